@@ -1,0 +1,103 @@
+// Package backends is the contract that every product behind the gateway
+// meets: a small interface, facts about the product, and a registry without
+// init functions. Conformance is proved by package backendtest.
+package backends
+
+import (
+	"context"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Backend is what one product must do.
+//
+// Implementations are safe for concurrent use, honour ctx, and return
+// *secret.Error. They neither retry, log, audit nor check permissions: the
+// gateway does that once. They never return a value or vendor text in an
+// error's Detail. Each call to a product is counted with Tick.
+//
+// Roles, ordinals, UIDs and times mean the same in every product: see package
+// secret. Names are the model's; each backend has one secret.Naming to its
+// product's names, and refuses (Invalid) what that cannot spell.
+type Backend interface {
+	// Capabilities are constant for the life of the backend.
+	Capabilities() Capabilities
+
+	// Put adds a version and returns the secret's attributes with that one
+	// version, value included. The first version of a secret is current.
+	//
+	// Kinds: AlreadyExists (OnlyIfAbsent), Trashed, Invalid, TooLarge,
+	// Conflict, and Unknown where the write may have happened.
+	Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error)
+
+	// Get returns the secret's attributes with the one version that sel picks,
+	// value included. Roles are filled in. A disabled version is returned as
+	// it is, if the product shows its value, and with Missing Unreadable and
+	// no value if not: the gateway decides who sees what. A version that holds
+	// no value is returned with Missing set.
+	//
+	// Kinds: NotFound (absent, in the trash, or no such version).
+	Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error)
+
+	// Describe returns the secret with all versions, without values.
+	Describe(ctx context.Context, name secret.Name) (*secret.Secret, error)
+
+	// List returns a page of live secrets, sorted bytewise by the model's
+	// name. Secrets whose import is not finished are left out.
+	List(ctx context.Context, q secret.Query) (secret.Page, error)
+
+	// Export returns the secret with all versions and values: one consistent
+	// state, even while others write. Versions without a value say why.
+	Export(ctx context.Context, name secret.Name) (*secret.Secret, error)
+
+	// Forecast lists what Import of s would lose. It does no I/O, and what it
+	// says is exactly what happens.
+	Forecast(s *secret.Secret) []secret.Loss
+
+	// Import makes a new secret with the versions, identities, times and
+	// attributes of s, less what Forecast lists. It never touches an existing
+	// one: AlreadyExists, or Trashed.
+	//
+	// A reader sees all of it or nothing where Capabilities.AtomicImport says
+	// so. An import that stopped midway returns Partial or Unknown together
+	// with an Imported that says which versions stand. A second try with the
+	// same token completes it.
+	Import(ctx context.Context, s *secret.Secret, token string) (*Imported, error)
+
+	// Check reports whether the product can be reached and accepts the
+	// gateway's credentials. It changes nothing.
+	Check(ctx context.Context) error
+
+	// Close may be called more than once.
+	Close() error
+}
+
+// Imported tells what an import made.
+type Imported struct {
+	// Secret is as Describe would return it. Nil after an error.
+	Secret *secret.Secret
+	// Stands are the source's ordinals that are in the product. All, after a
+	// success, less those that the forecast gave up.
+	Stands []secret.Ordinal
+}
+
+// Capabilities are facts about a product as configured. The conformance suite
+// checks them in both directions.
+type Capabilities struct {
+	// Product is the name for reports: "HashiCorp Vault KV v2".
+	Product string
+	// MaxValue bounds a value in bytes. Zero: no limit.
+	MaxValue int
+	// MaxVersions bounds the versions of a secret. Zero: no limit.
+	MaxVersions int
+	// AtomicCreate: OnlyIfAbsent cannot race with another writer.
+	AtomicCreate bool
+	// AtomicImport: no reader sees a half-done import, and none stays.
+	AtomicImport bool
+	// FoldsCase: the product ignores the case of names.
+	FoldsCase bool
+	// Durable: what was acknowledged survives the end of the process.
+	Durable bool
+	// KeepsEmptyTags: a version's empty tag map differs from none at all.
+	KeepsEmptyTags bool
+}

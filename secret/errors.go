@@ -1,0 +1,123 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what went wrong in terms a caller can act on. The zero Kind is
+// Internal, so that the unclassified stays private. A Kind is an error:
+// errors.Is(err, secret.NotFound) works.
+type Kind uint8
+
+// The kinds. Each dialect has one table from these to its own codes; adding a
+// kind here fails that table's test until it has a row.
+const (
+	Internal        Kind = iota // a fault of ours; nothing more is disclosed
+	NotFound                    // no such secret or version
+	Trashed                     // the name is held by a deleted, recoverable secret
+	AlreadyExists               // the name is taken by a live secret
+	Disabled                    // the version exists, its value may not be read
+	Invalid                     // the request breaks a rule; Detail says which
+	TooLarge                    // a value, body or count is over a limit
+	Unauthenticated             // the sender did not prove who it is
+	Denied                      // the policy, or a read-only store, says no
+	Conflict                    // another writer came first
+	Unsupported                 // known, but not served here
+	Throttled                   // come back after RetryAfter
+	Unavailable                 // the product cannot be reached or is not ready; nothing was changed
+	Unknown                     // a write may or may not have happened
+	Partial                     // an import stopped midway; Detail says what stands
+	Upstream                    // the product refused the gateway's credentials; never the caller's fault
+	Corrupt                     // a blob failed authentication or decoding
+	Lossy                       // refused: the target would lose what Detail lists
+	kindCount
+)
+
+var kindNames = [kindCount]string{
+	"internal error", "not found", "deleted but recoverable", "already exists", "disabled",
+	"invalid", "too large", "unauthenticated", "denied", "conflict", "unsupported", "throttled",
+	"unavailable", "outcome unknown", "partly done", "refused by the product", "corrupt", "lossy",
+}
+
+// Error names the kind.
+func (k Kind) Error() string {
+	if k < kindCount {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Kinds lists every kind, for tables that must be complete.
+func Kinds() []Kind {
+	all := make([]Kind, 0, kindCount)
+	for k := Internal; k < kindCount; k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+// Error is the one error type that crosses package borders.
+type Error struct {
+	Kind       Kind
+	Op         string        // what was tried, for logs: "hashivault.put"
+	Name       Name          // the secret concerned, if any
+	Detail     string        // fit for the client; never vendor text, never a value
+	RetryAfter time.Duration // with Throttled and Unavailable; zero: not said
+	Err        error         // the cause, for logs alone
+}
+
+// Error is for logs: it includes the cause.
+func (e *Error) Error() string {
+	s := e.Kind.Error()
+	if e.Op != "" {
+		s = e.Op + ": " + s
+	}
+	if e.Name != "" {
+		s += fmt.Sprintf(" (%q)", string(e.Name))
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap makes errors.Is match both the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// Errorf returns an Error of the kind with a client-safe detail.
+func Errorf(k Kind, format string, args ...any) *Error {
+	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...)}
+}
+
+// KindOf returns the kind of the first *Error or Kind in err's tree, else
+// Internal. A nil error has no kind: do not ask.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	var k Kind
+	if errors.As(err, &k) {
+		return k
+	}
+	return Internal
+}
+
+// DetailOf returns what may be told to a client about err, or "".
+func DetailOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Detail
+	}
+	return ""
+}

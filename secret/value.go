@@ -1,0 +1,124 @@
+package secret
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"unicode/utf8"
+)
+
+// Redacted is what a value, and anything that may hold one, prints.
+const Redacted = "[redacted]"
+
+// ErrNotMarshalable is returned by every encoder that meets a Value or an
+// Extra. Whoever really means to disclose one calls Reveal.
+var ErrNotMarshalable = errors.New("secret: a value does not marshal itself; call Reveal where disclosure is meant")
+
+// Form says what the bytes of a Value are.
+type Form uint8
+
+// The forms. None is the zero Value: no value is held (not an empty one).
+const (
+	None   Form = iota
+	Text        // valid UTF-8, possibly empty
+	Binary      // any bytes
+	Fields      // a JSON object, in the bytes that the product holds
+)
+
+// String names the form as documents and errors do.
+func (f Form) String() string {
+	switch f {
+	case None:
+		return "none"
+	case Text:
+		return "text"
+	case Binary:
+		return "binary"
+	case Fields:
+		return "fields"
+	}
+	return fmt.Sprintf("form(%d)", uint8(f))
+}
+
+// Value is a payload that cannot print, log or marshal itself. Reveal is the
+// only way out, so every disclosure is found by searching for that word.
+//
+// The bytes stand behind a pointer so that reflection-driven printers, which
+// do not call methods on unexported fields, show an address and not a secret.
+type Value struct {
+	form Form
+	data *payload
+}
+
+type payload struct{ b []byte }
+
+// TextValue returns a value of text. It is Binary if s is not valid UTF-8.
+func TextValue(s string) Value {
+	if !utf8.ValidString(s) {
+		return BinaryValue([]byte(s))
+	}
+	return Value{form: Text, data: &payload{b: []byte(s)}}
+}
+
+// BinaryValue returns a value of bytes. It takes b over.
+func BinaryValue(b []byte) Value { return Value{form: Binary, data: &payload{b: b}} }
+
+// FieldsValue returns a value that is the given JSON object. It takes b over.
+func FieldsValue(b []byte) Value { return Value{form: Fields, data: &payload{b: b}} }
+
+// Form tells what Reveal returns.
+func (v Value) Form() Form { return v.form }
+
+// IsNone reports whether no value is held at all.
+func (v Value) IsNone() bool { return v.form == None }
+
+// Len is the length in bytes of what Reveal returns.
+func (v Value) Len() int {
+	if v.data == nil {
+		return 0
+	}
+	return len(v.data.b)
+}
+
+// Reveal discloses the bytes. The caller must not change them.
+func (v Value) Reveal() []byte {
+	if v.data == nil {
+		return nil
+	}
+	return v.data.b
+}
+
+// Equal reports whether both hold the same form and bytes. It is not constant
+// time; do not compare credentials with it.
+func (v Value) Equal(w Value) bool {
+	return v.form == w.form && bytes.Equal(v.Reveal(), w.Reveal())
+}
+
+// String never discloses.
+func (v Value) String() string { return Redacted }
+
+// GoString never discloses.
+func (v Value) GoString() string { return Redacted }
+
+// Format never discloses, whatever the verb.
+func (v Value) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+
+// LogValue never discloses.
+func (v Value) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalJSON always fails.
+func (v Value) MarshalJSON() ([]byte, error) { return nil, ErrNotMarshalable }
+
+// MarshalText always fails.
+func (v Value) MarshalText() ([]byte, error) { return nil, ErrNotMarshalable }
+
+// MarshalBinary always fails.
+func (v Value) MarshalBinary() ([]byte, error) { return nil, ErrNotMarshalable }
+
+// MarshalYAML always fails.
+func (v Value) MarshalYAML() (any, error) { return nil, ErrNotMarshalable }
+
+// GobEncode always fails.
+func (v Value) GobEncode() ([]byte, error) { return nil, ErrNotMarshalable }

@@ -1,0 +1,64 @@
+package secret
+
+import "time"
+
+// Draft is a version to write. Dialects fill the attributes; imports also fill
+// identity and times, which a backend otherwise mints.
+type Draft struct {
+	Value       Value
+	ContentType string
+	Tags        map[string]string
+	Disabled    bool
+	NotBefore   time.Time
+	Expires     time.Time
+	Extra       Extra
+
+	// Stages are custom labels; each moves here from whichever version holds
+	// it. KeepCurrent leaves the current role where it is, unless this is the
+	// first version; otherwise this version becomes current and the former
+	// holder previous.
+	Stages      []string
+	KeepCurrent bool
+	// TakePrevious gives this version the previous role. With KeepCurrent.
+	TakePrevious bool
+
+	// OnlyIfAbsent refuses (AlreadyExists, or Trashed) if the name is taken.
+	OnlyIfAbsent bool
+
+	// OfSecret, if not nil, sets the attributes of the secret itself. Without
+	// it they stay as they are.
+	OfSecret *Attributes
+
+	// Identity of an appended version. Zero: minted. A UID that another
+	// version of the secret holds already is replaced by a new one.
+	UID     UID
+	Created time.Time
+	Updated time.Time
+	// Missing appends a version that holds no value, where the product can.
+	Missing Missing
+}
+
+// Attributes are those of a secret as a whole.
+type Attributes struct {
+	Description string
+	Tags        map[string]string
+	Extra       Extra
+}
+
+// Query asks for one page of names. The zero Query is the first page.
+type Query struct {
+	// After is exclusive and need not exist: names that sort after it follow.
+	After Name
+	// Limit bounds the page; zero leaves it to the backend. A page may be
+	// shorter, even empty, while More is true.
+	Limit int
+}
+
+// Page is one page of secrets, sorted by name bytewise, without values.
+// Whether Versions holds all versions or the current one alone is the
+// backend's choice; the current version is always there.
+type Page struct {
+	Secrets []*Secret
+	// Next is the After of the next page; empty on the last one.
+	Next Name
+}
