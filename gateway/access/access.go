@@ -1,0 +1,40 @@
+// Package access knows who may do what: callers, their credentials, and the
+// policy. It knows nothing of HTTP.
+package access
+
+import "slices"
+
+// Action is a word of the policy.
+type Action string
+
+// The actions. Huawei's and Azure's operations map onto them; the mapping is
+// each dialect's.
+const (
+	Get     Action = "get"     // a value
+	List    Action = "list"    // names and metadata
+	Set     Action = "set"     // a new secret or version
+	Update  Action = "update"  // tags, stages, expiry, description
+	Delete  Action = "delete"  // recoverably
+	Recover Action = "recover" // undo a delete
+	Purge   Action = "purge"   // for ever
+	Backup  Action = "backup"  // a sealed blob
+	Restore Action = "restore" // a secret from a blob
+)
+
+// Actions lists every action, sorted.
+func Actions() []Action {
+	all := []Action{Get, List, Set, Update, Delete, Recover, Purge, Backup, Restore}
+	slices.Sort(all)
+	return all
+}
+
+// Caller is who a dialect proved the sender to be. The zero Caller is nobody.
+type Caller struct {
+	ID  string // stable; goes to the audit log
+	Via string // how the request came: "azure", "huawei", "cli"
+}
+
+// Local returns the caller that commands on this machine act as.
+func Local(user string) Caller { return Caller{ID: localPrefix + user, Via: "cli"} }
+
+const localPrefix = "local:"

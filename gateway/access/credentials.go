@@ -1,0 +1,62 @@
+package access
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// AccessKey is one AK/SK pair. The signature scheme needs the secret itself,
+// so it cannot be stored as a hash.
+type AccessKey struct {
+	ID     string
+	Secret secret.Value
+	Caller Caller
+}
+
+// Credentials finds the caller that a credential belongs to. It is safe for
+// concurrent use once built.
+type Credentials struct {
+	tokens map[[sha256.Size]byte]Caller
+	keys   map[string]AccessKey
+}
+
+// NewCredentials returns an empty set.
+func NewCredentials() *Credentials {
+	return &Credentials{tokens: map[[sha256.Size]byte]Caller{}, keys: map[string]AccessKey{}}
+}
+
+// AddToken registers a bearer token by its SHA-256. A token belongs to one
+// caller alone.
+func (c *Credentials) AddToken(hash [sha256.Size]byte, caller string) error {
+	if had, ok := c.tokens[hash]; ok {
+		return fmt.Errorf("the same token is given to %q and %q", had.ID, caller)
+	}
+	c.tokens[hash] = Caller{ID: caller}
+	return nil
+}
+
+// AddAccessKey registers an AK/SK pair.
+func (c *Credentials) AddAccessKey(id string, sk secret.Value, caller string) error {
+	if had, ok := c.keys[id]; ok {
+		return fmt.Errorf("access key %q is given to %q and %q", id, had.Caller.ID, caller)
+	}
+	c.keys[id] = AccessKey{ID: id, Secret: sk, Caller: Caller{ID: caller}}
+	return nil
+}
+
+// Token returns the caller who holds the token. Looking up by hash tells an
+// attacker nothing about how much of a guess was right.
+func (c *Credentials) Token(token, via string) (Caller, bool) {
+	who, ok := c.tokens[sha256.Sum256([]byte(token))]
+	who.Via = via
+	return who, ok
+}
+
+// AccessKey returns the key with the id.
+func (c *Credentials) AccessKey(id, via string) (AccessKey, bool) {
+	k, ok := c.keys[id]
+	k.Caller.Via = via
+	return k, ok
+}

@@ -1,0 +1,103 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Rule grants. All lists are patterns except Allow, which holds actions or
+// "*". What no rule grants is denied.
+type Rule struct {
+	Callers []string
+	Allow   []string
+	Stores  []string
+	Names   []string
+	// From widens which blobs a restore under this rule may bring in: names
+	// of stores of this gateway; "*" includes every other gateway. Without it
+	// a rule covers blobs from the stores that it names itself.
+	From []string
+}
+
+// Target is what an action is done to.
+type Target struct {
+	Store string
+	Name  secret.Name
+	// FoldCase: the product ignores the case of names, and so must patterns.
+	FoldCase bool
+}
+
+// Origin is where a blob came from, as its sealed document says.
+type Origin struct {
+	Own   bool // sealed by this gateway
+	Store string
+	Name  secret.Name
+}
+
+// Policy decides. It is safe for concurrent use and never changes.
+type Policy struct {
+	rules []Rule
+	local bool // some rule names local callers, so they are not free
+}
+
+// NewPolicy returns the policy of the rules.
+func NewPolicy(rules []Rule) *Policy {
+	p := &Policy{rules: slices.Clone(rules)}
+	for _, r := range rules {
+		for _, c := range r.Callers {
+			p.local = p.local || strings.HasPrefix(c, localPrefix)
+		}
+	}
+	return p
+}
+
+// Allow reports whether c may do a to t.
+func (p *Policy) Allow(c Caller, a Action, t Target) bool {
+	return p.find(c, a, t.Store, func(r Rule) bool { return matchAny(r.Names, string(t.Name), t.FoldCase) })
+}
+
+// AllowSome reports whether c may do a to at least some name in the store. It
+// is asked before a blob is opened, so that nobody without any right learns
+// whether one opens.
+func (p *Policy) AllowSome(c Caller, a Action, store string) bool {
+	return p.find(c, a, store, func(Rule) bool { return true })
+}
+
+// AllowRestore reports whether one rule lets c restore into t what came from
+// o: a blob may not be a way round the rules of the store that it left.
+func (p *Policy) AllowRestore(c Caller, t Target, o Origin) bool {
+	return p.find(c, Restore, t.Store, func(r Rule) bool {
+		if !matchAny(r.Names, string(t.Name), t.FoldCase) {
+			return false
+		}
+		switch {
+		case slices.Contains(r.From, "*"):
+			return true
+		case !o.Own:
+			return false
+		case matchAny(r.From, o.Store, false):
+			return true
+		}
+		return matchAny(r.Stores, o.Store, false) && matchAny(r.Names, string(o.Name), t.FoldCase)
+	})
+}
+
+func (p *Policy) find(c Caller, a Action, store string, covers func(Rule) bool) bool {
+	if c.ID == "" {
+		return false
+	}
+	if c.Via == "cli" && strings.HasPrefix(c.ID, localPrefix) && !p.local {
+		return true
+	}
+	for _, r := range p.rules {
+		if matchAny(r.Callers, c.ID, false) && allows(r, a) && matchAny(r.Stores, store, false) && covers(r) {
+			return true
+		}
+	}
+	return false
+}
+
+func allows(r Rule, a Action) bool {
+	return slices.ContainsFunc(r.Allow, func(w string) bool { return w == "*" || w == string(a) })
+}

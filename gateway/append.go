@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+type backendImported = backends.Imported
+
+func standing(n, of int) string {
+	return fmt.Sprintf("%d of %d versions stand; the same restore again completes it where the product allows", n, of)
+}
+
+// appendVersions adds the versions of sec that the target lacks, by UID and,
+// failing that, by a digest of what they hold. What it adds gets new ordinals
+// after those that stand.
+func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret, o RestoreOptions, out *Outcome) (*Outcome, error) {
+	have, err := j.Backend.Export(ctx, sec.Name)
+	if err != nil {
+		return nil, err
+	}
+	var lacking []*secret.Version
+	out.Versions, lacking = match(have, sec)
+	out.Appended = true
+	if done, err := rehearse(o, out, have); done {
+		return out, err
+	}
+	for i, v := range lacking {
+		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
+		if err != nil {
+			return nil, appendError(err, sec.Name, i, len(lacking))
+		}
+		out.Versions[v.Ordinal] = made.Newest().Ordinal
+	}
+	out.Secret, err = j.Backend.Describe(ctx, sec.Name)
+	return out, err
+}
+
+func appendDraft(sec *secret.Secret, v *secret.Version) secret.Draft {
+	return secret.Draft{
+		Value: v.Value, ContentType: v.ContentType, Tags: v.Tags, Disabled: v.Disabled,
+		NotBefore: v.NotBefore, Expires: v.Expires, Extra: v.Extra, Stages: v.Stages,
+		KeepCurrent: v.Ordinal != sec.Current, TakePrevious: v.Ordinal == sec.Previous && v.Ordinal != sec.Current,
+		UID: v.UID, Created: v.Created, Updated: v.Updated, Missing: v.Missing,
+	}
+}
+
+func appendError(err error, name secret.Name, done, of int) error {
+	if done == 0 {
+		return err
+	}
+	kind := secret.Partial
+	if secret.KindOf(err) == secret.Unknown {
+		kind = secret.Unknown
+	}
+	return &secret.Error{
+		Kind: kind, Name: name, Err: err,
+		Detail: fmt.Sprintf("%d of %d new versions were added; the same restore again adds the rest", done, of),
+	}
+}
+
+// match pairs the versions of a document with those that stand, and returns
+// the ones that have no partner, oldest first.
+func match(have, sec *secret.Secret) (map[secret.Ordinal]secret.Ordinal, []*secret.Version) {
+	byUID := map[secret.UID]secret.Ordinal{}
+	for i := range have.Versions {
+		byUID[have.Versions[i].UID] = have.Versions[i].Ordinal
+	}
+	pairs := map[secret.Ordinal]secret.Ordinal{}
+	taken := map[secret.Ordinal]bool{}
+	var rest []*secret.Version
+	for i := range sec.Versions {
+		v := &sec.Versions[i]
+		if o, ok := byUID[v.UID]; ok {
+			pairs[v.Ordinal], taken[o] = o, true
+			continue
+		}
+		rest = append(rest, v)
+	}
+	digest := newDigester()
+	byDigest := map[string][]secret.Ordinal{}
+	for i := range have.Versions {
+		if v := &have.Versions[i]; !taken[v.Ordinal] {
+			d := digest(v)
+			byDigest[d] = append(byDigest[d], v.Ordinal)
+		}
+	}
+	var lacking []*secret.Version
+	for _, v := range rest {
+		d := digest(v)
+		if left := byDigest[d]; len(left) > 0 && !v.Value.IsNone() {
+			pairs[v.Ordinal], byDigest[d] = left[0], left[1:]
+			continue
+		}
+		lacking = append(lacking, v)
+	}
+	return pairs, lacking
+}
+
+// newDigester returns a digest of a version's content under a key that is
+// never kept, so that digests in memory tell nothing about values.
+func newDigester() func(*secret.Version) string {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	return func(v *secret.Version) string {
+		h := hmac.New(sha256.New, key)
+		_, _ = fmt.Fprintf(h, "%d %d ", v.Value.Form(), len(v.ContentType))
+		_, _ = h.Write([]byte(v.ContentType))
+		_, _ = h.Write(v.Value.Reveal())
+		return string(h.Sum(nil))
+	}
+}

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// OnConflict says what a restore does where the name is taken.
+type OnConflict string
+
+// The choices. The empty OnConflict is ConflictFail. None of them changes or
+// removes what stands.
+const (
+	ConflictFail   OnConflict = "fail"
+	ConflictSkip   OnConflict = "skip"
+	ConflictAppend OnConflict = "append" // add the versions that the target lacks
+)
+
+// RestoreOptions shape a restore. The zero value is what the wire APIs do.
+type RestoreOptions struct {
+	As         secret.Name // instead of the name in the blob
+	OnConflict OnConflict
+	OnLoss     OnLoss // instead of the store's
+	// DryRun opens, authorises and forecasts, and writes nothing.
+	DryRun bool
+	// Confirm, if not nil, is asked with the forecast before anything is
+	// written. Its error stops the restore.
+	Confirm func(Outcome) error
+}
+
+// Outcome tells what a restore made of a document.
+type Outcome struct {
+	Origin backup.Origin
+	// Secret is what stands now, without values. After a dry run: what would.
+	Secret *secret.Secret
+	// Versions maps ordinals of the document to those of the target.
+	Versions map[secret.Ordinal]secret.Ordinal
+	Losses   []secret.Loss
+	Skipped  bool // the name is taken and OnConflict is skip
+	Appended bool
+}
+
+// Backup returns the secret with its whole history as a sealed blob. What the
+// product will not show is a loss, and refused unless the store accepts it.
+// Action: backup.
+func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
+	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
+		if err := s.blobs.Acquire(ctx, 1); err != nil {
+			return nil, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
+		}
+		defer s.blobs.Release(1)
+		sec, err := j.Backend.Export(ctx, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		j.sawVersions(sec)
+		losses := secret.ExportLosses(sec)
+		j.entry.Losses = lossLines(losses)
+		if err := checkLosses(j.OnLoss, r.Name, losses); err != nil {
+			return nil, err
+		}
+		return s.keys.Seal(&backup.Document{
+			Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: r.Name},
+			SealedAt: s.now().UTC(), Secret: sec,
+		})
+	})
+}
+
+// Restore makes a secret from a blob. An existing secret is never changed but
+// by ConflictAppend, which adds versions. Action: restore, on the store before
+// the blob is opened, then on the name and on where the blob came from.
+func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte, o RestoreOptions) (*Outcome, error) {
+	return run(ctx, s, c, access.Restore, Ref{Store: store, Name: ""}, func(ctx context.Context, j *job) (*Outcome, error) {
+		if err := s.blobs.Acquire(ctx, 1); err != nil {
+			return nil, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
+		}
+		defer s.blobs.Release(1)
+		doc, err := s.keys.Open(blob)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(blob)
+		return s.restore(ctx, j, doc, hex.EncodeToString(sum[:16]), o)
+	})
+}
+
+func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, token string, o RestoreOptions) (*Outcome, error) {
+	sec := doc.Secret
+	if o.As != "" && o.As != sec.Name {
+		sec = sec.Clone()
+		sec.Name = o.As
+	}
+	j.entry.Name = string(sec.Name)
+	j.entry.Origin = &audit.Origin{Gateway: doc.Origin.Gateway, Store: doc.Origin.Store, Name: string(doc.Origin.Name)}
+	j.sawVersions(sec)
+	from := access.Origin{Own: doc.Origin.Gateway == s.Gateway(), Store: doc.Origin.Store, Name: doc.Origin.Name}
+	if !s.policy.AllowRestore(j.call.Caller, j.target(sec.Name), from) {
+		return nil, &secret.Error{Kind: secret.Denied, Name: sec.Name, Detail: "no permission to restore this secret from where the backup came"}
+	}
+	out := &Outcome{Origin: doc.Origin, Losses: j.Backend.Forecast(sec)}
+	j.entry.Losses = lossLines(out.Losses)
+	if err := checkLosses(orDefault(o.OnLoss, j.OnLoss), sec.Name, out.Losses); err != nil {
+		return nil, err
+	}
+	return s.place(ctx, j, sec, token, o, out)
+}
+
+// place writes sec, or finds out that it must not.
+func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
+	if o.DryRun || o.Confirm != nil || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
+		have, err := j.Backend.Describe(ctx, sec.Name)
+		switch {
+		case err == nil:
+			return s.conflict(ctx, j, have, sec, o, out)
+		case secret.KindOf(err) != secret.NotFound:
+			return nil, err
+		}
+	}
+	if done, err := rehearse(o, out, sec); done {
+		return out, err
+	}
+	made, err := j.Backend.Import(ctx, sec, token)
+	if err != nil {
+		return nil, describePartial(err, sec, made)
+	}
+	out.Secret = made.Secret
+	out.Versions = sameOrdinals(made.Secret)
+	return out, nil
+}
+
+// rehearse ends a dry run, and asks for confirmation otherwise.
+func rehearse(o RestoreOptions, out *Outcome, would *secret.Secret) (done bool, err error) {
+	out.Secret = would.WithoutValues()
+	if o.DryRun {
+		return true, nil
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(*out); err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, o RestoreOptions, out *Outcome) (*Outcome, error) {
+	switch o.OnConflict {
+	case ConflictSkip:
+		out.Secret, out.Skipped, out.Losses = have, true, nil
+		return out, nil
+	case ConflictAppend:
+		return s.appendVersions(ctx, j, sec, o, out)
+	}
+	return nil, &secret.Error{Kind: secret.AlreadyExists, Name: sec.Name, Detail: "a secret of this name exists"}
+}
+
+func sameOrdinals(sec *secret.Secret) map[secret.Ordinal]secret.Ordinal {
+	m := make(map[secret.Ordinal]secret.Ordinal, len(sec.Versions))
+	for i := range sec.Versions {
+		m[sec.Versions[i].Ordinal] = sec.Versions[i].Ordinal
+	}
+	return m
+}
+
+// describePartial tells the caller of an import that stopped midway what
+// stands, in numbers of versions and never more.
+func describePartial(err error, sec *secret.Secret, made *backendImported) error {
+	k := secret.KindOf(err)
+	if made == nil || (k != secret.Partial && k != secret.Unknown) {
+		return err
+	}
+	return &secret.Error{
+		Kind: k, Name: sec.Name, Err: err,
+		Detail: standing(len(made.Stands), len(sec.Versions)),
+	}
+}

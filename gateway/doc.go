@@ -1,0 +1,11 @@
+// Package gateway is the gateway without a wire format.
+//
+// A request's life: a dialect decodes it and calls a method of Service. Every
+// method passes through run, which finds the store, asks the policy, writes
+// the audit line of intent, bounds the call in time and number, retries what
+// provably did not happen, and writes the outcome before anything is
+// answered. The dialect renders what comes back, or the error's kind.
+//
+// Start reading at run in run.go; the operations in secrets.go and blobs.go
+// are a few lines each.
+package gateway

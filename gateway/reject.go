@@ -1,0 +1,34 @@
+package gateway
+
+import (
+	"errors"
+
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// auditedError marks what has its audit line already.
+type auditedError struct{ error }
+
+func (e auditedError) Unwrap() error { return e.error }
+
+// Reject writes the audit line of a request that a dialect refuses before any
+// operation runs: no valid credentials, a malformed body, an unknown route.
+// It does nothing for an error that came from the Service, which has its line.
+// A returned error takes the place of err: the line could not be written.
+func (s *Service) Reject(c Call, r Ref, err error) error {
+	var done auditedError
+	if errors.As(err, &done) {
+		return nil
+	}
+	kind := secret.KindOf(err)
+	s.observe(Observation{Op: c.Op, Store: r.Store, Result: kind.Error()})
+	auditErr := s.audit.Write(audit.Entry{
+		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
+		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Result: kind.Error(),
+	}, false)
+	if auditErr != nil {
+		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: auditErr}
+	}
+	return nil
+}

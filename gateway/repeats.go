@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// repeats remembers writes whose outcome is unknown. Vendors' clients answer
+// "unavailable" by sending the write again; within the window such a repeat
+// must not make a second version of what did land.
+type repeats struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	writes map[[sha256.Size]byte]time.Time
+}
+
+const (
+	repeatWindow = time.Minute
+	repeatsMax   = 10_000
+)
+
+func repeatKey(j *job) [sha256.Size]byte {
+	h := sha256.New()
+	for _, s := range []string{j.call.Caller.ID, j.Name, string(j.ref.Name), j.call.Op} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	h.Write(j.call.Digest[:])
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// note remembers the write of j if nobody knows how it ended, and forgets it
+// if it is known now.
+func (r *repeats) note(j *job, err error) {
+	if j.call.Digest == [sha256.Size]byte{} {
+		return
+	}
+	key, now := repeatKey(j), r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil || secret.KindOf(classify(j, err)) != secret.Unknown {
+		delete(r.writes, key)
+		return
+	}
+	if len(r.writes) >= repeatsMax {
+		maps.DeleteFunc(r.writes, func(_ [sha256.Size]byte, t time.Time) bool { return now.Sub(t) > repeatWindow })
+	}
+	if r.writes == nil {
+		r.writes = map[[sha256.Size]byte]time.Time{}
+	}
+	if len(r.writes) < repeatsMax {
+		r.writes[key] = now
+	}
+}
+
+// landed returns the current version if j repeats a write of unknown outcome
+// and that version is what it would write.
+func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) *secret.Secret {
+	r.mu.Lock()
+	t, ok := r.writes[repeatKey(j)]
+	r.mu.Unlock()
+	if !ok || r.now().Sub(t) > repeatWindow {
+		return nil
+	}
+	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.Current)
+	if err != nil || sec.Newest() == nil || !written(sec.Newest(), d) || sec.Newest().Created.Before(t.Add(-repeatWindow)) {
+		return nil
+	}
+	return sec
+}
+
+func written(v *secret.Version, d secret.Draft) bool {
+	stages := slices.Sorted(slices.Values(d.Stages))
+	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
+		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
+		slices.Equal(v.Stages, stages) && slices.EqualFunc(slices.Sorted(maps.Keys(v.Extra)), slices.Sorted(maps.Keys(d.Extra)),
+		func(a, b string) bool { return a == b && bytes.Equal(v.Extra[a], d.Extra[b]) })
+}

@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// job is one call on its way through run.
+type job struct {
+	*store
+	call   Call
+	action access.Action
+	ref    Ref
+	entry  audit.Entry
+	start  time.Time
+	policy *access.Policy
+}
+
+// allowed is how an operation asks for a name that it learnt midway.
+func (j *job) allowed(name secret.Name) bool {
+	return j.policy.Allow(j.call.Caller, j.action, j.target(name))
+}
+
+func (j *job) target(name secret.Name) access.Target {
+	return access.Target{Store: j.Name, Name: name, FoldCase: j.caps.FoldsCase}
+}
+
+// mutates reports whether the action changes the store.
+func mutates(a access.Action) bool {
+	return a != access.Get && a != access.List && a != access.Backup
+}
+
+// run is the one way to a product. It authorises, audits, bounds and retries;
+// f does the work on the store of r. An empty name in r asks only whether the
+// caller may act on some name; f must then ask for the names it meets.
+//
+// No error leaves run without an audit line, and nothing is answered before
+// the line of its outcome is written.
+func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref, f func(context.Context, *job) (T, error)) (T, error) {
+	var zero T
+	st, ok := s.stores[r.Store]
+	if !ok {
+		return zero, secret.Errorf(secret.NotFound, "no such store")
+	}
+	j := &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
+		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
+		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name),
+	}}
+	ctx, ops := backends.WithMeter(ctx)
+	out, err := attempt(ctx, s, j, f)
+	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
+		return zero, auditedError{auditErr}
+	}
+	if err != nil {
+		return zero, auditedError{classify(j, err)}
+	}
+	return out, nil
+}
+
+// attempt does everything between the request and its outcome's line.
+func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Context, *job) (T, error)) (T, error) {
+	var zero T
+	if err := s.authorise(j); err != nil {
+		return zero, err
+	}
+	if mutates(j.action) {
+		intent := j.entry
+		intent.Phase = audit.Intent
+		if err := s.audit.Write(intent, true); err != nil {
+			return zero, &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
+	defer cancel()
+	if err := j.slots.Acquire(ctx, 1); err != nil {
+		return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
+	}
+	defer j.slots.Release(1)
+	return retry(ctx, j, f)
+}
+
+func (s *Service) authorise(j *job) error {
+	if j.ref.Name == "" {
+		if !s.policy.AllowSome(j.call.Caller, j.action, j.Name) {
+			return secret.Errorf(secret.Denied, "no permission to %s in this store", j.action)
+		}
+	} else if !j.allowed(j.ref.Name) {
+		return &secret.Error{Kind: secret.Denied, Name: j.ref.Name, Detail: "no permission to " + string(j.action) + " this secret"}
+	}
+	if j.ReadOnly && mutates(j.action) {
+		return secret.Errorf(secret.Denied, "the store is read-only")
+	}
+	return nil
+}
+
+// Retries are few and short: the caller retries too.
+const (
+	maxAttempts = 3
+	retryBase   = 50 * time.Millisecond
+	retryMax    = 5 * time.Second
+)
+
+// retry repeats what provably changed nothing: kinds Unavailable and
+// Throttled say so of reads and writes alike. Everything else is final.
+func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T, error)) (T, error) {
+	for n := 1; ; n++ {
+		out, err := f(ctx, j)
+		j.state.note(err)
+		if err == nil || n == maxAttempts || !repeatable(err) {
+			return out, err
+		}
+		if !wait(ctx, retryDelay(n, err)) {
+			return out, err
+		}
+	}
+}
+
+func repeatable(err error) bool {
+	k := secret.KindOf(err)
+	return k == secret.Unavailable || k == secret.Throttled
+}
+
+func retryDelay(n int, err error) time.Duration {
+	var e *secret.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	d := retryBase << (2 * (n - 1))
+	return d + rand.N(d) //nolint:gosec // jitter, not a secret
+}
+
+// wait returns false at once where d does not fit: the error in hand tells
+// the caller more than a deadline would.
+func wait(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	if d > retryMax || (ok && time.Until(deadline) < d) {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// outcome writes the line of what happened. After a mutation that may have
+// changed the product, a line that cannot be written makes the outcome
+// unknown to the caller; a read is simply not answered.
+func (s *Service) outcome(j *job, ops int64, err error) error {
+	took := s.now().Sub(j.start)
+	e := j.entry
+	e.Phase, e.BackendOps, e.Result = audit.Outcome, ops, result(err)
+	e.DurationMS = float64(took.Microseconds()) / 1000
+	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
+	auditErr := s.audit.Write(e, mutates(j.action))
+	if auditErr == nil {
+		if secret.KindOf(orNil(err)) == secret.Internal && err != nil {
+			s.log.Error("internal error", slog.String("op", j.call.Op), slog.String("store", j.Name),
+				slog.String("request_id", j.call.RequestID), slog.Any("error", err))
+		}
+		return nil
+	}
+	s.log.Error("audit line lost", slog.String("request_id", j.call.RequestID), slog.Any("error", auditErr))
+	kind := secret.Internal
+	if mutates(j.action) && err == nil {
+		kind = secret.Unknown
+	}
+	return &secret.Error{Kind: kind, Op: j.call.Op, Err: auditErr}
+}
+
+func orNil(err error) error {
+	if err == nil {
+		return secret.Internal
+	}
+	return err
+}
+
+func result(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return secret.KindOf(err).Error()
+}
+
+// classify gives every error that leaves the service a kind. A deadline
+// during a read is the product being slow; during a write nobody knows.
+func classify(j *job, err error) error {
+	var e *secret.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		k := secret.Unavailable
+		if mutates(j.action) {
+			k = secret.Unknown
+		}
+		return &secret.Error{Kind: k, Op: j.call.Op, Name: j.ref.Name, Err: err}
+	}
+	return &secret.Error{Kind: secret.KindOf(err), Op: j.call.Op, Name: j.ref.Name, Err: err}
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Put adds a version; see backends.Backend. Draft.OnlyIfAbsent makes it a
+// creation. Action: set.
+func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secret.Secret, error) {
+	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
+			return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
+		}
+		if sec := s.repeats.landed(ctx, j, d); sec != nil {
+			j.sawVersions(sec)
+			return sec, nil
+		}
+		sec, err := j.Backend.Put(ctx, r.Name, d)
+		s.repeats.note(j, err)
+		if err != nil {
+			return nil, err
+		}
+		j.sawVersions(sec)
+		return sec, nil
+	})
+}
+
+// Get returns the secret's attributes and the one version that sel picks,
+// with its value. A disabled version, and one without a value, are refused.
+// Action: get.
+func (s *Service) Get(ctx context.Context, c Call, r Ref, sel secret.Selector) (*secret.Secret, error) {
+	return run(ctx, s, c, access.Get, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		sec, err := j.Backend.Get(ctx, r.Name, sel)
+		if err != nil {
+			return nil, err
+		}
+		j.sawVersions(sec)
+		switch v := sec.Newest(); {
+		case v == nil:
+			return nil, &secret.Error{Kind: secret.NotFound, Name: r.Name, Detail: "no such version"}
+		case v.Disabled || v.Missing == secret.Unreadable:
+			return nil, &secret.Error{Kind: secret.Disabled, Name: r.Name, Detail: "the version is disabled"}
+		case v.Value.IsNone():
+			return nil, &secret.Error{Kind: secret.NotFound, Name: r.Name, Detail: "the version's value is gone"}
+		}
+		return sec, nil
+	})
+}
+
+// Describe returns the secret with all versions, without values. Action: list.
+func (s *Service) Describe(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
+	return run(ctx, s, c, access.List, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		return j.Backend.Describe(ctx, r.Name)
+	})
+}
+
+// List returns a page of the secrets that the caller may list, as many as
+// q.Limit asks for unless there are no more. Action: list.
+func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
+	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
+		var out secret.Page
+		ask := q
+		for {
+			page, err := j.Backend.List(ctx, ask)
+			if err != nil {
+				return secret.Page{}, err
+			}
+			for _, sec := range page.Secrets {
+				if j.allowed(sec.Name) {
+					out.Secrets = append(out.Secrets, sec)
+				}
+			}
+			out.Next = page.Next
+			if page.Next == "" || len(out.Secrets) >= max(q.Limit, 1) {
+				return out, nil
+			}
+			ask.After = page.Next
+			if q.Limit > 0 {
+				ask.Limit = q.Limit - len(out.Secrets)
+			}
+		}
+	})
+}
+
+// sawVersions records for the audit which versions a call touched.
+func (j *job) sawVersions(sec *secret.Secret) {
+	j.entry.Versions = j.entry.Versions[:0]
+	for i := range sec.Versions {
+		j.entry.Versions = append(j.entry.Versions, int64(sec.Versions[i].Ordinal))
+	}
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Store is one configured, named backend. Zero fields take the defaults of
+// the constants below.
+type Store struct {
+	Name            string
+	Kind            string // the configured backend kind: "bolt"
+	Backend         backends.Backend
+	ReadOnly        bool
+	OnLoss          OnLoss
+	Timeout         time.Duration // of one call
+	Concurrency     int           // calls at once; more wait
+	RetentionDays   int           // of deleted secrets, 7 to 90
+	PurgeProtection bool
+}
+
+// Defaults of a store and of the service.
+const (
+	DefaultTimeout       = 30 * time.Second
+	DefaultConcurrency   = 64
+	DefaultRetentionDays = 90
+	DefaultMaxBlobs      = 4
+)
+
+// Options make a Service. All fields are needed but the last three.
+type Options struct {
+	Stores   []Store
+	Policy   *access.Policy
+	Keyring  *backup.Keyring
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Now      func() time.Time // default time.Now
+	MaxBlobs int              // backups and restores at once
+	Observe  func(Observation)
+}
+
+// Observation is one finished call, for metrics.
+type Observation struct {
+	Op, Store  string
+	Result     string // "ok" or a kind
+	Duration   time.Duration
+	BackendOps int64
+}
+
+// Service does what callers ask. It is safe for concurrent use.
+type Service struct {
+	stores  map[string]*store
+	names   []string
+	policy  *access.Policy
+	keys    *backup.Keyring
+	audit   *audit.Log
+	log     *slog.Logger
+	now     func() time.Time
+	blobs   *semaphore.Weighted
+	observe func(Observation)
+	repeats repeats
+}
+
+type store struct {
+	Store
+	caps  backends.Capabilities
+	slots *semaphore.Weighted
+	state storeState
+}
+
+// Call is who asks, and how the request is known.
+type Call struct {
+	Caller    access.Caller
+	Op        string // the dialect's operation name: "azure.GetSecret"
+	RequestID string
+	Address   string // of the client
+	// Digest identifies the body of a mutation, so that a client's repeat of
+	// one whose outcome is unknown can be recognised. Zero: cannot.
+	Digest [32]byte
+}
+
+// Ref names a secret in a store.
+type Ref struct {
+	Store string
+	Name  secret.Name
+}
+
+// New returns a service over open stores. Closing it closes them.
+func New(o Options) (*Service, error) {
+	s := &Service{
+		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
+		log: o.Log, now: o.Now, observe: o.Observe,
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.observe == nil {
+		s.observe = func(Observation) {}
+	}
+	s.blobs = semaphore.NewWeighted(int64(orDefault(o.MaxBlobs, DefaultMaxBlobs)))
+	s.repeats.now = s.now
+	for _, st := range o.Stores {
+		if _, dup := s.stores[st.Name]; dup || st.Name == "" {
+			return nil, fmt.Errorf("gateway: store name %q is empty or taken", st.Name)
+		}
+		st.Timeout = orDefault(st.Timeout, DefaultTimeout)
+		st.Concurrency = orDefault(st.Concurrency, DefaultConcurrency)
+		st.RetentionDays = orDefault(st.RetentionDays, DefaultRetentionDays)
+		s.stores[st.Name] = &store{
+			Store: st, caps: st.Backend.Capabilities(),
+			slots: semaphore.NewWeighted(int64(st.Concurrency)),
+		}
+		s.names = append(s.names, st.Name)
+	}
+	return s, nil
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// Info is what a dialect may show of a store.
+type Info struct {
+	Name, Kind      string
+	Capabilities    backends.Capabilities
+	ReadOnly        bool
+	RetentionDays   int
+	PurgeProtection bool
+}
+
+// Stores lists the configured stores in order.
+func (s *Service) Stores() []string { return s.names }
+
+// Info returns the facts of a store.
+func (s *Service) Info(name string) (Info, bool) {
+	st, ok := s.stores[name]
+	if !ok {
+		return Info{}, false
+	}
+	return Info{
+		Name: st.Name, Kind: st.Kind, Capabilities: st.caps, ReadOnly: st.ReadOnly,
+		RetentionDays: st.RetentionDays, PurgeProtection: st.PurgeProtection,
+	}, true
+}
+
+// Gateway returns the id that this gateway's blobs carry.
+func (s *Service) Gateway() string { return s.keys.GatewayID() }
+
+// Check reports whether the store's product can be reached and accepts the
+// gateway's credentials.
+func (s *Service) Check(ctx context.Context, name string) error {
+	st, ok := s.stores[name]
+	if !ok {
+		return secret.Errorf(secret.NotFound, "no store %q", name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, st.Timeout)
+	defer cancel()
+	err := st.Backend.Check(ctx)
+	st.state.note(err)
+	return err
+}
+
+// Ready returns why the gateway itself cannot serve, or nil. A store that is
+// down is not such a reason.
+func (s *Service) Ready() error { return s.audit.Healthy() }
+
+// Close closes every store.
+func (s *Service) Close() error {
+	var errs []error
+	for _, n := range s.names {
+		if err := s.stores[n].Backend.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("store %s: %w", n, err))
+		}
+	}
+	return errors.Join(errs...)
+}
