@@ -1,0 +1,140 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// A blob begins with one byte that holds the length of the name after it, as
+// those of Key Vault do. The byte is ")": it needs no escape in JSON.
+const (
+	lengthByte = ')'
+	blobName   = "VaultferrySecretBackupV1.vaultferry.local"
+	prefix     = string(rune(lengthByte)) + blobName
+
+	azurePrefix  = ")AzureKeyVaultSecretBackupV1.microsoft.com"
+	huaweiPrefix = ")CloudSecretManagementBackupV1.com"
+)
+
+// Formats that Inspect tells apart.
+const (
+	FormatVaultferry = "vaultferry-v1"
+	FormatAzure      = "azure-v1"  // made by Azure Key Vault; only it can open it
+	FormatHuawei     = "huawei-v1" // made by Huawei Cloud CSMS; only it can open it
+)
+
+// Seal returns a self-describing blob, sealed with the first key that may.
+// Unsupported means that the keyring holds no such key.
+func (k *Keyring) Seal(d *Document) ([]byte, error) {
+	plain, err := d.Encode()
+	if err != nil {
+		return nil, err
+	}
+	compact, err := k.sealAs(plain, typeBackup)
+	if err != nil {
+		return nil, err
+	}
+	blob := make([]byte, 0, len(prefix)+len(compact))
+	return append(append(blob, prefix...), compact...), nil
+}
+
+// Open authenticates a blob before it parses a byte of its inside. Whatever
+// fails, the error is Corrupt with the same Detail; only a blob that a cloud
+// made is told apart, for its first bytes say so. A keyring that can open
+// nothing at all answers Unsupported.
+func (k *Keyring) Open(blob []byte) (*Document, error) {
+	switch format(blob) {
+	case FormatAzure:
+		return nil, secret.Errorf(secret.Corrupt, "this backup was made by Azure Key Vault, which alone can open it")
+	case FormatHuawei:
+		return nil, secret.Errorf(secret.Corrupt, "this backup was made by Huawei Cloud CSMS, which alone can open it")
+	}
+	if !k.CanOpen() {
+		return nil, &secret.Error{Kind: secret.Unsupported, Op: "backup.open", Detail: "this gateway can seal backups but not open them"}
+	}
+	compact, ok := bytes.CutPrefix(blob, []byte(prefix))
+	if !ok {
+		return nil, corrupt(errHeader)
+	}
+	plain, err := k.open(compact, typeBackup)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	return DecodeDocument(plain)
+}
+
+// WrapKey seals a store's data key. What it returns is no blob, and no blob
+// can be unwrapped.
+func (k *Keyring) WrapKey(key []byte) ([]byte, error) {
+	if len(key) == 0 {
+		return nil, &secret.Error{Kind: secret.Internal, Op: "backup.wrap", Detail: "there is no key to wrap"}
+	}
+	compact, err := k.sealAs(key, typeKey)
+	return []byte(compact), err
+}
+
+// UnwrapKey opens what any WrapKey of this keyring made, or fails with Corrupt.
+func (k *Keyring) UnwrapKey(wrapped []byte) ([]byte, error) {
+	key, err := k.open(wrapped, typeKey)
+	if err != nil {
+		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "the keyring cannot unwrap the key", Err: err}
+	}
+	return key, nil
+}
+
+func (k *Keyring) sealAs(plain []byte, typ string) (string, error) {
+	key := k.sealer()
+	if key == nil {
+		return "", &secret.Error{Kind: secret.Unsupported, Op: "backup.seal", Detail: "the keyring holds no key to seal with"}
+	}
+	compact, err := key.seal(plain, typ)
+	if err != nil {
+		return "", &secret.Error{Kind: secret.Internal, Op: "backup.seal", Err: err}
+	}
+	return compact, nil
+}
+
+// Header is what a blob says without a key. Nothing of it is authenticated.
+type Header struct {
+	Format     string // one of the Format constants
+	KeyID      string
+	Algorithm  string // how the content key is wrapped
+	Encryption string // how the content is encrypted
+	Size       int    // of the blob, in bytes
+}
+
+// Inspect reads the outside of a blob, ours or a cloud's. It proves nothing.
+func Inspect(blob []byte) (Header, error) {
+	h := Header{Format: format(blob), Size: len(blob)}
+	if h.Format == "" {
+		return Header{}, secret.Errorf(secret.Corrupt, "not a backup blob of any known kind")
+	}
+	part, _, _ := strings.Cut(string(blob[len(prefixes()[h.Format]):]), ".")
+	raw, err := base64.RawURLEncoding.DecodeString(part)
+	var members struct {
+		Alg, Enc, Kid string
+	}
+	if err != nil || json.Unmarshal(raw, &members) != nil {
+		return Header{}, secret.Errorf(secret.Corrupt, "the blob's header cannot be read")
+	}
+	h.KeyID, h.Algorithm, h.Encryption = members.Kid, members.Alg, members.Enc
+	return h, nil
+}
+
+func prefixes() map[string]string {
+	return map[string]string{FormatVaultferry: prefix, FormatAzure: azurePrefix, FormatHuawei: huaweiPrefix}
+}
+
+// format names the kind of blob by its first bytes, or is empty.
+func format(blob []byte) string {
+	for name, p := range prefixes() {
+		if bytes.HasPrefix(blob, []byte(p)) {
+			return name
+		}
+	}
+	return ""
+}
