@@ -45,28 +45,34 @@ func (f Form) String() string {
 // Value is a payload that cannot print, log or marshal itself. Reveal is the
 // only way out, so every disclosure is found by searching for that word.
 //
-// The bytes stand behind a pointer so that reflection-driven printers, which
-// do not call methods on unexported fields, show an address and not a secret.
+// The bytes stand behind two pointers so that package fmt, which calls no
+// methods on unexported fields and follows one pointer for a verb that does
+// not fit, shows an address and not a secret.
 type Value struct {
 	form Form
-	data *payload
+	data **payload
 }
 
 type payload struct{ b []byte }
+
+func newValue(f Form, b []byte) Value {
+	p := &payload{b: b}
+	return Value{form: f, data: &p}
+}
 
 // TextValue returns a value of text. It is Binary if s is not valid UTF-8.
 func TextValue(s string) Value {
 	if !utf8.ValidString(s) {
 		return BinaryValue([]byte(s))
 	}
-	return Value{form: Text, data: &payload{b: []byte(s)}}
+	return newValue(Text, []byte(s))
 }
 
 // BinaryValue returns a value of bytes. It takes b over.
-func BinaryValue(b []byte) Value { return Value{form: Binary, data: &payload{b: b}} }
+func BinaryValue(b []byte) Value { return newValue(Binary, b) }
 
 // FieldsValue returns a value that is the given JSON object. It takes b over.
-func FieldsValue(b []byte) Value { return Value{form: Fields, data: &payload{b: b}} }
+func FieldsValue(b []byte) Value { return newValue(Fields, b) }
 
 // Form tells what Reveal returns.
 func (v Value) Form() Form { return v.form }
@@ -79,7 +85,7 @@ func (v Value) Len() int {
 	if v.data == nil {
 		return 0
 	}
-	return len(v.data.b)
+	return len((*v.data).b)
 }
 
 // Reveal discloses the bytes. The caller must not change them.
@@ -87,7 +93,7 @@ func (v Value) Reveal() []byte {
 	if v.data == nil {
 		return nil
 	}
-	return v.data.b
+	return (*v.data).b
 }
 
 // Equal reports whether both hold the same form and bytes. It is not constant

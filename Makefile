@@ -1,0 +1,92 @@
+# Every command a developer needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE   := $(CURDIR)/.cache
+LINT    := $(CACHE)/tools/golangci-lint
+VAULT   := $(CACHE)/vault/vault
+FUZZTIME ?= 2s
+ADDR    ?= 127.0.0.1:8200
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## the main job, both directions, on this machine
+	go run ./cmd/vaultferry demo
+
+.PHONY: build
+build: ## one static binary: ./vaultferry
+	CGO_ENABLED=0 go build -trimpath -o vaultferry ./cmd/vaultferry
+
+.PHONY: test
+test: deps vault ## all tests, from nothing: installs and builds what they need
+	go vet ./...
+	go test -shuffle=on -timeout 20m ./...
+
+.PHONY: check
+check: format vet lint tidy deps vault ## what must be green before a commit
+	go test -race -shuffle=on -timeout 30m ./...
+	$(MAKE) fuzz
+
+.PHONY: format
+format: $(LINT) ## fail if a file is not formatted
+	@out="$$($(LINT) fmt --diff ./...)"; if [ -n "$$out" ]; then echo "$$out"; echo "run: make fmt"; exit 1; fi
+
+.PHONY: fmt
+fmt: $(LINT) ## format every file
+	$(LINT) fmt ./...
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## golangci-lint, pinned in its own module
+	$(LINT) run ./...
+
+.PHONY: tidy
+tidy: ## fail if go.mod is not tidy
+	go mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 2s)
+	@go list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+	while read -r pkg file; do \
+	  [ -n "$$pkg" ] || continue; \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+	    echo "fuzz $$pkg $$target"; \
+	    go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$pkg" </dev/null | grep -vE '^(fuzz: elapsed|PASS|ok|warning: starting with empty corpus)' || [ "$${PIPESTATUS[0]}" = 0 ]; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: vault ## benchmarks, with the ratios that we hold ourselves to
+	go test -run='^$$' -bench=. -benchmem ./...
+
+.PHONY: golden
+golden: ## rewrite the golden wire files; read the diff before you commit it
+	go test ./dialects/... -run Golden -update
+
+.PHONY: vault
+vault: ## build the real Vault server for tests, once; print its path
+	@test/vault/build.sh
+
+.PHONY: vault-dev
+vault-dev: vault ## run it in the foreground: KV v2 at secret/, token root (ADDR=127.0.0.1:8200)
+	@test/vault/dev.sh $(ADDR)
+
+.PHONY: deps
+deps: ## Debian's tools that open our blobs by hand, for the tests
+	@.ci/deps
+
+.PHONY: vuln
+vuln: ## known vulnerabilities; needs a network that reaches the database
+	go run golang.org/x/vuln/cmd/govulncheck@v1.6.0 ./...
+
+$(LINT): internal/tools/lint/go.mod internal/tools/lint/go.sum
+	@mkdir -p $(dir $@)
+	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

@@ -1,0 +1,107 @@
+package httpd
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/vaultferry/vaultferry/gateway"
+)
+
+// Metrics are what /metrics shows. No label ever holds a secret's name.
+type Metrics struct {
+	registry *prometheus.Registry
+	calls    *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	ops      *prometheus.CounterVec
+}
+
+// NewMetrics returns a registry of its own; nothing is global.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vaultferry_calls_total", Help: "Calls by operation, store and result.",
+		}, []string{"op", "store", "result"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "vaultferry_call_seconds", Help: "Time from authorisation to outcome.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"op"}),
+		ops: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vaultferry_backend_ops_total", Help: "Requests or transactions sent to the products.",
+		}, []string{"store"}),
+	}
+	m.registry.MustRegister(m.calls, m.seconds, m.ops,
+		prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}))
+	return m
+}
+
+// Observe counts one finished call.
+func (m *Metrics) Observe(o gateway.Observation) {
+	m.calls.WithLabelValues(o.Op, o.Store, o.Result).Inc()
+	m.seconds.WithLabelValues(o.Op).Observe(o.Duration.Seconds())
+	m.ops.WithLabelValues(o.Store).Add(float64(o.BackendOps))
+}
+
+// storeUp shows the state of each store at the time of a scrape.
+func (m *Metrics) storeUp(s *gateway.Service) {
+	for _, name := range s.Stores() {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "vaultferry_store_up", Help: "1 if the last call to the store reached its product.",
+			ConstLabels: prometheus.Labels{"store": name},
+		}, func() float64 {
+			for _, st := range s.States() {
+				if st.Name == name && st.Up {
+					return 1
+				}
+			}
+			return 0
+		}))
+	}
+}
+
+// adminHandler serves /livez, /readyz and /metrics.
+func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
+	m.storeUp(s)
+	r := mux.NewRouter()
+	r.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	}).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		status, body := readiness(s)
+		writeJSON(w, status, body)
+	}).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
+	return r
+}
+
+type readinessBody struct {
+	Status string               `json:"status"`
+	Reason string               `json:"reason,omitempty"`
+	Stores []gateway.StoreState `json:"stores"`
+}
+
+// readiness is red only where the gateway itself cannot serve. A store that
+// is down is shown, and fails its own calls alone.
+func readiness(s *gateway.Service) (int, readinessBody) {
+	body := readinessBody{Status: "ok", Stores: s.States()}
+	if err := s.Ready(); err != nil {
+		body.Status, body.Reason = "unavailable", err.Error()
+		return http.StatusServiceUnavailable, body
+	}
+	return http.StatusOK, body
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil { // plain structs of strings always marshal
+		status, b = http.StatusInternalServerError, nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // the client may be gone
+}

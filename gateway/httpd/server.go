@@ -1,0 +1,170 @@
+// Package httpd serves the dialects on one listener and what operators watch
+// on another. It knows neither secrets nor vendors.
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/dialects"
+	"github.com/vaultferry/vaultferry/gateway"
+)
+
+// Options make a Server. TLS may be nil on a loopback address alone. Admin
+// may be empty: no admin listener.
+type Options struct {
+	Service  *gateway.Service
+	Dialects []dialects.Dialect // the last one takes what no other does
+	Address  string
+	TLS      *tls.Config
+	Admin    string
+	Metrics  *Metrics
+	Log      *slog.Logger
+}
+
+// Bounds on one connection. A write may wait for a product and then send a
+// large blob to a slow client.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 2 * time.Minute
+	writeTimeout      = 5 * time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	shutdownTimeout   = 30 * time.Second
+)
+
+// Server is the gateway's listeners.
+type Server struct {
+	log         *slog.Logger
+	main, admin *http.Server
+	mainLn      net.Listener
+	adminLn     net.Listener
+}
+
+// Handler routes requests to the dialects. Paths are neither cleaned nor
+// decoded: one dialect's are signed as they are.
+func Handler(ds []dialects.Dialect) http.Handler {
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	for _, d := range ds {
+		d.Mount(r)
+	}
+	return r
+}
+
+// New returns a server that does not listen yet.
+func New(o Options) (*Server, error) {
+	s := &Server{log: o.Log}
+	if o.TLS == nil && !loopback(o.Address) {
+		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", o.Address)
+	}
+	s.main = s.server(o.Address, Handler(o.Dialects))
+	if o.TLS != nil {
+		s.main.TLSConfig = o.TLS.Clone()
+		s.main.TLSConfig.MinVersion = max(tls.VersionTLS12, o.TLS.MinVersion)
+	}
+	if o.Admin != "" {
+		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics))
+	}
+	return s, nil
+}
+
+func (s *Server) server(address string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr: address, Handler: h,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// Listen opens both listeners, so that port 0 becomes a real one.
+func (s *Server) Listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	var err error
+	if s.mainLn, err = lc.Listen(ctx, "tcp", s.main.Addr); err != nil {
+		return fmt.Errorf("httpd: %w", err)
+	}
+	if s.admin == nil {
+		return nil
+	}
+	if s.adminLn, err = lc.Listen(ctx, "tcp", s.admin.Addr); err != nil {
+		return errors.Join(fmt.Errorf("httpd: admin: %w", err), s.mainLn.Close())
+	}
+	return nil
+}
+
+// Address is where the dialects are served, after Listen.
+func (s *Server) Address() string { return s.mainLn.Addr().String() }
+
+// AdminAddress is where the admin listener is, or empty.
+func (s *Server) AdminAddress() string {
+	if s.adminLn == nil {
+		return ""
+	}
+	return s.adminLn.Addr().String()
+}
+
+// Run serves until ctx ends, then lets running requests finish. It listens
+// first if Listen was not called.
+func (s *Server) Run(ctx context.Context) error {
+	if s.mainLn == nil {
+		if err := s.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if s.main.TLSConfig != nil {
+			return closed(s.main.ServeTLS(s.mainLn, "", ""))
+		}
+		return closed(s.main.Serve(s.mainLn))
+	})
+	if s.admin != nil {
+		g.Go(func() error { return closed(s.admin.Serve(s.adminLn)) })
+	}
+	g.Go(func() error {
+		<-gctx.Done()
+		return s.shutdown(context.WithoutCancel(ctx))
+	})
+	return g.Wait()
+}
+
+func closed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("httpd: %w", err)
+}
+
+// shutdown stops the admin listener last, so that operators can watch.
+func (s *Server) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	err := s.main.Shutdown(ctx)
+	if err != nil {
+		s.log.Warn("requests were cut off at shutdown", slog.Any("error", err))
+		err = s.main.Close()
+	}
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Close())
+	}
+	return err
+}

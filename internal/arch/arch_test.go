@@ -1,0 +1,132 @@
+// Package arch holds the import rules of this module as a failing test.
+package arch
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/vaultferry/vaultferry/"
+
+// rule says which of our packages those matching From may import, outside of
+// their tests. Patterns are those of path.Match, or end in "/...".
+type rule struct {
+	from string
+	may  []string
+}
+
+// rules are read top down; the first match holds. A package that matches none
+// fails the test: whoever adds one decides where it stands.
+var rules = []rule{
+	{"secret", nil},
+	{"backup", []string{"secret"}},
+	{"backends", []string{"secret"}},
+	{"backends/backendtest", []string{"secret", "backends"}},
+	{"backends/all", []string{"backends/..."}},
+	{"backends/*", []string{"secret", "backends", "internal/sdkhmac"}},
+	{"gateway/access", []string{"secret"}},
+	{"gateway/audit", []string{"secret"}},
+	{"gateway", []string{"secret", "backup", "backends", "gateway/access", "gateway/audit"}},
+	{"gateway/httpd", []string{"secret", "gateway", "gateway/access", "dialects"}},
+	{"dialects", nil},
+	{"dialects/wire", []string{"secret", "gateway/access"}},
+	{"dialects/wiretest", []string{"..."}},
+	{"dialects/*", []string{"secret", "gateway", "gateway/access", "dialects", "dialects/wire", "internal/sdkhmac"}},
+	{"config", []string{"secret", "backends", "gateway", "gateway/access"}},
+	{"cmd/...", []string{"..."}},
+	{"internal/sdkhmac", []string{"secret"}},
+	{"internal/pki", nil},
+	{"internal/vaulttest", nil},
+	{"internal/gatewaytest", []string{"..."}},
+	{"internal/e2e", []string{"..."}},
+	{"internal/arch", nil},
+	{"examples", nil},
+}
+
+// vendors says which of our packages alone may import a module of others.
+var vendors = map[string][]string{
+	"github.com/Azure/azure-sdk-for-go/":              {"backends/azurekv"},
+	"github.com/hashicorp/vault/":                     {"backends/hashivault", "internal/vaulttest"},
+	"github.com/huaweicloud/":                         {"backends/huaweicsms"},
+	"github.com/spf13/viper":                          {"config"},
+	"github.com/spf13/cobra":                          {"cmd/..."},
+	"github.com/gorilla/mux":                          {"dialects", "dialects/...", "gateway/httpd", "internal/gatewaytest"},
+	"github.com/go-jose/":                             {"backup"},
+	"go.etcd.io/bbolt":                                {"backends/bolt"},
+	"github.com/prometheus/":                          {"gateway/httpd"},
+	"net/http/httptest":                               {"dialects/wiretest", "internal/gatewaytest"},
+	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
+	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportDirection(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		i := slices.IndexFunc(rules, func(r rule) bool { return match(r.from, from) })
+		if i < 0 {
+			t.Errorf("%s stands in no rule of this test", from)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if to, ours := strings.CutPrefix(imp, module); ours && !matchAny(rules[i].may, to) {
+				t.Errorf("%s imports %s: not allowed", from, to)
+			}
+			for prefix, may := range vendors {
+				if strings.HasPrefix(imp+"/", prefix) || imp == prefix {
+					if !matchAny(may, from) {
+						t.Errorf("%s imports %s: only %v may", from, imp, may)
+					}
+				}
+			}
+		}
+	}
+}
+
+// packages lists those of this module with the imports of their own files,
+// tests left out.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF { //nolint:errorlint // Decode returns it bare
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d packages found", len(all))
+	}
+	return all
+}
+
+func matchAny(patterns []string, s string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, s) })
+}
+
+func match(pattern, s string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "..."); ok {
+		return strings.HasPrefix(s+"/", prefix)
+	}
+	ok, err := path.Match(pattern, s)
+	return ok && err == nil
+}
