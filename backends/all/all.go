@@ -1,0 +1,14 @@
+// Package all lists every backend of this build.
+package all
+
+import (
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+)
+
+// Registry returns the drivers of every kind of store.
+func Registry() backends.Registry {
+	return backends.Registry{
+		memory.Driver,
+	}
+}

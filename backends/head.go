@@ -1,0 +1,197 @@
+package backends
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Head is what an embedded store keeps of a secret beside its versions: enough
+// to append one without reading the others. Stages live here and not with the
+// versions, so that a label that moves touches one record.
+type Head struct {
+	Secret secret.Secret             // Versions is always empty
+	Last   secret.Ordinal            // the highest ordinal ever given
+	Newest time.Time                 // the latest Created ever given
+	Stages map[string]secret.Ordinal // label to holder
+	// Token is that of the import that made the secret, until the next write:
+	// it tells the repeat of an import from a second one.
+	Token string
+}
+
+// NewHead begins the secret called name, with no version yet.
+func NewHead(name secret.Name) *Head {
+	return &Head{Secret: secret.Secret{Name: name}, Stages: map[string]secret.Ordinal{}}
+}
+
+// CheckDraft refuses (Invalid) what no store can hold.
+func CheckDraft(d *secret.Draft) error {
+	switch {
+	case d.Missing == "" && d.Value.IsNone():
+		return secret.Errorf(secret.Invalid, "a version needs a value")
+	case d.Missing != "" && !d.Value.IsNone():
+		return secret.Errorf(secret.Invalid, "a version that misses its value cannot hold one")
+	case d.TakePrevious && !d.KeepCurrent:
+		return secret.Errorf(secret.Invalid, "a version cannot become current and previous at once")
+	case slices.Contains(d.Stages, ""):
+		return secret.Errorf(secret.Invalid, "a stage has no name")
+	}
+	return nil
+}
+
+// Append accounts for one more version and returns it, stages included. The
+// caller has checked the draft and made sure that uid is not taken.
+func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Version {
+	first := h.Last == 0
+	stamp := h.stamp(now)
+	v := secret.Version{
+		Ordinal: h.Last + 1, UID: uid, Value: d.Value, Missing: d.Missing,
+		ContentType: d.ContentType, Tags: maps.Clone(d.Tags), Disabled: d.Disabled,
+		NotBefore: d.NotBefore, Expires: d.Expires, Extra: d.Extra.Clone(),
+		Created: orTime(d.Created, stamp), Updated: d.Updated,
+	}
+	v.Updated = orTime(v.Updated, v.Created)
+	h.Last, h.Token = v.Ordinal, ""
+	h.Newest = later(h.Newest, v.Created)
+	if first {
+		h.Secret.Created = v.Created
+	}
+	h.Secret.Updated = later(h.Secret.Updated, stamp)
+	h.moveRoles(d, v.Ordinal, first)
+	for _, label := range d.Stages {
+		h.Stages[label] = v.Ordinal
+	}
+	v.Stages = h.StagesOf(v.Ordinal)
+	if a := d.OfSecret; a != nil {
+		h.Secret.Description, h.Secret.Tags, h.Secret.Extra = a.Description, maps.Clone(a.Tags), a.Extra.Clone()
+	}
+	return v
+}
+
+// stamp is now in whole milliseconds, or the first one after every version so
+// far: dialects promise their clients times that strictly increase.
+func (h *Head) stamp(now time.Time) time.Time {
+	now = now.UTC().Truncate(time.Millisecond)
+	if last := h.Newest.UTC().Truncate(time.Millisecond); h.Last > 0 && !now.After(last) {
+		return last.Add(time.Millisecond)
+	}
+	return now
+}
+
+func (h *Head) moveRoles(d *secret.Draft, o secret.Ordinal, first bool) {
+	switch s := &h.Secret; {
+	case first:
+		s.Current = o
+	case !d.KeepCurrent:
+		s.Current, s.Previous = o, s.Current
+	case d.TakePrevious:
+		s.Previous = o
+	}
+}
+
+// Clone returns a deep copy.
+func (h *Head) Clone() Head {
+	c := *h
+	c.Secret, c.Stages = *h.Secret.Clone(), maps.Clone(h.Stages)
+	return c
+}
+
+// MadeBy reports whether the import with this token made the secret, and
+// nobody has written since.
+func (h *Head) MadeBy(token string) bool { return token != "" && h.Token == token }
+
+// StagesOf lists the labels of one version, sorted; nil if it has none.
+func (h *Head) StagesOf(o secret.Ordinal) []string {
+	var out []string
+	for label, holder := range h.Stages {
+		if holder == o {
+			out = append(out, label)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// View returns the secret's attributes with the given versions, each under the
+// stages that it holds now. Nothing is shared with h or vs but the values.
+func (h *Head) View(vs ...secret.Version) *secret.Secret {
+	s := h.Secret
+	s.Versions = vs
+	out := s.Clone()
+	for i := range out.Versions {
+		out.Versions[i].Stages = h.StagesOf(out.Versions[i].Ordinal)
+	}
+	return out
+}
+
+// HeadOf returns the head of a secret that is imported as it is. It refuses
+// (Invalid) one that breaks the rules of the model, so that nothing read from
+// a store ever does.
+func HeadOf(s *secret.Secret, token string) (*Head, error) {
+	if err := s.Name.Validate(); err != nil {
+		return nil, err
+	}
+	h := NewHead(s.Name)
+	h.Secret, h.Token = *withoutVersions(s), token
+	uids := map[secret.UID]bool{}
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		if err := h.admit(v, uids); err != nil {
+			return nil, err
+		}
+		uids[v.UID] = true
+		h.Last, h.Newest = v.Ordinal, later(h.Newest, v.Created)
+	}
+	switch {
+	case len(s.Versions) == 0:
+		return nil, secret.Errorf(secret.Invalid, "the secret has no version")
+	case !holds(s, s.Current), !holds(s, s.Previous):
+		return nil, secret.Errorf(secret.Invalid, "a role names a version that is not there")
+	}
+	return h, nil
+}
+
+func (h *Head) admit(v *secret.Version, uids map[secret.UID]bool) error {
+	switch {
+	case v.Ordinal <= h.Last:
+		return secret.Errorf(secret.Invalid, "version %d is out of order", v.Ordinal)
+	case v.UID.IsZero() || uids[v.UID]:
+		return secret.Errorf(secret.Invalid, "version %d has no id of its own", v.Ordinal)
+	}
+	if err := CheckDraft(&secret.Draft{Value: v.Value, Missing: v.Missing, Stages: v.Stages}); err != nil {
+		return secret.Errorf(secret.Invalid, "version %d: %s", v.Ordinal, secret.DetailOf(err))
+	}
+	for _, label := range v.Stages {
+		if _, taken := h.Stages[label]; taken {
+			return secret.Errorf(secret.Invalid, "version %d holds a stage that another holds", v.Ordinal)
+		}
+		h.Stages[label] = v.Ordinal
+	}
+	return nil
+}
+
+func withoutVersions(s *secret.Secret) *secret.Secret {
+	c := *s
+	c.Versions = nil
+	return c.Clone()
+}
+
+func holds(s *secret.Secret, role secret.Ordinal) bool {
+	return role == 0 || s.Find(secret.ByOrdinal(role)) != nil
+}
+
+func orTime(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
