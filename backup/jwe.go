@@ -122,7 +122,10 @@ func parseHeader(part []byte) (*header, error) {
 	if err != nil || !bytes.Equal(again, raw) {
 		return nil, errHeader
 	}
-	if h.Enc != encryption || !validKeyID(h.Kid) || (h.EPK != nil) != (h.Alg == jose.ECDH_ES_A256KW) {
+	if !slices.Contains([]jose.KeyAlgorithm{AlgA256KW, AlgECDH, AlgRSA}, h.Alg) {
+		return nil, errHeader
+	}
+	if h.Enc != encryption || !validKeyID(h.Kid) || (h.EPK != nil) != (h.Alg == AlgECDH) {
 		return nil, errHeader
 	}
 	return &h, nil
