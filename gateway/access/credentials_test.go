@@ -1,0 +1,74 @@
+package access_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	c := access.NewCredentials()
+	if err := c.AddToken(sha256.Sum256([]byte("tok")), "ci"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AddAccessKey("AK", secret.TextValue("sk"), "ci"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AddToken(sha256.Sum256([]byte("tok")), "other"); err == nil {
+		t.Error("a token belongs to two callers")
+	}
+	if err := c.AddAccessKey("AK", secret.TextValue("sk2"), "other"); err == nil {
+		t.Error("an access key belongs to two callers")
+	}
+	if who, ok := c.Token("tok", "azure"); !ok || who.ID != "ci" || who.Via != "azure" {
+		t.Errorf("token: %+v %v", who, ok)
+	}
+	if _, ok := c.Token("", "azure"); ok {
+		t.Error("an empty token is somebody's")
+	}
+	if k, ok := c.AccessKey("AK", "huawei"); !ok || k.Caller.ID != "ci" || k.Caller.Via != "huawei" || string(k.Secret.Reveal()) != "sk" {
+		t.Error("the access key is not found")
+	}
+	if _, ok := c.AccessKey("ak", "huawei"); ok {
+		t.Error("key ids fold case")
+	}
+}
+
+func TestThrottleLocksThePairAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	th := access.NewThrottle(func() time.Time { return now })
+	for range 4 {
+		th.Failed("AK", "1.1.1.1")
+	}
+	if th.Locked("AK", "1.1.1.1") != 0 {
+		t.Error("locked before five failures")
+	}
+	th.Failed("AK", "1.1.1.1")
+	if th.Locked("AK", "1.1.1.1") == 0 {
+		t.Error("not locked after five failures")
+	}
+	if th.Locked("AK", "2.2.2.2") != 0 || th.Locked("AK2", "1.1.1.1") != 0 {
+		t.Error("somebody else is locked")
+	}
+	now = now.Add(6 * time.Minute)
+	if th.Locked("AK", "1.1.1.1") != 0 {
+		t.Error("still locked")
+	}
+	for range 4 {
+		th.Failed("AK", "1.1.1.1")
+	}
+	th.Succeeded("AK", "1.1.1.1")
+	th.Failed("AK", "1.1.1.1")
+	if th.Locked("AK", "1.1.1.1") != 0 {
+		t.Error("a success does not clear the count")
+	}
+	for i := range 20_000 {
+		th.Failed("AK", fmt.Sprint(i))
+	}
+}
