@@ -1,0 +1,88 @@
+package wire
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Mount adds routes to r, and after them answers for every other path and
+// method that reaches r. Earlier routes win. r must use encoded paths.
+func Mount(r *mux.Router, e Edge, routes []Route) {
+	for i := range routes {
+		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, route: &routes[i]})
+	}
+	wrong := &endpoint{edge: e, route: &Route{Handle: func(*Request) (Reply, error) {
+		return Reply{}, &secret.Error{Kind: secret.Invalid, Err: ErrMethod}
+	}}}
+	for i := range routes {
+		r.Path(routes[i].Path).Handler(wrong)
+	}
+	r.NewRoute().Handler(&endpoint{edge: e, route: &Route{Handle: func(*Request) (Reply, error) {
+		return Reply{}, &secret.Error{Kind: secret.NotFound, Err: ErrNoRoute}
+	}}})
+}
+
+// endpoint serves one route.
+type endpoint struct {
+	edge  Edge
+	route *Route
+}
+
+// ServeHTTP answers once, after everything that may fail has been done.
+func (p *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := newRequest(w, r, p.route)
+	p.edge.Prepare(w.Header(), q)
+	rep, body := p.answer(q)
+	write(w, rep, body)
+}
+
+func (p *endpoint) answer(q *Request) (Reply, []byte) {
+	rep, err := p.handle(q)
+	if err != nil {
+		rep = p.edge.Error(q, err)
+	}
+	body, err := encode(rep.Body)
+	if err != nil {
+		rep = p.edge.Error(q, &secret.Error{Kind: secret.Internal, Op: q.Op, Err: err})
+		if body, err = encode(rep.Body); err != nil {
+			return Reply{Status: http.StatusInternalServerError}, nil
+		}
+	}
+	return rep, body
+}
+
+func (p *endpoint) handle(q *Request) (rep Reply, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
+				panic(v)
+			}
+			err = &secret.Error{Kind: secret.Internal, Op: q.Op, Err: panicked(v)}
+		}
+	}()
+	if q.Caller, err = p.edge.Authenticate(q); err != nil {
+		return Reply{}, err
+	}
+	return p.route.Handle(q)
+}
+
+// panicked tells where a panic rose and of which type it is. What it says may
+// hold a value, and so may the arguments in a full trace.
+func panicked(v any) error {
+	pc := make([]uintptr, 24)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
+	var where strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&where, "\n\t%s:%d", f.Function, f.Line)
+		if !more {
+			return fmt.Errorf("panic of type %T at%s", v, where.String())
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Request is an HTTP request on its way through a route. It is used by one
+// goroutine.
+type Request struct {
+	*http.Request
+	ID      string // a random UUID
+	Op      string // of the route; empty: none matched
+	Address string // of the client, without its port
+	Caller  access.Caller
+	// Vars are the path's variables, decoded: a slash in one was %2F.
+	Vars map[string]string
+
+	w    http.ResponseWriter
+	max  int64
+	read bool
+	body []byte
+	err  error
+}
+
+func newRequest(w http.ResponseWriter, r *http.Request, route *Route) *Request {
+	q := &Request{Request: r, ID: uuid.NewString(), Op: route.Op, Address: r.RemoteAddr, w: w, max: route.MaxBody}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		q.Address = host
+	}
+	if q.max == 0 {
+		q.max = DefaultMaxBody
+	}
+	q.Vars = mux.Vars(r)
+	for k, v := range q.Vars {
+		if plain, err := url.PathUnescape(v); err == nil {
+			q.Vars[k] = plain
+		}
+	}
+	return q
+}
+
+// Body returns the whole body. It reads once; later calls return the same.
+func (r *Request) Body() ([]byte, error) {
+	if !r.read {
+		r.read = true
+		r.body, r.err = r.readBody()
+	}
+	return r.body, r.err
+}
+
+// readBody believes no Content-Length: memory grows with what really comes.
+func (r *Request) readBody() ([]byte, error) {
+	if r.ContentLength > r.max {
+		return nil, tooLarge()
+	}
+	var buf bytes.Buffer
+	if _, err := buf.ReadFrom(http.MaxBytesReader(r.w, r.Request.Body, r.max)); err != nil {
+		var over *http.MaxBytesError
+		if errors.As(err, &over) {
+			return nil, tooLarge()
+		}
+		return nil, &secret.Error{Kind: secret.Invalid, Detail: "the body ended early", Err: errors.Join(ErrBodyRead, err)}
+	}
+	return buf.Bytes(), nil
+}
+
+func tooLarge() error {
+	return &secret.Error{Kind: secret.TooLarge, Detail: "the body is too large", Err: ErrBodySize}
+}
+
+// Digest identifies the body. It is zero if there is none to read.
+func (r *Request) Digest() [sha256.Size]byte {
+	b, err := r.Body()
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(b)
+}

@@ -1,0 +1,56 @@
+// Package wire runs the requests of every dialect in the same way: request id,
+// panic guard, authentication, bounded body, one encoder. What a vendor's API
+// looks like is the dialect's: routes are data, and an Edge shapes answers.
+//
+// It knows of package secret only the kinds of error.
+package wire
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// Route is one operation of an API.
+type Route struct {
+	Op      string // "azure.GetSecret"
+	Method  string
+	Path    string // a mux template; variables match one encoded segment
+	MaxBody int64  // in bytes; zero: DefaultMaxBody
+	Handle  func(*Request) (Reply, error)
+}
+
+// DefaultMaxBody bounds a body where the route does not.
+const DefaultMaxBody = 1 << 20
+
+// Reply is a finished answer.
+type Reply struct {
+	Status int
+	// Header is added to what Edge.Prepare set. It is not changed, so replies
+	// may share one.
+	Header http.Header
+	// Body nil: none. A []byte goes out as it is; anything else as compact
+	// JSON without HTML escapes or a final newline.
+	Body any
+}
+
+// Edge is what differs between vendors around every operation.
+type Edge interface {
+	// Authenticate proves who sent r. It is asked about unknown routes too;
+	// r.Op is empty then.
+	Authenticate(r *Request) (access.Caller, error)
+	// Prepare sets the headers that every answer bears, errors included.
+	Prepare(h http.Header, r *Request)
+	// Error shapes err as the vendor would, and sees to its audit line.
+	Error(r *Request, err error) Reply
+}
+
+// Errors that reach Edge.Error beside those of handlers. Each comes wrapped in
+// a *secret.Error of a fitting kind.
+var (
+	ErrNoRoute  = errors.New("wire: no such path")
+	ErrMethod   = errors.New("wire: the path does not know this method")
+	ErrBodySize = errors.New("wire: the body is over the limit of its route")
+	ErrBodyRead = errors.New("wire: the body could not be read to its end")
+)
