@@ -60,7 +60,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 		return zero, auditedError{auditErr}
 	}
 	if err != nil {
-		return zero, auditedError{classify(j, err)}
+		return zero, auditedError{err}
 	}
 	return out, nil
 }
@@ -113,6 +113,7 @@ const (
 func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T, error)) (T, error) {
 	for n := 1; ; n++ {
 		out, err := f(ctx, j)
+		err = classify(j, err)
 		j.state.note(err)
 		if err == nil || n == maxAttempts || !repeatable(err) {
 			return out, err
@@ -165,7 +166,7 @@ func (s *Service) outcome(j *job, ops int64, err error) error {
 	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
 	auditErr := s.audit.Write(e, mutates(j.action))
 	if auditErr == nil {
-		if secret.KindOf(orNil(err)) == secret.Internal && err != nil {
+		if err != nil && secret.KindOf(err) == secret.Internal {
 			s.log.Error("internal error", slog.String("op", j.call.Op), slog.String("store", j.Name),
 				slog.String("request_id", j.call.RequestID), slog.Any("error", err))
 		}
@@ -179,13 +180,6 @@ func (s *Service) outcome(j *job, ops int64, err error) error {
 	return &secret.Error{Kind: kind, Op: j.call.Op, Err: auditErr}
 }
 
-func orNil(err error) error {
-	if err == nil {
-		return secret.Internal
-	}
-	return err
-}
-
 func result(err error) string {
 	if err == nil {
 		return "ok"
@@ -197,7 +191,7 @@ func result(err error) string {
 // during a read is the product being slow; during a write nobody knows.
 func classify(j *job, err error) error {
 	var e *secret.Error
-	if errors.As(err, &e) {
+	if err == nil || errors.As(err, &e) {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

@@ -1,0 +1,218 @@
+package gateway_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func backupOf(t *testing.T, w *world, r gateway.Ref) []byte {
+	t.Helper()
+	blob, err := w.Backup(t.Context(), call, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blob
+}
+
+func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2", "hush3")
+	blob := backupOf(t, w, refA)
+	if strings.Contains(string(blob), "hush") {
+		t.Fatal("the blob is not sealed")
+	}
+	out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Secret.Name != "n" || len(out.Versions) != 3 || out.Secret.Size() != 0 || len(out.Losses) != 0 {
+		t.Errorf("outcome: %d versions", len(out.Versions))
+	}
+	want, _ := w.a.Backend.Export(t.Context(), "n")
+	got, err := w.b.Backend.Export(t.Context(), "n")
+	if err != nil || len(got.Versions) != 3 || got.Current != want.Current || got.Previous != want.Previous {
+		t.Fatal("the copy is not the same")
+	}
+	for i := range want.Versions {
+		g, v := got.Versions[i], want.Versions[i]
+		if g.UID != v.UID || g.Ordinal != v.Ordinal || !g.Value.Equal(v.Value) || !g.Created.Equal(v.Created) {
+			t.Errorf("version %d differs", v.Ordinal)
+		}
+	}
+	if e := w.last(t); e.Origin == nil || e.Origin.Store != "a" || e.Name != "n" || len(e.Versions) != 3 || e.Action != "restore" {
+		t.Errorf("audit: %+v", e)
+	}
+}
+
+func TestRestoreNeverTouchesWhatStands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	put(t, w, refB, "hush other")
+	before, _ := w.b.Backend.Export(t.Context(), "n")
+	_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.AlreadyExists)
+	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{DryRun: true})
+	wantKind(t, err, secret.AlreadyExists)
+	out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{OnConflict: gateway.ConflictSkip})
+	if err != nil || !out.Skipped {
+		t.Errorf("skip: %v", err)
+	}
+	if after, _ := w.b.Backend.Export(t.Context(), "n"); len(after.Versions) != 1 || !after.Versions[0].Value.Equal(before.Versions[0].Value) {
+		t.Error("what stood was changed")
+	}
+}
+
+func TestAppendBringsWhatIsNewBothWays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	if _, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), gateway.RestoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, w, refA, "hush3")
+	put(t, w, refB, "hush4")
+	appendTo := func(store string, r gateway.Ref) *gateway.Outcome {
+		t.Helper()
+		out, err := w.Restore(t.Context(), call, store, backupOf(t, w, r), gateway.RestoreOptions{OnConflict: gateway.ConflictAppend})
+		if err != nil || !out.Appended {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if out := appendTo("b", refA); out.Versions[3] != 4 || len(out.Secret.Versions) != 4 || out.Secret.Current != 4 {
+		t.Errorf("to b: %v", out.Versions)
+	}
+	if out := appendTo("a", refB); len(out.Secret.Versions) != 4 || out.Versions[3] != 4 || out.Versions[4] != 3 {
+		t.Errorf("back to a: %v", out.Versions)
+	}
+	if out := appendTo("b", refA); len(out.Secret.Versions) != 4 {
+		t.Error("the same again adds versions")
+	}
+}
+
+func TestAppendKnowsValuesThatNativeToolsCopied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2", "hush1")
+	put(t, w, refB, "hush1")
+	out, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), gateway.RestoreOptions{OnConflict: gateway.ConflictAppend})
+	if err != nil || len(out.Secret.Versions) != 3 || out.Versions[1] != 1 || out.Versions[2] != 2 || out.Versions[3] != 3 {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+func TestDryRunAndConfirmWriteNothingUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{DryRun: true, As: "m"})
+	if err != nil || out.Secret.Name != "m" || out.Secret.Size() != 0 {
+		t.Errorf("dry run: %v", err)
+	}
+	no := errors.New("no")
+	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{Confirm: func(gateway.Outcome) error { return no }})
+	if !errors.Is(err, no) {
+		t.Errorf("confirm: %v", err)
+	}
+	if page, _ := w.b.Backend.List(t.Context(), secret.Query{}); len(page.Secrets) != 0 {
+		t.Error("something was written")
+	}
+	if out, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{As: "m", Confirm: func(gateway.Outcome) error { return nil }}); err != nil || out.Secret.Name != "m" {
+		t.Errorf("confirmed: %v", err)
+	}
+}
+
+func TestLossesAreRefusedUnlessAccepted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	w.b.losses = []secret.Loss{{Grade: secret.Trace, Version: 1, What: "created", Why: "times"}}
+	if _, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{As: "trace"}); err != nil {
+		t.Errorf("a trace asks: %v", err)
+	}
+	w.b.losses = append(w.b.losses, secret.Loss{Grade: secret.Data, Version: 2, What: "value", Why: "it is too large"})
+	_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Lossy)
+	if d := secret.DetailOf(err); !strings.Contains(d, "version 2") || !strings.Contains(d, "too large") {
+		t.Errorf("the refusal does not name version and reason: %s", d)
+	}
+	out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{OnLoss: gateway.LossAccept})
+	if err != nil || len(out.Losses) != 2 {
+		t.Errorf("accepted: %v", err)
+	}
+	if e := w.last(t); len(e.Losses) != 2 {
+		t.Errorf("losses in the audit: %v", e.Losses)
+	}
+}
+
+func TestBackupRefusesToLeaveSomethingBehind(t *testing.T) {
+	t.Parallel()
+	for _, accept := range []bool{false, true} {
+		w := newWorld(t, func(o *gateway.Options) {
+			if accept {
+				o.Stores[0].OnLoss = gateway.LossAccept
+			}
+		})
+		put(t, w, refA, "hush1")
+		if _, err := w.Put(t.Context(), call, refA, secret.Draft{Missing: secret.Unreadable, Disabled: true}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Backup(t.Context(), call, refA)
+		if accept && err != nil {
+			t.Error(err)
+		}
+		if !accept {
+			wantKind(t, err, secret.Lossy)
+		}
+	}
+}
+
+func TestABlobIsNoWayRoundThePolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, everything,
+		access.Rule{Callers: []string{"d"}, Allow: []string{"restore"}, Stores: []string{"b"}, Names: []string{"*"}})
+	put(t, w, refA, "hush")
+	blob := backupOf(t, w, refA)
+	d := call
+	d.Caller.ID = "d"
+	_, err := w.Restore(t.Context(), d, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Denied)
+	if e := w.last(t); e.Origin == nil || e.Result != "denied" {
+		t.Errorf("audit: %+v", e)
+	}
+}
+
+func TestBlobsThatDoNotOpen(t *testing.T) {
+	t.Parallel()
+	w, foreign := newWorld(t, nil), newWorld(t, nil)
+	put(t, w, refA, "hush")
+	put(t, foreign, refA, "hush")
+	own := backupOf(t, w, refA)
+	turned := append([]byte(nil), own...)
+	turned[len(turned)-9] ^= 1
+	details := map[string]bool{}
+	for name, blob := range map[string][]byte{
+		"another keyring": backupOf(t, foreign, refA), "a bit turned": turned, "cut": own[:len(own)-20], "empty": nil,
+		"base64url of a blob": []byte(backup.EncodeBase64URL(own)),
+	} {
+		_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+		if !errors.Is(err, secret.Corrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+		details[secret.DetailOf(err)] = true
+	}
+	if len(details) != 1 {
+		t.Errorf("what failed can be told from the answers: %v", details)
+	}
+}
