@@ -3,12 +3,14 @@ package all
 
 import (
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
 // Registry returns the drivers of every kind of store.
 func Registry() backends.Registry {
 	return backends.Registry{
+		bolt.Driver,
 		memory.Driver,
 	}
 }

@@ -1,0 +1,164 @@
+package bolt
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// lockWait leaves the rest of two seconds to whoever reports the failure.
+const lockWait = 1500 * time.Millisecond
+
+// format is the version of everything in the file.
+const format = 1
+
+// meta is the one record in clear. Store is the store's name when the file was
+// made: a store that is renamed later keeps it as what its records are bound to.
+type meta struct {
+	Format int    `json:"format"`
+	Store  string `json:"store"`
+	Key    []byte `json:"key"` // the data key, wrapped
+}
+
+// The buckets. Keys of the last three begin with the name and a NUL, which no
+// name holds; then comes the ordinal (8 bytes, big-endian) or the UID.
+var (
+	bucketMeta     = []byte("meta")     // "meta": JSON
+	bucketHeads    = []byte("heads")    // name: sealed head
+	bucketVersions = []byte("versions") // name, ordinal: sealed attributes
+	bucketValues   = []byte("values")   // name, ordinal: sealed value
+	bucketUIDs     = []byte("uids")     // name, UID: ordinal
+)
+
+var keyMeta = []byte("meta")
+
+// openFile opens the database and reads its meta, making the file first where
+// there is none.
+func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(path, env); err != nil {
+			return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be made", path)
+		}
+	}
+	db, err := openDB(path)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, nil, openError(secret.Unavailable, err, "%s is held by another process", path)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be opened", path)
+	case err != nil:
+		return nil, nil, openError(secret.Invalid, err, "%s: the file is damaged, or no store of this program", path)
+	}
+	var m *meta
+	err = db.View(func(tx *bbolt.Tx) (err error) {
+		m, err = readMeta(tx)
+		return err
+	})
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, openError(secret.Invalid, err, "%s: the file is no store of this program, or of a later release", path)
+	}
+	return db, m, nil
+}
+
+// openDB turns the fault that a file cut short raises in its memory map into
+// an error.
+func openDB(path string) (db *bbolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("reading the file: %v", p)
+		}
+	}()
+	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+}
+
+// create makes the file whole under another name and then links it to its own,
+// so that a crash leaves a complete store or none, and two processes that
+// create at once end up with one.
+func create(path string, env backends.Env) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := fill(f.Name(), env); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func fill(path string, env backends.Env) error {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	wrapped, err := env.Keys.WrapKey(key)
+	if err != nil {
+		return fmt.Errorf("wrap the data key: %w", err)
+	}
+	b, err := json.Marshal(meta{Format: format, Store: env.Store, Key: wrapped})
+	if err != nil {
+		return err
+	}
+	db, err := openDB(path)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keyMeta, b)
+	})
+	return errors.Join(err, db.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func readMeta(tx *bbolt.Tx) (*meta, error) {
+	b := tx.Bucket(bucketMeta)
+	if b == nil {
+		return nil, errors.New("there is no meta record")
+	}
+	m := new(meta)
+	d := json.NewDecoder(bytes.NewReader(b.Get(keyMeta)))
+	if err := d.Decode(m); err != nil {
+		return nil, fmt.Errorf("meta record: %w", err)
+	}
+	if m.Format != format {
+		return nil, fmt.Errorf("format %d, this release knows %d", m.Format, format)
+	}
+	for _, name := range [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs} {
+		if tx.Bucket(name) == nil {
+			return nil, fmt.Errorf("there is no bucket %q", name)
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,183 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// put is one key to write.
+type put struct{ bucket, key, value []byte }
+
+// planFunc reads what it needs and returns what to write, or why not. It sees
+// the plans that go before it in the same transaction, and may be called only
+// once.
+type planFunc func(tx *bbolt.Tx) ([]put, error)
+
+// group commits writes that arrive together in one transaction, so that many
+// writers share an fsync and a single one does not wait for others.
+type group struct {
+	db   *bbolt.DB
+	turn chan struct{} // held by whoever commits
+
+	mu    sync.Mutex
+	queue []*write
+}
+
+type write struct {
+	ctx  context.Context //nolint:containedctx // the caller waits in do for as long as this lives
+	plan planFunc
+	err  error         // read after done
+	done chan struct{} // closed when the outcome is known
+}
+
+func newGroup(db *bbolt.DB) *group { return &group{db: db, turn: make(chan struct{}, 1)} }
+
+// lastGrace is how long a caller who has gone is kept for an outcome that is
+// being decided: the fsync of a healthy disk takes far less.
+const lastGrace = time.Second
+
+// do returns when the plan is durable, refused, or withdrawn because ctx
+// ended. Only where a commit outlasts ctx by lastGrace is the outcome Unknown.
+func (g *group) do(ctx context.Context, plan planFunc) error {
+	w := &write{ctx: ctx, plan: plan, done: make(chan struct{})}
+	g.mu.Lock()
+	g.queue = append(g.queue, w)
+	g.mu.Unlock()
+	select {
+	case g.turn <- struct{}{}:
+		g.lead()
+	case <-w.done:
+	case <-ctx.Done():
+		if g.withdraw(w) {
+			return ctx.Err()
+		}
+	}
+	return w.wait()
+}
+
+func (w *write) wait() error {
+	select {
+	case <-w.done:
+		return w.err
+	case <-w.ctx.Done():
+	}
+	t := time.NewTimer(lastGrace)
+	defer t.Stop()
+	select {
+	case <-w.done:
+		return w.err
+	case <-t.C:
+		return &secret.Error{Kind: secret.Unknown, Detail: "the write was not confirmed in time", Err: w.ctx.Err()}
+	}
+}
+
+// withdraw reports whether w was still waiting; then it never happens.
+func (g *group) withdraw(w *write) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.queue {
+		if g.queue[i] == w {
+			g.queue = append(g.queue[:i], g.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// lead commits all that wait. The caller has taken the turn.
+func (g *group) lead() {
+	defer func() { <-g.turn }()
+	g.mu.Lock()
+	batch := g.queue
+	g.queue = nil
+	g.mu.Unlock()
+	if len(batch) == 0 { // the leader before took ours along
+		return
+	}
+	defer func() {
+		for _, w := range batch {
+			close(w.done)
+		}
+	}()
+	for _, w := range batch {
+		w.err = errAbandoned
+	}
+	g.commit(batch)
+}
+
+// errAbandoned is the outcome of a write whose leader panicked.
+var errAbandoned = errors.New("the transaction was abandoned")
+
+func (g *group) commit(batch []*write) {
+	id := 0
+	err := g.db.Update(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		changed := false
+		for _, w := range batch {
+			puts, err := w.prepare(tx)
+			if w.err = err; err != nil {
+				continue
+			}
+			if err := apply(tx, puts); err != nil {
+				return err
+			}
+			changed = changed || len(puts) > 0
+		}
+		if !changed {
+			return errNothing
+		}
+		return nil
+	})
+	if err == nil || errors.Is(err, errNothing) {
+		return
+	}
+	if g.visible(id) {
+		err = &secret.Error{Kind: secret.Unknown, Detail: "the write was not confirmed by the disk", Err: err}
+	}
+	for _, w := range batch {
+		if w.err == nil || errors.Is(w.err, errAbandoned) {
+			w.err = err
+		}
+	}
+}
+
+// errNothing spares the fsync of a transaction that changes nothing.
+var errNothing = errors.New("nothing to write")
+
+func (w *write) prepare(tx *bbolt.Tx) ([]put, error) {
+	if err := w.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return w.plan(tx)
+}
+
+func apply(tx *bbolt.Tx, puts []put) error {
+	for _, p := range puts {
+		if err := tx.Bucket(p.bucket).Put(p.key, p.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visible reports whether readers see the transaction, though its commit
+// failed: then only the last fsync did, and whether it lasts is not known. If
+// they do not see it, it did not happen. (Another writer may have taken the
+// same id meanwhile; that errs on the side of not knowing.)
+func (g *group) visible(id int) bool {
+	if id == 0 { // it never began
+		return false
+	}
+	seen := true
+	err := g.db.View(func(tx *bbolt.Tx) error {
+		seen = tx.ID() >= id
+		return nil
+	})
+	return seen || err != nil
+}

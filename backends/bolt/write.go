@@ -1,0 +1,142 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Put implements backends.Backend. It touches the new version and the head of
+// its secret, however many versions there are.
+func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	if err := errors.Join(name.Validate(), backends.CheckDraft(&d)); err != nil {
+		return nil, failure("bolt.put", name, err)
+	}
+	if d.Value.Len() > MaxValue {
+		return nil, failure("bolt.put", name, secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", MaxValue))
+	}
+	var out *secret.Secret
+	err := s.update(ctx, "bolt.put", name, func(tx *bbolt.Tx) ([]put, error) {
+		h, err := s.headToWrite(tx, name, d.OnlyIfAbsent)
+		if err != nil {
+			return nil, err
+		}
+		v := h.Append(&d, freeUID(tx, name, d.UID), s.now())
+		out = h.View(v)
+		return s.records(h, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// headToWrite returns the head of name, or a new one.
+func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*backends.Head, error) {
+	h, err := s.head(tx, name)
+	switch {
+	case errors.Is(err, secret.NotFound):
+		return backends.NewHead(name), nil
+	case err == nil && onlyIfAbsent:
+		return nil, secret.Errorf(secret.AlreadyExists, "")
+	}
+	return h, err
+}
+
+func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
+	for want.IsZero() || tx.Bucket(bucketUIDs).Get(uidKey(name, want)) != nil {
+		want = secret.NewUID()
+	}
+	return want
+}
+
+// records seals the head and the given versions.
+func (s *Store) records(h *backends.Head, vs ...secret.Version) ([]put, error) {
+	name := h.Secret.Name
+	plain, err := encodeHead(h)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := s.seal.seal(sealedHead, name, nil, plain)
+	if err != nil {
+		return nil, err
+	}
+	puts := []put{{bucketHeads, []byte(name), sealed}}
+	for i := range vs {
+		more, err := s.versionRecords(name, &vs[i])
+		if err != nil {
+			return nil, fmt.Errorf("version %d: %w", vs[i].Ordinal, err)
+		}
+		puts = append(puts, more...)
+	}
+	return puts, nil
+}
+
+func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, error) {
+	plain, err := encodeVersion(v)
+	if err != nil {
+		return nil, err
+	}
+	o, key := ordinalBytes(v.Ordinal), ordinalKey(name, v.Ordinal)
+	sealed, err := s.seal.seal(sealedVersion, name, o, plain)
+	if err != nil {
+		return nil, err
+	}
+	puts := []put{{bucketVersions, key, sealed}, {bucketUIDs, uidKey(name, v.UID), o}}
+	if v.Missing != "" {
+		return puts, nil
+	}
+	sealed, err = s.seal.seal(sealedValue, name, v.UID[:], encodeValue(v.Value))
+	if err != nil {
+		return nil, err
+	}
+	return append(puts, put{bucketValues, key, sealed}), nil
+}
+
+// Forecast implements backends.Backend: only values over MaxValue are lost.
+func (*Store) Forecast(in *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	for i := range in.Versions {
+		if v := &in.Versions[i]; v.Value.Len() > MaxValue {
+			out = append(out, secret.Loss{
+				Grade: secret.Data, Version: v.Ordinal, What: backends.LossValue,
+				Why: fmt.Sprintf("it is longer than %d bytes", MaxValue),
+			})
+		}
+	}
+	return out
+}
+
+// Import implements backends.Backend, in one transaction.
+func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*backends.Imported, error) {
+	in = backends.Apply(in, s.Forecast(in))
+	fresh, err := backends.HeadOf(in, token)
+	if err != nil {
+		return nil, failure("bolt.import", in.Name, err)
+	}
+	err = s.update(ctx, "bolt.import", in.Name, func(tx *bbolt.Tx) ([]put, error) {
+		switch h, err := s.head(tx, in.Name); {
+		case errors.Is(err, secret.NotFound):
+			return s.records(fresh, in.Versions...)
+		case err != nil:
+			return nil, err
+		case h.MadeBy(token): // the first try succeeded, though its answer was lost
+			return nil, nil
+		default:
+			return nil, secret.Errorf(secret.AlreadyExists, "")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := &backends.Imported{Secret: fresh.View(in.Versions...).WithoutValues()}
+	for i := range in.Versions {
+		done.Stands = append(done.Stands, in.Versions[i].Ordinal)
+	}
+	return done, nil
+}
