@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -113,11 +112,11 @@ func Inspect(blob []byte) (Header, error) {
 	if h.Format == "" {
 		return Header{}, secret.Errorf(secret.Corrupt, "not a backup blob of any known kind")
 	}
-	part, _, _ := strings.Cut(string(blob[len(prefixes()[h.Format]):]), ".")
-	raw, err := base64.RawURLEncoding.DecodeString(part)
+	part, _, _ := bytes.Cut(blob[len(prefixes()[h.Format]):], []byte("."))
 	var members struct {
 		Alg, Enc, Kid string
 	}
+	raw, err := base64.RawURLEncoding.DecodeString(string(part[:min(len(part), headerSize)]))
 	if err != nil || json.Unmarshal(raw, &members) != nil {
 		return Header{}, secret.Errorf(secret.Corrupt, "the blob's header cannot be read")
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"math/big"
 	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -76,7 +75,7 @@ func (k *key) seal(plain []byte, typ string) (string, error) {
 // checked before a key is touched: go-jose alone would accept line breaks,
 // stray bits, compression and headers that nobody asked for.
 func (k *Keyring) open(compact []byte, typ string) ([]byte, error) {
-	parts := bytes.Split(compact, []byte("."))
+	parts := bytes.SplitN(compact, []byte("."), 6) // no more, whatever the sender chose
 	if len(parts) != 5 || slices.ContainsFunc(parts, func(p []byte) bool { return !canonicalBase64URL(p) }) {
 		return nil, errParts
 	}
@@ -171,7 +170,6 @@ func (e *ephemeral) fits(public any) bool {
 	if errX != nil || errY != nil || len(x) != size || len(y) != size {
 		return false
 	}
-	point := &ecdsa.PublicKey{Curve: pub.Curve, X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-	_, err := point.ECDH() // refuses what is not on the curve
+	_, err := ecdsa.ParseUncompressedPublicKey(pub.Curve, slices.Concat([]byte{4}, x, y)) // refuses what is not on the curve
 	return err == nil
 }

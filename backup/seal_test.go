@@ -1,45 +1,140 @@
-package backup_test
+package backup
 
 import (
+	"bytes"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// small is the least document there is.
-func small() *backup.Document {
-	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
-	return &backup.Document{
-		Origin:   backup.Origin{Gateway: "g", Store: "a", Name: "n"},
-		SealedAt: at,
-		Secret: &secret.Secret{Name: "n", Created: at, Current: 1, Versions: []secret.Version{
-			{Ordinal: 1, UID: secret.UID{1}, Value: secret.TextValue("v"), Created: at},
-		}},
-	}
-}
-
 func TestSealedOpensWithEveryKeyType(t *testing.T) {
 	t.Parallel()
-	for _, alg := range []string{backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA} {
+	for _, alg := range []string{AlgA256KW, AlgECDH, AlgRSA} {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
-			k, err := backup.NewKeyringOf(alg, backup.AlgEdDSA)
+			k, err := NewKeyringOf(alg, AlgEdDSA)
 			if err != nil {
 				t.Fatal(err)
 			}
-			blob, err := k.Seal(small())
-			if err != nil {
-				t.Fatal(err)
+			blob := mustSeal(t, k, fullDocument())
+			if d, err := k.Open(blob); err != nil || !same(d, fullDocument()) {
+				t.Errorf("the document came back changed: %v", err)
 			}
-			d, err := k.Open(blob)
-			if err != nil {
-				t.Fatal(err)
+			if bytes.Equal(blob, mustSeal(t, k, fullDocument())) {
+				t.Error("two seals of one document are equal")
 			}
-			if !d.Secret.Versions[0].Value.Equal(secret.TextValue("v")) {
-				t.Error("the value came back changed")
+			h, err := Inspect(blob)
+			if want := (Header{FormatVaultferry, k.Keys()[0].ID, alg, "A256GCM", len(blob)}); err != nil || h != want {
+				t.Errorf("inspect: %+v, want %+v: %v", h, want, err)
 			}
 		})
 	}
+}
+
+func TestTheFirstKeyNotRetiredSeals(t *testing.T) {
+	t.Parallel()
+	k := testKeyring(t) // its first key is retired
+	if h, err := Inspect(mustSeal(t, k, smallDocument())); err != nil || h.KeyID != "aes" {
+		t.Errorf("sealed with %q, want aes: %v", h.KeyID, err)
+	}
+	if _, err := k.only(t, "old").Seal(smallDocument()); secret.KindOf(err) != secret.Unsupported {
+		t.Errorf("sealing with nothing but a retired key: %v", err)
+	}
+}
+
+func TestPublicHalfSealsAndCannotOpen(t *testing.T) {
+	t.Parallel()
+	k := testKeyring(t)
+	half, err := k.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !half.CanSeal() || half.CanOpen() || half.CanUnwrap() || half.GatewayID() != k.GatewayID() {
+		t.Error("a public half must seal, not open, and be of the same gateway")
+	}
+	blob := mustSeal(t, half, smallDocument())
+	if d, err := k.Open(blob); err != nil || !same(d, smallDocument()) {
+		t.Errorf("the whole keyring cannot open it: %v", err)
+	}
+	if _, err := half.Open(blob); secret.KindOf(err) != secret.Unsupported {
+		t.Errorf("opened with the public half: %v", err)
+	}
+	if _, err := half.UnwrapKey([]byte("x")); secret.KindOf(err) != secret.Corrupt {
+		t.Errorf("unwrapped with the public half: %v", err)
+	}
+}
+
+func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
+	t.Parallel()
+	k := testKeyring(t)
+	for _, id := range []string{"aes", "ec-p256", "ec-p521", "rsa"} {
+		one := k.only(t, id)
+		want := bytes.Repeat([]byte{7}, 32)
+		wrapped, err := one.WrapKey(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.UnwrapKey(wrapped); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: the key came back changed: %v", id, err)
+		}
+		if _, err := k.Open([]byte(prefix + string(wrapped))); secret.DetailOf(err) != cannotOpen {
+			t.Errorf("%s: a wrapped key opened as a blob: %v", id, err)
+		}
+		blob := mustSeal(t, one, smallDocument())
+		for _, b := range [][]byte{blob, blob[len(prefix):], wrapped[1:], nil} {
+			if _, err := k.UnwrapKey(b); secret.KindOf(err) != secret.Corrupt {
+				t.Errorf("%s: unwrapped what is no wrapped key: %v", id, err)
+			}
+		}
+	}
+	if _, err := k.WrapKey(nil); err == nil {
+		t.Error("wrapped an empty key")
+	}
+}
+
+func TestSealRefusesWhatItCouldNotOpen(t *testing.T) {
+	t.Parallel()
+	k := NewKeyring()
+	breakers := map[string]func(*Document){
+		"no secret":     func(d *Document) { d.Secret = nil },
+		"no gateway":    func(d *Document) { d.Origin.Gateway = "" },
+		"two values":    func(d *Document) { d.Secret.Versions[0].Missing = secret.Deleted },
+		"year 10000":    func(d *Document) { d.SealedAt = d.SealedAt.AddDate(8000, 0, 0) },
+		"tag not UTF-8": func(d *Document) { d.Secret.Tags["k"] = "\xff" },
+		"bad extra":     func(d *Document) { d.Secret.Extra = secret.Extra{"k": []byte("{")} },
+		"nil extra":     func(d *Document) { d.Secret.Extra = secret.Extra{"k": nil} },
+		"bad fields":    func(d *Document) { d.Secret.Versions[0].Value = secret.FieldsValue([]byte("\"secret-value\"")) },
+	}
+	for name, f := range breakers {
+		d := smallDocument()
+		f(d)
+		_, err := k.Seal(d)
+		if err == nil || secret.KindOf(err) != secret.Internal {
+			t.Errorf("%s: %v", name, err)
+		} else if strings.Contains(err.Error(), "secret-value") {
+			t.Errorf("%s: the error shows the value", name)
+		}
+	}
+}
+
+func TestKeyringIsSafeToShare(t *testing.T) {
+	t.Parallel()
+	k := testKeyring(t)
+	var wg sync.WaitGroup
+	for _, id := range []string{"aes", "ec-p256", "rsa", "aes"} {
+		one := k.only(t, id)
+		wg.Go(func() {
+			blob, err := one.Seal(smallDocument())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := k.Open(blob); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -1,0 +1,101 @@
+package backup
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func addVectors(f *testing.F, names ...string) {
+	f.Helper()
+	for _, name := range names {
+		for _, data := range readVectors(f, name) {
+			f.Add(data)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	addVectors(f, "v1-a256kw", "v1-ecdh-p256", "v1-retired", "hostile-blobs", "clouds")
+	k := testKeyring(f)
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		d, err := k.Open(blob)
+		if err != nil {
+			if secret.KindOf(err) != secret.Corrupt || secret.DetailOf(err) == "" {
+				t.Fatalf("not the kind for what cannot be opened: %v", err)
+			}
+			return
+		}
+		// Nobody can forge, so this is one of the seeds: it must be whole.
+		if h, err := Inspect(blob); err != nil || h.Format != FormatVaultferry {
+			t.Fatalf("opened, but inspected as %+v: %v", h, err)
+		}
+		mustEncode(t, d)
+	})
+}
+
+func FuzzDecodeDocument(f *testing.F) {
+	for _, d := range []*Document{smallDocument(), fullDocument()} {
+		f.Add(mustEncode(f, d))
+	}
+	f.Add([]byte(nil))
+	addVectors(f, "hostile-documents")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := DecodeDocument(b)
+		if err != nil {
+			if secret.KindOf(err) != secret.Corrupt {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(mustEncode(t, d), b) {
+			t.Fatal("accepted another spelling than the canonical one")
+		}
+	})
+}
+
+func FuzzUnwrap(f *testing.F) {
+	addVectors(f, "v1-retired", "clouds")
+	f.Add([]byte(`{"value":"KQ"}`))
+	f.Add([]byte(`{"secret_blob":")"}`))
+	f.Add([]byte("KQ"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		blob, err := Unwrap(raw)
+		if err != nil {
+			if secret.KindOf(err) != secret.Corrupt {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		if len(blob) == 0 || blob[0] != lengthByte {
+			t.Fatal("what came out begins like no blob")
+		}
+		again, err := Unwrap([]byte(EncodeBase64URL(blob)))
+		if err != nil || !bytes.Equal(again, blob) {
+			t.Fatalf("the base64url form gives another blob: %v", err)
+		}
+	})
+}
+
+func FuzzParseKeyring(f *testing.F) {
+	whole, err := testKeyring(f).Reveal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{"keys":[` + jwk(f, "aes", nil) + `]}`))
+	f.Add([]byte(`{"keys":[` + jwk(f, "ec-p256", members{"d": nil}) + `]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := ParseKeyring(b)
+		if err != nil {
+			if secret.KindOf(err) != secret.Invalid {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		if again := reparse(t, k); again.GatewayID() != k.GatewayID() || len(again.keys) != len(k.keys) {
+			t.Fatal("written and read again it is another keyring")
+		}
+	})
+}
