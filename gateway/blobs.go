@@ -29,6 +29,9 @@ type RestoreOptions struct {
 	OnLoss     OnLoss // instead of the store's
 	// DryRun opens, authorises and forecasts, and writes nothing.
 	DryRun bool
+	// CheckName, if not nil, is asked about the name to restore under before
+	// anything is written: a dialect that could not spell it refuses here.
+	CheckName func(secret.Name) error
 	// Confirm, if not nil, is asked with the forecast before anything is
 	// written. Its error stops the restore.
 	Confirm func(Outcome) error
@@ -102,6 +105,11 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 	from := access.Origin{Own: doc.Origin.Gateway == s.Gateway(), Store: doc.Origin.Store, Name: doc.Origin.Name}
 	if !s.policy.AllowRestore(j.call.Caller, j.target(sec.Name), from) {
 		return nil, &secret.Error{Kind: secret.Denied, Name: sec.Name, Detail: "no permission to restore this secret from where the backup came"}
+	}
+	if o.CheckName != nil {
+		if err := o.CheckName(sec.Name); err != nil {
+			return nil, err
+		}
 	}
 	out := &Outcome{Origin: doc.Origin, Losses: j.Backend.Forecast(sec)}
 	j.entry.Losses = lossLines(out.Losses)

@@ -11,21 +11,43 @@ import (
 // creation. Action: set.
 func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
-			return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
-		}
-		if sec := s.repeats.landed(ctx, j, d); sec != nil {
-			j.sawVersions(sec)
-			return sec, nil
-		}
-		sec, err := j.Backend.Put(ctx, r.Name, d)
-		s.repeats.note(j, err)
+		return s.put(ctx, j, d)
+	})
+}
+
+// Append is Put where the secret must exist already: else NotFound. check, if
+// not nil, sees the secret as it stands, without values; its error stops the
+// write. Another writer may come between. Action: set.
+func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, check func(*secret.Secret) error) (*secret.Secret, error) {
+	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		have, err := j.Backend.Describe(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}
+		if check != nil {
+			if err := check(have); err != nil {
+				return nil, err
+			}
+		}
+		return s.put(ctx, j, d)
+	})
+}
+
+func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
+	if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
+		return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
+	}
+	if sec := s.repeats.landed(ctx, j, d); sec != nil {
 		j.sawVersions(sec)
 		return sec, nil
-	})
+	}
+	sec, err := j.Backend.Put(ctx, j.ref.Name, d)
+	s.repeats.note(j, err)
+	if err != nil {
+		return nil, err
+	}
+	j.sawVersions(sec)
+	return sec, nil
 }
 
 // Get returns the secret's attributes and the one version that sel picks,
