@@ -1,0 +1,202 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Size is a number of bytes, written as 1048576 or 64MiB.
+type Size int64
+
+// Token is the SHA-256 of a bearer token, given as such or as a reference to
+// the token itself.
+type Token struct {
+	Hash [sha256.Size]byte
+}
+
+var units = []struct {
+	suffix string
+	factor int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
+
+// ParseSize reads a Size.
+func ParseSize(s string) (Size, error) {
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > (1<<62)/u.factor {
+			break
+		}
+		return Size(n * u.factor), nil
+	}
+	return 0, errors.New("not a size; write 64MiB or a number of bytes")
+}
+
+// decoderConfig makes a decoder strict: no value changes its type unless one
+// of our hooks says so.
+func (r *refs) decoderConfig(c *mapstructure.DecoderConfig) {
+	c.WeaklyTypedInput = false
+	c.ErrorUnused = true
+	c.DecodeHook = r.hook
+	c.TagName = "mapstructure"
+	c.MatchName = func(key, field string) bool { return key == field }
+}
+
+// hook turns what YAML and the environment hold into our types.
+func (r *refs) hook(from, to reflect.Value) (any, error) {
+	in := from.Interface()
+	switch to.Interface().(type) {
+	case secret.Value:
+		return r.value(in)
+	case Token:
+		return r.token(in)
+	case Size:
+		return size(in)
+	case time.Duration:
+		return duration(in)
+	}
+	text, isText := in.(string)
+	switch k := to.Kind(); {
+	case k == reflect.String:
+		return in, wantText(in)
+	case k == reflect.Bool && isText:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, errors.New("true or false is wanted here")
+		}
+		return b, nil
+	case k == reflect.Int && isText:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, errors.New("a number is wanted here")
+		}
+		return n, nil
+	}
+	return in, nil
+}
+
+// wantText refuses what YAML took for a number, a boolean or a date.
+func wantText(in any) error {
+	switch in.(type) {
+	case int, int64, uint64, float64:
+		return errors.New("text is wanted here and YAML reads this as a number: quote it")
+	case bool:
+		return errors.New("text is wanted here and YAML reads this as true or false: quote it")
+	case time.Time:
+		return errors.New("text is wanted here and YAML reads this as a date: quote it")
+	}
+	return nil
+}
+
+func size(in any) (any, error) {
+	switch v := in.(type) {
+	case string:
+		return ParseSize(v)
+	case int:
+		return ParseSize(strconv.Itoa(v))
+	}
+	return nil, errors.New("not a size; write 64MiB or a number of bytes")
+}
+
+func duration(in any) (any, error) {
+	if s, ok := in.(string); ok {
+		if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+			return d, nil
+		}
+	}
+	return nil, errors.New("not a duration; write 30s or 5m")
+}
+
+func (r *refs) token(in any) (any, error) {
+	m, ok := in.(map[string]any)
+	if !ok {
+		return nil, errors.New("a token is never written here; use {env: NAME}, {file: PATH} or {sha256: HEX}")
+	}
+	if raw, ok := m["sha256"]; ok && len(m) == 1 {
+		text, isText := raw.(string)
+		b, err := hex.DecodeString(text)
+		if !isText || err != nil || len(b) != sha256.Size {
+			return nil, errors.New("sha256 wants 64 hex digits in quotes")
+		}
+		return Token{Hash: [sha256.Size]byte(b)}, nil
+	}
+	v, err := r.value(in)
+	if err != nil {
+		return nil, err
+	}
+	return Token{Hash: sha256.Sum256(v.Reveal())}, nil
+}
+
+// absolute makes every field tagged path:"true" in v relative to dir.
+func absolute(v reflect.Value, dir string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			absolute(v.Elem(), dir)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			absolute(v.Index(i), dir)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Field(i)
+			switch t := v.Type().Field(i); {
+			case !t.IsExported():
+			case t.Tag.Get("path") == "true" && f.String() != "" && !filepath.IsAbs(f.String()):
+				f.SetString(filepath.Join(dir, f.String()))
+			default:
+				absolute(f, dir)
+			}
+		}
+	default:
+	}
+}
+
+// section is one backend's part of a store, for its driver alone.
+type section struct {
+	raw  any
+	refs *refs
+}
+
+// Decode implements backends.Section.
+func (s *section) Decode(into any) error {
+	c := &mapstructure.DecoderConfig{Result: into}
+	s.refs.decoderConfig(c)
+	d, err := mapstructure.NewDecoder(c)
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if err := d.Decode(s.raw); err != nil {
+		return sectionError(err, reflect.TypeOf(into).Elem().String())
+	}
+	absolute(reflect.ValueOf(into), s.refs.dir)
+	return nil
+}
+
+// sectionError gives each problem its own path, relative to the section.
+func sectionError(err error, root string) error {
+	var all []error
+	for _, l := range leaves(err, root) {
+		if l.path == "" {
+			all = append(all, errors.New(l.message))
+			continue
+		}
+		all = append(all, fmt.Errorf("%s: %s", l.path, l.message)) //nolint:err113 // one line for people
+	}
+	return errors.Join(all...)
+}

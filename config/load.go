@@ -1,0 +1,172 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/vaultferry/vaultferry/backends"
+)
+
+// maxFile bounds a configuration file.
+const maxFile = 4 << 20
+
+// Load reads the file, lets the environment override its scalars, and checks
+// everything. An *Error lists all that is wrong; otherwise the configuration
+// is sound, and what is merely worth saying comes beside it (also beside an
+// error).
+func Load(path string, kinds backends.Registry) (*Config, []Problem, error) {
+	raw, err := readFile(path)
+	if err != nil {
+		return nil, nil, &Error{File: path, Problems: []Problem{{Bad, "", err.Error()}}}
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, nil, fmt.Errorf("config: %w", err)
+	}
+	return parse(path, dir, raw, kinds)
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the path is the operator's own
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return b, err
+}
+
+// parse is Load without the file.
+func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Problem, error) {
+	var rep report
+	c := Default()
+	r := &refs{dir: dir}
+	tree, err := decodeYAML(raw)
+	if err != nil {
+		rep.bad("", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+	} else {
+		checkKeys(&rep, "", tree)
+		if err := overlay(c, tree, r); err != nil {
+			rep.addTree("", reflect.TypeFor[Config]().String(), err)
+		}
+		absolute(reflect.ValueOf(c), dir)
+		for i := range c.Stores {
+			c.Stores[i].refs = r
+		}
+		c.validate(&rep, kinds)
+	}
+	for _, file := range compact(r.open) {
+		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
+	}
+	bad, rest := rep.split()
+	if len(bad) > 0 {
+		return nil, rest, &Error{File: path, Problems: bad}
+	}
+	return c, rest, nil
+}
+
+// compact drops repeats: a section is decoded more than once.
+func compact(files []string) []string {
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// decodeYAML reads exactly one document, which is a mapping or nothing.
+func decodeYAML(raw []byte) (map[string]any, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	tree := map[string]any{}
+	if err := dec.Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
+		return nil, notYAML(err)
+	}
+	var second any
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the file holds more than one YAML document")
+	}
+	return tree, nil
+}
+
+// notYAML keeps the place of the error and drops what stands there: it may be
+// a secret in the wrong place.
+func notYAML(err error) error {
+	var wrong *yaml.TypeError
+	if errors.As(err, &wrong) {
+		var places []string
+		for _, s := range wrong.Errors {
+			if line, what, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(what, "mapping key ") {
+				places = append(places, line+": the key stands twice")
+			} else {
+				places = append(places, line+": a section with keys is wanted here")
+			}
+		}
+		return errors.New(strings.Join(places, "; "))
+	}
+	return err
+}
+
+// checkKeys refuses what viper would bend: it folds case and splits at dots.
+func checkKeys(rep *report, path string, in any) {
+	switch v := in.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			at := join(path, key)
+			if strings.Contains(key, ".") || strings.ToLower(key) != key {
+				rep.bad(at, "unknown key")
+				delete(v, key)
+			}
+			checkKeys(rep, at, inner)
+		}
+	case map[any]any:
+		rep.bad(path, "keys must be text")
+	case []any:
+		for i, inner := range v {
+			checkKeys(rep, fmt.Sprintf("%s[%d]", path, i), inner)
+		}
+	}
+}
+
+// overlay lays the tree, and over it the environment, on the defaults in c.
+func overlay(c *Config, tree map[string]any, r *refs) error {
+	v := viper.New()
+	v.SetEnvPrefix("VAULTFERRY")
+	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
+	for _, key := range scalars(reflect.TypeFor[Config](), "") {
+		if err := v.BindEnv(key); err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
+	}
+	if err := v.MergeConfigMap(tree); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return v.UnmarshalExact(c, func(d *mapstructure.DecoderConfig) { r.decoderConfig(d) })
+}
+
+// scalars lists the key paths that an environment variable may override:
+// those of scalars that stand in no list.
+func scalars(t reflect.Type, path string) []string {
+	var keys []string
+	for f := range t.Fields() {
+		key := join(path, f.Tag.Get("mapstructure"))
+		switch f.Type.Kind() {
+		case reflect.Struct:
+			keys = append(keys, scalars(f.Type, key)...)
+		case reflect.Slice:
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,387 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+const testSecret = "s3cr3t-of-the-test"
+
+// testKinds has one backend, so that messages which list them stay the same.
+func testKinds() backends.Registry { return backends.Registry{memory.Driver} }
+
+func setEnv(t *testing.T) {
+	t.Setenv("TEST_SECRET", testSecret)
+	t.Setenv("TEST_EMPTY", "")
+}
+
+func lines(problems []Problem, withSeverity bool) []string {
+	var all []string
+	for _, p := range problems {
+		s := p.String()
+		if withSeverity {
+			s = string(p.Severity) + ": " + s
+		}
+		all = append(all, s)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// expected reads the comments of a file that begin with the marker.
+func expected(t *testing.T, path, marker string) []string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(b)) {
+		if s, ok := strings.CutPrefix(line, marker); ok {
+			all = append(all, strings.ReplaceAll(strings.TrimSpace(s), "DIR", dir))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	all, err := filepath.Glob(pattern)
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no file matches %s (%v)", pattern, err)
+	}
+	return all
+}
+
+func TestBad(t *testing.T) {
+	setEnv(t)
+	for _, path := range files(t, "testdata/bad/*.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, _, err := Load(path, testKinds())
+			var bad *Error
+			if !errors.As(err, &bad) {
+				t.Fatalf("want an *Error, got %v", err)
+			}
+			if d := gocmp.Diff(expected(t, path, "# want: "), lines(bad.Problems, false)); d != "" {
+				t.Errorf("problems (-want +got):\n%s", d)
+			}
+			if strings.Contains(err.Error(), "s3cr3t") {
+				t.Error("the error shows a secret")
+			}
+		})
+	}
+}
+
+func TestGood(t *testing.T) {
+	setEnv(t)
+	// Version control keeps no such modes.
+	if err := os.Chmod("testdata/good/sk", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files(t, "testdata/good/*.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, said, err := Load(path, testKinds())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := gocmp.Diff(expected(t, path, "# say: "), lines(said, true)); d != "" {
+				t.Errorf("said (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestFull(t *testing.T) {
+	setEnv(t)
+	dir, err := filepath.Abs("testdata/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := Load("testdata/good/full.yaml", testKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Stores[0]
+	for what, pair := range map[string][2]any{
+		"address":     {c.Server.Address, "127.0.0.1:9443"},
+		"cert":        {c.Server.TLS.CertFile, filepath.Join(dir, "cert.pem")},
+		"key":         {c.Server.TLS.KeyFile, "/etc/ssl/key.pem"},
+		"client ca":   {c.Server.ClientCAFile, filepath.Join(dir, "clients.pem")},
+		"max body":    {c.Server.MaxBody, Size(32 << 20)},
+		"max blobs":   {c.Server.MaxBlobs, 2},
+		"admin":       {c.Admin.Address, ""},
+		"keyring":     {c.Keyring.File, filepath.Join(dir, "keys/ring.json")},
+		"audit":       {c.Audit.File, filepath.Join(dir, "audit.jsonl")},
+		"read only":   {s.ReadOnly, true},
+		"retention":   {s.RetentionDays, 30},
+		"protection":  {s.PurgeProtection, true},
+		"on loss":     {s.OnLoss, "accept"},
+		"timeout":     {s.Timeout, 45 * time.Second},
+		"concurrency": {s.Concurrency, 8},
+		"project":     {c.Dialects.Huawei.Routes[0].Project, "0123456789abcdef0123456789abcdef"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %v, want %v", what, pair[0], pair[1])
+		}
+	}
+	creds, err := c.Credentials()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, ok := creds.Token(testSecret, "azure"); !ok || who.ID != "ci" {
+		t.Error("the token given by reference is not the caller's")
+	}
+	if who, ok := creds.Token("", "azure"); !ok || who.ID != "ci" {
+		t.Error("the token given by its hash is not the caller's")
+	}
+	if k, ok := creds.AccessKey("AKCI", "huawei"); !ok || string(k.Secret.Reveal()) != "from-a-file" {
+		t.Error("the access key read from a file is not the caller's, or keeps its line end")
+	}
+	p := access.NewPolicy(c.Rules())
+	if !p.Allow(access.Caller{ID: "ci"}, access.Purge, access.Target{Store: "x", Name: "y"}) {
+		t.Error("the first rule does not grant")
+	}
+	if p.Allow(access.Local("me"), access.Set, access.Target{Store: "x", Name: "y"}) {
+		t.Error("local callers are free although a rule names them")
+	}
+}
+
+func TestEnvironmentOverrides(t *testing.T) {
+	setEnv(t)
+	t.Setenv("VAULTFERRY_SERVER_ADDRESS", "[::1]:7443")
+	t.Setenv("VAULTFERRY_SERVER_MAX_BLOBS", "9")
+	t.Setenv("VAULTFERRY_SERVER_TLS_OFF", "true")
+	t.Setenv("VAULTFERRY_DIALECTS_AZURE_AUTHORITY", "https://login.example/tenant")
+	t.Setenv("VAULTFERRY_STORES", "ignored: not a scalar")
+	c, _, err := Load("testdata/good/minimal.yaml", testKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Server.Address != "[::1]:7443" || c.Server.MaxBlobs != 9 || c.Dialects.Azure.Authority != "https://login.example/tenant" {
+		t.Errorf("not overridden: %+v", c.Server)
+	}
+	if c.Keyring.File == "" || len(c.Stores) != 1 {
+		t.Error("what the environment does not name has changed")
+	}
+	t.Setenv("VAULTFERRY_SERVER_MAX_BLOBS", "many")
+	_, _, err = Load("testdata/good/minimal.yaml", testKinds())
+	if err == nil || !strings.Contains(err.Error(), "server.max_blobs: a number is wanted here") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Every scalar that stands in no list has its variable.
+func TestScalars(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
+		"server.max_body", "server.max_blobs", "admin.address", "keyring.file", "audit.file",
+		"dialects.azure.authority", "dialects.azure.resource", "login.host",
+	}
+	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEveryFieldIsTagged(t *testing.T) {
+	t.Parallel()
+	seen := map[reflect.Type]bool{}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[secret.Value]() || typ == reflect.TypeFor[Token]() {
+			return
+		}
+		seen[typ] = true
+		for f := range typ.Fields() {
+			if f.IsExported() && f.Tag.Get("mapstructure") == "" {
+				t.Errorf("%s.%s has no mapstructure tag", typ, f.Name)
+			}
+			walk(f.Type)
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+	if len(seen) < 15 {
+		t.Errorf("only %d types were seen", len(seen))
+	}
+}
+
+func TestReadableSecretIsWarnedAbout(t *testing.T) {
+	dir := t.TempDir()
+	sk := filepath.Join(dir, "sk")
+	write(t, sk, "value\n")
+	if err := os.Chmod(sk, 0o644); err != nil { //nolint:gosec // the point of the test
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "c.yaml")
+	write(t, path, "server: {tls: {off: true}}\nstores: [{name: a, backend: memory}]\ncallers: [{name: c, access_keys: [{id: A, secret: {file: sk}}]}]\n")
+	_, said, err := Load(path, testKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "warning: " + sk + " holds a secret and others than its owner can read it; chmod 600 it"
+	if !slices.Contains(lines(said, true), want) {
+		t.Errorf("said %q", lines(said, true))
+	}
+}
+
+func TestNoFile(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), testKinds())
+	var bad *Error
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// part is as a driver's section: strict, with a secret and a path.
+type part struct {
+	Path    string        `mapstructure:"path" path:"true"`
+	Token   secret.Value  `mapstructure:"token"`
+	Timeout time.Duration `mapstructure:"timeout"`
+	Inner   struct {
+		File string `mapstructure:"file" path:"true"`
+	} `mapstructure:"inner"`
+}
+
+func TestSection(t *testing.T) {
+	setEnv(t)
+	s := &section{refs: &refs{dir: "/base"}, raw: map[string]any{
+		"path": "x.db", "token": map[string]any{"env": "TEST_SECRET"}, "timeout": "2s",
+		"inner": map[string]any{"file": "/abs"},
+	}}
+	var p part
+	if err := s.Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	if p.Path != "/base/x.db" || p.Inner.File != "/abs" || p.Timeout != 2*time.Second || !p.Token.Equal(secret.TextValue(testSecret)) {
+		t.Errorf("decoded %q %q %v", p.Path, p.Inner.File, p.Timeout)
+	}
+	if strings.Contains(fmt.Sprintf("%+v %#v", p, p), testSecret) {
+		t.Error("the section prints its secret")
+	}
+	s.raw = map[string]any{"path": 5, "token": "literal-s3cr3t", "inner": map[string]any{"fil": 1}, "more": 1}
+	err := s.Decode(&p)
+	want := []string{
+		"inner.fil: unknown key",
+		"more: unknown key",
+		"path: text is wanted here and YAML reads this as a number: quote it",
+		"token: a secret is never written here; use {env: NAME} or {file: PATH}",
+	}
+	got := strings.Split(err.Error(), "\n")
+	slices.Sort(got)
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]Size{"0": 0, "12": 12, "1KiB": 1024, "64MiB": 64 << 20, "2 GiB": 2 << 30, "5MB": 5e6, "7B": 7} {
+		if got, err := ParseSize(in); err != nil || got != want {
+			t.Errorf("%q is %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "MiB", "-1", "1.5MiB", "9223372036854775807GiB", "12 apples"} {
+		if got, err := ParseSize(in); err == nil {
+			t.Errorf("%q is %d", in, got)
+		}
+	}
+}
+
+func TestResource(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	for _, tt := range []struct{ host, port, want string }{
+		{"a.vault.localhost", "8443", "https://vault.localhost:8443"},
+		{"a.vault.localhost", "443", "https://vault.localhost"},
+		{"a.vault.localhost", "", "https://vault.localhost"},
+		{"localhost", "8443", ""},
+		{"127.0.0.1", "8443", ""},
+	} {
+		if got := c.Resource(AzureRoute{Host: tt.host}, tt.port); got != tt.want {
+			t.Errorf("%s:%s advertises %q, want %q", tt.host, tt.port, got, tt.want)
+		}
+	}
+	c.Dialects.Azure.Resource = "https://x.example"
+	if got := c.Resource(AzureRoute{Host: "a.b"}, "1"); got != "https://x.example" {
+		t.Error(got)
+	}
+	if got := c.Resource(AzureRoute{Host: "a.b", Resource: "https://y.example"}, "1"); got != "https://y.example" {
+		t.Error(got)
+	}
+}
+
+// FuzzLoad: no input panics, and nothing passes that breaks a rule others
+// rely on.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/good/*.yaml"} {
+		all, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range all {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+		}
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, _, err := parse("fuzz.yaml", dir, raw, testKinds())
+		var bad *Error
+		switch {
+		case errors.As(err, &bad):
+			if len(bad.Problems) == 0 {
+				t.Error("an error without a problem")
+			}
+			return
+		case err != nil:
+			t.Fatalf("not an *Error: %v", err)
+		}
+		if c.Server.TLS.Off && !Loopback(c.Server.Address) {
+			t.Error("TLS is off where others can reach")
+		}
+		names := slices.Clone(c.Stores)
+		slices.SortFunc(names, func(a, b Store) int { return cmp.Compare(a.Name, b.Name) })
+		for i := range names {
+			if names[i].Name == "" || (i > 0 && names[i].Name == names[i-1].Name) {
+				t.Error("a store without a name of its own")
+			}
+		}
+		if _, err := c.Credentials(); err != nil {
+			t.Errorf("the credentials do not load: %v", err)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// maxSecretFile bounds a file that a reference names.
+const maxSecretFile = 1 << 20
+
+// refs resolves references to secrets, so that none of them ever is a plain
+// string that could be printed.
+type refs struct {
+	dir  string // of the configuration file
+	open []string
+}
+
+// value resolves {env: NAME} or {file: PATH}. Its errors never show what was
+// found in their place.
+func (r *refs) value(in any) (secret.Value, error) {
+	m, ok := in.(map[string]any)
+	if !ok {
+		return secret.Value{}, errors.New("a secret is never written here; use {env: NAME} or {file: PATH}")
+	}
+	env, hasEnv := m["env"].(string)
+	file, hasFile := m["file"].(string)
+	switch {
+	case len(m) == 1 && hasEnv:
+		return fromEnv(env)
+	case len(m) == 1 && hasFile:
+		return r.fromFile(file)
+	}
+	return secret.Value{}, errors.New("a secret is either {env: NAME} or {file: PATH}, and nothing else")
+}
+
+func fromEnv(name string) (secret.Value, error) {
+	s, ok := os.LookupEnv(name)
+	switch {
+	case !ok:
+		return secret.Value{}, fmt.Errorf("the environment variable %q is not set", name)
+	case s == "":
+		return secret.Value{}, fmt.Errorf("the environment variable %q is empty", name)
+	}
+	return secret.TextValue(s), nil
+}
+
+func (r *refs) fromFile(path string) (secret.Value, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.dir, path)
+	}
+	f, err := os.Open(path) //nolint:gosec // the path is the operator's own
+	if err != nil {
+		return secret.Value{}, err // names the file
+	}
+	defer func() { _ = f.Close() }() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return secret.Value{}, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	switch {
+	case err != nil:
+		return secret.Value{}, err
+	case len(b) > maxSecretFile:
+		return secret.Value{}, fmt.Errorf("%s is larger than %d bytes", path, maxSecretFile)
+	}
+	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		r.open = append(r.open, path)
+	}
+	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if s == "" {
+		return secret.Value{}, fmt.Errorf("%s is empty", path)
+	}
+	return secret.TextValue(s), nil
+}

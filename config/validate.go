@@ -1,0 +1,182 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway"
+)
+
+// later names the backends that the configuration may speak of before this
+// build has them.
+var later = []string{"huaweicsms"}
+
+var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (c *Config) validate(rep *report, kinds backends.Registry) {
+	c.validateServer(rep)
+	c.validateStores(rep, kinds)
+	c.validateAzure(rep)
+	c.validateHuawei(rep)
+	c.validateCallers(rep)
+	c.validatePolicy(rep)
+	if c.Login.Host != "" {
+		rep.idle("login", "login")
+	}
+	if c.Server.MaxBody != Default().Server.MaxBody {
+		rep.idle("server.max_body", "another limit than 64MiB")
+	}
+}
+
+func (c *Config) validateServer(rep *report) {
+	s := c.Server
+	address(rep, "server.address", s.Address)
+	switch {
+	case s.TLS.Off && (s.TLS.CertFile != "" || s.TLS.KeyFile != ""):
+		rep.bad("server.tls", "it is off and has a certificate: choose one")
+	case s.TLS.Off && !Loopback(s.Address):
+		rep.bad("server.tls.off", "%s is not a loopback address: TLS cannot be off", s.Address)
+	case !s.TLS.Off && s.TLS.CertFile == "":
+		rep.bad("server.tls.cert_file", "missing (vaultferry init writes one)")
+	case !s.TLS.Off && s.TLS.KeyFile == "":
+		rep.bad("server.tls.key_file", "missing")
+	}
+	if s.TLS.Off && s.ClientCAFile != "" {
+		rep.bad("server.client_ca_file", "client certificates need TLS")
+	}
+	if s.MaxBlobs < 1 {
+		rep.bad("server.max_blobs", "must be at least 1")
+	}
+	if s.MaxBody < 1<<20 {
+		rep.bad("server.max_body", "must be at least 1MiB")
+	}
+	if c.Admin.Address != "" {
+		address(rep, "admin.address", c.Admin.Address)
+		if _, port, _ := net.SplitHostPort(s.Address); c.Admin.Address == s.Address && port != "0" {
+			rep.bad("admin.address", "the same as server.address")
+		}
+	}
+	if c.Keyring.File == "" {
+		rep.bad("keyring.file", "missing")
+	}
+	if c.Audit.File == "" {
+		rep.bad("audit.file", "missing")
+	}
+}
+
+func address(rep *report, path, s string) {
+	if s == "" {
+		rep.bad(path, "missing")
+		return
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		rep.bad(path, "not an address; write HOST:PORT")
+		return
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		rep.bad(path, "not a port: %q", port)
+	}
+}
+
+// Loopback reports whether nobody but this machine can reach the address.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+func (c *Config) validateStores(rep *report, kinds backends.Registry) {
+	if len(c.Stores) == 0 {
+		rep.bad("stores", "missing: name at least one store")
+	}
+	seen := map[string]bool{}
+	for i := range c.Stores {
+		s := &c.Stores[i]
+		at := fmt.Sprintf("stores[%d]", i)
+		switch {
+		case s.Name == "":
+			rep.bad(at+".name", "missing")
+		case !storeName.MatchString(s.Name):
+			rep.bad(at+".name", "letters, digits and ._- are allowed, 63 at most, a letter or digit first")
+		case seen[s.Name]:
+			rep.bad(at+".name", "%q is the name of an earlier store too", s.Name)
+		}
+		seen[s.Name] = true
+		s.validateLimits(rep, at)
+		s.validateBackend(rep, at, kinds)
+	}
+}
+
+func (s *Store) validateLimits(rep *report, at string) {
+	switch gateway.OnLoss(s.OnLoss) {
+	case "", gateway.LossFail, gateway.LossAccept:
+	default:
+		switch s.OnLoss {
+		case "trim-oldest", "archive":
+			rep.bad(at+".on_loss", "%s is not available yet; use fail or accept", s.OnLoss)
+		default:
+			rep.bad(at+".on_loss", "use fail or accept")
+		}
+	}
+	if d := s.RetentionDays; d != 0 && (d < 7 || d > 90) {
+		rep.bad(at+".retention_days", "must be 7 to 90")
+	}
+	if s.Concurrency < 0 {
+		rep.bad(at+".concurrency", "must not be negative")
+	}
+}
+
+func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry) {
+	known := append(kinds.Kinds(), later...)
+	for key := range s.Sections {
+		switch {
+		case key == s.Backend:
+		case slices.Contains(known, key):
+			rep.bad(at+"."+key, "the store's backend is %q, so this section belongs to none", s.Backend)
+		default:
+			rep.bad(at+"."+key, "unknown key")
+		}
+	}
+	if s.Backend == "" {
+		rep.bad(at+".backend", "missing (known: %s)", strings.Join(kinds.Kinds(), ", "))
+		return
+	}
+	if slices.Contains(later, s.Backend) && !slices.Contains(kinds.Kinds(), s.Backend) {
+		rep.bad(at+".backend", "%s is not available yet", s.Backend)
+		return
+	}
+	d, err := kinds.Find(s.Backend)
+	if err != nil {
+		rep.bad(at+".backend", "%s", err)
+		return
+	}
+	if err := d.Check(s.Section()); err != nil {
+		rep.addTree(at+"."+s.Backend, "", err)
+	}
+}
+
+// Section is what the store's driver decodes.
+func (s *Store) Section() backends.Section {
+	raw := s.Sections[s.Backend]
+	if raw == nil {
+		raw = map[string]any{}
+	}
+	return &section{raw: raw, refs: s.refs}
+}
+
+// Store returns the store called name.
+func (c *Config) Store(name string) (*Store, bool) {
+	i := slices.IndexFunc(c.Stores, func(s Store) bool { return s.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &c.Stores[i], true
+}
