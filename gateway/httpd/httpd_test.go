@@ -1,0 +1,210 @@
+package httpd_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/dialects"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// echo answers with the path as it came, once release lets it.
+type echo struct{ entered, release chan struct{} }
+
+func (echo) Name() string { return "echo" }
+
+func (e echo) Mount(r *mux.Router) {
+	r.PathPrefix("/").HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(e.entered)
+			<-e.release
+		}
+		_, _ = io.WriteString(w, r.URL.EscapedPath())
+	})
+}
+
+type rig struct {
+	server *httpd.Server
+	client *http.Client
+	down   *backendtest.Faulty
+	svc    *gateway.Service
+	audit  *audit.Log
+	echo   echo
+	stop   context.CancelFunc
+	done   chan error
+}
+
+func start(t *testing.T, withTLS bool) *rig {
+	t.Helper()
+	keys, err := backup.NewKeyringOf("A256KW")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(filepath.Join(t.TempDir(), "audit"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{
+		down: &backendtest.Faulty{Backend: memory.New(memory.Options{})}, audit: log, done: make(chan error, 1),
+		echo: echo{entered: make(chan struct{}), release: make(chan struct{})},
+	}
+	m := httpd.NewMetrics()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	r.svc, err = gateway.New(gateway.Options{
+		Stores: []gateway.Store{{Name: "s", Kind: "memory", Backend: r.down}}, Keyring: keys, Audit: log, Log: quiet, Observe: m.Observe,
+		Policy: access.NewPolicy(nil),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := httpd.Options{
+		Service: r.svc, Dialects: []dialects.Dialect{r.echo}, Address: "127.0.0.1:0", Admin: "127.0.0.1:0", Metrics: m, Log: quiet,
+	}
+	r.client = &http.Client{Timeout: 10 * time.Second}
+	if withTLS {
+		ts := httptest.NewUnstartedServer(nil) // for its certificate alone
+		ts.StartTLS()
+		o.TLS, r.client = &tls.Config{Certificates: ts.TLS.Certificates}, ts.Client()
+		ts.Close()
+	}
+	if r.server, err = httpd.New(o); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	r.stop = stop
+	if err := r.server.Listen(ctx); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.done <- r.server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		<-r.done
+		_ = log.Close()
+	})
+	return r
+}
+
+func (r *rig) get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := r.client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func TestPathsReachTheDialectUntouched(t *testing.T) {
+	t.Parallel()
+	r := start(t, false)
+	for _, path := range []string{"//a//b", "/a%2Fb/../c", "/a/", "/%41"} {
+		if status, got := r.get(t, "http://"+r.server.Address()+path); status != 200 || got != path {
+			t.Errorf("%s arrives as %s (%d)", path, got, status)
+		}
+	}
+}
+
+func TestTLSIsAtLeast12(t *testing.T) {
+	t.Parallel()
+	r := start(t, true)
+	if status, _ := r.get(t, "https://"+r.server.Address()+"/x"); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	conn, err := tls.Dial("tcp", r.server.Address(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
+	if err == nil {
+		_ = conn.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
+}
+
+func TestTLSCannotBeOffBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"0.0.0.0:0", ":0", "example.com:1", "nonsense"} {
+		if _, err := httpd.New(httpd.Options{Address: a, Log: slog.Default()}); err == nil {
+			t.Errorf("%q is served without TLS", a)
+		}
+	}
+}
+
+func TestShutdownLetsRequestsFinish(t *testing.T) {
+	t.Parallel()
+	r := start(t, false)
+	got := make(chan string, 1)
+	go func() {
+		resp, err := r.client.Get("http://" + r.server.Address() + "/slow")
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		got <- string(b)
+	}()
+	<-r.echo.entered
+	r.stop()
+	close(r.echo.release)
+	if s := <-got; s != "/slow" {
+		t.Errorf("the request ended with %q", s)
+	}
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	r.done <- nil // for the cleanup
+}
+
+func TestReadinessIsTheGatewaysOwn(t *testing.T) {
+	t.Parallel()
+	r := start(t, false)
+	admin := "http://" + r.server.AdminAddress()
+	r.down.Before = func(context.Context, string) error {
+		return &secret.Error{Kind: secret.Unavailable, Err: errors.New("refused")}
+	}
+	_ = r.svc.Check(t.Context(), "s")
+	status, body := r.get(t, admin+"/readyz")
+	var b struct{ Stores []gateway.StoreState }
+	if err := json.Unmarshal([]byte(body), &b); err != nil {
+		t.Fatal(err)
+	}
+	if status != 200 || len(b.Stores) != 1 || b.Stores[0].Up {
+		t.Errorf("a store that is down: %d %s", status, body)
+	}
+	if _, m := r.get(t, admin+"/metrics"); !strings.Contains(m, `vaultferry_store_up{store="s"} 0`) {
+		t.Error("the metric says otherwise")
+	}
+	if err := r.audit.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+	if status, _ := r.get(t, admin+"/readyz"); status != 503 {
+		t.Errorf("without an audit: %d", status)
+	}
+	if status, _ := r.get(t, admin+"/livez"); status != 200 {
+		t.Errorf("livez: %d", status)
+	}
+	if status, _ := r.get(t, admin+"/secrets"); status != 404 {
+		t.Errorf("the admin listener answers other paths: %d", status)
+	}
+}
