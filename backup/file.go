@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -49,20 +50,24 @@ func readPrivate(path string) ([]byte, error) {
 	return b, err
 }
 
-// fileError names the file; the kind is the cause's, or Invalid.
+// fileError names the file; an error of ours, it keeps the kind.
 func fileError(path string, cause error) error {
-	detail := secret.DetailOf(cause)
+	var ours *secret.Error
+	if errors.As(cause, &ours) {
+		named := *ours
+		if !strings.Contains(named.Detail, path) {
+			named.Detail = fmt.Sprintf("keyring file %s: %s", path, named.Detail)
+		}
+		return &named
+	}
+	detail := "it cannot be read or written"
 	switch {
-	case detail != "":
-		cause = nil
 	case errors.Is(cause, os.ErrNotExist):
 		detail = "it does not exist"
 	case errors.Is(cause, os.ErrExist):
 		detail = "it exists already"
 	case errors.Is(cause, os.ErrPermission):
 		detail = "permission denied"
-	default:
-		detail = "it cannot be read or written"
 	}
 	return &secret.Error{Kind: secret.Invalid, Op: "keyring", Detail: fmt.Sprintf("keyring file %s: %s", path, detail), Err: cause}
 }
@@ -70,53 +75,74 @@ func fileError(path string, cause error) error {
 // Create writes the keyring to a new file of mode 0600, whole or not at all.
 // An existing file is never touched.
 func (k *Keyring) Create(path string) error {
-	return k.write(path, func(temp, path string) error {
-		// A link, unlike a rename, fails where the target exists.
-		return os.Link(temp, path)
+	err := publish(path, func() (*Keyring, error) { return k, nil }, func(temp, path string) error {
+		if err := os.Link(temp, path); err != nil { // unlike a rename it fails where path exists
+			return err
+		}
+		return os.Remove(temp)
 	})
-}
-
-// Replace writes the keyring over the file, whole or not at all, mode 0600.
-// A symbolic link stays one: the file that it names is replaced.
-func (k *Keyring) Replace(path string) error {
-	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return fileError(path, err)
-	}
-	return k.write(target, os.Rename)
-}
-
-func (k *Keyring) write(path string, publish func(temp, path string) error) error {
-	b, err := k.Reveal()
-	if err != nil {
-		return err
-	}
-	if err := writeSynced(path, b, publish); err != nil {
 		return fileError(path, err)
 	}
 	return nil
 }
 
-func writeSynced(path string, b []byte, publish func(temp, path string) error) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".keyring-*") // mode 0600
+// EditFile replaces the keyring in a file by what edit makes of it, whole or
+// not at all, mode 0600. Through a symbolic link it replaces what that names.
+// Of two edits at a time one fails before it has read anything: a key that
+// another edit lost would be lost for good.
+func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	err = publish(target, func() (*Keyring, error) {
+		k, err := LoadKeyring(target)
+		if err != nil {
+			return nil, err
+		}
+		return edit(k)
+	}, os.Rename)
+	if err != nil {
+		return fileError(path, err)
+	}
+	return nil
+}
+
+// publish writes what content returns beside path and moves it there. The file
+// beside it, of a fixed name, is the lock; move frees that name.
+func publish(path string, content func() (*Keyring, error), move func(temp, path string) error) error {
+	temp := path + ".new"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is the operator's own
+	if errors.Is(err, os.ErrExist) {
+		return keyringError("another edit is under way; if none is, one was interrupted: remove %s", temp)
+	}
 	if err != nil {
 		return err
 	}
-	defer func() {
-		// After a rename the name is gone, which is what is wanted.
-		if e := os.Remove(f.Name()); e != nil && !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-	}()
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	err = errors.Join(fill(f, content), f.Close())
+	if err == nil {
+		err = move(temp, path)
+	}
+	if err != nil { // else the name is free and may be another edit's already
+		return errors.Join(err, os.Remove(temp))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func fill(f *os.File, content func() (*Keyring, error)) error {
+	k, err := content()
+	if err != nil {
 		return err
 	}
-	if err := publish(f.Name(), path); err != nil {
+	b, err := k.Reveal()
+	if err != nil {
 		return err
 	}
-	return syncDir(dir)
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 func syncDir(dir string) error {

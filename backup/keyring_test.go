@@ -287,11 +287,15 @@ func TestKeyringFile(t *testing.T) {
 	if _, err := loaded.Open(blob); err != nil {
 		t.Error(err)
 	}
-	more, id, err := loaded.Add(AlgECDH)
+	var id string
+	err = EditFile(link, func(k *Keyring) (*Keyring, error) {
+		if err := EditFile(path, nil); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), path+".new") {
+			t.Errorf("a second edit at the same time: %v", err)
+		}
+		k, id, err = k.Add(AlgECDH)
+		return k, err
+	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := more.Replace(link); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
@@ -300,11 +304,18 @@ func TestKeyringFile(t *testing.T) {
 	if again, err := LoadKeyring(path); err != nil || again.find(id) < 0 {
 		t.Errorf("the new key is not in the file: %v", err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file's mode: %v", err)
+	}
+	err = EditFile(path, func(k *Keyring) (*Keyring, error) { return k.Retire("nobody", time.Now()) })
+	if secret.KindOf(err) != secret.NotFound || !strings.Contains(err.Error(), path) {
+		t.Errorf("an edit that fails: %v", err)
+	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
 		t.Errorf("%d files are left, want the keyring and the link", len(files))
 	}
-	if err := k.Replace(filepath.Join(dir, "absent")); err == nil {
-		t.Error("replaced a file that does not exist")
+	if err := EditFile(filepath.Join(dir, "absent"), nil); secret.KindOf(err) != secret.Invalid {
+		t.Errorf("edited a file that does not exist: %v", err)
 	}
 }
 
