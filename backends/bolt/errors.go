@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	berrors "go.etcd.io/bbolt/errors"
@@ -26,14 +27,32 @@ func failure(op string, name secret.Name, err error) error {
 		e.Kind = secret.Unavailable
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		e.Kind, e.Detail = secret.Unavailable, "the store is closed"
-	case noSpace(err):
-		e.Kind, e.Detail = secret.Unavailable, "the store has no space left"
 	}
 	return e
 }
 
+// commitError is the outcome of writes whose commit failed.
+func commitError(err error, visible bool) error {
+	switch {
+	case errors.Is(err, berrors.ErrDatabaseNotOpen):
+		return err
+	case visible:
+		return &secret.Error{Kind: secret.Unknown, Detail: "the disk did not confirm the write", Err: err}
+	case noSpace(err):
+		return &secret.Error{Kind: secret.Unavailable, Detail: "the store has no space left", Err: err}
+	}
+	return &secret.Error{Kind: secret.Unavailable, Detail: "the store could not write", Err: err}
+}
+
+// noSpace looks at the text as well: bbolt does not wrap the cause where it
+// fails to grow its file.
 func noSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EDQUOT)
+	for _, no := range []syscall.Errno{syscall.ENOSPC, syscall.EFBIG, syscall.EDQUOT} {
+		if errors.Is(err, no) || strings.Contains(err.Error(), no.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // openError is for whoever starts the program: its detail names the file.

@@ -137,9 +137,7 @@ func (g *group) commit(batch []*write) {
 	if err == nil || errors.Is(err, errNothing) {
 		return
 	}
-	if g.visible(id) {
-		err = &secret.Error{Kind: secret.Unknown, Detail: "the write was not confirmed by the disk", Err: err}
-	}
+	err = commitError(err, g.visible(id))
 	for _, w := range batch {
 		if w.err == nil || errors.Is(w.err, errAbandoned) {
 			w.err = err

@@ -1,0 +1,372 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// FuzzRecord: no record makes a decoder panic, and what one accepts comes back
+// the same from its own encoding.
+func FuzzRecord(f *testing.F) {
+	s := backendtest.Sample("s")
+	h, err := backends.HeadOf(s, "token")
+	if err != nil {
+		f.Fatal(err)
+	}
+	head, err := encodeHead(h)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(head)
+	for i := range s.Versions {
+		b, err := encodeVersion(&s.Versions[i])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(encodeValue(s.Versions[i].Value))
+	}
+	for _, seed := range []string{"", "{}", "null", "[]", `{"uid":""}`, `{"last":1}{}`, `{"created":[9e18,-1]}`, "\x01\xff", "\x00", "\x09x"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := decodeHead("s", b); err == nil {
+			again(t, h, encodeHead, func(b []byte) (*backends.Head, error) { return decodeHead("s", b) })
+		}
+		if v, err := decodeVersion(7, b); err == nil {
+			again(t, v, encodeVersion, func(b []byte) (*secret.Version, error) { return decodeVersion(7, b) })
+		}
+		if v, err := decodeValue(b); err == nil && !bytes.Equal(encodeValue(v), b) {
+			t.Error("a value does not come back")
+		}
+	})
+}
+
+func again[T any](t *testing.T, in *T, enc func(*T) ([]byte, error), dec func([]byte) (*T, error)) {
+	t.Helper()
+	once, err := enc(in)
+	if err != nil {
+		t.Fatalf("what was decoded is not encoded: %v", err)
+	}
+	out, err := dec(once)
+	if err != nil {
+		t.Fatalf("what was encoded is not decoded: %v", err)
+	}
+	twice, err := enc(out)
+	if err != nil || !bytes.Equal(once, twice) {
+		t.Errorf("a record changes on its way: %v", err)
+	}
+}
+
+// TestRecords: every time, map and string comes back, empty or not.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		tags := rapid.OneOf(rapid.Just(map[string]string(nil)), rapid.MapOf(rapid.String(), rapid.String()))
+		times := rapid.Custom(func(t *rapid.T) time.Time {
+			if rapid.Bool().Draw(t, "zero") {
+				return time.Time{}
+			}
+			return time.Unix(rapid.Int64Range(-1e11, 1e12).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
+		})
+		in := &secret.Version{
+			Ordinal: 3, UID: secret.NewUID(), Missing: secret.Missing(rapid.String().Draw(t, "missing")),
+			ContentType: rapid.String().Draw(t, "type"), Tags: tags.Draw(t, "tags"), Disabled: rapid.Bool().Draw(t, "disabled"),
+			NotBefore: times.Draw(t, "nbf"), Expires: times.Draw(t, "exp"), Created: times.Draw(t, "created"), Updated: times.Draw(t, "updated"),
+		}
+		b, err := encodeVersion(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := decodeVersion(3, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(in, out, cmp.AllowUnexported(secret.Value{})); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestSealBinds: a sealed record opens in its own place alone, and not at all
+// with one bit turned.
+func TestSealBinds(t *testing.T) {
+	t.Parallel()
+	s := sealer{key: bytes.Repeat([]byte{1}, keySize), store: "store"}
+	plain, part := []byte("plain"), []byte("part")
+	sealed, err := s.seal(sealedValue, "name", part, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.open(sealedValue, "name", part, sealed); err != nil || !bytes.Equal(got, plain) {
+		t.Fatalf("it does not open in its own place: %v", err)
+	}
+	otherKey, otherStore := s, s
+	otherKey.key = bytes.Repeat([]byte{2}, keySize)
+	otherStore.store = "stor"
+	for what, try := range map[string]func() ([]byte, error){
+		"key":                   func() ([]byte, error) { return otherKey.open(sealedValue, "name", part, sealed) },
+		"store":                 func() ([]byte, error) { return otherStore.open(sealedValue, "name", part, sealed) },
+		"kind":                  func() ([]byte, error) { return s.open(sealedHead, "name", part, sealed) },
+		"name":                  func() ([]byte, error) { return s.open(sealedValue, "nam", part, sealed) },
+		"border of two members": func() ([]byte, error) { return s.open(sealedValue, "nam", []byte("epart"), sealed) },
+		"part":                  func() ([]byte, error) { return s.open(sealedValue, "name", nil, sealed) },
+		"length":                func() ([]byte, error) { return s.open(sealedValue, "name", part, sealed[:saltSize+tagSize-1]) },
+	} {
+		if _, err := try(); err == nil {
+			t.Errorf("it opens under another %s", what)
+		}
+	}
+	for i := range sealed {
+		turned := bytes.Clone(sealed)
+		turned[i] ^= 1
+		if _, err := s.open(sealedValue, "name", part, turned); err == nil {
+			t.Errorf("it opens with a bit of byte %d turned", i)
+		}
+	}
+	twin, err := s.seal(sealedValue, "name", part, plain)
+	if err != nil || bytes.Equal(sealed, twin) {
+		t.Errorf("one record sealed twice is the same: %v", err)
+	}
+}
+
+// plainKeys wraps nothing: these tests look at what stands beyond the key.
+type plainKeys struct{}
+
+func (plainKeys) WrapKey(k []byte) ([]byte, error)   { return k, nil }
+func (plainKeys) UnwrapKey(k []byte) ([]byte, error) { return k, nil }
+func (plainKeys) CanUnwrap() bool                    { return true }
+
+func newStore(t testing.TB) *Store {
+	t.Helper()
+	b, err := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: filepath.Join(t.TempDir(), "s.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, ok := b.(*Store)
+	if !ok {
+		t.Fatal("Open returns another type")
+	}
+	return s
+}
+
+// TestTampered: records that were moved or exchanged in the file are refused,
+// and the client is told nothing.
+func TestTampered(t *testing.T) {
+	t.Parallel()
+	for what, tamper := range map[string]func(*bbolt.Tx) error{
+		"values exchanged": func(tx *bbolt.Tx) error {
+			return exchange(tx.Bucket(bucketValues), ordinalKey("s", 1), ordinalKey("s", 2))
+		},
+		"attributes exchanged": func(tx *bbolt.Tx) error {
+			return exchange(tx.Bucket(bucketVersions), ordinalKey("s", 1), ordinalKey("s", 2))
+		},
+		"secrets exchanged": func(tx *bbolt.Tx) error { return exchange(tx.Bucket(bucketHeads), []byte("s"), []byte("t")) },
+		"value gone":        func(tx *bbolt.Tx) error { return tx.Bucket(bucketValues).Delete(ordinalKey("s", 2)) },
+		"value cut":         func(tx *bbolt.Tx) error { return tx.Bucket(bucketValues).Put(ordinalKey("s", 2), []byte("x")) },
+		"head in the open":  func(tx *bbolt.Tx) error { return tx.Bucket(bucketHeads).Put([]byte("s"), []byte(`{"last":2}`)) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			for _, name := range []secret.Name{"s", "s", "t"} {
+				if _, err := s.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("x")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.db.Update(tamper); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Export(t.Context(), "s")
+			if err == nil || secret.KindOf(err) != secret.Internal || secret.DetailOf(err) != "" {
+				t.Errorf("Export: %v, detail %q", err, secret.DetailOf(err))
+			}
+		})
+	}
+}
+
+// TestIndexTampered: a UID that was pointed at another version does not bring
+// out that version's value.
+func TestIndexTampered(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	var uids []secret.UID
+	for range 2 {
+		got, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		uids = append(uids, got.Versions[0].UID)
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		return exchange(tx.Bucket(bucketUIDs), uidKey("s", uids[0]), uidKey("s", uids[1]))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "s", secret.ByUID(uids[0])); secret.KindOf(err) != secret.Internal {
+		t.Errorf("Get: %v", err)
+	}
+}
+
+func exchange(b *bbolt.Bucket, one, two []byte) error {
+	v1, v2 := bytes.Clone(b.Get(one)), bytes.Clone(b.Get(two))
+	return errors.Join(b.Put(one, v2), b.Put(two, v1))
+}
+
+// TestWithdrawn: a write whose caller goes while another commits never happens.
+func TestWithdrawn(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.writes.turn <- struct{}{} // someone commits
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
+		failed <- err
+	}()
+	waitUntilQueued(t, s.writes)
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) || !errors.Is(err, secret.Unavailable) {
+		t.Errorf("Put: %v", err)
+	}
+	<-s.writes.turn
+	if _, err := s.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.NotFound) {
+		t.Errorf("Get: %v", err)
+	}
+}
+
+func waitUntilQueued(t *testing.T, g *group) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		g.mu.Lock()
+		n := len(g.queue)
+		g.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("the write was never queued")
+		}
+	}
+}
+
+// TestOneOfManyRefused: a refusal does not touch those that share its commit.
+func TestOneOfManyRefused(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if _, err := s.Put(t.Context(), "taken", secret.Draft{Value: secret.TextValue("x")}); err != nil {
+		t.Fatal(err)
+	}
+	s.writes.turn <- struct{}{}
+	names := []secret.Name{"a", "taken", "b"}
+	errs := make([]chan error, len(names))
+	for i, name := range names {
+		errs[i] = make(chan error, 1)
+		go func() {
+			_, err := s.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("y"), OnlyIfAbsent: true})
+			errs[i] <- err
+		}()
+	}
+	waitUntilQueued(t, s.writes)
+	<-s.writes.turn
+	for i, name := range names {
+		if err := <-errs[i]; (name == "taken") != errors.Is(err, secret.AlreadyExists) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestPanicReleases: a plan that panics ends its own transaction and no other.
+func TestPanicReleases(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = s.writes.do(t.Context(), func(*bbolt.Tx) ([]put, error) { panic("plan") })
+	}()
+	if _, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")}); err != nil {
+		t.Errorf("Put after a panic: %v", err)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	for _, writers := range []int{1, 32} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			s := newStore(b)
+			d := secret.Draft{Value: secret.TextValue(string(bytes.Repeat([]byte("x"), 1024)))}
+			b.SetParallelism(writers)
+			if writers == 1 {
+				for b.Loop() {
+					if _, err := s.Put(b.Context(), "s", d); err != nil {
+						b.Fatal(err)
+					}
+				}
+			} else {
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if _, err := s.Put(b.Context(), "s", d); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+		})
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	s := newStore(b)
+	for range 100 {
+		if _, err := s.Put(b.Context(), "s", secret.Draft{Value: secret.TextValue(string(bytes.Repeat([]byte("x"), 1024)))}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, err := s.Get(b.Context(), "s", secret.Current); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExport100(b *testing.B) {
+	s := newStore(b)
+	for range 100 {
+		if _, err := s.Put(b.Context(), "s", secret.Draft{Value: secret.TextValue(string(bytes.Repeat([]byte("x"), 1024)))}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, err := s.Export(b.Context(), "s"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
