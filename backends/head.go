@@ -67,7 +67,22 @@ func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Ver
 	if a := d.OfSecret; a != nil {
 		h.Secret.Description, h.Secret.Tags, h.Secret.Extra = a.Description, maps.Clone(a.Tags), a.Extra.Clone()
 	}
+	if first {
+		h.Secret.Extra = merged(h.Secret.Extra, d.NewExtra)
+	}
 	return v
+}
+
+func merged(e, more secret.Extra) secret.Extra {
+	if len(more) == 0 {
+		return e
+	}
+	c := e.Clone()
+	if c == nil {
+		c = secret.Extra{}
+	}
+	maps.Copy(c, more)
+	return c
 }
 
 // stamp is now in whole milliseconds, or the first one after every version so

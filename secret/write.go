@@ -29,6 +29,10 @@ type Draft struct {
 	// it they stay as they are.
 	OfSecret *Attributes
 
+	// NewExtra is merged into the secret's Extra if this write makes the
+	// secret, and ignored otherwise.
+	NewExtra Extra
+
 	// Identity of an appended version. Zero: minted. A UID that another
 	// version of the secret holds already is replaced by a new one.
 	UID     UID

@@ -1,0 +1,128 @@
+package azure
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// The objects of the API. The order of fields is that of the wire, and what
+// is absent is absent, never null.
+type (
+	bundle struct {
+		Value       *string           `json:"value,omitempty"`
+		ContentType string            `json:"contentType,omitempty"`
+		ID          string            `json:"id"`
+		KID         string            `json:"kid,omitempty"`
+		Managed     bool              `json:"managed,omitempty"`
+		Attributes  attributes        `json:"attributes"`
+		Tags        map[string]string `json:"tags,omitzero"` // {} once somebody set {}
+	}
+	attributes struct {
+		Enabled         bool   `json:"enabled"`
+		NotBefore       *int64 `json:"nbf,omitempty"`
+		Expires         *int64 `json:"exp,omitempty"`
+		Created         int64  `json:"created"`
+		Updated         int64  `json:"updated"`
+		RecoveryLevel   string `json:"recoveryLevel"`
+		RecoverableDays *int   `json:"recoverableDays,omitempty"`
+	}
+	page struct {
+		Value    []bundle `json:"value"`
+		NextLink *string  `json:"nextLink"` // null on the last page
+	}
+	failure struct {
+		Error failureInfo `json:"error"`
+	}
+	failureInfo struct {
+		Code    string        `json:"code"`
+		Message string        `json:"message"`
+		Inner   *innerFailure `json:"innererror,omitempty"`
+	}
+	innerFailure struct {
+		Code string `json:"code"`
+	}
+)
+
+func errorBody(s shape) failure {
+	f := failure{Error: failureInfo{Code: s.code, Message: s.message}}
+	if s.inner != "" {
+		f.Error.Inner = &innerFailure{Code: s.inner}
+	}
+	return f
+}
+
+// Content types of values that are no text, where their writer set none.
+const (
+	typeBinary = "application/octet-stream;base64"
+	typeFields = "application/json"
+)
+
+// Marks of a secret that a certificate manages.
+const (
+	extraManaged = "azure.managed"
+	extraKID     = "azure.kid"
+)
+
+// bundleOf shows one version of s without its value, under the id of the
+// secret; withVersion makes that the version's.
+func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
+	b := bundle{
+		ContentType: v.ContentType, ID: q.origin.base() + "/secrets/" + wireName(s),
+		KID: v.Extra.Text(extraKID), Tags: v.Tags,
+		Attributes: attributes{
+			Enabled: !v.Disabled, NotBefore: seconds(v.NotBefore), Expires: seconds(v.Expires),
+			Created: v.Created.Unix(), Updated: v.Updated.Unix(), RecoveryLevel: q.level,
+		},
+	}
+	if q.version.days {
+		b.Attributes.RecoverableDays = &q.days
+	}
+	if raw, ok := v.Extra[extraManaged]; ok {
+		b.Managed = string(raw) == "true"
+	}
+	if b.ContentType == "" {
+		b.ContentType = natural(v.Value.Form())
+	}
+	return b
+}
+
+func (b bundle) withVersion(v *secret.Version) bundle {
+	b.ID += "/" + v.UID.String()
+	return b
+}
+
+// withValue discloses v's value: text as it is, bytes as base64.
+func (b bundle) withValue(v *secret.Version) bundle {
+	var s string
+	if raw := v.Value.Reveal(); v.Value.Form() == secret.Binary {
+		s = base64.StdEncoding.EncodeToString(raw)
+	} else {
+		s = string(raw)
+	}
+	b.Value = &s
+	return b
+}
+
+func natural(f secret.Form) string {
+	switch f {
+	case secret.Binary:
+		return typeBinary
+	case secret.Fields:
+		return typeFields
+	case secret.None, secret.Text:
+	}
+	return ""
+}
+
+func seconds(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.Unix()
+	return &s
+}
+
+// String keeps a bundle's value out of logs, whoever prints one.
+func (bundle) String() string { return secret.Redacted }

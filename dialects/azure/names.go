@@ -1,0 +1,61 @@
+package azure
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+const maxName = 127
+
+var grammar = regexp.MustCompile(`^[0-9a-z-]+$`)
+
+// naming is Key Vault's side of the model's names. The service ignores case,
+// so the wire name is folded; a model name with upper case appears escaped.
+var naming = secret.Naming{Natural: grammar.MatchString, Max: maxName, What: "Key Vault"}
+
+// boundless spells names for ids and positions even where Key Vault's clients
+// could not ask for them.
+var boundless = secret.Naming{Natural: grammar.MatchString, What: "Key Vault"}
+
+// extraName keeps the spelling that a secret was created with.
+const extraName = "azure.name"
+
+// modelName reads a name off the wire.
+func modelName(wire string) (secret.Name, error) {
+	name, err := naming.Decode(strings.ToLower(wire))
+	if err != nil {
+		return "", refuse(secret.Invalid, shape{
+			http.StatusBadRequest, codeBadParameter, "", "The request URI contains an invalid name: " + wire,
+		})
+	}
+	return name, nil
+}
+
+// wireName spells a secret's name as it was created, unless it has been
+// renamed since.
+func wireName(s *secret.Secret) string {
+	if kept := s.Extra.Text(extraName); kept != "" && strings.EqualFold(kept, string(s.Name)) && grammar.MatchString(strings.ToLower(kept)) {
+		return kept
+	}
+	return spell(s.Name)
+}
+
+func spell(n secret.Name) string {
+	s, err := boundless.Encode(n)
+	if err != nil { // breaks the model's rules: no store returns it
+		return ""
+	}
+	return s
+}
+
+// spelling is the Extra of a secret that is created under the wire name, or
+// nil if the model's name says it all.
+func spelling(wire string) secret.Extra {
+	if wire == strings.ToLower(wire) {
+		return nil
+	}
+	return secret.Extra{}.WithText(extraName, wire)
+}

@@ -1,0 +1,50 @@
+package azure
+
+import (
+	"net/url"
+	"strings"
+)
+
+// isNormal reports quickly that normalPath would change nothing. It may say
+// no where it would not.
+func isNormal(escaped string) bool {
+	rest, ok := strings.CutPrefix(escaped, "/secrets/")
+	return ok && rest != "" && !strings.ContainsAny(rest, "/%") && !strings.EqualFold(rest, "restore")
+}
+
+// normalPath drops empty segments and lower-cases the fixed words, for the
+// service matches both so: "//Secrets/x/" is "/secrets/x". Names and versions
+// stay as they are. It works on encoded paths, so a %2F never splits one.
+func normalPath(method, escaped string) string {
+	var kept []string
+	for s := range strings.SplitSeq(escaped, "/") {
+		if s != "" {
+			kept = append(kept, s)
+		}
+	}
+	for i, s := range kept {
+		if word, ok := fixedWord(method, i, s); ok {
+			kept[i] = word
+		}
+	}
+	return "/" + strings.Join(kept, "/")
+}
+
+// fixedWord tells whether the segment at place i is a word of the API. A
+// secret may be called restore: only a POST means the operation.
+func fixedWord(method string, i int, segment string) (string, bool) {
+	plain, err := url.PathUnescape(segment)
+	if err != nil {
+		return "", false
+	}
+	word := strings.ToLower(plain)
+	switch {
+	case i == 0:
+		return word, word == "secrets" || word == "deletedsecrets"
+	case i == 1:
+		return word, word == "restore" && method == "POST"
+	case i == 2:
+		return word, word == "versions" || word == "backup" || word == "recover"
+	}
+	return "", false
+}

@@ -1,0 +1,109 @@
+package azure
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+const opRestore = "azure.RestoreSecret"
+
+// maxBlob bounds a restore: a full secret, 500 versions of 25 KB, is 30 MB.
+const maxBlob = 64 << 20
+
+// maxSet bounds a SetSecret: 25 600 bytes may be written as six times as many,
+// and the tags and the rest come on top.
+const maxSet = 512 << 10
+
+// operation is one row of the API.
+type operation struct {
+	op, method, path string
+	maxBody          int64
+	permission       string // the access policy's word, for refusals
+	serve            func(*Dialect, *request) (wire.Reply, error)
+}
+
+// operations: earlier rows win, so POST /secrets/restore is no secret's.
+var operations = []operation{
+	{opRestore, "POST", "/secrets/restore", maxBlob, "restore", (*Dialect).restoreSecret},
+	{"azure.ListSecrets", "GET", "/secrets", 0, "list", (*Dialect).listSecrets},
+	{"azure.ListSecretVersions", "GET", "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
+	{"azure.BackupSecret", "POST", "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
+	{"azure.GetSecret", "GET", "/secrets/{name}", 0, "get", (*Dialect).getSecret},
+	{"azure.GetSecret", "GET", "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
+	{"azure.SetSecret", "PUT", "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
+	{"azure.UpdateSecret", "PATCH", "/secrets/{name}", 0, "set", notServed("update")},
+	{"azure.UpdateSecret", "PATCH", "/secrets/{name}/{version}", 0, "set", notServed("update")},
+	{"azure.DeleteSecret", "DELETE", "/secrets/{name}", 0, "delete", notServed("delete")},
+	{"azure.ListDeletedSecrets", "GET", "/deletedsecrets", 0, "list", notServed("list deleted")},
+	{"azure.GetDeletedSecret", "GET", "/deletedsecrets/{name}", 0, "get", notServed("get deleted")},
+	{"azure.PurgeDeletedSecret", "DELETE", "/deletedsecrets/{name}", 0, "purge", notServed("purge")},
+	{"azure.RecoverDeletedSecret", "POST", "/deletedsecrets/{name}/recover", 0, "recover", notServed("recover")},
+}
+
+// notServed answers as a vault does where a feature is switched off.
+func notServed(what string) func(*Dialect, *request) (wire.Reply, error) {
+	return func(*Dialect, *request) (wire.Reply, error) {
+		return wire.Reply{}, secret.Errorf(secret.Unsupported, "Operation %q is not enabled for this vault.", what)
+	}
+}
+
+func (d *Dialect) routes() []wire.Route {
+	all := make([]wire.Route, 0, len(operations))
+	for _, o := range operations {
+		d.permissions[o.op] = o.permission
+		all = append(all, wire.Route{
+			Op: o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
+			Handle: func(r *wire.Request) (wire.Reply, error) {
+				q, err := d.accept(r)
+				if err != nil {
+					return wire.Reply{}, err
+				}
+				return o.serve(d, q)
+			},
+		})
+	}
+	return all
+}
+
+// request is one that has passed the checks all operations share.
+type request struct {
+	*wire.Request
+	*site
+	origin  origin
+	version apiVersion
+	query   url.Values
+	name    secret.Name // empty where the path has none
+}
+
+// accept checks in the order that is inferred for the service: vault,
+// api-version, name. The token was checked before all of them.
+func (d *Dialect) accept(r *wire.Request) (*request, error) {
+	q := &request{Request: r, origin: originOf(r.Host), query: r.URL.Query()}
+	if q.site = d.site(q.origin); q.site == nil {
+		return nil, refuse(secret.NotFound, unknownVault)
+	}
+	var err error
+	if q.version, err = findVersion(q.query.Get("api-version")); err != nil {
+		return nil, err
+	}
+	if name, ok := r.Vars["name"]; ok {
+		if q.name, err = modelName(name); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+func (q *request) ref() gateway.Ref { return gateway.Ref{Store: q.store, Name: q.name} }
+
+func (*Dialect) call(r *wire.Request) gateway.Call {
+	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}
+}
+
+func answer(body any) (wire.Reply, error) {
+	return wire.Reply{Status: http.StatusOK, Header: jsonHeader, Body: body}, nil
+}

@@ -1,0 +1,131 @@
+package azure
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// setSecret makes the secret or adds a version, which becomes current. Nothing
+// is inherited from the version before.
+func (d *Dialect) setSecret(q *request) (wire.Reply, error) {
+	body, err := q.Body()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	draft, err := decodeSet(body)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	draft.NewExtra = spelling(q.Vars["name"])
+	call := d.call(q.Request)
+	call.Digest = q.Digest()
+	s, err := d.service.Put(q.Context(), call, q.ref(), draft)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	return q.withValue(s)
+}
+
+// getSecret shows expired versions too, as the service does.
+func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
+	sel := secret.Current
+	if v, ok := q.Vars["version"]; ok {
+		uid, ok := secret.ParseUID(strings.ToLower(v))
+		if !ok {
+			return wire.Reply{}, &secret.Error{Kind: secret.NotFound, Name: q.name}
+		}
+		sel = secret.ByUID(uid)
+	}
+	s, err := d.service.Get(q.Context(), d.call(q.Request), q.ref(), sel)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	return q.withValue(s)
+}
+
+func (q *request) withValue(s *secret.Secret) (wire.Reply, error) {
+	v := s.Newest()
+	return answer(q.bundleOf(s, v).withVersion(v).withValue(v))
+}
+
+// listSecrets goes in the order of the model's names, which for names that
+// Key Vault can spell is the service's own.
+func (d *Dialect) listSecrets(q *request) (wire.Reply, error) {
+	size, err := q.pageSize()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	key, err := q.position()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	query := secret.Query{Limit: size}
+	if query.After, err = after(key); err != nil {
+		return wire.Reply{}, err
+	}
+	p, err := d.service.List(q.Context(), d.call(q.Request), q.store, query)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	var items []bundle
+	for _, s := range p.Secrets {
+		if v := s.Find(secret.Current); v != nil {
+			items = append(items, q.bundleOf(s, v))
+		}
+	}
+	next := ""
+	if p.Next != "" {
+		next = spell(p.Next)
+	}
+	return answer(q.pageOf(items, next))
+}
+
+// listVersions goes by version id, not by age. A secret that is not there has
+// an empty list.
+func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
+	size, err := q.pageSize()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	key, err := q.position()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	s, err := d.service.Describe(q.Context(), d.call(q.Request), q.ref())
+	switch {
+	case errors.Is(err, secret.NotFound):
+		return answer(q.pageOf(nil, ""))
+	case err != nil:
+		return wire.Reply{}, err
+	}
+	_, from, _ := strings.Cut(key, "/")
+	shown := versionsAfter(s, from)
+	next := ""
+	if len(shown) > size {
+		shown = shown[:size]
+		next = string(spell(s.Name)) + "/" + shown[size-1].UID.String()
+	}
+	var items []bundle
+	for i := range shown {
+		items = append(items, q.bundleOf(s, &shown[i]).withVersion(&shown[i]))
+	}
+	return answer(q.pageOf(items, next))
+}
+
+// versionsAfter sorts what Key Vault could hold: it knows no version whose
+// value is gone.
+func versionsAfter(s *secret.Secret, from string) []secret.Version {
+	var out []secret.Version
+	for _, v := range s.Versions {
+		if v.Missing != secret.Destroyed && v.Missing != secret.Deleted && v.UID.String() > from {
+			out = append(out, v)
+		}
+	}
+	slices.SortFunc(out, func(a, b secret.Version) int { return cmp.Compare(a.UID.String(), b.UID.String()) })
+	return out
+}

@@ -1,0 +1,177 @@
+// Package gatewaytest starts the real gateway for tests: Service, dialects and
+// TLS on a loopback port, with a CA of its own.
+package gatewaytest
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/dialects"
+	"github.com/vaultferry/vaultferry/dialects/azure"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Options say what differs from the usual gateway. The zero Options have one
+// memory store, "main".
+type Options struct {
+	Stores   []gateway.Store
+	Policy   []access.Rule   // default: every caller may do everything
+	Keyring  *backup.Keyring // default: a new one
+	Now      func() time.Time
+	Resource string // of the azure challenge
+	MaxBlobs int
+	// Log takes what the gateway logs; nil: it is thrown away.
+	Log *slog.Logger
+}
+
+// Gateway is a running gateway. It stops with its test.
+type Gateway struct {
+	Service *gateway.Service
+	Keyring *backup.Keyring
+	Audit   *Audit
+	Address string         // of the listener
+	CA      *x509.CertPool // that signed its certificate
+	Handler http.Handler   // what the listener serves
+	// Client trusts CA and finds every host name at Address. It does not
+	// follow the environment's proxies.
+	Client *http.Client
+
+	// Credentials of the caller "tester".
+	Token     string
+	AccessKey string
+	SecretKey string
+}
+
+// Caller is the name of the caller that holds the Gateway's credentials.
+const Caller = "tester"
+
+// New starts a gateway.
+func New(t testing.TB, o Options) *Gateway {
+	t.Helper()
+	g := &Gateway{
+		Keyring: o.Keyring, Audit: &Audit{},
+		Token: uuid.NewString(), AccessKey: "AK" + uuid.NewString()[:18], SecretKey: uuid.NewString(),
+	}
+	if g.Keyring == nil {
+		g.Keyring = NewKeyring(t)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Policy == nil {
+		o.Policy = []access.Rule{{Callers: []string{"*"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"*"}}}
+	}
+	if o.Stores == nil {
+		o.Stores = []gateway.Store{{Name: "main", Kind: "memory", Backend: memory.New(memory.Options{Now: o.Now})}}
+	}
+	g.start(t, o)
+	return g
+}
+
+// NewKeyring returns a keyring that seals and opens.
+func NewKeyring(t testing.TB) *backup.Keyring {
+	t.Helper()
+	k, err := backup.NewKeyringOf(backup.AlgA256KW, backup.AlgEdDSA)
+	must(t, err)
+	return k
+}
+
+func (g *Gateway) start(t testing.TB, o Options) {
+	t.Helper()
+	log := audit.New(g.Audit, o.Now)
+	t.Cleanup(func() { _ = log.Close() })
+	service, err := gateway.New(gateway.Options{
+		Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
+		Audit: log, Log: o.Log, Now: o.Now, MaxBlobs: o.MaxBlobs,
+	})
+	must(t, err)
+	t.Cleanup(func() { _ = service.Close() })
+	g.Service = service
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	for _, d := range g.dialects(t, o) {
+		d.Mount(r)
+	}
+	g.Handler = r
+	g.listen(t)
+}
+
+func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
+	t.Helper()
+	credentials := access.NewCredentials()
+	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), Caller))
+	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
+	throttle := access.NewThrottle(o.Now)
+	az := azure.Options{
+		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
+		Authority: "https://login.vault.localhost/adfs", Log: o.Log, Now: o.Now,
+	}
+	for _, s := range o.Stores {
+		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
+	}
+	a, err := azure.New(az)
+	must(t, err)
+	return []dialects.Dialect{a}
+}
+
+func (g *Gateway) listen(t testing.TB) {
+	t.Helper()
+	pool, config := newTLS(t)
+	srv := httptest.NewUnstartedServer(g.Handler)
+	srv.TLS, srv.EnableHTTP2 = config, true
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	g.CA, g.Address = pool, srv.Listener.Addr().String()
+	transport := &http.Transport{
+		TLSClientConfig:   clientTLS(pool),
+		ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, g.Address)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	g.Client = &http.Client{Transport: transport}
+}
+
+func host(store string) string { return store + ".vault.localhost" }
+
+// VaultURL is where Azure's clients find the store. Its port is the real one.
+func (g *Gateway) VaultURL(store string) string {
+	_, port, _ := net.SplitHostPort(g.Address)
+	return "https://" + host(store) + ":" + port
+}
+
+// Endpoint is where Huawei's clients find the gateway.
+func (g *Gateway) Endpoint() string { return g.VaultURL("csms") }
+
+// Project is the Huawei project that leads to the store.
+func Project(store string) string {
+	sum := sha256.Sum256([]byte(store))
+	return hex.EncodeToString(sum[:16])
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
