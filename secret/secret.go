@@ -40,7 +40,7 @@ func DeriveUID(store, path, id string, created time.Time) UID {
 		h.Write([]byte(s))
 	}
 	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(created.UnixNano())) //nolint:gosec // a bit pattern, not a quantity
+	binary.BigEndian.PutUint64(n[:], uint64(created.UnixNano()))
 	h.Write(n[:])
 	return UID(h.Sum(nil)[:16])
 }

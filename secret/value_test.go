@@ -49,7 +49,7 @@ func TestValueNeverPrints(t *testing.T) {
 
 // leaks looks for the marker as text, hex and decimal bytes.
 func leaks(out string) bool {
-	dec := strings.Trim(fmt.Sprint([]byte(marker)), "[]")
+	dec := strings.Trim(fmt.Sprintf("%d", []byte(marker)), "[]")
 	for _, form := range []string{marker, fmt.Sprintf("%x", marker), fmt.Sprintf("%X", marker), dec} {
 		if strings.Contains(out, form) {
 			return true
