@@ -1,0 +1,68 @@
+package huawei
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func (a *api) downloadBlob(r *request) (any, error) {
+	ref, err := r.ref()
+	if err != nil {
+		return nil, err
+	}
+	blob, err := a.svc.Backup(r.Context(), r.call, ref)
+	if err != nil {
+		return nil, err
+	}
+	return blobBody{string(blob)}, nil
+}
+
+func (a *api) uploadBlob(r *request) (any, error) {
+	raw, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	var body blobBody
+	if err := decode(raw, &body); err != nil {
+		return nil, err
+	}
+	if err := checkWrapping(body.Blob); err != nil {
+		return nil, err
+	}
+	out, err := a.svc.Restore(r.Context(), r.write(), r.store, []byte(body.Blob), gateway.RestoreOptions{CheckName: speakable})
+	if err != nil {
+		return nil, err
+	}
+	return answerSecret(r.store, out.Secret)
+}
+
+// How the backups begin that this gateway did not make.
+const (
+	realHuawei = ")CloudSecretManagementBackup"
+	realAzure  = ")AzureKeyVaultSecretBackup"
+)
+
+// checkWrapping tells apart what people upload by mistake. A backup starts
+// with a parenthesis here; Azure's clients hold it in base64url.
+func checkWrapping(blob string) error {
+	switch {
+	case blob == "":
+		return secret.Errorf(secret.Invalid, "secret_blob is empty")
+	case strings.HasPrefix(blob, realHuawei):
+		return secret.Errorf(secret.Invalid, "this backup was made by Huawei Cloud, which alone can restore it")
+	case strings.HasPrefix(blob, ")"):
+		return nil
+	}
+	head := blob[:min(len(blob), 44)]
+	b, _ := base64.RawURLEncoding.DecodeString(head[:len(head)/4*4])
+	switch {
+	case strings.HasPrefix(string(b), realAzure):
+		return secret.Errorf(secret.Invalid, "this backup was made by Azure Key Vault, which alone can restore it")
+	case strings.HasPrefix(string(b), ")"):
+		return secret.Errorf(secret.Invalid, "this backup is in the base64url form of Azure's clients: decode it first")
+	}
+	return secret.Errorf(secret.Invalid, "secret_blob is not a backup")
+}

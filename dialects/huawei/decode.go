@@ -1,0 +1,136 @@
+package huawei
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// decode reads a JSON object into a flat struct. It refuses what a lenient
+// decoder would bend: invalid UTF-8 and lone surrogates (a value would change
+// silently), repeated members, members of another spelling.
+func decode(body []byte, into any) error {
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return badFormat("the body is empty")
+	case !utf8.Valid(body):
+		return badFormat("the body is not valid UTF-8")
+	case json.Unmarshal(body, into) != nil:
+		return badFormat("the body is not the JSON object that this operation takes")
+	case loneSurrogate(body):
+		return badFormat("the body escapes half of a surrogate pair")
+	}
+	return checkMembers(body, members(into))
+}
+
+// checkMembers needs valid JSON.
+func checkMembers(body []byte, known map[string]bool) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return badFormat("the body is not a JSON object")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		switch {
+		case err != nil || !ok:
+			return badFormat("the body is not a JSON object")
+		case !known[key]:
+			return badFormat("the body has a member that this operation does not know")
+		case seen[key]:
+			return badFormat("the body has a member twice")
+		}
+		seen[key] = true
+		var skip json.RawMessage
+		if err := dec.Decode(&skip); err != nil {
+			return badFormat("the body is not valid JSON")
+		}
+	}
+	return nil
+}
+
+// members are the JSON names of the fields of a pointer to a struct.
+func members(into any) map[string]bool {
+	names := map[string]bool{}
+	for f := range reflect.TypeOf(into).Elem().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
+}
+
+// loneSurrogate finds a \uD8xx to \uDFxx without its other half. It needs
+// valid JSON, where a backslash stands in strings alone.
+func loneSurrogate(body []byte) bool {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		high := surrogate(body[i:])
+		switch {
+		case high < 0:
+			i++ // another escape: two bytes matter, and \uXXXX has no backslash in it
+		case high >= 0xDC00 || i+6 >= len(body) || surrogate(body[i+6:]) < 0xDC00:
+			return true
+		default:
+			i += 11
+		}
+	}
+	return false
+}
+
+// surrogate returns the surrogate that b begins with, or -1.
+func surrogate(b []byte) int {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil || n < 0xD800 || n > 0xDFFF {
+		return -1
+	}
+	return int(n)
+}
+
+const (
+	maxValue       = 32768 // of the text on the wire, so of base64 for binary
+	maxDescription = 2048
+	maxExpire      = 9999999999999
+)
+
+// readValue wants exactly one of the two.
+func readValue(text, binary *string) (secret.Value, error) {
+	switch {
+	case (text == nil) == (binary == nil):
+		return secret.Value{}, secret.Errorf(secret.Invalid, "exactly one of secret_string and secret_binary is needed")
+	case text != nil && len(*text) > maxValue:
+		return secret.Value{}, secret.Errorf(secret.Invalid, "secret_string is longer than %d bytes", maxValue)
+	case text != nil:
+		return secret.TextValue(*text), nil
+	case len(*binary) > maxValue:
+		return secret.Value{}, secret.Errorf(secret.Invalid, "secret_binary is longer than %d bytes", maxValue)
+	}
+	b, err := base64.StdEncoding.DecodeString(*binary)
+	if err != nil || base64.StdEncoding.EncodeToString(b) != *binary {
+		return secret.Value{}, secret.Errorf(secret.Invalid, "secret_binary is not standard base64 with padding")
+	}
+	return secret.BinaryValue(b), nil
+}
+
+// readExpire floors to whole seconds, as the service does.
+func readExpire(ms *int64) (time.Time, error) {
+	switch {
+	case ms == nil:
+		return time.Time{}, nil
+	case *ms < 0 || *ms > maxExpire:
+		return time.Time{}, secret.Errorf(secret.Invalid, "expire_time is not between 0 and %d", int64(maxExpire))
+	}
+	return time.Unix(*ms/1000, 0).UTC(), nil
+}

@@ -1,0 +1,164 @@
+package huawei
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Codes that no document of the vendor names. No client that we know of
+// branches on them; replace them when a real answer has been seen.
+const (
+	inventedNameTaken = "CSMS.0101"
+	inventedInternal  = "CSMS.0001"
+)
+
+// problem is one answer that is an error. Messages are the vendor's, word for
+// word, its misspellings included.
+type problem struct {
+	status int
+	code   string // APIGW codes come in the API gateway's shape
+	msg    string
+	detail bool // the error's Detail follows the message
+}
+
+var (
+	invalidParameter = problem{http.StatusBadRequest, "CSMS.0002", "The value of parameter is invalid.", true}
+	invalidRequest   = problem{http.StatusBadRequest, "CSMS.0003", "The request is invalid.", true}
+	wrongFormat      = problem{http.StatusBadRequest, "CSMS.0004", "The requested body format is wrong.", true}
+	noResource       = problem{http.StatusNotFound, "CSMS.0005", "The resource does not exist.", false}
+	tooManyStages    = problem{http.StatusBadRequest, "CSMS.0203", "The number of stage has reached the upper limit.", false}
+	noAPI            = problem{http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment.", false}
+	bodyTooLarge     = problem{http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large.", false}
+)
+
+// problems has a row for every kind.
+var problems = map[secret.Kind]problem{
+	secret.Internal:        {http.StatusInternalServerError, inventedInternal, "Internal service error.", false},
+	secret.NotFound:        {http.StatusNotFound, "CSMS.0106", "The secret name not found int the db.", false},
+	secret.Trashed:         {http.StatusBadRequest, "CSMS.0103", "The secret is in the scheduled deletion state.", false},
+	secret.AlreadyExists:   {http.StatusBadRequest, inventedNameTaken, "The secret name already exists.", false},
+	secret.Disabled:        {http.StatusForbidden, "CSMS.0109", "The secret state is not enabled.", false},
+	secret.Invalid:         invalidParameter,
+	secret.TooLarge:        invalidParameter,
+	secret.Unauthenticated: {http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information:", true},
+	secret.Denied:          {http.StatusForbidden, "CSMS.0302", "The request is not permitted.", true},
+	secret.Conflict:        invalidRequest,
+	secret.Unsupported:     invalidRequest, // not 404: see the package's comment
+	secret.Throttled:       {http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached.", false},
+	secret.Unavailable:     {http.StatusBadGateway, "APIGW.0201", "Backend unavailable.", true},
+	secret.Unknown:         {http.StatusGatewayTimeout, "APIGW.0201", "Backend timeout.", true},
+	secret.Partial:         {http.StatusInternalServerError, inventedInternal, "Internal service error.", true},
+	secret.Upstream:        {http.StatusBadGateway, "APIGW.0201", "Backend unavailable.", false},
+	secret.Corrupt:         invalidParameter,
+	secret.Lossy:           invalidRequest,
+}
+
+// vendorError is an error whose answer is not that of its kind.
+type vendorError struct {
+	problem
+	err *secret.Error
+}
+
+func (e *vendorError) Error() string { return e.err.Error() }
+func (e *vendorError) Unwrap() error { return e.err }
+
+// badFormat refuses a body. It takes no cause: what a decoder says may quote
+// the body.
+func badFormat(detail string) error {
+	return &vendorError{wrongFormat, secret.Errorf(secret.Invalid, "%s", detail)}
+}
+
+// problemOf picks the answer to err from an operation.
+func problemOf(op string, err error) problem {
+	var own *vendorError
+	switch kind := secret.KindOf(err); {
+	case errors.As(err, &own):
+		return own.problem
+	case errors.Is(err, wire.ErrNoRoute), errors.Is(err, wire.ErrMethod):
+		return noAPI
+	case errors.Is(err, wire.ErrBodySize):
+		return bodyTooLarge
+	case errors.Is(err, wire.ErrBodyRead):
+		return wrongFormat
+	case kind == secret.NotFound && op == via+".ShowSecretVersion":
+		return noResource // the version is missing, or the secret
+	default:
+		return problems[kind]
+	}
+}
+
+// maxMessage is the longest message that the vendor's shape allows.
+const maxMessage = 512
+
+func (p problem) message(detail string) string {
+	if !p.detail || detail == "" {
+		return p.msg
+	}
+	s := p.msg + " " + detail
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage-3], "") + "..."
+	}
+	return s
+}
+
+// The shapes of an error's body.
+type (
+	flatError struct {
+		Code string `json:"error_code"`
+		Msg  string `json:"error_msg"`
+	}
+	nestedError struct {
+		Error flatError `json:"error"`
+	}
+	gatewayError struct {
+		Msg       string `json:"error_msg"`
+		Code      string `json:"error_code"`
+		RequestID string `json:"request_id"`
+	}
+)
+
+// Error answers err and sees to its audit line.
+func (a *api) Error(r *wire.Request, err error) wire.Reply {
+	ref := gateway.Ref{Store: a.stores[r.Vars["project_id"]]}
+	if name, bad := naming.Decode(r.Vars["secret_name"]); bad == nil {
+		ref.Name = name
+	}
+	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
+		err = auditErr
+	}
+	if secret.KindOf(err) == secret.Internal {
+		a.log.Error("request failed", slog.String("op", r.Op), slog.String("request_id", r.ID), slog.Any("error", err))
+	}
+	p := problemOf(r.Op, err)
+	rep := wire.Reply{Status: p.status, Header: jsonHeader()}
+	if s := retryAfter(err); s != "" {
+		rep.Header.Set("Retry-After", s)
+	}
+	flat := flatError{Code: p.code, Msg: p.message(secret.DetailOf(err))}
+	switch {
+	case strings.HasPrefix(p.code, "APIGW."):
+		rep.Body = gatewayError{flat.Msg, flat.Code, r.ID}
+	case nests(r.Op):
+		rep.Body = nestedError{flat}
+	default:
+		rep.Body = flat
+	}
+	return rep
+}
+
+// retryAfter is in whole seconds, rounded up; empty: not said.
+func retryAfter(err error) string {
+	var e *secret.Error
+	if !errors.As(err, &e) || e.RetryAfter <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)
+}

@@ -1,0 +1,145 @@
+package huawei
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Route sends the requests of one project to one store.
+type Route struct{ Project, Store string }
+
+// Options make a Dialect. All fields are needed but the last two.
+type Options struct {
+	Service     *gateway.Service
+	Credentials *access.Credentials
+	Throttle    *access.Throttle
+	Routes      []Route
+	Log         *slog.Logger     // default: discard
+	Now         func() time.Time // default: time.Now
+}
+
+// Dialect is CSMS over the gateway's stores.
+type Dialect struct{ api *api }
+
+// New returns the dialect. It fails on a route that names no store or repeats
+// a project.
+func New(o Options) (*Dialect, error) {
+	if o.Service == nil || o.Credentials == nil || o.Throttle == nil {
+		return nil, errors.New("huawei: Service, Credentials and Throttle are needed")
+	}
+	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, log: o.Log, now: o.Now}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	for _, r := range o.Routes {
+		if _, dup := a.stores[r.Project]; dup || r.Project == "" || strings.Contains(r.Project, "/") {
+			return nil, fmt.Errorf("huawei: project %q is empty, repeated or holds a slash", r.Project)
+		}
+		if _, ok := o.Service.Info(r.Store); !ok {
+			return nil, fmt.Errorf("huawei: project %q: there is no store %q", r.Project, r.Store)
+		}
+		a.stores[r.Project] = r.Store
+	}
+	return &Dialect{api: a}, nil
+}
+
+// Name is "huawei".
+func (d *Dialect) Name() string { return via }
+
+const via = "huawei"
+
+// Mount takes every path whose first segment is v1 or v3.
+func (d *Dialect) Mount(r *mux.Router) {
+	own := r.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+		return first == "v1" || first == "v3"
+	}).Subrouter()
+	wire.Mount(own, d.api, d.api.routes())
+}
+
+// api is the wire.Edge, and has a method for each operation.
+type api struct {
+	svc      *gateway.Service
+	creds    *access.Credentials
+	throttle *access.Throttle
+	stores   map[string]string // by project
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// request is an authenticated request to a known project.
+type request struct {
+	*wire.Request
+	store string
+	call  gateway.Call
+}
+
+// operation handles a request and returns the body of a 200.
+type operation func(*api, *request) (any, error)
+
+func (a *api) routes() []wire.Route {
+	out := make([]wire.Route, 0, len(served)+len(notServed))
+	for _, o := range served {
+		out = append(out, wire.Route{
+			Op: via + "." + o.op, Method: o.method, Path: projectPath + o.path, MaxBody: o.maxBody,
+			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, o.handle) },
+		})
+	}
+	for _, o := range notServed {
+		out = append(out, wire.Route{
+			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: smallBody,
+			Handle: func(*wire.Request) (wire.Reply, error) {
+				return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
+			},
+		})
+	}
+	return out
+}
+
+func (a *api) run(r *wire.Request, handle operation) (wire.Reply, error) {
+	store, ok := a.stores[r.Vars["project_id"]]
+	if !ok {
+		return wire.Reply{}, secret.Errorf(secret.Denied, "no such project")
+	}
+	body, err := handle(a, &request{Request: r, store: store, call: call(r)})
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: body}, nil
+}
+
+func call(r *wire.Request) gateway.Call {
+	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}
+}
+
+// ref names the secret of the path.
+func (r *request) ref() (gateway.Ref, error) {
+	name, err := naming.Decode(r.Vars["secret_name"])
+	return gateway.Ref{Store: r.store, Name: name}, err
+}
+
+// write is the call of a mutation: it carries the digest of its body.
+func (r *request) write() gateway.Call {
+	c := r.call
+	c.Digest = r.Digest()
+	return c
+}
+
+// Prepare sets the one header that the SDKs read on every answer.
+func (a *api) Prepare(h http.Header, r *wire.Request) { h.Set("X-Request-Id", r.ID) }
+
+func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }

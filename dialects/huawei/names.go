@@ -1,0 +1,92 @@
+package huawei
+
+import (
+	"crypto/sha256"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// naming is the bijection between the model's names and those of CSMS. The
+// main documents forbid the dot; newer editions and the console allow it.
+var naming = secret.Naming{
+	Natural: func(s string) bool { return label(s, "-_.") },
+	Max:     maxLabel,
+	What:    "CSMS",
+}
+
+const maxLabel = 64
+
+// label reports whether s is one to 64 letters, digits and characters of more.
+func label(s, more string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(more, c) >= 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxLabel
+}
+
+// speakable reports whether CSMS can show the name at all.
+func speakable(name secret.Name) error {
+	_, err := naming.Encode(name)
+	return err
+}
+
+// secretID is the UUID of a secret: the same for the same store and name.
+func secretID(store string, name secret.Name) string {
+	return derivedUUID("secret", store, string(name))
+}
+
+// keyID is the UUID shown as the key of a store's secrets where the client
+// named none.
+func keyID(store string) string { return derivedUUID("key", store) }
+
+// derivedUUID is a UUID of version 8 from a SHA-256.
+func derivedUUID(parts ...string) string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, "vaultferry huawei")
+	for _, p := range parts {
+		_, _ = io.WriteString(h, "\x00"+p)
+	}
+	id := uuid.UUID(h.Sum(nil)[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// versionID is the wire's name of a version.
+func versionID(o secret.Ordinal) string { return "v" + o.String() }
+
+const latest = "latest"
+
+// selector reads a version id of a path. An id that is well formed but not
+// written as versionID does names no version.
+func selector(id string) (secret.Selector, error) {
+	if id == latest {
+		return secret.Current, nil
+	}
+	o, err := ordinal(id)
+	if err != nil {
+		return secret.Selector{}, err
+	}
+	if o == 0 || versionID(o) != id {
+		return secret.Selector{}, secret.Errorf(secret.NotFound, "no such version")
+	}
+	return secret.ByOrdinal(o), nil
+}
+
+// ordinal reads ^v[0-9]{1,10}$.
+func ordinal(id string) (secret.Ordinal, error) {
+	digits, ok := strings.CutPrefix(id, "v")
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if !ok || err != nil || len(digits) > 10 {
+		return 0, secret.Errorf(secret.Invalid, "a version id is v and up to 10 digits")
+	}
+	return secret.Ordinal(n), nil
+}

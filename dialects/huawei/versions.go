@@ -1,0 +1,126 @@
+package huawei
+
+import (
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+type createVersionBody struct {
+	SecretString  *string   `json:"secret_string"`
+	SecretBinary  *string   `json:"secret_binary"`
+	VersionStages *[]string `json:"version_stages"`
+	ExpireTime    *int64    `json:"expire_time"`
+}
+
+func (b *createVersionBody) draft() (secret.Draft, error) {
+	var d secret.Draft
+	var err error
+	if d.Value, err = readValue(b.SecretString, b.SecretBinary); err != nil {
+		return d, err
+	}
+	if d.Expires, err = readExpire(b.ExpireTime); err != nil {
+		return d, err
+	}
+	return d, applyStages(&d, b.VersionStages)
+}
+
+func (a *api) createVersion(r *request) (any, error) {
+	ref, err := r.ref()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	var body createVersionBody
+	if err := decode(raw, &body); err != nil {
+		return nil, err
+	}
+	d, err := body.draft()
+	if err != nil {
+		return nil, err
+	}
+	made, err := a.svc.Append(r.Context(), r.write(), ref, d, roomFor(&d))
+	if err != nil {
+		return nil, err
+	}
+	m, err := renderMetadata(r.store, made, made.Newest())
+	return metadataAnswer{m}, err
+}
+
+func (a *api) showVersion(r *request) (any, error) {
+	ref, err := r.ref()
+	if err != nil {
+		return nil, err
+	}
+	sel, err := selector(r.Vars["version_id"])
+	if err != nil {
+		return nil, err
+	}
+	sec, err := a.svc.Get(r.Context(), r.call, ref, sel)
+	if err != nil {
+		return nil, err
+	}
+	v, err := renderVersion(r.store, sec, sec.Newest())
+	return versionAnswer{v}, err
+}
+
+func (a *api) listVersions(r *request) (any, error) {
+	ref, err := r.ref()
+	if err != nil {
+		return nil, err
+	}
+	q, err := parsePage(r)
+	if err != nil {
+		return nil, err
+	}
+	var after secret.Ordinal
+	if q.marker != "" {
+		if after, err = ordinal(q.marker); err != nil {
+			return nil, err
+		}
+	}
+	sec, err := a.svc.Describe(r.Context(), r.call, ref)
+	if err != nil {
+		return nil, err
+	}
+	all, err := renderMetadatas(r.store, sec)
+	if err != nil {
+		return nil, err
+	}
+	for len(all) > 0 && all[0].ordinal <= after {
+		all = all[1:]
+	}
+	out := metadatasAnswer{Metadatas: []versionMetadata{}}
+	for _, m := range all[:min(len(all), q.limit)] {
+		out.Metadatas = append(out.Metadatas, m.versionMetadata)
+	}
+	out.PageInfo = pageOf(out.Metadatas, len(all) > q.limit, func(m versionMetadata) string { return m.ID })
+	return out, nil
+}
+
+type numbered struct {
+	versionMetadata
+	ordinal secret.Ordinal
+}
+
+// renderMetadatas lists the versions that hold a value, oldest first, and
+// makes their times rise: clients take the highest for the newest.
+func renderMetadatas(store string, s *secret.Secret) ([]numbered, error) {
+	var out []numbered
+	var last int64
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		if v.Missing == secret.Destroyed || v.Missing == secret.Deleted {
+			continue
+		}
+		m, err := renderMetadata(store, s, v)
+		if err != nil {
+			return nil, err
+		}
+		m.CreateTime = max(m.CreateTime, last+1)
+		last = m.CreateTime
+		out = append(out, numbered{m, v.Ordinal})
+	}
+	return out, nil
+}
