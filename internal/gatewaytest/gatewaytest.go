@@ -21,6 +21,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/dialects/azure"
+	"github.com/vaultferry/vaultferry/dialects/huawei"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -124,12 +125,16 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
 		Authority: "https://login.vault.localhost/adfs", Log: o.Log, Now: o.Now,
 	}
+	hw := huawei.Options{Service: g.Service, Credentials: credentials, Throttle: throttle, Log: o.Log, Now: o.Now}
 	for _, s := range o.Stores {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
+		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Store: s.Name})
 	}
 	a, err := azure.New(az)
 	must(t, err)
-	return []dialects.Dialect{a}
+	h, err := huawei.New(hw)
+	must(t, err)
+	return []dialects.Dialect{h, a} // azure takes what is left
 }
 
 func (g *Gateway) listen(t testing.TB) {
