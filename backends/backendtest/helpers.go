@@ -161,7 +161,7 @@ func checkErr(t *testing.T, err error, kinds ...secret.Kind) error {
 		return err
 	}
 	if len(kinds) > 0 && !slices.Contains(kinds, e.Kind) {
-		t.Errorf("the error is %q, want one of %q: %v", e.Kind.Error(), kinds, err)
+		t.Errorf("the error is %q, want one of %v: %v", e.Kind.Error(), kinds, err)
 	}
 	if strings.Contains(err.Error(), canary) {
 		t.Error("the error holds a value")
@@ -177,7 +177,7 @@ func checkErr(t *testing.T, err error, kinds ...secret.Kind) error {
 func wantErr(t *testing.T, what string, err error, kinds ...secret.Kind) {
 	t.Helper()
 	if err == nil {
-		t.Errorf("%s: no error, want one of %q", what, kinds)
+		t.Errorf("%s: no error, want one of %v", what, kinds)
 		return
 	}
 	_ = checkErr(t, err, kinds...)

@@ -1,11 +1,14 @@
 package memory_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 func TestConformance(t *testing.T) {
@@ -13,4 +16,44 @@ func TestConformance(t *testing.T) {
 	backendtest.Run(t, backendtest.Harness{
 		Open: func(*testing.T) backends.Backend { return memory.New(memory.Options{}) },
 	})
+}
+
+// TestFixed: with a clock and ids that are given, two runs agree to the byte.
+func TestFixed(t *testing.T) {
+	t.Parallel()
+	run := func() *secret.Secret {
+		var n byte
+		s := memory.New(memory.Options{
+			Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 678912345, time.UTC) },
+			NewUID: func() secret.UID { n++; return secret.UID{n} },
+		})
+		for range 3 {
+			if _, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.Export(t.Context(), "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	s := run()
+	backendtest.Compare(t, s, run(), nil)
+	for i, v := range s.Versions {
+		want := time.Date(2026, 1, 2, 3, 4, 5, (678+i)*1e6, time.UTC)
+		if !v.Created.Equal(want) || v.UID != (secret.UID{byte(i + 1)}) {
+			t.Errorf("version %d: %v created %v, want %v", v.Ordinal, v.UID, v.Created, want)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	if err := (&memory.Config{}).Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := (&memory.Config{As: "csms"}).Validate(); err == nil || !strings.Contains(err.Error(), "not available yet") {
+		t.Errorf("as: %v", err)
+	}
 }
