@@ -124,7 +124,7 @@ func parseHeader(part []byte) (*header, error) {
 	if !slices.Contains([]jose.KeyAlgorithm{AlgA256KW, AlgECDH, AlgRSA}, h.Alg) {
 		return nil, errHeader
 	}
-	if h.Enc != encryption || !validKeyID(h.Kid) || (h.EPK != nil) != (h.Alg == AlgECDH) {
+	if h.Enc != encryption || (h.EPK != nil) != (h.Alg == AlgECDH) {
 		return nil, errHeader
 	}
 	return &h, nil

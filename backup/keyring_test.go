@@ -57,6 +57,7 @@ func TestBadKeyringsAreRefused(t *testing.T) {
 		"k missing":        {set(jwk(t, "aes", members{"k": nil})), ""},
 		"k not base64":     {set(jwk(t, "aes", members{"k": "SECRET!"})), "not a well-formed"},
 		"d of another key": {set(jwk(t, "ec-p256", members{"d": EncodeBase64URL(append(make([]byte, 31), 1))})), "alg does not fit"},
+		"ES256 on P-521":   {set(jwk(t, "ec-p521", members{"alg": AlgES256, "use": "sig"})), "alg does not fit"},
 		"d zero":           {set(jwk(t, "ec-p256", members{"d": EncodeBase64URL(make([]byte, 32))})), ""},
 		"not on the curve": {set(jwk(t, "ec-p256", members{"x": EncodeBase64URL(make([]byte, 32)), "d": nil})), "not a well-formed"},
 		"unknown curve":    {set(jwk(t, "ec-p256", members{"crv": "secp256k1"})), "not a well-formed"},
@@ -342,5 +343,13 @@ func TestKeyringFileThatOthersCanUseIsRefused(t *testing.T) {
 	}
 	if _, err := LoadKeyring(t.TempDir()); err == nil {
 		t.Error("loaded a folder")
+	}
+	large := filepath.Join(t.TempDir(), "large")
+	set := `{"keys":[` + jwk(t, "aes", nil) + `]}` + strings.Repeat(" ", maxKeyring)
+	if err := os.WriteFile(large, []byte(set), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadKeyring(large); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "larger") {
+		t.Errorf("loaded a file over the limit: %v", err)
 	}
 }

@@ -2,9 +2,14 @@ package backup
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"strings"
 	"sync"
 	"testing"
+
+	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -31,6 +36,53 @@ func TestSealedOpensWithEveryKeyType(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEveryCurveSeals(t *testing.T) {
+	t.Parallel()
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		private, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := (&jose.JSONWebKey{Key: private, KeyID: "k", Use: "enc", Algorithm: AlgECDH}).MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := ParseKeyring([]byte(`{"keys":[` + string(raw) + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Open(mustSeal(t, k, smallDocument())); err != nil {
+			t.Errorf("%s: %v", curve.Params().Name, err)
+		}
+	}
+}
+
+// A coordinate that begins with a zero byte keeps it (RFC 7518, 6.2.1.2). One
+// ephemeral key in 2048 begins with twelve zero bits.
+func TestShortCoordinatesOpen(t *testing.T) {
+	t.Parallel()
+	k := newKeyring(t, AlgECDH)
+	for range 20_000 {
+		wrapped, err := k.WrapKey([]byte("a data key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := bytes.Cut(wrapped, []byte("."))
+		h, err := parseHeader(head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Eight zero bits and four more: surer than the test needs.
+		if strings.HasPrefix(h.EPK.X, "AA") || strings.HasPrefix(h.EPK.Y, "AA") {
+			if _, err := k.UnwrapKey(wrapped); err != nil {
+				t.Errorf("a coordinate that begins with zero: %v", err)
+			}
+			return
+		}
+	}
+	t.Error("no ephemeral key began with zero: the test is wrong")
 }
 
 func TestTheFirstKeyNotRetiredSeals(t *testing.T) {
@@ -66,6 +118,26 @@ func TestPublicHalfSealsAndCannotOpen(t *testing.T) {
 	}
 }
 
+func TestOneKeyThatCannotOpenAmongOthersThatCan(t *testing.T) {
+	t.Parallel()
+	for name, changes := range map[string]members{
+		"public half": {"d": nil}, "key_ops": {"key_ops": []string{"wrapKey"}},
+	} {
+		k, err := ParseKeyring([]byte(`{"keys":[` + jwk(t, "ec-p256", changes) + `,` + jwk(t, "aes", nil) + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !k.CanSeal() || !k.CanOpen() || k.CanUnwrap() {
+			t.Errorf("%s: seals %v, opens %v, unwraps what it wraps %v", name, k.CanSeal(), k.CanOpen(), k.CanUnwrap())
+		}
+		_, err = k.Open(mustSeal(t, k, smallDocument()))
+		checkRefused(t, "no-key/"+name, err)
+	}
+	if newKeyring(t, AlgES256).CanOpen() {
+		t.Error("a signing key opens")
+	}
+}
+
 func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 	t.Parallel()
 	k := testKeyring(t)
@@ -98,14 +170,15 @@ func TestSealRefusesWhatItCouldNotOpen(t *testing.T) {
 	t.Parallel()
 	k := NewKeyring()
 	breakers := map[string]func(*Document){
-		"no secret":     func(d *Document) { d.Secret = nil },
-		"no gateway":    func(d *Document) { d.Origin.Gateway = "" },
-		"two values":    func(d *Document) { d.Secret.Versions[0].Missing = secret.Deleted },
-		"year 10000":    func(d *Document) { d.SealedAt = d.SealedAt.AddDate(8000, 0, 0) },
-		"tag not UTF-8": func(d *Document) { d.Secret.Tags["k"] = "\xff" },
-		"bad extra":     func(d *Document) { d.Secret.Extra = secret.Extra{"k": []byte("{")} },
-		"nil extra":     func(d *Document) { d.Secret.Extra = secret.Extra{"k": nil} },
-		"bad fields":    func(d *Document) { d.Secret.Versions[0].Value = secret.FieldsValue([]byte("\"secret-value\"")) },
+		"no secret":       func(d *Document) { d.Secret = nil },
+		"no gateway":      func(d *Document) { d.Origin.Gateway = "" },
+		"two values":      func(d *Document) { d.Secret.Versions[0].Missing = secret.Deleted },
+		"year 10000":      func(d *Document) { d.SealedAt = d.SealedAt.AddDate(8000, 0, 0) },
+		"tag not UTF-8":   func(d *Document) { d.Secret.Tags["k"] = "\xff" },
+		"bad extra":       func(d *Document) { d.Secret.Extra = secret.Extra{"k": []byte("{")} },
+		"extra not UTF-8": func(d *Document) { d.Secret.Extra = secret.Extra{"k": []byte("\"\xff\"")} },
+		"nil extra":       func(d *Document) { d.Secret.Extra = secret.Extra{"k": nil} },
+		"bad fields":      func(d *Document) { d.Secret.Versions[0].Value = secret.FieldsValue([]byte("\"secret-value\"")) },
 	}
 	for name, f := range breakers {
 		d := smallDocument()
