@@ -1,0 +1,210 @@
+// Package vaulttest starts the real Vault server of test/vault as a child
+// process of a test: in memory, unsealed, on a free loopback port. It is
+// stopped by its process handle.
+package vaulttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// RootToken may do everything on a Server.
+const RootToken = "root"
+
+// Server is a running Vault.
+type Server struct {
+	Address string
+	cancel  context.CancelFunc
+	exited  chan struct{}
+	home    string
+	mounts  sync.Mutex
+	count   int
+}
+
+// patience bounds the start, not the build.
+const patience = 30 * time.Second
+
+// Start runs a server of the test's own and stops it with the test.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := start()
+	if err != nil {
+		tb.Fatalf("start Vault: %v", err)
+	}
+	tb.Cleanup(s.Stop)
+	return s
+}
+
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
+
+// Shared returns the one server of this test binary, whose TestMain calls
+// Main. Tests keep apart by mounts: NewMount.
+func Shared(tb testing.TB) *Server {
+	tb.Helper()
+	shared.once.Do(func() { shared.server, shared.err = start() })
+	if shared.err != nil {
+		tb.Fatalf("start Vault: %v", shared.err)
+	}
+	return shared.server
+}
+
+// Main runs the tests and stops the shared server, if any test asked for it.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.server != nil {
+		shared.server.Stop()
+	}
+	os.Exit(code)
+}
+
+// start tries a few ports: between finding a free one and the server's
+// listening on it, another process may take it.
+func start() (*Server, error) {
+	binary, err := build()
+	if err != nil {
+		return nil, err
+	}
+	for range 3 {
+		var s *Server
+		if s, err = launch(binary); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+// build returns the path of the server, made by the script of test/vault.
+func build() (string, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", errors.New("the source tree is not known")
+	}
+	script := filepath.Join(filepath.Dir(file), "..", "..", "test", "vault", "build.sh")
+	cmd := exec.Command(script)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func launch(binary string) (*Server, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	home, err := os.MkdirTemp("", "vaulttest")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{Address: "http://" + address, cancel: cancel, exited: make(chan struct{}), home: home}
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, "server", "-dev", "-dev-root-token-id="+RootToken,
+		"-dev-no-store-token", "-dev-listen-address="+address, "-log-level=error")
+	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")} // and no VAULT_*
+	cmd.Stdout, cmd.Stderr = &output, &output
+	started := make(chan error, 1)
+	go s.watch(cmd, started)
+	if err := <-started; err != nil {
+		s.Stop()
+		return nil, err
+	}
+	if err := s.awaitReady(); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("%w\n%s", err, output.Bytes())
+	}
+	return s, nil
+}
+
+// watch owns the process from start to end, on one thread: the kernel ties
+// the child's life to the thread that started it.
+func (s *Server) watch(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(s.exited)
+	dieWithParent(cmd)
+	err := cmd.Start()
+	started <- err
+	if err == nil {
+		_ = cmd.Wait()
+	}
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// awaitReady polls until the server answers and its first mount is there.
+func (s *Server) awaitReady() error {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !s.ready() {
+		select {
+		case <-s.exited:
+			return errors.New("the server ended at once")
+		case <-deadline.C:
+			return errors.New("the server does not get ready")
+		case <-again.C:
+		}
+	}
+	return nil
+}
+
+func (s *Server) ready() bool {
+	req, err := http.NewRequest(http.MethodGet, s.Address+"/v1/sys/mounts/secret", nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("X-Vault-Token", RootToken)
+	client := http.Client{Timeout: time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// Stop ends the server and waits for its end. It may be called twice.
+func (s *Server) Stop() {
+	s.cancel()
+	<-s.exited
+	_ = os.RemoveAll(s.home)
+}
+
+// Client returns a client with the token that ignores the environment.
+func (s *Server) Client(tb testing.TB, token string) *api.Client {
+	tb.Helper()
+	c, err := api.NewClient(&api.Config{Address: s.Address, HttpClient: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}, DisableRedirects: true})
+	if err != nil {
+		tb.Fatalf("client: %v", err)
+	}
+	c.ClearNamespace()
+	c.SetMaxRetries(0)
+	c.SetToken(token)
+	return c
+}
