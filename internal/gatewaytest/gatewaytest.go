@@ -37,6 +37,8 @@ type Options struct {
 	Now      func() time.Time
 	Resource string // of the azure challenge
 	MaxBlobs int
+	// AuditLog takes the place of Audit, which stays empty then.
+	AuditLog *audit.Log
 	// Log takes what the gateway logs; nil: it is thrown away.
 	Log *slog.Logger
 }
@@ -98,7 +100,10 @@ func NewKeyring(t testing.TB) *backup.Keyring {
 
 func (g *Gateway) start(t testing.TB, o Options) {
 	t.Helper()
-	log := audit.New(g.Audit, o.Now)
+	log := o.AuditLog
+	if log == nil {
+		log = audit.New(g.Audit, o.Now)
+	}
 	t.Cleanup(func() { _ = log.Close() })
 	service, err := gateway.New(gateway.Options{
 		Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
