@@ -83,7 +83,7 @@ func allocated(f func()) uint64 {
 
 // TestMemoryOfAFullSecret counts all that is allocated, garbage included: what
 // is held at any one time is less.
-func TestMemoryOfAFullSecret(t *testing.T) { //nolint:paralleltest // counts what the whole process allocates
+func TestMemoryOfAFullSecret(t *testing.T) { // not in parallel: it counts for the whole process
 	k, d := NewKeyring(), manyVersions(500, 25_000)
 	var blob []byte
 	checkBudget(t, "seal", d, allocated(func() { blob = mustSeal(t, k, d) }), 7)

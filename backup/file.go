@@ -30,7 +30,7 @@ func LoadKeyring(path string) (*Keyring, error) {
 }
 
 func readPrivate(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the path is the operator's own
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 // beside it, of a fixed name, is the lock; move frees that name.
 func publish(path string, content func() (*Keyring, error), move func(temp, path string) error) error {
 	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is the operator's own
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return keyringError("another edit is under way; if none is, one was interrupted: remove %s", temp)
 	}
@@ -146,7 +146,7 @@ func fill(f *os.File, content func() (*Keyring, error)) error {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the path is the operator's own
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func instructions(t *testing.T) []string {
 // where make installs them, a missing tool is a failure.
 func needTool(t *testing.T, what string, probe ...string) {
 	t.Helper()
-	if exec.CommandContext(t.Context(), probe[0], probe[1:]...).Run() == nil { //nolint:gosec // fixed commands
+	if exec.CommandContext(t.Context(), probe[0], probe[1:]...).Run() == nil {
 		return
 	}
 	if os.Getenv("CI") == "true" {
@@ -43,7 +43,7 @@ func needTool(t *testing.T, what string, probe ...string) {
 // sh runs commands in a folder and fails the test where they fail.
 func sh(t *testing.T, dir, script string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script) //nolint:gosec // the commands of FORMAT.md
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -117,6 +117,9 @@ func (k *Keyring) String() string { return "keyring of gateway " + k.gateway }
 // Format never discloses, whatever the verb.
 func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
+// MarshalJSON always fails; Reveal is the way out.
+func (k *Keyring) MarshalJSON() ([]byte, error) { return nil, secret.ErrNotMarshalable }
+
 func (k *Keyring) sealer() *key {
 	for i := range k.keys {
 		if c := &k.keys[i]; c.use == useEnc && c.active() {
