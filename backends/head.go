@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -37,8 +38,26 @@ func CheckDraft(d *secret.Draft) error {
 		return secret.Errorf(secret.Invalid, "a version cannot become current and previous at once")
 	case slices.Contains(d.Stages, ""):
 		return secret.Errorf(secret.Invalid, "a stage has no name")
+	case !isText(d.ContentType) || !isText(d.Stages...) || !areTexts(d.Tags):
+		return secret.Errorf(secret.Invalid, "an attribute is not valid UTF-8")
+	}
+	if a := d.OfSecret; a != nil && (!isText(a.Description) || !areTexts(a.Tags)) {
+		return secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
 	}
 	return nil
+}
+
+func isText(ss ...string) bool {
+	return !slices.ContainsFunc(ss, func(s string) bool { return !utf8.ValidString(s) })
+}
+
+func areTexts(m map[string]string) bool {
+	for k, v := range m {
+		if !isText(k, v) {
+			return false
+		}
+	}
+	return true
 }
 
 // Append accounts for one more version and returns it, stages included. The
@@ -162,6 +181,8 @@ func HeadOf(s *secret.Secret, token string) (*Head, error) {
 	switch {
 	case len(s.Versions) == 0:
 		return nil, secret.Errorf(secret.Invalid, "the secret has no version")
+	case !isText(s.Description), !areTexts(s.Tags):
+		return nil, secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
 	case !holds(s, s.Current), !holds(s, s.Previous):
 		return nil, secret.Errorf(secret.Invalid, "a role names a version that is not there")
 	}
@@ -175,7 +196,8 @@ func (h *Head) admit(v *secret.Version, uids map[secret.UID]bool) error {
 	case v.UID.IsZero() || uids[v.UID]:
 		return secret.Errorf(secret.Invalid, "version %d has no id of its own", v.Ordinal)
 	}
-	if err := CheckDraft(&secret.Draft{Value: v.Value, Missing: v.Missing, Stages: v.Stages}); err != nil {
+	d := secret.Draft{Value: v.Value, Missing: v.Missing, Stages: v.Stages, ContentType: v.ContentType, Tags: v.Tags}
+	if err := CheckDraft(&d); err != nil {
 		return secret.Errorf(secret.Invalid, "version %d: %s", v.Ordinal, secret.DetailOf(err))
 	}
 	for _, label := range v.Stages {

@@ -96,10 +96,10 @@ func checkAtomic(ctx context.Context, t *testing.T, b backends.Backend, s *secre
 	if !b.Capabilities().AtomicImport {
 		return
 	}
-	switch got, err := b.Export(ctx, s.Name); {
-	case err == nil:
-		Compare(t, s, got, b.Forecast(s))
-	default:
+	got, err := b.Export(ctx, s.Name)
+	if err != nil {
 		wantErr(t, "Export after a failed import", err, secret.NotFound)
+		return
 	}
+	Compare(t, s, got, b.Forecast(s))
 }

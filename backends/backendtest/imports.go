@@ -243,6 +243,8 @@ func testImportBad(t *testing.T, h Harness) {
 		"value and missing":  func(s *secret.Secret) { s.Versions[1].Missing = secret.Destroyed },
 		"one stage on two":   func(s *secret.Secret) { s.Versions[0].Stages, s.Versions[1].Stages = []string{"a"}, []string{"a"} },
 		"a stage, no name":   func(s *secret.Secret) { s.Versions[0].Stages = []string{""} },
+		"bytes as type":      func(s *secret.Secret) { s.Versions[1].ContentType = "\xff" },
+		"bytes as tag":       func(s *secret.Secret) { s.Tags = map[string]string{"\xff": "v"} },
 		"one stage twice on": func(s *secret.Secret) { s.Versions[0].Stages = []string{"a", "a"} },
 	} {
 		s := bare("bad", 1, 2, 3)

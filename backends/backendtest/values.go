@@ -180,6 +180,10 @@ func testBadDrafts(t *testing.T, h Harness) {
 	for what, d := range map[string]secret.Draft{
 		"no value":             {},
 		"missing with a value": {Value: secret.TextValue("x"), Missing: secret.Destroyed},
+		"a stage, no name":     {Value: secret.TextValue("x"), Stages: []string{""}},
+		"bytes as type":        {Value: secret.TextValue("x"), ContentType: "\xff"},
+		"bytes as tag":         {Value: secret.TextValue("x"), Tags: map[string]string{"k": "\xff"}},
+		"bytes as description": {Value: secret.TextValue("x"), OfSecret: &secret.Attributes{Description: "a\xc3"}},
 	} {
 		_, err := b.Put(ctx, "bad", d)
 		wantErr(t, what, err, secret.Invalid, secret.Unsupported)

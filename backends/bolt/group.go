@@ -30,7 +30,7 @@ type group struct {
 }
 
 type write struct {
-	ctx  context.Context //nolint:containedctx // the caller waits in do for as long as this lives
+	ctx  context.Context // its caller waits in do for as long as this lives
 	plan planFunc
 	err  error         // read after done
 	done chan struct{} // closed when the outcome is known

@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -115,7 +116,7 @@ func (e *entry) index(sel secret.Selector) int {
 	}
 	if sel.Ordinal != 0 {
 		i, ok := slices.BinarySearchFunc(e.versions, sel.Ordinal, func(v secret.Version, o secret.Ordinal) int {
-			return int(v.Ordinal - o)
+			return cmp.Compare(v.Ordinal, o)
 		})
 		if !ok {
 			return -1
