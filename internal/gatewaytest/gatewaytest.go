@@ -50,6 +50,7 @@ type Gateway struct {
 	Audit   *Audit
 	Address string         // of the listener
 	CA      *x509.CertPool // that signed its certificate
+	CAPEM   []byte         // the same, as a file has it
 	Handler http.Handler   // what the listener serves
 	// Client trusts CA and finds every host name at Address. It does not
 	// follow the environment's proxies.
@@ -144,13 +145,13 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 
 func (g *Gateway) listen(t testing.TB) {
 	t.Helper()
-	pool, config := newTLS(t)
+	pool, caPEM, config := newTLS(t)
 	srv := httptest.NewUnstartedServer(g.Handler)
 	srv.TLS, srv.EnableHTTP2 = config, true
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	g.CA, g.Address = pool, srv.Listener.Addr().String()
+	g.CA, g.CAPEM, g.Address = pool, caPEM, srv.Listener.Addr().String()
 	transport := &http.Transport{
 		TLSClientConfig:   clientTLS(pool),
 		ForceAttemptHTTP2: true,

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 // newTLS makes a CA, and a certificate of it for every host that tests use.
-func newTLS(t testing.TB) (*x509.CertPool, *tls.Config) {
+func newTLS(t testing.TB) (*x509.CertPool, []byte, *tls.Config) {
 	t.Helper()
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "vaultferry test CA"}, IsCA: true,
@@ -33,7 +34,7 @@ func newTLS(t testing.TB) (*x509.CertPool, *tls.Config) {
 	must(t, err)
 	pool := x509.NewCertPool()
 	pool.AddCert(root)
-	return pool, &tls.Config{
+	return pool, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 	}
