@@ -90,7 +90,7 @@ func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
 func (d *Dialect) errorHeader(r *wire.Request, s shape, err error) http.Header {
 	h := jsonHeader.Clone()
 	if s.status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", d.challenge(r))
+		h["WWW-Authenticate"] = []string{d.challenge(r)}
 	}
 	var e *secret.Error
 	if errors.As(err, &e) && e.RetryAfter > 0 && s.status >= http.StatusTooManyRequests {

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -42,7 +43,7 @@ func fixedWord(method string, i int, segment string) (string, bool) {
 	case i == 0:
 		return word, word == "secrets" || word == "deletedsecrets"
 	case i == 1:
-		return word, word == "restore" && method == "POST"
+		return word, word == "restore" && method == http.MethodPost
 	case i == 2:
 		return word, word == "versions" || word == "backup" || word == "recover"
 	}

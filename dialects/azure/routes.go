@@ -28,20 +28,28 @@ type operation struct {
 
 // operations: earlier rows win, so POST /secrets/restore is no secret's.
 var operations = []operation{
-	{opRestore, "POST", "/secrets/restore", maxBlob, "restore", (*Dialect).restoreSecret},
-	{"azure.ListSecrets", "GET", "/secrets", 0, "list", (*Dialect).listSecrets},
-	{"azure.ListSecretVersions", "GET", "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
-	{"azure.BackupSecret", "POST", "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
-	{"azure.GetSecret", "GET", "/secrets/{name}", 0, "get", (*Dialect).getSecret},
-	{"azure.GetSecret", "GET", "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
-	{"azure.SetSecret", "PUT", "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
-	{"azure.UpdateSecret", "PATCH", "/secrets/{name}", 0, "set", notServed("update")},
-	{"azure.UpdateSecret", "PATCH", "/secrets/{name}/{version}", 0, "set", notServed("update")},
-	{"azure.DeleteSecret", "DELETE", "/secrets/{name}", 0, "delete", notServed("delete")},
-	{"azure.ListDeletedSecrets", "GET", "/deletedsecrets", 0, "list", notServed("list deleted")},
-	{"azure.GetDeletedSecret", "GET", "/deletedsecrets/{name}", 0, "get", notServed("get deleted")},
-	{"azure.PurgeDeletedSecret", "DELETE", "/deletedsecrets/{name}", 0, "purge", notServed("purge")},
-	{"azure.RecoverDeletedSecret", "POST", "/deletedsecrets/{name}/recover", 0, "recover", notServed("recover")},
+	{opRestore, http.MethodPost, "/secrets/restore", maxBlob, "restore", (*Dialect).restoreSecret},
+	{"azure.ListSecrets", http.MethodGet, "/secrets", 0, "list", (*Dialect).listSecrets},
+	{"azure.ListSecretVersions", http.MethodGet, "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
+	{"azure.BackupSecret", http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
+	{"azure.GetSecret", http.MethodGet, "/secrets/{name}", 0, "get", (*Dialect).getSecret},
+	{"azure.GetSecret", http.MethodGet, "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
+	{"azure.SetSecret", http.MethodPut, "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
+	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}", 0, "set", notServed("update")},
+	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}/{version}", 0, "set", notServed("update")},
+	{"azure.DeleteSecret", http.MethodDelete, "/secrets/{name}", 0, "delete", notServed("delete")},
+	{"azure.ListDeletedSecrets", http.MethodGet, "/deletedsecrets", 0, "list", notServed("list deleted")},
+	{"azure.GetDeletedSecret", http.MethodGet, "/deletedsecrets/{name}", 0, "get", notServed("get deleted")},
+	{"azure.PurgeDeletedSecret", http.MethodDelete, "/deletedsecrets/{name}", 0, "purge", notServed("purge")},
+	{"azure.RecoverDeletedSecret", http.MethodPost, "/deletedsecrets/{name}/recover", 0, "recover", notServed("recover")},
+	{"azure.Unknown", http.MethodPost, "/secrets/{name}/{operation}", 0, "", unknownOperation},
+}
+
+// unknownOperation answers in words recorded for keys; inferred for secrets.
+func unknownOperation(_ *Dialect, q *request) (wire.Reply, error) {
+	return wire.Reply{}, refuse(secret.Invalid, shape{
+		http.StatusBadRequest, codeBadParameter, "", "Method POST does not allow operation '" + q.Vars["operation"] + "'",
+	})
 }
 
 // notServed answers as a vault does where a feature is switched off.

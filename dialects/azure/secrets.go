@@ -36,7 +36,7 @@ func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
 	sel := secret.Current
 	if v, ok := q.Vars["version"]; ok {
 		uid, ok := secret.ParseUID(strings.ToLower(v))
-		if !ok {
+		if !ok || uid.IsZero() { // the zero UID would select the current version
 			return wire.Reply{}, &secret.Error{Kind: secret.NotFound, Name: q.name}
 		}
 		sel = secret.ByUID(uid)
@@ -108,7 +108,7 @@ func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
 	next := ""
 	if len(shown) > size {
 		shown = shown[:size]
-		next = string(spell(s.Name)) + "/" + shown[size-1].UID.String()
+		next = spell(s.Name) + "/" + shown[size-1].UID.String()
 	}
 	var items []bundle
 	for i := range shown {

@@ -21,8 +21,11 @@ const everyHost = "*"
 
 func (d *Dialect) addSite(r Route) error {
 	host := strings.ToLower(r.Host)
-	if host == "" || (host != everyHost && strings.ContainsAny(host, "*:/ ")) {
+	if host == "" || (host != everyHost && strings.ContainsAny(strings.TrimPrefix(host, "*."), "*:/ ")) {
 		return fmt.Errorf("azure: route host %q is neither a host name nor %q", r.Host, everyHost)
+	}
+	if strings.HasPrefix(host, "*.") {
+		return fmt.Errorf("azure: route host %q: hosts by pattern are not served yet", r.Host)
 	}
 	if d.sites[host] != nil {
 		return fmt.Errorf("azure: two routes for host %q", r.Host)

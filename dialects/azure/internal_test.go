@@ -1,0 +1,271 @@
+package azure
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/dialects/wiretest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func TestEveryKindHasARow(t *testing.T) {
+	t.Parallel()
+	d := &Dialect{authority: "https://login.example/adfs"}
+	for _, op := range []string{"azure.GetSecret", opRestore, ""} {
+		r := &wire.Request{Request: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.example/secrets/x", nil), Op: op, Vars: map[string]string{"name": "x"}}
+		wiretest.CheckErrors(t,
+			func(k secret.Kind) bool { _, ok := shapes[k]; return ok },
+			func(err error) wire.Reply {
+				s := d.describe(r, err)
+				return wire.Reply{Status: s.status, Header: d.errorHeader(r, s, err), Body: errorBody(s)}
+			})
+	}
+}
+
+// The bodies of recorded answers whose length does not depend on names.
+func TestRecordedLengths(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind secret.Kind
+		want int
+	}{
+		{secret.Unauthenticated, 97}, {secret.Disabled, 132},
+	} {
+		b, err := json.Marshal(errorBody(shapes[c.kind]))
+		if err != nil || len(b) != c.want {
+			t.Errorf("%s: %d bytes, recorded are %d (%v)", c.kind, len(b), c.want, err)
+		}
+	}
+}
+
+func TestBundleOfOtherForms(t *testing.T) {
+	t.Parallel()
+	q := &request{site: &site{level: "Purgeable"}, origin: originOf("v.example")}
+	for _, c := range []struct {
+		version secret.Version
+		want    string
+	}{
+		{secret.Version{Value: secret.BinaryValue([]byte{0xff, 0})}, `{"value":"/wA=","contentType":"application/octet-stream;base64",`},
+		{secret.Version{Value: secret.BinaryValue([]byte{0xff, 0}), ContentType: "a/b"}, `{"value":"/wA=","contentType":"a/b",`},
+		{secret.Version{Value: secret.FieldsValue([]byte(`{"a":1}`))}, `{"value":"{\"a\":1}","contentType":"application/json",`},
+		{secret.Version{Value: secret.TextValue("")}, `{"value":"","id":"https://v.example/secrets/n/00000000000000000000000000000000",`},
+		{secret.Version{Value: secret.TextValue("x"), Extra: secret.Extra{"azure.managed": json.RawMessage("true")}.WithText("azure.kid", "k")}, `{"value":"x","id":"https://v.example/secrets/n/00000000000000000000000000000000","kid":"k","managed":true,`},
+	} {
+		v := c.version
+		v.Created, v.Updated = time.Unix(1, 0), time.Unix(1, 0)
+		s := &secret.Secret{Name: "n", Versions: []secret.Version{v}}
+		b, err := json.Marshal(q.bundleOf(s, &v).withVersion(&v).withValue(&v))
+		if err != nil || !strings.HasPrefix(string(b), c.want) {
+			t.Errorf("a %s value is not shown as %s (%v)", v.Value.Form(), c.want, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name secret.Name
+		kept string
+		want string
+	}{
+		{"db-pass", "", "db-pass"}, {"db-pass", "DB-Pass", "DB-Pass"},
+		{"other", "DB-Pass", "other"}, // restored under another name
+		{"db-pass", "db/pass", "db-pass"},
+		{"Foo", "", "x0-8pnmu"}, {"a/b", "A/B", "x0-c4nm4"},
+	} {
+		s := &secret.Secret{Name: c.name}
+		if c.kept != "" {
+			s.Extra = secret.Extra{}.WithText(extraName, c.kept)
+		}
+		got := wireName(s)
+		if got != c.want {
+			t.Errorf("%q kept as %q is shown as %q, want %q", c.name, c.kept, got, c.want)
+		}
+		if back, err := modelName(got); err != nil || back != c.name {
+			t.Errorf("%q is read back as %q (%v)", got, back, err)
+		}
+	}
+}
+
+func TestLimitsOfABody(t *testing.T) {
+	t.Parallel()
+	q := func(n int) string { return strings.Repeat("é", n) }
+	tags := func(n int) string {
+		m := map[string]string{}
+		for i := range n {
+			m[strings.Repeat("k", i+1)] = "v"
+		}
+		b, _ := json.Marshal(m) // strings always marshal
+		return string(b)
+	}
+	for name, c := range map[string]struct {
+		body string
+		ok   bool
+	}{
+		"largest value":        {`{"value":"` + q(maxValue/2) + `"}`, true},
+		"value a byte larger":  {`{"value":"` + q(maxValue/2) + `a"}`, false},
+		"longest content type": {`{"value":"","contentType":"` + q(255) + `"}`, true},
+		"content type longer":  {`{"value":"","contentType":"` + q(256) + `"}`, false},
+		"most tags":            {`{"value":"","tags":` + tags(15) + `}`, true},
+		"too many tags":        {`{"value":"","tags":` + tags(16) + `}`, false},
+		"longest tag":          {`{"value":"","tags":{"` + q(256) + `":"` + q(256) + `"}}`, true},
+		"tag name longer":      {`{"value":"","tags":{"` + q(257) + `":""}}`, false},
+		"tag value longer":     {`{"value":"","tags":{"a":"` + q(257) + `"}}`, false},
+		"deep":                 {`{"value":"","x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, false},
+		"no UTF-8":             {"{\"value\":\"\xff\"}", false},
+		"last second":          {`{"value":"","attributes":{"exp":253402300799}}`, true},
+		"a second later":       {`{"value":"","attributes":{"exp":253402300800}}`, false},
+	} {
+		if _, err := decodeSet([]byte(c.body)); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestProblemsOfOptions(t *testing.T) {
+	t.Parallel()
+	for _, authority := range []string{"", "https://login.example", "https://login.example/", "http://login.example/t", "https://a/b\"", "https://a/b, c"} {
+		if checkAuthority(authority) == nil {
+			t.Errorf("authority %q is accepted", authority)
+		}
+	}
+	for _, resource := range []string{"vault.example", "http://vault.example", "https://", `https://a"`} {
+		if checkResource(resource) == nil {
+			t.Errorf("resource %q is accepted", resource)
+		}
+	}
+	for _, host := range []string{"", "*.vault.example", "a.example:8443", "a/b"} {
+		if (&Dialect{sites: map[string]*site{}}).addSite(Route{Host: host}) == nil {
+			t.Errorf("host %q is accepted", host)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string][3]string{
+		"a.vault.example":       {"https://a.vault.example", "https://a.vault.example:443", "https://vault.example"},
+		"A.vault.example:443":   {"https://a.vault.example", "https://a.vault.example:443", "https://vault.example"},
+		"a.vault.example.:8443": {"https://a.vault.example:8443", "https://a.vault.example:8443", "https://vault.example:8443"},
+		"localhost:8443":        {"https://localhost:8443", "https://localhost:8443", "https://localhost:8443"},
+		"127.0.0.1":             {"https://127.0.0.1", "https://127.0.0.1:443", "https://127.0.0.1"},
+		"[::1]:8443":            {"https://[::1]:8443", "https://[::1]:8443", "https://[::1]:8443"},
+		"[::1]":                 {"https://[::1]", "https://[::1]:443", "https://[::1]"},
+	} {
+		o := originOf(host)
+		if diff := cmp.Diff(want, [3]string{o.base(), o.link(), o.parent()}); diff != "" {
+			t.Errorf("%s: %s", host, diff)
+		}
+	}
+}
+
+// A token of the real service is read too.
+func TestRecordedSkipToken(t *testing.T) {
+	t.Parallel()
+	inner := base64.StdEncoding.EncodeToString([]byte("000029!secret/LISTSECRETS12663316706!000028!9999-12-31T23:59:59.9999999Z!"))
+	token := base64.RawURLEncoding.EncodeToString([]byte(`{"NextMarker":"2!100!` + strings.ReplaceAll(inner, "=", "-") + `","TargetLocation":0}`))
+	if got := skipToken("listsecrets12663316706"); got != token {
+		t.Errorf("the token is\n%s\nand not\n%s", got, token)
+	}
+	if key, ok := readSkipToken(token); !ok || key != "listsecrets12663316706" {
+		t.Errorf("the token reads %q", key)
+	}
+}
+
+func FuzzSkipToken(f *testing.F) {
+	for _, s := range []string{"", "x", "name", "name/00ff", "!", "é"} {
+		f.Add(s)
+		f.Add(skipToken(s))
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if key, ok := readSkipToken(s); ok {
+			if _, err := after(key); err != nil && secret.KindOf(err) != secret.Invalid {
+				t.Fatal(err)
+			}
+		}
+		if name, err := boundless.Decode(s); err == nil {
+			if key, ok := readSkipToken(skipToken(spell(name))); !ok || key != spell(name) {
+				t.Fatalf("position %q comes back as %q", spell(name), key)
+			}
+		}
+	})
+}
+
+func FuzzNormalPath(f *testing.F) {
+	for _, s := range []string{"", "/", "//secrets//x/", "/SECRETS/Restore", "/secrets/a%2Fb/Versions", "/%73ecrets/x", "/secrets/../x", "/DeletedSecrets/X/RECOVER"} {
+		f.Add("GET", s)
+		f.Add("POST", s)
+	}
+	f.Fuzz(func(t *testing.T, method, s string) {
+		if _, err := url.PathUnescape(s); err != nil || !strings.HasPrefix(s, "/") {
+			return
+		}
+		got := normalPath(method, s)
+		if again := normalPath(method, got); again != got {
+			t.Fatalf("%q becomes %q becomes %q", s, got, again)
+		}
+		if isNormal(s) && got != s {
+			t.Fatalf("%q is taken as normal and becomes %q", s, got)
+		}
+		if strings.Contains(got, "//") || strings.Count(got, "%2F") != strings.Count(strings.Trim(s, "/"), "%2F") {
+			t.Fatalf("%q becomes %q", s, got)
+		}
+	})
+}
+
+func FuzzDecodeSet(f *testing.F) {
+	for _, s := range []string{
+		`{"value":"x"}`, `{"value":"\ud83d\ude00","tags":{"a":"b"},"contentType":"t","attributes":{"enabled":false,"nbf":1,"exp":2}}`,
+		`{"value":"\ud83d"}`, `{"value":"\ude00\ud83d"}`, `{"value":"\\ud800"}`, `{`, `{"value":"x"}{}`, `{"tags":null,"value":""}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := decodeSet(body)
+		if err != nil {
+			if secret.KindOf(err) != secret.Invalid || secret.DetailOf(err) != "" {
+				t.Fatalf("refused with %q", secret.KindOf(err))
+			}
+			return
+		}
+		if !json.Valid(body) || d.Value.Form() != secret.Text || d.Value.Len() > maxValue || len(d.Tags) > maxTags {
+			t.Fatal("what breaks a rule is accepted")
+		}
+		if strings.ContainsRune(string(d.Value.Reveal()), utf8.RuneError) && !bytes.ContainsRune(body, utf8.RuneError) && !bytes.Contains(bytes.ToLower(body), []byte(`\ufffd`)) {
+			t.Fatal("a character of the value has been replaced")
+		}
+	})
+}
+
+func FuzzDecodeRestore(f *testing.F) {
+	for _, s := range []string{`{"value":"KQ"}`, `{"value":"KQ=="}`, `{"value":"KR"}`, `{"value":"K\u0051"}`, `{"value":""}`, `{}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		blob, err := decodeRestore(body)
+		if err != nil {
+			if k := secret.KindOf(err); k != secret.Invalid && k != secret.Corrupt {
+				t.Fatalf("refused with %q", k)
+			}
+			return
+		}
+		again, err := json.Marshal(map[string]string{"value": base64.RawURLEncoding.EncodeToString(blob)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := decodeRestore(again); err != nil || !bytes.Equal(back, blob) {
+			t.Fatal("a blob does not come back")
+		}
+	})
+}
