@@ -289,39 +289,56 @@ func verifyWriter(t *testing.T, b backends.Backend, w, last int) {
 	}
 }
 
-// childFills writes until there is no space, proves what then holds, and goes
-// on when there is space again.
+// childFills lets the disk become full twice: first where the file must grow,
+// then where pages within it cannot be written. Each time it writes until that
+// fails, proves that nothing changed, and goes on when there is space again.
+// It prints how many writes were acknowledged.
 func childFills(b backends.Backend) error {
 	signal.Ignore(syscall.SIGXFSZ) // a full disk raises none either
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		return err
-	}
-	full := syscall.Rlimit{Cur: 2 << 20, Max: before.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-		return err
-	}
-	n, err := fillUp(b)
-	if err != nil {
-		return err
-	}
-	if err := unchanged(b, n); err != nil {
-		return fmt.Errorf("while full: %w", err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		return err
-	}
-	for range 3 {
-		n++
-		if err := putBig(b, n); err != nil {
-			return fmt.Errorf("with space again: %w", err)
+	n := 0
+	for _, limit := range []uint64{2 << 20, 64 << 10} {
+		var err error
+		if n, err = fullAndFree(b, n, limit); err != nil {
+			return fmt.Errorf("at %d bytes: %w", limit, err)
 		}
-	}
-	if err := unchanged(b, n); err != nil {
-		return fmt.Errorf("with space again: %w", err)
 	}
 	_, _ = fmt.Fprintln(os.Stdout, n)
 	return nil
+}
+
+func fullAndFree(b backends.Backend, n int, limit uint64) (int, error) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return 0, err
+	}
+	full := before
+	full.Cur = limit
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+		return 0, err
+	}
+	n, err := fillUp(b, n)
+	err = errors.Join(err, unchanged(b, n), syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
+	for range 3 {
+		n++
+		err = errors.Join(err, putBig(b, n))
+	}
+	return n, errors.Join(err, unchanged(b, n))
+}
+
+// fillUp writes until there is no space and returns how many writes there are.
+func fillUp(b backends.Backend, n int) (int, error) {
+	for range 1000 {
+		err := putBig(b, n+1)
+		if err == nil {
+			n++
+			continue
+		}
+		if !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "no space") {
+			return n, fmt.Errorf("a full disk gives the wrong error: %w", err)
+		}
+		return n, nil
+	}
+	return n, errors.New("the disk never became full")
 }
 
 func putBig(b backends.Backend, i int) error {
@@ -331,22 +348,6 @@ func putBig(b backends.Backend, i int) error {
 
 func bigValue(i int) secret.Value {
 	return secret.TextValue(strings.Repeat(fmt.Sprintf("%08d", i), 12500))
-}
-
-func fillUp(b backends.Backend) (int, error) {
-	for i := 1; i < 1000; i++ {
-		err := putBig(b, i)
-		switch {
-		case err == nil:
-			continue
-		case !errors.Is(err, secret.Unavailable), !strings.Contains(secret.DetailOf(err), "no space"):
-			return 0, fmt.Errorf("a full disk gives the wrong error: %w", err)
-		case i == 1:
-			return 0, errors.New("not one write before the disk was full")
-		}
-		return i - 1, nil
-	}
-	return 0, errors.New("the disk never became full")
 }
 
 func unchanged(b backends.Backend, n int) error {

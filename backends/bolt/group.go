@@ -105,23 +105,35 @@ func (g *group) lead() {
 			close(w.done)
 		}
 	}()
-	for _, w := range batch {
-		w.err = errAbandoned
+	for _, w := range batch { // stays so if a plan, or the database, panics
+		w.err = &secret.Error{Kind: secret.Unknown, Detail: "the write was abandoned"}
 	}
 	g.commit(batch)
 }
 
-// errAbandoned is the outcome of a write whose leader panicked.
-var errAbandoned = errors.New("the transaction was abandoned")
-
+// commit decides the outcome of each write of the batch: refused by its own
+// plan, or that of the transaction.
 func (g *group) commit(batch []*write) {
-	id := 0
-	err := g.db.Update(func(tx *bbolt.Tx) error {
+	refused := make([]error, len(batch))
+	id, err := g.transact(batch, refused)
+	if err != nil {
+		err = commitError(err, g.visible(id))
+	}
+	for i, w := range batch {
+		if w.err = refused[i]; w.err == nil {
+			w.err = err
+		}
+	}
+}
+
+// transact writes what the plans of the batch say, those that are not refused.
+func (g *group) transact(batch []*write, refused []error) (id int, err error) {
+	err = g.db.Update(func(tx *bbolt.Tx) error {
 		id = tx.ID()
 		changed := false
-		for _, w := range batch {
-			puts, err := w.prepare(tx)
-			if w.err = err; err != nil {
+		for i, w := range batch {
+			var puts []put
+			if puts, refused[i] = w.prepare(tx); refused[i] != nil {
 				continue
 			}
 			if err := apply(tx, puts); err != nil {
@@ -134,15 +146,10 @@ func (g *group) commit(batch []*write) {
 		}
 		return nil
 	})
-	if err == nil || errors.Is(err, errNothing) {
-		return
+	if errors.Is(err, errNothing) {
+		return id, nil
 	}
-	err = commitError(err, g.visible(id))
-	for _, w := range batch {
-		if w.err == nil || errors.Is(w.err, errAbandoned) {
-			w.err = err
-		}
-	}
+	return id, err
 }
 
 // errNothing spares the fsync of a transaction that changes nothing.

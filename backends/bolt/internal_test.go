@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"pgregory.net/rapid"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -299,20 +302,76 @@ func TestOneOfManyRefused(t *testing.T) {
 	}
 }
 
-// TestPanicReleases: a plan that panics ends its own transaction and no other.
-func TestPanicReleases(t *testing.T) {
+// TestPanic: a plan that panics takes down its own transaction, of which no
+// write is acknowledged, and none after it.
+func TestPanic(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
+	s.writes.turn <- struct{}{}
+	shared := make(chan error, 1)
+	go func() {
+		_, err := s.Put(t.Context(), "shared", secret.Draft{Value: secret.TextValue("x")})
+		shared <- err
+	}()
+	waitUntilQueued(t, s.writes)
+	broken := &write{ctx: t.Context(), done: make(chan struct{}), plan: func(*bbolt.Tx) ([]put, error) { panic("plan") }}
+	s.writes.mu.Lock()
+	s.writes.queue = append(s.writes.queue, broken)
+	s.writes.mu.Unlock()
 	func() {
 		defer func() {
 			if recover() == nil {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		_ = s.writes.do(t.Context(), func(*bbolt.Tx) ([]put, error) { panic("plan") })
+		s.writes.lead() // gives the turn back
 	}()
+	if err := <-shared; !errors.Is(err, secret.Unknown) {
+		t.Errorf("Put that shared the transaction: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "shared", secret.Current); !errors.Is(err, secret.NotFound) {
+		t.Errorf("Get of what was rolled back: %v", err)
+	}
 	if _, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")}); err != nil {
 		t.Errorf("Put after a panic: %v", err)
+	}
+}
+
+// TestOutcome: a commit that failed is Unknown exactly if readers see it.
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	last := 0
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		last = tx.ID()
+		return tx.Bucket(bucketMeta).Put([]byte("test"), nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[int]bool{0: false, last: true, last + 1: false} {
+		if got := s.writes.visible(id); got != want {
+			t.Errorf("transaction %d of %d is visible: %v", id, last, got)
+		}
+	}
+	full := fmt.Errorf("file resize error: %s", syscall.ENOSPC) //nolint:errorlint // as bbolt does
+	for what, c := range map[string]struct {
+		err     error
+		visible bool
+		kind    secret.Kind
+		detail  string
+	}{
+		"seen":    {errors.New("fsync"), true, secret.Unknown, "confirm"},
+		"full":    {fmt.Errorf("write: %w", syscall.ENOSPC), false, secret.Unavailable, "no space"},
+		"quota":   {fmt.Errorf("write: %w", syscall.EDQUOT), false, secret.Unavailable, "no space"},
+		"grown":   {full, false, secret.Unavailable, "no space"},
+		"another": {errors.New("input/output error"), false, secret.Unavailable, "could not write"},
+		"closed":  {berrors.ErrDatabaseNotOpen, false, secret.Unavailable, "closed"},
+	} {
+		err := failure("bolt.put", "s", commitError(c.err, c.visible))
+		if secret.KindOf(err) != c.kind || !strings.Contains(secret.DetailOf(err), c.detail) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
