@@ -79,10 +79,12 @@ func TestNames(t *testing.T) {
 		kept string
 		want string
 	}{
-		{"db-pass", "", "db-pass"}, {"db-pass", "DB-Pass", "DB-Pass"},
+		{"db-pass", "", "db-pass"},
+		{"db-pass", "DB-Pass", "DB-Pass"},
 		{"other", "DB-Pass", "other"}, // restored under another name
 		{"db-pass", "db/pass", "db-pass"},
-		{"Foo", "", "x0-8pnmu"}, {"a/b", "A/B", "x0-c4nm4"},
+		{"Foo", "", "x0-8pnmu"},
+		{"a/b", "A/B", "x0-c4nm4"},
 	} {
 		s := &secret.Secret{Name: c.name}
 		if c.kept != "" {

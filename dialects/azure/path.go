@@ -39,12 +39,12 @@ func fixedWord(method string, i int, segment string) (string, bool) {
 		return "", false
 	}
 	word := strings.ToLower(plain)
-	switch {
-	case i == 0:
+	switch i {
+	case 0:
 		return word, word == "secrets" || word == "deletedsecrets"
-	case i == 1:
+	case 1:
 		return word, word == "restore" && method == http.MethodPost
-	case i == 2:
+	case 2:
 		return word, word == "versions" || word == "backup" || word == "recover"
 	}
 	return "", false
