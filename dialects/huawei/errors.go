@@ -137,7 +137,12 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	if secret.KindOf(err) == secret.Internal {
 		a.log.Error("request failed", slog.String("op", r.Op), slog.String("request_id", r.ID), slog.Any("error", err))
 	}
-	p := problemOf(r.Op, err)
+	return answer(r.Op, r.ID, err)
+}
+
+// answer shapes err. It shows the kind and the Detail, never a cause.
+func answer(op, id string, err error) wire.Reply {
+	p := problemOf(op, err)
 	rep := wire.Reply{Status: p.status, Header: jsonHeader()}
 	if s := retryAfter(err); s != "" {
 		rep.Header.Set("Retry-After", s)
@@ -145,8 +150,8 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	flat := flatError{Code: p.code, Msg: p.message(secret.DetailOf(err))}
 	switch {
 	case strings.HasPrefix(p.code, "APIGW."):
-		rep.Body = gatewayError{flat.Msg, flat.Code, r.ID}
-	case nests(r.Op):
+		rep.Body = gatewayError{flat.Msg, flat.Code, id}
+	case nests(op):
 		rep.Body = nestedError{flat}
 	default:
 		rep.Body = flat
