@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -17,47 +16,11 @@ type Head struct {
 	Last   secret.Ordinal            // the highest ordinal ever given
 	Newest time.Time                 // the latest Created ever given
 	Stages map[string]secret.Ordinal // label to holder
-	// Token is that of the import that made the secret, until the next write:
-	// it tells the repeat of an import from a second one.
-	Token string
 }
 
 // NewHead begins the secret called name, with no version yet.
 func NewHead(name secret.Name) *Head {
 	return &Head{Secret: secret.Secret{Name: name}, Stages: map[string]secret.Ordinal{}}
-}
-
-// CheckDraft refuses (Invalid) what no store can hold.
-func CheckDraft(d *secret.Draft) error {
-	switch {
-	case d.Missing == "" && d.Value.IsNone():
-		return secret.Errorf(secret.Invalid, "a version needs a value")
-	case d.Missing != "" && !d.Value.IsNone():
-		return secret.Errorf(secret.Invalid, "a version that misses its value cannot hold one")
-	case d.TakePrevious && !d.KeepCurrent:
-		return secret.Errorf(secret.Invalid, "a version cannot become current and previous at once")
-	case slices.Contains(d.Stages, ""):
-		return secret.Errorf(secret.Invalid, "a stage has no name")
-	case !isText(d.ContentType) || !isText(d.Stages...) || !areTexts(d.Tags):
-		return secret.Errorf(secret.Invalid, "an attribute is not valid UTF-8")
-	}
-	if a := d.OfSecret; a != nil && (!isText(a.Description) || !areTexts(a.Tags)) {
-		return secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
-	}
-	return nil
-}
-
-func isText(ss ...string) bool {
-	return !slices.ContainsFunc(ss, func(s string) bool { return !utf8.ValidString(s) })
-}
-
-func areTexts(m map[string]string) bool {
-	for k, v := range m {
-		if !isText(k, v) {
-			return false
-		}
-	}
-	return true
 }
 
 // Append accounts for one more version and returns it, stages included. The
@@ -72,8 +35,7 @@ func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Ver
 		Created: orTime(d.Created, stamp), Updated: d.Updated,
 	}
 	v.Updated = orTime(v.Updated, v.Created)
-	h.Last, h.Token = v.Ordinal, ""
-	h.Newest = later(h.Newest, v.Created)
+	h.Last, h.Newest = v.Ordinal, later(h.Newest, v.Created)
 	if first {
 		h.Secret.Created = v.Created
 	}
@@ -132,10 +94,6 @@ func (h *Head) Clone() Head {
 	return c
 }
 
-// MadeBy reports whether the import with this token made the secret, and
-// nobody has written since.
-func (h *Head) MadeBy(token string) bool { return token != "" && h.Token == token }
-
 // StagesOf lists the labels of one version, sorted; nil if it has none.
 func (h *Head) StagesOf(o secret.Ordinal) []string {
 	var out []string
@@ -163,12 +121,12 @@ func (h *Head) View(vs ...secret.Version) *secret.Secret {
 // HeadOf returns the head of a secret that is imported as it is. It refuses
 // (Invalid) one that breaks the rules of the model, so that nothing read from
 // a store ever does.
-func HeadOf(s *secret.Secret, token string) (*Head, error) {
+func HeadOf(s *secret.Secret) (*Head, error) {
 	if err := s.Name.Validate(); err != nil {
 		return nil, err
 	}
 	h := NewHead(s.Name)
-	h.Secret, h.Token = *withoutVersions(s), token
+	h.Secret = *withoutVersions(s)
 	uids := map[secret.UID]bool{}
 	for i := range s.Versions {
 		v := &s.Versions[i]
@@ -181,10 +139,11 @@ func HeadOf(s *secret.Secret, token string) (*Head, error) {
 	switch {
 	case len(s.Versions) == 0:
 		return nil, secret.Errorf(secret.Invalid, "the secret has no version")
-	case !isText(s.Description), !areTexts(s.Tags):
-		return nil, secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
 	case !holds(s, s.Current), !holds(s, s.Previous):
 		return nil, secret.Errorf(secret.Invalid, "a role names a version that is not there")
+	}
+	if err := checkAttributes(&secret.Attributes{Description: s.Description, Tags: s.Tags, Extra: s.Extra}); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
@@ -196,7 +155,7 @@ func (h *Head) admit(v *secret.Version, uids map[secret.UID]bool) error {
 	case v.UID.IsZero() || uids[v.UID]:
 		return secret.Errorf(secret.Invalid, "version %d has no id of its own", v.Ordinal)
 	}
-	d := secret.Draft{Value: v.Value, Missing: v.Missing, Stages: v.Stages, ContentType: v.ContentType, Tags: v.Tags}
+	d := secret.Draft{Value: v.Value, Missing: v.Missing, Stages: v.Stages, ContentType: v.ContentType, Tags: v.Tags, Extra: v.Extra}
 	if err := CheckDraft(&d); err != nil {
 		return secret.Errorf(secret.Invalid, "version %d: %s", v.Ordinal, secret.DetailOf(err))
 	}

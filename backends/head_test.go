@@ -36,23 +36,3 @@ func TestStamps(t *testing.T) {
 		t.Errorf("the secret says %v to %v", h.Secret.Created, h.Secret.Updated)
 	}
 }
-
-// TestMadeBy: a token marks an import until the next write, and no token marks
-// nothing.
-func TestMadeBy(t *testing.T) {
-	t.Parallel()
-	h, err := backends.HeadOf(lossy(), "token")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !h.MadeBy("token") || h.MadeBy("other") || h.MadeBy("") {
-		t.Error("the token does not mark its own import alone")
-	}
-	h.Append(&secret.Draft{Value: secret.TextValue("x")}, secret.NewUID(), time.Now())
-	if h.MadeBy("token") {
-		t.Error("the token marks the secret after a write")
-	}
-	if h, err = backends.HeadOf(lossy(), ""); err != nil || h.MadeBy("") {
-		t.Error("no token marks an import")
-	}
-}

@@ -83,7 +83,7 @@ func TestSameness(t *testing.T) {
 func TestSample(t *testing.T) {
 	t.Parallel()
 	s := backendtest.Sample("s")
-	if _, err := backends.HeadOf(s, ""); err != nil {
+	if _, err := backends.HeadOf(s); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.Versions) != 12 {

@@ -183,6 +183,9 @@ func testBadDrafts(t *testing.T, h Harness) {
 		"a stage, no name":     {Value: secret.TextValue("x"), Stages: []string{""}},
 		"bytes as type":        {Value: secret.TextValue("x"), ContentType: "\xff"},
 		"bytes as tag":         {Value: secret.TextValue("x"), Tags: map[string]string{"k": "\xff"}},
+		"no JSON as extra":     {Value: secret.TextValue("x"), Extra: secret.Extra{"test.extra": json.RawMessage("{")}},
+		"fields, a list":       {Value: secret.FieldsValue([]byte(`["x"]`))},
+		"fields, cut":          {Value: secret.FieldsValue([]byte(`{"a":`))},
 		"bytes as description": {Value: secret.TextValue("x"), OfSecret: &secret.Attributes{Description: "a\xc3"}},
 	} {
 		_, err := b.Put(ctx, "bad", d)

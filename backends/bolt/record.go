@@ -25,7 +25,6 @@ type headRecord struct {
 	Last        secret.Ordinal             `json:"last"`
 	Newest      *instant                   `json:"newest,omitempty"`
 	Stages      map[string]secret.Ordinal  `json:"stages,omitempty"`
-	Token       string                     `json:"token,omitempty"`
 }
 
 // versionRecord is a version without its value, its stages (which the head
@@ -66,7 +65,7 @@ func encodeHead(h *backends.Head) ([]byte, error) {
 	return encode(headRecord{
 		Description: s.Description, Tags: s.Tags, Created: toInstant(s.Created), Updated: toInstant(s.Updated),
 		Current: s.Current, Previous: s.Previous, Extra: s.Extra,
-		Last: h.Last, Newest: toInstant(h.Newest), Stages: h.Stages, Token: h.Token,
+		Last: h.Last, Newest: toInstant(h.Newest), Stages: h.Stages,
 	})
 }
 
@@ -79,7 +78,7 @@ func decodeHead(name secret.Name, b []byte) (*backends.Head, error) {
 	s := &h.Secret
 	s.Description, s.Tags, s.Created, s.Updated = r.Description, r.Tags, r.Created.time(), r.Updated.time()
 	s.Current, s.Previous, s.Extra = r.Current, r.Previous, r.Extra
-	h.Last, h.Newest, h.Token = r.Last, r.Newest.time(), r.Token
+	h.Last, h.Newest = r.Last, r.Newest.time()
 	if r.Stages != nil {
 		h.Stages = r.Stages
 	}

@@ -112,21 +112,20 @@ func (*Store) Forecast(in *secret.Secret) []secret.Loss {
 	return out
 }
 
-// Import implements backends.Backend, in one transaction.
-func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*backends.Imported, error) {
+// Import implements backends.Backend, in one transaction: none is ever
+// unfinished, so no token is needed to complete one.
+func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
 	in = backends.Apply(in, s.Forecast(in))
-	fresh, err := backends.HeadOf(in, token)
+	fresh, err := backends.HeadOf(in)
 	if err != nil {
 		return nil, failure("bolt.import", in.Name, err)
 	}
 	err = s.update(ctx, "bolt.import", in.Name, func(tx *bbolt.Tx) ([]put, error) {
-		switch h, err := s.head(tx, in.Name); {
+		switch _, err := s.head(tx, in.Name); {
 		case errors.Is(err, secret.NotFound):
 			return s.records(fresh, in.Versions...)
 		case err != nil:
 			return nil, err
-		case h.MadeBy(token): // the first try succeeded, though its answer was lost
-			return nil, nil
 		default:
 			return nil, secret.Errorf(secret.AlreadyExists, "")
 		}

@@ -193,23 +193,23 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 // Forecast implements backends.Backend: memory holds everything.
 func (*Store) Forecast(*secret.Secret) []secret.Loss { return nil }
 
-// Import implements backends.Backend.
-func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*backends.Imported, error) {
+// Import implements backends.Backend. None is ever unfinished, so no token is
+// needed to complete one.
+func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
 	if err := begin(ctx, "memory.import", in.Name); err != nil {
 		return nil, err
 	}
-	head, err := backends.HeadOf(in, token)
+	head, err := backends.HeadOf(in)
 	if err != nil {
 		return nil, named(err, "memory.import", in.Name)
 	}
 	e := &entry{head: *head, versions: in.Clone().Versions}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.secrets[in.Name]; old == nil {
-		s.keep(in.Name, e)
-	} else if e = old; !old.head.MadeBy(token) {
+	if s.secrets[in.Name] != nil {
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.import", Name: in.Name}
 	}
+	s.keep(in.Name, e)
 	done := &backends.Imported{Secret: e.head.View(e.versions...).WithoutValues()}
 	for i := range e.versions {
 		done.Stands = append(done.Stands, e.versions[i].Ordinal)

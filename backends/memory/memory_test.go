@@ -57,3 +57,33 @@ func TestConfig(t *testing.T) {
 		t.Errorf("as: %v", err)
 	}
 }
+
+func BenchmarkGet(b *testing.B) {
+	s := filled(b)
+	for b.Loop() {
+		if _, err := s.Get(b.Context(), "s", secret.Current); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExport100(b *testing.B) {
+	s := filled(b)
+	for b.Loop() {
+		if _, err := s.Export(b.Context(), "s"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// filled holds one secret with 100 versions of 1 KiB.
+func filled(b *testing.B) *memory.Store {
+	b.Helper()
+	s := memory.New(memory.Options{})
+	for range 100 {
+		if _, err := s.Put(b.Context(), "s", secret.Draft{Value: secret.TextValue(strings.Repeat("x", 1024))}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
+}

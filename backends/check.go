@@ -1,0 +1,71 @@
+package backends
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// CheckDraft refuses (Invalid) what no store can hold.
+func CheckDraft(d *secret.Draft) error {
+	switch {
+	case d.Missing == "" && d.Value.IsNone():
+		return secret.Errorf(secret.Invalid, "a version needs a value")
+	case d.Missing != "" && !d.Value.IsNone():
+		return secret.Errorf(secret.Invalid, "a version that misses its value cannot hold one")
+	case d.Value.Form() == secret.Fields && !isObject(d.Value.Reveal()):
+		return secret.Errorf(secret.Invalid, "a value of fields is not a JSON object")
+	case d.TakePrevious && !d.KeepCurrent:
+		return secret.Errorf(secret.Invalid, "a version cannot become current and previous at once")
+	case slices.Contains(d.Stages, ""):
+		return secret.Errorf(secret.Invalid, "a stage has no name")
+	case !isText(d.ContentType) || !isText(d.Stages...) || !areTexts(d.Tags):
+		return secret.Errorf(secret.Invalid, "an attribute is not valid UTF-8")
+	case !areJSON(d.Extra):
+		return secret.Errorf(secret.Invalid, "an extra attribute is not valid JSON")
+	}
+	if d.OfSecret != nil {
+		return checkAttributes(d.OfSecret)
+	}
+	return nil
+}
+
+func checkAttributes(a *secret.Attributes) error {
+	switch {
+	case !isText(a.Description), !areTexts(a.Tags):
+		return secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
+	case !areJSON(a.Extra):
+		return secret.Errorf(secret.Invalid, "an extra attribute of the secret is not valid JSON")
+	}
+	return nil
+}
+
+func isText(ss ...string) bool {
+	return !slices.ContainsFunc(ss, func(s string) bool { return !utf8.ValidString(s) })
+}
+
+func isObject(b []byte) bool {
+	b = bytes.TrimLeft(b, " \t\r\n")
+	return len(b) > 0 && b[0] == '{' && utf8.Valid(b) && json.Valid(b)
+}
+
+func areJSON(e secret.Extra) bool {
+	for k, v := range e {
+		if !isText(k) || !utf8.Valid(v) || !json.Valid(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func areTexts(m map[string]string) bool {
+	for k, v := range m {
+		if !isText(k, v) {
+			return false
+		}
+	}
+	return true
+}
