@@ -160,6 +160,7 @@ func TestNoStore(t *testing.T) {
 		"zeros":   make([]byte, 64<<10),
 		"cut":     whole[:3*os.Getpagesize()],
 		"one":     {0},
+		"empty":   {},
 		"no-meta": append(make([]byte, 2*os.Getpagesize()), whole[2*os.Getpagesize():]...),
 	} {
 		path := filepath.Join(dir, what)
@@ -168,7 +169,18 @@ func TestNoStore(t *testing.T) {
 		}
 		_, err := tryOpen(t, path, keys)
 		wantOpenError(t, err, secret.Invalid, path)
+		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, content) {
+			t.Errorf("%s: a file that is refused was changed", what)
+		}
 	}
+	dangling := filepath.Join(dir, "dangling")
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), dangling); err != nil {
+		t.Fatal(err)
+	}
+	_, err = tryOpen(t, dangling, keys)
+	wantOpenError(t, err, secret.Unavailable, dangling)
+	_, err = tryOpen(t, dir, keys)
+	wantOpenError(t, err, secret.Invalid, dir)
 	_, err = tryOpen(t, filepath.Join(dir, "absent", "s.db"), keys)
 	wantOpenError(t, err, secret.Unavailable, "absent")
 }

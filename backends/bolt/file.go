@@ -48,10 +48,13 @@ var keyMeta = []byte("meta")
 // openFile opens the database and reads its meta, making the file first where
 // there is none.
 func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
 		if err := create(path, env); err != nil {
 			return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be made", path)
 		}
+	case err == nil && info.Size() == 0: // bbolt would take it for its own
+		return nil, nil, openError(secret.Invalid, nil, "%s: the file is empty", path)
 	}
 	db, err := openDB(path)
 	switch {
@@ -83,7 +86,12 @@ func openDB(path string) (db *bbolt.DB, err error) {
 			db, err = nil, fmt.Errorf("reading the file: %v", p)
 		}
 	}()
-	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: lockWait, FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+			return os.OpenFile(path, flag&^os.O_CREATE, mode) // create alone makes files
+		},
+	})
 }
 
 // create makes the file whole under another name and then links it to its own,

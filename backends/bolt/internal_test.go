@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -373,4 +374,23 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestNotConfirmed: a caller who goes while the disk hangs is not kept for
+// ever, and is not told that nothing was written.
+func TestNotConfirmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &write{ctx: ctx, done: make(chan struct{})} // a leader has it and never ends
+		cancel()
+		start := time.Now()
+		err := w.wait()
+		if took := time.Since(start); took != lastGrace {
+			t.Errorf("kept for %v, want %v", took, lastGrace)
+		}
+		if !errors.Is(err, secret.Unknown) || !errors.Is(err, context.Canceled) {
+			t.Errorf("the outcome is %v", err)
+		}
+	})
 }
