@@ -26,7 +26,7 @@ type problem struct {
 	status int
 	code   string // APIGW codes come in the API gateway's shape
 	msg    string
-	detail bool // the error's Detail follows the message
+	detail bool // the error's Detail follows the message: in parentheses, or after its colon
 }
 
 var (
@@ -102,11 +102,14 @@ func (p problem) message(detail string) string {
 	if !p.detail || detail == "" {
 		return p.msg
 	}
-	s := p.msg + " " + detail
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage-3], "") + "..."
+	open, end := " (", ")"
+	if strings.HasSuffix(p.msg, ":") {
+		open, end = " ", ""
 	}
-	return s
+	if room := maxMessage - len(p.msg+open+end); len(detail) > room {
+		detail = strings.ToValidUTF8(detail[:room-3], "") + "..."
+	}
+	return p.msg + open + detail + end
 }
 
 // The shapes of an error's body.

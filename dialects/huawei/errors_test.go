@@ -39,12 +39,12 @@ func TestShapes(t *testing.T) {
 		want string
 	}{
 		"flat":     {"huawei.ShowSecret", secret.NotFound, `{"error_code":"CSMS.0106","error_msg":"The secret name not found int the db."}`},
-		"nested":   {"huawei.ListSecretTags", secret.Errorf(secret.Unsupported, "no"), `{"error":{"error_code":"CSMS.0003","error_msg":"The request is invalid. no"}}`},
+		"nested":   {"huawei.ListSecretTags", secret.Errorf(secret.Unsupported, "no"), `{"error":{"error_code":"CSMS.0003","error_msg":"The request is invalid. (no)"}}`},
 		"gateway":  {"huawei.ListSecretTags", secret.Unauthenticated, `{"error_msg":"Incorrect IAM authentication information:","error_code":"APIGW.0301","request_id":"7"}`},
 		"no route": {"", &secret.Error{Kind: secret.NotFound, Err: wire.ErrNoRoute}, `{"error_msg":"The API does not exist or has not been published in the environment.","error_code":"APIGW.0101","request_id":"7"}`},
 		"too long": {
 			"huawei.CreateSecret", secret.Errorf(secret.Invalid, "%s", strings.Repeat("é", 400)),
-			`{"error_code":"CSMS.0002","error_msg":"The value of parameter is invalid. ` + strings.Repeat("é", 237) + `..."}`,
+			`{"error_code":"CSMS.0002","error_msg":"The value of parameter is invalid. (` + strings.Repeat("é", 236) + `...)"}`,
 		},
 	} {
 		b, err := json.Marshal(answer(c.op, "7", c.err).Body)

@@ -1,0 +1,163 @@
+package huawei
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// addBodies seeds f with the bodies of the golden files.
+func addBodies(f *testing.F) {
+	f.Helper()
+	files, err := filepath.Glob("testdata/golden/*.txtar")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no golden files", err)
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range txtar.Parse(data).Files {
+			if _, body, ok := strings.Cut(string(file.Data), "\n\n"); ok && file.Name == "request" {
+				f.Add([]byte(strings.TrimSuffix(body, "\n")))
+			}
+		}
+	}
+	f.Add([]byte(`{"name":"n","secret_string":"\ud83d\ude00\\ud800","version_stages":["a"]}`))
+	f.Add([]byte(`{"secret_string":"\ud800x"}`))
+}
+
+// FuzzCreateSecretBody: what is taken keeps its value to the byte.
+func FuzzCreateSecretBody(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body createSecretBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		v, err := readValue(body.SecretString, body.SecretBinary)
+		if err != nil {
+			return
+		}
+		if v.Form() == secret.Binary && base64.StdEncoding.EncodeToString(v.Reveal()) != *body.SecretBinary {
+			t.Error("base64 that is not canonical was taken")
+		}
+		if v.Form() == secret.Text && bytes.ContainsRune(v.Reveal(), utf8.RuneError) &&
+			!bytes.ContainsRune(raw, utf8.RuneError) && !bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)) {
+			t.Error("the decoder replaced part of the value")
+		}
+		if _, err := body.attributes(); err == nil && len(body.Description) > maxDescription {
+			t.Error("a long description was taken")
+		}
+	})
+}
+
+// FuzzCreateVersionBody: what is taken obeys the grammar of stages and times.
+func FuzzCreateVersionBody(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body createVersionBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		d, err := body.draft()
+		if err != nil {
+			return
+		}
+		if d.Expires.Nanosecond() != 0 || (d.TakePrevious && !d.KeepCurrent) || len(d.Stages) > maxStages {
+			t.Error("a draft that breaks the rules")
+		}
+		for _, s := range d.Stages {
+			if !label(s, "-_.") || isRole(s) {
+				t.Errorf("stage %q", s)
+			}
+		}
+	})
+}
+
+// FuzzBlobBody: nothing but what starts as our own backups reaches the service.
+func FuzzBlobBody(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body blobBody
+		if decode(raw, &body) == nil && checkWrapping(body.Blob) == nil && (body.Blob == "" || body.Blob[0] != ')') {
+			t.Error("taken")
+		}
+	})
+}
+
+// FuzzDecodeAgrees: decode takes no more than encoding/json does, and loses
+// no member.
+func FuzzDecodeAgrees(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body blobBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		var loose map[string]any
+		if err := json.Unmarshal(raw, &loose); err != nil || len(loose) > 1 {
+			t.Errorf("%d members, %v", len(loose), err)
+		}
+	})
+}
+
+// FuzzSelector: an id that is taken is the one that the wire shows.
+func FuzzSelector(f *testing.F) {
+	for _, s := range []string{"v1", "v0", "v01", "latest", "v9999999999", "v10000000000", "V1", "", "v+1", "v1_0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		if sel, err := selector(id); err == nil && !sel.IsCurrent() && versionID(sel.Ordinal) != id {
+			t.Errorf("%q was taken for %s", id, sel)
+		} else if err == nil && sel.IsCurrent() != (id == latest) {
+			t.Errorf("%q selects the current version", id)
+		}
+	})
+}
+
+// FuzzName: names of the wire and of the model map one to one.
+func FuzzName(f *testing.F) {
+	for _, s := range []string{"demo", "A.b_c-1", "x0-", "x0-c5h66", "a/b", "é", strings.Repeat("n", 65)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if name, err := naming.Decode(s); err == nil {
+			if back, err := naming.Encode(name); err != nil || back != s {
+				t.Errorf("%q reads as a name that is written %q (%v)", s, back, err)
+			}
+		}
+		if wired, err := naming.Encode(secret.Name(s)); err == nil {
+			if back, err := naming.Decode(wired); err != nil || string(back) != s || !label(wired, "-_.") {
+				t.Errorf("%q is written %q, which reads %q (%v)", s, wired, back, err)
+			}
+		}
+	})
+}
+
+// FuzzPage: every query is refused or bounded.
+func FuzzPage(f *testing.F) {
+	for _, s := range []string{"", "limit=2&marker", "limit=0", "limit=2&limit=3", "marker=%zz", "event_name=ev;limit=9"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.URL.RawQuery = query
+		if p, err := parsePage(&request{Request: &wire.Request{Request: r}}); err == nil && (p.limit < 1 || p.limit > maxLimit) {
+			t.Errorf("limit %d", p.limit)
+		}
+	})
+}

@@ -1,0 +1,76 @@
+package huawei_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/dialects/wiretest"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/internal/sdkhmac"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// fixed opens a gateway whose answers are the same in every run: store a may
+// be used freely, of store b nothing but list is allowed, store c is
+// read-only.
+func fixed(t *testing.T) (*gatewaytest.Gateway, func() time.Time) {
+	t.Helper()
+	var tick atomic.Int64
+	now := func() time.Time { return time.UnixMilli(1_700_000_000_000 + tick.Load()).UTC() }
+	store := func() *memory.Store {
+		return memory.New(memory.Options{Now: func() time.Time { tick.Add(1); return now() }})
+	}
+	return gatewaytest.New(t, gatewaytest.Options{
+		Now: now,
+		Stores: []gateway.Store{
+			{Name: "a", Kind: "memory", Backend: store()},
+			{Name: "b", Kind: "memory", Backend: store()},
+			{Name: "c", Kind: "memory", Backend: store(), ReadOnly: true},
+		},
+		Policy: []access.Rule{
+			{Callers: []string{"*"}, Allow: []string{"*"}, Stores: []string{"a", "c"}, Names: []string{"*"}},
+			{Callers: []string{"*"}, Allow: []string{"list"}, Stores: []string{"b"}, Names: []string{"*"}},
+		},
+	}), now
+}
+
+// TestGolden signs what goes to this dialect and gives the token to the other,
+// which prepares what this one cannot make.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	wiretest.Golden(t, "testdata/golden/*.txtar", func(t *testing.T) wiretest.Target {
+		g, now := fixed(t)
+		return wiretest.Target{
+			Handler: g.Handler,
+			Sign: func(r *http.Request) {
+				switch {
+				case r.Header.Get("X-Auth-Token") == "good":
+					r.Header.Set("X-Auth-Token", g.Token)
+				case r.Header.Get("X-Auth-Token") != "":
+				case strings.HasPrefix(r.URL.Path, "/v1/"):
+					sign(t, r, g, now())
+				default:
+					r.Header.Set("Authorization", "Bearer "+g.Token)
+				}
+			},
+			Audit: func() []audit.Entry { return g.Audit.Entries(t) },
+		}
+	})
+}
+
+func sign(t *testing.T, r *http.Request, g *gatewaytest.Gateway, now time.Time) {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	must(t, err)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	must(t, sdkhmac.Sign(r, body, g.AccessKey, secret.TextValue(g.SecretKey), now))
+}
