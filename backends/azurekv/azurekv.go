@@ -1,0 +1,128 @@
+// Package azurekv keeps secrets in Azure Key Vault, or in a private endpoint
+// that speaks the same API, through the vendor's client.
+//
+// What the product holds natively stays native: values, content types, tags,
+// enabled, expiry. The rest of the model stands in one reserved tag of each
+// version (tag.go); versions that native tools wrote read well without it
+// (history.go says how their order and identity are found).
+//
+// The product has no conditional write. Within one gateway, writes to one name
+// wait for each other; two gateways that write one name at the same moment may
+// both think that they came first. Then both versions stand, and the one that
+// lost gets another ordinal.
+//
+// Costs in calls: Get of current is one; any other read lists the versions (25
+// a page) and then reads the values, 16 at a time; Put lists and writes.
+package azurekv
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Backend is a backends.Backend. Its zero value is not usable: see New.
+type Backend struct {
+	client    client
+	place     place
+	now       func() time.Time
+	log       *slog.Logger
+	transport *http.Transport
+	locks     locks
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// New returns the backend of a valid configuration. It contacts nothing.
+func New(env backends.Env, c *Config) (*Backend, error) {
+	u, err := url.Parse(c.VaultURL)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(c)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := newCredential(&c.Credential, plainClient(transport))
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred}, &azsecrets.ClientOptions{
+		ClientOptions: azcore.ClientOptions{
+			Transport: plainClient(vaultOnly{host: hostPort(u), next: transport}),
+			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
+			Telemetry: policy.TelemetryOptions{Disabled: true},
+		},
+		DisableChallengeResourceVerification: c.DisableChallengeVerification,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{
+		client: client{sdk}, place: place{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
+		transport: transport, locks: newLocks(),
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	return b, nil
+}
+
+// Capabilities implements backends.Backend.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Product:        "Azure Key Vault",
+		MaxValue:       maxValue,
+		FoldsCase:      true,
+		Durable:        true,
+		KeepsEmptyTags: true,
+	}
+}
+
+// Check implements backends.Backend: it lists one page of names.
+func (b *Backend) Check(ctx context.Context) error {
+	_, err := b.client.secrets(ctx, true)
+	return err
+}
+
+// Close implements backends.Backend.
+func (b *Backend) Close() error {
+	b.transport.CloseIdleConnections()
+	return nil
+}
+
+// locks let one writer at a time at a name. Names share a lock by chance.
+type locks struct {
+	seed maphash.Seed
+	held [64]chan struct{}
+}
+
+func newLocks() locks {
+	l := locks{seed: maphash.MakeSeed()}
+	for i := range l.held {
+		l.held[i] = make(chan struct{}, 1)
+	}
+	return l
+}
+
+// take waits for the name and returns what gives it back.
+func (l *locks) take(ctx context.Context, name secret.Name) (func(), error) {
+	c := l.held[maphash.String(l.seed, string(name))%uint64(len(l.held))]
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.wait", Name: name, Detail: "another write to this secret takes too long", Err: ctx.Err()}
+	}
+}

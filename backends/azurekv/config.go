@@ -1,0 +1,142 @@
+package azurekv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Driver opens stores of kind "azurekv".
+var Driver = backends.Define("azurekv", func(_ context.Context, env backends.Env, c *Config) (backends.Backend, error) {
+	return New(env, c)
+})
+
+// Config is the section `azurekv` of a store.
+type Config struct {
+	// VaultURL is the vault: https://NAME.vault.azure.net, or that of a
+	// private endpoint which speaks the same API.
+	VaultURL   string     `mapstructure:"vault_url"`
+	Credential Credential `mapstructure:"credential"`
+	// BackupForm is how backups are taken. Only "portable" is there yet.
+	BackupForm string `mapstructure:"backup_form"`
+	// ReadDisabled would enable disabled versions for the time of an export.
+	// Not there yet.
+	ReadDisabled bool `mapstructure:"read_disabled"`
+	// CAFile holds certificates that are trusted beside the system's, for a
+	// private endpoint and its authority.
+	CAFile string `mapstructure:"ca_file" path:"true"`
+	// DisableChallengeVerification sends the token to the vault even where
+	// the resource that the vault asks a token for is not a parent domain of
+	// its host. Danger: whoever can answer for vault_url may then ask for,
+	// and get, a token that is good elsewhere. Meant for private endpoints
+	// that are reached as localhost or by an IP address, and best with a
+	// credential of kind token, which is the same for every resource.
+	DisableChallengeVerification bool `mapstructure:"disable_challenge_verification"`
+
+	// Dial replaces the resolver and the dialer, for tests.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `mapstructure:"-"`
+}
+
+// SetDefaults implements backends.Config.
+func (c *Config) SetDefaults() {
+	c.BackupForm = "portable"
+	c.Credential.Kind = "default"
+}
+
+// Validate implements backends.Config.
+func (c *Config) Validate() error {
+	errs := []error{c.validateURL(), c.Credential.validate()}
+	switch c.BackupForm {
+	case "portable":
+	case "native":
+		errs = append(errs, errors.New("backup_form: native backups are not available yet; use portable"))
+	default:
+		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable", c.BackupForm))
+	}
+	if c.ReadDisabled {
+		errs = append(errs, errors.New("read_disabled: reading disabled versions is not available yet; use false"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateURL() error {
+	u, err := url.Parse(c.VaultURL)
+	switch {
+	case c.VaultURL == "":
+		return errors.New("vault_url: is missing; it looks like https://NAME.vault.azure.net")
+	case err != nil, u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "", strings.Trim(u.Path, "/") != "":
+		return errors.New("vault_url: wants https://HOST, with a port at most behind it")
+	case u.Scheme != "https":
+		return errors.New("vault_url: wants https; the client never sends a token in clear text")
+	}
+	return nil
+}
+
+// Credential is how the gateway proves to Entra, or to a private endpoint,
+// who it is.
+type Credential struct {
+	// Kind is default, client_secret, workload_identity, managed_identity,
+	// cli or token. Only default and managed_identity look at the process's
+	// environment: that is what they are.
+	Kind string `mapstructure:"kind"`
+	// Authority is the host that issues tokens, for national and private
+	// clouds. Empty: the public cloud's.
+	Authority    string       `mapstructure:"authority"`
+	TenantID     string       `mapstructure:"tenant_id"`
+	ClientID     string       `mapstructure:"client_id"`
+	ClientSecret secret.Value `mapstructure:"client_secret"`
+	// Token is a fixed bearer token, for private endpoints.
+	Token secret.Value `mapstructure:"token"`
+	// TokenFile is read anew whenever a token is wanted: the federated token
+	// of workload_identity, or a bearer token that another program renews.
+	TokenFile string `mapstructure:"token_file" path:"true"`
+}
+
+// needs lists the keys that each kind wants, and those that it may have.
+var needs = map[string]struct{ must, may []string }{
+	"default":           {nil, []string{"authority", "tenant_id"}},
+	"client_secret":     {[]string{"tenant_id", "client_id", "client_secret"}, []string{"authority"}},
+	"workload_identity": {[]string{"tenant_id", "client_id", "token_file"}, []string{"authority"}},
+	"managed_identity":  {nil, []string{"client_id"}},
+	"cli":               {nil, []string{"tenant_id"}},
+	"token":             {nil, []string{"token", "token_file"}},
+}
+
+func (c *Credential) validate() error {
+	kind, ok := needs[c.Kind]
+	if !ok {
+		return fmt.Errorf("credential.kind: %q is not known; use default, client_secret, workload_identity, managed_identity, cli or token", c.Kind)
+	}
+	set := map[string]bool{
+		"authority": c.Authority != "", "tenant_id": c.TenantID != "", "client_id": c.ClientID != "",
+		"client_secret": c.ClientSecret.Len() > 0, "token": c.Token.Len() > 0, "token_file": c.TokenFile != "",
+	}
+	var errs []error
+	for _, key := range kind.must {
+		if !set[key] {
+			errs = append(errs, fmt.Errorf("credential.%s: is missing; kind %s needs it", key, c.Kind))
+		}
+		delete(set, key)
+	}
+	for _, key := range kind.may {
+		delete(set, key)
+	}
+	for _, key := range []string{"authority", "tenant_id", "client_id", "client_secret", "token", "token_file"} {
+		if set[key] {
+			errs = append(errs, fmt.Errorf("credential.%s: does nothing with kind %s", key, c.Kind))
+		}
+	}
+	if c.Kind == "token" && (c.Token.Len() > 0) == (c.TokenFile != "") {
+		errs = append(errs, errors.New("credential: kind token needs either token or token_file"))
+	}
+	if u, err := url.Parse(c.Authority); c.Authority != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		errs = append(errs, errors.New("credential.authority: wants https://HOST/"))
+	}
+	return errors.Join(errs...)
+}

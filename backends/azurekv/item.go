@@ -1,0 +1,203 @@
+package azurekv
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// item is what the product says of one version, without its value.
+type item struct {
+	id, name    string // of the product
+	disabled    bool
+	managed     bool
+	contentType string
+	tags        map[string]string // less ours
+	notBefore   time.Time
+	expires     time.Time
+	created     time.Time // whole seconds, as all of the product's times
+	updated     time.Time
+	tag         *reserved // nil: native tools wrote the version
+}
+
+// newItem reads a list entry. Of a list of secrets the id has no version.
+func newItem(p *azsecrets.SecretProperties) (item, error) {
+	if p == nil || p.ID == nil || p.Attributes == nil {
+		return item{}, errMalformed
+	}
+	name, version, ok := parseID(string(*p.ID))
+	a := p.Attributes
+	if !ok || a.Created == nil {
+		return item{}, errMalformed
+	}
+	it := item{
+		id: version, name: name, disabled: a.Enabled != nil && !*a.Enabled, managed: p.Managed != nil && *p.Managed,
+		notBefore: timeOf(a.NotBefore), expires: timeOf(a.Expires), created: timeOf(a.Created), updated: timeOf(a.Updated),
+	}
+	if p.ContentType != nil {
+		it.contentType = *p.ContentType
+	}
+	it.setTags(p.Tags)
+	return it, nil
+}
+
+// itemOf reads the answer to a Get or a Set.
+func itemOf(s *azsecrets.Secret) (item, error) {
+	it, err := newItem(&azsecrets.SecretProperties{
+		ID: s.ID, Attributes: s.Attributes, ContentType: s.ContentType, Tags: s.Tags, Managed: s.Managed,
+	})
+	if err == nil && (it.id == "" || s.Value == nil) {
+		return item{}, errMalformed
+	}
+	return it, err
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// setTags takes our tag out. One that does not decode is somebody else's.
+func (it *item) setTags(tags map[string]*string) {
+	if tags == nil {
+		return
+	}
+	it.tags = make(map[string]string, len(tags))
+	for k, v := range tags {
+		if v == nil {
+			v = new(string)
+		}
+		if k == reservedTag {
+			if it.tag = decodeTag(*v); it.tag != nil {
+				continue
+			}
+		}
+		it.tags[k] = *v
+	}
+	if it.tag != nil && len(it.tags) == 0 && !it.tag.EmptyTags {
+		it.tags = nil
+	}
+}
+
+// version is the model's view, without ordinal, UID and stages, which other
+// versions have a say in.
+func (it *item) version() secret.Version {
+	v := secret.Version{
+		ContentType: it.contentType, Tags: it.tags, Disabled: it.disabled,
+		NotBefore: it.notBefore, Expires: it.expires, Created: it.created, Updated: it.updated,
+	}
+	if v.Updated.IsZero() {
+		v.Updated = v.Created
+	}
+	if it.disabled {
+		v.Missing = secret.Unreadable // the product shows no such value to anybody
+	}
+	if t := it.tag; t != nil {
+		it.refine(&v, t)
+	}
+	if it.managed {
+		v.Extra = v.Extra.Clone()
+		if v.Extra == nil {
+			v.Extra = secret.Extra{}
+		}
+		v.Extra[extraManaged] = json.RawMessage("true")
+	}
+	return v
+}
+
+// refine adds what the tag knows better than the product.
+func (it *item) refine(v *secret.Version, t *reserved) {
+	v.Created = orTime(t.Created.Time, v.Created)
+	if !it.touched() {
+		v.Updated = orTime(t.Updated.Time, v.Created)
+	}
+	v.NotBefore, v.Expires = exact(v.NotBefore, t.NotBefore.Time), exact(v.Expires, t.Expires.Time)
+	if t.OurType && v.ContentType == ourType(t.Form) {
+		v.ContentType = ""
+	}
+	if t.Extra != nil {
+		v.Extra = secret.Extra(t.Extra)
+	}
+}
+
+// touched reports whether native tools changed attributes since the version
+// was written: then the product's time of the change is the true one.
+func (it *item) touched() bool { return it.updated.After(it.created) }
+
+// exact is the tag's time, as long as the product still agrees with it.
+func exact(product, tag time.Time) time.Time {
+	if !tag.IsZero() && tag.Unix() == product.Unix() {
+		return tag
+	}
+	return product
+}
+
+// written is when the tag was made, by the clock of the gateway that did.
+func (it *item) written() time.Time {
+	if it.tag == nil {
+		return it.created
+	}
+	return orTime(it.tag.Written.Time, it.tag.Created.Time)
+}
+
+// skew is how far the gateway's clock may be from the product's for a tag to
+// be believed without a look at the other versions.
+const skew = 5 * time.Minute
+
+// whole reports whether the version, being current, says everything about the
+// secret, so that the others need not be listed.
+func (it *item) whole() bool {
+	t := it.tag
+	return t != nil && t.Previous != nil && (t.Import == "" || t.Last) && it.written().Sub(it.created).Abs() <= skew
+}
+
+// value is the model's view of what the product holds. A tag that does not fit
+// the text was copied from another version.
+func (it *item) value(s string) secret.Value {
+	if it.tag != nil {
+		switch it.tag.Form {
+		case formBinary:
+			if b, err := base64.StdEncoding.Strict().DecodeString(s); err == nil {
+				return secret.BinaryValue(b)
+			}
+		case formFields:
+			if json.Valid([]byte(s)) && strings.HasPrefix(strings.TrimSpace(s), "{") {
+				return secret.FieldsValue([]byte(s))
+			}
+		}
+	}
+	return secret.TextValue(s)
+}
+
+// ourType is the content type of a value whose source had none, for those who
+// look with native tools.
+func ourType(form string) string {
+	switch form {
+	case formBinary:
+		return "application/octet-stream;base64"
+	case formFields:
+		return "application/json"
+	}
+	return ""
+}
+
+func orTime(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,102 @@
+package azurekv
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// pageSize is that of a page for which nobody said a limit.
+const pageSize = 250
+
+// listed is one name of the product's list.
+type listed struct {
+	item
+	model secret.Name
+}
+
+// List implements backends.Backend.
+//
+// The product pages by a token and in its own order, in which escaped names
+// stand elsewhere than in the model's. So each page costs the product's whole
+// list, 25 names a call, and one call more for each secret of the page whose
+// current version is native, for only its other versions tell its ordinal.
+func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	items, err := b.client.secrets(ctx, false)
+	if err != nil {
+		return secret.Page{}, err
+	}
+	all := modelNames(items)
+	from, found := slices.BinarySearchFunc(all, q.After, func(l listed, n secret.Name) int { return cmp.Compare(l.model, n) })
+	if found {
+		from++
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = pageSize
+	}
+	cut := all[from:min(from+limit, len(all))]
+	secrets, err := b.resolve(ctx, cut)
+	if err != nil {
+		return secret.Page{}, err
+	}
+	p := secret.Page{Secrets: secrets}
+	if from+len(cut) < len(all) {
+		p.Next = cut[len(cut)-1].model
+	}
+	return p, nil
+}
+
+// modelNames sorts bytewise. A name that the product cannot have is no secret.
+func modelNames(items []item) []listed {
+	out := make([]listed, 0, len(items))
+	for i := range items {
+		if n, err := naming.Decode(strings.ToLower(items[i].name)); err == nil {
+			out = append(out, listed{items[i], n})
+		}
+	}
+	slices.SortFunc(out, func(a, b listed) int { return cmp.Compare(a.model, b.model) })
+	return slices.CompactFunc(out, func(a, b listed) bool { return a.model == b.model }) // two pages may repeat one
+}
+
+// resolve finds what the list does not say, and leaves out what went away
+// meanwhile and what is half imported.
+func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, error) {
+	out := make([]*secret.Secret, len(cut))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i := range cut {
+		l := &cut[i]
+		if l.whole() {
+			out[i] = newHistory(b.place, l.model, []item{l.item}, "").Clone()
+			continue
+		}
+		g.Go(func() error {
+			h, err := b.load(ctx, l.model, strings.ToLower(l.name))
+			switch {
+			case is(err, secret.NotFound):
+				return nil
+			case err != nil:
+				return err
+			case !h.unfinished():
+				out[i] = h.Only(h.Current)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(out, func(s *secret.Secret) bool { return s == nil }), nil
+}
+
+// unfinished reports whether all there is are parts of one import that never
+// wrote its last version.
+func (h *history) unfinished() bool {
+	return !slices.ContainsFunc(h.entries, func(e entry) bool { return !e.imported() || e.tag.Last })
+}

@@ -1,0 +1,205 @@
+package azurekv
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Put implements backends.Backend. It reads what is there, and writes.
+//
+// A draft of 15 tags leaves no place for ours. It is written without, if the
+// product's own facts say everything about it, and has then the identity that
+// these facts give.
+func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	wire, err := naming.Encode(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDraft(&d); err != nil {
+		return nil, err
+	}
+	release, err := b.locks.take(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	h, items, err := b.before(ctx, name, wire)
+	if err != nil {
+		return nil, err
+	}
+	if err := allowed(h, name, &d); err != nil {
+		return nil, err
+	}
+	s, err := b.draftSheet(h, wire, &d)
+	if err != nil {
+		return nil, err
+	}
+	path := wire
+	if h == nil {
+		path = spelling(wire, attributes(h, &d).Extra)
+	}
+	it, err := b.client.set(ctx, name, path, s)
+	if err != nil {
+		return nil, err
+	}
+	return after(b.place, name, items, it, d.Value)
+}
+
+// before returns nothing and no error where the name is free.
+func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*history, []item, error) {
+	items, err := b.client.versions(ctx, name, wire)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(items) == 0:
+		return nil, nil, nil
+	case !undecided(b.place, items):
+		return newHistory(b.place, name, items, ""), items, nil
+	}
+	h, err := b.load(ctx, name, wire)
+	if err != nil {
+		return nil, nil, err
+	}
+	return h, h.items(), nil
+}
+
+// after is the state with one more version, of which it returns that one.
+func after(p place, name secret.Name, items []item, it item, v secret.Value) (*secret.Secret, error) {
+	h := newHistory(p, name, append(items, it), it.id)
+	for i := range h.entries {
+		if e := &h.entries[i]; e.id == it.id {
+			h.Versions[i].Value, h.Versions[i].Missing = v, ""
+			return h.Only(e.ordinal), nil
+		}
+	}
+	return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.set", Name: name, Err: errMalformed}
+}
+
+func (h *history) items() []item {
+	out := make([]item, len(h.entries))
+	for i := range h.entries {
+		out[i] = h.entries[i].item
+	}
+	return out
+}
+
+// checkDraft refuses what the product cannot hold, whatever is there.
+func checkDraft(d *secret.Draft) error {
+	if err := backends.CheckDraft(d); err != nil {
+		return err
+	}
+	if d.Missing != "" {
+		return secret.Errorf(secret.Unsupported, "Key Vault holds no version without a value")
+	}
+	if kind, why := valueProblem(d.Value); why != "" {
+		return secret.Errorf(kind, "%s", why)
+	}
+	if len(d.Tags) > maxTags {
+		return secret.Errorf(secret.Invalid, "Key Vault holds at most 15 tags")
+	}
+	if why := tagTextProblem(d.Tags); why != "" {
+		return secret.Errorf(secret.Invalid, "%s", why)
+	}
+	return nil
+}
+
+func allowed(h *history, name secret.Name, d *secret.Draft) error {
+	switch {
+	case h == nil:
+		return nil
+	case d.OnlyIfAbsent:
+		return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.put", Name: name}
+	case d.KeepCurrent:
+		return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.put", Name: name, Detail: "Key Vault's newest version is always current"}
+	}
+	return nil
+}
+
+// draftSheet lays the draft out as the version after h, which may be nil.
+func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, error) {
+	stamp := b.stamp(h)
+	v := &secret.Version{
+		Ordinal: 1, UID: d.UID, Value: d.Value, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
+		NotBefore: d.NotBefore, Expires: d.Expires, Created: orTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
+	}
+	v.Updated = orTime(d.Updated, v.Created)
+	var previous secret.Ordinal
+	created := v.Created
+	if h != nil {
+		v.Ordinal, previous, created = h.highest+1, h.Current, h.Created
+		if h.Find(secret.ByUID(v.UID)) != nil {
+			v.UID = secret.UID{}
+		}
+	}
+	if v.UID.IsZero() {
+		v.UID = secret.NewUID()
+	}
+	if len(d.Tags) == maxTags && bareEnough(d) {
+		return &sheet{version: v, value: string(d.Value.Reveal()), bare: true}, nil
+	}
+	tag := identity(v)
+	tag.Previous = &previous
+	tag.setTimes(created, stampOr(stamp, v, d))
+	if !d.Created.IsZero() {
+		tag.Written.Time = stamp.Truncate(time.Second)
+	}
+	s, losses := newSheet(v, tag)
+	losses = append(losses, s.addSecret(wire, attributes(h, d))...)
+	if len(losses) > 0 {
+		return nil, secret.Errorf(secret.Invalid, "%s: %s", losses[0].What, losses[0].Why)
+	}
+	return s, nil
+}
+
+// attributes are those of the secret after the write. They move from tag to
+// tag with the current version.
+func attributes(h *history, d *secret.Draft) *secret.Attributes {
+	var a secret.Attributes
+	switch {
+	case d.OfSecret != nil:
+		a = *d.OfSecret
+	case h != nil:
+		a = secret.Attributes{Description: h.Description, Tags: h.Tags, Extra: h.Extra}
+	}
+	if h == nil && len(d.NewExtra) > 0 {
+		if a.Extra = a.Extra.Clone(); a.Extra == nil {
+			a.Extra = secret.Extra{}
+		}
+		maps.Copy(a.Extra, d.NewExtra)
+	}
+	return &a
+}
+
+// stampOr is when the secret was updated: now, even if the draft brings older
+// times of its own.
+func stampOr(stamp time.Time, v *secret.Version, d *secret.Draft) time.Time {
+	if d.Created.IsZero() && d.Updated.IsZero() {
+		return v.Updated
+	}
+	return later(stamp, v.Updated)
+}
+
+// bareEnough reports whether the product's own facts say all of d.
+func bareEnough(d *secret.Draft) bool {
+	return d.Value.Form() == secret.Text && len(d.Stages) == 0 && len(d.Extra) == 0 && d.OfSecret == nil &&
+		d.UID.IsZero() && d.Created.IsZero() && d.Updated.IsZero() && d.Expires.Nanosecond() == 0 && d.NotBefore.Nanosecond() == 0
+}
+
+// stamp is now in whole milliseconds, or the first one after every version so
+// far: dialects promise their clients times that strictly increase.
+func (b *Backend) stamp(h *history) time.Time {
+	now := b.now().UTC().Truncate(time.Millisecond)
+	if h == nil {
+		return now
+	}
+	for i := range h.Versions {
+		if last := h.Versions[i].Created.Truncate(time.Millisecond); !now.After(last) {
+			now = last.Add(time.Millisecond)
+		}
+	}
+	return now
+}

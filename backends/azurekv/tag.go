@@ -1,0 +1,172 @@
+package azurekv
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// reservedTag is the name of the one tag of each version that is ours.
+const reservedTag = "vaultferry"
+
+// Limits of the product.
+const (
+	maxTags        = 15
+	maxTagText     = 256 // characters, of a name and of a value
+	maxContentType = 255
+	maxValue       = 25600 // bytes of UTF-8
+)
+
+// reserved is the content of the reserved tag: compact JSON of at most 256
+// characters. Members are only ever added; a reader ignores a tag with another
+// "v" and shows it as the ordinary tag that it then is.
+//
+// Danger: native tools that replace a version's tags take it away. The version
+// then has the identity that its own facts give (see history.go).
+type reserved struct {
+	V       int            `json:"v"`
+	UID     shortUID       `json:"u"`
+	Ordinal secret.Ordinal `json:"n"`
+	Created stamp          `json:"c,omitzero"`
+	Updated stamp          `json:"m,omitzero"` // only if not Created
+	// Written is when, by our clock, if that is not Created. With the product's
+	// own time it tells a tag from a copy of it on another version.
+	Written stamp  `json:"w,omitzero"`
+	Form    string `json:"f,omitempty"`
+	// OurType: the content type was set by us and is none of the source's.
+	OurType bool `json:"d,omitempty"`
+	// EmptyTags: the source set the tags to nothing, rather than not at all.
+	EmptyTags bool `json:"e,omitempty"`
+	// Exact times, only where the product cuts them to seconds, and good only
+	// as long as the product still shows those seconds.
+	NotBefore stamp        `json:"nb,omitzero"`
+	Expires   stamp        `json:"ex,omitzero"`
+	Stages    []string     `json:"s,omitempty"`
+	Extra     secretRawMap `json:"x,omitempty"`
+	// Import marks the versions of one import; Last, the one written last.
+	// An import without a Last is not finished.
+	Import string `json:"i,omitempty"`
+	Last   bool   `json:"z,omitempty"`
+
+	// Of the secret as a whole, with the version that was current when it was
+	// written. Nil Previous: nobody said; zero: none.
+	Previous      *secret.Ordinal   `json:"p,omitempty"`
+	NoCurrent     bool              `json:"k,omitempty"`
+	Highest       secret.Ordinal    `json:"h,omitempty"` // ever given, if not one that is there
+	SecretCreated stamp             `json:"sc,omitzero"` // only if not Created
+	SecretUpdated stamp             `json:"su,omitzero"` // only if not Updated
+	Description   string            `json:"sd,omitempty"`
+	SecretTags    map[string]string `json:"st,omitempty"`
+	SecretExtra   secretRawMap      `json:"sx,omitempty"`
+}
+
+// The forms of a value that is not plain text.
+const (
+	formBinary = "b" // standard base64
+	formFields = "j" // the JSON text of an object
+)
+
+// secretRawMap is a secret.Extra that may be encoded.
+type secretRawMap map[string]json.RawMessage
+
+const tagVersion = 1
+
+var errMalformed = errors.New("the answer is not what the API promises")
+
+func (r *reserved) encode() (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// fits reports whether the product takes the tag.
+func (r *reserved) fits() bool {
+	s, err := r.encode()
+	return err == nil && characters(s) <= maxTagText
+}
+
+// characters counts as the product does, whose strings are of UTF-16.
+func characters(s string) int { return len(utf16.Encode([]rune(s))) }
+
+// decodeTag returns nil for what we have not written.
+func decodeTag(s string) *reserved {
+	if characters(s) > maxTagText {
+		return nil
+	}
+	dec := json.NewDecoder(strings.NewReader(s))
+	r := new(reserved)
+	if dec.Decode(r) != nil || r.V != tagVersion || r.Ordinal < 1 || secret.UID(r.UID).IsZero() {
+		return nil
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil
+	}
+	if r.Form != "" && r.Form != formBinary && r.Form != formFields {
+		return nil
+	}
+	return r
+}
+
+// shortUID is a UID in 22 characters.
+type shortUID secret.UID
+
+// MarshalText implements encoding.TextMarshaler.
+func (u shortUID) MarshalText() ([]byte, error) {
+	return []byte(base64.RawURLEncoding.EncodeToString(u[:])), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *shortUID) UnmarshalText(b []byte) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
+	if err != nil || len(raw) != len(u) {
+		return errors.New("not a UID")
+	}
+	copy(u[:], raw)
+	return nil
+}
+
+// stamp is a time as Unix seconds with as much fraction as it has, so that
+// people who look with native tools can read it.
+type stamp struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (s stamp) MarshalJSON() ([]byte, error) {
+	b := strconv.AppendInt(nil, s.Unix(), 10)
+	if ns := s.Nanosecond(); ns != 0 {
+		fraction := strconv.Itoa(1e9 + ns)[1:]
+		b = append(append(b, '.'), strings.TrimRight(fraction, "0")...)
+	}
+	return b, nil
+}
+
+// maxSeconds keeps times within what other products can say: year 9999.
+const maxSeconds = 253402300799
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *stamp) UnmarshalJSON(b []byte) error {
+	whole, fraction, _ := strings.Cut(string(b), ".")
+	sec, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || sec > maxSeconds || sec < -maxSeconds || len(fraction) > 9 {
+		return errors.New("not a time")
+	}
+	var ns int64
+	if fraction != "" {
+		if ns, err = strconv.ParseInt(fraction+strings.Repeat("0", 9-len(fraction)), 10, 64); err != nil || ns < 0 {
+			return errors.New("not a time")
+		}
+	}
+	s.Time = time.Unix(sec, ns).UTC()
+	return nil
+}

@@ -1,0 +1,112 @@
+package azurekv
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+)
+
+// Limits of one connection; the caller's context bounds the call.
+const (
+	dialTimeout  = 10 * time.Second
+	idleTimeout  = 90 * time.Second
+	connsPerHost = readers
+)
+
+// newTransport takes nothing from the environment, no proxy either.
+func newTransport(c *Config) (*http.Transport, error) {
+	dial := c.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	t := &http.Transport{
+		DialContext:         dial,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: dialTimeout,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: connsPerHost,
+		IdleConnTimeout:     idleTimeout,
+	}
+	if c.CAFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("ca_file: holds no certificate")
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
+}
+
+// plainClient follows no redirect: a token never goes where the configuration
+// did not send it.
+func plainClient(rt http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     rt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// vaultOnly counts each request, notes whether a write left this machine, and
+// refuses every host but the vault's: a page's nextLink is followed as it is,
+// token included.
+type vaultOnly struct {
+	host string // with port
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" || hostPort(r.URL) != v.host {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, errForeignHost
+	}
+	ctx := r.Context()
+	backends.Tick(ctx)
+	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok && r.Header.Get("Authorization") != "" {
+		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
+	}
+	return v.next.RoundTrip(r)
+}
+
+var errForeignHost = errors.New("the vault sent a link to another host")
+
+// hostPort is the host in the form that tells https://h from https://h:444 but
+// not from https://h:443.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+type sentKey struct{}
+
+// watchSend returns a context for one write, and the function that says
+// whether any of it may have reached the vault with our token. The request
+// without a token that asks for the challenge does not count.
+func watchSend(ctx context.Context) (context.Context, func() bool) {
+	sent := new(atomic.Bool)
+	return context.WithValue(ctx, sentKey{}, sent), sent.Load
+}
