@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
@@ -10,6 +11,7 @@ import (
 // Registry returns the drivers of every kind of store.
 func Registry() backends.Registry {
 	return backends.Registry{
+		azurekv.Driver,
 		bolt.Driver,
 		memory.Driver,
 	}
