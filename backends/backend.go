@@ -61,7 +61,8 @@ type Backend interface {
 	// A reader sees all of it or nothing where Capabilities.AtomicImport says
 	// so. An import that stopped midway returns Partial or Unknown together
 	// with an Imported that says which versions stand. A second try with the
-	// same token completes it.
+	// same token completes what is unfinished; a finished import is a secret
+	// like any other, and AlreadyExists.
 	Import(ctx context.Context, s *secret.Secret, token string) (*Imported, error)
 
 	// Check reports whether the product can be reached and accepts the

@@ -7,11 +7,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-type backendImported = backends.Imported
 
 func standing(n, of int) string {
 	return fmt.Sprintf("%d of %d versions stand; the same restore again completes it where the product allows", n, of)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -133,7 +135,12 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	if done, err := rehearse(o, out, sec); done {
 		return out, err
 	}
+	repeated := s.repeats.recent(j)
 	made, err := j.Backend.Import(ctx, sec, token)
+	s.repeats.note(j, err)
+	if repeated && errors.Is(err, secret.AlreadyExists) {
+		made, err = landedImport(ctx, j, sec, err)
+	}
 	if err != nil {
 		return nil, describePartial(err, sec, made)
 	}
@@ -177,7 +184,7 @@ func sameOrdinals(sec *secret.Secret) map[secret.Ordinal]secret.Ordinal {
 
 // describePartial tells the caller of an import that stopped midway what
 // stands, in numbers of versions and never more.
-func describePartial(err error, sec *secret.Secret, made *backendImported) error {
+func describePartial(err error, sec *secret.Secret, made *backends.Imported) error {
 	k := secret.KindOf(err)
 	if made == nil || (k != secret.Partial && k != secret.Unknown) {
 		return err

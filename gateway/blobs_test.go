@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -215,4 +216,26 @@ func TestBlobsThatDoNotOpen(t *testing.T) {
 	if len(details) != 1 {
 		t.Errorf("what failed can be told from the answers: %v", details)
 	}
+}
+
+func TestARepeatOfAnUnknownRestoreIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	lose := true
+	w.b.After = func(_ context.Context, m string) error {
+		if lose && m == "Import" {
+			lose = false
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Unknown)
+	if out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{}); err != nil || len(out.Versions) != 2 {
+		t.Errorf("the repeat: %v", err)
+	}
+	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.AlreadyExists)
 }

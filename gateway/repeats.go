@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -61,20 +62,40 @@ func (r *repeats) note(j *job, err error) {
 	}
 }
 
+// recent reports whether j repeats a write of unknown outcome.
+func (r *repeats) recent(j *job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, ok := r.writes[repeatKey(j)]
+	return ok && r.now().Sub(t) <= repeatWindow
+}
+
 // landed returns the current version if j repeats a write of unknown outcome
 // and that version is what it would write.
 func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) *secret.Secret {
-	r.mu.Lock()
-	t, ok := r.writes[repeatKey(j)]
-	r.mu.Unlock()
-	if !ok || r.now().Sub(t) > repeatWindow {
+	if !r.recent(j) {
 		return nil
 	}
 	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.Current)
-	if err != nil || sec.Newest() == nil || !written(sec.Newest(), d) || sec.Newest().Created.Before(t.Add(-repeatWindow)) {
+	if err != nil || sec.Newest() == nil || !written(sec.Newest(), d) {
 		return nil
 	}
 	return sec
+}
+
+// landedImport is landed for an import that finds the name taken: by its own
+// work, if every version stands there under its UID.
+func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
+	have, err := j.Backend.Describe(ctx, sec.Name)
+	if err != nil {
+		return nil, taken
+	}
+	for i := range sec.Versions {
+		if v := have.Find(secret.ByUID(sec.Versions[i].UID)); v == nil || v.Ordinal != sec.Versions[i].Ordinal {
+			return nil, taken
+		}
+	}
+	return &backends.Imported{Secret: have}, nil
 }
 
 func written(v *secret.Version, d secret.Draft) bool {
