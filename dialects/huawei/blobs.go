@@ -32,7 +32,7 @@ func (a *api) uploadBlob(r *request) (any, error) {
 	if err := checkWrapping(body.Blob); err != nil {
 		return nil, err
 	}
-	out, err := a.svc.Restore(r.Context(), r.write(), r.store, []byte(body.Blob), gateway.RestoreOptions{CheckName: speakable})
+	out, err := a.svc.Restore(r.Context(), r.call, r.store, []byte(body.Blob), gateway.RestoreOptions{CheckName: speakable})
 	if err != nil {
 		return nil, err
 	}

@@ -24,37 +24,58 @@ func decode(body []byte, into any) error {
 		return badFormat("the body is not valid UTF-8")
 	case json.Unmarshal(body, into) != nil:
 		return badFormat("the body is not the JSON object that this operation takes")
+	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
+		return badFormat("the body is not a JSON object")
 	case loneSurrogate(body):
 		return badFormat("the body escapes half of a surrogate pair")
 	}
 	return checkMembers(body, members(into))
 }
 
-// checkMembers needs valid JSON.
+// checkMembers needs valid JSON. It copies no value: a backup may be large.
 func checkMembers(body []byte, known map[string]bool) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return badFormat("the body is not a JSON object")
-	}
 	seen := map[string]bool{}
-	for dec.More() {
-		t, err := dec.Token()
-		key, ok := t.(string)
-		switch {
-		case err != nil || !ok:
-			return badFormat("the body is not a JSON object")
-		case !known[key]:
-			return badFormat("the body has a member that this operation does not know")
-		case seen[key]:
-			return badFormat("the body has a member twice")
-		}
-		seen[key] = true
-		var skip json.RawMessage
-		if err := dec.Decode(&skip); err != nil {
-			return badFormat("the body is not valid JSON")
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := stringEnd(body, i)
+			if depth == 1 && isKey(body[end:]) {
+				var key string
+				if err := json.Unmarshal(body[i:end], &key); err != nil || !known[key] {
+					return badFormat("the body has a member that this operation does not know")
+				}
+				if seen[key] {
+					return badFormat("the body has a member twice")
+				}
+				seen[key] = true
+			}
+			i = end - 1
 		}
 	}
 	return nil
+}
+
+// stringEnd returns the index after the string that starts at start.
+func stringEnd(body []byte, start int) int {
+	for i := start + 1; i < len(body); i++ {
+		switch body[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(body)
+}
+
+// isKey reports whether a string that rest follows names a member.
+func isKey(rest []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":"))
 }
 
 // members are the JSON names of the fields of a pointer to a struct.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -206,6 +208,37 @@ func TestRecordedRequests(t *testing.T) {
 		case unsigned != (w.Code == 401), strings.Contains(body, "APIGW.0101"), w.Code >= 500:
 			t.Errorf("%s %s: %d %s", rec.Op, rec.Target, w.Code, body)
 		}
+	}
+}
+
+// TestBodyThatCannotBeRead: too long by its own word, or cut off with the
+// connection. Both are refused before anything is written.
+func TestBodyThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	g := twoStores(t)
+	for _, c := range []struct {
+		path   string
+		edit   func(*http.Request)
+		status int
+		code   string
+	}{
+		{"/secrets/restore", func(r *http.Request) { r.ContentLength = 64<<20 + 1 }, 413, "APIGW.0201"},
+		{"/secrets", func(r *http.Request) {
+			r.Body = io.NopCloser(io.MultiReader(r.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+		}, 400, "CSMS.0004"},
+	} {
+		r := message{Method: "POST", Path: c.path, Body: `{"name":"n","secret_string":"x"}`, After: c.edit}.request(t, g)
+		w := httptest.NewRecorder()
+		g.Handler.ServeHTTP(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.code) {
+			t.Errorf("%s: %d %s", c.path, w.Code, w.Body)
+		}
+		if lines := g.Audit.Entries(t); len(lines) == 0 || lines[len(lines)-1].RequestID != w.Header().Get("X-Request-Id") {
+			t.Errorf("%s: no audit line", c.path)
+		}
+	}
+	if got := snapshot(t, g, "a"); got != "null" {
+		t.Errorf("the store holds %s", got)
 	}
 }
 
