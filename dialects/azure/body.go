@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -106,12 +105,12 @@ func decodeRestore(body []byte) ([]byte, error) {
 		if name != "value" {
 			return nil
 		}
-		s, err := text(raw)
+		inner, err := plain(raw)
 		if err != nil {
 			return err
 		}
 		found = true
-		blob, err = unwrap(s)
+		blob, err = unwrap(inner)
 		return err
 	})
 	switch {
@@ -125,92 +124,21 @@ func decodeRestore(body []byte) ([]byte, error) {
 
 // unwrap decodes base64url without padding, in its one canonical form. Go's
 // decoder alone would pass over line ends.
-func unwrap(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
+func unwrap(s []byte) ([]byte, error) {
+	if bytes.ContainsAny(s, "\r\n") {
 		return nil, &secret.Error{Kind: secret.Corrupt}
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil {
+	b := make([]byte, base64.RawURLEncoding.DecodedLen(len(s)))
+	if _, err := base64.RawURLEncoding.Strict().Decode(b, s); err != nil {
 		return nil, &secret.Error{Kind: secret.Corrupt, Err: errBody}
 	}
 	return b, nil
 }
 
-// eachMember calls f for each member of a JSON object that is not null, its
-// name folded. It refuses a name that comes twice, and anything beside the one
-// object.
-func eachMember(body []byte, fold func(string) string, f func(string, json.RawMessage) error) error {
-	if !utf8.Valid(body) {
-		return errBody
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errBody
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		var raw json.RawMessage
-		key, err := dec.Token()
-		if err != nil || dec.Decode(&raw) != nil {
-			return errBody
-		}
-		name, ok := key.(string)
-		if name = fold(name); !ok || seen[name] {
-			return errBody
-		}
-		seen[name] = true
-		if string(raw) == "null" {
-			continue
-		}
-		if err := f(name, raw); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return errBody
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errBody
-	}
-	return nil
-}
-
-// text reads a JSON string. One with half a surrogate pair is refused: Go
-// would put another character in its place, and so change a secret.
+// text reads a JSON string.
 func text(raw json.RawMessage) (string, error) {
-	var s string
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || loneSurrogate(raw) {
-		return "", errBody
-	}
-	return s, nil
-}
-
-// loneSurrogate reports whether a valid JSON string escapes half a pair.
-func loneSurrogate(raw []byte) bool {
-	high := false
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			if high {
-				return true
-			}
-			continue
-		}
-		i++
-		if raw[i] != 'u' {
-			if high {
-				return true
-			}
-			continue
-		}
-		n, err := strconv.ParseUint(string(raw[i+1:i+5]), 16, 16)
-		i += 4
-		isLow := err == nil && n >= 0xDC00 && n < 0xE000
-		if isLow != high {
-			return true
-		}
-		high = err == nil && n >= 0xD800 && n < 0xDC00
-	}
-	return high
+	b, err := plain(raw)
+	return string(b), err
 }
 
 // maxInstant is the last second of the year 9999.

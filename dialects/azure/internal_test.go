@@ -125,6 +125,7 @@ func TestNames(t *testing.T) {
 		{"other", "DB-Pass", "other"}, // restored under another name
 		{"db-pass", "db/pass", "db-pass"},
 		{"Foo", "", "x0-8pnmu"},
+		{secret.Name(strings.Repeat("n", 128)), "", "x0-" + strings.Repeat("dpn6srje", 26)[:205]},
 		{"a/b", "A/B", "x0-c4nm4"},
 	} {
 		s := &secret.Secret{Name: c.name}
@@ -237,7 +238,7 @@ func FuzzSkipToken(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if name, err := boundless.Decode(s); err == nil {
+		if name, err := naming.Decode(s); err == nil {
 			if key, ok := readSkipToken(skipToken(spell(name))); !ok || key != spell(name) {
 				t.Fatalf("position %q comes back as %q", spell(name), key)
 			}
@@ -287,6 +288,37 @@ func FuzzDecodeSet(f *testing.F) {
 		}
 		if strings.ContainsRune(string(d.Value.Reveal()), utf8.RuneError) && !bytes.ContainsRune(body, utf8.RuneError) && !bytes.Contains(bytes.ToLower(body), []byte(`\ufffd`)) {
 			t.Fatal("a character of the value has been replaced")
+		}
+	})
+}
+
+// The walker finds what encoding/json finds.
+func FuzzEachMember(f *testing.F) {
+	for _, s := range []string{
+		`{}`, ` { "a" : 1 , "b":[1,{"c":"]}"}],"d":"\"","e":null,"":true}`, `{"a":-1.5e+3}`, `{"a":1,"a":2}`, `{"\u0061":{}}`, `[]`, `{"a":"\\"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := map[string]string{}
+		if eachMember(body, asIs, func(name string, raw json.RawMessage) error {
+			got[name] = string(raw)
+			return nil
+		}) != nil {
+			return
+		}
+		var all map[string]json.RawMessage
+		if err := json.Unmarshal(body, &all); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		for name, raw := range all {
+			if string(raw) != "null" {
+				want[name] = string(raw)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
 		}
 	})
 }

@@ -8,17 +8,13 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-const maxName = 127
-
-var grammar = regexp.MustCompile(`^[0-9a-z-]+$`)
+var grammar = regexp.MustCompile(`^[0-9a-z-]{1,127}$`)
 
 // naming is Key Vault's side of the model's names. The service ignores case,
-// so the wire name is folded; a model name with upper case appears escaped.
-var naming = secret.Naming{Natural: grammar.MatchString, Max: maxName, What: "Key Vault"}
-
-// boundless spells names for ids and positions even where Key Vault's clients
-// could not ask for them.
-var boundless = secret.Naming{Natural: grammar.MatchString, What: "Key Vault"}
+// so the wire name is folded. A model name with upper case, and any other that
+// breaks the grammar, appears escaped; an escape may be longer than a name of
+// Key Vault's own, so that everything listed can be asked for.
+var naming = secret.Naming{Natural: grammar.MatchString, What: "Key Vault"}
 
 // extraName keeps the spelling that a secret was created with.
 const extraName = "azure.name"
@@ -44,7 +40,7 @@ func wireName(s *secret.Secret) string {
 }
 
 func spell(n secret.Name) string {
-	s, err := boundless.Encode(n)
+	s, err := naming.Encode(n)
 	if err != nil { // breaks the model's rules: no store returns it
 		return ""
 	}

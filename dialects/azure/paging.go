@@ -107,7 +107,7 @@ func after(key string) (secret.Name, error) {
 	if key == "" {
 		return "", nil
 	}
-	name, err := boundless.Decode(key)
+	name, err := naming.Decode(key)
 	if err != nil {
 		return "", badBody()
 	}
