@@ -1,0 +1,128 @@
+package hashivault
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/api/auth/approle"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// soonest is how long a login stands before a refusal makes another one: a
+// policy that denies must not become a storm of logins.
+const soonest = 5 * time.Second
+
+// login keeps a token by AppRole: it logs in when one is needed, renews in the
+// background, and logs in again when the token can be renewed no further. A
+// nil login stands for a fixed token.
+type login struct {
+	api  *api.Client
+	conf *AppRole
+	one  *semaphore.Weighted // who logs in; a lock that honours ctx
+
+	valid atomic.Bool
+	since atomic.Int64 // of the last login, in nanoseconds
+	stop  func()       // under one: ends the renewal of the last token
+}
+
+func newLogin(c *api.Client, conf *AppRole) *login {
+	if conf == nil {
+		return nil
+	}
+	return &login{api: c, conf: conf, one: semaphore.NewWeighted(1), stop: func() {}}
+}
+
+// ensure makes sure that the client holds a token.
+func (l *login) ensure(ctx context.Context) error {
+	if l == nil || l.valid.Load() {
+		return nil
+	}
+	if err := l.one.Acquire(ctx, 1); err != nil {
+		return unavailable(err)
+	}
+	defer l.one.Release(1)
+	if l.valid.Load() { // another has been here
+		return nil
+	}
+	return l.enter(ctx)
+}
+
+// again reports whether a request that was refused is worth a second try: the
+// token is invalid, or old enough that it may be.
+func (l *login) again(ctx context.Context, refusal error) bool {
+	if l == nil {
+		return false
+	}
+	var resp *api.ResponseError
+	invalid := errors.As(refusal, &resp) && says(resp, "invalid token")
+	if age := time.Since(time.Unix(0, l.since.Load())); !invalid && age < soonest {
+		return false
+	}
+	l.valid.Store(false)
+	return l.ensure(ctx) == nil
+}
+
+func (l *login) enter(ctx context.Context) error {
+	var opts []approle.LoginOption
+	if l.conf.Mount != "" {
+		opts = append(opts, approle.WithMountPath(strings.Trim(l.conf.Mount, "/")))
+	}
+	method, err := approle.NewAppRoleAuth(l.conf.RoleID, &approle.SecretID{FromString: string(l.conf.SecretID.Reveal())}, opts...)
+	if err != nil {
+		return secret.Errorf(secret.Invalid, "approle: %v", err)
+	}
+	got, err := l.api.Auth().Login(ctx, method)
+	if err != nil {
+		return classify(err, false)
+	}
+	l.since.Store(time.Now().UnixNano())
+	l.stop()
+	l.stop = l.renew(got)
+	l.valid.Store(true)
+	return nil
+}
+
+// renew keeps the token until it can be renewed no further; the next request
+// then logs in. The watcher ends with a nil error about a second before the
+// token does, so its end means "log in again" whatever it says.
+func (l *login) renew(got *api.Secret) (stop func()) {
+	w, err := l.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: got})
+	if err != nil { // a token without an end
+		return func() {}
+	}
+	stopped := make(chan struct{})
+	go w.Start()
+	go func() {
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-w.RenewCh():
+			case <-w.DoneCh():
+				l.valid.Store(false)
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stopped)
+		w.Stop()
+	}
+}
+
+// close ends the renewal.
+func (l *login) close() {
+	if l == nil || l.one.Acquire(context.Background(), 1) != nil {
+		return
+	}
+	defer l.one.Release(1)
+	l.stop()
+	l.stop = func() {}
+	l.valid.Store(false)
+}

@@ -1,0 +1,92 @@
+package hashivault
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// companion is the secret in the reserved folder that holds what does not fit
+// into custom_metadata: the same keys, the same JSON.
+type companion struct {
+	number  int64 // the version read: what cas compares
+	entries map[string]string
+}
+
+// maxCompanion bounds the entries together, as JSON: raft's limit less a rest.
+const maxCompanion = 900 << 10
+
+// ofKey names the entry that tells which secret the companion belongs to: when
+// native tools removed one, its companion stays and must not speak for the
+// next of that name.
+const ofKey = "of"
+
+func (st *state) incarnation() string { return st.metadata.Created.UTC().Format(time.RFC3339Nano) }
+
+func (s *Store) readCompanion(ctx context.Context, st *state) (companion, error) {
+	var got dataAnswer[map[string]string]
+	err := s.client.read(ctx, s.mount+"/data/"+st.companion, nil, &got)
+	if errors.Is(err, secret.NotFound) {
+		return companion{}, nil
+	}
+	if got.Data[ofKey] != st.incarnation() {
+		got.Data = nil
+	}
+	return companion{number: got.Metadata.Version, entries: got.Data}, err
+}
+
+// writeCompanion merges entries into the companion; an empty one is removed.
+// It is guarded by cas, so that two writers lose nothing.
+func (s *Store) writeCompanion(ctx context.Context, st *state, entries map[string]string) error {
+	if err := s.ensureBorn(ctx, st); err != nil {
+		return err
+	}
+	for range attempts {
+		c, err := s.readCompanion(ctx, st)
+		if err != nil {
+			return err
+		}
+		data := c.merged(entries, st.incarnation())
+		if len(data) > maxPayload {
+			return secret.Errorf(secret.TooLarge, "the attributes of all versions together are too large for Vault")
+		}
+		if c.number == 0 { // one copy is enough; the default would keep ten
+			if err := s.client.write(ctx, s.mount+"/metadata/"+st.companion, []byte(`{"max_versions":1}`), nil); err != nil {
+				return err
+			}
+		}
+		_, err = s.writeData(ctx, st.companion, data, c.number)
+		if !errors.Is(err, secret.Conflict) {
+			return err
+		}
+	}
+	return secret.Errorf(secret.Conflict, "others keep writing the same secret")
+}
+
+func (c *companion) merged(entries map[string]string, of string) []byte {
+	all := map[string]string{}
+	maps.Copy(all, c.entries)
+	for k, v := range entries {
+		if all[k] = v; v == "" {
+			delete(all, k)
+		}
+	}
+	all[ofKey] = of
+	return marshal(all)
+}
+
+// ensureBorn learns when the product made the key, where that was just now.
+func (s *Store) ensureBorn(ctx context.Context, st *state) error {
+	if !st.metadata.Created.IsZero() {
+		return nil
+	}
+	var now metadata
+	if err := s.client.read(ctx, s.mount+"/metadata/"+st.path, nil, &now); err != nil {
+		return err
+	}
+	st.metadata.Created = now.Created
+	return nil
+}

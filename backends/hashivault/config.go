@@ -1,0 +1,127 @@
+package hashivault
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Config is the section `hashivault` of a store.
+type Config struct {
+	Address   string `mapstructure:"address"`
+	Mount     string `mapstructure:"mount"`     // of a KV v2 engine
+	Prefix    string `mapstructure:"prefix"`    // the folder that is the whole store
+	Field     string `mapstructure:"field"`     // of a single value
+	Namespace string `mapstructure:"namespace"` // Enterprise
+
+	Token      secret.Value `mapstructure:"token"`
+	AppRole    *AppRole     `mapstructure:"approle"`
+	Kubernetes *Later       `mapstructure:"kubernetes"`
+	JWT        *Later       `mapstructure:"jwt"`
+	Cert       *Later       `mapstructure:"cert"`
+
+	TLS TLS `mapstructure:"tls"`
+}
+
+// AppRole logs in with a role and renews what it got.
+type AppRole struct {
+	RoleID   string       `mapstructure:"role_id"`
+	SecretID secret.Value `mapstructure:"secret_id"`
+	Mount    string       `mapstructure:"mount"`
+}
+
+// Later is the section of a login that is known and not served yet.
+type Later struct {
+	Role      string       `mapstructure:"role"`
+	Mount     string       `mapstructure:"mount"`
+	Token     secret.Value `mapstructure:"token"`
+	TokenFile string       `mapstructure:"token_file" path:"true"`
+}
+
+// TLS says whom to trust and, where the server asks, who we are.
+type TLS struct {
+	CAFile     string `mapstructure:"ca_file" path:"true"`
+	CertFile   string `mapstructure:"cert_file" path:"true"`
+	KeyFile    string `mapstructure:"key_file" path:"true"`
+	ServerName string `mapstructure:"server_name"`
+}
+
+// SetDefaults implements backends.Config.
+func (c *Config) SetDefaults() { c.Mount, c.Field = "secret", "value" }
+
+// Validate implements backends.Config.
+func (c *Config) Validate() error {
+	return errors.Join(c.checkAddress(), checkFolder("mount", c.Mount, true), checkFolder("prefix", c.Prefix, false),
+		c.checkField(), c.checkLogin(), c.checkTLS())
+}
+
+func (c *Config) checkAddress() error {
+	u, err := url.Parse(c.Address)
+	switch {
+	case c.Address == "":
+		return errors.New("address: missing")
+	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("address: want http://HOST:PORT or https://HOST:PORT")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "", strings.Trim(u.Path, "/") != "":
+		return errors.New("address: want no user, path or query in it")
+	}
+	return nil
+}
+
+// checkFolder refuses what would not be the path that it says.
+func checkFolder(key, path string, needed bool) error {
+	path = strings.Trim(path, "/")
+	switch {
+	case path == "" && needed:
+		return errors.New(key + ": missing")
+	case path != "" && !naturalPath(path):
+		return errors.New(key + `: want segments parted by "/", none of them empty, ".", ".." or ` + companionFolder)
+	}
+	return nil
+}
+
+func (c *Config) checkField() error {
+	if c.Field == "" || len(c.Field) > 128 || !printable(c.Field) {
+		return errors.New("field: want 1 to 128 printable characters")
+	}
+	return nil
+}
+
+func (c *Config) checkLogin() error {
+	n := 0
+	for _, set := range []bool{!c.Token.IsNone(), c.AppRole != nil, c.Kubernetes != nil, c.JWT != nil, c.Cert != nil} {
+		if set {
+			n++
+		}
+	}
+	var errs []error
+	if n != 1 {
+		errs = append(errs, errors.New("want exactly one of token and approle"))
+	}
+	for key, later := range map[string]*Later{"kubernetes": c.Kubernetes, "jwt": c.JWT, "cert": c.Cert} {
+		if later != nil {
+			errs = append(errs, errors.New(key+": this login is not available yet"))
+		}
+	}
+	if a := c.AppRole; a != nil {
+		if a.RoleID == "" {
+			errs = append(errs, errors.New("approle.role_id: missing"))
+		}
+		if a.SecretID.Len() == 0 {
+			errs = append(errs, errors.New("approle.secret_id: missing"))
+		}
+		if a.Mount != "" {
+			errs = append(errs, checkFolder("approle.mount", a.Mount, true))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkTLS() error {
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		return errors.New("tls: cert_file and key_file go together")
+	}
+	return nil
+}

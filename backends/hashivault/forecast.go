@@ -1,0 +1,95 @@
+package hashivault
+
+import (
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Forecast implements backends.Backend.
+func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
+	losses := s.valueLosses(in)
+	losses = append(losses, s.roomLosses(backends.Apply(in, losses))...)
+	return append(losses, nativeLosses(backends.Apply(in, losses))...)
+}
+
+// valueLosses: a value that the product would refuse.
+func (s *Store) valueLosses(in *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	for i := range in.Versions {
+		v := &in.Versions[i]
+		if v.Value.IsNone() {
+			continue
+		}
+		if _, _, err := encodeValue(s.field, v.Value); err != nil {
+			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossValue, Why: "longer than Vault takes"})
+		}
+	}
+	return out
+}
+
+// nativeLosses: what the gateway keeps and native tools see differently.
+func nativeLosses(s *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	for i := range s.Versions {
+		if v := &s.Versions[i]; v.Disabled && !v.Value.IsNone() {
+			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossDisabled, Why: "Vault knows no disabled version: its own tools can read this one"})
+		}
+	}
+	if last := s.Newest(); last != nil {
+		if s.Current != last.Ordinal {
+			out = append(out, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Vault's own tools take the newest version for the current one"})
+		}
+		out = append(out, secret.Loss{Grade: secret.Trace, What: backends.LossCreated, Why: "Vault's own tools see the time of the import"})
+	}
+	return out
+}
+
+// roomLosses: attributes that would not even fit into the companion go, the
+// largest kinds and the oldest versions first.
+func (s *Store) roomLosses(in *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	lose := func(l secret.Loss) { out = append(out, l) }
+	p := s.plan(in)
+	room := maxCompanion - p.headSize()
+	if p.headSize() > maxCompanion/2 {
+		lose(secret.Loss{Grade: secret.Meaning, What: backends.LossExtra, Why: noRoom})
+		lose(secret.Loss{Grade: secret.Meaning, What: backends.LossTags, Why: noRoom})
+		if len(in.Description) > maxCompanion/8 {
+			lose(secret.Loss{Grade: secret.Meaning, What: backends.LossDescription, Why: noRoom})
+		}
+		room = maxCompanion / 2
+	}
+	used := 0
+	for i := len(in.Versions) - 1; i >= 0; i-- {
+		v := &in.Versions[i]
+		full, bare := p.recordSize(v), p.recordSize(stripped(v))
+		switch {
+		case used+full <= room:
+			used += full
+		case used+bare <= room:
+			used += bare
+			loseAttributes(v, lose)
+		default:
+			lose(secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: noRoom})
+		}
+	}
+	return out
+}
+
+const noRoom = "Vault has no room for the attributes of so many versions"
+
+func stripped(v *secret.Version) *secret.Version {
+	c := *v
+	c.ContentType, c.Tags, c.Extra, c.Stages = "", nil, nil, nil
+	return &c
+}
+
+func loseAttributes(v *secret.Version, lose func(secret.Loss)) {
+	for what, held := range map[string]bool{
+		backends.LossContentType: v.ContentType != "", backends.LossTags: len(v.Tags) > 0, backends.LossExtra: len(v.Extra) > 0,
+	} {
+		if held {
+			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: what, Why: noRoom})
+		}
+	}
+}

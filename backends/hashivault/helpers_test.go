@@ -1,0 +1,91 @@
+package hashivault
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func TestMain(m *testing.M) { vaulttest.Main(m) }
+
+// fixture is a store over a fresh mount, and a native client beside it.
+type fixture struct {
+	*Store
+	server *vaulttest.Server
+	native *api.Client
+	kv     *api.KVv2
+	conf   Config
+}
+
+func newFixture(tb testing.TB, edit ...func(*Config)) *fixture {
+	tb.Helper()
+	server := vaulttest.Shared(tb)
+	f := &fixture{server: server, native: server.Client(tb, vaulttest.RootToken)}
+	f.conf.SetDefaults()
+	f.conf.Address, f.conf.Mount = server.Address, server.NewMount(tb)
+	f.conf.Token = secret.TextValue(vaulttest.RootToken)
+	for _, e := range edit {
+		e(&f.conf)
+	}
+	if err := f.conf.Validate(); err != nil {
+		tb.Fatal(err)
+	}
+	f.kv = f.native.KVv2(f.conf.Mount)
+	f.Store = f.open(tb, nil)
+	return f
+}
+
+// open returns another gateway's view of the same mount.
+func (f *fixture) open(tb testing.TB, base http.RoundTripper) *Store {
+	tb.Helper()
+	s, err := newStore(backends.Env{Store: "test", Now: time.Now}, &f.conf, base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func text(s string) secret.Draft { return secret.Draft{Value: secret.TextValue(s)} }
+
+func (f *fixture) mustPut(tb testing.TB, name secret.Name, d secret.Draft) *secret.Version {
+	tb.Helper()
+	s, err := f.Put(tb.Context(), name, d)
+	if err != nil {
+		tb.Fatalf("Put: %v", err)
+	}
+	return &s.Versions[0]
+}
+
+func (f *fixture) mustGet(tb testing.TB, name secret.Name, sel secret.Selector) *secret.Secret {
+	tb.Helper()
+	s, err := f.Get(tb.Context(), name, sel)
+	if err != nil {
+		tb.Fatalf("Get: %v", err)
+	}
+	return s
+}
+
+func (f *fixture) mustExport(tb testing.TB, name secret.Name) *secret.Secret {
+	tb.Helper()
+	s, err := f.Export(tb.Context(), name)
+	if err != nil {
+		tb.Fatalf("Export: %v", err)
+	}
+	return s
+}
+
+func (f *fixture) nativePut(tb testing.TB, path string, data map[string]any) *api.KVSecret {
+	tb.Helper()
+	s, err := f.kv.Put(tb.Context(), path, data)
+	if err != nil {
+		tb.Fatalf("native put: %v", err)
+	}
+	return s
+}

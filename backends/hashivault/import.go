@@ -1,0 +1,249 @@
+package hashivault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Import implements backends.Backend. Until it is done a marker hides the
+// secret from readers of every gateway; one request then adds all attributes
+// and removes the marker. A try that stopped leaves the marker, and what it
+// wrote, for a second one.
+func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*backends.Imported, error) {
+	m, err := s.newImport(ctx, in, token)
+	if err != nil {
+		return nil, as(err, "import", in.Name)
+	}
+	unlock, err := s.locks.write(ctx, m.at.path)
+	if err != nil {
+		return nil, as(err, "import", in.Name)
+	}
+	defer unlock()
+	err = m.run(ctx)
+	done := &backends.Imported{Stands: m.plan.stands(m.written)}
+	if err == nil {
+		done.Secret, err = m.result(ctx)
+	}
+	if err == nil {
+		return done, nil
+	}
+	return done, as(m.grade(err), "import", in.Name)
+}
+
+// importing is one import on its way.
+type importing struct {
+	s       *Store
+	name    secret.Name
+	at      place
+	token   string // hashed; empty: none
+	marker  string
+	plan    *plan
+	st      *state
+	written int64 // versions that stand
+	begun   bool  // this call may have changed something
+	resumed bool  // an earlier call began
+}
+
+func (s *Store) newImport(ctx context.Context, in *secret.Secret, token string) (*importing, error) {
+	if err := begin(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := backends.HeadOf(in); err != nil {
+		return nil, err
+	}
+	if err := checkTimes(in.Created, in.Updated); err != nil {
+		return nil, err
+	}
+	for i := range in.Versions {
+		v := &in.Versions[i]
+		if err := checkTimes(v.Created, v.Updated, v.NotBefore, v.Expires); err != nil {
+			return nil, err
+		}
+	}
+	at, err := s.place(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	reduced := backends.Apply(in, s.Forecast(in))
+	if len(reduced.Versions) == 0 {
+		return nil, secret.Errorf(secret.Lossy, "no version of the secret fits into Vault")
+	}
+	m := &importing{s: s, name: in.Name, at: at, plan: s.plan(reduced)}
+	if m.marker = secret.NewUID().String(); token != "" {
+		sum := sha256.Sum256([]byte(token))
+		m.token = hex.EncodeToString(sum[:16])
+		m.marker = m.token
+	}
+	return m, nil
+}
+
+func (m *importing) run(ctx context.Context) error {
+	var err error
+	if m.st, err = m.s.load(ctx, m.at); err != nil {
+		return err
+	}
+	switch st := m.st; {
+	case st.unfinished():
+		if m.token == "" || st.Custom[markerKey] != m.marker {
+			return secret.Errorf(secret.Conflict, detailUnfinished)
+		}
+		m.resumed = true
+		if err := m.verify(ctx); err != nil {
+			return err
+		}
+	case st.Current > 0:
+		return &secret.Error{Kind: secret.AlreadyExists}
+	}
+	m.begun = true
+	if err := m.s.makeRoom(ctx, m.st, int64(len(m.plan.steps))); err != nil {
+		return err
+	}
+	if err := m.mark(ctx); err != nil {
+		return err
+	}
+	if err := m.values(ctx); err != nil {
+		return err
+	}
+	if err := m.s.destroy(ctx, m.at.path, m.plan.erased()); err != nil {
+		return err
+	}
+	return m.reveal(ctx)
+}
+
+func (m *importing) mark(ctx context.Context) error {
+	return m.s.patchCustom(ctx, m.at.path, map[string]any{markerKey: m.marker})
+}
+
+// verify proves that what an earlier try wrote is what this one would have.
+func (m *importing) verify(ctx context.Context) error {
+	if m.st.Current > int64(len(m.plan.steps)) {
+		return errIntruder()
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	for i, st := range m.plan.steps[:m.st.Current] {
+		if st.erase { // gone already, or soon
+			continue
+		}
+		g.Go(func() error {
+			got, err := m.s.readData(gctx, m.at.path, int64(i)+1)
+			if err != nil {
+				return err
+			}
+			if theirs, ok := canonical(got.Data, false); !ok || !sameJSON(theirs, st.data) {
+				return errIntruder()
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if err == nil {
+		m.written = m.st.Current
+	}
+	return err
+}
+
+func sameJSON(a, b []byte) bool {
+	b, ok := canonical(b, false)
+	return ok && bytes.Equal(a, b)
+}
+
+func errIntruder() error {
+	return secret.Errorf(secret.Conflict, "another writer added versions to the unfinished import")
+}
+
+// values writes the versions in order, each only onto the one before it.
+func (m *importing) values(ctx context.Context) error {
+	for surprises := 0; m.written < int64(len(m.plan.steps)); {
+		got, err := m.s.writeData(ctx, m.at.path, m.plan.steps[m.written].data, m.written)
+		switch {
+		case errors.Is(err, secret.Conflict) && surprises < attempts:
+			surprises++
+			if err := m.catchUp(ctx); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		m.written++
+		if got.Custom[markerKey] != m.marker { // another's, who now finds the name taken
+			if err := m.mark(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// catchUp follows a version that came in between. In a second try it may be a
+// late request of the first; in a first one the name is another's.
+func (m *importing) catchUp(ctx context.Context) (err error) {
+	if m.written == 0 && !m.resumed {
+		return m.yield(ctx)
+	}
+	if m.st, err = m.s.load(ctx, m.at); err != nil {
+		return err
+	}
+	if m.st.Custom[markerKey] != m.marker {
+		return errIntruder()
+	}
+	return m.verify(ctx)
+}
+
+// yield takes the marker back from a name that another writer took first.
+func (m *importing) yield(ctx context.Context) error {
+	now, err := m.s.load(ctx, m.at)
+	if err != nil {
+		return err
+	}
+	if now.Custom[markerKey] == m.marker {
+		if err := m.s.patchCustom(ctx, m.at.path, map[string]any{markerKey: nil}); err != nil {
+			return err
+		}
+	}
+	return &secret.Error{Kind: secret.AlreadyExists}
+}
+
+// reveal adds the attributes and removes the marker in one request.
+func (m *importing) reveal(ctx context.Context) error {
+	st := m.st
+	st.head = head{} // of a write that failed before this import
+	c := change{records: m.plan.recs, head: &m.plan.head}
+	l := st.layOut(c)
+	if len(l.companion) > 0 {
+		if err := m.s.writeCompanion(ctx, st, l.companion); err != nil {
+			return err
+		}
+	}
+	l.custom[markerKey] = nil
+	return m.s.patchCustom(ctx, m.at.path, l.custom)
+}
+
+func (m *importing) result(ctx context.Context) (*secret.Secret, error) {
+	st, err := m.s.load(ctx, m.at)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.visible(); err != nil {
+		return nil, err
+	}
+	return m.s.secret(st, m.name)
+}
+
+// grade says of an error what it means once something may stand.
+func (m *importing) grade(err error) error {
+	kind := secret.KindOf(err)
+	if !m.begun || kind == secret.Unknown || kind == secret.AlreadyExists || m.written == 0 {
+		return err
+	}
+	return &secret.Error{Kind: secret.Partial, Err: err, Detail: "the import stopped midway and shows nothing yet; the same request completes it"}
+}

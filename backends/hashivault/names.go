@@ -1,0 +1,44 @@
+package hashivault
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// companionFolder holds what custom_metadata has no room for. It is nobody's
+// name: neither a secret's nor a folder's, at any depth, so that a store whose
+// prefix lies within another's hides there as well.
+const companionFolder = "vaultferry.meta"
+
+// naming spells the model's names as paths below the prefix. The client and
+// the server both clean paths: a segment ".." would leave the prefix and even
+// the mount. So whatever is not a plain path becomes an escape of one segment.
+var naming = secret.Naming{Natural: naturalPath, What: "Vault"}
+
+func naturalPath(s string) bool {
+	if !printable(s) {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(s, "/"), func(segment string) bool {
+		return segment == "" || segment == "." || segment == ".." || segment == companionFolder
+	})
+}
+
+// printable is the server's own rule for paths.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+}
+
+// place is where one secret lives, below the mount.
+type place struct{ name, path, companion string }
+
+func (s *Store) place(name secret.Name) (place, error) {
+	wire, err := naming.Encode(name)
+	if err != nil {
+		return place{}, err
+	}
+	return place{name: wire, path: s.prefix + wire, companion: s.prefix + companionFolder + "/" + wire}, nil
+}

@@ -1,0 +1,237 @@
+package hashivault
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// attempts bounds how often a Put begins anew because others write as well.
+const attempts = 10
+
+const detailUnfinished = "an import of this name was begun and is not finished: repeat it, or remove the secret with Vault's own tools"
+
+// Put implements backends.Backend. A key of which native tools deleted every
+// version is taken: its history is still there.
+func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	out, err := s.put(ctx, name, &d)
+	return out, as(err, "put", name)
+}
+
+func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*secret.Secret, error) {
+	if err := begin(ctx); err != nil {
+		return nil, err
+	}
+	at, err := s.place(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(backends.CheckDraft(d), checkTimes(d.NotBefore, d.Expires, d.Created, d.Updated)); err != nil {
+		return nil, err
+	}
+	data, form, err := encodeValue(s.field, d.Value)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := s.locks.write(ctx, at.path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for range attempts {
+		st, err := s.load(ctx, at)
+		switch {
+		case err != nil:
+			return nil, err
+		case st.unfinished():
+			return nil, secret.Errorf(secret.Conflict, detailUnfinished)
+		case d.OnlyIfAbsent && st.Current > 0:
+			return nil, &secret.Error{Kind: secret.AlreadyExists}
+		}
+		w := s.newWrite(st, d, form)
+		out, err := w.run(ctx, name, data)
+		if !errors.Is(err, secret.Conflict) {
+			return out, err
+		}
+		if err := s.restore(ctx, st, w.ahead); err != nil {
+			return nil, err
+		}
+	}
+	return nil, secret.Errorf(secret.Conflict, "others keep writing the same secret")
+}
+
+// write is one version on its way.
+type write struct {
+	s      *Store
+	st     *state // before, then after
+	d      *secret.Draft
+	number int64
+	rec    record
+	marked bool // rec is needed
+	ahead  layout
+	wrote  bool
+}
+
+func (s *Store) newWrite(st *state, d *secret.Draft, form string) *write {
+	v := secret.Version{
+		Missing: d.Missing, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
+		NotBefore: d.NotBefore, Expires: d.Expires, Extra: d.Extra, Created: d.Created, Updated: d.Updated,
+	}
+	if !d.UID.IsZero() && !s.taken(st, d.UID) {
+		v.UID = d.UID
+	}
+	w := &write{s: s, st: st, d: d, number: st.Current + 1, rec: recordOf(&v, form)}
+	w.marked = d.Value.Form() != secret.Text || v.Disabled || v.ContentType != "" || v.Tags != nil || v.Extra != nil ||
+		!v.UID.IsZero() || !v.NotBefore.IsZero() || !v.Expires.IsZero() || !v.Created.IsZero() || !v.Updated.IsZero()
+	return w
+}
+
+func (s *Store) taken(st *state, uid secret.UID) bool {
+	return slices.ContainsFunc(st.numbers, func(n int64) bool {
+		v, err := s.version(st, n)
+		return err == nil && v.UID == uid
+	})
+}
+
+// run writes: room, what must be known before the value is, the value, the
+// rest. After an error, wrote says whether the value is there.
+func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret.Secret, error) {
+	before, after := w.change(), w.headAfter()
+	if err := w.st.admit(w.rec, after); err != nil {
+		return nil, err
+	}
+	if err := w.s.makeRoom(ctx, w.st, 1); err != nil {
+		return nil, err
+	}
+	if err := w.settle(ctx, before); err != nil {
+		return nil, err
+	}
+	fact, err := w.s.writeData(ctx, w.st.path, data, w.number-1)
+	if err != nil {
+		return nil, err
+	}
+	w.grow(fact)
+	if err := w.finish(ctx, fact, after); err != nil {
+		return nil, &secret.Error{Kind: secret.Partial, Err: err,
+			Detail: "version " + w.st.head.ordinal(w.number).String() + " is written, its attributes may not be"}
+	}
+	all, err := w.s.secret(w.st, name)
+	if err != nil {
+		return nil, err
+	}
+	out := all.Only(w.st.head.ordinal(w.number))
+	out.Versions[0].Value = w.d.Value
+	return out, nil
+}
+
+// change is what must stand before the value does: that it is disabled, that
+// another version stays current, and that no attributes of a write which
+// failed earlier stand under its number.
+func (w *write) change() change {
+	key := keyOf(w.number)
+	c := change{records: map[string]string{}}
+	if w.d.Disabled {
+		c.records[key] = ascii(w.rec)
+	} else if w.st.holds(key) {
+		c.records[key] = ""
+	}
+	if w.d.KeepCurrent && len(w.st.numbers) > 0 {
+		h := w.st.head.clone()
+		h.Current, h.Previous = w.st.roles()
+		h.At = w.number
+		c.head = &h
+	}
+	return c
+}
+
+// headAfter is the head once the version is there; nil: the old one will do.
+func (w *write) headAfter() *head {
+	d, old := w.d, &w.st.head
+	first := len(w.st.numbers) == 0
+	keep := d.KeepCurrent && !first
+	if !keep && len(d.Stages) == 0 && d.OfSecret == nil && old.At < w.number {
+		return nil
+	}
+	h := old.clone()
+	o := h.ordinal(w.number)
+	h.At = w.number
+	h.Current, h.Previous = w.st.roles()
+	switch {
+	case !keep:
+		h.Current, h.Previous = o, h.Current
+	case d.TakePrevious:
+		h.Previous = o
+	}
+	for _, label := range d.Stages {
+		if h.Stages == nil {
+			h.Stages = map[string]int64{}
+		}
+		h.Stages[label] = w.number
+	}
+	if a := d.OfSecret; a != nil {
+		h.Text, h.Tags, h.Extra = a.Description, maps.Clone(a.Tags), extraText(a.Extra)
+	}
+	return &h
+}
+
+// grow makes the state that of the product after the value.
+func (w *write) grow(fact *dataMetadata) {
+	if w.st.Versions == nil {
+		w.st.Versions = map[string]versionFact{}
+	}
+	w.wrote, w.st.exists = true, true
+	latest := w.latest()
+	w.st.Versions[strconv.FormatInt(w.number, 10)] = versionFact{Created: fact.Created}
+	w.st.numbers = append(w.st.numbers, w.number)
+	w.st.Current = w.number
+	// A version is never older than the one before it, in milliseconds, though
+	// an import brought times from the future.
+	if w.rec.Created.IsZero() && !fact.Created.Truncate(time.Millisecond).After(latest.Truncate(time.Millisecond)) {
+		w.rec.Created, w.marked = moment{latest.Truncate(time.Millisecond).Add(time.Millisecond)}, true
+	}
+	if s, ok := fact.Custom[keyOf(w.number)]; ok { // perhaps another writer's, who lost
+		w.st.setCustom(keyOf(w.number), s)
+	}
+}
+
+// latest is when the newest version was made.
+func (w *write) latest() time.Time {
+	var t time.Time
+	for _, n := range w.st.numbers {
+		if v, err := w.s.version(w.st, n); err == nil && v.Created.After(t) {
+			t = v.Created
+		}
+	}
+	return t
+}
+
+func (w *write) finish(ctx context.Context, fact *dataMetadata, after *head) error {
+	if w.d.Missing != "" {
+		if err := w.s.destroy(ctx, w.st.path, []int64{w.number}); err != nil {
+			return err
+		}
+	}
+	key := keyOf(w.number)
+	c := change{records: map[string]string{}, head: after}
+	if w.marked {
+		c.records[key] = ascii(w.rec)
+	} else if _, theirs := w.st.Custom[key]; theirs {
+		c.records[key] = ""
+	}
+	if after != nil && !after.Updated.IsZero() {
+		created := fact.Created
+		if !w.rec.Created.IsZero() {
+			created = w.rec.Created.Time
+		}
+		if created.After(after.Updated.Time) {
+			after.Updated = moment{created}
+		}
+	}
+	return w.settle(ctx, c)
+}

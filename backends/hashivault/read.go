@@ -1,0 +1,134 @@
+package hashivault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Get implements backends.Backend.
+func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(ctx, name, func(at place) (err error) {
+		out, err = s.get(ctx, at, name, sel)
+		return err
+	})
+	return out, as(err, "get", name)
+}
+
+// reading runs read and repeats it where a version vanished meanwhile.
+func (s *Store) reading(ctx context.Context, name secret.Name, read func(place) error) error {
+	if err := begin(ctx); err != nil {
+		return err
+	}
+	at, err := s.place(name)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		if err = read(at); !errors.Is(err, errVanished) {
+			return err
+		}
+	}
+	return &secret.Error{Kind: secret.NotFound, Err: err}
+}
+
+// get reads the metadata and, at the same time, the version that is most
+// likely meant.
+func (s *Store) get(ctx context.Context, at place, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	unlock, err := s.locks.read(ctx, at.path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var st *state
+	var guess *dataAnswer[json.RawMessage]
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		st, err = s.load(gctx, at)
+		return err
+	})
+	if sel.Ordinal > 0 || sel.IsCurrent() {
+		g.Go(func() error {
+			if got, err := s.readData(gctx, at.path, int64(sel.Ordinal)); err == nil {
+				guess = got
+			}
+			return nil // if it matters, the second read will say so
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if err := st.visible(); err != nil {
+		return nil, err
+	}
+	all, err := s.secret(st, name)
+	if err != nil {
+		return nil, err
+	}
+	v := all.Find(sel)
+	if v == nil {
+		return nil, &secret.Error{Kind: secret.NotFound, Detail: "no such version"}
+	}
+	out := all.Only(v.Ordinal)
+	return out, s.value(ctx, st, st.numberOf(v.Ordinal), &out.Versions[0], guess)
+}
+
+// Describe implements backends.Backend.
+func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(ctx, name, func(at place) (err error) {
+		_, out, err = s.snapshot(ctx, at, name)
+		return err
+	})
+	return out, as(err, "describe", name)
+}
+
+// snapshot reads one consistent state without values.
+func (s *Store) snapshot(ctx context.Context, at place, name secret.Name) (*state, *secret.Secret, error) {
+	unlock, err := s.locks.read(ctx, at.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	st, err := s.load(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := st.visible(); err != nil {
+		return nil, nil, err
+	}
+	out, err := s.secret(st, name)
+	return st, out, err
+}
+
+// Export implements backends.Backend. Versions never change once written, so
+// the state is that of the one moment at which the metadata was read.
+func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(ctx, name, func(at place) error {
+		st, all, err := s.snapshot(ctx, at, name)
+		if err != nil {
+			return err
+		}
+		out = all
+		return s.values(ctx, st, all)
+	})
+	if err != nil {
+		return nil, as(err, "export", name)
+	}
+	return out, nil
+}
+
+func (s *Store) values(ctx context.Context, st *state, all *secret.Secret) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	for i, number := range st.numbers {
+		g.Go(func() error { return s.value(ctx, st, number, &all.Versions[i], nil) })
+	}
+	return g.Wait()
+}

@@ -1,0 +1,122 @@
+// Package hashivault keeps secrets in a KV v2 engine of HashiCorp Vault.
+//
+// Values lie there as native tools expect them: a text is the single field
+// "value" (or the configured one), fields are the fields. What KV v2 has no
+// place for is kept beside: per version in the custom_metadata key
+// "vaultferry.v<N>", of the secret in "vaultferry", and what does not fit in a
+// companion secret under the folder "vaultferry.meta". A version without a key
+// of its own, so any that native tools wrote, reads from the product's facts
+// alone. A version that was added natively becomes current, as it does there.
+//
+// The gateway's token needs create, update and read on data/, and create,
+// update, patch, read and list on metadata/; update on destroy/ for imports.
+//
+// # What can race
+//
+// Every version is written with cas, so no version is lost or overwritten by
+// whoever writes at the same time. Within one process writers of one name
+// queue, and readers see value and attributes together. Between two processes
+// the attributes follow the value by a request: a reader of the other process
+// may see a version without them for that moment (never a disabled one as
+// enabled), and of two writers that change stages, roles or attributes of the
+// secret in the same moment the later wins.
+package hashivault
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Driver opens stores of kind "hashivault".
+var Driver = backends.Define("hashivault", open)
+
+// Store is a folder of a KV v2 engine.
+type Store struct {
+	client *client
+	locks  locks
+	store  string // the configured name
+	mount  string
+	prefix string // empty, or with a slash at the end
+	field  string
+	now    func() time.Time
+}
+
+// settling bounds what Open waits for the product.
+const settling = 5 * time.Second
+
+// open fails where the configuration is wrong, not where the product is down:
+// a gateway serves its other stores meanwhile.
+func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, error) {
+	s, err := newStore(env, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	if err := s.Check(ctx); err != nil {
+		if secret.KindOf(err) == secret.Invalid {
+			_ = s.Close()
+			return nil, err
+		}
+		if env.Log != nil {
+			env.Log.WarnContext(ctx, "the store is not ready", "store", env.Store, "error", err)
+		}
+	}
+	return s, nil
+}
+
+func newStore(env backends.Env, c *Config, base http.RoundTripper) (*Store, error) {
+	cl, err := newClient(c, base)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now}
+	if p := strings.Trim(c.Prefix, "/"); p != "" {
+		s.prefix = p + "/"
+	}
+	return s, nil
+}
+
+// Capabilities implements backends.Backend.
+func (*Store) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Product: "HashiCorp Vault KV v2", MaxValue: maxValue,
+		AtomicCreate: true, Durable: true, KeepsEmptyTags: true,
+	}
+}
+
+// Check implements backends.Backend. A mount that is missing or no KV v2 is
+// told apart from a server that is down: Invalid.
+func (s *Store) Check(ctx context.Context) error {
+	var got struct {
+		Path    string            `json:"path"`
+		Type    string            `json:"type"`
+		Options map[string]string `json:"options"`
+	}
+	err := s.client.read(ctx, "sys/internal/ui/mounts/"+s.mount+"/"+s.prefix+"x", nil, &got)
+	switch {
+	case secret.KindOf(err) == secret.Upstream:
+		return as(&secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's credentials, or there is no mount " + s.mount, Err: err}, "check", "")
+	case err != nil:
+		return as(err, "check", "")
+	case strings.Trim(got.Path, "/") != s.mount:
+		return as(secret.Errorf(secret.Invalid, "mount: there is no mount %s in Vault", s.mount), "check", "")
+	case got.Type != "kv" && got.Type != "generic":
+		return as(secret.Errorf(secret.Invalid, "mount: %s is no key-value engine", s.mount), "check", "")
+	case got.Options["version"] != "2":
+		return as(secret.Errorf(secret.Invalid, "mount: %s is a KV version 1 engine, which keeps no versions; version 2 is needed", s.mount), "check", "")
+	}
+	return nil
+}
+
+// Close implements backends.Backend.
+func (s *Store) Close() error {
+	s.client.login.close()
+	s.client.close()
+	return nil
+}

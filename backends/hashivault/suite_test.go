@@ -1,0 +1,18 @@
+package hashivault
+
+import (
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+)
+
+func TestSuite(t *testing.T) {
+	backendtest.Run(t, backendtest.Harness{Open: func(t *testing.T) backends.Backend { return newFixture(t).Store }})
+}
+
+func TestSuiteBelowAPrefix(t *testing.T) {
+	backendtest.Run(t, backendtest.Harness{Open: func(t *testing.T) backends.Backend {
+		return newFixture(t, func(c *Config) { c.Prefix = "team/app" }).Store
+	}})
+}

@@ -1,0 +1,44 @@
+package hashivault
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// newTransport keeps as many idle connections as one call may use, and knows
+// no proxy: a store is reached where the configuration says.
+func newTransport(c *TLS) (*http.Transport, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls.ca_file cannot be read", Err: err}
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, secret.Errorf(secret.Invalid, "tls.ca_file holds no certificate")
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls.cert_file and tls.key_file are no pair", Err: err}
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     conf,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        8 * inFlight,
+		MaxIdleConnsPerHost: 8 * inFlight,
+		IdleConnTimeout:     90 * time.Second,
+	}, nil
+}

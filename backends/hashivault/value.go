@@ -1,0 +1,176 @@
+package hashivault
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// maxValue bounds a value so that its base64, with what the server adds,
+// stays below the 1 MiB that the server sets a string and raft an entry.
+const maxValue = 700 << 10
+
+// The server's own limits, below which a write is not answered with a 500.
+const (
+	maxString  = 1 << 20
+	maxPayload = 1<<20 - 4<<10
+	maxMembers = 10_000
+	maxDepth   = 100
+)
+
+// How the bytes of a version relate to its native fields. Without a mark, a
+// single string under the configured field is text, anything else is fields.
+const (
+	formNatural    = ""
+	formBinary     = "b" // base64 under the field
+	formFields     = "f" // fields that would read as text
+	formFieldsText = "j" // fields the product would change (its numbers are float64), as JSON text under the field
+	formFieldsRaw  = "k" // fields that are not even UTF-8, as base64 under the field
+)
+
+const jsonType = "application/json"
+
+// encodeValue returns the native fields as JSON, and the mark to keep.
+func encodeValue(field string, v secret.Value) (data []byte, form string, err error) {
+	if v.Len() > maxValue {
+		return nil, "", secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", maxValue)
+	}
+	var s string
+	switch b := v.Reveal(); v.Form() {
+	case secret.Text:
+		s = string(b)
+	case secret.Binary:
+		s, form = base64.StdEncoding.EncodeToString(b), formBinary
+	case secret.Fields:
+		if c, ok := canonical(b, true); ok && bytes.Equal(b, c) {
+			return b, fieldsForm(field, b), checkPayload(b)
+		}
+		if s, form = string(b), formFieldsText; !utf8.Valid(b) {
+			s, form = base64.StdEncoding.EncodeToString(b), formFieldsRaw
+		}
+	default:
+		return []byte("{}"), formNatural, nil // of a version that holds no value
+	}
+	data = marshal(map[string]string{field: s})
+	return data, form, checkPayload(data)
+}
+
+func fieldsForm(field string, b []byte) string {
+	if _, ok := single(field, b); ok {
+		return formFields
+	}
+	return formNatural
+}
+
+// checkPayload measures as the server stores: with HTML characters escaped.
+func checkPayload(data []byte) error {
+	var escaped bytes.Buffer
+	json.HTMLEscape(&escaped, data)
+	if escaped.Len() > maxPayload {
+		return secret.Errorf(secret.TooLarge, "the value is longer than Vault takes, once written as JSON")
+	}
+	return nil
+}
+
+// decodeValue reads native fields. The content type is that of a version
+// without attributes of its own.
+func decodeValue(field string, data []byte, form string) (v secret.Value, contentType string, err error) {
+	s, one := single(field, data)
+	switch {
+	case form == formNatural && one:
+		return secret.TextValue(s), "", nil
+	case form == formFieldsText && one:
+		return secret.FieldsValue([]byte(s)), "", nil
+	case (form == formBinary || form == formFieldsRaw) && one:
+		b, err := base64.StdEncoding.Strict().DecodeString(s)
+		if err != nil {
+			return secret.Value{}, "", secret.Errorf(secret.Internal, "a value marked as base64 is none")
+		}
+		if form == formFieldsRaw {
+			return secret.FieldsValue(b), "", nil
+		}
+		return secret.BinaryValue(b), "", nil
+	}
+	c, ok := canonical(data, false)
+	if !ok {
+		return secret.Value{}, "", secret.Errorf(secret.Internal, "the product's answer is no JSON object")
+	}
+	return secret.FieldsValue(c), jsonType, nil
+}
+
+// single returns the string that is the only member.
+func single(field string, data []byte) (string, bool) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(data, &m) != nil || len(m) != 1 {
+		return "", false
+	}
+	raw, ok := m[field]
+	if !ok || len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	var s string
+	return s, json.Unmarshal(raw, &s) == nil
+}
+
+// canonical rewrites a JSON object with sorted keys and no white space.
+// Strict, it writes numbers as the product gives them back, and fails where
+// the product would refuse the object.
+func canonical(data []byte, strict bool) ([]byte, bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if !strict {
+		d.UseNumber()
+	}
+	m := map[string]any{}
+	if d.Decode(&m) != nil {
+		return nil, false
+	}
+	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Decoder documents a bare io.EOF
+		return nil, false
+	}
+	if strict && !admissible(m, 1) {
+		return nil, false
+	}
+	if m == nil { // a native null
+		m = map[string]any{}
+	}
+	return marshal(m), true
+}
+
+func admissible(v any, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if len(k) > maxString/8 || !admissible(e, depth+1) {
+				return false
+			}
+		}
+		return len(v) <= maxMembers
+	case []any:
+		for _, e := range v {
+			if !admissible(e, depth+1) {
+				return false
+			}
+		}
+		return len(v) <= maxMembers
+	}
+	return true
+}
+
+// marshal is JSON without the escapes for HTML. It is for what always
+// marshals: maps, strings, numbers that were decoded.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
