@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/azurekv"
+	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func TestMain(m *testing.M) { vaulttest.Main(m) }
+
+// products opens an empty store of each kind: the embedded ones, a fresh mount
+// of a real Vault server, and a vault of our own azure dialect over memory.
+var products = map[string]func(t *testing.T, name string) backends.Backend{
+	"memory": func(t *testing.T, name string) backends.Backend {
+		return open(t, memory.Driver, name, memory.Config{})
+	},
+	"bolt": func(t *testing.T, name string) backends.Backend {
+		return open(t, bolt.Driver, name, bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
+	},
+	"azurekv": func(t *testing.T, name string) backends.Backend {
+		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
+			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
+		}}})
+		c := azurekv.Config{}
+		c.SetDefaults()
+		c.VaultURL, c.CAFile = cloud.VaultURL("cloud"), caFile(t, cloud)
+		c.Credential = azurekv.Credential{Kind: "token", Token: secret.TextValue(cloud.Token)}
+		c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
+		}
+		return open(t, azurekv.Driver, name, c)
+	},
+}
+
+func caFile(t *testing.T, g *gatewaytest.Gateway) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, g.CAPEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// section is a store's configuration that is decoded already.
+type section[C any] struct{ c C }
+
+func (s section[C]) Decode(into any) error {
+	p, ok := into.(*C)
+	if !ok {
+		return fmt.Errorf("want %T", p)
+	}
+	*p = s.c
+	return nil
+}
+
+func open[C any](t *testing.T, d backends.Driver, store string, c C) backends.Backend {
+	t.Helper()
+	b, err := d.Open(t.Context(), backends.Env{Store: store, Keys: gatewaytest.NewKeyring(t), Now: time.Now}, section[C]{c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
