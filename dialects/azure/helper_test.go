@@ -52,7 +52,7 @@ func doFrom(t testing.TB, g *gatewaytest.Gateway, store, method, path string, bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -273,7 +273,7 @@ func TestConnectionOutlivesTheChallenge(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 401 || !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), `Bearer authorization="https://`) {
+	if resp.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), `Bearer authorization="https://`) {
 		t.Fatalf("%d %q", resp.StatusCode, resp.Header.Get("WWW-Authenticate"))
 	}
 	set(t, g, "main", "x", theValue)
