@@ -14,7 +14,7 @@ import (
 // information".
 const (
 	saidNothing   = "x-auth-token not found"
-	saidToken     = "decrypt token fail"
+	saidToken     = "decrypt token fail" //nolint:gosec // what is said of one that is no token
 	saidSignature = "verify aksk signature fail"
 	saidNoKey     = "Get secretKey failed,ak:******,err:ak not exist"
 	saidLocked    = "AK access failed to reach the limit,forbidden."

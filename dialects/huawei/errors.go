@@ -13,11 +13,12 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Codes that no document of the vendor names. No client that we know of
-// branches on them; replace them when a real answer has been seen.
+// What no document of the vendor names. No client that we know of branches on
+// these; replace them when a real answer has been seen.
 const (
-	inventedNameTaken = "CSMS.0101"
-	inventedInternal  = "CSMS.0001"
+	inventedNameTaken  = "CSMS.0101"
+	inventedInternal   = "CSMS.0001"
+	inventedDeniedText = "The request is not permitted."
 )
 
 // problem is one answer that is an error. Messages are the vendor's, word for
@@ -49,7 +50,7 @@ var problems = map[secret.Kind]problem{
 	secret.Invalid:         invalidParameter,
 	secret.TooLarge:        invalidParameter,
 	secret.Unauthenticated: {http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information:", true},
-	secret.Denied:          {http.StatusForbidden, "CSMS.0302", "The request is not permitted.", true},
+	secret.Denied:          {http.StatusForbidden, "CSMS.0302", inventedDeniedText, true},
 	secret.Conflict:        invalidRequest,
 	secret.Unsupported:     invalidRequest, // not 404: see the package's comment
 	secret.Throttled:       {http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached.", false},
