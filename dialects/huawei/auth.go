@@ -67,7 +67,9 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 		return access.Caller{}, err
 	}
 	if err := a.verify(r.Request, body, auth, key.Secret); err != nil {
-		a.throttle.Failed(auth.Access, r.Address)
+		if errors.Is(err, sdkhmac.ErrSignature) { // a guess; the rest is a mistake
+			a.throttle.Failed(auth.Access, r.Address)
+		}
 		return unproved(saidSignature+", "+why(err), err)
 	}
 	a.throttle.Succeeded(auth.Access, r.Address)
