@@ -5,6 +5,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/backends/hashivault"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
@@ -13,6 +14,7 @@ func Registry() backends.Registry {
 	return backends.Registry{
 		azurekv.Driver,
 		bolt.Driver,
+		hashivault.Driver,
 		memory.Driver,
 	}
 }
