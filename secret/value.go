@@ -68,6 +68,15 @@ func TextValue(s string) Value {
 	return newValue(Text, []byte(s))
 }
 
+// TextBytes is TextValue for bytes, which it takes over: large values are then
+// not copied.
+func TextBytes(b []byte) Value {
+	if !utf8.Valid(b) {
+		return BinaryValue(b)
+	}
+	return newValue(Text, b)
+}
+
 // BinaryValue returns a value of bytes. It takes b over.
 func BinaryValue(b []byte) Value { return newValue(Binary, b) }
 

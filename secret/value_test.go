@@ -96,6 +96,8 @@ func TestValueForms(t *testing.T) {
 		"none":           {secret.Value{}, secret.None, 0},
 		"empty text":     {secret.TextValue(""), secret.Text, 0},
 		"text":           {secret.TextValue("a\x00é"), secret.Text, 4},
+		"text bytes":     {secret.TextBytes([]byte("a\x00é")), secret.Text, 4},
+		"bytes, no text": {secret.TextBytes([]byte("\xff")), secret.Binary, 1},
 		"not UTF-8":      {secret.TextValue("\xff"), secret.Binary, 1},
 		"binary":         {secret.BinaryValue([]byte{0, 1}), secret.Binary, 2},
 		"binary as text": {secret.BinaryValue([]byte("a")), secret.Binary, 1},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -21,6 +22,14 @@ import (
 
 // lockWait leaves the rest of two seconds to whoever reports the failure.
 const lockWait = 1500 * time.Millisecond
+
+// A larger file than mapSize is mapped anew when it grows, which copies all of
+// the transaction that makes it grow and waits for every reader. The size is
+// one of addresses, not of memory.
+const mapSize = 64 << 20 << (bits.UintSize / 64 * 4) // 1 GiB; 64 MiB where addresses are scarce
+
+// growth is what the file gains at a time.
+const growth = 1 << 20
 
 // format is the version of everything in the file.
 const format = 1
@@ -86,12 +95,17 @@ func openDB(path string) (db *bbolt.DB, err error) {
 			db, err = nil, fmt.Errorf("reading the file: %v", p)
 		}
 	}()
-	return bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockWait, FreelistType: bbolt.FreelistMapType,
+	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: lockWait, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize,
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 			return os.OpenFile(path, flag&^os.O_CREATE, mode) // create alone makes files
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	db.AllocSize = growth
+	return db, nil
 }
 
 // create makes the file whole under another name and then links it to its own,

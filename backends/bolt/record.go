@@ -131,7 +131,7 @@ func decode(b []byte, record any) error {
 	return nil
 }
 
-// encodeValue is the form in one byte, then the bytes.
+// encodeValue is the form in one byte, then the bytes. decodeValue takes b over.
 func encodeValue(v secret.Value) []byte {
 	return append([]byte{byte(v.Form())}, v.Reveal()...)
 }
@@ -142,7 +142,7 @@ func decodeValue(b []byte) (secret.Value, error) {
 	}
 	switch form := secret.Form(b[0]); form {
 	case secret.Text:
-		if v := secret.TextValue(string(b[1:])); v.Form() == secret.Text {
+		if v := secret.TextBytes(b[1:]); v.Form() == secret.Text {
 			return v, nil
 		}
 		return secret.Value{}, errors.New("a text is not UTF-8")

@@ -3,8 +3,10 @@ package bolt
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -61,4 +63,45 @@ func BenchmarkExport100(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestFullSecret: a secret as large as they come goes in and out with little
+// more memory than its size. Not parallel: it counts what is allocated.
+func TestFullSecret(t *testing.T) {
+	s := newStore(t)
+	const n, size = 500, 25600
+	full := &secret.Secret{Name: "s", Current: n}
+	for o := range secret.Ordinal(n) {
+		full.Versions = append(full.Versions, secret.Version{
+			Ordinal: o + 1, UID: secret.NewUID(), Value: secret.TextBytes(bytes.Repeat([]byte("x"), size)),
+		})
+	}
+	sizes := allocated(func() {
+		if _, err := s.Import(t.Context(), full, ""); err != nil {
+			t.Fatal(err)
+		}
+	}) / (n * size)
+	if sizes > 10 {
+		t.Errorf("Import allocates %.1f times the size of the secret", sizes)
+	}
+	var got *secret.Secret
+	sizes = allocated(func() {
+		var err error
+		if got, err = s.Export(t.Context(), "s"); err != nil {
+			t.Fatal(err)
+		}
+	}) / (n * size)
+	if sizes > 3 {
+		t.Errorf("Export allocates %.1f times the size of the secret", sizes)
+	}
+	backendtest.Compare(t, full, got, nil)
+}
+
+// allocated is how many bytes f allocates, freed or not.
+func allocated(f func()) float64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return float64(after.TotalAlloc - before.TotalAlloc)
 }
