@@ -58,9 +58,13 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	var vault http.RoundTripper = transport
+	if c.wrap != nil {
+		vault = c.wrap(vault)
+	}
 	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred}, &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			Transport: plainClient(vaultOnly{host: hostPort(u), next: transport}),
+			Transport: plainClient(vaultOnly{host: hostPort(u), next: vault}),
 			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
 			Telemetry: policy.TelemetryOptions{Disabled: true},
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -41,6 +42,8 @@ type Config struct {
 
 	// Dial replaces the resolver and the dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `mapstructure:"-"`
+
+	wrap func(http.RoundTripper) http.RoundTripper // for tests of failures
 }
 
 // SetDefaults implements backends.Config.

@@ -56,13 +56,12 @@ func newHistory(p place, name secret.Name, items []item, current string) *histor
 		}
 	}
 	order := byCurrency(h.entries)
-	at := len(order) - 1
 	if i := slices.IndexFunc(order, func(e *entry) bool { return e.id == current }); i >= 0 {
-		at = i
+		order = append(slices.Delete(slices.Clone(order), i, i+1), order[i]) // whoever is current came last
 	}
 	h.setVersions()
-	h.setRoles(order, at)
-	h.setSecret(order, at)
+	h.setRoles(order)
+	h.setSecret(order)
 	return h
 }
 
@@ -111,7 +110,7 @@ func number(entries []entry) []entry {
 		if e.ordinal != 0 {
 			continue
 		}
-		for e.ordinal = floor(entries, e) + 1; taken[e.ordinal]; e.ordinal++ { //nolint:revive // the condition is the work
+		for e.ordinal = floor(entries, e) + 1; taken[e.ordinal]; e.ordinal++ {
 		}
 		taken[e.ordinal] = true
 	}
@@ -192,21 +191,23 @@ func (h *history) setVersions() {
 	}
 }
 
-func (h *history) setRoles(order []*entry, at int) {
-	current := order[at]
+func (h *history) setRoles(order []*entry) {
+	last := len(order) - 1
+	current := order[last]
 	h.Current = current.ordinal
 	switch t := current.tag; {
 	case t != nil && t.Previous != nil:
 		h.Previous = *t.Previous
-	case at > 0:
-		h.Previous = order[at-1].ordinal
+	case last > 0:
+		h.Previous = order[last-1].ordinal
 	}
 	if current.tag != nil && current.tag.NoCurrent {
 		h.Current = 0
 	}
 }
 
-func (h *history) setSecret(order []*entry, at int) {
+func (h *history) setSecret(order []*entry) {
+	at := len(order) - 1
 	current := order[at]
 	if n := current.name; n != strings.ToLower(n) {
 		h.Extra = h.Extra.WithText(extraName, n)
@@ -246,4 +247,18 @@ func (h *history) setSecret(order []*entry, at int) {
 func (h *history) find(o secret.Ordinal) *entry {
 	i := slices.IndexFunc(h.entries, func(e entry) bool { return e.ordinal == o })
 	return &h.entries[i]
+}
+
+// tied lists the native versions whose order nobody can know.
+func (h *history) tied() []secret.Ordinal {
+	var out []secret.Ordinal
+	for i := range h.entries {
+		e := &h.entries[i]
+		if e.tag == nil && slices.ContainsFunc(h.entries, func(f entry) bool {
+			return f.tag == nil && f.id != e.id && f.created.Equal(e.created)
+		}) {
+			out = append(out, e.ordinal)
+		}
+	}
+	return out
 }

@@ -152,6 +152,9 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 	if len(losses) > 0 {
 		return nil, secret.Errorf(secret.Invalid, "%s: %s", losses[0].What, losses[0].Why)
 	}
+	if !s.tag.fits() {
+		return nil, secret.Errorf(secret.Invalid, "the identity of the version does not fit in a tag")
+	}
 	return s, nil
 }
 

@@ -18,10 +18,15 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if err != nil {
 		return nil, err
 	}
+	var seen item
+	var text string
 	if sel.IsCurrent() {
-		s, err := b.current(ctx, name, wire)
-		if s != nil || err != nil {
-			return s, err
+		seen, text, err = b.client.get(ctx, name, wire, "")
+		switch {
+		case err != nil && !is(err, secret.Disabled):
+			return nil, err
+		case err == nil && seen.whole():
+			return b.current(name, &seen, text)
 		}
 	}
 	h, err := b.load(ctx, name, wire)
@@ -32,25 +37,17 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if v == nil {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no such version"}
 	}
-	if err := b.read(ctx, h, wire, v); err != nil {
+	if e := h.find(v.Ordinal); seen.id == e.id {
+		v.Value, v.Missing = e.value(text), ""
+	} else if err := b.read(ctx, h, wire, v); err != nil {
 		return nil, err
 	}
 	return h.Only(v.Ordinal), nil
 }
 
-// current tries the one call. It returns nothing where that does not tell all:
-// the version is disabled, or native.
-func (b *Backend) current(ctx context.Context, name secret.Name, wire string) (*secret.Secret, error) {
-	it, text, err := b.client.get(ctx, name, wire, "")
-	switch {
-	case is(err, secret.Disabled):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case !it.whole():
-		return nil, nil
-	}
-	h := newHistory(b.place, name, []item{it}, it.id)
+// current is the answer that one call gives.
+func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secret, error) {
+	h := newHistory(b.place, name, []item{*it}, it.id)
 	if h.Current == 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no version is current"}
 	}
@@ -121,6 +118,10 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 	h, err := b.load(ctx, name, wire)
 	if err != nil {
 		return nil, err
+	}
+	if tied := h.tied(); tied != nil && b.log != nil {
+		b.log.WarnContext(ctx, "native versions of one second: their order is by id, which is no order in time",
+			"store", b.place.store, "name", name, "versions", tied)
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)

@@ -79,6 +79,10 @@ type secretRawMap map[string]json.RawMessage
 
 const tagVersion = 1
 
+// maxOrdinal leaves room above it, and is a number that every reader of JSON
+// can hold.
+const maxOrdinal = 1 << 53
+
 var errMalformed = errors.New("the answer is not what the API promises")
 
 func (r *reserved) encode() (string, error) {
@@ -91,10 +95,10 @@ func (r *reserved) encode() (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// fits reports whether the product takes the tag.
+// fits reports whether the product takes the tag and we can read it again.
 func (r *reserved) fits() bool {
 	s, err := r.encode()
-	return err == nil && characters(s) <= maxTagText
+	return err == nil && decodeTag(s) != nil
 }
 
 // characters counts as the product does, whose strings are of UTF-16.
@@ -107,7 +111,10 @@ func decodeTag(s string) *reserved {
 	}
 	dec := json.NewDecoder(strings.NewReader(s))
 	r := new(reserved)
-	if dec.Decode(r) != nil || r.V != tagVersion || r.Ordinal < 1 || secret.UID(r.UID).IsZero() {
+	if dec.Decode(r) != nil || r.V != tagVersion || secret.UID(r.UID).IsZero() {
+		return nil
+	}
+	if r.Ordinal < 1 || r.Ordinal > maxOrdinal || r.Highest < 0 || r.Highest > maxOrdinal {
 		return nil
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

@@ -22,6 +22,7 @@ const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 90 * time.Second
 	connsPerHost = readers
+	maxAnswer    = 8 << 20 // far above a page of 25 or the largest value
 )
 
 // newTransport takes nothing from the environment, no proxy either.
@@ -86,7 +87,11 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok && r.Header.Get("Authorization") != "" {
 		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
 	}
-	return v.next.RoundTrip(r)
+	resp, err := v.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	}
+	return resp, err
 }
 
 var errForeignHost = errors.New("the vault sent a link to another host")
