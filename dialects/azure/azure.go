@@ -19,8 +19,8 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 )
 
-// Options make a Dialect. Service, Credentials, Throttle, Authority and Log
-// are needed.
+// Options make a Dialect. Service, Credentials, Throttle and Authority are
+// needed.
 type Options struct {
 	Service     *gateway.Service
 	Credentials *access.Credentials
@@ -32,8 +32,8 @@ type Options struct {
 	// domain of the host that was asked, which is what clients verify.
 	Resource string
 	Routes   []Route
-	Log      *slog.Logger
-	Now      func() time.Time // default time.Now
+	Log      *slog.Logger     // default: discard
+	Now      func() time.Time // default: time.Now
 }
 
 // Route leads a host to a store.
@@ -68,6 +68,9 @@ func New(o Options) (*Dialect, error) {
 	}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
 	}
 	errs := []error{checkAuthority(o.Authority), checkResource(o.Resource)}
 	for _, r := range o.Routes {

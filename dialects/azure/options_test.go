@@ -1,0 +1,75 @@
+package azure_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/dialects/azure"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+)
+
+func TestEveryProblemOfTheOptionsAtOnce(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	_, err := azure.New(azure.Options{
+		Service: g.Service, Authority: "https://login.example", Resource: "vault.example",
+		Routes: []azure.Route{
+			{Host: "a.example", Store: "main"},
+			{Host: "A.Example", Store: "main"},
+			{Host: "b.example", Store: "nowhere"},
+			{Host: "*.vault.example", Store: "main"},
+			{Host: "c.example", Store: "main", Resource: "http://x"},
+		},
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{`authority "https://login.example"`, `resource "vault.example"`, `"A.Example"`, `"nowhere"`, `"*.vault.example"`, `resource "http://x"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing said of %s in: %v", want, err)
+		}
+	}
+}
+
+func TestResourceOfTheChallenge(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	d, err := azure.New(azure.Options{
+		Service: g.Service, Credentials: access.NewCredentials(), Throttle: access.NewThrottle(time.Now),
+		Authority: "https://login.example/adfs", Resource: "https://vault.azure.net",
+		Routes: []azure.Route{{Host: "*", Store: "main"}, {Host: "own.example", Store: "main", Resource: "https://own.example:1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	d.Mount(r)
+	for host, want := range map[string]string{"any.example": "https://vault.azure.net", "OWN.example:8443": "https://own.example:1"} {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/secrets", nil))
+		if got := strings.Join(w.Header()["WWW-Authenticate"], ", "); got != `Bearer authorization="https://login.example/adfs", resource="`+want+`"` {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+}
+
+// The path picks the dialect, and only azure's paths are normalised.
+func TestDialectsShareARouter(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	for path, azures := range map[string]bool{
+		"/v1/x/secrets": false, "/v3/x": false, "/": true, "/v2/x": true, "/secrets": true, "//v1/x/secrets": true, "/V1/x": true, "/v1secrets": true,
+	} {
+		w := httptest.NewRecorder()
+		g.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://main.vault.localhost"+path, nil))
+		if got := len(w.Header()["x-ms-request-id"]) == 1; got != azures {
+			t.Errorf("%s: azure answers: %v", path, got)
+		}
+	}
+}
