@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -123,7 +124,7 @@ func (a *api) run(r *wire.Request, handle operation) (wire.Reply, error) {
 }
 
 func call(r *wire.Request) gateway.Call {
-	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}
+	return gateway.Call{Caller: r.Caller, Op: cmp.Or(r.Op, via+".Unknown"), RequestID: r.ID, Address: r.Address}
 }
 
 // ref names the secret of the path.
