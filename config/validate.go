@@ -169,7 +169,11 @@ func (s *Store) Section() backends.Section {
 	if raw == nil {
 		raw = map[string]any{}
 	}
-	return &section{raw: raw, refs: s.refs}
+	r := s.refs
+	if r == nil { // made by a program, whose paths are absolute
+		r = &refs{}
+	}
+	return &section{raw: raw, refs: r}
 }
 
 // Store returns the store called name.

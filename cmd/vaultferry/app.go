@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// app is what every command works with.
+type app struct {
+	in          io.Reader
+	out, errOut io.Writer
+	now         func() time.Time
+
+	configFile string
+	output     string
+}
+
+// exitError ends the program with a code. Without a cause, everything has
+// been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return "exit " + strconv.Itoa(e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)} //nolint:err113 // one line for people
+}
+
+// failed ends a command whose report names each failure already.
+func failed(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return &exitError{code: exitFailed}
+}
+
+// run executes one command line and returns its exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	started := false
+	root := a.root()
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		started = true
+		if a.output != "text" && a.output != "json" {
+			return usagef("--output is text or json, not %q", a.output)
+		}
+		return nil
+	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	var bad *config.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &exit) && exit.err == nil:
+		return exit.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		a.complain("interrupted")
+		return exitInterrupted
+	}
+	a.complain(err.Error())
+	switch {
+	case exit != nil:
+		return exit.code
+	case errors.As(err, &bad):
+		return exitUsage
+	case !started: // cobra refused the command line
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) complain(message string) {
+	word := "vaultferry:"
+	if isTerminal(a.errOut) {
+		word = "\x1b[31m" + word + "\x1b[0m"
+	}
+	_, _ = fmt.Fprintln(a.errOut, word, message) // nowhere left to complain
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vaultferry",
+		Short: "Carries secrets between the vaults of several vendors",
+		Long: `vaultferry speaks the secrets APIs of Azure Key Vault and Huawei Cloud CSMS in
+front, keeps secrets in several products behind, and carries them from one to
+another, with their whole history, as sealed backups.
+
+Exit codes: 0 done, 1 part or all of the work failed, 2 wrong usage or
+configuration, 130 interrupted.`,
+		Example: `  vaultferry demo
+  vaultferry serve --dev
+  vaultferry init gateway && cd gateway && vaultferry serve`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
+	root.PersistentFlags().StringVar(&a.configFile, "config", "", "configuration file (default $VAULTFERRY_CONFIG, else ./vaultferry.yaml)")
+	root.PersistentFlags().StringVar(&a.output, "output", "text", "text for people, json for programs")
+	root.AddCommand(
+		a.demoCommand(), a.serveCommand(), a.initCommand(), a.checkCommand(),
+		a.listCommand(), a.showCommand(), a.backupCommand(), a.restoreCommand(), a.inspectCommand(),
+		a.keysCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// configPath is where the configuration is, or would be.
+func (a *app) configPath() string {
+	if a.configFile != "" {
+		return a.configFile
+	}
+	if s := os.Getenv("VAULTFERRY_CONFIG"); s != "" {
+		return s
+	}
+	return "vaultferry.yaml"
+}
+
+func (a *app) load() (*config.Config, []config.Problem, error) {
+	return config.Load(a.configPath(), all.Registry())
+}
+
+// log writes to standard error: standard output is for results.
+func (a *app) log() *slog.Logger {
+	if a.output == "json" {
+		return slog.New(slog.NewJSONHandler(a.errOut, nil))
+	}
+	return slog.New(slog.NewTextHandler(a.errOut, nil))
+}
+
+// call is how the audit knows what this command does.
+func (a *app) call(op string) gateway.Call {
+	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString()}
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}

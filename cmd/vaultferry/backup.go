@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+type backupFlags struct {
+	writing
+	outputFile string
+	force      bool
+}
+
+func (a *app) backupCommand() *cobra.Command {
+	var f backupFlags
+	cmd := &cobra.Command{
+		Use:   "backup STORE NAME...",
+		Short: "Write secrets with their whole history to sealed files",
+		Long: `Writes one file for each secret, mode 0600, whole or not at all, and prints its
+name: STORE-NAME-UNIXTIME.FRACTION in the current folder unless --output-file
+says otherwise. A slash in a name becomes %2F. Without a NAME, or with "-",
+names are read from standard input, one a line.`,
+		Example: `  vaultferry backup payments db-password
+  vaultferry backup payments db-password --output-file db.backup
+  vaultferry list payments --output json | jq -r '.[].name' | vaultferry backup payments -`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			names, err := a.backupNames(args[1:], &f)
+			if err != nil {
+				return err
+			}
+			p, err := a.open(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, p.close()) }()
+			return a.backup(cmd.Context(), p, args[0], names, f)
+		},
+	}
+	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "write here; for one secret alone")
+	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
+	f.flags(cmd)
+	return cmd
+}
+
+func (a *app) backupNames(names []string, f *backupFlags) ([]string, error) {
+	if err := f.ready(a); err != nil {
+		return nil, err
+	}
+	if len(names) == 0 || (len(names) == 1 && names[0] == "-") {
+		if f.confirm {
+			return nil, usagef("--confirm cannot ask where the names come from")
+		}
+		if len(names) == 0 && isTerminal(a.in) {
+			return nil, usagef("name the secrets, or give their names on standard input")
+		}
+		var err error
+		if names, err = readLines(a.in); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, usagef("no name was given")
+	case f.outputFile != "" && len(names) > 1:
+		return nil, usagef("--output-file is for one secret, not %d", len(names))
+	}
+	return names, nil
+}
+
+func readLines(r io.Reader) ([]string, error) {
+	var lines []string
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		if line := strings.TrimSuffix(s.Text(), "\r"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines, s.Err()
+}
+
+// backupReport is one line of the answer to programs.
+type backupReport struct {
+	Store  string `json:"store"`
+	Name   string `json:"name"`
+	Result string `json:"result"` // done, would, declined or failed
+	File   string `json:"file,omitempty"`
+	Size   int    `json:"size,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (a *app) backup(ctx context.Context, p *parts, store string, names []string, f backupFlags) error {
+	reports := []backupReport{}
+	bad := 0
+	for _, name := range names {
+		r := backupReport{Store: store, Name: name, Result: "done"}
+		err := a.backupOne(ctx, p, &r, f)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errDeclined):
+			r.Result, r.File = "declined", ""
+		case err != nil:
+			r.Result, r.Error, r.File = "failed", words(err), ""
+			bad++
+			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
+		case !a.json():
+			if err := backupLine(a.out, r); err != nil {
+				return err
+			}
+		}
+		reports = append(reports, r)
+	}
+	if a.json() {
+		if err := a.print(reports, nil); err != nil {
+			return err
+		}
+	}
+	return failed(bad)
+}
+
+func backupLine(w io.Writer, r backupReport) error {
+	line := r.File
+	if r.Result == "would" {
+		line = "would write " + line
+	}
+	_, err := fmt.Fprintln(w, line)
+	return err
+}
+
+func (a *app) backupOne(ctx context.Context, p *parts, r *backupReport, f backupFlags) error {
+	ref, call := gateway.Ref{Store: r.Store, Name: secret.Name(r.Name)}, a.call("backup")
+	r.File = f.outputFile
+	if r.File == "" {
+		r.File = backupName(r.Store, r.Name, a.now())
+	}
+	if f.dryRun {
+		_, err := p.service.Describe(ctx, call, ref)
+		r.Result = "would"
+		return err
+	}
+	if err := f.ask(a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
+		return err
+	}
+	blob, err := p.service.Backup(ctx, call, ref)
+	if err != nil {
+		return err
+	}
+	r.Size = len(blob)
+	return writeFile(r.File, blob, f.force)
+}

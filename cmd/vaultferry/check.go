@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var connect bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Say every problem of the configuration, and what clients will see",
+		Long: `Lists every problem at once, each with its key path, what does nothing yet, and
+for each route what its clients will see: the store, the certificate, and the
+resource that the azure dialect advertises. --connect also reaches each store.`,
+		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect) },
+	}
+	cmd.Flags().BoolVar(&connect, "connect", false, "reach each store with the gateway's credentials")
+	return cmd
+}
+
+type checkView struct {
+	File     string           `json:"file"`
+	OK       bool             `json:"ok"`
+	Problems []config.Problem `json:"problems"`
+	Routes   []routeView      `json:"routes,omitempty"`
+	Stores   []storeView      `json:"stores,omitempty"`
+	Expires  *time.Time       `json:"certificate_expires,omitempty"`
+
+	cert *x509.Certificate
+}
+
+type routeView struct {
+	Dialect  string `json:"dialect"`
+	Route    string `json:"route"` // host or project
+	Store    string `json:"store"`
+	Resource string `json:"resource,omitempty"`
+}
+
+type storeView struct {
+	Name    string `json:"name"`
+	Backend string `json:"backend"`
+	Reached *bool  `json:"reached,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+func (v *checkView) add(s config.Severity, path, format string, args ...any) {
+	v.Problems = append(v.Problems, config.Problem{Severity: s, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// bad tells wrong configuration (exit 2) from a store that is not there (1).
+func (v *checkView) result() error {
+	for _, p := range v.Problems {
+		if p.Severity == config.Bad {
+			return &exitError{code: exitUsage}
+		}
+	}
+	for _, s := range v.Stores {
+		if s.Error != "" {
+			return &exitError{code: exitFailed}
+		}
+	}
+	return nil
+}
+
+func (a *app) check(ctx context.Context, connect bool) error {
+	v := &checkView{File: a.configPath(), Problems: []config.Problem{}}
+	cfg, said, err := a.load()
+	var bad *config.Error
+	switch {
+	case errors.As(err, &bad):
+		v.Problems = append(append(v.Problems, bad.Problems...), said...)
+	case err != nil:
+		return err
+	default:
+		v.Problems = append(v.Problems, said...)
+		a.checkFiles(v, cfg)
+		v.checkRoutes(cfg)
+		if v.result() == nil {
+			a.checkStores(ctx, v, cfg, connect)
+		}
+	}
+	err = v.result()
+	v.OK = err == nil
+	return errors.Join(a.print(v, v.text), err)
+}
+
+func (a *app) checkFiles(v *checkView, cfg *config.Config) {
+	if keys, err := backup.LoadKeyring(cfg.Keyring.File); err != nil {
+		v.add(config.Bad, "keyring.file", "%s", words(err))
+	} else {
+		v.checkKeyring(cfg, keys)
+	}
+	if err := appendable(cfg.Audit.File); err != nil {
+		v.add(config.Bad, "audit.file", "%s", err)
+	}
+	c, err := serverTLS(cfg.Server)
+	if err != nil {
+		v.add(config.Bad, "server.tls", "%s", err)
+		return
+	}
+	if c == nil {
+		return
+	}
+	if v.cert, err = x509.ParseCertificate(c.Certificates[0].Certificate[0]); err != nil {
+		v.add(config.Bad, "server.tls.cert_file", "%s", err)
+		return
+	}
+	v.checkExpiry(a.now())
+}
+
+// soon is when a certificate that ends is worth a warning.
+const soon = 30 * 24 * time.Hour
+
+func (v *checkView) checkExpiry(now time.Time) {
+	v.Expires = optional(v.cert.NotAfter)
+	switch left := v.cert.NotAfter.Sub(now); {
+	case left <= 0:
+		v.add(config.Bad, "server.tls.cert_file", "the certificate expired at %s", shortTime(v.Expires))
+	case now.Before(v.cert.NotBefore):
+		v.add(config.Bad, "server.tls.cert_file", "the certificate is not valid yet")
+	case left < soon:
+		v.add(config.Warning, "server.tls.cert_file", "the certificate expires at %s", shortTime(v.Expires))
+	}
+}
+
+func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
+	switch {
+	case !keys.CanSeal():
+		v.add(config.Warning, "keyring.file", "no key seals, so there can be no backup")
+	case !keys.CanOpen():
+		v.add(config.Warning, "keyring.file", "it can seal and not open, so there can be no restore")
+	}
+	for i, s := range cfg.Stores {
+		if s.Backend != "bolt" {
+			continue
+		}
+		if !keys.CanUnwrap() {
+			v.add(config.Bad, fmt.Sprintf("stores[%d].bolt", i), "a bolt store needs a keyring that can open what it seals")
+		}
+		section, _ := s.Sections["bolt"].(map[string]any)
+		path, _ := section["path"].(string)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(v.File), path)
+		}
+		if abs, err := filepath.Abs(path); err == nil && filepath.Dir(abs) == filepath.Dir(cfg.Keyring.File) {
+			v.add(config.Warning, "keyring.file", "it lies beside the store %s that it protects; keep a copy elsewhere", s.Name)
+		}
+	}
+}
+
+// appendable reports whether the file can be written, without writing.
+func appendable(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0) //nolint:gosec // the path is the operator's own
+	if errors.Is(err, os.ErrNotExist) {
+		info, err := os.Stat(filepath.Dir(path))
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a folder", filepath.Dir(path)) //nolint:err113 // one line for people
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (v *checkView) checkRoutes(cfg *config.Config) {
+	_, port, err := net.SplitHostPort(cfg.Server.Address)
+	if err != nil { // Load has checked it
+		return
+	}
+	for i, r := range cfg.Dialects.Azure.Routes {
+		at := fmt.Sprintf("dialects.azure.routes[%d].host", i)
+		v.Routes = append(v.Routes, routeView{"azure", r.Host, r.Store, cfg.Resource(r, port)})
+		if v.cert == nil || r.Host == "*" {
+			continue
+		}
+		if err := v.cert.VerifyHostname(r.Host); err != nil {
+			v.add(config.Warning, at, "the certificate is not valid for %s: clients will refuse it", r.Host)
+		}
+	}
+	for _, r := range cfg.Dialects.Huawei.Routes {
+		v.Routes = append(v.Routes, routeView{"huawei", r.Project, r.Store, ""})
+	}
+}
+
+func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
+	for _, s := range cfg.Stores {
+		sv := storeView{Name: s.Name, Backend: s.Backend}
+		if connect {
+			err := a.reach(ctx, s.Name)
+			ok := err == nil
+			sv.Reached = &ok
+			if err != nil {
+				sv.Error = words(err)
+			}
+		}
+		v.Stores = append(v.Stores, sv)
+	}
+}
+
+// reach opens one store and asks its product.
+func (a *app) reach(ctx context.Context, name string) (err error) {
+	p, err := a.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	return p.service.Check(ctx, name)
+}
+
+func (v *checkView) text(w io.Writer) error {
+	if _, err := fmt.Fprintln(w, v.File); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, p := range v.Problems {
+		rows = append(rows, []string{string(p.Severity), p.String()})
+	}
+	for _, r := range v.Routes {
+		sees := r.Route + " -> " + r.Store
+		if r.Resource != "" {
+			sees += ", resource " + r.Resource
+		}
+		rows = append(rows, []string{r.Dialect, sees})
+	}
+	if v.Expires != nil {
+		rows = append(rows, []string{"certificate", "valid until " + shortTime(v.Expires)})
+	}
+	for _, s := range v.Stores {
+		rows = append(rows, []string{"store", s.line()})
+	}
+	if v.OK {
+		rows = append(rows, []string{"ok", "the configuration can be used"})
+	}
+	return table(w, rows)
+}
+
+func (s storeView) line() string {
+	line := s.Name + " (" + s.Backend + ")"
+	switch {
+	case s.Error != "":
+		return line + " not reached: " + s.Error
+	case s.Reached != nil:
+		return line + " reached"
+	}
+	return line
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/sdkhmac"
+)
+
+// side is one store seen through one dialect, by a client that knows nothing
+// of the gateway but its wire.
+type side interface {
+	// write adds a version and returns its id as the dialect writes it.
+	write(ctx context.Context, name, value string, first bool) (id string, err error)
+	read(ctx context.Context, name, id string) (value string, err error)
+	backup(ctx context.Context, name string) (blob []byte, err error)
+	restore(ctx context.Context, blob []byte) error
+	// ids lists the versions.
+	ids(ctx context.Context, name string) ([]string, error)
+}
+
+// client returns an HTTP client that trusts the sandbox's CA alone and finds
+// every host at its listener.
+func (s *sandbox) client() *http.Client {
+	address := s.server.Address()
+	return &http.Client{
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: s.ca.Pool(), MinVersion: tls.VersionTLS12},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, network, address)
+			},
+		},
+	}
+}
+
+// exchange sends body, if any, as JSON, and decodes the answer into out.
+func exchange(ctx context.Context, c *http.Client, method, url string, body, out any, sign func(*http.Request, []byte) error) error {
+	var raw []byte
+	var err error
+	if body != nil {
+		if raw, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if err := sign(req, raw); err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end below
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		// The body may hold a value; the status may not.
+		return fmt.Errorf("%s %s: %s", method, req.URL.Path, resp.Status) //nolint:err113 // one line for people
+	}
+	return json.Unmarshal(answer, out)
+}
+
+type azureSide struct {
+	client      *http.Client
+	base, token string
+}
+
+func (s *azureSide) do(ctx context.Context, method, path string, body, out any) error {
+	return exchange(ctx, s.client, method, s.base+path+"?api-version=7.4", body, out, func(r *http.Request, _ []byte) error {
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		return nil
+	})
+}
+
+type azureSecret struct {
+	ID    string  `json:"id"`
+	Value *string `json:"value"`
+}
+
+func (s *azureSide) write(ctx context.Context, name, value string, _ bool) (string, error) {
+	var out azureSecret
+	err := s.do(ctx, http.MethodPut, "/secrets/"+name, map[string]string{"value": value}, &out)
+	return path.Base(out.ID), err
+}
+
+func (s *azureSide) read(ctx context.Context, name, id string) (string, error) {
+	var out azureSecret
+	err := s.do(ctx, http.MethodGet, "/secrets/"+name+"/"+id, nil, &out)
+	if err == nil && out.Value == nil {
+		err = errors.New("the answer has no value")
+	}
+	if err != nil {
+		return "", err
+	}
+	return *out.Value, nil
+}
+
+func (s *azureSide) backup(ctx context.Context, name string) ([]byte, error) {
+	var out struct {
+		Value string `json:"value"`
+	}
+	if err := s.do(ctx, http.MethodPost, "/secrets/"+name+"/backup", nil, &out); err != nil {
+		return nil, err
+	}
+	return backup.DecodeBase64URL(out.Value)
+}
+
+func (s *azureSide) restore(ctx context.Context, blob []byte) error {
+	var out azureSecret
+	return s.do(ctx, http.MethodPost, "/secrets/restore", map[string]string{"value": backup.EncodeBase64URL(blob)}, &out)
+}
+
+func (s *azureSide) ids(ctx context.Context, name string) ([]string, error) {
+	var out struct {
+		Value []azureSecret `json:"value"`
+	}
+	err := s.do(ctx, http.MethodGet, "/secrets/"+name+"/versions", nil, &out)
+	var ids []string
+	for _, v := range out.Value {
+		ids = append(ids, path.Base(v.ID))
+	}
+	return ids, err
+}
+
+type huaweiSide struct {
+	client *http.Client
+	base   string // with the project
+	sign   func(*http.Request, []byte) error
+}
+
+func (s *huaweiSide) do(ctx context.Context, method, path string, body, out any) error {
+	return exchange(ctx, s.client, method, s.base+path, body, out, s.sign)
+}
+
+type huaweiMetadata struct {
+	ID string `json:"id"`
+}
+
+func (s *huaweiSide) write(ctx context.Context, name, value string, first bool) (string, error) {
+	if first {
+		var out struct{}
+		return "v1", s.do(ctx, http.MethodPost, "/secrets", map[string]string{"name": name, "secret_string": value}, &out)
+	}
+	var out struct {
+		Metadata huaweiMetadata `json:"version_metadata"`
+	}
+	err := s.do(ctx, http.MethodPost, "/secrets/"+name+"/versions",
+		map[string]any{"secret_string": value, "version_stages": []string{"SYSCURRENT"}}, &out)
+	return out.Metadata.ID, err
+}
+
+func (s *huaweiSide) read(ctx context.Context, name, id string) (string, error) {
+	var out struct {
+		Version struct {
+			Value *string `json:"secret_string"`
+		} `json:"version"`
+	}
+	err := s.do(ctx, http.MethodGet, "/secrets/"+name+"/versions/"+id, nil, &out)
+	if err == nil && out.Version.Value == nil {
+		err = errors.New("the answer has no value")
+	}
+	if err != nil {
+		return "", err
+	}
+	return *out.Version.Value, nil
+}
+
+func (s *huaweiSide) backup(ctx context.Context, name string) ([]byte, error) {
+	var out struct {
+		Blob string `json:"secret_blob"`
+	}
+	err := s.do(ctx, http.MethodPost, "/secrets/"+name+"/backup", nil, &out)
+	return []byte(out.Blob), err
+}
+
+func (s *huaweiSide) restore(ctx context.Context, blob []byte) error {
+	var out struct{}
+	return s.do(ctx, http.MethodPost, "/secrets/restore", map[string]string{"secret_blob": string(blob)}, &out)
+}
+
+func (s *huaweiSide) ids(ctx context.Context, name string) ([]string, error) {
+	var out struct {
+		Versions []huaweiMetadata `json:"version_metadatas"`
+	}
+	err := s.do(ctx, http.MethodGet, "/secrets/"+name+"/versions", nil, &out)
+	var ids []string
+	for _, v := range out.Versions {
+		ids = append(ids, v.ID)
+	}
+	return ids, err
+}
+
+// through returns the store as each dialect shows it.
+func (s *sandbox) through(a *app, c *http.Client, store string) (azure, huawei side) {
+	return &azureSide{client: c, base: s.url(store + "." + domain), token: s.token},
+		&huaweiSide{
+			client: c, base: s.url(csmsHost) + "/v1/" + s.projects[store],
+			sign: func(r *http.Request, body []byte) error { return sdkhmac.Sign(r, body, s.ak, s.sk, a.now()) },
+		}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// maxBlobFile bounds what is read as a backup: the largest blob in the JSON
+// of the azure wire.
+const maxBlobFile = 64 << 20
+
+// writeFile writes data to a file of mode 0600, whole or not at all. An
+// existing file is refused (os.ErrExist) unless force replaces it.
+func writeFile(path string, data []byte, force bool) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".vaultferry-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// After a rename the name is gone, which is what is wanted.
+		if e := os.Remove(f.Name()); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if force {
+		err = os.Rename(f.Name(), path)
+	} else {
+		// A link, unlike a rename, fails where the target exists.
+		err = os.Link(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(dir) //nolint:gosec // the path is the caller's own
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// backupName is STORE-NAME-UNIXTIME.FRACTION, with what would be a folder
+// escaped so that two names never share a file.
+func backupName(store, name string, at time.Time) string {
+	escaped := strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
+	return fmt.Sprintf("%s-%s-%d.%06d", store, escaped, at.Unix(), at.Nanosecond()/1000)
+}
+
+// readBlob reads a file, or standard input for "-".
+func (a *app) readBlob(path string) ([]byte, error) {
+	in := a.in
+	if path != "-" {
+		f, err := os.Open(path) //nolint:gosec // the path is the caller's own
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }() // only read
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxBlobFile+1))
+	if err == nil && len(b) > maxBlobFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxBlobFile)
+	}
+	return b, err
+}

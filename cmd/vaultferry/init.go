@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/pki"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Write a working configuration for the embedded durable store",
+		Long: `Writes a configuration, a keyring, a CA with a server certificate, and one
+caller with fresh credentials, which are shown once. Every file has mode 0600.
+Nothing that exists is overwritten.`,
+		Example: `  vaultferry init gateway
+  cd gateway && vaultferry serve`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return a.initialise(dir, dryRun)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written, and write nothing")
+	cmd.Flags().BoolVar(&dryRun, "what-if", false, "the same as --dry-run")
+	return cmd
+}
+
+// first is a new gateway's only caller and store.
+type first struct {
+	Host, Project, TokenHash, AK string
+
+	token, sk string
+}
+
+//nolint:gosec // placeholders, no credentials
+const configTemplate = `# Written by vaultferry init. "vaultferry check" says what it means.
+server:
+  address: 127.0.0.1:8443
+  tls: { cert_file: cert.pem, key_file: key.pem }
+admin:
+  address: 127.0.0.1:8444        # /livez /readyz /metrics
+keyring:
+  file: keyring.json             # opens every backup: keep a copy elsewhere
+audit:
+  file: audit.jsonl
+stores:
+  - name: main
+    backend: bolt
+    bolt: { path: main.db }
+dialects:
+  azure:
+    authority: https://login.vault.localhost/adfs
+    routes:
+      - { host: {{.Host}}, store: main }
+  huawei:
+    routes:
+      - { project: "{{.Project}}", store: main }
+callers:
+  - name: admin
+    tokens: [ { sha256: "{{.TokenHash}}" } ]
+    access_keys: [ { id: {{.AK}}, secret: { file: admin.sk } } ]
+policy:
+  - { callers: [admin], allow: ["*"], stores: ["*"], names: ["*"] }
+`
+
+// initFiles are in the order in which they are written: the configuration is
+// the last, so that none stands without the rest.
+func initFiles() []string {
+	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "vaultferry.yaml"}
+}
+
+func (a *app) initialise(dir string, dryRun bool) error {
+	for _, name := range append(initFiles(), "main.db", "audit.jsonl") {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name)) //nolint:err113 // one line for people
+		}
+	}
+	f := first{Host: "main." + domain, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]), token: randomText(), sk: randomText()}
+	sum := sha256.Sum256([]byte(f.token))
+	f.TokenHash = hex.EncodeToString(sum[:])
+	content, err := a.initContent(f)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		return a.print(map[string]any{"would_write": initFiles(), "folder": dir}, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "would write into %s: %s\n", dir, strings.Join(initFiles(), " "))
+			return err
+		})
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range initFiles() {
+		if err := writeFile(filepath.Join(dir, name), content[name], false); err != nil {
+			return err
+		}
+	}
+	return a.printInit(dir, f)
+}
+
+// initContent makes every file before the first is written.
+func (a *app) initContent(f first) (map[string][]byte, error) {
+	ca, err := pki.New(a.now())
+	if err != nil {
+		return nil, err
+	}
+	pair, err := ca.Issue([]string{f.Host, csmsHost, "localhost", "127.0.0.1", "::1"}, a.now())
+	if err != nil {
+		return nil, err
+	}
+	ring, err := backup.NewKeyring().Reveal()
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.New("vaultferry.yaml").Parse(configTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var yaml bytes.Buffer
+	if err := t.Execute(&yaml, f); err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		"keyring.json": ring, "ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key,
+		"admin.sk": []byte(f.sk + "\n"), "vaultferry.yaml": yaml.Bytes(),
+	}, nil
+}
+
+type initView struct {
+	Folder    string   `json:"folder"`
+	Files     []string `json:"files"`
+	Host      string   `json:"host"`
+	Project   string   `json:"project"`
+	Caller    string   `json:"caller"`
+	Token     string   `json:"token"`
+	AccessKey string   `json:"access_key"`
+	SecretKey string   `json:"secret_key"`
+}
+
+func (a *app) printInit(dir string, f first) error {
+	v := initView{
+		Folder: dir, Files: initFiles(), Host: f.Host, Project: f.Project, Caller: "admin",
+		Token: f.token, AccessKey: f.AK, SecretKey: f.sk,
+	}
+	return a.print(v, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, `wrote %s: %s
+
+Credentials of caller "admin", shown this once:
+  token       %s
+  access key  %s
+  secret key  %s
+  project     %s
+
+Next:
+  Keep a copy of %s elsewhere: without it no backup, and nothing in the store, can be opened.
+  Give %s to the clients: it is the CA they must trust.
+  cd %s && vaultferry check && vaultferry serve
+`, dir, strings.Join(v.Files, " "), v.Token, v.AccessKey, v.SecretKey, v.Project,
+			filepath.Join(dir, "keyring.json"), filepath.Join(dir, "ca.pem"), dir)
+		return err
+	})
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	var keyring string
+	cmd := &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Say what a backup holds, without values",
+		Long: `Without a key: the form, the id of the key that sealed it, the size. With the
+keyring of --keyring, or of the configuration if there is one: everything but
+the values. Takes the same forms as "restore"; "-" reads standard input.`,
+		Example: `  vaultferry inspect payments-db-password-1700000000.000000
+  vaultferry inspect answer.json --keyring keyring.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.inspect(args[0], keyring) },
+	}
+	cmd.Flags().StringVar(&keyring, "keyring", "", "open with this keyring")
+	return cmd
+}
+
+// blobView is what inspect says. Opened tells which half is proved.
+type blobView struct {
+	File       string      `json:"file"`
+	Format     string      `json:"format"`
+	KeyID      string      `json:"key_id"`
+	Algorithm  string      `json:"algorithm"`
+	Encryption string      `json:"encryption"`
+	Size       int         `json:"size"`
+	Opened     bool        `json:"opened"`
+	Note       string      `json:"note,omitempty"`
+	Origin     *originView `json:"origin,omitempty"`
+	SealedAt   *time.Time  `json:"sealed_at,omitempty"`
+	Secret     *secretView `json:"secret,omitempty"`
+}
+
+func (a *app) inspect(file, keyring string) error {
+	raw, err := a.readBlob(file)
+	if err != nil {
+		return err
+	}
+	blob, err := backup.Unwrap(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %s", file, words(err)) //nolint:err113 // one line for people
+	}
+	h, err := backup.Inspect(blob)
+	if err != nil {
+		return fmt.Errorf("%s: %s", file, words(err)) //nolint:err113 // one line for people
+	}
+	v := blobView{File: file, Format: h.Format, KeyID: h.KeyID, Algorithm: h.Algorithm, Encryption: h.Encryption, Size: h.Size}
+	keys, err := a.someKeyring(keyring)
+	if err != nil {
+		return err
+	}
+	if keys == nil {
+		v.Note = "not opened: no keyring; this half of the file is not authenticated"
+	} else if err := v.open(keys, blob); err != nil {
+		v.Note = "not opened: " + words(err)
+	}
+	err = a.print(v, v.text)
+	if keys != nil && !v.Opened {
+		return errors.Join(err, failed(1))
+	}
+	return err
+}
+
+// someKeyring returns the keyring of the flag, of the configuration, or none.
+func (a *app) someKeyring(path string) (*backup.Keyring, error) {
+	if path == "" {
+		if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) && a.configFile == "" {
+			return nil, nil //nolint:nilnil // none is an answer
+		}
+		cfg, _, err := a.load()
+		if err != nil {
+			return nil, err
+		}
+		path = cfg.Keyring.File
+	}
+	return loadKeyring(path)
+}
+
+func (v *blobView) open(keys *backup.Keyring, blob []byte) error {
+	d, err := keys.Open(blob)
+	if err != nil {
+		return err
+	}
+	s := viewSecret("", d.Secret)
+	v.Opened, v.Secret, v.SealedAt = true, &s, optional(d.SealedAt)
+	v.Origin = &originView{Gateway: d.Origin.Gateway, Store: d.Origin.Store, Name: string(d.Origin.Name)}
+	return nil
+}
+
+func (v *blobView) text(w io.Writer) error {
+	rows := [][]string{
+		{"format:", v.Format},
+		{"sealed with:", v.Algorithm + ", " + v.Encryption},
+		{"key id:", printable(v.KeyID)},
+		{"size:", fmt.Sprintf("%d bytes", v.Size)},
+	}
+	if v.Note != "" {
+		rows = append(rows, []string{"note:", v.Note})
+	}
+	if v.Opened {
+		rows = append(rows,
+			[]string{"sealed at:", shortTime(v.SealedAt)},
+			[]string{"from:", fmt.Sprintf("%s in store %s of gateway %s", printable(v.Origin.Name), printable(v.Origin.Store), v.Origin.Gateway)},
+			[]string{"name:", printable(v.Secret.Name)})
+	}
+	if err := table(w, rows); err != nil || !v.Opened {
+		return err
+	}
+	return table(w, append([][]string{{""}}, versionRows(*v.Secret)...))
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func (a *app) keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make and look after the keyring",
+		Long: `The keyring is a JWK set. Its first key that may seals every backup; all of them
+open. Nothing here shows a key.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var keyring string
+	cmd.PersistentFlags().StringVar(&keyring, "keyring", "", "the keyring's file (default: the configuration's)")
+	cmd.AddCommand(a.keysNewCommand(), a.keysListCommand(&keyring), a.keysPublicCommand(&keyring), a.keysRetireCommand(&keyring))
+	return cmd
+}
+
+// loadKeyring takes a file that cannot be used as wrong usage.
+func loadKeyring(path string) (*backup.Keyring, error) {
+	k, err := backup.LoadKeyring(path)
+	if err != nil {
+		return nil, &exitError{exitUsage, errors.New(words(err))}
+	}
+	return k, nil
+}
+
+// keyringPath is the flag's, or the configuration's.
+func (a *app) keyringPath(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	cfg, _, err := a.load()
+	if err != nil {
+		return "", err
+	}
+	return cfg.Keyring.File, nil
+}
+
+func (a *app) keysNewCommand() *cobra.Command {
+	var file, alg string
+	var add, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "new --output-file FILE",
+		Short: "Make a keyring, or add a key to one",
+		Long: `Makes a keyring with one key that seals and one that signs reports, mode 0600.
+An existing file is refused; with --add the key is put at the end of the
+keyring that stands there: it opens at once and seals when those before it are
+retired, so a new key can reach every gateway before it is used.
+
+Types: A256KW (the default), RSA-OAEP-256, and ECDH-ES+A256KW, the choice for a
+gateway that may seal but not open (see "keys public").`,
+		Example: `  vaultferry keys new --output-file keyring.json
+  vaultferry keys new --type ECDH-ES+A256KW --output-file keyring.json
+  vaultferry keys new --add --output-file keyring.json && vaultferry keys retire OLD --keyring keyring.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if file == "" {
+				return usagef("--output-file is missing")
+			}
+			switch alg {
+			case backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA:
+			default:
+				return usagef("--type is %s, %s or %s, not %q", backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA, alg)
+			}
+			if add {
+				return a.addKey(file, alg, dryRun)
+			}
+			return a.newKeyring(file, alg, dryRun)
+		},
+	}
+	cmd.Flags().StringVar(&file, "output-file", "", "the keyring's file")
+	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the sealing key")
+	cmd.Flags().BoolVar(&add, "add", false, "add to an existing keyring")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would happen, and write nothing")
+	cmd.Flags().BoolVar(&dryRun, "what-if", false, "the same as --dry-run")
+	return cmd
+}
+
+func (a *app) newKeyring(file, alg string, dryRun bool) error {
+	k, err := backup.NewKeyringOf(alg, backup.AlgEdDSA)
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := k.Create(file); err != nil {
+			return errors.New(words(err))
+		}
+	}
+	return a.printKeys(k, file)
+}
+
+func (a *app) addKey(file, alg string, dryRun bool) error {
+	return a.editKeyring(file, dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
+		k, _, err := k.Add(alg)
+		return k, err
+	})
+}
+
+// editKeyring changes the file, or only says what would stand there.
+func (a *app) editKeyring(file string, dryRun bool, edit func(*backup.Keyring) (*backup.Keyring, error)) error {
+	k, err := loadKeyring(file)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		if k, err = edit(k); err != nil {
+			return errors.New(words(err))
+		}
+		return a.printKeys(k, file)
+	}
+	err = backup.EditFile(file, func(stands *backup.Keyring) (*backup.Keyring, error) {
+		var err error
+		k, err = edit(stands)
+		return k, err
+	})
+	if err != nil {
+		return errors.New(words(err))
+	}
+	return a.printKeys(k, file)
+}
+
+type keyringView struct {
+	File    string    `json:"file"`
+	Gateway string    `json:"gateway"`
+	Keys    []keyView `json:"keys"`
+}
+
+type keyView struct {
+	ID        string     `json:"id"`
+	Algorithm string     `json:"algorithm"`
+	Use       string     `json:"use"`
+	Active    bool       `json:"active"`
+	Private   bool       `json:"private"`
+	Retired   *time.Time `json:"retired,omitempty"`
+}
+
+func (a *app) printKeys(k *backup.Keyring, file string) error {
+	v := keyringView{File: file, Gateway: k.GatewayID(), Keys: []keyView{}}
+	rows := [][]string{{"KEY", "TYPE", "DOES"}}
+	for _, i := range k.Keys() {
+		v.Keys = append(v.Keys, keyView{ID: i.ID, Algorithm: i.Algorithm, Use: i.Use, Active: i.Active, Private: i.Private, Retired: optional(i.Retired)})
+		rows = append(rows, []string{i.ID, i.Algorithm, does(i)})
+	}
+	return a.print(v, func(w io.Writer) error {
+		if _, err := fmt.Fprintf(w, "keyring %s of gateway %s\n", file, v.Gateway); err != nil {
+			return err
+		}
+		return table(w, rows)
+	})
+}
+
+func does(i backup.KeyInfo) string {
+	verb, open := "seals", ", opens"
+	if i.Use == "sig" {
+		verb, open = "signs", ""
+	}
+	s := "waits"
+	switch {
+	case !i.Retired.IsZero():
+		s = "retired " + i.Retired.Format(time.RFC3339)
+	case i.Active:
+		s = verb
+	}
+	if i.Private {
+		return s + open
+	}
+	return s + " (public half)"
+}
+
+func (a *app) keysListCommand(keyring *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the keys and what each does",
+		Example: `  vaultferry keys list --keyring keyring.json`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := a.keyringPath(*keyring)
+			if err != nil {
+				return err
+			}
+			k, err := loadKeyring(path)
+			if err != nil {
+				return err
+			}
+			return a.printKeys(k, path)
+		},
+	}
+}
+
+func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "public", Short: "Print the public halves: a keyring that seals and cannot open",
+		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := a.keyringPath(*keyring)
+			if err != nil {
+				return err
+			}
+			k, err := loadKeyring(path)
+			if err != nil {
+				return err
+			}
+			if k, err = k.Public(); err != nil {
+				return errors.New(words(err))
+			}
+			if file != "" {
+				return k.Create(file)
+			}
+			b, err := k.Reveal()
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(b)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&file, "output-file", "", "write a file of mode 0600 instead")
+	return cmd
+}
+
+func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
+	var w writing
+	cmd := &cobra.Command{
+		Use: "retire KEY", Short: "Stop sealing with a key; it still opens what it sealed",
+		Example: `  vaultferry keys retire 0123456789abcdef0123456789abcdef --keyring keyring.json`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := w.ready(a); err != nil {
+				return err
+			}
+			path, err := a.keyringPath(*keyring)
+			if err != nil {
+				return err
+			}
+			return a.retire(path, args[0], &w)
+		},
+	}
+	w.flags(cmd)
+	return cmd
+}
+
+func (a *app) retire(path, id string, w *writing) error {
+	if err := w.ask(a, "retire "+id+"?"); err != nil {
+		return err
+	}
+	return a.editKeyring(path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
+		could := k.CanSeal()
+		k, err := k.Retire(id, a.now())
+		if err == nil && could && !k.CanSeal() {
+			err = secret.Errorf(secret.Invalid, "%s is the only key that seals: add another first (keys new --add)", id)
+		}
+		return k, err
+	})
+}

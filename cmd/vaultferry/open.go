@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects"
+	"github.com/vaultferry/vaultferry/dialects/azure"
+	"github.com/vaultferry/vaultferry/dialects/huawei"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// parts are an open gateway without its listeners.
+type parts struct {
+	cfg     *config.Config
+	service *gateway.Service
+	keys    *backup.Keyring
+	metrics *httpd.Metrics
+	log     *slog.Logger
+	audit   *audit.Log
+}
+
+// open loads the configuration and opens the stores that are named, or all.
+func (a *app) open(ctx context.Context, only ...string) (*parts, error) {
+	cfg, _, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range only {
+		if _, ok := cfg.Store(name); !ok {
+			return nil, usagef("there is no store %q in %s", name, a.configPath())
+		}
+	}
+	keys, err := backup.LoadKeyring(cfg.Keyring.File)
+	if err != nil {
+		return nil, &exitError{exitUsage, errors.New(words(err))}
+	}
+	return a.assemble(ctx, cfg, keys, only...)
+}
+
+// assemble opens what a sound configuration names.
+func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*parts, error) {
+	p := &parts{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	stores, err := a.openStores(ctx, p, only)
+	if err != nil {
+		return nil, err
+	}
+	if p.audit, err = audit.Open(cfg.Audit.File, a.now); err != nil {
+		return nil, errors.Join(err, closeStores(stores))
+	}
+	p.service, err = gateway.New(gateway.Options{
+		Stores: stores, Policy: access.NewPolicy(cfg.Rules()), Keyring: keys, Audit: p.audit,
+		Log: p.log, Now: a.now, MaxBlobs: cfg.Server.MaxBlobs, Observe: p.metrics.Observe,
+	})
+	if err != nil {
+		return nil, errors.Join(err, closeStores(stores), p.audit.Close())
+	}
+	return p, nil
+}
+
+// close ends the stores before the audit, so that the last outcome is written.
+func (p *parts) close() error { return errors.Join(p.service.Close(), p.audit.Close()) }
+
+func (a *app) openStores(ctx context.Context, p *parts, only []string) ([]gateway.Store, error) {
+	var stores []gateway.Store
+	for i := range p.cfg.Stores {
+		s := &p.cfg.Stores[i]
+		if len(only) > 0 && !slices.Contains(only, s.Name) {
+			continue
+		}
+		b, err := a.openStore(ctx, s, p)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("store %s: %s: %w", s.Name, s.Backend, err), closeStores(stores))
+		}
+		stores = append(stores, gateway.Store{
+			Name: s.Name, Kind: s.Backend, Backend: b, ReadOnly: s.ReadOnly, OnLoss: gateway.OnLoss(s.OnLoss),
+			Timeout: s.Timeout, Concurrency: s.Concurrency,
+			RetentionDays: s.RetentionDays, PurgeProtection: s.PurgeProtection,
+		})
+	}
+	return stores, nil
+}
+
+func (a *app) openStore(ctx context.Context, s *config.Store, p *parts) (backends.Backend, error) {
+	d, err := all.Registry().Find(s.Backend)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, backends.Env{Store: s.Name, Keys: p.keys, Log: p.log, Now: a.now}, s.Section())
+}
+
+func closeStores(stores []gateway.Store) error {
+	var errs []error
+	for _, s := range stores {
+		errs = append(errs, s.Backend.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// server puts the dialects and the listeners before the service. cert may be
+// nil: no TLS.
+func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
+	creds, err := p.cfg.Credentials()
+	if err != nil {
+		return nil, err
+	}
+	throttle := access.NewThrottle(a.now)
+	az := azure.Options{
+		Service: p.service, Credentials: creds, Throttle: throttle, Log: p.log, Now: a.now,
+		Authority: p.cfg.Dialects.Azure.Authority, Resource: p.cfg.Dialects.Azure.Resource,
+	}
+	for _, r := range p.cfg.Dialects.Azure.Routes {
+		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Resource: r.Resource})
+	}
+	hw := huawei.Options{Service: p.service, Credentials: creds, Throttle: throttle, Log: p.log, Now: a.now}
+	for _, r := range p.cfg.Dialects.Huawei.Routes {
+		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Store: r.Store})
+	}
+	azureDialect, err := azure.New(az)
+	if err != nil {
+		return nil, err
+	}
+	huaweiDialect, err := huawei.New(hw)
+	if err != nil {
+		return nil, err
+	}
+	return httpd.New(httpd.Options{
+		Service: p.service, Dialects: []dialects.Dialect{huaweiDialect, azureDialect}, // azure takes every other path
+		Address: p.cfg.Server.Address, TLS: tlsConfig, Admin: p.cfg.Admin.Address, Metrics: p.metrics, Log: p.log,
+	})
+}
+
+// serverTLS reads the configured certificate. Nil without error: TLS is off.
+func serverTLS(s config.Server) (*tls.Config, error) {
+	if s.TLS.Off {
+		return nil, nil //nolint:nilnil // off is a configuration, not a failure
+	}
+	cert, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if s.ClientCAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(s.ClientCAFile)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("server.client_ca_file: %w", err)}
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
+	}
+	return c, nil
+}
+
+// words says an error as people need it: the detail alone where there is one
+// and nothing lies below it, else everything.
+func words(err error) string {
+	var e *secret.Error
+	if errors.As(err, &e) && e.Detail != "" && e.Err == nil {
+		return e.Detail
+	}
+	return err.Error()
+}

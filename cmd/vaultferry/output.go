@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func (a *app) json() bool { return a.output == "json" }
+
+// print writes one JSON document, or what text writes for people.
+func (a *app) print(document any, text func(io.Writer) error) error {
+	if !a.json() {
+		w := bufio.NewWriter(a.out)
+		return errors.Join(text(w), w.Flush())
+	}
+	enc := json.NewEncoder(a.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(document)
+}
+
+// table aligns rows of cells that hold tabs in between.
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		if _, err := fmt.Fprintln(t, strings.Join(r, "\t")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+// secretView is a secret as programs see it. Keys are only ever added.
+type secretView struct {
+	Store       string            `json:"store,omitempty"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Created     *time.Time        `json:"created,omitempty"`
+	Updated     *time.Time        `json:"updated,omitempty"`
+	Current     int64             `json:"current"`
+	Previous    int64             `json:"previous,omitempty"`
+	Versions    []versionView     `json:"versions,omitempty"`
+}
+
+type versionView struct {
+	Version     int64             `json:"version"`
+	ID          string            `json:"id"`
+	Enabled     bool              `json:"enabled"`
+	Missing     string            `json:"missing,omitempty"`
+	ContentType string            `json:"content_type,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Stages      []string          `json:"stages,omitempty"`
+	NotBefore   *time.Time        `json:"not_before,omitempty"`
+	Expires     *time.Time        `json:"expires,omitempty"`
+	Created     *time.Time        `json:"created,omitempty"`
+	Updated     *time.Time        `json:"updated,omitempty"`
+	Value       *string           `json:"value,omitempty"`        // only where it was asked for
+	ValueBase64 *string           `json:"value_base64,omitempty"` // a value that is no text
+}
+
+func viewSecret(store string, s *secret.Secret) secretView {
+	v := secretView{
+		Store: store, Name: string(s.Name), Description: s.Description, Tags: s.Tags,
+		Created: optional(s.Created), Updated: optional(s.Updated),
+		Current: int64(s.Current), Previous: int64(s.Previous),
+	}
+	for i := range s.Versions {
+		v.Versions = append(v.Versions, viewVersion(&s.Versions[i]))
+	}
+	return v
+}
+
+// viewVersion leaves the value out.
+func viewVersion(v *secret.Version) versionView {
+	return versionView{
+		Version: int64(v.Ordinal), ID: v.UID.String(), Enabled: !v.Disabled, Missing: string(v.Missing),
+		ContentType: v.ContentType, Tags: v.Tags, Stages: v.Stages,
+		NotBefore: optional(v.NotBefore), Expires: optional(v.Expires),
+		Created: optional(v.Created), Updated: optional(v.Updated),
+	}
+}
+
+// reveal puts the value in: as text, or as base64 where it is none.
+func (v *versionView) reveal(value secret.Value) {
+	if value.Form() == secret.Binary {
+		s := base64.StdEncoding.EncodeToString(value.Reveal())
+		v.ValueBase64 = &s
+		return
+	}
+	s := string(value.Reveal())
+	v.Value = &s
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func shortTime(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}
+
+// versionRows is the table of a secret's versions.
+func versionRows(s secretView) [][]string {
+	rows := [][]string{{"VERSION", "ID", "CREATED", "EXPIRES", "STATE"}}
+	for _, v := range s.Versions {
+		var state []string
+		switch v.Version {
+		case s.Current:
+			state = append(state, "current")
+		case s.Previous:
+			state = append(state, "previous")
+		}
+		state = append(state, v.Stages...)
+		if !v.Enabled {
+			state = append(state, "disabled")
+		}
+		if v.Missing != "" {
+			state = append(state, v.Missing)
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(v.Version), v.ID, shortTime(v.Created), shortTime(v.Expires), strings.Join(state, ","),
+		})
+	}
+	return rows
+}
+
+// writing holds the flags that every writing command has.
+type writing struct {
+	dryRun, confirm bool
+}
+
+func (w *writing) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.dryRun, "dry-run", false, "say what would happen, and write nothing")
+	cmd.Flags().BoolVar(&w.dryRun, "what-if", false, "the same as --dry-run")
+	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each; needs a terminal")
+}
+
+// errDeclined is the answer no.
+var errDeclined = errors.New("declined")
+
+// ready refuses --confirm where nobody can be asked.
+func (w *writing) ready(a *app) error {
+	if w.confirm && !isTerminal(a.in) {
+		return usagef("--confirm needs a terminal to ask on")
+	}
+	return nil
+}
+
+// ask returns errDeclined unless the answer is yes.
+func (w *writing) ask(a *app, question string) error {
+	if !w.confirm {
+		return nil
+	}
+	if _, err := fmt.Fprintf(a.errOut, "%s [y/N] ", question); err != nil {
+		return err
+	}
+	// One byte at a time: what follows the line belongs to the next question.
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := a.in.Read(b)
+		if n == 1 && b[0] != '\n' {
+			line = append(line, b[0])
+			continue
+		}
+		if n == 1 || err != nil {
+			break
+		}
+	}
+	if s := strings.ToLower(strings.TrimSpace(string(line))); s != "y" && s != "yes" {
+		return errDeclined
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+type restoreFlags struct {
+	writing
+	as, onConflict, onLoss string
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	var f restoreFlags
+	cmd := &cobra.Command{
+		Use:   "restore STORE FILE...",
+		Short: "Make secrets from sealed files",
+		Long: `Takes a backup in any form that people keep: the file that "backup" wrote, its
+base64url form, or the JSON answer of either wire as an SDK or curl saved it.
+"-" reads standard input. Nothing that exists is ever changed or removed;
+--on-conflict append adds the versions that the target lacks.`,
+		Example: `  vaultferry restore scratch payments-db-password-1700000000.000000
+  vaultferry restore scratch answer.json --as db-password-old
+  vaultferry restore scratch *.backup --dry-run`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := f.check(a, args[1:]); err != nil {
+				return err
+			}
+			p, err := a.open(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, p.close()) }()
+			return a.restore(cmd.Context(), p, args[0], args[1:], f)
+		},
+	}
+	cmd.Flags().StringVar(&f.as, "as", "", "restore under this name; for one file alone")
+	cmd.Flags().StringVar(&f.onConflict, "on-conflict", "fail", "where the name is taken: fail, skip or append")
+	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot hold everything: fail or accept (default: the store's on_loss, else fail)")
+	f.flags(cmd)
+	return cmd
+}
+
+func (f *restoreFlags) check(a *app, files []string) error {
+	switch {
+	case f.as != "" && len(files) > 1:
+		return usagef("--as is for one file, not %d", len(files))
+	case !slices.Contains([]string{"fail", "skip", "append"}, f.onConflict):
+		return usagef("--on-conflict is fail, skip or append, not %q", f.onConflict)
+	case f.onLoss == "trim-oldest" || f.onLoss == "archive":
+		return usagef("--on-loss %s is not available yet", f.onLoss)
+	case !slices.Contains([]string{"", "fail", "accept"}, f.onLoss):
+		return usagef("--on-loss is fail or accept, not %q", f.onLoss)
+	case f.confirm && slices.Contains(files, "-"):
+		return usagef("--confirm cannot ask where the backup comes from")
+	}
+	return f.ready(a)
+}
+
+// restoreReport is one file's part of the answer to programs.
+type restoreReport struct {
+	File     string           `json:"file"`
+	Store    string           `json:"store"`
+	Result   string           `json:"result"` // done, appended, skipped, would, declined or failed
+	Name     string           `json:"name,omitempty"`
+	Versions int              `json:"versions"`
+	Mapped   map[string]int64 `json:"mapped,omitempty"` // versions that got another number
+	Origin   *originView      `json:"origin,omitempty"`
+	Losses   []lossView       `json:"losses,omitempty"`
+	Error    string           `json:"error,omitempty"`
+}
+
+type originView struct {
+	Gateway string `json:"gateway"`
+	Store   string `json:"store"`
+	Name    string `json:"name"`
+}
+
+type lossView struct {
+	Grade   string `json:"grade"`
+	Version int64  `json:"version,omitempty"`
+	What    string `json:"what"`
+	Why     string `json:"why"`
+}
+
+func (a *app) restore(ctx context.Context, p *parts, store string, files []string, f restoreFlags) error {
+	reports := []restoreReport{}
+	bad := 0
+	for _, file := range files {
+		r := restoreReport{File: file, Store: store}
+		err := a.restoreOne(ctx, p, &r, f)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errDeclined):
+			r.Result = "declined"
+		case err != nil:
+			r.Result, r.Error = "failed", words(err)
+			bad++
+			a.complain(fmt.Sprintf("%s: %s", file, r.Error))
+		}
+		if !a.json() && err == nil {
+			if err := restoreLines(a.out, r); err != nil {
+				return err
+			}
+		}
+		reports = append(reports, r)
+	}
+	if a.json() {
+		if err := a.print(reports, nil); err != nil {
+			return err
+		}
+	}
+	return failed(bad)
+}
+
+func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f restoreFlags) error {
+	raw, err := a.readBlob(r.File)
+	if err != nil {
+		return err
+	}
+	blob, err := backup.Unwrap(raw)
+	if err != nil {
+		return err
+	}
+	o := gateway.RestoreOptions{
+		As: secret.Name(f.as), OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,
+	}
+	if f.confirm {
+		o.Confirm = func(would gateway.Outcome) error {
+			q := fmt.Sprintf("restore %s with %d versions into %s?", would.Secret.Name, len(would.Secret.Versions), r.Store)
+			for _, l := range would.Losses {
+				q = l.String() + "\n" + q
+			}
+			return f.ask(a, q)
+		}
+	}
+	out, err := p.service.Restore(ctx, a.call("restore"), r.Store, blob, o)
+	if err != nil {
+		return err
+	}
+	r.fill(out, f.dryRun)
+	return nil
+}
+
+func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
+	r.Name, r.Versions = string(out.Secret.Name), len(out.Secret.Versions)
+	r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
+	for from, to := range out.Versions {
+		if from != to {
+			if r.Mapped == nil {
+				r.Mapped = map[string]int64{}
+			}
+			r.Mapped[from.String()] = int64(to)
+		}
+	}
+	for _, l := range out.Losses {
+		r.Losses = append(r.Losses, lossView{Grade: l.Grade.String(), Version: int64(l.Version), What: l.What, Why: l.Why})
+	}
+	switch {
+	case out.Skipped:
+		r.Result = "skipped"
+	case dryRun:
+		r.Result = "would"
+	case out.Appended:
+		r.Result = "appended"
+	default:
+		r.Result = "done"
+	}
+}
+
+func restoreLines(w io.Writer, r restoreReport) error {
+	said := map[string]string{
+		"done": "restored %s into %s: %d versions", "appended": "added to %s in %s: %d versions stand",
+		"skipped": "skipped %s: %s has it already, with %d versions", "would": "would restore %s into %s: %d versions",
+	}[r.Result]
+	var b strings.Builder
+	fmt.Fprintf(&b, said+"\n", printable(r.Name), r.Store, r.Versions)
+	for _, l := range r.Losses {
+		fmt.Fprintf(&b, "  %s loss: %s of version %d: %s\n", l.Grade, l.What, l.Version, l.Why)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
