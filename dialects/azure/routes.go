@@ -26,13 +26,14 @@ type operation struct {
 	serve            func(*Dialect, *request) (wire.Reply, error)
 }
 
-// operations: earlier rows win, so POST /secrets/restore is no secret's.
+// operations: of two rows that match, the earlier one wins. The most frequent
+// one is first.
 var operations = []operation{
+	{"azure.GetSecret", http.MethodGet, "/secrets/{name}", 0, "get", (*Dialect).getSecret},
 	{opRestore, http.MethodPost, "/secrets/restore", maxBlob, "restore", (*Dialect).restoreSecret},
 	{"azure.ListSecrets", http.MethodGet, "/secrets", 0, "list", (*Dialect).listSecrets},
 	{"azure.ListSecretVersions", http.MethodGet, "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
 	{"azure.BackupSecret", http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
-	{"azure.GetSecret", http.MethodGet, "/secrets/{name}", 0, "get", (*Dialect).getSecret},
 	{"azure.GetSecret", http.MethodGet, "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
 	{"azure.SetSecret", http.MethodPut, "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
 	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}", 0, "set", notServed("update")},
