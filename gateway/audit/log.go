@@ -2,8 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,45 +11,46 @@ import (
 	"time"
 )
 
-// File is what a Log writes to: an *os.File, or a test's.
+// File is what a Log writes to.
 type File interface {
 	io.Writer
 	Sync() error
 	Close() error
 }
 
-// Log appends entries. Concurrent writers share one write and one fsync. It
-// is safe for concurrent use.
+// Log appends entries. Concurrent writers share one write and one fsync, and
+// several processes may share the file that Open opens. It is safe for
+// concurrent use.
 type Log struct {
 	now func() time.Time
 
 	mu      sync.Mutex
 	file    File
-	seq     uint64
-	chain   [sha256.Size]byte
-	next    *batch // collects lines while a batch is being written
+	next    *batch // collects entries while a batch is being written
 	writing bool
 	err     error // the first failure; the log is broken from then on
 	idle    sync.Cond
+
+	at link // touched by the one who writes alone
 }
 
-// batch is the lines that go out in one write.
+// batch is the entries that go out in one write.
 type batch struct {
-	buf  bytes.Buffer
-	sync bool
-	done chan struct{}
-	err  error
+	entries []Entry
+	sync    bool
+	done    chan struct{}
+	err     error
 }
 
 // Open appends to the file at path, which is created with mode 0600, and
 // continues the chain that stands there.
 func Open(path string, now func() time.Time) (*Log, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := openShared(path)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l := New(f, now)
-	if err := l.resume(f); err != nil {
+	if err := f.exclusively(&l.at, func() error { return nil }); err != nil {
 		return nil, errors.Join(fmt.Errorf("audit: %s: %w", path, err), f.Close())
 	}
 	return l, nil
@@ -59,7 +58,7 @@ func Open(path string, now func() time.Time) (*Log, error) {
 
 // New returns a log that starts a chain in f.
 func New(f File, now func() time.Time) *Log {
-	l := &Log{now: now, file: f, chain: sha256.Sum256(nil)}
+	l := &Log{now: now, file: f, at: firstLink()}
 	l.idle.L = &l.mu
 	return l
 }
@@ -73,12 +72,15 @@ func (l *Log) Write(e Entry, durable bool) error {
 		defer l.mu.Unlock()
 		return l.err
 	}
-	b, err := l.add(e, durable)
-	if err != nil || l.writing {
+	if l.next == nil {
+		l.next = &batch{done: make(chan struct{})}
+	}
+	b := l.next
+	e.Time = l.now().UTC()
+	b.entries = append(b.entries, e)
+	b.sync = b.sync || durable
+	if l.writing {
 		l.mu.Unlock()
-		if err != nil {
-			return err
-		}
 		<-b.done
 		return b.err
 	}
@@ -86,24 +88,6 @@ func (l *Log) Write(e Entry, durable bool) error {
 	l.drain()
 	l.mu.Unlock()
 	return b.err
-}
-
-// add puts the line of e into the batch that goes out next.
-func (l *Log) add(e Entry, durable bool) (*batch, error) {
-	e.V, e.Seq, e.Time = 1, l.seq+1, l.now().UTC()
-	e.Chain = hex.EncodeToString(l.chain[:])
-	line, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	if l.next == nil {
-		l.next = &batch{done: make(chan struct{})}
-	}
-	l.next.buf.Write(line)
-	l.next.buf.WriteByte('\n')
-	l.next.sync = l.next.sync || durable
-	l.seq, l.chain = e.Seq, sha256.Sum256(line)
-	return l.next, nil
 }
 
 // drain writes the waiting batch, and leaves those that gathered meanwhile to
@@ -114,7 +98,7 @@ func (l *Log) drain() {
 	l.next = nil
 	if l.err == nil {
 		l.mu.Unlock()
-		err := b.write(l.file)
+		err := l.write(b)
 		l.mu.Lock()
 		if err != nil {
 			l.err = fmt.Errorf("audit: %w", err)
@@ -134,14 +118,33 @@ func (l *Log) drain() {
 	}()
 }
 
-func (b *batch) write(f File) error {
-	if _, err := f.Write(b.buf.Bytes()); err != nil {
+func (l *Log) write(b *batch) error {
+	if f, ok := l.file.(*sharedFile); ok {
+		return f.exclusively(&l.at, func() error { return l.put(b) })
+	}
+	return l.put(b)
+}
+
+func (l *Log) put(b *batch) error {
+	var buf bytes.Buffer
+	for i := range b.entries {
+		e := &b.entries[i]
+		e.V, e.Seq, e.Chain = 1, l.at.seq+1, l.at.hex()
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		buf.Write(line)
+		buf.WriteByte('\n')
+		l.at.follow(line)
+	}
+	if _, err := l.file.Write(buf.Bytes()); err != nil {
 		return err
 	}
 	if !b.sync {
 		return nil
 	}
-	return f.Sync()
+	return l.file.Sync()
 }
 
 // Healthy returns the failure that broke the log, or nil.
@@ -167,38 +170,4 @@ func (l *Log) Close() error {
 	}
 	l.err = fmt.Errorf("audit: %w", os.ErrClosed)
 	return errors.Join(err, l.file.Close())
-}
-
-// tail bounds how much of the end of a file is read for its last line.
-const tail = 1 << 20
-
-// resume continues the chain of the last line. A line that a crash cut short
-// is ended with a newline and chained over as it stands: nothing is removed.
-func (l *Log) resume(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return err
-	}
-	buf := make([]byte, min(info.Size(), tail))
-	if _, err := f.ReadAt(buf, info.Size()-int64(len(buf))); err != nil {
-		return err
-	}
-	if buf[len(buf)-1] != '\n' {
-		if _, err := f.WriteString("\n"); err != nil {
-			return err
-		}
-		buf = append(buf, '\n')
-	}
-	lines := bytes.Split(bytes.TrimSuffix(buf, []byte("\n")), []byte("\n"))
-	l.chain = sha256.Sum256(lines[len(lines)-1])
-	for i := len(lines) - 1; i >= 0; i-- {
-		var e struct {
-			Seq uint64 `json:"seq"`
-		}
-		if json.Unmarshal(lines[i], &e) == nil && e.Seq > 0 {
-			l.seq = e.Seq + uint64(len(lines)-1-i)
-			return nil
-		}
-	}
-	return errors.New("the file holds no audit line")
 }

@@ -81,6 +81,27 @@ func TestConcurrentWritersMakeOneChain(t *testing.T) {
 	}
 }
 
+func TestTwoProcessesMakeOneChain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	var wg sync.WaitGroup
+	for range 4 { // each has a descriptor and a lock of its own, as processes do
+		l := open(t, path)
+		wg.Go(func() {
+			for range 50 {
+				if err := l.Write(audit.Entry{Op: "o"}, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all := verify(t, path)
+	if len(all) != 200 || all[199].Seq != 200 {
+		t.Fatalf("%d lines, the last has seq %d", len(all), all[len(all)-1].Seq)
+	}
+}
+
 func TestReopenContinuesAndKeepsATornLine(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")

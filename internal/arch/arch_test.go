@@ -3,6 +3,7 @@ package arch
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os/exec"
 	"path"
@@ -106,7 +107,7 @@ func packages(t *testing.T) []pkg {
 	var all []pkg
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p pkg
-		if err := dec.Decode(&p); err == io.EOF { //nolint:errorlint // Decode returns it bare
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
