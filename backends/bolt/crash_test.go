@@ -154,13 +154,25 @@ func lastVersion(ctx context.Context, b backends.Backend, name secret.Name) (int
 // process. That is the fsync which bbolt makes and this store never turns off.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	rounds := 15
+	files, rounds := 3, 5
 	if testing.Short() {
-		rounds = 3
+		files, rounds = 1, 3
 	}
+	killed := 0
+	for range files {
+		killed += killRounds(t, rounds)
+	}
+	if all := files * rounds; killed < all*2/3 {
+		t.Errorf("only %d of %d children were killed before they ended", killed, all)
+	}
+}
+
+// killRounds kills one child after the other over one file, and returns how
+// many it killed in time.
+func killRounds(t *testing.T, rounds int) (killed int) {
+	t.Helper()
 	dir, keys := newFolder(t)
 	acks := acknowledged{imports: map[secret.Name]bool{}, verified: map[secret.Name]bool{}}
-	killed := 0
 	for round := range rounds {
 		if round == rounds-1 {
 			clear(acks.verified) // in the end all is read once more
@@ -175,10 +187,8 @@ func TestKill(t *testing.T) {
 			t.Fatalf("killed after %d lines", after)
 		}
 	}
-	if killed < rounds*2/3 {
-		t.Errorf("only %d of %d children were killed before they ended", killed, rounds)
-	}
 	t.Logf("%d children killed; %d writes acknowledged by each writer, %d imports", killed, acks.last, len(acks.imports))
+	return killed
 }
 
 // acknowledged is what the children said, all rounds together.
