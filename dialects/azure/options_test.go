@@ -53,10 +53,21 @@ func TestResourceOfTheChallenge(t *testing.T) {
 	for host, want := range map[string]string{"any.example": "https://vault.azure.net", "OWN.example:8443": "https://own.example:1"} {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/secrets", nil))
-		if got := strings.Join(w.Header()["WWW-Authenticate"], ", "); got != `Bearer authorization="https://login.example/adfs", resource="`+want+`"` {
+		if got := headerOf(w.Header(), "WWW-Authenticate"); got != `Bearer authorization="https://login.example/adfs", resource="`+want+`"` {
 			t.Errorf("%s: %s", host, got)
 		}
 	}
+}
+
+// headerOf finds a header however it is spelled: the service spells some in a
+// way that package http does not look for.
+func headerOf(h http.Header, name string) string {
+	for k, vs := range h {
+		if strings.EqualFold(k, name) {
+			return strings.Join(vs, ", ")
+		}
+	}
+	return ""
 }
 
 // The path picks the dialect, and only azure's paths are normalised.
@@ -68,7 +79,7 @@ func TestDialectsShareARouter(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		g.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://main.vault.localhost"+path, nil))
-		if got := len(w.Header()["x-ms-request-id"]) == 1; got != azures {
+		if got := headerOf(w.Header(), "x-ms-request-id") != ""; got != azures {
 			t.Errorf("%s: azure answers: %v", path, got)
 		}
 	}

@@ -17,7 +17,7 @@ const Cause = "s3cr3t-cause"
 
 // CheckErrors fails if the dialect's table has no row for some kind, if two
 // spellings of one kind differ, or if an answer shows the cause of its error.
-func CheckErrors(t *testing.T, known func(secret.Kind) bool, render func(error) wire.Reply) {
+func CheckErrors(t testing.TB, known func(secret.Kind) bool, render func(error) wire.Reply) {
 	t.Helper()
 	for _, k := range secret.Kinds() {
 		if !known(k) {
@@ -36,7 +36,7 @@ func CheckErrors(t *testing.T, known func(secret.Kind) bool, render func(error) 
 	}
 }
 
-func checkReply(t *testing.T, k secret.Kind, rep wire.Reply) []byte {
+func checkReply(t testing.TB, k secret.Kind, rep wire.Reply) []byte {
 	t.Helper()
 	body, err := json.Marshal(rep.Body)
 	if err != nil {
