@@ -35,9 +35,8 @@ type Loss struct {
 	Grade Grade
 	// Version is the version concerned; zero: the secret as a whole.
 	Version Ordinal
-	// What is the attribute: "value", "version", "disabled", "expires",
-	// "not_before", "content_type", "tags", "stages", "description",
-	// "current", "previous", "created", "extra".
+	// What is the attribute, in a word of the table in package backends, which
+	// says what each means for the secret that arrives: "value", "expires".
 	What string
 	// Why is a short reason without any value in it.
 	Why string
