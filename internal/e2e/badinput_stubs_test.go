@@ -1,3 +1,0 @@
-package e2e
-
-var badProducts, badDisks []badRow
