@@ -23,6 +23,9 @@ type layout struct {
 func (st *state) layOut(c change) layout {
 	l := layout{custom: map[string]any{}, companion: map[string]string{}}
 	used := len(st.Custom)
+	if st.Custom[headKey] == "" {
+		used++ // kept free for it
+	}
 	for key, s := range c.records {
 		_, there := st.Custom[key]
 		switch {
@@ -92,10 +95,7 @@ func (w *write) settle(ctx context.Context, c change) error {
 	if err := w.s.patchCustom(ctx, st.path, l.custom); err != nil {
 		return err
 	}
-	if w.wrote {
-		return st.absorb(l)
-	}
-	return nil
+	return st.absorb(l)
 }
 
 // absorb makes the state that of the product after the layout was written.

@@ -49,7 +49,8 @@ func newClient(c *Config, base http.RoundTripper) (*client, error) {
 		return nil, secret.Errorf(secret.Invalid, "hashivault: the client cannot be set up: %v", err)
 	}
 	v.SetMaxRetries(0)
-	v.SetHeaders(http.Header{api.RequestHeaderName: {"true"}}) // less those of VAULT_HEADERS
+	v.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})         // less those of VAULT_HEADERS
+	v.SetWrappingLookupFunc(func(string, string) string { return "" }) // nor VAULT_WRAP_TTL
 	v.ClearNamespace()
 	if c.Namespace != "" {
 		v.SetNamespace(c.Namespace)

@@ -93,11 +93,11 @@ func (s *Store) makeRoom(ctx context.Context, st *state, more int64) error {
 
 // restore takes back what a write put down ahead of a version that another
 // writer then made, unless a third changed it since.
-func (s *Store) restore(ctx context.Context, old *state, ahead layout) error {
+func (s *Store) restore(ctx context.Context, at place, before map[string]string, ahead layout) error {
 	if len(ahead.custom) == 0 {
 		return nil
 	}
-	now, err := s.load(ctx, old.place)
+	now, err := s.load(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func (s *Store) restore(ctx context.Context, old *state, ahead layout) error {
 		if v, ok := now.Custom[k]; !ok || ours != any(v) {
 			continue
 		}
-		if back[k] = nil; old.Custom[k] != "" {
-			back[k] = old.Custom[k]
+		if back[k] = nil; before[k] != "" {
+			back[k] = before[k]
 		}
 	}
 	if len(beside) > 0 {
@@ -120,7 +120,7 @@ func (s *Store) restore(ctx context.Context, old *state, ahead layout) error {
 			return err
 		}
 	}
-	return s.patchCustom(ctx, old.path, back)
+	return s.patchCustom(ctx, at.path, back)
 }
 
 var errVanished = errors.New("a version went away while it was read")

@@ -245,5 +245,5 @@ func (m *importing) grade(err error) error {
 	if !m.begun || kind == secret.Unknown || kind == secret.AlreadyExists || m.written == 0 {
 		return err
 	}
-	return &secret.Error{Kind: secret.Partial, Err: err, Detail: "the import stopped midway and shows nothing yet; the same request completes it"}
+	return &secret.Error{Kind: secret.Partial, Err: cause(err), Detail: "the import stopped midway and shows nothing yet; the same request completes it"}
 }

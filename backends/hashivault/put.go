@@ -59,7 +59,7 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 		if !errors.Is(err, secret.Conflict) {
 			return out, err
 		}
-		if err := s.restore(ctx, st, w.ahead); err != nil {
+		if err := s.restore(ctx, at, w.before, w.ahead); err != nil {
 			return nil, err
 		}
 	}
@@ -69,12 +69,13 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 // write is one version on its way.
 type write struct {
 	s      *Store
-	st     *state // before, then after
+	st     *state // follows the product
 	d      *secret.Draft
 	number int64
 	rec    record
-	marked bool // rec is needed
-	ahead  layout
+	marked bool              // rec is needed
+	before map[string]string // custom_metadata as it was
+	ahead  layout            // what was put there ahead of the value
 	wrote  bool
 }
 
@@ -86,7 +87,7 @@ func (s *Store) newWrite(st *state, d *secret.Draft, form string) *write {
 	if !d.UID.IsZero() && !s.taken(st, d.UID) {
 		v.UID = d.UID
 	}
-	w := &write{s: s, st: st, d: d, number: st.Current + 1, rec: recordOf(&v, form)}
+	w := &write{s: s, st: st, d: d, number: st.Current + 1, rec: recordOf(&v, form), before: maps.Clone(st.Custom)}
 	w.marked = d.Value.Form() != secret.Text || v.Disabled || v.ContentType != "" || v.Tags != nil || v.Extra != nil ||
 		!v.UID.IsZero() || !v.NotBefore.IsZero() || !v.Expires.IsZero() || !v.Created.IsZero() || !v.Updated.IsZero()
 	return w
@@ -118,7 +119,7 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	}
 	w.grow(fact)
 	if err := w.finish(ctx, fact, after); err != nil {
-		return nil, &secret.Error{Kind: secret.Partial, Err: err,
+		return nil, &secret.Error{Kind: secret.Partial, Err: cause(err),
 			Detail: "version " + w.st.head.ordinal(w.number).String() + " is written, its attributes may not be"}
 	}
 	all, err := w.s.secret(w.st, name)

@@ -24,9 +24,12 @@ package hashivault
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
@@ -100,8 +103,8 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	err := s.client.read(ctx, "sys/internal/ui/mounts/"+s.mount+"/"+s.prefix+"x", nil, &got)
 	switch {
-	case secret.KindOf(err) == secret.Upstream:
-		return as(&secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's credentials, or there is no mount " + s.mount, Err: err}, "check", "")
+	case noPreflight(err):
+		return as(&secret.Error{Kind: secret.Upstream, Detail: "there is no mount " + s.mount + " in Vault, or the gateway's credentials have no right in it", Err: err}, "check", "")
 	case err != nil:
 		return as(err, "check", "")
 	case strings.Trim(got.Path, "/") != s.mount:
@@ -112,6 +115,13 @@ func (s *Store) Check(ctx context.Context) error {
 		return as(secret.Errorf(secret.Invalid, "mount: %s is a KV version 1 engine, which keeps no versions; version 2 is needed", s.mount), "check", "")
 	}
 	return nil
+}
+
+// noPreflight: the answer for a mount that is missing, or hidden from us; an
+// invalid token is answered otherwise.
+func noPreflight(err error) bool {
+	var resp *api.ResponseError
+	return errors.As(err, &resp) && says(resp, "preflight capability check")
 }
 
 // Close implements backends.Backend.

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -29,7 +28,6 @@ const (
 	formBinary     = "b" // base64 under the field
 	formFields     = "f" // fields that would read as text
 	formFieldsText = "j" // fields the product would change (its numbers are float64), as JSON text under the field
-	formFieldsRaw  = "k" // fields that are not even UTF-8, as base64 under the field
 )
 
 const jsonType = "application/json"
@@ -49,9 +47,7 @@ func encodeValue(field string, v secret.Value) (data []byte, form string, err er
 		if c, ok := canonical(b, true); ok && bytes.Equal(b, c) {
 			return b, fieldsForm(field, b), checkPayload(b)
 		}
-		if s, form = string(b), formFieldsText; !utf8.Valid(b) {
-			s, form = base64.StdEncoding.EncodeToString(b), formFieldsRaw
-		}
+		s, form = string(b), formFieldsText
 	default:
 		return []byte("{}"), formNatural, nil // of a version that holds no value
 	}
@@ -85,13 +81,10 @@ func decodeValue(field string, data []byte, form string) (v secret.Value, conten
 		return secret.TextValue(s), "", nil
 	case form == formFieldsText && one:
 		return secret.FieldsValue([]byte(s)), "", nil
-	case (form == formBinary || form == formFieldsRaw) && one:
+	case form == formBinary && one:
 		b, err := base64.StdEncoding.Strict().DecodeString(s)
 		if err != nil {
 			return secret.Value{}, "", secret.Errorf(secret.Internal, "a value marked as base64 is none")
-		}
-		if form == formFieldsRaw {
-			return secret.FieldsValue(b), "", nil
 		}
 		return secret.BinaryValue(b), "", nil
 	}

@@ -1,0 +1,205 @@
+package hashivault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// rules is the policy that the documentation asks for.
+func rules(mount string) string {
+	return fmt.Sprintf(`
+path "%[1]s/data/*" { capabilities = ["create", "update", "read"] }
+path "%[1]s/metadata/*" { capabilities = ["create", "update", "patch", "read", "list"] }
+path "%[1]s/destroy/*" { capabilities = ["update"] }`, mount)
+}
+
+func TestDocumentedPolicyIsEnough(t *testing.T) {
+	f := newFixture(t)
+	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, rules(f.conf.Mount))))
+	s := f.open(t, nil)
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	d := secret.Draft{Value: secret.TextValue("x"), Disabled: true, Tags: map[string]string{"a": strings.Repeat("b", 600)}}
+	if _, err := s.Put(t.Context(), "s", d); err != nil {
+		t.Errorf("Put: %v", err)
+	}
+	if _, err := s.Export(t.Context(), "s"); err != nil {
+		t.Errorf("Export: %v", err)
+	}
+	if p, err := s.List(t.Context(), secret.Query{}); err != nil || len(p.Secrets) != 1 {
+		t.Errorf("List: %v", err)
+	}
+}
+
+func TestRefusedCredentials(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	denied := f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`))
+	for what, token := range map[string]string{"denied": denied, "unknown": "hvs.unknown"} {
+		f.conf.Token = secret.TextValue(token)
+		s := f.open(t, nil)
+		_, err := s.Get(t.Context(), "s", secret.Current)
+		_, err2 := s.Put(t.Context(), "s", text("canary-y"))
+		for _, err := range []error{err, err2, s.Check(t.Context())} {
+			if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+}
+
+// TestWrongMounts: a mount that is missing or of another kind is told apart
+// from a secret that is missing.
+func TestWrongMounts(t *testing.T) {
+	f := newFixture(t)
+	for mount, want := range map[string]struct {
+		kind secret.Kind
+		text string
+	}{
+		"nowhere":              {secret.Upstream, "there is no mount nowhere"},
+		f.server.NewMountV1(t): {secret.Invalid, "version 1"},
+		"cubbyhole":            {secret.Invalid, "no key-value engine"},
+	} {
+		f.conf.Mount = mount
+		err := f.open(t, nil).Check(t.Context())
+		if !errors.Is(err, want.kind) || !strings.Contains(secret.DetailOf(err), want.text) {
+			t.Errorf("%s: %v", mount, err)
+		}
+		_, err = open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &f.conf)
+		if (err != nil) != (want.kind == secret.Invalid) {
+			t.Errorf("open with %s: %v", mount, err)
+		}
+	}
+}
+
+func TestAppRole(t *testing.T) {
+	f := newFixture(t)
+	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.conf.Token = secret.Value{}
+	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	if err := f.conf.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var logins atomic.Int64
+	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/login") {
+			logins.Add(1)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
+		t.Fatalf("Put: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil || logins.Load() != 1 {
+		t.Errorf("Get: %v, after %d logins", err, logins.Load())
+	}
+	// The token goes: the next request logs in again.
+	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil {
+		t.Errorf("Get after the token went: %v", err)
+	}
+	if _, err := s.Put(t.Context(), "s", text("y")); err != nil {
+		t.Errorf("Put after the token went: %v", err)
+	}
+	f.conf.AppRole.SecretID = secret.TextValue("canary-wrong")
+	_, err := f.open(t, nil).Get(t.Context(), "s", secret.Current)
+	if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("a wrong secret id: %v", err)
+	}
+}
+
+// TestAppRoleOutlivesTokens: a token that cannot be renewed for long ends, and
+// nobody notices.
+func TestAppRoleOutlivesTokens(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})
+	f.conf.Token = secret.Value{}
+	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	s := f.open(t, nil)
+	first := ""
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 60 {
+		if _, err := s.Get(t.Context(), "s", secret.Current); err != nil {
+			t.Fatalf("Get: %v", err)
+		}
+		if first == "" {
+			first = s.client.api.Token()
+		}
+		<-tick.C
+	}
+	if s.client.api.Token() == first {
+		t.Error("the token of the first login outlived its own end")
+	}
+}
+
+// TestEnvironmentHasNoSay: VAULT_* of whoever starts the gateway changes
+// nothing.
+func TestEnvironmentHasNoSay(t *testing.T) {
+	f := newFixture(t)
+	for k, v := range map[string]string{
+		"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "wrong", "VAULT_NAMESPACE": "elsewhere", "VAULT_AGENT_ADDR": "http://127.0.0.1:1",
+		"VAULT_HEADERS": `{"X-Other":"1"}`, "VAULT_MAX_RETRIES": "9", "VAULT_PROXY_ADDR": "http://127.0.0.1:1", "VAULT_WRAP_TTL": "60", "VAULT_RATE_LIMIT": "1:1",
+		"HTTP_PROXY": "http://127.0.0.1:1",
+	} {
+		t.Setenv(k, v)
+	}
+	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		for _, h := range []string{"X-Other", "X-Vault-Namespace", "X-Vault-Wrap-Ttl"} {
+			if r.Header.Get(h) != "" {
+				t.Errorf("%s is sent", h)
+			}
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
+		t.Error(err)
+	}
+	if s.client.api.Token() != vaulttest.RootToken {
+		t.Error("the token is another")
+	}
+}
+
+func TestConfig(t *testing.T) {
+	good := func() *Config {
+		c := &Config{Address: "https://vault.example:8200", Token: secret.TextValue("x")}
+		c.SetDefaults()
+		return c
+	}
+	if err := good().Validate(); err != nil {
+		t.Errorf("a good configuration: %v", err)
+	}
+	for want, spoil := range map[string]func(*Config){
+		"address":                       func(c *Config) { c.Address = "vault.example" },
+		"address: want no":              func(c *Config) { c.Address = "https://u:p@vault.example" },
+		"mount":                         func(c *Config) { c.Mount = "" },
+		"mount: want":                   func(c *Config) { c.Mount = "a/../b" },
+		"prefix":                        func(c *Config) { c.Prefix = "a//b" },
+		"prefix: want":                  func(c *Config) { c.Prefix = companionFolder },
+		"field":                         func(c *Config) { c.Field = "" },
+		"exactly one":                   func(c *Config) { c.Token = secret.Value{} },
+		"approle.role_id":               func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{} },
+		"approle.secret_id":             func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{RoleID: "r"} },
+		"kubernetes: this login is not": func(c *Config) { c.Token, c.Kubernetes = secret.Value{}, &Later{} },
+		"tls":                           func(c *Config) { c.TLS.CertFile = "x" },
+	} {
+		c := good()
+		spoil(c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error that says %q, got %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package hashivault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+var errCut = errors.New("the line was cut")
+
+// cutter lets requests through until the one with a number: that fails before
+// it is sent, or, with late set, after it took effect. So do all that follow.
+type cutter struct {
+	next   http.RoundTripper
+	at     int64
+	late   bool
+	writes atomic.Int64
+}
+
+func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet {
+		if c.writes.Load() >= c.at {
+			return nil, errCut
+		}
+		return c.next.RoundTrip(r)
+	}
+	switch n := c.writes.Add(1); {
+	case n < c.at:
+		return c.next.RoundTrip(r)
+	case n == c.at && c.late:
+		resp, err := c.next.RoundTrip(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	return nil, errCut
+}
+
+// TestImportCutAnywhere cuts an import at each of its writes, before it and
+// after it: readers see nothing, others are told of a conflict, and a second
+// try completes it exactly, in the hands of another process.
+func TestImportCutAnywhere(t *testing.T) {
+	f := newFixture(t)
+	sample := backendtest.Sample("x")
+	for o := range sample.Versions { // so that there is a companion as well
+		sample.Versions[o].Tags = map[string]string{"long": strings.Repeat("t", 600)}
+	}
+	for _, late := range []bool{false, true} {
+		for at := int64(1); ; at++ {
+			s := sample.Clone()
+			s.Name = secret.Name(fmt.Sprintf("cut-%v-%d", late, at))
+			c := &cutter{next: http.DefaultTransport, at: at, late: late}
+			done, err := f.open(t, c).Import(t.Context(), s, "token")
+			if err == nil {
+				if c.writes.Load() < 15 {
+					t.Errorf("the import took %d writes only", c.writes.Load())
+				}
+				break
+			}
+			checkCut(t, f, s, done, err)
+			if t.Failed() {
+				t.Fatalf("cut at write %d, late %v", at, late)
+			}
+		}
+	}
+}
+
+func checkCut(t *testing.T, f *fixture, s *secret.Secret, done *backends.Imported, err error) {
+	t.Helper()
+	kind := secret.KindOf(err)
+	if kind != secret.Partial && kind != secret.Unknown && kind != secret.Unavailable {
+		t.Errorf("cut: %v", err)
+	}
+	if kind == secret.Unavailable && done != nil && len(done.Stands) > 0 {
+		t.Error("versions stand, and the error says that nothing was changed")
+	}
+	got, err := f.Export(t.Context(), s.Name)
+	if err == nil { // the cut was after the last write: all is there
+		backendtest.Compare(t, s, got, f.Forecast(s))
+		return
+	}
+	if !errors.Is(err, secret.NotFound) {
+		t.Errorf("Export of an unfinished import: %v", err)
+	}
+	if p, err := f.List(t.Context(), secret.Query{After: s.Name[:len(s.Name)-1], Limit: 1}); err == nil && len(p.Secrets) > 0 && p.Secrets[0].Name == s.Name {
+		t.Error("an unfinished import is listed")
+	}
+	m, err := f.kv.GetMetadata(t.Context(), string(s.Name))
+	if err == nil && m.CustomMetadata[markerKey] != nil {
+		if _, err := f.Import(t.Context(), s, "another token"); !errors.Is(err, secret.Conflict) {
+			t.Errorf("an import with another token: %v", err)
+		}
+		if _, err := f.Put(t.Context(), s.Name, text("x")); !errors.Is(err, secret.Conflict) {
+			t.Errorf("Put onto an unfinished import: %v", err)
+		}
+	}
+	again, err := f.Import(t.Context(), s, "token")
+	if err != nil {
+		t.Errorf("the second try: %v", err)
+		return
+	}
+	if len(again.Stands) != len(s.Versions) {
+		t.Errorf("%d versions stand after the second try, want %d", len(again.Stands), len(s.Versions))
+	}
+	if got, err = f.Export(t.Context(), s.Name); err != nil {
+		t.Errorf("Export after the second try: %v", err)
+		return
+	}
+	backendtest.Compare(t, s, got, f.Forecast(s))
+}
+
+// TestImportIntruded: native tools wrote into an unfinished import; the second
+// try finds that, writes nothing and says so.
+func TestImportIntruded(t *testing.T) {
+	f := newFixture(t)
+	s := backendtest.Sample("s")
+	if _, err := f.open(t, &cutter{next: http.DefaultTransport, at: 6}).Import(t.Context(), s, "token"); err == nil {
+		t.Fatal("the cut import succeeded")
+	}
+	f.nativePut(t, "s", map[string]any{"value": "canary-intruder"})
+	before, err := f.kv.GetMetadata(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Import(t.Context(), s, "token"); !errors.Is(err, secret.Conflict) {
+		t.Errorf("the second try: %v", err)
+	}
+	after, err := f.kv.GetMetadata(t.Context(), "s")
+	if err != nil || before.CurrentVersion != after.CurrentVersion {
+		t.Errorf("the second try wrote something: %v", err)
+	}
+}
+
+// TestPutCutAnywhere: whatever is cut, a disabled version never shows as
+// enabled, the kind of the error is honest, and the next Put is sound.
+func TestPutCutAnywhere(t *testing.T) {
+	f := newFixture(t)
+	for _, late := range []bool{false, true} {
+		for at := int64(1); ; at++ {
+			name := secret.Name(fmt.Sprintf("put-%v-%d", late, at))
+			f.mustPut(t, name, text("first"))
+			d := secret.Draft{
+				Value: secret.TextValue("canary-disabled"), Disabled: true, KeepCurrent: true, Stages: []string{"blue"},
+				Tags: map[string]string{"long": strings.Repeat("t", 600)}, OfSecret: &secret.Attributes{Description: "d"},
+			}
+			_, err := f.open(t, &cutter{next: http.DefaultTransport, at: at, late: late}).Put(t.Context(), name, d)
+			if err == nil {
+				break
+			}
+			checkPutCut(t, f, name, err)
+			if t.Failed() {
+				t.Fatalf("cut at write %d, late %v", at, late)
+			}
+		}
+	}
+}
+
+func checkPutCut(t *testing.T, f *fixture, name secret.Name, err error) {
+	t.Helper()
+	if kind := secret.KindOf(err); kind != secret.Partial && kind != secret.Unknown && kind != secret.Unavailable {
+		t.Errorf("cut: %v", err)
+	}
+	got := f.mustExport(t, name)
+	if got.Current != 1 {
+		t.Errorf("current is %d, want the first", got.Current)
+	}
+	if n := len(got.Versions); n == 2 && !got.Versions[1].Disabled {
+		t.Error("a disabled version shows as enabled")
+	} else if n == 2 && errors.Is(err, secret.Unavailable) {
+		t.Error("the version is there, and the error says that nothing was changed")
+	}
+	v := f.mustPut(t, name, text("next"))
+	if v.Disabled || v.Tags != nil || len(v.Stages) > 0 {
+		t.Error("the next version has attributes of the one that failed")
+	}
+	if got := f.mustGet(t, name, secret.Current); got.Current != v.Ordinal || got.Versions[0].Disabled {
+		t.Errorf("current is %d, want the next version, %d", got.Current, v.Ordinal)
+	}
+}
+
+// TestForeignWriter: another gateway takes the number while a disabled version
+// is on its way. Nobody gets the other's attributes.
+func TestForeignWriter(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("first"))
+	var once atomic.Bool
+	between := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/data/s") && once.CompareAndSwap(false, true) {
+			f.mustPut(t, "s", text("theirs"))
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	_, err := f.open(t, between).Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("ours"), Disabled: true, KeepCurrent: true, Tags: map[string]string{"long": strings.Repeat("t", 600)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := f.mustExport(t, "s")
+	if len(got.Versions) != 3 || got.Versions[1].Disabled || got.Versions[1].Tags != nil || !got.Versions[2].Disabled || got.Versions[2].Tags == nil {
+		t.Error("the attributes went to another version")
+	}
+	if got.Current != 2 {
+		t.Errorf("current is %d, want 2", got.Current)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestSealedAndStopped(t *testing.T) {
+	server := vaulttest.Start(t)
+	f := &fixture{server: server}
+	f.conf.SetDefaults()
+	f.conf.Address, f.conf.Token = server.Address, secret.TextValue(vaulttest.RootToken)
+	f.Store = f.open(t, nil)
+	f.mustPut(t, "s", text("x"))
+	check := func(what string) {
+		t.Helper()
+		for op, call := range map[string]func(context.Context) error{
+			"Put":    func(ctx context.Context) error { _, err := f.Put(ctx, "s", text("y")); return err },
+			"Get":    func(ctx context.Context) error { _, err := f.Get(ctx, "s", secret.Current); return err },
+			"Import": func(ctx context.Context) error { _, err := f.Import(ctx, backendtest.Sample("t"), "token"); return err },
+			"Check":  f.Check,
+		} {
+			if err := call(t.Context()); secret.KindOf(err) != secret.Unavailable {
+				t.Errorf("%s, %s: %v", what, op, err)
+			}
+		}
+	}
+	server.Seal(t)
+	check("sealed")
+	server.Stop()
+	check("stopped")
+	b, err := open(t.Context(), backends.Env{Store: "s"}, &f.conf)
+	if err != nil {
+		t.Fatalf("a gateway cannot start while Vault is down: %v", err)
+	}
+	_ = b.Close()
+}

@@ -1,0 +1,217 @@
+package hashivault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// many returns a secret of n versions, each with attributes.
+func many(name secret.Name, n int, tag string) *secret.Secret {
+	born := time.Date(2024, 1, 2, 3, 4, 5, 6, time.UTC)
+	s := &secret.Secret{Name: name, Created: born, Updated: born, Current: secret.Ordinal(n), Previous: secret.Ordinal(n - 1)}
+	for i := range n {
+		at := born.Add(time.Duration(i) * time.Hour)
+		s.Versions = append(s.Versions, secret.Version{
+			Ordinal: secret.Ordinal(i + 1), UID: secret.NewUID(), Value: secret.TextValue(fmt.Sprint("canary-", i)),
+			Created: at, Updated: at, Tags: map[string]string{"n": fmt.Sprint(i), "long": tag}, ContentType: "text/plain",
+		})
+	}
+	return s
+}
+
+// TestManyVersions: far more versions than custom_metadata has keys, all with
+// attributes, and the product's own limits for it are kept.
+func TestManyVersions(t *testing.T) {
+	f := newFixture(t)
+	s := many("s", 500, "x")
+	if l := f.Forecast(s); secret.Worst(l) > secret.Trace {
+		t.Fatalf("losses are foretold: %v", l)
+	}
+	if _, err := f.Import(t.Context(), s, "token"); err != nil {
+		t.Fatal(err)
+	}
+	v := f.mustPut(t, "s", secret.Draft{Value: secret.TextValue("more"), Tags: map[string]string{"own": "tag"}})
+	if v.Ordinal != 501 {
+		t.Errorf("the next version is %d", v.Ordinal)
+	}
+	got := f.mustExport(t, "s")
+	if last := got.Newest(); last.Tags["own"] != "tag" {
+		t.Error("the next version lost its tags")
+	}
+	got.Versions = got.Versions[:500]
+	got.Current, got.Previous, got.Updated = 500, 499, s.Updated
+	backendtest.Compare(t, s, got, nil)
+	m, err := f.kv.GetMetadata(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.CustomMetadata) > maxKeys || m.MaxVersions < 501 {
+		t.Errorf("%d keys in custom_metadata, max_versions %d", len(m.CustomMetadata), m.MaxVersions)
+	}
+}
+
+// TestManyPuts: keys run out one by one.
+func TestManyPuts(t *testing.T) {
+	f := newFixture(t)
+	const n = 2 * maxKeys
+	for i := range n {
+		f.mustPut(t, "s", secret.Draft{Value: secret.TextValue(fmt.Sprint(i)), Tags: map[string]string{"n": fmt.Sprint(i)}, Stages: []string{"last"}})
+	}
+	got := f.mustExport(t, "s")
+	if len(got.Versions) != n {
+		t.Fatalf("%d versions are kept of %d", len(got.Versions), n)
+	}
+	for i := range got.Versions {
+		v := &got.Versions[i]
+		if v.Tags["n"] != fmt.Sprint(i) || string(v.Value.Reveal()) != fmt.Sprint(i) || (len(v.Stages) == 1) != (i == n-1) {
+			t.Errorf("version %d has lost something", v.Ordinal)
+		}
+	}
+}
+
+// TestNoRoom: attributes beyond what even the companion holds are foretold
+// for an import, and refused for a Put before anything is written.
+func TestNoRoom(t *testing.T) {
+	f := newFixture(t)
+	s := many("s", 40, strings.Repeat("t", 60_000))
+	s.Description = strings.Repeat("d", 1000)
+	losses := f.Forecast(s)
+	if secret.Worst(losses) != secret.Meaning {
+		t.Fatalf("the worst loss is %v", secret.Worst(losses))
+	}
+	if _, err := f.Import(t.Context(), s, "token"); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Compare(t, s, f.mustExport(t, "s"), losses)
+	_, err := f.Put(t.Context(), "t", secret.Draft{Value: secret.TextValue("x"), Tags: map[string]string{"a": strings.Repeat("t", maxCompanion)}})
+	if !errors.Is(err, secret.TooLarge) {
+		t.Errorf("Put: %v", err)
+	}
+	if _, err := f.Get(t.Context(), "t", secret.Current); !errors.Is(err, secret.NotFound) {
+		t.Errorf("Get of what was refused: %v", err)
+	}
+	head := many("h", 2, "x")
+	head.Tags = map[string]string{"a": strings.Repeat("t", maxCompanion)}
+	if losses = f.Forecast(head); secret.Worst(losses) != secret.Meaning {
+		t.Fatalf("the worst loss is %v", secret.Worst(losses))
+	}
+	if _, err := f.Import(t.Context(), head, "token"); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Compare(t, head, f.mustExport(t, "h"), losses)
+}
+
+// TestWideGaps: ordinals that lie far apart cost no writes.
+func TestWideGaps(t *testing.T) {
+	f := newFixture(t)
+	s := many("s", 4, "x")
+	for i, o := range []secret.Ordinal{5, 7, 1_000_000, 1_000_002} {
+		s.Versions[i].Ordinal = o
+	}
+	s.Current, s.Previous = 1_000_002, 5
+	ctx, count := backends.WithMeter(t.Context())
+	if _, err := f.Import(ctx, s, "token"); err != nil {
+		t.Fatal(err)
+	}
+	if count() > 20 {
+		t.Errorf("the import took %d requests", count())
+	}
+	backendtest.Compare(t, s, f.mustExport(t, "s"), nil)
+	if v := f.mustPut(t, "s", text("next")); v.Ordinal != 1_000_003 {
+		t.Errorf("the next version is %d", v.Ordinal)
+	}
+	if !f.mustGet(t, "s", secret.ByOrdinal(7)).Versions[0].Value.Equal(s.Versions[1].Value) {
+		t.Error("version 7 holds another value")
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	f := newFixture(t)
+	for what, v := range map[string]secret.Value{
+		"text":    secret.TextValue(strings.Repeat("x", maxValue)),
+		"binary":  secret.BinaryValue([]byte(strings.Repeat("\xff", maxValue))),
+		"fields":  secret.FieldsValue(marshal(map[string]string{"a": strings.Repeat("x", maxValue-20)})),
+		"escapes": secret.TextValue(strings.Repeat("\n", maxValue/2)),
+	} {
+		name := secret.Name("fits-" + what)
+		f.mustPut(t, name, secret.Draft{Value: v})
+		if got := f.mustGet(t, name, secret.Current).Versions[0].Value; !got.Equal(v) {
+			t.Errorf("%s: %d bytes came back as %d", what, v.Len(), got.Len())
+		}
+	}
+	// What the product would answer with a 500 is refused before.
+	ctx, count := backends.WithMeter(t.Context())
+	for what, v := range map[string]secret.Value{
+		"escapes": secret.TextValue(strings.Repeat("\x01", maxValue/2)), "HTML": secret.TextValue(strings.Repeat("<", maxValue)),
+	} {
+		if _, err := f.Put(ctx, "s", secret.Draft{Value: v}); !errors.Is(err, secret.TooLarge) || count() != 0 {
+			t.Errorf("%s: %v after %d requests", what, err, count())
+		}
+	}
+	members := map[string]int{}
+	for i := range 2 * maxMembers {
+		members[fmt.Sprint(i)] = i
+	}
+	deep := json.RawMessage(strings.Repeat(`{"a":`, 400) + "1" + strings.Repeat("}", 400))
+	for what, b := range map[string][]byte{"members": marshal(members), "depth": deep} {
+		v := secret.FieldsValue(b)
+		f.mustPut(t, secret.Name(what), secret.Draft{Value: v})
+		if got := f.mustGet(t, secret.Name(what), secret.Current).Versions[0].Value; !got.Equal(v) {
+			t.Errorf("%s: the fields came back otherwise", what)
+		}
+	}
+}
+
+// BenchmarkExport compares an export of 100 versions with a bare client that
+// reads them 16 at a time: the metric "ratio" is to stay below 1.3.
+func BenchmarkExport(b *testing.B) {
+	f := newFixture(b)
+	s := many("s", 100, "x")
+	for i := range s.Versions {
+		s.Versions[i].Value = secret.TextValue(strings.Repeat("x", 1024))
+	}
+	if _, err := f.Import(b.Context(), s, "token"); err != nil {
+		b.Fatal(err)
+	}
+	var ours, bare time.Duration
+	for b.Loop() {
+		start := time.Now()
+		if _, err := f.Export(b.Context(), "s"); err != nil {
+			b.Fatal(err)
+		}
+		ours += time.Since(start)
+		start = time.Now()
+		if err := f.bareExport(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		bare += time.Since(start)
+	}
+	b.ReportMetric(float64(ours)/float64(bare), "ratio")
+}
+
+func (f *fixture) bareExport(ctx context.Context) error {
+	m, err := f.kv.GetMetadata(ctx, "s")
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for _, v := range m.Versions {
+		g.Go(func() error {
+			_, err := f.kv.GetVersion(ctx, "s", v.Version)
+			return err
+		})
+	}
+	return g.Wait()
+}
