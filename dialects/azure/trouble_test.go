@@ -3,6 +3,7 @@ package azure_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -63,6 +64,48 @@ func TestProductTrouble(t *testing.T) {
 		}
 		if (r.header.Get("Retry-After") == "3600") != (want.status >= 429) {
 			t.Errorf("%s: Retry-After %q", kind, r.header.Get("Retry-After"))
+		}
+	}
+}
+
+// Vendors' clients repeat a write that was answered with 503. What did land
+// the first time must not land again.
+func TestRepeatOfAWriteWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	var lose atomic.Bool
+	store := &backendtest.Faulty{
+		Backend: memory.New(memory.Options{}),
+		After: func(_ context.Context, method string) error {
+			if (method == "Put" || method == "Import") && lose.CompareAndSwap(true, false) {
+				return &secret.Error{Kind: secret.Unknown}
+			}
+			return nil
+		},
+	}
+	g := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{
+		{Name: "a", Kind: "memory", Backend: store}, {Name: "b", Kind: "memory", Backend: memory.New(memory.Options{})},
+	}})
+	set(t, g, "b", "y", theValue)
+	blob := blobOf(t, g, "b", "y")
+	for _, c := range []struct {
+		method, path, body string
+		third              int
+	}{
+		{http.MethodPut, "/secrets/x", `{"value":"x","tags":{"a":"b"}}`, http.StatusOK}, // a new version
+		{http.MethodPost, "/secrets/restore", blob, http.StatusConflict},
+	} {
+		lose.Store(true)
+		for i, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+			if r := do(t, g, "a", c.method, c.path, c.body); r.status != want {
+				t.Errorf("%s %s, time %d: %d %s", c.method, c.path, i+1, r.status, r.code())
+			}
+		}
+		name := strings.Replace(c.path, "restore", "y", 1)
+		if r := do(t, g, "a", http.MethodGet, name+"/versions", ""); strings.Count(r.body, `"id"`) != 1 {
+			t.Errorf("%s %s made several versions", c.method, c.path)
+		}
+		if r := do(t, g, "a", c.method, c.path, c.body); r.status != c.third {
+			t.Errorf("%s %s, time 3: %d %s", c.method, c.path, r.status, r.code())
 		}
 	}
 }
@@ -184,6 +227,10 @@ func TestBadBlobs(t *testing.T) {
 	set(t, other, "a", "x", theValue)
 	good := blobOf(t, g, "a", "x")
 	const head = len(`{"value":"`)
+	raw, err := base64.RawURLEncoding.DecodeString(good[head : len(good)-2])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, body := range map[string]string{
 		"of another keyring":     blobOf(t, other, "a", "x"),
 		"one character turned":   turned(good, head+len(good)/2),
@@ -193,6 +240,7 @@ func TestBadBlobs(t *testing.T) {
 		"cut in the header":      good[:head+80] + `"}`,
 		"padded":                 strings.TrimSuffix(good, `"}`) + `=="}`,
 		"of the real service":    `{"value":"KUF6dXJlS2V5VmF1bHRTZWNyZXRCYWNrdXBWMS5taWNyb3NvZnQuY29tZXlKcmFXUWlPaUprTVdRaWZRLmEuYi5jLmQ"}`,
+		"wrapped as huawei does": `{"value":"` + string(raw) + `"}`,
 		"in base64, not url":     strings.Replace(good, `"}`, `+/"}`, 1),
 	} {
 		if r := do(t, g, "b", http.MethodPost, "/secrets/restore", body); r.status != 400 || r.code() != "Malformed backup blob" || lastResult(t, g) != "corrupt" {
