@@ -87,7 +87,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitDone
 	case errors.As(err, &exit) && exit.err == nil:
 		return exit.code
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case ctx.Err() != nil:
+		if !errors.Is(err, context.Canceled) {
+			a.complain(err.Error())
+		}
 		a.complain("interrupted")
 		return exitInterrupted
 	}

@@ -216,6 +216,9 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 			if k, err = k.Public(); err != nil {
 				return errors.New(words(err))
 			}
+			if !k.CanSeal() {
+				return errors.New("no key of " + path + " has a public half that seals: symmetric keys have none")
+			}
 			if file != "" {
 				return k.Create(file)
 			}

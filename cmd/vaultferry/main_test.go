@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"vaultferry": func() { os.Exit(program()) },
+	})
+}
+
+// The scripts read like the manual. Beside testscript's own commands they use:
+//
+//	exits CODE COMMAND...    runs it to the end and wants this exit code
+//	start NAME REGEXP COMMAND...
+//	                         runs it beside the script, waits for a line that
+//	                         matches; its groups become $NAME_1, ...
+//	crash NAME               SIGKILL
+//	interrupt NAME CODE      SIGINT, and wants this exit code
+//	mode WANT FILE...        permissions, as 0600
+//	env-from VAR FILE REGEXP sets VAR to the first group
+//	pasted FILE              every curl line that FILE shows, run by a shell
+//	within DURATION COMMAND  the same as exec, and fails if it took longer
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("VAULTFERRY_ADMIN_ADDRESS", "127.0.0.1:0")
+			e.Values[processesKey{}] = &processes{byName: map[string]*process{}}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "mode": cmdMode,
+			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin,
+		},
+	})
+}
+
+func need(ts *testscript.TestScript, neg bool, args []string, n int) {
+	if neg || len(args) < n {
+		ts.Fatalf("wrong use of a script command: %q", args)
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
+	if got := exitCode(ts.Exec(args[1], args[2:]...)); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+func cmdWithin(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 3)
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	start := time.Now()
+	cmdExits(ts, false, args[1:])
+	if took := time.Since(start); took > limit {
+		ts.Fatalf("took %v", took)
+	}
+}
+
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
+	for _, file := range args[1:] {
+		info, err := os.Stat(ts.MkAbs(file))
+		ts.Check(err)
+		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+			ts.Fatalf("%s has mode %s, want %s", file, got, args[0])
+		}
+	}
+}
+
+func cmdEnvFrom(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 3)
+	m := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) != 2 {
+		ts.Fatalf("%s: nothing matches %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+func cmdPasted(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1)
+	var lines []string
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if s := strings.TrimSpace(line); strings.HasPrefix(s, "curl ") {
+			lines = append(lines, s)
+		}
+	}
+	if len(lines) < 2 {
+		ts.Fatalf("%s shows %d curl lines", args[0], len(lines))
+	}
+	ts.Check(ts.Exec("sh", "-e", "-c", strings.Join(lines, "\n")))
+}
+
+type processesKey struct{}
+
+type processes struct{ byName map[string]*process }
+
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+func running(ts *testscript.TestScript, name string) *process {
+	p := ts.Value(processesKey{}).(*processes).byName[name]
+	if p == nil {
+		ts.Fatalf("nothing runs under the name %s", name)
+	}
+	return p
+}
+
+// startTimeout is generous: the machine may be busy.
+const startTimeout = time.Minute
+
+func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 3)
+	name, want := args[0], regexp.MustCompile(args[1])
+	cmd := exec.Command(find(ts, args[2]), args[3:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, key := range []string{"PATH", "HOME", "TMPDIR", "GOCOVERDIR", "VAULTFERRY_CONFIG", "VAULTFERRY_ADMIN_ADDRESS"} {
+		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+	}
+	r, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+	ts.Check(cmd.Start())
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	ts.Value(processesKey{}).(*processes).byName[name] = p
+	found := make(chan []string, 1)
+	go p.listen(r, want, found)
+	go func() {
+		_ = cmd.Wait() // its code is read from ProcessState
+		_ = w.Close()
+		close(p.done)
+	}()
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // may have ended
+		<-p.done
+	})
+	select {
+	case groups := <-found:
+		for i, g := range groups[1:] {
+			ts.Setenv(fmt.Sprintf("%s_%d", name, i+1), g)
+		}
+	case <-p.done:
+		ts.Fatalf("%s ended: %s", name, p.text())
+	case <-time.After(startTimeout):
+		ts.Fatalf("%s never said %s: %s", name, want, p.text())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(name+".out"), []byte(p.text()), 0o600))
+}
+
+func (p *process) listen(r io.Reader, want *regexp.Regexp, found chan<- []string) {
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		p.mu.Lock()
+		p.said.WriteString(s.Text() + "\n")
+		p.mu.Unlock()
+		if m := want.FindStringSubmatch(s.Text()); m != nil {
+			select {
+			case found <- m:
+			default:
+			}
+		}
+	}
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said.String()
+}
+
+func find(ts *testscript.TestScript, name string) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, name); isFile(path) {
+			return path
+		}
+	}
+	ts.Fatalf("%s is not in PATH", name)
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1)
+	p := running(ts, args[0])
+	ts.Check(p.cmd.Process.Kill())
+	<-p.done
+}
+
+func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
+	p := running(ts, args[0])
+	ts.Check(p.cmd.Process.Signal(syscall.SIGINT))
+	<-p.done
+	if got := p.cmd.ProcessState.ExitCode(); strconv.Itoa(got) != args[1] {
+		ts.Fatalf("exit code %d, want %s: %s", got, args[1], p.text())
+	}
+}
