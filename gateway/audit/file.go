@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // link is where a chain stands: behind the line with this sum and number.
@@ -28,28 +30,59 @@ func (l *link) follow(line []byte) {
 }
 
 // sharedFile is an audit file that other processes append to as well: a
-// command beside a running gateway. Each write takes a lock and continues
-// behind whatever stands there by then.
-type sharedFile struct{ *os.File }
+// command beside a running gateway. Whoever writes takes the file's lock,
+// continues behind whatever stands there by then, and keeps the lock for the
+// writes of the next moment.
+type sharedFile struct {
+	*os.File
+	mu   sync.Mutex
+	held bool
+}
+
+// lease is how long a writer keeps the lock, and others wait at most.
+const lease = 100 * time.Millisecond
 
 func openShared(path string) (*sharedFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return &sharedFile{f}, nil
+	return &sharedFile{File: f}, nil
 }
 
 // exclusively runs write under the file's lock, with at at the file's end.
 func (f *sharedFile) exclusively(at *link, write func() error) error {
-	if err := f.flock(syscall.LOCK_EX); err != nil {
-		return err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.held {
+		if err := f.flock(syscall.LOCK_EX); err != nil {
+			return err
+		}
+		f.held = true
+		time.AfterFunc(lease, f.release)
+		if err := f.catchUp(at); err != nil {
+			return err
+		}
 	}
-	err := f.catchUp(at)
-	if err == nil {
-		err = write()
+	return write()
+}
+
+// release lets others write. If it should fail, they wait until this process
+// ends; what it writes itself stays in order.
+func (f *sharedFile) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held && f.flock(syscall.LOCK_UN) == nil {
+		f.held = false
 	}
-	return errors.Join(err, f.flock(syscall.LOCK_UN))
+}
+
+// Close releases the lock with the file.
+func (f *sharedFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = false
+	return f.File.Close()
 }
 
 func (f *sharedFile) flock(how int) error {
