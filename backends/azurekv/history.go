@@ -15,9 +15,9 @@ import (
 // seconds, so:
 //
 //   - A version's identity is its tag's. Of two with one UID the older keeps
-//     it: the other is a native version whose writer copied the tags, or, if
-//     both are of one import and of one minute, a write that was thought lost
-//     and repeated; that one is left out.
+//     it (in one second: either); the other is a native version whose writer
+//     copied the tags, or, if both are of one import and of one minute, a
+//     write that was thought lost and repeated: that one is left out.
 //   - An ordinal is the tag's. Of two that claim one (two gateways wrote at
 //     once, or a write landed after it was given up) the later keeps it.
 //   - A version without gets the first free ordinal above all that are older:

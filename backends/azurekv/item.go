@@ -148,7 +148,9 @@ func (it *item) written() time.Time {
 }
 
 // skew is how far the gateway's clock may be from the product's for a tag to
-// be believed without a look at the other versions.
+// be believed without a look at the other versions. A native tool that copies
+// a tag onto a new version so soon after gives that one, to a Get of current
+// alone, the older one's identity; the value is the right one.
 const skew = 5 * time.Minute
 
 // whole reports whether the version, being current, says everything about the

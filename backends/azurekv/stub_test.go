@@ -31,23 +31,28 @@ import (
 // stub is a vault that answers as handle says, behind the real challenge.
 func stub(t testing.TB, host, resource string, handle http.HandlerFunc, change ...func(*Config)) *Backend {
 	t.Helper()
-	cert, ca := certify(t, host)
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	challenge := reply(http.StatusUnauthorized, `{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}`,
+		`WWW-Authenticate: Bearer authorization="https://login.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47", resource="`+resource+`"`)
+	return serve(t, []string{host}, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		if r.Header.Get("Authorization") == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47", resource="`+resource+`"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = io.WriteString(w, `{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}`)
+			challenge(w, r)
 			return
 		}
 		handle(w, r)
-	}))
+	}, change...)
+}
+
+// serve listens as the hosts, and opens the first of them as a vault.
+func serve(t testing.TB, hosts []string, handle http.HandlerFunc, change ...func(*Config)) *Backend {
+	t.Helper()
+	cert, ca := certify(t, hosts...)
+	srv := httptest.NewUnstartedServer(handle)
 	srv.TLS, srv.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, true
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	c := &Config{VaultURL: "https://" + host, CAFile: ca, Dial: leadTo(srv.Listener.Addr().String())}
+	c := &Config{VaultURL: "https://" + hosts[0], CAFile: ca, Dial: leadTo(srv.Listener.Addr().String())}
 	c.SetDefaults()
 	c.Credential = Credential{Kind: "token", Token: secret.TextValue("stub-token")}
 	for _, f := range change {
@@ -62,14 +67,14 @@ func stub(t testing.TB, host, resource string, handle http.HandlerFunc, change .
 }
 
 // certify makes a certificate that signs itself, and its file.
-func certify(t testing.TB, host string) (tls.Certificate, string) {
+func certify(t testing.TB, hosts ...string) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key.Public(), key)
@@ -139,8 +144,7 @@ func recorded(t *testing.T, host, resource string, ids ...int) (*Backend, func(m
 			w.WriteHeader(http.StatusTeapot)
 			return
 		}
-		w.WriteHeader(e.Status)
-		_, _ = w.Write(e.Body)
+		reply(e.Status, string(e.Body))(w, r)
 	})
 	return b, func(method, path string, id int) { answers[key(method, path, "")] = all[id] }
 }
@@ -148,6 +152,7 @@ func recorded(t *testing.T, host, resource string, ids ...int) (*Backend, func(m
 // reply is a handler with one answer.
 func reply(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		for _, h := range header {
 			k, v, _ := strings.Cut(h, ": ")
 			w.Header().Set(k, v)
