@@ -5,6 +5,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -26,9 +27,6 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 	c.validatePolicy(rep)
 	if c.Login.Host != "" {
 		rep.idle("login", "login")
-	}
-	if c.Server.MaxBody != Default().Server.MaxBody {
-		rep.idle("server.max_body", "another limit than 64MiB")
 	}
 }
 
@@ -78,7 +76,7 @@ func address(rep *report, path, s string) {
 		rep.bad(path, "not an address; write HOST:PORT")
 		return
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		rep.bad(path, "not a port: %q", port)
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"log/slog"
 
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -22,6 +23,9 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 		return nil
 	}
 	kind := secret.KindOf(err)
+	if kind == secret.Internal {
+		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
+	}
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: kind.Error()})
 	auditErr := s.audit.Write(audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,

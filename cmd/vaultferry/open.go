@@ -120,13 +120,13 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 	}
 	throttle := access.NewThrottle(a.now)
 	az := azure.Options{
-		Service: p.service, Credentials: creds, Throttle: throttle, Log: p.log, Now: a.now,
+		Service: p.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody),
 		Authority: p.cfg.Dialects.Azure.Authority, Resource: p.cfg.Dialects.Azure.Resource,
 	}
 	for _, r := range p.cfg.Dialects.Azure.Routes {
 		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Resource: r.Resource})
 	}
-	hw := huawei.Options{Service: p.service, Credentials: creds, Throttle: throttle, Log: p.log, Now: a.now}
+	hw := huawei.Options{Service: p.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
 	for _, r := range p.cfg.Dialects.Huawei.Routes {
 		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Store: r.Store})
 	}
@@ -147,7 +147,7 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 // serverTLS reads the configured certificate. Nil without error: TLS is off.
 func serverTLS(s config.Server) (*tls.Config, error) {
 	if s.TLS.Off {
-		return nil, nil //nolint:nilnil // off is a configuration, not a failure
+		return nil, nil
 	}
 	cert, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
 	if err != nil {

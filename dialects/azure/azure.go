@@ -4,9 +4,9 @@
 package azure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,7 +32,7 @@ type Options struct {
 	// domain of the host that was asked, which is what clients verify.
 	Resource string
 	Routes   []Route
-	Log      *slog.Logger     // default: discard
+	MaxBlob  int64            // bytes of a restore's body; default wire.DefaultMaxBlob
 	Now      func() time.Time // default: time.Now
 }
 
@@ -53,7 +53,7 @@ type Dialect struct {
 	authority   string
 	resource    string
 	sites       map[string]*site
-	log         *slog.Logger
+	maxBlob     int64
 	now         func() time.Time
 	permissions map[string]string // by operation
 	router      *mux.Router
@@ -63,14 +63,11 @@ type Dialect struct {
 func New(o Options) (*Dialect, error) {
 	d := &Dialect{
 		service: o.Service, credentials: o.Credentials, throttle: o.Throttle,
-		authority: o.Authority, resource: o.Resource, log: o.Log, now: o.Now,
+		authority: o.Authority, resource: o.Resource, maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now,
 		sites: map[string]*site{}, permissions: map[string]string{},
 	}
 	if d.now == nil {
 		d.now = time.Now
-	}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
 	}
 	errs := []error{checkAuthority(o.Authority), checkResource(o.Resource)}
 	for _, r := range o.Routes {

@@ -2,7 +2,6 @@ package azure
 
 import (
 	"errors"
-	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -79,9 +78,6 @@ func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
 	name, _ := modelName(r.Vars["name"]) // a name that is none stays out of the audit
 	if lost := d.service.Reject(call, gateway.Ref{Store: store, Name: name}, err); lost != nil {
 		err = lost
-	}
-	if secret.KindOf(err) == secret.Internal {
-		d.log.Error("internal error", slog.String("op", call.Op), slog.String("request_id", r.ID), slog.Any("error", err))
 	}
 	s := d.describe(r, err)
 	return wire.Reply{Status: s.status, Header: d.errorHeader(r, s, err), Body: errorBody(s)}

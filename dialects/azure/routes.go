@@ -11,8 +11,8 @@ import (
 
 const opRestore = "azure.RestoreSecret"
 
-// maxBlob bounds a restore: a full secret, 500 versions of 25 KB, is 30 MB.
-const maxBlob = 64 << 20
+// blobBody marks a body that Options.MaxBlob bounds.
+const blobBody = -1
 
 // maxSet bounds a SetSecret: 25 600 bytes may be written as six times as many,
 // and the tags and the rest come on top.
@@ -30,7 +30,7 @@ type operation struct {
 // one is first.
 var operations = []operation{
 	{"azure.GetSecret", http.MethodGet, "/secrets/{name}", 0, "get", (*Dialect).getSecret},
-	{opRestore, http.MethodPost, "/secrets/restore", maxBlob, "restore", (*Dialect).restoreSecret},
+	{opRestore, http.MethodPost, "/secrets/restore", blobBody, "restore", (*Dialect).restoreSecret},
 	{"azure.ListSecrets", http.MethodGet, "/secrets", 0, "list", (*Dialect).listSecrets},
 	{"azure.ListSecretVersions", http.MethodGet, "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
 	{"azure.BackupSecret", http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
@@ -64,6 +64,9 @@ func (d *Dialect) routes() []wire.Route {
 	all := make([]wire.Route, 0, len(operations))
 	for _, o := range operations {
 		d.permissions[o.op] = o.permission
+		if o.maxBody == blobBody {
+			o.maxBody = d.maxBlob
+		}
 		all = append(all, wire.Route{
 			Op: o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
 			Handle: func(r *wire.Request) (wire.Reply, error) {

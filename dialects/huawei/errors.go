@@ -2,7 +2,6 @@ package huawei
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -137,9 +136,6 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	}
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr
-	}
-	if secret.KindOf(err) == secret.Internal {
-		a.log.Error("request failed", slog.String("op", r.Op), slog.String("request_id", r.ID), slog.Any("error", err))
 	}
 	return answer(r.Op, r.ID, err)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ type Options struct {
 	Credentials *access.Credentials
 	Throttle    *access.Throttle
 	Routes      []Route
-	Log         *slog.Logger     // default: discard
+	MaxBlob     int64            // bytes of a restore's body; default wire.DefaultMaxBlob
 	Now         func() time.Time // default: time.Now
 }
 
@@ -39,10 +38,7 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Credentials == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Credentials and Throttle are needed")
 	}
-	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, log: o.Log, now: o.Now}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
+	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -78,7 +74,7 @@ type api struct {
 	creds    *access.Credentials
 	throttle *access.Throttle
 	stores   map[string]string // by project
-	log      *slog.Logger
+	maxBlob  int64
 	now      func() time.Time
 }
 
@@ -95,6 +91,9 @@ type operation func(*api, *request) (any, error)
 func (a *api) routes() []wire.Route {
 	out := make([]wire.Route, 0, len(served)+len(notServed))
 	for _, o := range served {
+		if o.maxBody == restoreBody {
+			o.maxBody = a.maxBlob
+		}
 		out = append(out, wire.Route{
 			Op: via + "." + o.op, Method: o.method, Path: projectPath + o.path, MaxBody: o.maxBody,
 			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, o.handle) },

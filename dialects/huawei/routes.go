@@ -7,8 +7,8 @@ const (
 	namedPath   = "/secrets/{secret_name}"
 
 	smallBody   = 64 << 10
-	valueBody   = 1 << 20  // 32 KiB of value may be six times as long in JSON escapes
-	restoreBody = 64 << 20 // a full secret of any product behind the gateway
+	valueBody   = 1 << 20 // 32 KiB of value may be six times as long in JSON escapes
+	restoreBody = -1      // bounded by Options.MaxBlob
 )
 
 // served are the operations with a handler. Paths are below the project.

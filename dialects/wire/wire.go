@@ -24,6 +24,10 @@ type Route struct {
 // DefaultMaxBody bounds a body where the route does not.
 const DefaultMaxBody = 1 << 20
 
+// DefaultMaxBlob bounds the body of a restore where the configuration does
+// not: a full secret, 500 versions of 25 KB, is 30 MB on the wire.
+const DefaultMaxBlob = 64 << 20
+
 // Reply is a finished answer.
 type Reply struct {
 	Status int

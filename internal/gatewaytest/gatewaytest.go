@@ -129,9 +129,9 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	throttle := access.NewThrottle(o.Now)
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
-		Authority: "https://login.vault.localhost/adfs", Log: o.Log, Now: o.Now,
+		Authority: "https://login.vault.localhost/adfs", Now: o.Now,
 	}
-	hw := huawei.Options{Service: g.Service, Credentials: credentials, Throttle: throttle, Log: o.Log, Now: o.Now}
+	hw := huawei.Options{Service: g.Service, Credentials: credentials, Throttle: throttle, Now: o.Now}
 	for _, s := range o.Stores {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
 		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Store: s.Name})
