@@ -196,7 +196,7 @@ func sectionError(err error, root string) error {
 			all = append(all, errors.New(l.message))
 			continue
 		}
-		all = append(all, fmt.Errorf("%s: %s", l.path, l.message)) //nolint:err113 // one line for people
+		all = append(all, fmt.Errorf("%s: %s", l.path, l.message))
 	}
 	return errors.Join(all...)
 }

@@ -232,7 +232,7 @@ func TestReadableSecretIsWarnedAbout(t *testing.T) {
 	dir := t.TempDir()
 	sk := filepath.Join(dir, "sk")
 	write(t, sk, "value\n")
-	if err := os.Chmod(sk, 0o644); err != nil { //nolint:gosec // the point of the test
+	if err := os.Chmod(sk, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "c.yaml")

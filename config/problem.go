@@ -101,7 +101,7 @@ type leaf struct{ path, message string }
 // leaves flattens joined and nested errors of the decoder, which calls the
 // root by its Go type.
 func leaves(err error, root string) []leaf {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // this very error is taken apart
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []leaf
 		for _, e := range many.Unwrap() {
 			all = append(all, leaves(e, root)...)
@@ -167,9 +167,7 @@ func wordFor(goType string) string {
 }
 
 func isKeyPath(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("_.[]", r))
-	})
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.[]") == ""
 }
 
 func join(path, key string) string {

@@ -56,7 +56,7 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)} //nolint:err113 // one line for people
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
 // failed ends a command whose report names each failure already.

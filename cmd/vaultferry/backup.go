@@ -34,7 +34,7 @@ names are read from standard input, one a line.`,
   vaultferry list payments --output json | jq -r '.[].name' | vaultferry backup payments -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			names, err := a.backupNames(args[1:], &f)
+			names, err := a.backupNames(cmd.Context(), args[1:], &f)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ names are read from standard input, one a line.`,
 	return cmd
 }
 
-func (a *app) backupNames(names []string, f *backupFlags) ([]string, error) {
+func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) ([]string, error) {
 	if err := f.ready(a); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *app) backupNames(names []string, f *backupFlags) ([]string, error) {
 			return nil, usagef("name the secrets, or give their names on standard input")
 		}
 		var err error
-		if names, err = readLines(a.in); err != nil {
+		if names, err = interruptible(ctx, func() ([]string, error) { return readLines(a.in) }); err != nil {
 			return nil, err
 		}
 	}
@@ -148,7 +148,7 @@ func (a *app) backupOne(ctx context.Context, p *parts, r *backupReport, f backup
 		r.Result = "would"
 		return err
 	}
-	if err := f.ask(a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
+	if err := f.ask(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
 		return err
 	}
 	blob, err := p.service.Backup(ctx, call, ref)

@@ -73,7 +73,7 @@ func exchange(ctx context.Context, c *http.Client, method, url string, body, out
 	}
 	if resp.StatusCode != http.StatusOK {
 		// The body may hold a value; the status may not.
-		return fmt.Errorf("%s %s: %s", method, req.URL.Path, resp.Status) //nolint:err113 // one line for people
+		return fmt.Errorf("%s %s: %s", method, req.URL.Path, resp.Status)
 	}
 	return json.Unmarshal(answer, out)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,7 @@ func writeFile(path string, data []byte, force bool) (err error) {
 	if err != nil {
 		return err
 	}
-	d, err := os.Open(dir) //nolint:gosec // the path is the caller's own
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -56,19 +57,22 @@ func backupName(store, name string, at time.Time) string {
 }
 
 // readBlob reads a file, or standard input for "-".
-func (a *app) readBlob(path string) ([]byte, error) {
-	in := a.in
-	if path != "-" {
-		f, err := os.Open(path) //nolint:gosec // the path is the caller's own
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }() // only read
-		in = f
+func (a *app) readBlob(ctx context.Context, path string) ([]byte, error) {
+	if path == "-" {
+		return interruptible(ctx, func() ([]byte, error) { return readBounded(a.in) })
 	}
-	b, err := io.ReadAll(io.LimitReader(in, maxBlobFile+1))
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxBlobFile+1))
 	if err == nil && len(b) > maxBlobFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxBlobFile)
+		err = fmt.Errorf("larger than %d bytes", maxBlobFile)
 	}
 	return b, err
 }

@@ -49,7 +49,6 @@ type first struct {
 	token, sk string
 }
 
-//nolint:gosec // placeholders, no credentials
 const configTemplate = `# Written by vaultferry init. "vaultferry check" says what it means.
 server:
   address: 127.0.0.1:8443
@@ -89,7 +88,7 @@ func initFiles() []string {
 func (a *app) initialise(dir string, dryRun bool) error {
 	for _, name := range append(initFiles(), "main.db", "audit.jsonl") {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name)) //nolint:err113 // one line for people
+			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
 		}
 	}
 	f := first{Host: "main." + domain, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]), token: randomText(), sk: randomText()}

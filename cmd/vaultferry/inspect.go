@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ the values. Takes the same forms as "restore"; "-" reads standard input.`,
 		Example: `  vaultferry inspect payments-db-password-1700000000.000000
   vaultferry inspect answer.json --keyring keyring.json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.inspect(args[0], keyring) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], keyring) },
 	}
 	cmd.Flags().StringVar(&keyring, "keyring", "", "open with this keyring")
 	return cmd
@@ -44,18 +45,18 @@ type blobView struct {
 	Secret     *secretView `json:"secret,omitempty"`
 }
 
-func (a *app) inspect(file, keyring string) error {
-	raw, err := a.readBlob(file)
+func (a *app) inspect(ctx context.Context, file, keyring string) error {
+	raw, err := a.readBlob(ctx, file)
 	if err != nil {
 		return err
 	}
 	blob, err := backup.Unwrap(raw)
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, words(err)) //nolint:err113 // one line for people
+		return fmt.Errorf("%s: %s", file, words(err))
 	}
 	h, err := backup.Inspect(blob)
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, words(err)) //nolint:err113 // one line for people
+		return fmt.Errorf("%s: %s", file, words(err))
 	}
 	v := blobView{File: file, Format: h.Format, KeyID: h.KeyID, Algorithm: h.Algorithm, Encryption: h.Encryption, Size: h.Size}
 	keys, err := a.someKeyring(keyring)
@@ -78,7 +79,7 @@ func (a *app) inspect(file, keyring string) error {
 func (a *app) someKeyring(path string) (*backup.Keyring, error) {
 	if path == "" {
 		if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) && a.configFile == "" {
-			return nil, nil //nolint:nilnil // none is an answer
+			return nil, nil
 		}
 		cfg, _, err := a.load()
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -240,7 +241,7 @@ func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 		Use: "retire KEY", Short: "Stop sealing with a key; it still opens what it sealed",
 		Example: `  vaultferry keys retire 0123456789abcdef0123456789abcdef --keyring keyring.json`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := w.ready(a); err != nil {
 				return err
 			}
@@ -248,15 +249,15 @@ func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.retire(path, args[0], &w)
+			return a.retire(cmd.Context(), path, args[0], &w)
 		},
 	}
 	w.flags(cmd)
 	return cmd
 }
 
-func (a *app) retire(path, id string, w *writing) error {
-	if err := w.ask(a, "retire "+id+"?"); err != nil {
+func (a *app) retire(ctx context.Context, path, id string, w *writing) error {
+	if err := w.ask(ctx, a, "retire "+id+"?"); err != nil {
 		return err
 	}
 	return a.editKeyring(path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {

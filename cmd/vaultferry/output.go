@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -155,7 +156,7 @@ func (w *writing) flags(cmd *cobra.Command) {
 }
 
 // errDeclined is the answer no.
-var errDeclined = errors.New("declined")
+var errDeclined = secret.Errorf(secret.Denied, "declined")
 
 // ready refuses --confirm where nobody can be asked.
 func (w *writing) ready(a *app) error {
@@ -166,27 +167,56 @@ func (w *writing) ready(a *app) error {
 }
 
 // ask returns errDeclined unless the answer is yes.
-func (w *writing) ask(a *app, question string) error {
+func (w *writing) ask(ctx context.Context, a *app, question string) error {
 	if !w.confirm {
 		return nil
 	}
 	if _, err := fmt.Fprintf(a.errOut, "%s [y/N] ", question); err != nil {
 		return err
 	}
-	// One byte at a time: what follows the line belongs to the next question.
-	var line []byte
-	for b := make([]byte, 1); ; {
-		n, err := a.in.Read(b)
-		if n == 1 && b[0] != '\n' {
-			line = append(line, b[0])
-			continue
-		}
-		if n == 1 || err != nil {
-			break
-		}
+	line, err := interruptible(ctx, func() (string, error) { return readLine(a.in) })
+	if err != nil {
+		return err
 	}
-	if s := strings.ToLower(strings.TrimSpace(string(line))); s != "y" && s != "yes" {
+	if s := strings.ToLower(strings.TrimSpace(line)); s != "y" && s != "yes" {
 		return errDeclined
 	}
 	return nil
+}
+
+// readLine reads one byte at a time: what follows the line belongs to the
+// next question. The end of the input ends the line.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := r.Read(b)
+		switch {
+		case n == 1 && b[0] == '\n', errors.Is(err, io.EOF):
+			return string(line), nil
+		case err != nil:
+			return "", err
+		}
+		line = append(line, b[:n]...)
+	}
+}
+
+// interruptible returns when ctx ends, also where read cannot: the reader is
+// left behind, for the program ends then.
+func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
 }

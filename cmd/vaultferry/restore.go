@@ -126,7 +126,7 @@ func (a *app) restore(ctx context.Context, p *parts, store string, files []strin
 }
 
 func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f restoreFlags) error {
-	raw, err := a.readBlob(r.File)
+	raw, err := a.readBlob(ctx, r.File)
 	if err != nil {
 		return err
 	}
@@ -137,21 +137,34 @@ func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f rest
 	o := gateway.RestoreOptions{
 		As: secret.Name(f.as), OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,
 	}
-	if f.confirm {
-		o.Confirm = func(would gateway.Outcome) error {
-			q := fmt.Sprintf("restore %s with %d versions into %s?", would.Secret.Name, len(would.Secret.Versions), r.Store)
-			for _, l := range would.Losses {
-				q = l.String() + "\n" + q
-			}
-			return f.ask(a, q)
+	call := a.call("restore")
+	if f.confirm && !f.dryRun {
+		if err := a.confirmRestore(ctx, p, r.Store, blob, o, f); err != nil {
+			return err
 		}
 	}
-	out, err := p.service.Restore(ctx, a.call("restore"), r.Store, blob, o)
+	out, err := p.service.Restore(ctx, call, r.Store, blob, o)
 	if err != nil {
 		return err
 	}
 	r.fill(out, f.dryRun)
 	return nil
+}
+
+// confirmRestore asks with the forecast of a dry run. It does not ask from
+// within the restore itself, whose deadline is a product's and not a person's.
+func (a *app) confirmRestore(ctx context.Context, p *parts, store string, blob []byte, o gateway.RestoreOptions, f restoreFlags) error {
+	o.DryRun = true
+	would, err := p.service.Restore(ctx, a.call("restore"), store, blob, o)
+	if err != nil {
+		return err
+	}
+	var q strings.Builder
+	for _, l := range would.Losses {
+		fmt.Fprintln(&q, l)
+	}
+	fmt.Fprintf(&q, "restore %s with %d versions into %s?", printable(string(would.Secret.Name)), len(would.Secret.Versions), store)
+	return f.ask(ctx, a, q.String())
 }
 
 func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {

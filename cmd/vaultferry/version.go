@@ -10,7 +10,7 @@ import (
 )
 
 // version is set by the linker of a release; otherwise the build info says.
-var version string //nolint:gochecknoglobals // -ldflags -X can set nothing else
+var version string
 
 type versionReport struct {
 	Version  string `json:"version"`

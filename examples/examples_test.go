@@ -1,0 +1,33 @@
+// Package examples holds configurations to start from. This test keeps them
+// loading.
+package examples
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/config"
+)
+
+func TestExamplesLoad(t *testing.T) {
+	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SK", "PIPELINE_SK", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET"} {
+		t.Setenv(name, "not-a-secret-"+name)
+	}
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d examples, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) {
+			_, said, err := config.Load(file, all.Registry())
+			if err != nil {
+				t.Fatal(err)
+			}
+			// An example shows nothing that a reader should not copy.
+			for _, p := range said {
+				t.Errorf("%s: %s", p.Severity, p)
+			}
+		})
+	}
+}
