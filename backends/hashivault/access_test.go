@@ -91,11 +91,12 @@ func TestAppRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logins atomic.Int64
+	wire := newWire(t)
 	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/login") {
 			logins.Add(1)
 		}
-		return http.DefaultTransport.RoundTrip(r)
+		return wire.RoundTrip(r)
 	}))
 	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
 		t.Fatalf("Put: %v", err)
@@ -157,13 +158,14 @@ func TestEnvironmentHasNoSay(t *testing.T) {
 	} {
 		t.Setenv(k, v)
 	}
+	wire := newWire(t)
 	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		for _, h := range []string{"X-Other", "X-Vault-Namespace", "X-Vault-Wrap-Ttl"} {
 			if r.Header.Get(h) != "" {
 				t.Errorf("%s is sent", h)
 			}
 		}
-		return http.DefaultTransport.RoundTrip(r)
+		return wire.RoundTrip(r)
 	}))
 	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
 		t.Error(err)

@@ -24,7 +24,7 @@ const maxCompanion = 900 << 10
 // next of that name.
 const ofKey = "of"
 
-func (st *state) incarnation() string { return st.metadata.Created.UTC().Format(time.RFC3339Nano) }
+func (st *state) incarnation() string { return st.Made.UTC().Format(time.RFC3339Nano) }
 
 func (s *Store) readCompanion(ctx context.Context, st *state) (companion, error) {
 	var got dataAnswer[map[string]string]
@@ -80,13 +80,13 @@ func (c *companion) merged(entries map[string]string, of string) []byte {
 
 // ensureBorn learns when the product made the key, where that was just now.
 func (s *Store) ensureBorn(ctx context.Context, st *state) error {
-	if !st.metadata.Created.IsZero() {
+	if !st.Made.IsZero() {
 		return nil
 	}
 	var now metadata
 	if err := s.client.read(ctx, s.mount+"/metadata/"+st.path, nil, &now); err != nil {
 		return err
 	}
-	st.metadata.Created = now.Created
+	st.Made = now.Made
 	return nil
 }

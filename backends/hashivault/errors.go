@@ -83,12 +83,13 @@ func says(r *api.ResponseError, text string) bool {
 func classifyTransport(err error, wrote bool) error {
 	var op *net.OpError
 	var untrusted *tls.CertificateVerificationError
-	unsent := errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial" || errors.As(err, &untrusted)
+	refused := errors.As(err, &untrusted)
+	unsent := refused || errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial"
 	if wrote && !unsent {
 		return &secret.Error{Kind: secret.Unknown, Err: err}
 	}
 	e := &secret.Error{Kind: secret.Unavailable, Detail: "Vault cannot be reached", Err: err}
-	if untrusted != nil {
+	if refused {
 		e.Detail = "Vault's certificate is not trusted"
 	}
 	return e

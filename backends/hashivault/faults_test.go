@@ -58,7 +58,7 @@ func TestImportCutAnywhere(t *testing.T) {
 		for at := int64(1); ; at++ {
 			s := sample.Clone()
 			s.Name = secret.Name(fmt.Sprintf("cut-%v-%d", late, at))
-			c := &cutter{next: http.DefaultTransport, at: at, late: late}
+			c := &cutter{next: newWire(t), at: at, late: late}
 			done, err := f.open(t, c).Import(t.Context(), s, "token")
 			if err == nil {
 				if c.writes.Load() < 15 {
@@ -123,7 +123,7 @@ func checkCut(t *testing.T, f *fixture, s *secret.Secret, done *backends.Importe
 func TestImportIntruded(t *testing.T) {
 	f := newFixture(t)
 	s := backendtest.Sample("s")
-	if _, err := f.open(t, &cutter{next: http.DefaultTransport, at: 6}).Import(t.Context(), s, "token"); err == nil {
+	if _, err := f.open(t, &cutter{next: newWire(t), at: 6}).Import(t.Context(), s, "token"); err == nil {
 		t.Fatal("the cut import succeeded")
 	}
 	f.nativePut(t, "s", map[string]any{"value": "canary-intruder"})
@@ -152,7 +152,7 @@ func TestPutCutAnywhere(t *testing.T) {
 				Value: secret.TextValue("canary-disabled"), Disabled: true, KeepCurrent: true, Stages: []string{"blue"},
 				Tags: map[string]string{"long": strings.Repeat("t", 600)}, OfSecret: &secret.Attributes{Description: "d"},
 			}
-			_, err := f.open(t, &cutter{next: http.DefaultTransport, at: at, late: late}).Put(t.Context(), name, d)
+			_, err := f.open(t, &cutter{next: newWire(t), at: at, late: late}).Put(t.Context(), name, d)
 			if err == nil {
 				break
 			}
@@ -193,11 +193,12 @@ func TestForeignWriter(t *testing.T) {
 	f := newFixture(t)
 	f.mustPut(t, "s", text("first"))
 	var once atomic.Bool
+	wire := newWire(t)
 	between := roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/data/s") && once.CompareAndSwap(false, true) {
 			f.mustPut(t, "s", text("theirs"))
 		}
-		return http.DefaultTransport.RoundTrip(r)
+		return wire.RoundTrip(r)
 	})
 	_, err := f.open(t, between).Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("ours"), Disabled: true, KeepCurrent: true, Tags: map[string]string{"long": strings.Repeat("t", 600)}})
 	if err != nil {

@@ -52,6 +52,14 @@ func (f *fixture) open(tb testing.TB, base http.RoundTripper) *Store {
 	return s
 }
 
+// newWire is a transport below which tests do no harm.
+func newWire(tb testing.TB) http.RoundTripper {
+	tb.Helper()
+	w := &http.Transport{MaxIdleConnsPerHost: inFlight}
+	tb.Cleanup(w.CloseIdleConnections)
+	return w
+}
+
 func text(s string) secret.Draft { return secret.Draft{Value: secret.TextValue(s)} }
 
 func (f *fixture) mustPut(tb testing.TB, name secret.Name, d secret.Draft) *secret.Version {

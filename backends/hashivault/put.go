@@ -119,8 +119,8 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	}
 	w.grow(fact)
 	if err := w.finish(ctx, fact, after); err != nil {
-		return nil, &secret.Error{Kind: secret.Partial, Err: cause(err),
-			Detail: "version " + w.st.head.ordinal(w.number).String() + " is written, its attributes may not be"}
+		o := w.st.head.ordinal(w.number).String()
+		return nil, &secret.Error{Kind: secret.Partial, Detail: "version " + o + " is written, its attributes may not be", Err: cause(err)}
 	}
 	all, err := w.s.secret(w.st, name)
 	if err != nil {

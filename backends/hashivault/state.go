@@ -14,7 +14,7 @@ import (
 
 // metadata is the product's own account of a secret.
 type metadata struct {
-	Created  time.Time              `json:"created_time"`
+	Made     time.Time              `json:"created_time"`
 	Current  int64                  `json:"current_version"`
 	Max      int64                  `json:"max_versions"`
 	Custom   map[string]string      `json:"custom_metadata"`
@@ -242,5 +242,5 @@ func (st *state) born(vs []secret.Version) time.Time {
 	if len(st.numbers) > 0 && st.numbers[0] == 1 {
 		return vs[0].Created
 	}
-	return st.metadata.Created
+	return st.Made
 }

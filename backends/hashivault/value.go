@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -121,7 +122,7 @@ func canonical(data []byte, strict bool) ([]byte, bool) {
 	if d.Decode(&m) != nil {
 		return nil, false
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Decoder documents a bare io.EOF
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, false
 	}
 	if strict && !admissible(m, 1) {

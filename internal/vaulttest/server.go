@@ -78,7 +78,7 @@ func Main(m *testing.M) {
 // start tries a few ports: between finding a free one and the server's
 // listening on it, another process may take it.
 func start() (*Server, error) {
-	binary, err := build()
+	binary, err := build(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -92,28 +92,30 @@ func start() (*Server, error) {
 }
 
 // build returns the path of the server, made by the script of test/vault.
-func build() (string, error) {
+func build(ctx context.Context) (string, error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
 		return "", errors.New("the source tree is not known")
 	}
 	script := filepath.Join(filepath.Dir(file), "..", "..", "test", "vault", "build.sh")
-	cmd := exec.Command(script)
+	cmd := exec.CommandContext(ctx, script)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	return strings.TrimSpace(string(out)), err
 }
 
 func launch(binary string) (*Server, error) {
-	address, err := freeAddress()
+	ctx, cancel := context.WithCancel(context.Background())
+	address, err := freeAddress(ctx)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	home, err := os.MkdirTemp("", "vaulttest")
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{Address: "http://" + address, cancel: cancel, exited: make(chan struct{}), home: home}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, "server", "-dev", "-dev-root-token-id="+RootToken,
@@ -126,7 +128,7 @@ func launch(binary string) (*Server, error) {
 		s.Stop()
 		return nil, err
 	}
-	if err := s.awaitReady(); err != nil {
+	if err := s.awaitReady(ctx); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("%w\n%s", err, output.Bytes())
 	}
@@ -147,8 +149,8 @@ func (s *Server) watch(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -157,12 +159,12 @@ func freeAddress() (string, error) {
 }
 
 // awaitReady polls until the server answers and its first mount is there.
-func (s *Server) awaitReady() error {
+func (s *Server) awaitReady(ctx context.Context) error {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for !s.ready() {
+	for !s.ready(ctx) {
 		select {
 		case <-s.exited:
 			return errors.New("the server ended at once")
@@ -174,8 +176,8 @@ func (s *Server) awaitReady() error {
 	return nil
 }
 
-func (s *Server) ready() bool {
-	req, err := http.NewRequest(http.MethodGet, s.Address+"/v1/sys/mounts/secret", nil)
+func (s *Server) ready(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Address+"/v1/sys/mounts/secret", nil)
 	if err != nil {
 		return false
 	}

@@ -1,0 +1,88 @@
+package hashivault
+
+import (
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// TestTLS: the server behind TLS is reached with its CA, and not without it
+// or under another name.
+func TestTLS(t *testing.T) {
+	f := newFixture(t)
+	target, err := url.Parse(f.server.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.StartTLS()
+	defer front.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.conf.Address = front.URL
+	for what, c := range map[string]struct {
+		tls  TLS
+		want string
+	}{
+		"with the CA":    {TLS{CAFile: ca}, ""},
+		"without":        {TLS{}, "not trusted"},
+		"another name":   {TLS{CAFile: ca, ServerName: "vault.elsewhere"}, "not trusted"},
+		"the right name": {TLS{CAFile: ca, ServerName: "example.com"}, ""},
+	} {
+		f.conf.TLS = c.tls
+		s := f.open(t, nil)
+		_, err := s.Put(t.Context(), "s", text("x"))
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), c.want)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	f.conf.TLS = TLS{CAFile: filepath.Join(t.TempDir(), "absent")}
+	if _, err := newClient(&f.conf, nil); !errors.Is(err, secret.Invalid) {
+		t.Errorf("a CA that is not there: %v", err)
+	}
+}
+
+// TestThrottled: the product's own limit of requests, with its own advice.
+func TestThrottled(t *testing.T) {
+	server := vaulttest.Start(t)
+	f := &fixture{server: server}
+	f.conf.SetDefaults()
+	f.conf.Address, f.conf.Token = server.Address, secret.TextValue(vaulttest.RootToken)
+	f.Store = f.open(t, nil)
+	f.mustPut(t, "s", text("x"))
+	native := server.Client(t, vaulttest.RootToken)
+	for path, data := range map[string]map[string]any{
+		"sys/quotas/config":          {"enable_rate_limit_response_headers": true},
+		"sys/quotas/rate-limit/slow": {"path": "secret/", "rate": 1, "interval": "60s"},
+	} {
+		if _, err := native.Logical().Write(path, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		_, err := f.Put(t.Context(), "s", text("canary-y"))
+		var e *secret.Error
+		if errors.As(err, &e) && e.Kind == secret.Throttled {
+			if e.RetryAfter <= time.Second || e.RetryAfter > time.Minute {
+				t.Errorf("come back after %v", e.RetryAfter)
+			}
+			return
+		}
+	}
+	t.Error("five writes in a minute with a limit of one, and none was throttled")
+}
