@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/backends/hashivault"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -30,6 +31,10 @@ var products = map[string]func(t *testing.T, name string) backends.Backend{
 	"bolt": func(t *testing.T, name string) backends.Backend {
 		return open(t, bolt.Driver, name, bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
 	},
+	"hashivault": func(t *testing.T, name string) backends.Backend {
+		server := vaulttest.Shared(t)
+		return openVault(t, server, server.NewMount(t), name)
+	},
 	"azurekv": func(t *testing.T, name string) backends.Backend {
 		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
 			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
@@ -43,6 +48,14 @@ var products = map[string]func(t *testing.T, name string) backends.Backend{
 		}
 		return open(t, azurekv.Driver, name, c)
 	},
+}
+
+func openVault(t testing.TB, server *vaulttest.Server, mount, store string) backends.Backend {
+	t.Helper()
+	c := hashivault.Config{}
+	c.SetDefaults()
+	c.Address, c.Mount, c.Token = server.Address, mount, secret.TextValue(vaulttest.RootToken)
+	return open(t, hashivault.Driver, store, c)
 }
 
 func caFile(t *testing.T, g *gatewaytest.Gateway) string {
@@ -66,7 +79,7 @@ func (s section[C]) Decode(into any) error {
 	return nil
 }
 
-func open[C any](t *testing.T, d backends.Driver, store string, c C) backends.Backend {
+func open[C any](t testing.TB, d backends.Driver, store string, c C) backends.Backend {
 	t.Helper()
 	b, err := d.Open(t.Context(), backends.Env{Store: store, Keys: gatewaytest.NewKeyring(t), Now: time.Now}, section[C]{c})
 	if err != nil {
