@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -212,5 +213,108 @@ func TestChallenge(t *testing.T) {
 	b = stub(t, "v.vault.example", "https://vault.azure.net", vault, func(c *Config) { c.DisableChallengeVerification = true })
 	if err := b.Check(t.Context()); err != nil || !asked.Load() {
 		t.Errorf("with the verification off: %v", err)
+	}
+}
+
+// TestImportLooks: what an import does with each answer about a deleted secret
+// of the name, and with each to its first write.
+func TestImportLooks(t *testing.T) {
+	t.Parallel()
+	const gone = `{"recoveryId":"https://v.vault.example/deletedsecrets/s","id":"https://v.vault.example/secrets/s/0123","attributes":{"enabled":true}}`
+	for _, c := range []struct {
+		name           string
+		deleted, write http.HandlerFunc
+		want           secret.Kind
+		writes         int64
+	}{
+		{"in the trash", reply(200, gone), reply(500, ""), secret.Trashed, 0},
+		{
+			"in the trash, and we may not look", reply(403, `{"error":{"code":"Forbidden"}}`),
+			reply(409, `{"error":{"code":"Conflict","innererror":{"code":"ObjectIsDeletedButRecoverable"}}}`), secret.Trashed, 1,
+		},
+		{
+			"still being deleted", reply(404, `{"error":{"code":"SecretNotFound"}}`),
+			reply(409, `{"error":{"code":"Conflict","innererror":{"code":"ObjectIsBeingDeleted"}}}`), secret.Conflict, 1,
+		},
+		{"no soft delete, throttled", reply(400, `{"error":{"code":"NotSupported"}}`), reply(429, ""), secret.Throttled, 1},
+		{"the vault is down", reply(503, ""), reply(503, ""), secret.Unavailable, 0},
+	} {
+		var writes atomic.Int64
+		b := stub(t, "v.vault.example", "https://vault.example", func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodPut:
+				writes.Add(1)
+				c.write(w, r)
+			case strings.HasPrefix(r.URL.Path, "/deletedsecrets/"):
+				c.deleted(w, r)
+			default:
+				reply(200, `{"value":[],"nextLink":null}`)(w, r)
+			}
+		})
+		done, err := b.Import(t.Context(), backendtest.Sample("s"), "token")
+		wantKind(t, c.name, err, c.want)
+		if done != nil || writes.Load() != c.writes {
+			t.Errorf("%s: %d writes, want %d", c.name, writes.Load(), c.writes)
+		}
+	}
+}
+
+// TestImportThrottled midway tells what stands and when to come back.
+func TestImportThrottled(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int64
+	b := stub(t, "v.vault.example", "https://vault.example", func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut && writes.Add(1) > 2:
+			reply(429, "", "Retry-After: 9")(w, r)
+		case r.Method == http.MethodPut:
+			reply(200, fmt.Sprintf(`{"value":"","id":"https://v.vault.example/secrets/s/%d","attributes":{"created":1}}`, writes.Load()))(w, r)
+		case strings.HasPrefix(r.URL.Path, "/deletedsecrets/"):
+			reply(404, "")(w, r)
+		default:
+			reply(200, `{"value":[],"nextLink":null}`)(w, r)
+		}
+	})
+	done, err := b.Import(t.Context(), backendtest.Sample("s"), "token")
+	wantKind(t, "throttled midway", err, secret.Partial)
+	var e *secret.Error
+	if !errors.As(err, &e) || e.RetryAfter.Seconds() != 9 || e.Detail != "2 of 11 versions are written" {
+		t.Errorf("the error says %q, after %v", e.Detail, e.RetryAfter)
+	}
+	if done == nil || !slices.Equal(done.Stands, []secret.Ordinal{1, 2}) {
+		t.Error("what stands is not said")
+	}
+}
+
+// TestHang: a vault that does not answer holds nobody who has gone, and a
+// write that it has seen is unknown.
+func TestHang(t *testing.T) {
+	t.Parallel()
+	seen := make(chan struct{}, 1)
+	b := stub(t, "v.vault.example", "https://vault.example", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/versions") {
+			reply(200, `{"value":[],"nextLink":null}`)(w, r)
+			return
+		}
+		seen <- struct{}{}
+		<-r.Context().Done()
+	})
+	for want, call := range map[secret.Kind]func(context.Context) error{
+		secret.Unavailable: func(ctx context.Context) error { _, err := b.Get(ctx, "s", secret.Current); return err },
+		secret.Unknown: func(ctx context.Context) error {
+			_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-seen
+			cancel()
+		}()
+		err := call(ctx)
+		wantKind(t, "a vault that hangs", err, want)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("the error does not say why: %v", err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -152,6 +153,9 @@ func (im *importing) stopped(err error) (*backends.Imported, error) {
 		return nil, err
 	}
 	e := &secret.Error{Kind: secret.Partial, Op: "azurekv.import", Name: im.name, Err: err}
+	if inner, ok := errors.AsType[*secret.Error](err); ok {
+		e.RetryAfter = inner.RetryAfter
+	}
 	e.Detail = fmt.Sprintf("%d of %d versions are written", len(im.stands), len(im.sheets))
 	if unknown {
 		e.Kind = secret.Unknown

@@ -144,8 +144,8 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 	tag := identity(v)
 	tag.Previous = &previous
 	tag.setTimes(created, stampOr(stamp, v, d))
-	if !d.Created.IsZero() {
-		tag.Written.Time = stamp.Truncate(time.Second)
+	if now := b.now(); now.Sub(v.Created).Abs() > time.Minute {
+		tag.Written.Time = now.Truncate(time.Second)
 	}
 	s, losses := newSheet(v, tag)
 	losses = append(losses, s.addSecret(wire, attributes(h, d))...)
