@@ -91,6 +91,7 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 			return nil, err
 		}
 		sum := sha256.Sum256(blob)
+		j.call.Digest = sum // whatever body it came in
 		return s.restore(ctx, j, doc, hex.EncodeToString(sum[:16]), o)
 	})
 }

@@ -86,7 +86,8 @@ type Call struct {
 	RequestID string
 	Address   string // of the client
 	// Digest identifies the body of a mutation, so that a client's repeat of
-	// one whose outcome is unknown can be recognised. Zero: cannot.
+	// one whose outcome is unknown can be recognised. Zero: cannot. Restores
+	// need none: they are known by their blob.
 	Digest [32]byte
 }
 

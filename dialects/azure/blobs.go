@@ -31,9 +31,7 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	call := d.call(q.Request)
-	call.Digest = q.Digest()
-	out, err := d.service.Restore(q.Context(), call, q.store, blob, gateway.RestoreOptions{})
+	out, err := d.service.Restore(q.Context(), d.call(q.Request), q.store, blob, gateway.RestoreOptions{})
 	if err != nil {
 		return wire.Reply{}, err
 	}

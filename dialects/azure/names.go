@@ -19,9 +19,20 @@ var naming = secret.Naming{Natural: grammar.MatchString, What: "Key Vault"}
 // extraName keeps the spelling that a secret was created with.
 const extraName = "azure.name"
 
+// fold lower-cases A to Z alone. Unicode's rules would make a k of the Kelvin
+// sign, and so a good name of a bad one.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+}
+
 // modelName reads a name off the wire.
 func modelName(wire string) (secret.Name, error) {
-	name, err := naming.Decode(strings.ToLower(wire))
+	name, err := naming.Decode(fold(wire))
 	if err != nil {
 		return "", refuse(secret.Invalid, shape{
 			http.StatusBadRequest, codeBadParameter, "", "The request URI contains an invalid name: " + wire,
@@ -33,7 +44,7 @@ func modelName(wire string) (secret.Name, error) {
 // wireName spells a secret's name as it was created, unless it has been
 // renamed since.
 func wireName(s *secret.Secret) string {
-	if kept := s.Extra.Text(extraName); kept != "" && strings.EqualFold(kept, string(s.Name)) && grammar.MatchString(strings.ToLower(kept)) {
+	if kept := s.Extra.Text(extraName); kept != "" && strings.EqualFold(kept, string(s.Name)) && grammar.MatchString(fold(kept)) {
 		return kept
 	}
 	return spell(s.Name)
@@ -50,7 +61,7 @@ func spell(n secret.Name) string {
 // spelling is the Extra of a secret that is created under the wire name, or
 // nil if the model's name says it all.
 func spelling(wire string) secret.Extra {
-	if wire == strings.ToLower(wire) {
+	if wire == fold(wire) {
 		return nil
 	}
 	return secret.Extra{}.WithText(extraName, wire)

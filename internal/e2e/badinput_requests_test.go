@@ -66,6 +66,11 @@ var badNames = []badRow{
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid")},
 		&exchange{method: get, path: "/secrets/taken%00", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid")}},
+	{"a look-alike", // the Kelvin sign, which folds to a k
+		&exchange{method: get, path: "/secrets/ta%E2%84%AAen", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: ta\u212Aen",
+			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid")},
+		&exchange{method: get, path: "/secrets/ta%E2%84%AAen", status: 400, code: "CSMS.0002", message: hwInvalid,
+			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid")}},
 	{"too long",
 		&exchange{method: get, path: "/secrets/" + strings.Repeat("n", 128), status: 400, code: "BadParameter", message: "The request URI contains an invalid name: nnn",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid")},
