@@ -116,6 +116,9 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if c == nil {
 		return
 	}
+	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
+		v.add(config.Warning, "server.tls.key_file", "others than its owner can read it (mode %04o)", info.Mode().Perm())
+	}
 	if v.cert, err = x509.ParseCertificate(c.Certificates[0].Certificate[0]); err != nil {
 		v.add(config.Bad, "server.tls.cert_file", "%s", err)
 		return

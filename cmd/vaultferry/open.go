@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
@@ -168,12 +169,12 @@ func serverTLS(s config.Server) (*tls.Config, error) {
 	return c, nil
 }
 
-// words says an error as people need it: the detail alone where there is one
-// and nothing lies below it, else everything.
+// words says an error as people need it, on one line: the detail alone where
+// there is one and nothing lies below it, else everything.
 func words(err error) string {
 	var e *secret.Error
 	if errors.As(err, &e) && e.Detail != "" && e.Err == nil {
 		return e.Detail
 	}
-	return err.Error()
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

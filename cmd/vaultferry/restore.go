@@ -79,6 +79,8 @@ type restoreReport struct {
 	Origin   *originView      `json:"origin,omitempty"`
 	Losses   []lossView       `json:"losses,omitempty"`
 	Error    string           `json:"error,omitempty"`
+
+	lossLines []string
 }
 
 type originView struct {
@@ -179,6 +181,7 @@ func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 		}
 	}
 	for _, l := range out.Losses {
+		r.lossLines = append(r.lossLines, l.String())
 		r.Losses = append(r.Losses, lossView{Grade: l.Grade.String(), Version: int64(l.Version), What: l.What, Why: l.Why})
 	}
 	switch {
@@ -200,8 +203,8 @@ func restoreLines(w io.Writer, r restoreReport) error {
 	}[r.Result]
 	var b strings.Builder
 	fmt.Fprintf(&b, said+"\n", printable(r.Name), r.Store, r.Versions)
-	for _, l := range r.Losses {
-		fmt.Fprintf(&b, "  %s loss: %s of version %d: %s\n", l.Grade, l.What, l.Version, l.Why)
+	for _, l := range r.lossLines {
+		fmt.Fprintf(&b, "  loss of grade %s\n", l)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
