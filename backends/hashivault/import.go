@@ -30,10 +30,10 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*b
 	err = m.run(ctx)
 	done := &backends.Imported{Stands: m.plan.stands(m.written)}
 	if err == nil {
-		done.Secret, err = m.result(ctx)
-	}
-	if err == nil {
-		return done, nil
+		if done.Secret, err = m.result(ctx); err == nil {
+			return done, nil
+		}
+		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, but could not be read back", Err: cause(err)}
 	}
 	return done, as(m.grade(err), "import", in.Name)
 }
@@ -156,6 +156,13 @@ func sameJSON(a, b []byte) bool {
 	return ok && bytes.Equal(a, b)
 }
 
+// errDoomed: nobody foretold that history would go.
+func errDoomed() error {
+	return secret.Errorf(secret.Unsupported, detailDoomed)
+}
+
+const detailDoomed = "the mount deletes versions after a time (delete_version_after): turn that off, remove the unfinished secret, and repeat"
+
 func errIntruder() error {
 	return secret.Errorf(secret.Conflict, "another writer added versions to the unfinished import")
 }
@@ -175,6 +182,9 @@ func (m *importing) values(ctx context.Context) error {
 			return err
 		}
 		m.written++
+		if got.Deletion != "" {
+			return errDoomed()
+		}
 		if got.Custom[markerKey] != m.marker { // another's, who now finds the name taken
 			if err := m.mark(ctx); err != nil {
 				return err
@@ -245,5 +255,9 @@ func (m *importing) grade(err error) error {
 	if !m.begun || kind == secret.Unknown || kind == secret.AlreadyExists || m.written == 0 {
 		return err
 	}
-	return &secret.Error{Kind: secret.Partial, Err: cause(err), Detail: "the import stopped midway and shows nothing yet; the same request completes it"}
+	detail := "the import stopped midway and shows nothing yet; the same request completes it"
+	if kind == secret.Unsupported || kind == secret.Conflict {
+		detail = secret.DetailOf(err)
+	}
+	return &secret.Error{Kind: secret.Partial, Detail: detail, Err: cause(err)}
 }

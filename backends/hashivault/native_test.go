@@ -323,3 +323,19 @@ func TestImportIsNatural(t *testing.T) {
 		t.Error("the marker stays")
 	}
 }
+
+// TestMountThatDeletes: a mount that would take the imported versions away
+// again is refused, not filled.
+func TestMountThatDeletes(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.native.Logical().Write(f.conf.Mount+"/config", map[string]any{"delete_version_after": "1h"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.Import(t.Context(), backendtest.Sample("s"), "token")
+	if !errors.Is(err, secret.Partial) || !strings.Contains(secret.DetailOf(err), "delete_version_after") {
+		t.Errorf("Import: %v", err)
+	}
+	if _, err := f.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.NotFound) {
+		t.Errorf("Get: %v", err)
+	}
+}
