@@ -99,6 +99,10 @@ type Capabilities struct {
 	FoldsCase bool
 	// Durable: what was acknowledged survives the end of the process.
 	Durable bool
+	// KeepsCurrent: a version can be added that does not become current. Where
+	// it is false, Put refuses Draft.KeepCurrent (Unsupported) but for the
+	// first version.
+	KeepsCurrent bool
 	// KeepsEmptyTags: a version's empty tag map differs from none at all.
 	KeepsEmptyTags bool
 }

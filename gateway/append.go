@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -25,11 +27,21 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	var lacking []*secret.Version
 	out.Versions, lacking = match(have, sec)
 	out.Appended = true
+	if lacking, err = order(j, sec, lacking); err != nil {
+		return nil, err
+	}
+	if err := foretell(j, addition(sec, lacking), o, out); err != nil {
+		return nil, err
+	}
 	if done, err := rehearse(o, out, have); done {
 		return out, err
 	}
 	for i, v := range lacking {
-		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
+		d := appendDraft(sec, v)
+		if !j.caps.KeepsCurrent {
+			d.KeepCurrent, d.TakePrevious = false, false
+		}
+		made, err := j.Backend.Put(ctx, sec.Name, d)
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, len(lacking))
 		}
@@ -37,6 +49,38 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	}
 	out.Secret, err = j.Backend.Describe(ctx, sec.Name)
 	return out, err
+}
+
+// order puts the versions in the order in which to add them. Where whatever is
+// added becomes current, the document's current version goes last; if it is
+// not among them, another version would take the role, and nothing is added.
+func order(j *job, sec *secret.Secret, lacking []*secret.Version) ([]*secret.Version, error) {
+	if j.caps.KeepsCurrent || len(lacking) == 0 {
+		return lacking, nil
+	}
+	at := slices.IndexFunc(lacking, func(v *secret.Version) bool { return v.Ordinal == sec.Current })
+	if at < 0 {
+		return nil, &secret.Error{
+			Kind: secret.Unsupported, Name: sec.Name,
+			Detail: "the product makes each added version current, and those that are lacking are older than the current one",
+		}
+	}
+	current := lacking[at]
+	return append(slices.Delete(slices.Clone(lacking), at, at+1), current), nil
+}
+
+// addition is what appending adds to a secret, as a document to forecast: the
+// attributes of the secret itself stay as they stand.
+func addition(sec *secret.Secret, lacking []*secret.Version) *secret.Secret {
+	part := &secret.Secret{Name: sec.Name, Created: sec.Created, Updated: sec.Updated}
+	for _, v := range lacking {
+		part.Versions = append(part.Versions, *v)
+		if v.Ordinal == sec.Current {
+			part.Current = v.Ordinal
+		}
+	}
+	slices.SortFunc(part.Versions, func(a, b secret.Version) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	return part
 }
 
 func appendDraft(sec *secret.Secret, v *secret.Version) secret.Draft {

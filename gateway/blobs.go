@@ -114,12 +114,14 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 			return nil, err
 		}
 	}
-	out := &Outcome{Origin: doc.Origin, Losses: j.Backend.Forecast(sec)}
+	return s.place(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
+}
+
+// foretell says what writing sec would lose, and refuses what is not accepted.
+func foretell(j *job, sec *secret.Secret, o RestoreOptions, out *Outcome) error {
+	out.Losses = j.Backend.Forecast(sec)
 	j.entry.Losses = lossLines(out.Losses)
-	if err := checkLosses(orDefault(o.OnLoss, j.OnLoss), sec.Name, out.Losses); err != nil {
-		return nil, err
-	}
-	return s.place(ctx, j, sec, token, o, out)
+	return checkLosses(orDefault(o.OnLoss, j.OnLoss), sec.Name, out.Losses)
 }
 
 // place writes sec, or finds out that it must not.
@@ -132,6 +134,9 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		case secret.KindOf(err) != secret.NotFound:
 			return nil, err
 		}
+	}
+	if err := foretell(j, sec, o, out); err != nil {
+		return nil, err
 	}
 	if done, err := rehearse(o, out, sec); done {
 		return out, err
@@ -167,7 +172,7 @@ func rehearse(o RestoreOptions, out *Outcome, would *secret.Secret) (done bool, 
 func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	switch o.OnConflict {
 	case ConflictSkip:
-		out.Secret, out.Skipped, out.Losses = have, true, nil
+		out.Secret, out.Skipped = have, true
 		return out, nil
 	case ConflictAppend:
 		return s.appendVersions(ctx, j, sec, o, out)
