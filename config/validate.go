@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -64,6 +65,20 @@ func (c *Config) validateServer(rep *report) {
 	if c.Audit.File == "" {
 		rep.bad("audit.file", "missing")
 	}
+}
+
+// Listen makes another address the server's, by the same rules as the file's.
+func (c *Config) Listen(at string) error {
+	var rep report
+	address(&rep, "", at)
+	if c.Server.TLS.Off && !Loopback(at) {
+		rep.bad("", "%s is not a loopback address: TLS cannot be off", at)
+	}
+	if bad, _ := rep.split(); len(bad) > 0 {
+		return errors.New(bad[0].String())
+	}
+	c.Server.Address = at
+	return nil
 }
 
 func address(rep *report, path, s string) {

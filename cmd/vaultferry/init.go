@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,7 +20,7 @@ import (
 )
 
 func (a *app) initCommand() *cobra.Command {
-	var dryRun bool
+	var w writing
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a working configuration for the embedded durable store",
@@ -29,16 +30,18 @@ Nothing that exists is overwritten.`,
 		Example: `  vaultferry init gateway
   cd gateway && vaultferry serve`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := w.ready(a); err != nil {
+				return err
+			}
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			return a.initialise(dir, dryRun)
+			return a.initialise(cmd.Context(), dir, w)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written, and write nothing")
-	cmd.Flags().BoolVar(&dryRun, "what-if", false, "the same as --dry-run")
+	w.flags(cmd)
 	return cmd
 }
 
@@ -85,7 +88,7 @@ func initFiles() []string {
 	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "vaultferry.yaml"}
 }
 
-func (a *app) initialise(dir string, dryRun bool) error {
+func (a *app) initialise(ctx context.Context, dir string, w writing) error {
 	for _, name := range append(initFiles(), "main.db", "audit.jsonl") {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
@@ -98,11 +101,14 @@ func (a *app) initialise(dir string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	if dryRun {
-		return a.print(map[string]any{"would_write": initFiles(), "folder": dir}, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "would write into %s: %s\n", dir, strings.Join(initFiles(), " "))
+	if w.dryRun {
+		return a.print(map[string]any{"would_write": initFiles(), "folder": dir}, func(out io.Writer) error {
+			_, err := fmt.Fprintf(out, "would write into %s: %s\n", dir, strings.Join(initFiles(), " "))
 			return err
 		})
+	}
+	if err := w.ask(ctx, a, "write "+strings.Join(initFiles(), " ")+" into "+dir+"?"); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -51,7 +51,8 @@ func (a *app) keyringPath(flag string) (string, error) {
 
 func (a *app) keysNewCommand() *cobra.Command {
 	var file, alg string
-	var add, dryRun bool
+	var add bool
+	var w writing
 	cmd := &cobra.Command{
 		Use:   "new --output-file FILE",
 		Short: "Make a keyring, or add a key to one",
@@ -66,7 +67,7 @@ gateway that may seal but not open (see "keys public").`,
   vaultferry keys new --type ECDH-ES+A256KW --output-file keyring.json
   vaultferry keys new --add --output-file keyring.json && vaultferry keys retire OLD --keyring keyring.json`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return usagef("--output-file is missing")
 			}
@@ -75,17 +76,22 @@ gateway that may seal but not open (see "keys public").`,
 			default:
 				return usagef("--type is %s, %s or %s, not %q", backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA, alg)
 			}
-			if add {
-				return a.addKey(file, alg, dryRun)
+			if err := w.ready(a); err != nil {
+				return err
 			}
-			return a.newKeyring(file, alg, dryRun)
+			if err := w.ask(cmd.Context(), a, "write "+file+"?"); err != nil {
+				return err
+			}
+			if add {
+				return a.addKey(file, alg, w.dryRun)
+			}
+			return a.newKeyring(file, alg, w.dryRun)
 		},
 	}
 	cmd.Flags().StringVar(&file, "output-file", "", "the keyring's file")
 	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the sealing key")
 	cmd.Flags().BoolVar(&add, "add", false, "add to an existing keyring")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would happen, and write nothing")
-	cmd.Flags().BoolVar(&dryRun, "what-if", false, "the same as --dry-run")
+	w.flags(cmd)
 	return cmd
 }
 

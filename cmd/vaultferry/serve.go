@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -43,8 +44,8 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 		return err
 	}
 	if address != "" {
-		if cfg.Server.Address = address; cfg.Server.TLS.Off && !config.Loopback(address) {
-			return usagef("%s is not a loopback address: TLS cannot be off", address)
+		if err := cfg.Listen(address); err != nil {
+			return &exitError{exitUsage, fmt.Errorf("--address: %w", err)}
 		}
 	}
 	tlsConfig, err := serverTLS(cfg.Server)
