@@ -143,6 +143,9 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	}
 	repeated := s.repeats.recent(j)
 	made, err := j.Backend.Import(ctx, sec, token)
+	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, sec.Name) {
+		made, err = j.Backend.Import(ctx, sec, token)
+	}
 	s.repeats.note(j, err)
 	if repeated && errors.Is(err, secret.AlreadyExists) {
 		made, err = landedImport(ctx, j, sec, err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -42,6 +43,9 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		return sec, nil
 	}
 	sec, err := j.Backend.Put(ctx, j.ref.Name, d)
+	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, j.ref.Name) {
+		sec, err = j.Backend.Put(ctx, j.ref.Name, d)
+	}
 	s.repeats.note(j, err)
 	if err != nil {
 		return nil, err
@@ -83,28 +87,34 @@ func (s *Service) Describe(ctx context.Context, c Call, r Ref) (*secret.Secret, 
 // q.Limit asks for unless there are no more. Action: list.
 func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		var out secret.Page
-		ask := q
-		for {
-			page, err := j.Backend.List(ctx, ask)
-			if err != nil {
-				return secret.Page{}, err
-			}
-			for _, sec := range page.Secrets {
-				if j.allowed(sec.Name) {
-					out.Secrets = append(out.Secrets, sec)
-				}
-			}
-			out.Next = page.Next
-			if page.Next == "" || len(out.Secrets) >= max(q.Limit, 1) {
-				return out, nil
-			}
-			ask.After = page.Next
-			if q.Limit > 0 {
-				ask.Limit = q.Limit - len(out.Secrets)
+		return fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) })
+	})
+}
+
+// fill reads pages until as many secrets that keep wants are found as the
+// query asks for, or there are no more.
+func fill(ctx context.Context, q secret.Query, list func(context.Context, secret.Query) (secret.Page, error), keep func(*secret.Secret) bool) (secret.Page, error) {
+	var out secret.Page
+	ask := q
+	for {
+		page, err := list(ctx, ask)
+		if err != nil {
+			return secret.Page{}, err
+		}
+		for _, sec := range page.Secrets {
+			if keep(sec) {
+				out.Secrets = append(out.Secrets, sec)
 			}
 		}
-	})
+		out.Next = page.Next
+		if page.Next == "" || len(out.Secrets) >= max(q.Limit, 1) {
+			return out, nil
+		}
+		ask.After = page.Next
+		if q.Limit > 0 {
+			ask.Limit = q.Limit - len(out.Secrets)
+		}
+	}
 }
 
 // sawVersions records for the audit which versions a call touched.

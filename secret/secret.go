@@ -115,6 +115,7 @@ type Secret struct {
 	Current     Ordinal
 	Previous    Ordinal
 	Versions    []Version
+	Deleted     *Deletion // nil while live
 	Extra       Extra
 }
 
@@ -164,6 +165,10 @@ func (s *Secret) Newest() *Version {
 func (s *Secret) Clone() *Secret {
 	c := *s
 	c.Tags, c.Extra = maps.Clone(s.Tags), s.Extra.Clone()
+	if s.Deleted != nil {
+		d := *s.Deleted
+		c.Deleted = &d
+	}
 	c.Versions = slices.Clone(s.Versions)
 	for i := range c.Versions {
 		c.Versions[i] = c.Versions[i].Clone()

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Update changes attributes of the version that sel picks, and of its secret.
+// The answer holds that one version, without its value. Action: update.
+func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		u, ok := j.Backend.(backends.Updater)
+		if !ok {
+			return nil, notThere(j, "change attributes")
+		}
+		sec, err := u.Update(ctx, r.Name, sel, p)
+		if err != nil {
+			return nil, err
+		}
+		j.sawVersions(sec)
+		return sec, nil
+	})
+}
+
+// Delete moves the secret to the trash for the store's retention. Action:
+// delete.
+func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
+	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+		purge := s.now().UTC().AddDate(0, 0, j.RetentionDays)
+		return t.Delete(ctx, r.Name, purge)
+	})
+}
+
+// DescribeTrash returns a deleted secret with all versions, without values.
+// One whose time is over is NotFound. Action: list.
+func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
+	return withTrash(ctx, s, c, access.List, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+		return s.recoverable(ctx, j, t)
+	})
+}
+
+// Recover brings a deleted secret back as it was. Action: recover.
+func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
+	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+		if _, err := s.recoverable(ctx, j, t); err != nil {
+			return nil, err
+		}
+		return t.Recover(ctx, r.Name)
+	})
+}
+
+// Purge removes a deleted secret for ever. A store with purge protection
+// keeps it until its time is over. Action: purge.
+func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
+	_, err := withTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+		sec, err := s.recoverable(ctx, j, t)
+		if err != nil {
+			return nil, err
+		}
+		if j.PurgeProtection {
+			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
+		}
+		return sec, t.Purge(ctx, r.Name)
+	})
+	return err
+}
+
+// PurgeProtected is the Detail of a Denied purge in a store that protects.
+const PurgeProtected = "purge protection is enabled for this store"
+
+// ListTrash returns a page of deleted secrets that the caller may list, less
+// those whose time is over. Action: list.
+func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
+	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
+		t, ok := j.Backend.(backends.Trasher)
+		if !ok {
+			return secret.Page{}, notThere(j, "delete")
+		}
+		now := s.now()
+		return fill(ctx, q, t.ListTrash, func(sec *secret.Secret) bool {
+			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
+		})
+	})
+}
+
+// Sweep purges what is over in a store and returns the names. It goes on past
+// a name that fails and returns the first error. Action: purge, for each.
+func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) ([]secret.Name, error) {
+	var over []secret.Name
+	_, err := run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (struct{}, error) {
+		t, ok := j.Backend.(backends.Trasher)
+		if !ok {
+			return struct{}{}, notThere(j, "delete")
+		}
+		over = over[:0]
+		for q := (secret.Query{}); ; {
+			page, err := t.ListTrash(ctx, q)
+			if err != nil {
+				return struct{}{}, err
+			}
+			for _, sec := range page.Secrets {
+				if sec.Deleted != nil && sec.Deleted.Over(s.now()) {
+					over = append(over, sec.Name)
+				}
+			}
+			if q.After = page.Next; page.Next == "" {
+				return struct{}{}, nil
+			}
+		}
+	})
+	if err != nil || dryRun {
+		return over, err
+	}
+	var first error
+	var gone []secret.Name
+	for _, n := range over {
+		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
+			sec, err := t.DescribeTrash(ctx, n)
+			if err != nil || !sec.Deleted.Over(s.now()) {
+				return nil, err
+			}
+			return sec, t.Purge(ctx, n)
+		})
+		switch {
+		case err == nil:
+			gone = append(gone, n)
+		case first == nil:
+			first = err
+		}
+	}
+	return gone, first
+}
+
+func withTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref, f func(context.Context, *job, backends.Trasher) (*secret.Secret, error)) (*secret.Secret, error) {
+	return run(ctx, s, c, a, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		t, ok := j.Backend.(backends.Trasher)
+		if !ok {
+			return nil, notThere(j, "delete")
+		}
+		sec, err := f(ctx, j, t)
+		if err != nil {
+			return nil, err
+		}
+		if sec != nil {
+			j.sawVersions(sec)
+		}
+		return sec, nil
+	})
+}
+
+func notThere(j *job, what string) error {
+	return secret.Errorf(secret.Unsupported, "%s cannot %s yet", j.caps.Product, what)
+}
+
+// recoverable describes the name in the trash, unless its time is over: then
+// it is as good as gone.
+func (s *Service) recoverable(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+	sec, err := t.DescribeTrash(ctx, j.ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	if sec.Deleted.Over(s.now()) {
+		return nil, &secret.Error{Kind: secret.NotFound, Name: j.ref.Name, Detail: "no such deleted secret"}
+	}
+	return sec, nil
+}
+
+// reuse makes room where a name is held only by what is over: it purges that
+// and reports whether the write may be tried again.
+func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
+	t, ok := j.Backend.(backends.Trasher)
+	if !ok {
+		return false
+	}
+	sec, err := t.DescribeTrash(ctx, name)
+	return err == nil && sec.Deleted.Over(s.now()) && t.Purge(ctx, name) == nil
+}

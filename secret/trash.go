@@ -1,0 +1,44 @@
+package secret
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Deletion says that a secret is in the trash: deleted, and recoverable until
+// it is purged.
+type Deletion struct {
+	// At is when it was deleted.
+	At time.Time
+	// Purge is when it goes for good. Until somebody asks for the name, or
+	// sweeps, it may stay in the product longer; the gateway answers as if it
+	// were gone.
+	Purge time.Time
+}
+
+// Over reports whether the time to recover is over.
+func (d *Deletion) Over(now time.Time) bool { return !now.Before(d.Purge) }
+
+// Patch changes attributes after the fact. A nil member leaves what is there;
+// a pointer to a zero value clears it.
+type Patch struct {
+	// Of the version.
+	ContentType *string
+	Disabled    *bool
+	NotBefore   *time.Time
+	Expires     *time.Time
+	Tags        *map[string]string // replaces the whole map
+
+	// Labels that move to the version from whichever holds them, and labels
+	// that leave it.
+	AddStages, DropStages []string
+	// MakeCurrent and MakePrevious give the version the role. With the first,
+	// the former current version becomes previous.
+	MakeCurrent, MakePrevious bool
+
+	// Of the secret.
+	Description *string
+	SecretTags  *map[string]string // replaces the whole map
+	// Extra is merged into the secret's; a nil member is removed.
+	Extra map[string]json.RawMessage
+}
