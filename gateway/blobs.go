@@ -56,10 +56,6 @@ type Outcome struct {
 // Action: backup.
 func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
-		if err := s.blobs.Acquire(ctx, 1); err != nil {
-			return nil, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
-		}
-		defer s.blobs.Release(1)
 		sec, err := j.Backend.Export(ctx, r.Name)
 		if err != nil {
 			return nil, err
@@ -82,10 +78,6 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 // the blob is opened, then on the name and on where the blob came from.
 func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte, o RestoreOptions) (*Outcome, error) {
 	return run(ctx, s, c, access.Restore, Ref{Store: store, Name: ""}, func(ctx context.Context, j *job) (*Outcome, error) {
-		if err := s.blobs.Acquire(ctx, 1); err != nil {
-			return nil, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
-		}
-		defer s.blobs.Release(1)
 		doc, err := s.keys.Open(blob)
 		if err != nil {
 			return nil, err

@@ -80,6 +80,13 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
 	defer cancel()
+	if j.action == access.Backup || j.action == access.Restore {
+		// Before the store's slot: who waits for this one must not hold that.
+		if err := s.blobs.Acquire(ctx, 1); err != nil {
+			return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
+		}
+		defer s.blobs.Release(1)
+	}
 	if err := j.slots.Acquire(ctx, 1); err != nil {
 		return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
 	}
@@ -114,7 +121,9 @@ func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T,
 	for n := 1; ; n++ {
 		out, err := f(ctx, j)
 		err = classify(j, err)
-		j.state.note(err)
+		if !errors.Is(ctx.Err(), context.Canceled) { // a client that left says nothing of the product
+			j.state.note(err)
+		}
 		if err == nil || n == maxAttempts || !repeatable(err) {
 			return out, err
 		}
@@ -174,10 +183,14 @@ func (s *Service) outcome(j *job, ops int64, err error) error {
 	}
 	s.log.Error("audit line lost", slog.String("request_id", j.call.RequestID), slog.Any("error", auditErr))
 	kind := secret.Internal
-	if mutates(j.action) && err == nil {
+	if mutates(j.action) && mayHaveChanged(err) {
 		kind = secret.Unknown
 	}
 	return &secret.Error{Kind: kind, Op: j.call.Op, Err: auditErr}
+}
+
+func mayHaveChanged(err error) bool {
+	return err == nil || errors.Is(err, secret.Unknown) || errors.Is(err, secret.Partial)
 }
 
 func result(err error) string {

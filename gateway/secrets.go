@@ -102,7 +102,12 @@ func fill(ctx context.Context, q secret.Query, list func(context.Context, secret
 			return secret.Page{}, err
 		}
 		for _, sec := range page.Secrets {
-			if keep(sec) {
+			switch {
+			case !keep(sec):
+			case q.Limit > 0 && len(out.Secrets) == q.Limit:
+				out.Next = out.Secrets[q.Limit-1].Name
+				return out, nil
+			default:
 				out.Secrets = append(out.Secrets, sec)
 			}
 		}
@@ -110,10 +115,7 @@ func fill(ctx context.Context, q secret.Query, list func(context.Context, secret
 		if page.Next == "" || len(out.Secrets) >= max(q.Limit, 1) {
 			return out, nil
 		}
-		ask.After = page.Next
-		if q.Limit > 0 {
-			ask.Limit = q.Limit - len(out.Secrets)
-		}
+		ask.After = page.Next // whole pages again: the rest of one may cost as many calls
 	}
 }
 
