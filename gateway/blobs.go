@@ -97,8 +97,7 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 	j.entry.Name = string(sec.Name)
 	j.entry.Origin = &audit.Origin{Gateway: doc.Origin.Gateway, Store: doc.Origin.Store, Name: string(doc.Origin.Name)}
 	j.sawVersions(sec)
-	from := access.Origin{Own: doc.Origin.Gateway == s.Gateway(), Store: doc.Origin.Store, Name: doc.Origin.Name}
-	if !s.policy.AllowRestore(j.call.Caller, j.target(sec.Name), from) {
+	if !s.policy.AllowRestore(j.call.Caller, j.target(sec.Name), s.from(doc.Origin)) {
 		return nil, &secret.Error{Kind: secret.Denied, Name: sec.Name, Detail: "no permission to restore this secret from where the backup came"}
 	}
 	if o.CheckName != nil {
@@ -107,6 +106,15 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 		}
 	}
 	return s.place(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
+}
+
+// from is an origin as the policy sees it.
+func (s *Service) from(o backup.Origin) access.Origin {
+	from := access.Origin{Own: o.Gateway == s.Gateway(), Store: o.Store, Name: o.Name}
+	if st, ok := s.stores[o.Store]; ok && from.Own {
+		from.FoldCase = st.caps.FoldsCase
+	}
+	return from
 }
 
 // foretell says what writing sec would lose, and refuses what is not accepted.

@@ -72,3 +72,17 @@ func TestThrottleLocksThePairAlone(t *testing.T) {
 		th.Failed("AK", fmt.Sprint(i))
 	}
 }
+
+// BenchmarkThrottleFlood: a failure from yet another address costs the same
+// however full the throttle is.
+func BenchmarkThrottleFlood(b *testing.B) {
+	th := access.NewThrottle(time.Now)
+	addresses := make([]string, 30_000)
+	for i := range addresses {
+		addresses[i] = fmt.Sprint(i)
+		th.Failed("AK", addresses[i])
+	}
+	for i := 0; b.Loop(); i++ {
+		th.Failed("AK", addresses[i%len(addresses)])
+	}
+}

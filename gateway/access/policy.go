@@ -33,6 +33,9 @@ type Origin struct {
 	Own   bool // sealed by this gateway
 	Store string
 	Name  secret.Name
+	// FoldCase: as in Target, of the store that the blob left. What the target
+	// folds must not widen what a pattern means there.
+	FoldCase bool
 }
 
 // Policy decides. It is safe for concurrent use and never changes.
@@ -79,7 +82,7 @@ func (p *Policy) AllowRestore(c Caller, t Target, o Origin) bool {
 		case matchAny(r.From, o.Store, false):
 			return true
 		}
-		return matchAny(r.Stores, o.Store, false) && matchAny(r.Names, string(o.Name), t.FoldCase)
+		return matchAny(r.Stores, o.Store, false) && matchAny(r.Names, string(o.Name), o.FoldCase)
 	})
 }
 

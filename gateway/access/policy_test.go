@@ -120,3 +120,18 @@ func TestRestoreAsksForTheOrigin(t *testing.T) {
 		}
 	}
 }
+
+// A name is folded where its own store folds: "APP" may be nobody's there and
+// become "app" on the way.
+func TestRestoreFoldsTheOriginAsItsStoreDoes(t *testing.T) {
+	t.Parallel()
+	p := access.NewPolicy([]access.Rule{{Callers: []string{"c"}, Allow: []string{"restore"}, Stores: []string{"*"}, Names: []string{"app*"}}})
+	for _, c := range []struct{ target, origin, want bool }{{false, false, false}, {true, false, false}, {true, true, true}} {
+		got := p.AllowRestore(access.Caller{ID: "c"},
+			access.Target{Store: "b", Name: "APP1", FoldCase: c.target},
+			access.Origin{Own: true, Store: "a", Name: "APP1", FoldCase: c.origin})
+		if got != c.want {
+			t.Errorf("target folds %v, origin folds %v: %v", c.target, c.origin, got)
+		}
+	}
+}

@@ -73,7 +73,8 @@ func (t *Throttle) Succeeded(key, address string) {
 }
 
 // makeRoom bounds the memory that an attacker with many addresses can fill:
-// stale pairs go first, then an arbitrary one.
+// stale pairs go first, then arbitrary ones, a tenth at once, so that a flood
+// does not make each failure walk through all of them.
 func (t *Throttle) makeRoom(now time.Time) {
 	if len(t.pairs) < throttleSize {
 		return
@@ -84,7 +85,7 @@ func (t *Throttle) makeRoom(now time.Time) {
 		}
 	}
 	for p := range t.pairs {
-		if len(t.pairs) < throttleSize {
+		if len(t.pairs) < throttleSize-throttleSize/10 {
 			return
 		}
 		delete(t.pairs, p)
