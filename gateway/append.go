@@ -33,9 +33,10 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	if err := foretell(j, addition(sec, lacking), o, out); err != nil {
 		return nil, err
 	}
-	if done, err := rehearse(o, out, have); done {
-		return out, err
+	if o.DryRun {
+		return rehearsed(j, have, out), nil
 	}
+	j.entry.Versions = nil
 	for i, v := range lacking {
 		d := appendDraft(sec, v)
 		if !j.caps.KeepsCurrent {
@@ -45,10 +46,14 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, len(lacking))
 		}
-		out.Versions[v.Ordinal] = made.Newest().Ordinal
+		added := made.Newest().Ordinal
+		out.Versions[v.Ordinal] = added
+		j.entry.Versions = append(j.entry.Versions, int64(added))
 	}
-	out.Secret, err = j.Backend.Describe(ctx, sec.Name)
-	return out, err
+	if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
+		return nil, appendError(err, sec.Name, len(lacking), len(lacking))
+	}
+	return out, nil
 }
 
 // order puts the versions in the order in which to add them. Where whatever is

@@ -34,9 +34,6 @@ type RestoreOptions struct {
 	// CheckName, if not nil, is asked about the name to restore under before
 	// anything is written: a dialect that could not spell it refuses here.
 	CheckName func(secret.Name) error
-	// Confirm, if not nil, is asked with the forecast before anything is
-	// written. Its error stops the restore.
-	Confirm func(Outcome) error
 }
 
 // Outcome tells what a restore made of a document.
@@ -94,7 +91,7 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 		sec = sec.Clone()
 		sec.Name = o.As
 	}
-	j.entry.Name = string(sec.Name)
+	j.entry.Name, j.entry.DryRun = string(sec.Name), o.DryRun
 	j.entry.Origin = &audit.Origin{Gateway: doc.Origin.Gateway, Store: doc.Origin.Store, Name: string(doc.Origin.Name)}
 	j.sawVersions(sec)
 	if !s.policy.AllowRestore(j.call.Caller, j.target(sec.Name), s.from(doc.Origin)) {
@@ -126,7 +123,7 @@ func foretell(j *job, sec *secret.Secret, o RestoreOptions, out *Outcome) error 
 
 // place writes sec, or finds out that it must not.
 func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
-	if o.DryRun || o.Confirm != nil || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
+	if o.DryRun || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
 		have, err := j.Backend.Describe(ctx, sec.Name)
 		switch {
 		case err == nil:
@@ -138,8 +135,8 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	if err := foretell(j, sec, o, out); err != nil {
 		return nil, err
 	}
-	if done, err := rehearse(o, out, sec); done {
-		return out, err
+	if o.DryRun {
+		return rehearsed(j, sec, out), nil
 	}
 	repeated := s.repeats.recent(j)
 	made, err := j.Backend.Import(ctx, sec, token)
@@ -151,31 +148,26 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		made, err = landedImport(ctx, j, sec, err)
 	}
 	if err != nil {
-		return nil, describePartial(err, sec, made)
+		return nil, describePartial(j, err, sec, made)
 	}
+	j.sawVersions(made.Secret)
 	out.Secret = made.Secret
 	out.Versions = sameOrdinals(made.Secret)
 	return out, nil
 }
 
-// rehearse ends a dry run, and asks for confirmation otherwise.
-func rehearse(o RestoreOptions, out *Outcome, would *secret.Secret) (done bool, err error) {
+// rehearsed is the outcome of a dry run after which would would stand.
+func rehearsed(j *job, would *secret.Secret, out *Outcome) *Outcome {
+	j.entry.Versions = nil
 	out.Secret = would.WithoutValues()
-	if o.DryRun {
-		return true, nil
-	}
-	if o.Confirm != nil {
-		if err := o.Confirm(*out); err != nil {
-			return true, err
-		}
-	}
-	return false, nil
+	return out
 }
 
 func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	switch o.OnConflict {
 	case ConflictSkip:
 		out.Secret, out.Skipped = have, true
+		j.entry.Versions = nil
 		return out, nil
 	case ConflictAppend:
 		return s.appendVersions(ctx, j, sec, o, out)
@@ -192,11 +184,15 @@ func sameOrdinals(sec *secret.Secret) map[secret.Ordinal]secret.Ordinal {
 }
 
 // describePartial tells the caller of an import that stopped midway what
-// stands, in numbers of versions and never more.
-func describePartial(err error, sec *secret.Secret, made *backends.Imported) error {
+// stands, in numbers of versions and never more, and the audit which.
+func describePartial(j *job, err error, sec *secret.Secret, made *backends.Imported) error {
 	k := secret.KindOf(err)
 	if made == nil || (k != secret.Partial && k != secret.Unknown) {
 		return err
+	}
+	j.entry.Versions = nil
+	for _, o := range made.Stands {
+		j.entry.Versions = append(j.entry.Versions, int64(o))
 	}
 	return &secret.Error{
 		Kind: k, Name: sec.Name, Err: err,

@@ -67,6 +67,9 @@ func TestRestoreNeverTouchesWhatStands(t *testing.T) {
 	if err != nil || !out.Skipped {
 		t.Errorf("skip: %v", err)
 	}
+	if e := w.last(t); len(e.Versions) != 0 {
+		t.Errorf("what was skipped is audited as written: %v", e.Versions)
+	}
 	if after, _ := w.b.Backend.Export(t.Context(), "n"); len(after.Versions) != 1 || !after.Versions[0].Value.Equal(before.Versions[0].Value) {
 		t.Error("what stood was changed")
 	}
@@ -91,6 +94,9 @@ func TestAppendBringsWhatIsNewBothWays(t *testing.T) {
 	}
 	if out := appendTo("b", refA); out.Versions[3] != 4 || len(out.Secret.Versions) != 4 || out.Secret.Current != 4 {
 		t.Errorf("to b: %v", out.Versions)
+	}
+	if e := w.last(t); len(e.Versions) != 1 || e.Versions[0] != 4 {
+		t.Errorf("added versions in the audit: %v", e.Versions)
 	}
 	if out := appendTo("a", refB); len(out.Secret.Versions) != 4 || out.Versions[3] != 4 || out.Versions[4] != 3 {
 		t.Errorf("back to a: %v", out.Versions)
@@ -145,7 +151,7 @@ func TestAppendWhereEachAddedVersionBecomesCurrent(t *testing.T) {
 	}
 }
 
-func TestDryRunAndConfirmWriteNothingUnasked(t *testing.T) {
+func TestADryRunWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	put(t, w, refA, "hush1", "hush2")
@@ -154,16 +160,17 @@ func TestDryRunAndConfirmWriteNothingUnasked(t *testing.T) {
 	if err != nil || out.Secret.Name != "m" || out.Secret.Size() != 0 {
 		t.Errorf("dry run: %v", err)
 	}
-	no := errors.New("no")
-	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{Confirm: func(gateway.Outcome) error { return no }})
-	if !errors.Is(err, no) {
-		t.Errorf("confirm: %v", err)
+	if e := w.last(t); !e.DryRun || len(e.Versions) != 0 {
+		t.Errorf("audited like a restore: %+v", e)
 	}
 	if page, _ := w.b.Backend.List(t.Context(), secret.Query{}); len(page.Secrets) != 0 {
 		t.Error("something was written")
 	}
-	if out, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{As: "m", Confirm: func(gateway.Outcome) error { return nil }}); err != nil || out.Secret.Name != "m" {
-		t.Errorf("confirmed: %v", err)
+	if _, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{}); err != nil {
+		t.Errorf("the real one: %v", err)
+	}
+	if e := w.last(t); e.DryRun || len(e.Versions) != 2 {
+		t.Errorf("audited like a dry run: %+v", e)
 	}
 }
 
@@ -272,4 +279,36 @@ func TestARepeatOfAnUnknownRestoreIsDone(t *testing.T) {
 	}
 	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
 	wantKind(t, err, secret.AlreadyExists)
+}
+
+// What was added before the product went away is told, not "nothing changed".
+func TestAnAppendThatStopsMidwaySaysWhatStands(t *testing.T) {
+	t.Parallel()
+	for method, added := range map[string]int{"Put": 1, "Describe": 2} {
+		w := newWorld(t, nil)
+		put(t, w, refA, "hush1")
+		onto := gateway.RestoreOptions{OnConflict: gateway.ConflictAppend}
+		if _, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), onto); err != nil {
+			t.Fatal(err)
+		}
+		put(t, w, refA, "hush2", "hush3")
+		calls := 0
+		w.b.Before = func(_ context.Context, m string) error {
+			if m == method {
+				if calls++; calls > 1 { // one Describe asks whether the name is taken
+					return &secret.Error{Kind: secret.Unavailable}
+				}
+			}
+			return nil
+		}
+		_, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), onto)
+		wantKind(t, err, secret.Partial)
+		if e := w.last(t); len(e.Versions) != added || e.Result != secret.Partial.Error() {
+			t.Errorf("%s: audited %v as %q", method, e.Versions, e.Result)
+		}
+		w.b.Before = nil
+		if out, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), onto); err != nil || len(out.Secret.Versions) != 3 {
+			t.Errorf("%s: the same again: %v", method, err)
+		}
+	}
 }

@@ -26,12 +26,13 @@ type Entry struct {
 	Action     string    `json:"action"`
 	Store      string    `json:"store,omitempty"`
 	Name       string    `json:"name,omitempty"`
-	Versions   []int64   `json:"versions,omitempty"`
+	Versions   []int64   `json:"versions,omitempty"` // that were read or written
 	BackendOps int64     `json:"backend_ops"`
 	Result     string    `json:"result,omitempty"` // "ok" or a kind of error
 	Losses     []string  `json:"losses,omitempty"`
 	DurationMS float64   `json:"duration_ms"`
 	Origin     *Origin   `json:"origin,omitempty"`
+	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be written
 }
 
 // Origin is where a restored blob came from.
