@@ -127,6 +127,7 @@ func HeadOf(s *secret.Secret) (*Head, error) {
 	}
 	h := NewHead(s.Name)
 	h.Secret = *withoutVersions(s)
+	h.Secret.Deleted = nil // what is imported is live
 	uids := map[secret.UID]bool{}
 	for i := range s.Versions {
 		v := &s.Versions[i]

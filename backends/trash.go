@@ -14,7 +14,7 @@ type Updater interface {
 	// The version's Updated moves; its Created does not. Disabled versions
 	// can be updated. Two updates at once both take effect, member by member.
 	//
-	// Kinds: NotFound; Lossy with a Detail where the product cannot hold what
+	// Kinds: NotFound; Invalid (CheckPatch, CheckRoles); Lossy with a Detail where the product cannot hold what
 	// p asks for (nothing is changed then); Conflict; Unknown.
 	Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error)
 }

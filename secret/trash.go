@@ -12,12 +12,15 @@ type Deletion struct {
 	At time.Time
 	// Purge is when it goes for good. Until somebody asks for the name, or
 	// sweeps, it may stay in the product longer; the gateway answers as if it
-	// were gone.
+	// were gone. Zero: never by itself.
 	Purge time.Time
 }
 
-// Over reports whether the time to recover is over.
-func (d *Deletion) Over(now time.Time) bool { return !now.Before(d.Purge) }
+// Over reports whether the time to recover is over. What is live, or has no
+// date to go at, is never over.
+func (d *Deletion) Over(now time.Time) bool {
+	return d != nil && !d.Purge.IsZero() && !now.Before(d.Purge)
+}
 
 // Patch changes attributes after the fact. A nil member leaves what is there;
 // a pointer to a zero value clears it.
@@ -33,7 +36,9 @@ type Patch struct {
 	// that leave it.
 	AddStages, DropStages []string
 	// MakeCurrent and MakePrevious give the version the role. With the first,
-	// the former current version becomes previous.
+	// the former current version becomes previous; where the version is
+	// current already, nothing moves. The current version cannot become
+	// previous (Invalid), nor can a label be added and dropped at once.
 	MakeCurrent, MakePrevious bool
 
 	// Of the secret.

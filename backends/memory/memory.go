@@ -22,13 +22,13 @@ type Options struct {
 
 // Store is a backend in memory. The zero Store is not ready; call New.
 type Store struct {
-	opt     Options
-	mu      sync.RWMutex
-	secrets map[secret.Name]*entry
-	names   []secret.Name // sorted
+	opt   Options
+	mu    sync.RWMutex
+	live  shelf
+	trash shelf // of names that are not live
 }
 
-// entry is never changed once it is in the map: a writer puts a new one in its
+// entry is never changed once it is on a shelf: a writer puts a new one in its
 // place, so readers copy outside the lock.
 type entry struct {
 	head     backends.Head
@@ -43,7 +43,7 @@ func New(o Options) *Store {
 	if o.NewUID == nil {
 		o.NewUID = secret.NewUID
 	}
-	return &Store{opt: o, secrets: map[secret.Name]*entry{}}
+	return &Store{opt: o, live: newShelf(), trash: newShelf()}
 }
 
 // Capabilities implements backends.Backend.
@@ -61,14 +61,17 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.secrets[name]
-	if old != nil && d.OnlyIfAbsent {
+	old := s.live.entries[name]
+	switch {
+	case s.trash.entries[name] != nil:
+		return nil, &secret.Error{Kind: secret.Trashed, Op: "memory.put", Name: name}
+	case old != nil && d.OnlyIfAbsent:
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.put", Name: name}
 	}
 	e := old.successor(name)
 	v := e.head.Append(&d, s.freeUID(e, d.UID), s.opt.Now())
 	e.versions = append(e.versions, v)
-	s.keep(name, e)
+	s.live.keep(name, e)
 	return e.head.View(v), nil
 }
 
@@ -88,18 +91,9 @@ func (s *Store) freeUID(e *entry, want secret.UID) secret.UID {
 	return want
 }
 
-// keep makes e the entry of name. The caller holds the lock.
-func (s *Store) keep(name secret.Name, e *entry) {
-	if s.secrets[name] == nil {
-		i, _ := slices.BinarySearch(s.names, name)
-		s.names = slices.Insert(s.names, i, name)
-	}
-	s.secrets[name] = e
-}
-
 // Get implements backends.Backend.
 func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
-	e, err := s.find(ctx, "memory.get", name)
+	e, err := s.find(ctx, "memory.get", name, &s.live)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +122,7 @@ func (e *entry) index(sel secret.Selector) int {
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	e, err := s.find(ctx, "memory.describe", name)
+	e, err := s.find(ctx, "memory.describe", name, &s.live)
 	if err != nil {
 		return nil, err
 	}
@@ -137,57 +131,37 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 
 // Export implements backends.Backend.
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	e, err := s.find(ctx, "memory.export", name)
+	e, err := s.find(ctx, "memory.export", name, &s.live)
 	if err != nil {
 		return nil, err
 	}
 	return e.head.View(e.versions...), nil
 }
 
-func (s *Store) find(ctx context.Context, op string, name secret.Name) (*entry, error) {
+func (s *Store) find(ctx context.Context, op string, name secret.Name, on *shelf) (*entry, error) {
 	if err := begin(ctx, op, name); err != nil {
 		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if e := s.secrets[name]; e != nil {
+	if e := on.entries[name]; e != nil {
 		return e, nil
 	}
 	return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
 }
 
-// maxPage bounds a page whatever its Limit.
-const maxPage = 1000
-
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	if err := begin(ctx, "memory.list", ""); err != nil {
+	return s.list(ctx, "memory.list", q, &s.live)
+}
+
+func (s *Store) list(ctx context.Context, op string, q secret.Query, on *shelf) (secret.Page, error) {
+	if err := begin(ctx, op, ""); err != nil {
 		return secret.Page{}, err
-	}
-	limit := maxPage
-	if q.Limit > 0 {
-		limit = min(q.Limit, maxPage)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	from, found := slices.BinarySearch(s.names, q.After)
-	if found {
-		from++
-	}
-	to := min(from+limit, len(s.names))
-	var p secret.Page
-	for _, name := range s.names[from:to] {
-		e := s.secrets[name]
-		var current []secret.Version
-		if i := e.index(secret.Current); i >= 0 {
-			current = e.versions[i : i+1]
-		}
-		p.Secrets = append(p.Secrets, e.head.View(current...).WithoutValues())
-	}
-	if to < len(s.names) {
-		p.Next = s.names[to-1]
-	}
-	return p, nil
+	return on.page(q), nil
 }
 
 // Forecast implements backends.Backend: memory holds everything.
@@ -206,10 +180,13 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	e := &entry{head: *head, versions: in.Clone().Versions}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.secrets[in.Name] != nil {
+	switch {
+	case s.trash.entries[in.Name] != nil:
+		return nil, &secret.Error{Kind: secret.Trashed, Op: "memory.import", Name: in.Name}
+	case s.live.entries[in.Name] != nil:
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.import", Name: in.Name}
 	}
-	s.keep(in.Name, e)
+	s.live.keep(in.Name, e)
 	done := &backends.Imported{Secret: e.head.View(e.versions...).WithoutValues()}
 	for i := range e.versions {
 		done.Stands = append(done.Stands, e.versions[i].Ordinal)

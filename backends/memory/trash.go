@@ -1,0 +1,96 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Update implements backends.Updater.
+func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	const op = "memory.update"
+	if err := begin(ctx, op, name); err != nil {
+		return nil, err
+	}
+	if err := backends.CheckPatch(&p); err != nil {
+		return nil, named(err, op, name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.live.entries[name]
+	if old == nil {
+		return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
+	}
+	i := old.index(sel)
+	if i < 0 {
+		return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name, Detail: "no such version"}
+	}
+	e := &entry{head: old.head.Clone(), versions: slices.Clone(old.versions)}
+	if err := e.head.Patch(&e.versions[i], &p, s.opt.Now()); err != nil {
+		return nil, named(err, op, name)
+	}
+	s.live.keep(name, e)
+	return e.head.View(e.versions[i]).WithoutValues(), nil
+}
+
+// Delete implements backends.Trasher.
+func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
+	at := s.opt.Now().UTC().Truncate(time.Millisecond)
+	return s.move(ctx, "memory.delete", name, &s.live, &s.trash, &secret.Deletion{At: at, Purge: purge})
+}
+
+// Recover implements backends.Trasher.
+func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	return s.move(ctx, "memory.recover", name, &s.trash, &s.live, nil)
+}
+
+// move takes name from one shelf to the other. Nothing of it changes but
+// whether it is deleted.
+func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to *shelf, d *secret.Deletion) (*secret.Secret, error) {
+	if err := begin(ctx, op, name); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := from.entries[name]
+	if old == nil {
+		return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
+	}
+	e := &entry{head: old.head.Clone(), versions: old.versions}
+	e.head.Secret.Deleted = d
+	from.remove(name)
+	to.keep(name, e)
+	return e.head.View(e.versions...).WithoutValues(), nil
+}
+
+// DescribeTrash implements backends.Trasher.
+func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	e, err := s.find(ctx, "memory.describe_trash", name, &s.trash)
+	if err != nil {
+		return nil, err
+	}
+	return e.head.View(e.versions...).WithoutValues(), nil
+}
+
+// ListTrash implements backends.Trasher.
+func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
+	return s.list(ctx, "memory.list_trash", q, &s.trash)
+}
+
+// Purge implements backends.Trasher.
+func (s *Store) Purge(ctx context.Context, name secret.Name) error {
+	const op = "memory.purge"
+	if err := begin(ctx, op, name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trash.entries[name] == nil {
+		return &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
+	}
+	s.trash.remove(name)
+	return nil
+}
