@@ -2,6 +2,8 @@ package hashivault
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -129,10 +131,18 @@ func (st *state) setCustom(key, s string) {
 	st.Custom[key] = s
 }
 
-func (st *state) holds(key string) bool {
-	_, custom := st.Custom[key]
-	_, beside := st.more.entries[key]
-	return custom || beside
+// ahead lists the keys of records that were put down ahead of the number.
+func (st *state) ahead(number int64) []string {
+	var out []string
+	for _, entries := range []map[string]string{st.Custom, st.more.entries} {
+		for k := range entries {
+			if strings.HasPrefix(k, aheadOf(number)) {
+				out = append(out, k)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // admit refuses, before anything is written, attributes for which even the

@@ -228,6 +228,9 @@ func (m *importing) reveal(ctx context.Context) error {
 	st := m.st
 	st.head = head{} // of a write that failed before this import
 	c := change{records: m.plan.recs, head: &m.plan.head}
+	for _, k := range st.ahead(1) { // of the same
+		c.records[k] = ""
+	}
 	l := st.layOut(c)
 	if len(l.companion) > 0 {
 		if err := m.s.writeCompanion(ctx, st, l.companion); err != nil {

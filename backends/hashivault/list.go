@@ -60,7 +60,7 @@ func (s *Store) summary(ctx context.Context, name secret.Name) (*secret.Secret, 
 	if err != nil {
 		return nil, err
 	}
-	_, all, err := s.snapshot(ctx, at, name)
+	all, err := s.described(ctx, at, name)
 	switch {
 	case err != nil && secret.KindOf(err) == secret.NotFound:
 		return nil, nil

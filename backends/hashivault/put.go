@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -53,6 +54,8 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 			return nil, secret.Errorf(secret.Conflict, detailUnfinished)
 		case d.OnlyIfAbsent && st.Current > 0:
 			return nil, &secret.Error{Kind: secret.AlreadyExists}
+		case st.foreign != nil:
+			return nil, st.foreign
 		}
 		w := s.newWrite(st, d, form)
 		out, err := w.run(ctx, name, data)
@@ -122,25 +125,19 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 		o := w.st.head.ordinal(w.number).String()
 		return nil, &secret.Error{Kind: secret.Partial, Detail: "version " + o + " is written, its attributes may not be", Err: cause(err)}
 	}
-	all, err := w.s.secret(w.st, name)
-	if err != nil {
-		return nil, err
-	}
+	all, _ := w.s.secret(w.st, name) // of the others something may be foreign
 	out := all.Only(w.st.head.ordinal(w.number))
 	out.Versions[0].Value = w.d.Value
 	return out, nil
 }
 
-// change is what must stand before the value does: that it is disabled, that
-// another version stays current, and that no attributes of a write which
-// failed earlier stand under its number.
+// change is what must stand before the value does: that it is disabled or in
+// a form that would read as another value, and that another version stays
+// current.
 func (w *write) change() change {
-	key := keyOf(w.number)
 	c := change{records: map[string]string{}}
-	if w.d.Disabled {
-		c.records[key] = ascii(w.rec)
-	} else if w.st.holds(key) {
-		c.records[key] = ""
+	if w.d.Disabled || w.rec.Form != formNatural {
+		c.records[aheadOf(w.number)+secret.NewUID().String()[:8]] = ascii(w.rec)
 	}
 	if w.d.KeepCurrent && len(w.st.numbers) > 0 {
 		h := w.st.head.clone()
@@ -156,7 +153,8 @@ func (w *write) headAfter() *head {
 	d, old := w.d, &w.st.head
 	first := len(w.st.numbers) == 0
 	keep := d.KeepCurrent && !first
-	if !keep && len(d.Stages) == 0 && d.OfSecret == nil && old.At < w.number {
+	born := first && len(d.NewExtra) > 0
+	if !keep && len(d.Stages) == 0 && d.OfSecret == nil && !born && old.At < w.number {
 		return nil
 	}
 	h := old.clone()
@@ -178,6 +176,12 @@ func (w *write) headAfter() *head {
 	if a := d.OfSecret; a != nil {
 		h.Text, h.Tags, h.Extra = a.Description, maps.Clone(a.Tags), extraText(a.Extra)
 	}
+	if born {
+		if h.Extra == nil {
+			h.Extra = map[string]string{}
+		}
+		maps.Copy(h.Extra, extraText(d.NewExtra))
+	}
 	return &h
 }
 
@@ -196,8 +200,10 @@ func (w *write) grow(fact *dataMetadata) {
 	if w.rec.Created.IsZero() && !fact.Created.Truncate(time.Millisecond).After(latest.Truncate(time.Millisecond)) {
 		w.rec.Created, w.marked = moment{latest.Truncate(time.Millisecond).Add(time.Millisecond)}, true
 	}
-	if s, ok := fact.Custom[keyOf(w.number)]; ok { // perhaps another writer's, who lost
-		w.st.setCustom(keyOf(w.number), s)
+	for k, s := range fact.Custom { // perhaps another writer's, who lost
+		if strings.HasPrefix(k, aheadOf(w.number)) {
+			w.st.setCustom(k, s)
+		}
 	}
 }
 
@@ -222,8 +228,9 @@ func (w *write) finish(ctx context.Context, fact *dataMetadata, after *head) err
 	c := change{records: map[string]string{}, head: after}
 	if w.marked {
 		c.records[key] = ascii(w.rec)
-	} else if _, theirs := w.st.Custom[key]; theirs {
-		c.records[key] = ""
+	}
+	for _, k := range w.st.ahead(w.number) {
+		c.records[k] = ""
 	}
 	if after != nil && !after.Updated.IsZero() {
 		created := fact.Created

@@ -66,29 +66,47 @@ func (s *Store) get(ctx context.Context, at place, name secret.Name, sel secret.
 	if err := st.visible(); err != nil {
 		return nil, err
 	}
-	all, err := s.secret(st, name)
-	if err != nil {
-		return nil, err
-	}
+	all, foreign := s.secret(st, name)
 	v := all.Find(sel)
-	if v == nil {
+	switch {
+	case st.foreign != nil, v == nil && foreign != nil:
+		return nil, foreign
+	case v == nil:
 		return nil, &secret.Error{Kind: secret.NotFound, Detail: "no such version"}
 	}
+	number := st.numberOf(v.Ordinal)
+	if _, _, err := st.record(number); err != nil {
+		return nil, err
+	}
 	out := all.Only(v.Ordinal)
-	return out, s.value(ctx, st, st.numberOf(v.Ordinal), &out.Versions[0], guess)
+	return out, s.value(ctx, st, number, &out.Versions[0], guess)
 }
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := s.reading(ctx, name, func(at place) (err error) {
-		_, out, err = s.snapshot(ctx, at, name)
+		out, err = s.described(ctx, at, name)
 		return err
 	})
 	return out, as(err, "describe", name)
 }
 
-// snapshot reads one consistent state without values.
+// described is for readers who get no value: foreign attributes are logged,
+// and the product's own facts shown, so that one such secret hides no other.
+func (s *Store) described(ctx context.Context, at place, name secret.Name) (*secret.Secret, error) {
+	_, out, err := s.snapshot(ctx, at, name)
+	if out == nil {
+		return nil, err
+	}
+	if err != nil && s.log != nil {
+		s.log.WarnContext(ctx, "attributes of a secret cannot be read", "store", s.store, "name", name, "error", err)
+	}
+	return out, nil
+}
+
+// snapshot reads one consistent state without values. With an error and a
+// secret, some of its attributes are foreign.
 func (s *Store) snapshot(ctx context.Context, at place, name secret.Name) (*state, *secret.Secret, error) {
 	unlock, err := s.locks.read(ctx, at.path)
 	if err != nil {

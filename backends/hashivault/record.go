@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ const (
 	headKey   = "vaultferry"        // of the secret as a whole
 	markerKey = "vaultferry.import" // there while an import is not finished
 	recordKey = "vaultferry.v"      // and the number, of one version
+	aheadKey  = "vaultferry.w"      // and the number, a dot, and a word of its writer's own
 )
 
 // The room in custom_metadata: the server's limits less some keys for others.
@@ -26,6 +28,11 @@ const (
 )
 
 func keyOf(number int64) string { return recordKey + strconv.FormatInt(number, 10) }
+
+// aheadOf begins the keys of records that were put down ahead of a version
+// with this number. Each writer has its own key: metadata knows no cas, so a
+// writer who loses the number must not touch what the winner keeps under it.
+func aheadOf(number int64) string { return aheadKey + strconv.FormatInt(number, 10) + "." }
 
 // moment is a time to the nanosecond; the zero time is the empty string.
 type moment struct{ time.Time }
@@ -108,6 +115,23 @@ func (r *record) fill(v *secret.Version) {
 	}
 }
 
+// sound reports whether the gateway could have written r.
+func (r *record) sound() bool {
+	_, uid := secret.ParseUID(r.UID)
+	return (r.UID == "" || uid) && areJSON(r.Extra) &&
+		slices.Contains([]string{formNatural, formBinary, formFields, formFieldsText}, r.Form) &&
+		slices.Contains([]secret.Missing{"", secret.Destroyed, secret.Deleted, secret.Unreadable}, secret.Missing(r.Missing))
+}
+
+func areJSON(m map[string]string) bool {
+	for _, s := range m {
+		if !json.Valid([]byte(s)) {
+			return false
+		}
+	}
+	return true
+}
+
 // head is what the product does not know of the secret. Roles speak of the
 // moment when version At was the newest: versions that native tools add later
 // become current, as they do natively.
@@ -140,6 +164,23 @@ func (h *head) clone() head {
 	c := *h
 	c.Tags, c.Stages, c.Extra = maps.Clone(h.Tags), maps.Clone(h.Stages), maps.Clone(h.Extra)
 	return c
+}
+
+// maxOffset keeps ordinals far from overflow.
+const maxOffset = 1 << 62
+
+// sound reports whether the gateway could have written h: above all, whether
+// ordinals rise with the numbers.
+func (h *head) sound() bool {
+	last := [2]int64{}
+	for _, s := range h.Shifts {
+		if s[0] <= last[0] || s[1] <= last[1] || s[1] > maxOffset {
+			return false
+		}
+		last = s
+	}
+	_, unnamed := h.Stages[""]
+	return !unnamed && areJSON(h.Extra)
 }
 
 func (h *head) offset(number int64) int64 {

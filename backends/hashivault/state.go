@@ -43,6 +43,7 @@ type state struct {
 	metadata
 	exists  bool // a key is there, perhaps without a version
 	head    head
+	foreign error // the head is not what the gateway writes; then it is empty
 	more    companion
 	numbers []int64 // the versions that are no placeholders, ascending
 }
@@ -59,10 +60,8 @@ func (s *Store) load(ctx context.Context, at place) (*state, error) {
 			return nil, err
 		}
 		st.exists = true
-		if err := st.parseHead(); err != nil {
-			return nil, err
-		}
-		if st.head.More {
+		st.foreign = st.parseHead()
+		if st.foreign == nil && st.head.More {
 			if st.more, err = s.readCompanion(ctx, st); err != nil {
 				return nil, err
 			}
@@ -73,9 +72,10 @@ func (s *Store) load(ctx context.Context, at place) (*state, error) {
 			if !same { // another gateway wrote between the two reads
 				continue
 			}
-			if err := st.mergeHead(); err != nil {
-				return nil, err
-			}
+			st.foreign = st.mergeHead()
+		}
+		if st.foreign != nil {
+			st.head = head{}
 		}
 		st.numbers = st.number()
 		return st, nil
@@ -89,28 +89,34 @@ func (s *Store) unchanged(ctx context.Context, st *state) (bool, error) {
 	return err == nil && now.Current == st.Current && maps.Equal(now.Custom, st.Custom), err
 }
 
-var errForeign = secret.Errorf(secret.Internal, "custom_metadata under vaultferry is not what the gateway writes")
+// errForeign is of a secret whose attributes other tools changed or took away.
+// Its values are not given out: nobody knows whether they are disabled.
+func errForeign(key string) error {
+	return secret.Errorf(secret.Conflict, "other tools changed what the gateway keeps of this secret in Vault, under %s: put it back, or remove it and with it the attributes", key)
+}
 
 func (st *state) parseHead() error {
-	if s, ok := st.Custom[headKey]; ok && json.Unmarshal([]byte(s), &st.head) != nil {
-		return errForeign
+	s, ok := st.Custom[headKey]
+	if ok && (json.Unmarshal([]byte(s), &st.head) != nil || !st.head.sound()) {
+		return errForeign("custom_metadata " + headKey)
 	}
 	return nil
 }
 
 // mergeHead fills the rest of the head from the companion.
 func (st *state) mergeHead() error {
-	s, ok := st.more.entries[headKey]
-	if !st.head.Rest {
+	switch {
+	case !st.head.More:
 		return nil
-	}
-	if !ok {
-		return errForeign
+	case st.more.entries == nil:
+		return errForeign(companionFolder + "/" + st.name)
+	case !st.head.Rest:
+		return nil
 	}
 	core := st.head
 	st.head = head{}
-	if json.Unmarshal([]byte(s), &st.head) != nil {
-		return errForeign
+	if json.Unmarshal([]byte(st.more.entries[headKey]), &st.head) != nil || !st.head.sound() {
+		return errForeign(companionFolder + "/" + st.name)
 	}
 	st.head.over(core)
 	return nil
@@ -175,21 +181,42 @@ func (st *state) numberOf(o secret.Ordinal) int64 {
 	return st.numbers[i]
 }
 
-// record returns what is kept of a version. What stands in custom_metadata is
-// newer than what the companion says.
+// record returns what is kept of a version. Of a write that was torn, or is
+// not done, that is what it put down ahead; of several, a disabled one counts.
 func (st *state) record(number int64) (record, bool, error) {
-	s, ok := st.Custom[keyOf(number)]
+	if r, ok, err := st.entry(keyOf(number)); ok || err != nil {
+		return r, ok, err
+	}
+	var found record
+	keys := st.ahead(number)
+	for _, k := range keys {
+		r, _, err := st.entry(k)
+		if err != nil {
+			return record{}, false, err
+		}
+		if !found.Disabled {
+			found = r
+		}
+	}
+	return found, len(keys) > 0, nil
+}
+
+// entry decodes a record. What stands in custom_metadata is newer than what
+// the companion says.
+func (st *state) entry(key string) (record, bool, error) {
+	s, ok := st.Custom[key]
 	if !ok {
-		s, ok = st.more.entries[keyOf(number)]
+		s, ok = st.more.entries[key]
 	}
 	var r record
-	if ok && json.Unmarshal([]byte(s), &r) != nil {
-		return r, false, errForeign
+	if ok && (json.Unmarshal([]byte(s), &r) != nil || !r.sound()) {
+		return record{}, false, errForeign("custom_metadata " + key)
 	}
 	return r, ok, nil
 }
 
-// version returns one version without its value.
+// version returns one version without its value. If what is kept of it is
+// foreign, it passes for disabled.
 func (s *Store) version(st *state, number int64) (secret.Version, error) {
 	fact := st.Versions[strconv.FormatInt(number, 10)]
 	v := secret.Version{
@@ -199,6 +226,9 @@ func (s *Store) version(st *state, number int64) (secret.Version, error) {
 	r, ok, err := st.record(number)
 	if ok {
 		r.fill(&v)
+	}
+	if err != nil {
+		v.Disabled = true
 	}
 	for label, holder := range st.head.Stages {
 		if holder == number {
@@ -213,8 +243,10 @@ func (s *Store) derive(at place, number int64, created time.Time) secret.UID {
 	return secret.DeriveUID(s.store, s.mount+"/"+at.path, strconv.FormatInt(number, 10), created)
 }
 
-// secret returns the secret with all versions, without values.
+// secret returns the secret with all versions, without values. The error says
+// that some attributes are foreign; the secret is then as the others tell.
 func (s *Store) secret(st *state, name secret.Name) (*secret.Secret, error) {
+	foreign := st.foreign
 	out := &secret.Secret{
 		Name: name, Description: st.head.Text, Tags: maps.Clone(st.head.Tags), Extra: extraJSON(st.head.Extra),
 		Created: st.head.Created.Time, Updated: st.head.Updated.Time,
@@ -223,7 +255,7 @@ func (s *Store) secret(st *state, name secret.Name) (*secret.Secret, error) {
 	for _, number := range st.numbers {
 		v, err := s.version(st, number)
 		if err != nil {
-			return nil, err
+			foreign = err
 		}
 		out.Versions = append(out.Versions, v)
 	}
@@ -233,7 +265,7 @@ func (s *Store) secret(st *state, name secret.Name) (*secret.Secret, error) {
 	if last := out.Newest(); last != nil && (out.Updated.IsZero() || st.numbers[len(st.numbers)-1] > st.head.At && last.Created.After(out.Updated)) {
 		out.Updated = last.Created
 	}
-	return out, nil
+	return out, foreign
 }
 
 // born is when the first version was made; once that was pruned, when the key

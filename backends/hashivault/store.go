@@ -25,6 +25,7 @@ package hashivault
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -47,6 +48,7 @@ type Store struct {
 	prefix string // empty, or with a slash at the end
 	field  string
 	now    func() time.Time
+	log    *slog.Logger // may be nil
 }
 
 // settling bounds what Open waits for the product.
@@ -78,7 +80,7 @@ func newStore(env backends.Env, c *Config, base http.RoundTripper) (*Store, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now}
+	s := &Store{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now, log: env.Log}
 	if p := strings.Trim(c.Prefix, "/"); p != "" {
 		s.prefix = p + "/"
 	}
