@@ -26,6 +26,7 @@ import (
 //	disabled            n        unchanged: the gateway keeps it disabled, native tools can read the value
 //	current, previous   0        unchanged: the gateway keeps the role, native tools see another version in it
 //	created, updated    n or 0   unchanged: the gateway keeps the time, native tools see another
+//	form                n        unchanged: the gateway keeps bytes or fields, native tools see a text of them
 //
 // "disabled" and "state" are never foretold of the same version: the first is
 // about who can get round the gateway, the second about the gateway itself.
@@ -48,6 +49,7 @@ const (
 	LossPrevious          = "previous"
 	LossCreated           = "created"
 	LossUpdated           = "updated"
+	LossForm              = "form"
 )
 
 // Apply returns a copy of s less the losses: what a product that foretold them

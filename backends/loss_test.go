@@ -43,6 +43,7 @@ func TestApply(t *testing.T) {
 		{backends.LossCreated, 1, nil},
 		{backends.LossUpdated, 1, nil},
 		{backends.LossCreated, 0, nil},
+		{backends.LossForm, 1, nil},
 		{"no such word", 1, nil},
 		{backends.LossValue, 9, nil},
 	} {

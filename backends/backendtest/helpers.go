@@ -163,6 +163,11 @@ func checkErr(t *testing.T, err error, kinds ...secret.Kind) error {
 	if len(kinds) > 0 && !slices.Contains(kinds, e.Kind) {
 		t.Errorf("the error is %q, want one of %v: %v", e.Kind.Error(), kinds, err)
 	}
+	for _, k := range secret.Kinds() {
+		if k != e.Kind && errors.Is(err, k) {
+			t.Errorf("the error is %q and %q at once: %v", e.Kind.Error(), k.Error(), err)
+		}
+	}
 	if strings.Contains(err.Error(), canary) {
 		t.Error("the error holds a value")
 	}

@@ -17,7 +17,7 @@ var knownLosses = []string{
 	backends.LossVersion, backends.LossValue, backends.LossState, backends.LossExpires, backends.LossNotBefore,
 	backends.LossExpiresFraction, backends.LossNotBeforeFraction, backends.LossContentType, backends.LossTags,
 	backends.LossStages, backends.LossExtra, backends.LossDescription, backends.LossUID, backends.LossDisabled,
-	backends.LossCurrent, backends.LossPrevious, backends.LossCreated, backends.LossUpdated,
+	backends.LossCurrent, backends.LossPrevious, backends.LossCreated, backends.LossUpdated, backends.LossForm,
 }
 
 // testForecast: the same each time, after Close as well (so it needs no

@@ -180,7 +180,20 @@ var mutants = map[string]mutant{
 	"extra is dropped":           {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Extra = nil } }},
 	"fractions are dropped":      {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Expires = d.Expires.Truncate(time.Second) } }},
 	"attributes are not kept":    {"AttributesOfSecret", func(b *broken) { b.draft = func(d *secret.Draft) { d.OfSecret = &secret.Attributes{} } }},
-	"a lack of value passes":     {"BadDrafts", func(b *broken) { b.draft = func(d *secret.Draft) { d.Value, d.Missing = secret.TextValue("x"), "" } }},
+	"what is new is told always": {"NewExtra", func(b *broken) {
+		b.draft = func(d *secret.Draft) {
+			if d.NewExtra != nil {
+				d.OfSecret = &secret.Attributes{Extra: d.NewExtra}
+			}
+		}
+	}},
+	"what is new is not told":       {"NewExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.NewExtra = nil } }},
+	"keeping current is disclaimed": {"KeepsCurrent", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsCurrent = false } }},
+	"keeping current is claimed":    {"KeepsCurrent", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = false } }},
+	"errors have two kinds": {"NotFound", func(b *broken) {
+		b.err = func(err error) error { return &secret.Error{Kind: secret.KindOf(err), Err: secret.Throttled} }
+	}},
+	"a lack of value passes": {"BadDrafts", func(b *broken) { b.draft = func(d *secret.Draft) { d.Value, d.Missing = secret.TextValue("x"), "" } }},
 	"times go backwards": {"Versions", func(b *broken) {
 		b.out = eachVersion(func(v *secret.Version) { v.Created = time.Unix(1e9-int64(v.Ordinal), 0) })
 	}},

@@ -151,8 +151,16 @@ func testEmptyTags(t *testing.T, h Harness) {
 	if len(empty) != 0 || len(none) != 0 {
 		t.Fatalf("%d and %d tags, want none", len(empty), len(none))
 	}
-	if differ := (empty == nil) != (none == nil); differ != b.Capabilities().KeepsEmptyTags {
+	keeps := b.Capabilities().KeepsEmptyTags
+	if differ := (empty == nil) != (none == nil); differ != keeps {
 		t.Errorf("empty tags differ from none: %v; KeepsEmptyTags says %v", differ, !differ)
+	}
+	s := bare("imported", 1, 2)
+	s.Versions[0].Tags = map[string]string{}
+	mustImport(ctx, t, b, s, "")
+	got := export(ctx, t, b, "imported")
+	if differ := (got.Versions[0].Tags == nil) != (got.Versions[1].Tags == nil); differ != keeps {
+		t.Errorf("after an import empty tags differ from none: %v; KeepsEmptyTags says %v", differ, !differ)
 	}
 }
 
@@ -172,6 +180,32 @@ func testAttributesOfSecret(t *testing.T, h Harness) {
 		put(ctx, t, b, "s", d)
 		got := getSecret(ctx, t, b, "s", secret.Current)
 		sameContent(t, fmt.Sprintf("Get after Put %d", i+1), want, got)
+	}
+}
+
+// testNewExtra: what is told of a new secret joins its extra, and says nothing
+// to one that is there.
+func testNewExtra(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	own := &secret.Attributes{Extra: secret.Extra{"test.own": json.RawMessage(`1`)}}
+	first, second := secret.Extra{"test.new": json.RawMessage(`"first"`)}, secret.Extra{"test.new": json.RawMessage(`"second"`)}
+	both := secret.Extra{"test.own": own.Extra["test.own"], "test.new": first["test.new"]}
+	for name, step := range map[secret.Name]struct {
+		ofSecret *secret.Attributes
+		want     secret.Extra
+	}{"alone": {nil, first}, "beside": {own, both}} {
+		d := text(canary + "x")
+		d.OfSecret = &secret.Attributes{Extra: step.want}
+		if losses := b.Forecast(single(name, d)); foretold(losses, 0, backends.LossExtra) {
+			t.Skipf("the store cannot keep it: %v", losses)
+		}
+		want := single(name, d)
+		d.OfSecret, d.NewExtra = step.ofSecret, first
+		sameContent(t, "Put", want, putSecret(ctx, t, b, name, d))
+		sameContent(t, "Get", want, getSecret(ctx, t, b, name, secret.Current))
+		d.OfSecret, d.NewExtra = nil, second
+		sameContent(t, "the second Put", want, putSecret(ctx, t, b, name, d))
+		sameContent(t, "Get after it", want, getSecret(ctx, t, b, name, secret.Current))
 	}
 }
 

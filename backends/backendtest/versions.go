@@ -105,12 +105,31 @@ func checkIdentity(ctx context.Context, t *testing.T, b backends.Backend, name s
 	}
 }
 
+// testKeepsCurrent: the capability is true in both directions, and a draft
+// that is refused for it writes nothing.
+func testKeepsCurrent(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	d := text(canary + "kept")
+	d.KeepCurrent = true
+	put(ctx, t, b, "s", d)
+	before := export(ctx, t, b, "s")
+	s, err := b.Put(ctx, "s", d)
+	if b.Capabilities().KeepsCurrent {
+		if err != nil {
+			t.Fatalf("Put that keeps current: %v", checkErr(t, err))
+		}
+		if s.Current != 1 || s.Versions[0].Ordinal == 1 {
+			t.Errorf("current is %d after a Put that keeps it", s.Current)
+		}
+		return
+	}
+	wantErr(t, "Put that keeps current", err, secret.Unsupported)
+	Compare(t, before, export(ctx, t, b, "s"), nil)
+}
+
 func testRoles(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
-	probe := single("probe", text("x"))
-	probe.Versions = append(probe.Versions, probe.Versions[0])
-	probe.Versions[1].Ordinal, probe.Versions[1].UID = 2, secret.DeriveUID("single", "probe", "2", sampleTime)
-	keeps := !foretold(b.Forecast(probe), 0, backends.LossCurrent)
+	keeps := b.Capabilities().KeepsCurrent
 	for i, step := range []struct {
 		keep, take        bool
 		current, previous secret.Ordinal

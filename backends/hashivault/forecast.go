@@ -9,7 +9,7 @@ import (
 func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
 	losses := s.valueLosses(in)
 	losses = append(losses, s.roomLosses(backends.Apply(in, losses))...)
-	return append(losses, nativeLosses(backends.Apply(in, losses))...)
+	return append(losses, s.nativeLosses(backends.Apply(in, losses))...)
 }
 
 // valueLosses: a value that the product would refuse.
@@ -28,15 +28,22 @@ func (s *Store) valueLosses(in *secret.Secret) []secret.Loss {
 }
 
 // nativeLosses: what the gateway keeps and native tools see differently.
-func nativeLosses(s *secret.Secret) []secret.Loss {
+func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 	var out []secret.Loss
-	for i := range s.Versions {
-		if v := &s.Versions[i]; v.Disabled && !v.Value.IsNone() {
+	for i := range in.Versions {
+		v := &in.Versions[i]
+		if v.Disabled && !v.Value.IsNone() {
 			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossDisabled, Why: "Vault knows no disabled version: its own tools can read this one"})
 		}
+		switch _, form, _ := encodeValue(s.field, v.Value); form {
+		case formBinary:
+			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault's own tools see the bytes as base64"})
+		case formFieldsText:
+			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault would change how these fields are written: its own tools see the JSON as one text"})
+		}
 	}
-	if last := s.Newest(); last != nil {
-		if s.Current != last.Ordinal {
+	if last := in.Newest(); last != nil {
+		if in.Current != last.Ordinal {
 			out = append(out, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Vault's own tools take the newest version for the current one"})
 		}
 		out = append(out, secret.Loss{Grade: secret.Trace, What: backends.LossCreated, Why: "Vault's own tools see the time of the import"})
@@ -85,11 +92,14 @@ func stripped(v *secret.Version) *secret.Version {
 }
 
 func loseAttributes(v *secret.Version, lose func(secret.Loss)) {
-	for what, held := range map[string]bool{
-		backends.LossContentType: v.ContentType != "", backends.LossTags: len(v.Tags) > 0, backends.LossExtra: len(v.Extra) > 0,
+	for _, l := range []struct {
+		what string
+		held bool
+	}{
+		{backends.LossContentType, v.ContentType != ""}, {backends.LossTags, len(v.Tags) > 0}, {backends.LossExtra, len(v.Extra) > 0},
 	} {
-		if held {
-			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: what, Why: noRoom})
+		if l.held {
+			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: l.what, Why: noRoom})
 		}
 	}
 }
