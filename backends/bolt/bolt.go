@@ -7,9 +7,10 @@
 //
 // A data key of the file's own, wrapped by the gateway's keyring, seals every
 // record. In clear stand only the names of secrets, how many versions they
-// have and of what length, the UIDs, and the name that the store had when the
-// file was made. Description, tags, stages, states, times and all the rest are
-// sealed like the values, for any of them may hold something private.
+// have and of what length, which are deleted, the UIDs, and the name that the
+// store had when the file was made. Description, tags, stages, states, times
+// and all the rest are sealed like the values, for any of them may hold
+// something private.
 //
 // Whoever can write the file can put an older copy of it, or of one record, in
 // place of a newer one: sealing proves where a record belongs, not how old it is.
@@ -81,6 +82,10 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err != nil {
 		_ = db.Close()
 		return nil, openError(secret.Invalid, err, "%s: the keyring does not open this file; it was made with another one", c.Path)
+	}
+	if err := upgrade(db, m); err != nil {
+		_ = db.Close()
+		return nil, openError(secret.Unavailable, err, "%s: the file cannot be brought to this release's format", c.Path)
 	}
 	if env.Now == nil {
 		env.Now = time.Now

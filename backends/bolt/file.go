@@ -31,8 +31,11 @@ const mapSize = 64 << 20 << (bits.UintSize / 64 * 4) // 1 GiB; 64 MiB where addr
 // growth is what the file gains at a time.
 const growth = 1 << 20
 
-// format is the version of everything in the file.
-const format = 1
+// format is the version of everything in the file. A file of format 1, which
+// knows no trash, is moved on when it is opened. A release that knew only
+// format 1 would take the name of a deleted secret for free and write over its
+// versions; it refuses format 2.
+const format = 2
 
 // meta is the one record in clear. Store is the store's name when the file was
 // made: a store that is renamed later keeps it as what its records are bound to.
@@ -42,7 +45,7 @@ type meta struct {
 	Key    []byte `json:"key"` // the data key, wrapped
 }
 
-// The buckets. Keys of the last three begin with the name and a NUL, which no
+// The buckets. Keys of the middle three begin with the name and a NUL, which no
 // name holds; then comes the ordinal (8 bytes, big-endian) or the UID.
 var (
 	bucketMeta     = []byte("meta")     // "meta": JSON
@@ -50,6 +53,7 @@ var (
 	bucketVersions = []byte("versions") // name, ordinal: sealed attributes
 	bucketValues   = []byte("values")   // name, ordinal: sealed value
 	bucketUIDs     = []byte("uids")     // name, UID: ordinal
+	bucketTrash    = []byte("trash")    // name: sealed head of a deleted secret
 )
 
 var keyMeta = []byte("meta")
@@ -84,6 +88,28 @@ func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
 		return nil, nil, openError(secret.Invalid, err, "%s: the file is no store of this program, or of a later release", path)
 	}
 	return db, m, nil
+}
+
+// upgrade brings a file of an earlier format to this one.
+func upgrade(db *bbolt.DB, m *meta) error {
+	if m.Format == format {
+		return nil
+	}
+	m.Format = format
+	return db.Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucket(bucketTrash); err != nil {
+			return err
+		}
+		return m.write(tx)
+	})
+}
+
+func (m *meta) write(tx *bbolt.Tx) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMeta).Put(keyMeta, b)
 }
 
 // openDB turns the fault that a file cut short raises in its memory map into
@@ -137,21 +163,17 @@ func fill(path string, env backends.Env) error {
 	if err != nil {
 		return fmt.Errorf("wrap the data key: %w", err)
 	}
-	b, err := json.Marshal(meta{Format: format, Store: env.Store, Key: wrapped})
-	if err != nil {
-		return err
-	}
 	db, err := openDB(path)
 	if err != nil {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs} {
+		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(keyMeta, b)
+		return (&meta{Format: format, Store: env.Store, Key: wrapped}).write(tx)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -174,10 +196,14 @@ func readMeta(tx *bbolt.Tx) (*meta, error) {
 	if err := d.Decode(m); err != nil {
 		return nil, fmt.Errorf("meta record: %w", err)
 	}
-	if m.Format != format {
-		return nil, fmt.Errorf("format %d, this release knows %d", m.Format, format)
+	if m.Format < 1 || m.Format > format {
+		return nil, fmt.Errorf("format %d, this release knows 1 to %d", m.Format, format)
 	}
-	for _, name := range [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs} {
+	need := [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash}
+	if m.Format == 1 {
+		need = need[:4]
+	}
+	for _, name := range need {
 		if tx.Bucket(name) == nil {
 			return nil, fmt.Errorf("there is no bucket %q", name)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// put is one key to write.
+// put is one key to write, or to remove where the value is nil.
 type put struct{ bucket, key, value []byte }
 
 // planFunc reads what it needs and returns what to write, or why not. It sees
@@ -164,11 +164,18 @@ func (w *write) prepare(tx *bbolt.Tx) ([]put, error) {
 
 func apply(tx *bbolt.Tx, puts []put) error {
 	for _, p := range puts {
-		if err := tx.Bucket(p.bucket).Put(p.key, p.value); err != nil {
+		if err := p.apply(tx.Bucket(p.bucket)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *put) apply(b *bbolt.Bucket) error {
+	if p.value == nil {
+		return b.Delete(p.key)
+	}
+	return b.Put(p.key, p.value)
 }
 
 // visible reports whether readers see the transaction, though its commit

@@ -15,7 +15,7 @@ import (
 // Get implements backends.Backend.
 func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (out *secret.Secret, err error) {
 	err = s.view(ctx, "bolt.get", name, func(tx *bbolt.Tx) error {
-		h, err := s.head(tx, name)
+		h, err := s.head(tx, live, name)
 		if err != nil {
 			return err
 		}
@@ -34,19 +34,21 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.all(ctx, "bolt.describe", name, func(*bbolt.Tx, *secret.Version) error { return nil })
+	return s.all(ctx, "bolt.describe", live, name, noValue)
 }
+
+func noValue(*bbolt.Tx, *secret.Version) error { return nil }
 
 // Export implements backends.Backend.
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.all(ctx, "bolt.export", name, func(tx *bbolt.Tx, v *secret.Version) error {
+	return s.all(ctx, "bolt.export", live, name, func(tx *bbolt.Tx, v *secret.Version) error {
 		return s.value(tx, name, v)
 	})
 }
 
-func (s *Store) all(ctx context.Context, op string, name secret.Name, each func(*bbolt.Tx, *secret.Version) error) (out *secret.Secret, err error) {
+func (s *Store) all(ctx context.Context, op string, on shelf, name secret.Name, each func(*bbolt.Tx, *secret.Version) error) (out *secret.Secret, err error) {
 	err = s.view(ctx, op, name, func(tx *bbolt.Tx) error {
-		h, err := s.head(tx, name)
+		h, err := s.head(tx, on, name)
 		if err != nil {
 			return err
 		}
@@ -69,14 +71,18 @@ func (s *Store) all(ctx context.Context, op string, name secret.Name, each func(
 const maxPage = 1000
 
 // List implements backends.Backend.
-func (s *Store) List(ctx context.Context, q secret.Query) (p secret.Page, err error) {
+func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	return s.page(ctx, "bolt.list", live, q)
+}
+
+func (s *Store) page(ctx context.Context, op string, on shelf, q secret.Query) (p secret.Page, err error) {
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	err = s.view(ctx, "bolt.list", "", func(tx *bbolt.Tx) error {
+	err = s.view(ctx, op, "", func(tx *bbolt.Tx) error {
 		p = secret.Page{}
-		c := tx.Bucket(bucketHeads).Cursor()
+		c := tx.Bucket(on.bucket).Cursor()
 		k, sealed := c.Seek([]byte(q.After))
 		if k != nil && string(k) == string(q.After) {
 			k, sealed = c.Next()
@@ -86,7 +92,7 @@ func (s *Store) List(ctx context.Context, q secret.Query) (p secret.Page, err er
 				p.Next = p.Secrets[limit-1].Name
 				return nil
 			}
-			one, err := s.listed(ctx, tx, secret.Name(k), sealed)
+			one, err := s.listed(ctx, tx, on, secret.Name(k), sealed)
 			if err != nil {
 				return err
 			}
@@ -98,11 +104,11 @@ func (s *Store) List(ctx context.Context, q secret.Query) (p secret.Page, err er
 }
 
 // listed returns a secret with its current version alone.
-func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, name secret.Name, sealed []byte) (*secret.Secret, error) {
+func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.Name, sealed []byte) (*secret.Secret, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	h, err := s.openHead(name, sealed)
+	h, err := s.openHead(on, name, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -117,16 +123,16 @@ func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, name secret.Name, seal
 }
 
 // head reads what is kept of a secret beside its versions, or NotFound.
-func (s *Store) head(tx *bbolt.Tx, name secret.Name) (*backends.Head, error) {
-	sealed := tx.Bucket(bucketHeads).Get([]byte(name))
+func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*backends.Head, error) {
+	sealed := tx.Bucket(on.bucket).Get([]byte(name))
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}
-	return s.openHead(name, sealed)
+	return s.openHead(on, name, sealed)
 }
 
-func (s *Store) openHead(name secret.Name, sealed []byte) (*backends.Head, error) {
-	plain, err := s.seal.open(sealedHead, name, nil, sealed)
+func (s *Store) openHead(on shelf, name secret.Name, sealed []byte) (*backends.Head, error) {
+	plain, err := s.seal.open(on.sealed, name, nil, sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,17 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+// shelf is where heads are: the live ones, or the trash.
+type shelf struct {
+	bucket []byte
+	sealed string // what their records are
+}
+
+var (
+	live  = shelf{bucketHeads, sealedHead}
+	trash = shelf{bucketTrash, sealedTrash}
+)
+
 // headRecord is a backends.Head in the file. The name is the key.
 type headRecord struct {
 	Description string                     `json:"description,omitempty"`
@@ -25,6 +36,8 @@ type headRecord struct {
 	Last        secret.Ordinal             `json:"last"`
 	Newest      *instant                   `json:"newest,omitempty"`
 	Stages      map[string]secret.Ordinal  `json:"stages,omitempty"`
+	Deleted     *instant                   `json:"deleted,omitempty"` // in the trash alone
+	Purge       *instant                   `json:"purge,omitempty"`
 }
 
 // versionRecord is a version without its value, its stages (which the head
@@ -62,11 +75,15 @@ func (i *instant) time() time.Time {
 
 func encodeHead(h *backends.Head) ([]byte, error) {
 	s := &h.Secret
-	return encode(headRecord{
+	r := headRecord{
 		Description: s.Description, Tags: s.Tags, Created: toInstant(s.Created), Updated: toInstant(s.Updated),
 		Current: s.Current, Previous: s.Previous, Extra: s.Extra,
 		Last: h.Last, Newest: toInstant(h.Newest), Stages: h.Stages,
-	})
+	}
+	if s.Deleted != nil {
+		r.Deleted, r.Purge = toInstant(s.Deleted.At), toInstant(s.Deleted.Purge)
+	}
+	return encode(r)
 }
 
 func decodeHead(name secret.Name, b []byte) (*backends.Head, error) {
@@ -81,6 +98,9 @@ func decodeHead(name secret.Name, b []byte) (*backends.Head, error) {
 	h.Last, h.Newest = r.Last, r.Newest.time()
 	if r.Stages != nil {
 		h.Stages = r.Stages
+	}
+	if r.Deleted != nil {
+		s.Deleted = &secret.Deletion{At: r.Deleted.time(), Purge: r.Purge.time()}
 	}
 	return h, nil
 }

@@ -24,6 +24,7 @@ const (
 // another kind.
 const (
 	sealedHead    = "head"
+	sealedTrash   = "trash"
 	sealedVersion = "version"
 	sealedValue   = "value"
 )

@@ -38,8 +38,10 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 
 // headToWrite returns the head of name, or a new one.
 func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*backends.Head, error) {
-	h, err := s.head(tx, name)
+	h, err := s.head(tx, live, name)
 	switch {
+	case tx.Bucket(trash.bucket).Get([]byte(name)) != nil:
+		return nil, secret.Errorf(secret.Trashed, "")
 	case errors.Is(err, secret.NotFound):
 		return backends.NewHead(name), nil
 	case err == nil && onlyIfAbsent:
@@ -57,18 +59,13 @@ func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
 
 // records seals the head and the given versions.
 func (s *Store) records(h *backends.Head, vs ...secret.Version) ([]put, error) {
-	name := h.Secret.Name
-	plain, err := encodeHead(h)
+	head, err := s.headRecord(live, h)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := s.seal.seal(sealedHead, name, nil, plain)
-	if err != nil {
-		return nil, err
-	}
-	puts := []put{{bucketHeads, []byte(name), sealed}}
+	puts := []put{head}
 	for i := range vs {
-		more, err := s.versionRecords(name, &vs[i])
+		more, err := s.versionRecords(h.Secret.Name, &vs[i])
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", vs[i].Ordinal, err)
 		}
@@ -77,25 +74,39 @@ func (s *Store) records(h *backends.Head, vs ...secret.Version) ([]put, error) {
 	return puts, nil
 }
 
-func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, error) {
+func (s *Store) headRecord(to shelf, h *backends.Head) (put, error) {
+	plain, err := encodeHead(h)
+	if err != nil {
+		return put{}, err
+	}
+	sealed, err := s.seal.seal(to.sealed, h.Secret.Name, nil, plain)
+	return put{to.bucket, []byte(h.Secret.Name), sealed}, err
+}
+
+// attributes seals all of v but its value.
+func (s *Store) attributes(name secret.Name, v *secret.Version) (put, error) {
 	plain, err := encodeVersion(v)
 	if err != nil {
-		return nil, err
+		return put{}, err
 	}
-	o, key := ordinalBytes(v.Ordinal), ordinalKey(name, v.Ordinal)
-	sealed, err := s.seal.seal(sealedVersion, name, o, plain)
+	sealed, err := s.seal.seal(sealedVersion, name, ordinalBytes(v.Ordinal), plain)
+	return put{bucketVersions, ordinalKey(name, v.Ordinal), sealed}, err
+}
+
+func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, error) {
+	attributes, err := s.attributes(name, v)
 	if err != nil {
 		return nil, err
 	}
-	puts := []put{{bucketVersions, key, sealed}, {bucketUIDs, uidKey(name, v.UID), o}}
+	puts := []put{attributes, {bucketUIDs, uidKey(name, v.UID), ordinalBytes(v.Ordinal)}}
 	if v.Missing != "" {
 		return puts, nil
 	}
-	sealed, err = s.seal.seal(sealedValue, name, v.UID[:], encodeValue(v.Value))
+	sealed, err := s.seal.seal(sealedValue, name, v.UID[:], encodeValue(v.Value))
 	if err != nil {
 		return nil, err
 	}
-	return append(puts, put{bucketValues, key, sealed}), nil
+	return append(puts, put{bucketValues, ordinalKey(name, v.Ordinal), sealed}), nil
 }
 
 // Forecast implements backends.Backend: only values over MaxValue are lost.
@@ -121,14 +132,10 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 		return nil, failure("bolt.import", in.Name, err)
 	}
 	err = s.update(ctx, "bolt.import", in.Name, func(tx *bbolt.Tx) ([]put, error) {
-		switch _, err := s.head(tx, in.Name); {
-		case errors.Is(err, secret.NotFound):
-			return s.records(fresh, in.Versions...)
-		case err != nil:
+		if _, err := s.headToWrite(tx, in.Name, true); err != nil {
 			return nil, err
-		default:
-			return nil, secret.Errorf(secret.AlreadyExists, "")
 		}
+		return s.records(fresh, in.Versions...)
 	})
 	if err != nil {
 		return nil, err
