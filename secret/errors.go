@@ -121,3 +121,16 @@ func DetailOf(err error) string {
 	}
 	return ""
 }
+
+// Cause returns what is behind err without any kind, to be the Err of an error
+// of another kind: errors.Is must not find two.
+func Cause(err error) error {
+	var e *Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Err == nil:
+		return errors.New(e.Error())
+	}
+	return Cause(e.Err)
+}

@@ -10,6 +10,20 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+// TestCause: an error that stands behind another brings no second kind along.
+func TestCause(t *testing.T) {
+	t.Parallel()
+	timeout := errors.New("timeout")
+	inner := &secret.Error{Kind: secret.Throttled, Err: fmt.Errorf("read: %w", &secret.Error{Kind: secret.Unavailable, Err: timeout})}
+	outer := &secret.Error{Kind: secret.Partial, Err: secret.Cause(inner)}
+	if errors.Is(outer, secret.Throttled) || errors.Is(outer, secret.Unavailable) || !errors.Is(outer, timeout) {
+		t.Errorf("the error is of more than one kind, or lost its cause: %v", outer)
+	}
+	if got := secret.Cause(secret.Errorf(secret.Conflict, "busy")); errors.Is(got, secret.Conflict) || got.Error() != "conflict: busy" {
+		t.Errorf("without a cause: %v", got)
+	}
+}
+
 func TestUID(t *testing.T) {
 	t.Parallel()
 	u := secret.NewUID()

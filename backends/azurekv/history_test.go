@@ -177,7 +177,7 @@ func TestForecastOfSample(t *testing.T) {
 	for _, l := range b.Forecast(backendtest.Sample("s")) {
 		got = append(got, fmt.Sprintf("%v %d %s", l.Grade, l.Version, l.What))
 	}
-	want := []string{"trace 0 created", "trace 8 version", "trace 0 current", "meaning 0 description", "meaning 0 tags", "meaning 0 extra"}
+	want := []string{"trace 0 created", "trace 8 version", "trace 0 current", "trace 7 form", "trace 10 form", "meaning 0 description", "meaning 0 tags", "meaning 0 extra"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the losses are %q", got)
 	}

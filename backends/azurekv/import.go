@@ -152,7 +152,7 @@ func (im *importing) stopped(err error) (*backends.Imported, error) {
 	if len(im.stands) == 0 && !unknown {
 		return nil, err
 	}
-	e := &secret.Error{Kind: secret.Partial, Op: "azurekv.import", Name: im.name, Err: err}
+	e := &secret.Error{Kind: secret.Partial, Op: "azurekv.import", Name: im.name, Err: secret.Cause(err)}
 	if inner, ok := errors.AsType[*secret.Error](err); ok {
 		e.RetryAfter = inner.RetryAfter
 	}

@@ -43,6 +43,9 @@ func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet
 		}
 		sh, l := newSheet(v, tag)
 		losses = append(losses, l...)
+		if sh.tag.Form != "" {
+			losses = append(losses, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Key Vault holds text: its own tools see " + formWords[sh.tag.Form]})
+		}
 		if v.Ordinal == last {
 			losses = append(losses, sh.addSecret(wire, &secret.Attributes{Description: s.Description, Tags: s.Tags, Extra: s.Extra})...)
 		}
@@ -51,6 +54,8 @@ func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet
 	slices.SortStableFunc(sheets, func(a, b *sheet) int { return cmp.Compare(lastOf(a), lastOf(b)) })
 	return sheets, losses
 }
+
+var formWords = map[string]string{formBinary: "the bytes as base64", formFields: "the fields as JSON"}
 
 func lastOf(s *sheet) int {
 	if s.tag.Last {

@@ -124,16 +124,3 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	return min(time.Duration(n)*time.Second, time.Hour)
 }
-
-// cause is what is behind err without its kind, so that an error of one kind
-// is not taken for one of another.
-func cause(err error) error {
-	var e *secret.Error
-	switch {
-	case !errors.As(err, &e):
-		return err
-	case e.Err == nil:
-		return errors.New(e.Error())
-	}
-	return cause(e.Err)
-}

@@ -33,7 +33,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*b
 		if done.Secret, err = m.result(ctx); err == nil {
 			return done, nil
 		}
-		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, but could not be read back", Err: cause(err)}
+		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, but could not be read back", Err: secret.Cause(err)}
 	}
 	return done, as(m.grade(err), "import", in.Name)
 }
@@ -262,5 +262,5 @@ func (m *importing) grade(err error) error {
 	if kind == secret.Unsupported || kind == secret.Conflict {
 		detail = secret.DetailOf(err)
 	}
-	return &secret.Error{Kind: secret.Partial, Detail: detail, Err: cause(err)}
+	return &secret.Error{Kind: secret.Partial, Detail: detail, Err: secret.Cause(err)}
 }

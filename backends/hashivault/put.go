@@ -123,7 +123,7 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	w.grow(fact)
 	if err := w.finish(ctx, fact, after); err != nil {
 		o := w.st.head.ordinal(w.number).String()
-		return nil, &secret.Error{Kind: secret.Partial, Detail: "version " + o + " is written, its attributes may not be", Err: cause(err)}
+		return nil, &secret.Error{Kind: secret.Partial, Detail: "version " + o + " is written, its attributes may not be", Err: secret.Cause(err)}
 	}
 	all, _ := w.s.secret(w.st, name) // of the others something may be foreign
 	out := all.Only(w.st.head.ordinal(w.number))
