@@ -44,6 +44,7 @@ func Differences(want, got *secret.Secret, losses []secret.Loss) []string {
 	d.number("current", want.Current, got.Current)
 	d.number("previous", want.Previous, got.Previous)
 	d.extra("extra of the secret", want.Extra, got.Extra)
+	d.deletion(want.Deleted, got.Deleted)
 	d.versions(want, got)
 	return d
 }
@@ -68,6 +69,15 @@ func (d *differences) number(what string, want, got secret.Ordinal) {
 	if want != got {
 		d.add("%s is %d, want %d", what, got, want)
 	}
+}
+
+func (d *differences) deletion(want, got *secret.Deletion) {
+	if want == nil || got == nil {
+		d.check("whether it is deleted", want == got)
+		return
+	}
+	d.time("the time of its deletion", want.At, got.At)
+	d.time("the time of its purge", want.Purge, got.Purge)
 }
 
 // extra compares member by member; what is no JSON compares as bytes.
