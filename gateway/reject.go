@@ -26,13 +26,22 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 	if kind == secret.Internal {
 		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
-	s.observe(Observation{Op: c.Op, Store: r.Store, Result: kind.Error()})
-	auditErr := s.audit.Write(audit.Entry{
+	return s.note(c, r, kind.Error())
+}
+
+// Admit writes the audit line of a login that succeeded. If it fails, what the
+// login would hand out must not be.
+func (s *Service) Admit(c Call) error { return s.note(c, Ref{}, result(nil)) }
+
+// note writes the outcome of what no operation ran for.
+func (s *Service) note(c Call, r Ref, result string) error {
+	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result})
+	err := s.audit.Write(audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
-		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Result: kind.Error(),
+		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Result: result,
 	}, false)
-	if auditErr != nil {
-		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: auditErr}
+	if err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
 	}
 	return nil
 }

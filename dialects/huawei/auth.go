@@ -15,6 +15,7 @@ import (
 const (
 	saidNothing   = "x-auth-token not found"
 	saidToken     = "decrypt token fail" //nolint:gosec // what is said of one that is no token
+	saidExpired   = "token expires, expires_at: "
 	saidSignature = "verify aksk signature fail"
 	saidNoKey     = "Get secretKey failed,ak:******,err:ak not exist"
 	saidLocked    = "AK access failed to reach the limit,forbidden."
@@ -34,10 +35,11 @@ func (a *api) Authenticate(r *wire.Request) (access.Caller, error) {
 	case len(auth) > 1:
 		return unproved(saidSignature+", more than one Authorization header", nil)
 	case len(tokens) == 1:
-		if who, ok := a.creds.Token(tokens[0], via); ok {
-			return who, nil
+		who, err := a.creds.Bearer(tokens[0], via, "")
+		if err != nil {
+			return unproved(refusedToken(err), err)
 		}
-		return unproved(saidToken, nil)
+		return who, nil
 	case len(tokens) > 1:
 		return unproved(saidToken+", more than one X-Auth-Token header", nil)
 	}
@@ -105,6 +107,15 @@ func why(err error) string {
 		return "the body must be signed"
 	}
 	return "the signature does not match"
+}
+
+// refusedToken follows the vendor, who tells of no fault but one.
+func refusedToken(err error) string {
+	var e *access.TokenError
+	if errors.As(err, &e) && e.Fault == access.ExpiredToken {
+		return saidExpired + e.At.UTC().Format("2006-01-02T15:04:05.000000Z")
+	}
+	return saidToken
 }
 
 func unproved(detail string, cause error) (access.Caller, error) {

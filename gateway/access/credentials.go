@@ -20,6 +20,7 @@ type AccessKey struct {
 type Credentials struct {
 	tokens map[[sha256.Size]byte]Caller
 	keys   map[string]AccessKey
+	verify Verifier // nil: no login
 }
 
 // NewCredentials returns an empty set.

@@ -1,0 +1,69 @@
+package access
+
+import "time"
+
+// Grant is what the proof in a token says.
+type Grant struct {
+	Caller   Caller
+	Audience string // whom the token was issued for
+}
+
+// Verifier proves tokens that nobody wrote into the configuration: those that
+// a login issued. Its error is a *TokenError. It must be safe for concurrent
+// use.
+type Verifier func(token string) (Grant, error)
+
+// TokenFault is what is wrong with a token.
+type TokenFault uint8
+
+// The faults. Those behind BadSignature are told of tokens alone whose
+// signature holds.
+const (
+	UnknownToken  TokenFault = iota // it is no token of ours, or its holder is gone
+	BadSignature                    // it is signed, and not by a key that is ours, or not as it stands
+	ExpiredToken                    // it was good until TokenError.At
+	EarlyToken                      // it is good from TokenError.At on
+	WrongAudience                   // it was issued for TokenError.Found
+	WrongIssuer                     // it was issued by TokenError.Found
+)
+
+// TokenError is why a token is refused. Nothing in it is secret: it may be
+// shown to whoever sent the token.
+type TokenError struct {
+	Fault       TokenFault
+	Header      string // of BadSignature: the token's first part, as sent
+	Want, Found string
+	At          time.Time
+}
+
+var tokenFaults = [...]string{
+	"unknown token", "a token's signature cannot be verified", "expired token", "token that is not valid yet",
+	"token for another audience", "token of another issuer",
+}
+
+// Error never shows any part of the token.
+func (e *TokenError) Error() string { return tokenFaults[e.Fault] }
+
+// Trust makes Bearer accept what v proves. Call it before the set is used.
+func (c *Credentials) Trust(v Verifier) { c.verify = v }
+
+// Bearer returns the caller who holds the token: a configured one, or one that
+// a login issued for the audience. An empty audience stands for any. Its error
+// is a *TokenError.
+func (c *Credentials) Bearer(token, via, audience string) (Caller, error) {
+	if who, ok := c.Token(token, via); ok {
+		return who, nil
+	}
+	if c.verify == nil {
+		return Caller{}, &TokenError{Fault: UnknownToken}
+	}
+	g, err := c.verify(token)
+	if err != nil {
+		return Caller{}, err
+	}
+	if audience != "" && g.Audience != audience {
+		return Caller{}, &TokenError{Fault: WrongAudience, Want: audience, Found: g.Audience}
+	}
+	g.Caller.Via = via
+	return g.Caller, nil
+}

@@ -1,0 +1,62 @@
+package login
+
+import (
+	"net/http"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+)
+
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	tokenPath     = "/oauth2/v2.0/token" //nolint:gosec // a path
+	authorizePath = "/oauth2/v2.0/authorize"
+	keysPath      = "/discovery/keys"
+)
+
+// document is the OpenID configuration. Clients demand the first four members;
+// the rest says what stands behind them.
+type document struct {
+	Issuer        string   `json:"issuer"`
+	Authorization string   `json:"authorization_endpoint"`
+	Token         string   `json:"token_endpoint"`
+	Keys          string   `json:"jwks_uri"`
+	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	GrantTypes    []string `json:"grant_types_supported"`
+	ResponseTypes []string `json:"response_types_supported"`
+	SubjectTypes  []string `json:"subject_types_supported"`
+	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
+}
+
+func (l *Login) discover(r *wire.Request) (wire.Reply, error) {
+	issuer := l.issuer(r.Host)
+	return answer(document{
+		Issuer:        issuer,
+		Authorization: issuer + authorizePath,
+		Token:         issuer + tokenPath,
+		Keys:          issuer + keysPath,
+		AuthMethods:   []string{"client_secret_post", "client_secret_basic"},
+		GrantTypes:    []string{grantType},
+		ResponseTypes: []string{"none"},
+		SubjectTypes:  []string{"public"},
+		Algorithms:    []string{l.keys.algorithm},
+	})
+}
+
+func (l *Login) issuer(hostport string) string {
+	base, _ := l.base(hostport) // the router has matched it
+	return base + "/" + Tenant
+}
+
+func (l *Login) publicKeys(*wire.Request) (wire.Reply, error) {
+	return answer(l.keys.public(l.now()))
+}
+
+// authorize is named in the document because clients demand it. Programs log
+// in here, people do not.
+func authorize(*wire.Request) (wire.Reply, error) { return wire.Reply{}, refuse(noPeople) }
+
+func answer(body any) (wire.Reply, error) {
+	return wire.Reply{Status: http.StatusOK, Header: jsonHeader, Body: body}, nil
+}
+
+var jsonHeader = http.Header{"Content-Type": {"application/json; charset=utf-8"}}

@@ -1,0 +1,162 @@
+package login
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"log/slog"
+	"mime"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+const (
+	grantType = "client_credentials"
+	// maxForm leaves room for the telemetry that some clients add.
+	maxForm = 32 << 10
+)
+
+// tokenAnswer is all that clients read.
+type tokenAnswer struct {
+	Type   string `json:"token_type"`
+	Life   int    `json:"expires_in"` // seconds, rounded down
+	Longer int    `json:"ext_expires_in"`
+	Token  string `json:"access_token"`
+}
+
+// token is the client credentials grant of RFC 6749, 4.4.
+func (l *Login) token(r *wire.Request) (wire.Reply, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	client, err := l.authenticate(r, f)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	r.Caller = access.Caller{ID: client.Caller, Via: Via}
+	audience, err := l.audience(f.scope)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	token, err := l.issue(client, l.issuer(r.Host), audience)
+	if err != nil {
+		return wire.Reply{}, &secret.Error{Kind: secret.Internal, Op: r.Op, Err: err}
+	}
+	if err := l.service.Admit(call(r)); err != nil {
+		return wire.Reply{}, err
+	}
+	seconds := int(life/time.Second) - 1
+	return answer(tokenAnswer{Type: "Bearer", Life: seconds, Longer: seconds, Token: token})
+}
+
+func call(r *wire.Request) gateway.Call {
+	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}
+}
+
+// authenticate takes an unknown client for one with a wrong secret, in its
+// time and its answer alike. Failures lock the pair of client and address.
+func (l *Login) authenticate(r *wire.Request, f form) (Client, error) {
+	sum := sha256.Sum256([]byte(f.id))
+	key := "client:" + hex.EncodeToString(sum[:8])
+	if l.throttle.Locked(key, r.Address) > 0 {
+		return Client{}, refuse(locked)
+	}
+	client, known := l.clients[f.id]
+	given := sha256.Sum256([]byte(f.secret))
+	if subtle.ConstantTimeCompare(given[:], client.Secret[:]) != 1 || !known {
+		l.throttle.Failed(key, r.Address)
+		if known { // anything else may be a secret in the wrong place
+			l.log.Warn("login refused", slog.String("client", f.id), slog.String("address", r.Address), slog.String("request_id", r.ID))
+		}
+		return Client{}, refuse(wrongSecret)
+	}
+	l.throttle.Succeeded(key, r.Address)
+	return client, nil
+}
+
+// form is a token request. Its secret must not be printed.
+type form struct{ id, secret, scope string }
+
+func readForm(r *wire.Request) (form, error) {
+	body, err := r.Body()
+	if err != nil {
+		return form{}, err
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return form{}, refuse(notForm)
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil { // what it says may quote the secret
+		return form{}, refuse(notForm)
+	}
+	for _, name := range []string{"grant_type", "client_id", "client_secret", "scope"} {
+		if len(values[name]) > 1 {
+			return form{}, refuse(twice(name))
+		}
+	}
+	switch values.Get("grant_type") {
+	case grantType:
+	case "":
+		return form{}, refuse(missing("grant_type"))
+	default:
+		return form{}, refuse(wrongGrant)
+	}
+	f := form{id: values.Get("client_id"), secret: values.Get("client_secret"), scope: values.Get("scope")}
+	return f, f.complete(r)
+}
+
+// complete takes the credentials from the header where they are not in the
+// form. There they are encoded once more, as RFC 6749, 2.3.1 has it.
+func (f *form) complete(r *wire.Request) error {
+	if user, password, ok := r.BasicAuth(); ok {
+		id, idErr := url.QueryUnescape(user)
+		pass, passErr := url.QueryUnescape(password)
+		switch {
+		case idErr != nil || passErr != nil:
+			return refuse(wrongSecret)
+		case f.secret != "" || (f.id != "" && f.id != id):
+			return refuse(twice("client_secret"))
+		}
+		f.id, f.secret = id, pass
+	}
+	switch {
+	case f.id == "":
+		return refuse(missing("client_id"))
+	case f.secret == "":
+		return refuse(noSecret)
+	case f.scope == "":
+		return refuse(missing("scope"))
+	}
+	return nil
+}
+
+// audience is the one resource that the scope asks for. Scopes of people come
+// with it from some clients and mean nothing here.
+func (l *Login) audience(scope string) (string, error) {
+	found := ""
+	for word := range strings.FieldsSeq(scope) {
+		switch word {
+		case "openid", "profile", "offline_access":
+			continue
+		}
+		resource, ok := strings.CutSuffix(word, "/.default")
+		if !ok || found != "" {
+			return "", refuse(wrongScope)
+		}
+		found = resource
+	}
+	switch {
+	case found == "":
+		return "", refuse(wrongScope)
+	case found != "https://"+l.host && (l.resource == nil || !l.resource(found)):
+		return "", refuse(wrongResource)
+	}
+	return found, nil
+}

@@ -1,0 +1,143 @@
+// Package login hands out tokens where there is no cloud: as much of an
+// identity provider as the vendors' credentials ask for when their tenant is
+// "adfs", which is the one that none of them looks up at Microsoft first.
+//
+// Tokens are JWTs, signed with the keyring's signing key. Every gateway with
+// the same keyring, callers and login host accepts them, before and after a
+// restart; none remembers them.
+package login
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// Tenant is the first segment of every path here, and the tenant that clients
+// must be given.
+const Tenant = "adfs"
+
+// Via is what the audit calls this way in.
+const Via = "login"
+
+// Client is one pair of client credentials.
+type Client struct {
+	ID     string
+	Secret [sha256.Size]byte // the secret's hash
+	Caller string
+}
+
+// Options make a Login. Service, Keyring, Host and Throttle are needed.
+type Options struct {
+	Service  *gateway.Service // writes the audit
+	Keyring  *backup.Keyring  // must hold a key that signs
+	Host     string           // where this is served, without a port
+	Clients  []Client
+	Throttle *access.Throttle
+	// Resource reports whether a token for the resource, a URL, may be asked
+	// for here. Nil: for none but https://Host.
+	Resource func(string) bool
+	Log      *slog.Logger     // default: none
+	Now      func() time.Time // default: time.Now
+}
+
+// Login serves one host. It implements dialects.Dialect, and Verify proves
+// what it issued. It is safe for concurrent use.
+type Login struct {
+	service  *gateway.Service
+	host     string
+	clients  map[string]Client
+	throttle *access.Throttle
+	resource func(string) bool
+	log      *slog.Logger
+	now      func() time.Time
+	keys     keys
+	router   *mux.Router
+}
+
+// New returns a login, or every problem of its options at once.
+func New(o Options) (*Login, error) {
+	l := &Login{
+		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{},
+		throttle: o.Throttle, resource: o.Resource, log: o.Log, now: o.Now,
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	var errs []error
+	if l.host == "" || strings.ContainsAny(l.host, "*:/ ") {
+		errs = append(errs, fmt.Errorf("login: %q is not a host name", o.Host))
+	}
+	for _, c := range o.Clients {
+		if _, taken := l.clients[c.ID]; taken || c.ID == "" || c.Caller == "" {
+			errs = append(errs, fmt.Errorf("login: client %q: the id is missing or taken, or there is no caller", c.ID))
+		}
+		l.clients[c.ID] = c
+	}
+	var err error
+	if l.keys, err = newKeys(o.Keyring); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	l.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
+	wire.Mount(l.router, edge{l}, l.routes())
+	return l, nil
+}
+
+// Name implements dialects.Dialect.
+func (*Login) Name() string { return Via }
+
+// Mount implements dialects.Dialect. It takes every path of its host and
+// nothing else, so it is mounted first.
+func (l *Login) Mount(r *mux.Router) {
+	r.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
+		_, ok := l.base(r.Host)
+		return ok
+	}).Handler(l.router)
+}
+
+// base is what every URL here begins with, as the client sees it: clients
+// refuse an issuer whose port is not the one they asked.
+func (l *Login) base(hostport string) (string, bool) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = hostport, ""
+	}
+	if strings.TrimSuffix(strings.ToLower(host), ".") != l.host {
+		return "", false
+	}
+	if port == "" || port == "443" {
+		return "https://" + l.host, true
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return "https://" + l.host + ":" + port, err == nil
+}
+
+func (l *Login) routes() []wire.Route {
+	return []wire.Route{
+		{Op: "login.Token", Method: http.MethodPost, Path: "/" + Tenant + tokenPath, MaxBody: maxForm, Handle: l.token},
+		{Op: "login.Discover", Method: http.MethodGet, Path: "/" + Tenant + discoveryPath, Handle: l.discover},
+		// with a version, as OpenID's own clients ask, or a tenant, as azure-cli does
+		{Op: "login.Discover", Method: http.MethodGet, Path: "/" + Tenant + "/{form}" + discoveryPath, Handle: l.discover},
+		{Op: "login.Keys", Method: http.MethodGet, Path: "/" + Tenant + keysPath, Handle: l.publicKeys},
+		{Op: "login.Authorize", Method: http.MethodGet, Path: "/" + Tenant + authorizePath, Handle: authorize},
+	}
+}

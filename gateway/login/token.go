@@ -1,0 +1,193 @@
+package login
+
+import (
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+const (
+	// life of a token. Clients fetch the next one some minutes before.
+	life = time.Hour
+	// leeway lets in what another gateway issued whose clock is ahead.
+	leeway = time.Minute
+
+	maxToken = 8 << 10
+	// tokenType keeps whatever else the keyring signs from passing for a token.
+	tokenType = "at+jwt"
+)
+
+// algorithms are those of a keyring's signing keys: no token chooses another,
+// "none" least of all.
+var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256}
+
+// claims are the payload. They name the caller and the client both, so that a
+// token ends with either.
+type claims struct {
+	Issuer    string `json:"iss"`
+	Audience  string `json:"aud"`
+	Caller    string `json:"sub"`
+	Client    string `json:"appid"`
+	Issued    int64  `json:"iat"`
+	NotBefore int64  `json:"nbf"`
+	Expires   int64  `json:"exp"`
+	ID        string `json:"jti"`
+}
+
+// keys sign, and verify what any of them signed.
+type keys struct {
+	signer    jose.Signer
+	algorithm string // of signer
+	all       []backup.SigningKey
+}
+
+func newKeys(ring *backup.Keyring) (keys, error) {
+	private, id, ok := ring.Signer()
+	if !ok {
+		return keys{}, errors.New("login: no key of the keyring signs, so there can be no tokens")
+	}
+	k := keys{all: ring.SigningKeys()}
+	for _, key := range k.all {
+		if key.ID == id {
+			k.algorithm = key.Algorithm
+		}
+	}
+	return k, k.sign(private, id)
+}
+
+func (k *keys) sign(private crypto.Signer, id string) error {
+	var err error
+	k.signer, err = jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.algorithm), Key: jose.JSONWebKey{Key: private, KeyID: id}},
+		(&jose.SignerOptions{}).WithType(tokenType),
+	)
+	if err != nil {
+		return fmt.Errorf("login: the signing key cannot be used: %w", err)
+	}
+	return nil
+}
+
+// trusted drops a retired key once the last token that it signed is over.
+func (k *keys) trusted(now time.Time) []backup.SigningKey {
+	var live []backup.SigningKey
+	for _, key := range k.all {
+		if key.Retired.IsZero() || now.Before(key.Retired.Add(life)) {
+			live = append(live, key)
+		}
+	}
+	return live
+}
+
+func (k *keys) public(now time.Time) jose.JSONWebKeySet {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, key := range k.trusted(now) {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.Public, KeyID: key.ID, Algorithm: key.Algorithm, Use: "sig"})
+	}
+	return set
+}
+
+// issue returns a token for the client.
+func (l *Login) issue(c Client, issuer, audience string) (string, error) {
+	now := l.now()
+	payload, err := json.Marshal(claims{
+		Issuer: issuer, Audience: audience, Caller: c.Caller, Client: c.ID,
+		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
+	})
+	if err != nil {
+		return "", err
+	}
+	jws, err := l.keys.signer.Sign(payload)
+	if err != nil {
+		return "", err
+	}
+	return jws.CompactSerialize()
+}
+
+// Verify is an access.Verifier. Nothing that a token says is looked at before
+// its signature, but for its header.
+func (l *Login) Verify(token string) (access.Grant, error) {
+	head, ok := header(token)
+	if !ok {
+		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
+	}
+	now := l.now()
+	c, ok := l.keys.open(token, now)
+	if !ok {
+		return access.Grant{}, &access.TokenError{Fault: access.BadSignature, Header: head}
+	}
+	expires, from := time.Unix(c.Expires, 0), time.Unix(c.NotBefore, 0)
+	switch {
+	case !now.Before(expires):
+		return access.Grant{}, &access.TokenError{Fault: access.ExpiredToken, At: expires}
+	case now.Add(leeway).Before(from):
+		return access.Grant{}, &access.TokenError{Fault: access.EarlyToken, At: from}
+	case !l.issued(c.Issuer):
+		return access.Grant{}, &access.TokenError{Fault: access.WrongIssuer, Want: "https://" + l.host + "/" + Tenant, Found: c.Issuer}
+	}
+	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller {
+		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
+	}
+	return access.Grant{Caller: access.Caller{ID: c.Caller}, Audience: c.Audience}, nil
+}
+
+// issued reports whether the issuer is this login, at whichever port.
+func (l *Login) issued(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	base, ok := l.base(u.Host)
+	return ok && issuer == base+"/"+Tenant
+}
+
+// header returns the first part of what looks like a JWT: three parts of
+// base64url, each in the one form that it encodes to, the first a JSON object.
+func header(token string) (string, bool) {
+	parts := strings.Split(token, ".")
+	if len(token) > maxToken || len(parts) != 3 {
+		return "", false
+	}
+	var first []byte
+	for i, p := range parts {
+		b, err := backup.DecodeBase64URL(p)
+		if err != nil && p != "" {
+			return "", false
+		}
+		if i == 0 {
+			first = b
+		}
+	}
+	var members map[string]json.RawMessage
+	return parts[0], json.Unmarshal(first, &members) == nil && members != nil
+}
+
+// open returns the claims if a trusted key signed them as a token.
+func (k *keys) open(token string, now time.Time) (claims, bool) {
+	var c claims
+	jws, err := jose.ParseSignedCompact(token, algorithms)
+	if err != nil || len(jws.Signatures) != 1 {
+		return c, false
+	}
+	h := jws.Signatures[0].Protected
+	if h.ExtraHeaders[jose.HeaderType] != tokenType {
+		return c, false
+	}
+	for _, key := range k.trusted(now) {
+		if key.ID != h.KeyID || key.Algorithm != h.Algorithm {
+			continue
+		}
+		payload, err := jws.Verify(key.Public)
+		return c, err == nil && json.Unmarshal(payload, &c) == nil
+	}
+	return c, false
+}
