@@ -27,6 +27,7 @@ const (
 // RestoreOptions shape a restore. The zero value is what the wire APIs do.
 type RestoreOptions struct {
 	As         secret.Name // instead of the name in the blob
+	Folder     secret.Name // of the target, to restore into; see Ref
 	OnConflict OnConflict
 	OnLoss     OnLoss // instead of the store's
 	// DryRun opens, authorises and forecasts, and writes nothing.
@@ -65,7 +66,7 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 		}
 		return s.keys.Seal(&backup.Document{
 			Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: r.Name},
-			SealedAt: s.now().UTC(), Secret: sec,
+			SealedAt: s.now().UTC(), Secret: renamed(sec, r.inside()),
 		})
 	})
 }
@@ -86,11 +87,11 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 }
 
 func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, token string, o RestoreOptions) (*Outcome, error) {
-	sec := doc.Secret
-	if o.As != "" && o.As != sec.Name {
-		sec = sec.Clone()
-		sec.Name = o.As
+	name := orDefault(o.As, into(o.Folder, doc))
+	if err := name.Validate(); err != nil {
+		return nil, err
 	}
+	sec := renamed(doc.Secret, name)
 	j.entry.Name, j.entry.DryRun = string(sec.Name), o.DryRun
 	j.entry.Origin = &audit.Origin{Gateway: doc.Origin.Gateway, Store: doc.Origin.Store, Name: string(doc.Origin.Name)}
 	j.sawVersions(sec)
@@ -148,7 +149,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		made, err = landedImport(ctx, j, sec, err)
 	}
 	if err != nil {
-		return nil, describePartial(j, err, sec, made)
+		return nil, describeTaken(describePartial(j, err, sec, made), sec)
 	}
 	j.sawVersions(made.Secret)
 	out.Secret = made.Secret

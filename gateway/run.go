@@ -94,6 +94,9 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	return retry(ctx, j, f)
 }
 
+// ReadOnly is the Detail of a Denied write to a store that takes none.
+const ReadOnly = "the store is read-only"
+
 func (s *Service) authorise(j *job) error {
 	if j.ref.Name == "" {
 		if !s.policy.AllowSome(j.call.Caller, j.action, j.Name) {
@@ -103,7 +106,7 @@ func (s *Service) authorise(j *job) error {
 		return &secret.Error{Kind: secret.Denied, Name: j.ref.Name, Detail: "no permission to " + string(j.action) + " this secret"}
 	}
 	if j.ReadOnly && mutates(j.action) {
-		return secret.Errorf(secret.Denied, "the store is read-only")
+		return secret.Errorf(secret.Denied, ReadOnly)
 	}
 	return nil
 }

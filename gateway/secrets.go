@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -96,6 +97,7 @@ func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query)
 func fill(ctx context.Context, q secret.Query, list func(context.Context, secret.Query) (secret.Page, error), keep func(*secret.Secret) bool) (secret.Page, error) {
 	var out secret.Page
 	ask := q
+	ask.After = max(q.After, q.Under)
 	for {
 		page, err := list(ctx, ask)
 		if err != nil {
@@ -103,6 +105,9 @@ func fill(ctx context.Context, q secret.Query, list func(context.Context, secret
 		}
 		for _, sec := range page.Secrets {
 			switch {
+			case !strings.HasPrefix(string(sec.Name), string(q.Under)): // sorted: nothing under it follows
+				out.Next = ""
+				return out, nil
 			case !keep(sec):
 			case q.Limit > 0 && len(out.Secrets) == q.Limit:
 				out.Next = out.Secrets[q.Limit-1].Name

@@ -95,6 +95,9 @@ type Call struct {
 type Ref struct {
 	Store string
 	Name  secret.Name
+	// Folder begins Name where the caller sees only what is in that folder. A
+	// backup leaves it out, so that it can be restored into another one.
+	Folder secret.Name
 }
 
 // New returns a service over open stores. Closing it closes them.

@@ -56,6 +56,9 @@ type Query struct {
 	// Limit bounds the page; zero leaves it to the backend. A page may be
 	// shorter, even empty, while More is true.
 	Limit int
+	// Under cuts the list to names that begin so, and are longer. A backend
+	// may leave that to the gateway.
+	Under Name
 }
 
 // Page is one page of secrets, sorted by name bytewise, without values.

@@ -38,10 +38,13 @@ type Options struct {
 
 // Route leads a host to a store.
 type Route struct {
-	// Host is compared without its port and without regard to case. "*" takes
-	// every host that no other route names.
-	Host     string
-	Store    string
+	// Host is compared without its port and without regard to case. "*." before
+	// a name takes every host with one label more; "*" every host that is left.
+	Host  string
+	Store string
+	// Prefix is a folder of the store, "team/": clients see what is in it, and
+	// nothing else. After "*." it may hold "{1}" for the label.
+	Prefix   string
 	Resource string // instead of Options.Resource
 }
 

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"encoding/base64"
+	"errors"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -31,13 +32,21 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	out, err := d.service.Restore(q.Context(), d.call(q.Request), q.store, blob, gateway.RestoreOptions{})
-	if err != nil {
+	out, err := d.service.Restore(q.Context(), d.call(q.Request), q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})
+	switch {
+	case errors.Is(err, secret.Corrupt) && otherVersion(blob):
+		return wire.Reply{}, refuse(secret.Corrupt, wrongBlob)
+	case err != nil:
 		return wire.Reply{}, err
 	}
-	v := out.Secret.Find(secret.Current)
-	if v == nil {
-		v = out.Secret.Newest()
-	}
+	v := shownVersion(out.Secret)
 	return answer(q.bundleOf(out.Secret, v).withVersion(v))
 }
+
+// blobPrefix is how long the name of a blob's form is, and the byte that a
+// blob begins with: the same in the service's blobs and in ours.
+const blobPrefix = 41
+
+// otherVersion tells what is long enough for a blob and names no form from
+// what is none at all, as the service does.
+func otherVersion(blob []byte) bool { return len(blob) > blobPrefix && blob[0] != blobPrefix }

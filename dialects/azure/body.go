@@ -35,45 +35,76 @@ func badBody() error { return &secret.Error{Kind: secret.Invalid, Err: errBody} 
 // Unicode.
 func decodeSet(body []byte) (secret.Draft, error) {
 	var d secret.Draft
-	err := eachMember(body, strings.ToLower, func(name string, raw json.RawMessage) error {
-		var err error
-		switch name {
-		case "value":
-			var s string
-			s, err = text(raw)
-			d.Value = secret.TextValue(s)
-		case "contenttype":
-			d.ContentType, err = text(raw)
-		case "attributes":
-			err = decodeAttributes(raw, &d)
-		case "tags":
-			d.Tags, err = decodeTags(raw)
-		}
+	p, err := decodeBody(body, func(raw json.RawMessage) error {
+		s, err := text(raw)
+		d.Value = secret.TextValue(s)
 		return err
 	})
-	if err != nil || d.Value.IsNone() || d.Value.Len() > maxValue || utf8.RuneCountInString(d.ContentType) > maxContentType {
+	if err != nil || d.Value.IsNone() || d.Value.Len() > maxValue {
 		return secret.Draft{}, badBody()
 	}
+	d.ContentType, d.Disabled = deref(p.ContentType), deref(p.Disabled)
+	d.NotBefore, d.Expires, d.Tags = deref(p.NotBefore), deref(p.Expires), deref(p.Tags)
 	return d, nil
 }
 
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// decodeUpdate reads the body of an UpdateSecret by the rules of decodeSet. It
+// passes over a value, for none can be changed.
+func decodeUpdate(body []byte) (secret.Patch, error) {
+	p, err := decodeBody(body, func(json.RawMessage) error { return nil })
+	if err != nil {
+		return secret.Patch{}, badBody()
+	}
+	return p, nil
+}
+
+func decodeBody(body []byte, value func(json.RawMessage) error) (secret.Patch, error) {
+	var p secret.Patch
+	err := eachMember(body, strings.ToLower, func(name string, raw json.RawMessage) error {
+		switch name {
+		case "value":
+			return value(raw)
+		case "contenttype":
+			s, err := text(raw)
+			p.ContentType = &s
+			if utf8.RuneCountInString(s) > maxContentType {
+				return errBody
+			}
+			return err
+		case "attributes":
+			return decodeAttributes(raw, &p)
+		case "tags":
+			tags, err := decodeTags(raw)
+			p.Tags = &tags
+			return err
+		}
+		return nil
+	})
+	return p, err
+}
+
 // decodeAttributes passes over the read-only ones, which clients send back.
-func decodeAttributes(raw json.RawMessage, d *secret.Draft) error {
+func decodeAttributes(raw json.RawMessage, p *secret.Patch) error {
 	return eachMember(raw, strings.ToLower, func(name string, raw json.RawMessage) error {
 		var err error
 		switch name {
 		case "enabled":
-			switch string(raw) {
-			case "true":
-			case "false":
-				d.Disabled = true
-			default:
-				err = errBody
+			disabled := string(raw) == "false"
+			p.Disabled = &disabled
+			if !disabled && string(raw) != "true" {
+				return errBody
 			}
 		case "nbf":
-			d.NotBefore, err = instant(raw)
+			p.NotBefore, err = instant(raw)
 		case "exp":
-			d.Expires, err = instant(raw)
+			p.Expires, err = instant(raw)
 		}
 		return err
 	})
@@ -145,10 +176,11 @@ func text(raw json.RawMessage) (string, error) {
 const maxInstant = 253_402_300_799
 
 // instant reads whole seconds since 1970.
-func instant(raw json.RawMessage) (time.Time, error) {
+func instant(raw json.RawMessage) (*time.Time, error) {
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n < 0 || n > maxInstant {
-		return time.Time{}, errBody
+		return nil, errBody
 	}
-	return time.Unix(n, 0).UTC(), nil
+	t := time.Unix(n, 0).UTC()
+	return &t, nil
 }

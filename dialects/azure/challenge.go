@@ -3,17 +3,13 @@ package azure
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
-)
-
-var (
-	noToken  = shape{http.StatusUnauthorized, codeUnauthorized, "", "AKV10000: Request is missing a Bearer or PoP token."}
-	badToken = shape{http.StatusUnauthorized, codeUnauthorized, "", "AKV10046: Unable to resolve the key used for signature validation."}
 )
 
 // Authenticate implements wire.Edge. It looks at nothing but the token: the
@@ -27,7 +23,8 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if !ok {
 		return access.Caller{}, refuse(secret.Unauthenticated, noToken)
 	}
-	if who, ok := d.credentials.Token(token, d.Name()); ok {
+	who, err := d.credentials.Bearer(token, d.Name(), d.audience(r))
+	if err == nil {
 		return who, nil
 	}
 	sum := sha256.Sum256([]byte(token))
@@ -36,7 +33,32 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 		return access.Caller{}, &secret.Error{Kind: secret.Throttled, RetryAfter: wait}
 	}
 	d.throttle.Failed(key, r.Address)
-	return access.Caller{}, refuse(secret.Unauthenticated, badToken)
+	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err))
+}
+
+// refusedToken says what the service says of a token. Its words for a wrong
+// signature under a known key, and for one that is not valid yet, are
+// inferred.
+func refusedToken(err error) shape {
+	s := badToken
+	var e *access.TokenError
+	if !errors.As(err, &e) {
+		return s
+	}
+	switch e.Fault {
+	case access.UnknownToken:
+	case access.BadSignature:
+		s.message += " EncodedJwtHeader: '" + e.Header + "'."
+	case access.WrongAudience:
+		s.message = "AKV10022: Invalid audience. Expected " + e.Want + ", found: " + e.Found + "."
+	case access.WrongIssuer:
+		s.message = "AKV10032: Invalid issuer. Expected one of " + e.Want + ", found " + e.Found + "."
+	case access.ExpiredToken:
+		s.message = "[TokenExpired] Error validating token: 'S2S12086'."
+	case access.EarlyToken:
+		s.message = "Error validating token: IDX10222"
+	}
+	return s
 }
 
 func bearer(h http.Header) (string, bool) {
@@ -52,6 +74,11 @@ func bearer(h http.Header) (string, bool) {
 // challenge is the header of every 401. Clients split it by hand: one header,
 // authorization first, a comma and a space.
 func (d *Dialect) challenge(r *wire.Request) string {
+	return `Bearer authorization="` + d.authority + `", resource="` + d.audience(r) + `"`
+}
+
+// audience is the resource that tokens for the host must be issued for.
+func (d *Dialect) audience(r *wire.Request) string {
 	o := originOf(r.Host)
 	resource := d.resource
 	if s := d.site(o); s != nil && s.resource != "" {
@@ -60,5 +87,5 @@ func (d *Dialect) challenge(r *wire.Request) string {
 	if resource == "" {
 		resource = o.parent()
 	}
-	return `Bearer authorization="` + d.authority + `", resource="` + resource + `"`
+	return resource
 }

@@ -12,52 +12,6 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-const (
-	codeBadParameter = "BadParameter"
-	codeUnauthorized = "Unauthorized"
-	codeForbidden    = "Forbidden"
-	codeConflict     = "Conflict"
-	codeNotFound     = "SecretNotFound"
-	codeInternal     = "InternalServerError"
-	codeUnavailable  = "ServiceUnavailable"
-)
-
-// shape is an error as clients see it.
-type shape struct {
-	status  int
-	code    string
-	inner   string // innererror.code; empty: no innererror
-	message string
-}
-
-// messageInvalid is what the service says of nearly every broken rule: two
-// spaces, for it names no property.
-const messageInvalid = "Property  has invalid value\r\n"
-
-// shapes has a row for every kind. A row's message is what is said where
-// describe knows nothing better. Where the service's own answer is unknown the
-// row is inferred: Conflict, Unavailable, Unknown, Partial, Upstream, Lossy.
-var shapes = map[secret.Kind]shape{
-	secret.Internal:        {http.StatusInternalServerError, codeInternal, "", "The service encountered an internal error. Please retry the request."},
-	secret.NotFound:        {http.StatusNotFound, codeNotFound, "", "The secret was not found in this key vault."},
-	secret.Trashed:         {http.StatusConflict, codeConflict, "ObjectIsDeletedButRecoverable", "The secret is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged."},
-	secret.AlreadyExists:   {http.StatusConflict, codeConflict, "", "A secret of this name exists."},
-	secret.Disabled:        {http.StatusForbidden, codeForbidden, "SecretDisabled", "Operation get is not allowed on a disabled secret."},
-	secret.Invalid:         {http.StatusBadRequest, codeBadParameter, "", messageInvalid},
-	secret.TooLarge:        {http.StatusBadRequest, codeBadParameter, "", messageInvalid},
-	secret.Unauthenticated: noToken,
-	secret.Denied:          {http.StatusForbidden, codeForbidden, "ForbiddenByPolicy", "The caller does not have the permission on this key vault."},
-	secret.Conflict:        {http.StatusConflict, codeConflict, "", "The secret was changed by another operation at the same time. Please retry the request."},
-	secret.Unsupported:     {http.StatusBadRequest, "NotSupported", "", "The operation is not enabled for this vault."},
-	secret.Throttled:       {http.StatusTooManyRequests, "Throttled", "", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"},
-	secret.Unavailable:     {http.StatusServiceUnavailable, codeUnavailable, "", "The service is unavailable. Please retry the request."},
-	secret.Unknown:         {http.StatusServiceUnavailable, codeUnavailable, "", "The outcome of the request is not known. Please retry the request."},
-	secret.Partial:         {http.StatusServiceUnavailable, codeUnavailable, "", "The request was carried out in part. Please retry the request."},
-	secret.Upstream:        {http.StatusInternalServerError, codeInternal, "", "The service behind this vault refused the request."},
-	secret.Corrupt:         {http.StatusBadRequest, "Malformed backup blob", "", "Backup blob is corrupt."},
-	secret.Lossy:           {http.StatusBadRequest, codeBadParameter, "", "The secret cannot be held here without loss."},
-}
-
 // refusal is an error whose shape is known where it arises.
 type refusal struct{ shape }
 
@@ -67,20 +21,24 @@ func refuse(k secret.Kind, s shape) error { return &secret.Error{Kind: k, Err: r
 
 // Error implements wire.Edge.
 func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
-	store := ""
-	if s := d.site(originOf(r.Host)); s != nil {
-		store = s.store
+	if errors.Is(err, wire.ErrNoRoute) && otherKind(r.URL.Path) != "" {
+		err = refuse(secret.Unsupported, otherObjects)
 	}
+	s := d.site(originOf(r.Host))
+	if s == nil {
+		s = &site{}
+	}
+	ref := gateway.Ref{Store: s.store}
+	ref.Name, _ = s.model(r.Vars["name"]) // a name that is none stays out of the audit
 	call := d.call(r)
 	if call.Op == "" {
 		call.Op = "azure.Unknown"
 	}
-	name, _ := modelName(r.Vars["name"]) // a name that is none stays out of the audit
-	if lost := d.service.Reject(call, gateway.Ref{Store: store, Name: name}, err); lost != nil {
+	if lost := d.service.Reject(call, ref, err); lost != nil {
 		err = lost
 	}
-	s := d.describe(r, err)
-	return wire.Reply{Status: s.status, Header: d.errorHeader(r, s, err), Body: errorBody(s)}
+	e := d.describe(r, err)
+	return wire.Reply{Status: e.status, Header: d.errorHeader(r, e, err), Body: errorBody(e)}
 }
 
 func (d *Dialect) errorHeader(r *wire.Request, s shape, err error) http.Header {
@@ -98,76 +56,92 @@ func (d *Dialect) errorHeader(r *wire.Request, s shape, err error) http.Header {
 // describe finds the shape of err. It never looks at a cause but one of its
 // own or wire's: those of others may quote a product.
 func (d *Dialect) describe(r *wire.Request, err error) shape {
-	var own refusal
-	switch {
-	case errors.As(err, &own):
-		return own.shape
-	case errors.Is(err, wire.ErrMethod):
-		return shape{http.StatusMethodNotAllowed, "MethodNotAllowed", "", "HTTP " + r.Method + " not allowed"}
-	case errors.Is(err, wire.ErrNoRoute):
-		return unknownPath
-	case errors.Is(err, wire.ErrBodySize): // inferred
-		return shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large."}
-	}
-	kind := secret.KindOf(err)
-	s, ok := shapes[kind]
-	if !ok {
-		return shapes[secret.Internal]
-	}
-	s.message = d.message(r, kind, err, s.message)
-	if kind == secret.Trashed && r.Op == opRestore {
-		s.inner = "" // so recorded
+	s, detail := find(r, err)
+	if detail != "" {
+		s.message = detail
+	} else {
+		s.message = d.fill(r, err, s.message)
 	}
 	return s
 }
 
-// unknownPath and unknownVault are inferred: no client ever asks.
-var (
-	unknownPath  = shape{http.StatusNotFound, "NotFound", "", "The requested resource was not found."}
-	unknownVault = shape{http.StatusNotFound, "VaultNotFound", "", "The vault was not found."}
-)
-
-// message fills in what the row alone cannot know.
-func (d *Dialect) message(r *wire.Request, k secret.Kind, err error, otherwise string) string {
-	name, detail := r.Vars["name"], secret.DetailOf(err)
-	switch k {
-	case secret.NotFound:
-		if name == "" {
-			return otherwise
-		}
-		if v := r.Vars["version"]; v != "" { // inferred for versions
-			name += "/" + v
-		}
-		return "A secret with (name/id) " + name + " was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-	case secret.AlreadyExists, secret.Trashed:
-		if r.Op == opRestore {
-			return restoreConflict(r, err)
-		}
-		return strings.Replace(otherwise, "The secret", "Secret "+name, 1)
-	case secret.Denied:
-		return d.denied(r)
-	case secret.Invalid, secret.TooLarge, secret.Lossy, secret.Unsupported, secret.Partial:
-		if detail != "" {
-			return detail
+func find(r *wire.Request, err error) (s shape, detail string) {
+	var own refusal
+	switch {
+	case errors.As(err, &own):
+		return own.shape, ""
+	case errors.Is(err, wire.ErrMethod):
+		return wrongMethod, ""
+	case errors.Is(err, wire.ErrNoRoute):
+		return wrongPath, ""
+	case errors.Is(err, wire.ErrBodySize):
+		return largeBody, ""
+	}
+	kind := secret.KindOf(err)
+	detail = secret.DetailOf(err)
+	if kind == secret.Denied {
+		switch detail {
+		case gateway.PurgeProtected:
+			return purgeProtected, ""
+		case gateway.ReadOnly:
+			return readOnly, ""
 		}
 	}
-	return otherwise
+	if s, ok := special[r.Op][kind]; ok {
+		return s, ""
+	}
+	s, ok := shapes[kind]
+	switch {
+	case !ok:
+		return shapes[secret.Internal], ""
+	case !details[kind]:
+		detail = ""
+	}
+	return s, detail
 }
 
-// restoreConflict names the secret as the service does, but for the version,
-// which only the blob knows.
-func restoreConflict(r *wire.Request, err error) string {
-	id := originOf(r.Host).base() + "/secrets"
+// fill puts facts of the request in the place of the words in braces.
+func (d *Dialect) fill(r *wire.Request, err error, message string) string {
+	if !strings.Contains(message, "{") {
+		return message
+	}
+	id := r.Vars["name"]
+	if v := r.Vars["version"]; v != "" {
+		id += "/" + v
+	}
+	o := originOf(r.Host)
+	vault, _, _ := strings.Cut(o.host, ".")
+	return strings.NewReplacer(
+		"{name}", r.Vars["name"], "{id}", id, "{method}", r.Method, "{operation}", r.Vars["operation"],
+		"{api-version}", param(r.URL.Query(), "api-version"), "{kind}", otherKind(r.URL.Path),
+		"{caller}", r.Caller.ID, "{authority}", d.authority, "{permission}", d.permissions[r.Op],
+		"{vault}", vault, "{url}", d.conflictURL(o, err),
+	).Replace(message)
+}
+
+// conflictURL names the version that a restore would have made current.
+func (d *Dialect) conflictURL(o origin, err error) string {
+	url := o.base() + "/secrets"
 	var e *secret.Error
-	if errors.As(err, &e) && e.Name != "" {
-		id += "/" + spell(e.Name)
+	site := d.site(o)
+	if site == nil || !errors.As(err, &e) || e.Name == "" {
+		return url
 	}
-	return "There was a conflict restoring the secret '" + id + "'. This can happen if either: a second secret with the same name was created after the first secret was deleted; thus trying to restore a secret whose name is already in use. To fix this, rename the second secret to something else so that the restore works. The second probable cause of this exception is when multiple operations are performed in parallel against the secret. To avoid this error, perform operations against a secret in a sequential manner."
+	url += "/" + spell(site.inside(e.Name))
+	var taken *gateway.TakenError
+	if errors.As(err, &taken) && !taken.Current.IsZero() {
+		url += "/" + taken.Current.String()
+	}
+	return url
 }
 
-func (d *Dialect) denied(r *wire.Request) string {
-	vault, _, _ := strings.Cut(originOf(r.Host).host, ".")
-	return "The user, group or application 'appid=" + r.Caller.ID + ";oid=" + r.Caller.ID + ";numgroups=0;iss=" + d.authority +
-		"/' does not have secrets " + d.permissions[r.Op] + " permission on key vault '" + vault + ";location=" + region +
-		"'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287"
+// otherKind is the word for what Key Vault keeps beside secrets, if the path
+// asks for it, else empty.
+func otherKind(path string) string {
+	first, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+	switch first = strings.TrimPrefix(strings.ToLower(first), "deleted"); first {
+	case "keys", "certificates", "storage":
+		return first
+	}
+	return ""
 }

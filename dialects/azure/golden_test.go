@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/wiretest"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -18,7 +19,8 @@ import (
 
 // fixed opens a gateway whose answers are the same in every run: store a may
 // be used freely, of store b nothing but list is allowed, store c is
-// read-only, store d keeps deleted secrets for a week.
+// read-only, store d keeps deleted secrets for a week. The hosts below
+// folders.example are folders of a.
 func fixed(t *testing.T) *gatewaytest.Gateway {
 	t.Helper()
 	var tick atomic.Int64
@@ -35,7 +37,8 @@ func fixed(t *testing.T) *gatewaytest.Gateway {
 		})
 	}
 	return gatewaytest.New(t, gatewaytest.Options{
-		Now: now,
+		Now:   now,
+		Azure: []azure.Route{{Host: "*.folders.example", Store: "a", Prefix: "teams/{1}/"}},
 		Stores: []gateway.Store{
 			{Name: "a", Kind: "memory", Backend: mem()},
 			{Name: "b", Kind: "memory", Backend: mem()},

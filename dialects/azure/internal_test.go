@@ -128,11 +128,11 @@ func TestNames(t *testing.T) {
 		{secret.Name(strings.Repeat("n", 128)), "", "x0-" + strings.Repeat("dpn6srje", 26)[:205]},
 		{"a/b", "A/B", "x0-c4nm4"},
 	} {
-		s := &secret.Secret{Name: c.name}
+		var x secret.Extra
 		if c.kept != "" {
-			s.Extra = secret.Extra{}.WithText(extraName, c.kept)
+			x = secret.Extra{}.WithText(extraName, c.kept)
 		}
-		got := wireName(s)
+		got := wireName(c.name, x)
 		if got != c.want {
 			t.Errorf("%q kept as %q is shown as %q, want %q", c.name, c.kept, got, c.want)
 		}
@@ -189,7 +189,7 @@ func TestProblemsOfOptions(t *testing.T) {
 			t.Errorf("resource %q is accepted", resource)
 		}
 	}
-	for _, host := range []string{"", "*.vault.example", "a.example:8443", "a/b"} {
+	for _, host := range []string{"", "*.", "*.*.example", "a.*.example", "a.example:8443", "a/b"} {
 		if (&Dialect{sites: map[string]*site{}}).addSite(Route{Host: host}) == nil {
 			t.Errorf("host %q is accepted", host)
 		}
@@ -234,8 +234,12 @@ func FuzzSkipToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if key, ok := readSkipToken(s); ok {
-			if _, err := after(key); err != nil && secret.KindOf(err) != secret.Invalid {
+			name, err := (&request{site: &site{folder: "team/"}}).after(key)
+			if err != nil && secret.KindOf(err) != secret.Invalid {
 				t.Fatal(err)
+			}
+			if name != "" && !strings.HasPrefix(string(name), "team/") {
+				t.Fatalf("a forged token leads out of the folder, to %q", name)
 			}
 		}
 		if name, err := naming.Decode(s); err == nil {

@@ -28,9 +28,15 @@ type (
 		RecoveryLevel   string `json:"recoveryLevel"`
 		RecoverableDays *int   `json:"recoverableDays,omitempty"`
 	}
-	page struct {
-		Value    []bundle `json:"value"`
-		NextLink *string  `json:"nextLink"` // null on the last page
+	deleted struct {
+		RecoveryID     string `json:"recoveryId"`
+		Deleted        int64  `json:"deletedDate"`
+		ScheduledPurge int64  `json:"scheduledPurgeDate"`
+		bundle
+	}
+	page[T any] struct {
+		Value    []T     `json:"value"`
+		NextLink *string `json:"nextLink"` // null on the last page
 	}
 	failure struct {
 		Error failureInfo `json:"error"`
@@ -69,7 +75,7 @@ const (
 // secret; withVersion makes that the version's.
 func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
 	b := bundle{
-		ContentType: v.ContentType, ID: q.origin.base() + "/secrets/" + wireName(s),
+		ContentType: v.ContentType, ID: q.origin.base() + "/secrets/" + wireName(q.inside(s.Name), s.Extra),
 		KID: v.Extra.Text(extraKID), Tags: v.Tags,
 		Attributes: attributes{
 			Enabled: !v.Disabled, NotBefore: seconds(v.NotBefore), Expires: seconds(v.Expires),
@@ -86,6 +92,26 @@ func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
 		b.ContentType = natural(v.Value.Form())
 	}
 	return b
+}
+
+// deletedOf is bundleOf for what is in the trash.
+func (q *request) deletedOf(s *secret.Secret, v *secret.Version) deleted {
+	b := deleted{bundle: q.bundleOf(s, v)}
+	b.RecoveryID = q.origin.base() + "/deletedsecrets/" + wireName(q.inside(s.Name), s.Extra)
+	if s.Deleted != nil {
+		b.Deleted, b.ScheduledPurge = span(s.Deleted)
+	}
+	return b
+}
+
+// span is whole days, as the service's is, also where two clocks read its ends.
+func span(d *secret.Deletion) (from, to int64) {
+	const day = 24 * time.Hour
+	from, to = d.At.Unix(), d.Purge.Unix()
+	if days := d.Purge.Sub(d.At).Round(day); d.Purge.Sub(d.At.Add(days)).Abs() < time.Minute {
+		to = from + int64(days/time.Second)
+	}
+	return from, to
 }
 
 func (b bundle) withVersion(v *secret.Version) bundle {

@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -34,20 +33,18 @@ func fold(s string) string {
 func modelName(wire string) (secret.Name, error) {
 	name, err := naming.Decode(fold(wire))
 	if err != nil {
-		return "", refuse(secret.Invalid, shape{
-			http.StatusBadRequest, codeBadParameter, "", "The request URI contains an invalid name: " + wire,
-		})
+		return "", refuse(secret.Invalid, wrongName)
 	}
 	return name, nil
 }
 
-// wireName spells a secret's name as it was created, unless it has been
-// renamed since.
-func wireName(s *secret.Secret) string {
-	if kept := s.Extra.Text(extraName); kept != "" && strings.EqualFold(kept, string(s.Name)) && grammar.MatchString(fold(kept)) {
+// wireName spells a secret's name, less the site's folder, as it was created,
+// unless it has been renamed since.
+func wireName(name secret.Name, x secret.Extra) string {
+	if kept := x.Text(extraName); kept != "" && fold(kept) == string(name) && grammar.MatchString(fold(kept)) {
 		return kept
 	}
-	return spell(s.Name)
+	return spell(name)
 }
 
 func spell(n secret.Name) string {

@@ -23,14 +23,14 @@ func TestEveryProblemOfTheOptionsAtOnce(t *testing.T) {
 			{Host: "a.example", Store: "main"},
 			{Host: "A.Example", Store: "main"},
 			{Host: "b.example", Store: "nowhere"},
-			{Host: "*.vault.example", Store: "main"},
+			{Host: "*.vault.example", Store: "main", Prefix: "{1}"},
 			{Host: "c.example", Store: "main", Resource: "http://x"},
 		},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`authority "https://login.example"`, `resource "vault.example"`, `"A.Example"`, `"nowhere"`, `"*.vault.example"`, `resource "http://x"`} {
+	for _, want := range []string{`authority "https://login.example"`, `resource "vault.example"`, `"A.Example"`, `"nowhere"`, `"*.vault.example": prefix "{1}"`, `resource "http://x"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing said of %s in: %v", want, err)
 		}

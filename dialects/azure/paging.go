@@ -18,7 +18,7 @@ func (q *request) pageSize() (int, error) {
 	if !q.query.Has("maxresults") {
 		return maxPage, nil
 	}
-	n, err := strconv.Atoi(q.query.Get("maxresults"))
+	n, err := strconv.Atoi(param(q.query, "maxresults"))
 	if err != nil || n < 1 || n > maxPage {
 		return 0, badBody()
 	}
@@ -28,14 +28,14 @@ func (q *request) pageSize() (int, error) {
 // pageOf returns a page of q's list. after is the key of its last item, empty
 // on the last page. The link has the parameters in the service's order, and
 // its dollar sign bare.
-func (q *request) pageOf(items []bundle, after string) page {
-	p := page{Value: items}
+func pageOf[T any](q *request, items []T, after string) page[T] {
+	p := page[T]{Value: items}
 	if items == nil {
-		p.Value = []bundle{}
+		p.Value = []T{}
 	}
 	if after != "" {
 		link := q.origin.link() + q.URL.EscapedPath() + "?api-version=" + q.version.name + "&$skiptoken=" + skipToken(after)
-		if n := q.query.Get("maxresults"); n != "" {
+		if n := param(q.query, "maxresults"); n != "" {
 			link += "&maxresults=" + n
 		}
 		p.NextLink = &link
@@ -70,7 +70,7 @@ func (q *request) position() (string, error) {
 	if !q.query.Has("$skiptoken") {
 		return "", nil
 	}
-	key, ok := readSkipToken(q.query.Get("$skiptoken"))
+	key, ok := readSkipToken(param(q.query, "$skiptoken"))
 	if !ok {
 		return "", badBody()
 	}
@@ -102,12 +102,13 @@ func readSkipToken(s string) (string, bool) {
 	return strings.ToLower(key), ok && key != ""
 }
 
-// after is the model's name at a list's position.
-func after(key string) (secret.Name, error) {
+// after is the store's name at a list's position: in the folder, whatever a
+// forged token says.
+func (q *request) after(key string) (secret.Name, error) {
 	if key == "" {
 		return "", nil
 	}
-	name, err := naming.Decode(key)
+	name, err := q.model(key)
 	if err != nil {
 		return "", badBody()
 	}

@@ -3,13 +3,20 @@ package azure
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-const opRestore = "azure.RestoreSecret"
+// Operations that errors depend on.
+const (
+	opRestore    = "azure.RestoreSecret"
+	opGetDeleted = "azure.GetDeletedSecret"
+	opPurge      = "azure.PurgeDeletedSecret"
+	opRecover    = "azure.RecoverDeletedSecret"
+)
 
 // blobBody marks a body that Options.MaxBlob bounds.
 const blobBody = -1
@@ -22,7 +29,7 @@ const maxSet = 512 << 10
 type operation struct {
 	op, method, path string
 	maxBody          int64
-	permission       string // the access policy's word, for refusals
+	permission       string // the word of the gateway's policy, for refusals
 	serve            func(*Dialect, *request) (wire.Reply, error)
 }
 
@@ -36,28 +43,18 @@ var operations = []operation{
 	{"azure.BackupSecret", http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
 	{"azure.GetSecret", http.MethodGet, "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
 	{"azure.SetSecret", http.MethodPut, "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
-	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}", 0, "set", notServed("update")},
-	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}/{version}", 0, "set", notServed("update")},
-	{"azure.DeleteSecret", http.MethodDelete, "/secrets/{name}", 0, "delete", notServed("delete")},
-	{"azure.ListDeletedSecrets", http.MethodGet, "/deletedsecrets", 0, "list", notServed("list deleted")},
-	{"azure.GetDeletedSecret", http.MethodGet, "/deletedsecrets/{name}", 0, "get", notServed("get deleted")},
-	{"azure.PurgeDeletedSecret", http.MethodDelete, "/deletedsecrets/{name}", 0, "purge", notServed("purge")},
-	{"azure.RecoverDeletedSecret", http.MethodPost, "/deletedsecrets/{name}/recover", 0, "recover", notServed("recover")},
+	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}", maxSet, "update", (*Dialect).updateSecret},
+	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}/{version}", maxSet, "update", (*Dialect).updateSecret},
+	{"azure.DeleteSecret", http.MethodDelete, "/secrets/{name}", 0, "delete", (*Dialect).deleteSecret},
+	{"azure.ListDeletedSecrets", http.MethodGet, "/deletedsecrets", 0, "list", (*Dialect).listDeleted},
+	{opGetDeleted, http.MethodGet, "/deletedsecrets/{name}", 0, "list", (*Dialect).getDeleted},
+	{opPurge, http.MethodDelete, "/deletedsecrets/{name}", 0, "purge", (*Dialect).purgeDeleted},
+	{opRecover, http.MethodPost, "/deletedsecrets/{name}/recover", 0, "recover", (*Dialect).recoverDeleted},
 	{"azure.Unknown", http.MethodPost, "/secrets/{name}/{operation}", 0, "", unknownOperation},
 }
 
-// unknownOperation answers in words recorded for keys; inferred for secrets.
-func unknownOperation(_ *Dialect, q *request) (wire.Reply, error) {
-	return wire.Reply{}, refuse(secret.Invalid, shape{
-		http.StatusBadRequest, codeBadParameter, "", "Method POST does not allow operation '" + q.Vars["operation"] + "'",
-	})
-}
-
-// notServed answers as a vault does where a feature is switched off.
-func notServed(what string) func(*Dialect, *request) (wire.Reply, error) {
-	return func(*Dialect, *request) (wire.Reply, error) {
-		return wire.Reply{}, secret.Errorf(secret.Unsupported, "Operation %q is not enabled for this vault.", what)
-	}
+func unknownOperation(*Dialect, *request) (wire.Reply, error) {
+	return wire.Reply{}, refuse(secret.Invalid, wrongOperation)
 }
 
 func (d *Dialect) routes() []wire.Route {
@@ -88,29 +85,35 @@ type request struct {
 	origin  origin
 	version apiVersion
 	query   url.Values
-	name    secret.Name // empty where the path has none
+	name    secret.Name // as the store knows it; empty where the path has none
 }
+
+// param is a parameter of the query. Given more than once it is a list, which
+// no parameter of the API may be: so neither value counts.
+func param(q url.Values, name string) string { return strings.Join(q[name], ",") }
 
 // accept checks in the order that is inferred for the service: vault,
 // api-version, name. The token was checked before all of them.
 func (d *Dialect) accept(r *wire.Request) (*request, error) {
 	q := &request{Request: r, origin: originOf(r.Host), query: r.URL.Query()}
 	if q.site = d.site(q.origin); q.site == nil {
-		return nil, refuse(secret.NotFound, unknownVault)
+		return nil, refuse(secret.NotFound, wrongVault)
 	}
 	var err error
-	if q.version, err = findVersion(q.query.Get("api-version")); err != nil {
+	if q.version, err = findVersion(param(q.query, "api-version")); err != nil {
 		return nil, err
 	}
 	if name, ok := r.Vars["name"]; ok {
-		if q.name, err = modelName(name); err != nil {
+		if q.name, err = q.model(name); err != nil {
 			return nil, err
 		}
 	}
 	return q, nil
 }
 
-func (q *request) ref() gateway.Ref { return gateway.Ref{Store: q.store, Name: q.name} }
+func (q *request) ref() gateway.Ref {
+	return gateway.Ref{Store: q.store, Name: q.name, Folder: secret.Name(q.folder)}
+}
 
 func (*Dialect) call(r *wire.Request) gateway.Call {
 	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}

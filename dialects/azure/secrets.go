@@ -2,11 +2,13 @@ package azure
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -33,13 +35,9 @@ func (d *Dialect) setSecret(q *request) (wire.Reply, error) {
 
 // getSecret shows expired versions too, as the service does.
 func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
-	sel := secret.Current
-	if v, ok := q.Vars["version"]; ok {
-		uid, ok := secret.ParseUID(strings.ToLower(v))
-		if !ok || uid.IsZero() { // the zero UID would select the current version
-			return wire.Reply{}, &secret.Error{Kind: secret.NotFound, Name: q.name}
-		}
-		sel = secret.ByUID(uid)
+	sel, err := q.selector()
+	if err != nil {
+		return wire.Reply{}, err
 	}
 	s, err := d.service.Get(q.Context(), d.call(q.Request), q.ref(), sel)
 	if err != nil {
@@ -53,9 +51,54 @@ func (q *request) withValue(s *secret.Secret) (wire.Reply, error) {
 	return answer(q.bundleOf(s, v).withVersion(v).withValue(v))
 }
 
+// updateSecret changes attributes of one version, disabled or not. What the
+// body does not mention stays.
+func (d *Dialect) updateSecret(q *request) (wire.Reply, error) {
+	body, err := q.Body()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	patch, err := decodeUpdate(body)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	sel, err := q.selector()
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	call := d.call(q.Request)
+	call.Digest = q.Digest()
+	s, err := d.service.Update(q.Context(), call, q.ref(), sel, patch)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	v := s.Newest()
+	return answer(q.bundleOf(s, v).withVersion(v))
+}
+
+// selector reads the version of the path. Without one it is the current.
+func (q *request) selector() (secret.Selector, error) {
+	v, ok := q.Vars["version"]
+	if !ok {
+		return secret.Current, nil
+	}
+	uid, ok := secret.ParseUID(strings.ToLower(v))
+	if !ok || uid.IsZero() { // the zero UID would select the current version
+		return secret.Selector{}, &secret.Error{Kind: secret.NotFound, Name: q.name}
+	}
+	return secret.ByUID(uid), nil
+}
+
+// listing reads a page of names, from the service's list or that of its trash.
+type listing func(context.Context, gateway.Call, string, secret.Query) (secret.Page, error)
+
 // listSecrets goes in the order of the model's names, which for names that
 // Key Vault can spell is the service's own.
 func (d *Dialect) listSecrets(q *request) (wire.Reply, error) {
+	return list(d, q, d.service.List, q.bundleOf)
+}
+
+func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret, *secret.Version) T) (wire.Reply, error) {
 	size, err := q.pageSize()
 	if err != nil {
 		return wire.Reply{}, err
@@ -64,25 +107,25 @@ func (d *Dialect) listSecrets(q *request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	query := secret.Query{Limit: size}
-	if query.After, err = after(key); err != nil {
+	query := secret.Query{Limit: size, Under: secret.Name(q.folder)}
+	if query.After, err = q.after(key); err != nil {
 		return wire.Reply{}, err
 	}
-	p, err := d.service.List(q.Context(), d.call(q.Request), q.store, query)
+	p, err := read(q.Context(), d.call(q.Request), q.store, query)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	var items []bundle
+	items := make([]T, 0, len(p.Secrets))
 	for _, s := range p.Secrets {
 		if v := s.Find(secret.Current); v != nil {
-			items = append(items, q.bundleOf(s, v))
+			items = append(items, show(s, v))
 		}
 	}
 	next := ""
 	if p.Next != "" {
-		next = spell(p.Next)
+		next = spell(q.inside(p.Next))
 	}
-	return answer(q.pageOf(items, next))
+	return answer(pageOf(q, items, next))
 }
 
 // listVersions goes by version id, not by age. A secret that is not there has
@@ -99,7 +142,7 @@ func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
 	s, err := d.service.Describe(q.Context(), d.call(q.Request), q.ref())
 	switch {
 	case errors.Is(err, secret.NotFound):
-		return answer(q.pageOf(nil, ""))
+		return answer(pageOf[bundle](q, nil, ""))
 	case err != nil:
 		return wire.Reply{}, err
 	}
@@ -108,13 +151,13 @@ func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
 	next := ""
 	if len(shown) > size {
 		shown = shown[:size]
-		next = spell(s.Name) + "/" + shown[size-1].UID.String()
+		next = spell(q.inside(s.Name)) + "/" + shown[size-1].UID.String()
 	}
 	var items []bundle
 	for i := range shown {
 		items = append(items, q.bundleOf(s, &shown[i]).withVersion(&shown[i]))
 	}
-	return answer(q.pageOf(items, next))
+	return answer(pageOf(q, items, next))
 }
 
 // versionsAfter sorts what Key Vault could hold: it knows no version whose

@@ -2,42 +2,74 @@ package azure
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
+	"regexp"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // site is what a route's host shows of its store.
 type site struct {
 	store    string
+	folder   string // begins every name; for a pattern with labelWord in it
 	resource string
 	level    string // recoveryLevel
 	days     int    // recoverableDays
 }
 
-const everyHost = "*"
+const (
+	everyHost = "*"
+	oneLabel  = "*."  // begins a host that stands for every one with one more label
+	labelWord = "{1}" // in a prefix: that label
+)
+
+var label = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 func (d *Dialect) addSite(r Route) error {
 	host := strings.ToLower(r.Host)
-	if host == "" || (host != everyHost && strings.ContainsAny(strings.TrimPrefix(host, "*."), "*:/ ")) {
-		return fmt.Errorf("azure: route host %q is neither a host name nor %q", r.Host, everyHost)
-	}
-	if strings.HasPrefix(host, "*.") {
-		return fmt.Errorf("azure: route host %q: hosts by pattern are not served yet", r.Host)
+	if rest := strings.TrimPrefix(host, oneLabel); host != everyHost && (rest == "" || strings.ContainsAny(rest, "*:/ ")) {
+		return fmt.Errorf("azure: route host %q is neither a host name nor %q nor one after %q", r.Host, everyHost, oneLabel)
 	}
 	if d.sites[host] != nil {
 		return fmt.Errorf("azure: two routes for host %q", r.Host)
+	}
+	if err := checkPrefix(r.Prefix, strings.HasPrefix(host, oneLabel)); err != nil {
+		return fmt.Errorf("azure: host %q: %w", r.Host, err)
 	}
 	info, ok := d.service.Info(r.Store)
 	if !ok {
 		return fmt.Errorf("azure: host %q leads to an unknown store %q", r.Host, r.Store)
 	}
-	d.sites[host] = &site{store: r.Store, resource: r.Resource, level: recoveryLevel(info), days: info.RetentionDays}
+	d.sites[host] = &site{
+		store: r.Store, folder: r.Prefix, resource: r.Resource,
+		level: recoveryLevel(info), days: info.RetentionDays,
+	}
 	return checkResource(r.Resource)
 }
 
+// checkPrefix wants whole folders: of "a" and "ab" neither may see the other.
+func checkPrefix(prefix string, pattern bool) error {
+	if prefix == "" {
+		return nil
+	}
+	p := prefix
+	if pattern {
+		p = strings.ReplaceAll(p, labelWord, strings.Repeat("a", 63))
+	}
+	folders, ok := strings.CutSuffix(p, "/")
+	if !ok || strings.ContainsAny(p, "{}") || secret.Name(p).Validate() != nil {
+		return fmt.Errorf("prefix %q is not a folder: it ends in a slash, and only after %q may it hold %q", prefix, oneLabel, labelWord)
+	}
+	for f := range strings.SplitSeq(folders, "/") {
+		if f == "" {
+			return fmt.Errorf("prefix %q has a folder without a name", prefix)
+		}
+	}
+	return nil
+}
+
+// recoveryLevel is the service's word for how a deleted secret can come back.
 func recoveryLevel(i gateway.Info) string {
 	level := "Recoverable"
 	if i.RetentionDays != gateway.DefaultRetentionDays {
@@ -49,58 +81,35 @@ func recoveryLevel(i gateway.Info) string {
 	return level
 }
 
-// origin is the host that a client asked, as ids and links name it.
-type origin struct {
-	host string // lower case, no port
-	port string // empty: 443
-}
-
-func originOf(hostport string) origin {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host, port = strings.Trim(hostport, "[]"), ""
-	}
-	if port == "443" {
-		port = ""
-	}
-	return origin{host: strings.TrimSuffix(strings.ToLower(host), "."), port: port}
-}
-
-func (o origin) authority(host string) string {
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if o.port == "" {
-		return host
-	}
-	return host + ":" + o.port
-}
-
-// base begins every id: the port is named only if it is not the usual one.
-func (o origin) base() string { return "https://" + o.authority(o.host) }
-
-// link begins a nextLink, which always names the port.
-func (o origin) link() string {
-	if o.port == "" {
-		o.port = "443"
-	}
-	return "https://" + o.authority(o.host)
-}
-
-// parent is the resource that clients accept in a challenge from this host. A
-// bare name or an address has none; they refuse those whatever it says.
-func (o origin) parent() string {
-	_, rest, ok := strings.Cut(o.host, ".")
-	if _, err := netip.ParseAddr(o.host); err == nil || !ok {
-		rest = o.host
-	}
-	return "https://" + o.authority(rest)
-}
-
-// site finds the route of a host, or nil.
+// site finds the route of a host, the narrowest one, or nil.
 func (d *Dialect) site(o origin) *site {
-	if s := d.sites[o.host]; s != nil {
+	if s := d.sites[o.host]; s != nil && !strings.HasPrefix(o.host, oneLabel) && o.host != everyHost {
 		return s
 	}
+	if first, rest, ok := strings.Cut(o.host, "."); ok && label.MatchString(first) {
+		if s := d.sites[oneLabel+rest]; s != nil {
+			here := *s
+			here.folder = strings.ReplaceAll(s.folder, labelWord, first)
+			return &here
+		}
+	}
 	return d.sites[everyHost]
+}
+
+// model reads a name off the wire, as the store knows it.
+func (s *site) model(wire string) (secret.Name, error) {
+	name, err := modelName(wire)
+	if err != nil || s.folder == "" {
+		return name, err
+	}
+	name = secret.Name(s.folder) + name
+	if name.Validate() != nil {
+		return "", refuse(secret.Invalid, wrongName)
+	}
+	return name, nil
+}
+
+// inside is a name as it is known behind this host.
+func (s *site) inside(n secret.Name) secret.Name {
+	return secret.Name(strings.TrimPrefix(string(n), s.folder))
 }

@@ -1,11 +1,6 @@
 package azure
 
-import (
-	"fmt"
-	"net/http"
-
-	"github.com/vaultferry/vaultferry/secret"
-)
+import "github.com/vaultferry/vaultferry/secret"
 
 // apiVersions are all that are accepted, oldest first. New ones come several
 // times a year; this is the one place to add them.
@@ -37,13 +32,8 @@ func findVersion(s string) (apiVersion, error) {
 			return apiVersion{name: v, days: days}, nil
 		}
 	}
-	if s == "" { // inferred: only the status is documented
-		return apiVersion{}, refuse(secret.Invalid, shape{
-			http.StatusBadRequest, codeBadParameter, "", "The request URI has no api-version parameter.",
-		})
+	if s == "" {
+		return apiVersion{}, refuse(secret.Invalid, noVersion)
 	}
-	return apiVersion{}, refuse(secret.Invalid, shape{
-		http.StatusBadRequest, codeBadParameter, "",
-		fmt.Sprintf("The specified version (%s) is not recognized. Consider using the latest supported version (%s).", s, newestStable),
-	})
+	return apiVersion{}, refuse(secret.Invalid, wrongVersion)
 }

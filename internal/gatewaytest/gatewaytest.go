@@ -35,7 +35,8 @@ type Options struct {
 	Policy   []access.Rule   // default: every caller may do everything
 	Keyring  *backup.Keyring // default: a new one
 	Now      func() time.Time
-	Resource string // of the azure challenge
+	Resource string        // of the azure challenge
+	Azure    []azure.Route // beside one for each store
 	MaxBlobs int
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
@@ -136,6 +137,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
 		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Store: s.Name})
 	}
+	az.Routes = append(az.Routes, o.Azure...)
 	a, err := azure.New(az)
 	must(t, err)
 	h, err := huawei.New(hw)

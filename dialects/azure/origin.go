@@ -1,0 +1,55 @@
+package azure
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// origin is the host that a client asked, as ids and links name it.
+type origin struct {
+	host string // lower case, no port
+	port string // empty: 443
+}
+
+func originOf(hostport string) origin {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = strings.Trim(hostport, "[]"), ""
+	}
+	if port == "443" {
+		port = ""
+	}
+	return origin{host: strings.TrimSuffix(strings.ToLower(host), "."), port: port}
+}
+
+func (o origin) authority(host string) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if o.port == "" {
+		return host
+	}
+	return host + ":" + o.port
+}
+
+// base begins every id: the port is named only if it is not the usual one.
+func (o origin) base() string { return "https://" + o.authority(o.host) }
+
+// link begins a nextLink, which always names the port.
+func (o origin) link() string {
+	if o.port == "" {
+		o.port = "443"
+	}
+	return "https://" + o.authority(o.host)
+}
+
+// parent is the resource that clients accept in a challenge from this host. A
+// bare name or an address has none; they refuse those whatever it says.
+func (o origin) parent() string {
+	_, rest, ok := strings.Cut(o.host, ".")
+	if _, err := netip.ParseAddr(o.host); err == nil || !ok {
+		rest = o.host
+	}
+	return "https://" + o.authority(rest)
+}

@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"strings"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// inside is the name without its folder.
+func (r Ref) inside() secret.Name {
+	return secret.Name(strings.TrimPrefix(string(r.Name), string(r.Folder)))
+}
+
+// into is the name of a document in a folder. What was backed up in a folder
+// has left it behind; what was backed up elsewhere may name it already.
+func into(folder secret.Name, doc *backup.Document) secret.Name {
+	name := doc.Secret.Name
+	if doc.Origin.Name == name && strings.HasPrefix(string(name), string(folder)) {
+		return name
+	}
+	return folder + name
+}
+
+func renamed(sec *secret.Secret, to secret.Name) *secret.Secret {
+	if sec.Name == to {
+		return sec
+	}
+	c := *sec
+	c.Name = to
+	return &c
+}
+
+// TakenError is in the error of a restore whose name is taken. It tells which
+// version would have been current.
+type TakenError struct {
+	Current secret.UID
+	Err     error
+}
+
+// Error is for logs.
+func (e *TakenError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the product's own word.
+func (e *TakenError) Unwrap() error { return e.Err }
+
+func describeTaken(err error, sec *secret.Secret) error {
+	k := secret.KindOf(err)
+	if k != secret.AlreadyExists && k != secret.Trashed {
+		return err
+	}
+	taken := &TakenError{Err: err}
+	if v := sec.Find(secret.Current); v != nil {
+		taken.Current = v.UID
+	}
+	return &secret.Error{Kind: k, Name: sec.Name, Detail: secret.DetailOf(err), Err: taken}
+}
