@@ -83,7 +83,7 @@ var badPolicy = []badRow{
 		azDenied("spare", inWire(elsewhere), "restore", restoring(opAzure, "spare/taken", "denied")),
 		hwRestore("spare", inJSONOf("secret_blob", elsewhere), 403, "CSMS.0302", hwRefused, restoring(opHuawei, "spare/taken", "denied"))},
 	{"into a store that is read-only",
-		azDenied("locked", inWire(taken), "restore", reading(opAzure, "restore", "locked/-", "denied")),
+		azReadOnly("locked", inWire(taken), "restore", reading(opAzure, "restore", "locked/-", "denied")),
 		hwRestore("locked", inJSONOf("secret_blob", taken), 403, "CSMS.0302", hwRefused, reading(opHuawei, "restore", "locked/-", "denied"))},
 	{"into a store of others, a blob that does not open", // nobody learns whether it opens
 		azDenied("private", inWire(foreign), "restore", reading(opAzure, "restore", "private/-", "denied")),
@@ -105,7 +105,7 @@ var badPolicy = []badRow{
 		&exchange{store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied")}},
 	{"write where it is read-only", &exchange{store: "locked", method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: 403, code: "Forbidden", inner: "ForbiddenByPolicy",
-		message: "does not have secrets set permission", audit: reading("azure.SetSecret", "set", "locked/new", "denied")},
+		message: `Operation "set" is not allowed because this vault is read-only.`, audit: reading("azure.SetSecret", "set", "locked/new", "denied")},
 		&exchange{store: "locked", method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.CreateSecret", "set", "locked/new", "denied")}},
 }
@@ -126,6 +126,12 @@ func hwRestore(store string, made func(*testing.T, *badWorld) string, status int
 func azDenied(store string, made func(*testing.T, *badWorld) string, action string, audit []string) *exchange {
 	x := azRestore(store, made, 403, "Forbidden", "does not have secrets "+action+" permission on key vault '"+store+";", audit)
 	x.inner = "ForbiddenByPolicy"
+	return x
+}
+
+func azReadOnly(store string, made func(*testing.T, *badWorld) string, action string, audit []string) *exchange {
+	x := azDenied(store, made, action, audit)
+	x.message = `Operation "` + action + `" is not allowed because this vault is read-only.`
 	return x
 }
 

@@ -164,7 +164,7 @@ var badRequests = []badRow{
 		&exchange{store: "nowhere", method: get, path: "/secrets/taken", status: 403, code: "CSMS.0302", message: "The request is not permitted.",
 			audit: refusing("huawei.ShowSecret", "tester", "-/taken", "denied")}},
 	{"unknown path",
-		&exchange{method: get, path: "/keys/taken", status: 404, code: "NotFound", message: "The requested resource was not found.",
+		&exchange{method: get, path: "/nothing/taken", status: 404, code: "NotFound", message: "The requested resource was not found.",
 			audit: refusing("azure.Unknown", "tester", "main/-", "not found")},
 		&exchange{method: get, path: "/keys/taken", status: 404, code: "APIGW.0101", message: "The API does not exist",
 			audit: refusing("huawei.Unknown", "-", "-/-", "not found")}},
@@ -190,10 +190,10 @@ var badRequests = []badRow{
 		&exchange{method: post, path: "/secrets", body: `{"name":"taken","secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0101", message: "The secret name already exists.",
 			audit: writing("huawei.CreateSecret", "set", "main/taken", "already exists")}},
 	{"not served",
-		&exchange{method: http.MethodDelete, path: "/secrets/taken", status: 400, code: "NotSupported", message: "is not enabled for this vault.",
-			audit: refusing("azure.DeleteSecret", "tester", "main/taken", "unsupported")},
-		&exchange{method: http.MethodDelete, path: "/secrets/taken", status: 400, code: "CSMS.0003", message: "The request is invalid.",
-			audit: refusing("huawei.DeleteSecret", "tester", "main/taken", "unsupported")}},
+		&exchange{method: get, path: "/keys/taken", status: 400, code: "NotSupported", message: "Operations on keys are not enabled for this vault",
+			audit: refusing("azure.Unknown", "tester", "main/-", "unsupported")},
+		&exchange{method: get, path: "/csms/grants", status: 400, code: "CSMS.0003", message: "The request is invalid.",
+			audit: refusing("huawei.ListGrants", "tester", "main/-", "unsupported")}},
 }
 
 func azGet(query, message string) *exchange {
