@@ -73,6 +73,11 @@ func Run(t *testing.T, h Harness) {
 		{"Creators", testCreators},
 		{"ReadersDuringWrites", testReadersDuringWrites},
 		{"Importers", testImporters},
+		{"Update", testUpdate},
+		{"UpdateOfPut", testUpdateOfPut},
+		{"UpdateRefused", testUpdateRefused},
+		{"UpdateAliasing", testUpdateAliasing},
+		{"Updaters", testUpdaters},
 		{"Reopen", testReopen},
 		{"Close", testClose},
 	} {
