@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -204,4 +206,93 @@ func TestConfig(t *testing.T) {
 			t.Errorf("want an error that says %q, got %v", want, err)
 		}
 	}
+}
+
+// TestAppRoleStorm: many requests whose token went log in once, and none logs
+// in after Close.
+func TestAppRoleStorm(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.conf.Token = secret.Value{}
+	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	const callers = 8
+	var logins, waiting atomic.Int64
+	var gather atomic.Bool
+	wire, all := newWire(t), make(chan struct{})
+	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/login") {
+			logins.Add(1)
+			return wire.RoundTrip(r)
+		}
+		if gather.Load() { // let all go out with the token that went
+			if waiting.Add(1) == callers {
+				gather.Store(false)
+				close(all)
+			}
+			<-all
+		}
+		return wire.RoundTrip(r)
+	}))
+	if _, err := s.Describe(t.Context(), "s"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
+		t.Fatal(err)
+	}
+	gather.Store(true)
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			if _, err := s.Describe(t.Context(), "s"); err != nil {
+				t.Errorf("Describe after the token went: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := logins.Load(); n != 2 {
+		t.Errorf("%d logins, want 2", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Describe(t.Context(), "s"); !errors.Is(err, secret.Unavailable) || logins.Load() != 2 {
+		t.Errorf("Describe after Close: %v, after %d logins", err, logins.Load())
+	}
+}
+
+// TestCloseLeavesNothing: the renewal of a token ends with the store.
+func TestCloseLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.conf.Token = secret.Value{}
+	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	renewals := func() int {
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*LifetimeWatcher)")
+	}
+	before := renewals()
+	var stores []*Store
+	for range 4 {
+		s := f.open(t, nil)
+		if _, err := s.List(t.Context(), secret.Query{}); err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, s)
+	}
+	if renewals() == before {
+		t.Error("no renewal is seen while the stores are open")
+	}
+	for _, s := range stores {
+		_ = s.Close()
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if renewals() <= before {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("%d renewals go on after Close, %d before", renewals(), before)
 }

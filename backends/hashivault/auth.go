@@ -26,9 +26,11 @@ type login struct {
 	conf *AppRole
 	one  *semaphore.Weighted // who logs in; a lock that honours ctx
 
-	valid atomic.Bool
-	since atomic.Int64 // of the last login, in nanoseconds
-	stop  func()       // under one: ends the renewal of the last token
+	valid  atomic.Bool
+	count  atomic.Int64 // of logins: tells which one's token was refused
+	since  atomic.Int64 // of the last login, in nanoseconds
+	stop   func()       // under one: ends the renewal of the last token
+	closed bool         // under one
 }
 
 func newLogin(c *api.Client, conf *AppRole) *login {
@@ -50,12 +52,24 @@ func (l *login) ensure(ctx context.Context) error {
 	if l.valid.Load() { // another has been here
 		return nil
 	}
+	if l.closed {
+		return &secret.Error{Kind: secret.Unavailable, Detail: "the store is closed"}
+	}
 	return l.enter(ctx)
 }
 
+// number is that of the login whose token a request is about to use.
+func (l *login) number() int64 {
+	if l == nil {
+		return 0
+	}
+	return l.count.Load()
+}
+
 // again reports whether a request that was refused is worth a second try: the
-// token is invalid, or old enough that it may be.
-func (l *login) again(ctx context.Context, refusal error) bool {
+// token of its login is invalid, or old enough that it may be. Of many that
+// are refused together one logs in.
+func (l *login) again(ctx context.Context, number int64, refusal error) bool {
 	if l == nil {
 		return false
 	}
@@ -64,7 +78,13 @@ func (l *login) again(ctx context.Context, refusal error) bool {
 	if age := time.Since(time.Unix(0, l.since.Load())); !invalid && age < soonest {
 		return false
 	}
-	l.valid.Store(false)
+	if l.one.Acquire(ctx, 1) != nil {
+		return false
+	}
+	if l.count.Load() == number {
+		l.valid.Store(false)
+	}
+	l.one.Release(1)
 	return l.ensure(ctx) == nil
 }
 
@@ -81,6 +101,7 @@ func (l *login) enter(ctx context.Context) error {
 	if err != nil {
 		return classify(err, false)
 	}
+	l.count.Add(1)
 	l.since.Store(time.Now().UnixNano())
 	l.stop()
 	l.stop = l.renew(got)
@@ -116,7 +137,7 @@ func (l *login) renew(got *api.Secret) (stop func()) {
 	}
 }
 
-// close ends the renewal.
+// close ends the renewal, and there is no login after it.
 func (l *login) close() {
 	if l == nil || l.one.Acquire(context.Background(), 1) != nil {
 		return
@@ -124,5 +145,6 @@ func (l *login) close() {
 	defer l.one.Release(1)
 	l.stop()
 	l.stop = func() {}
+	l.closed = true
 	l.valid.Store(false)
 }

@@ -147,13 +147,18 @@ func (st *state) ahead(number int64) []string {
 
 // admit refuses, before anything is written, attributes for which even the
 // companion has no room.
-func (st *state) admit(r record, h *head) error {
-	size := len(ascii(r)) + 64
-	if h != nil {
-		size += len(ascii(h))
+func (st *state) admit(more ...string) error {
+	size := 0
+	for _, s := range more {
+		if len(s) > 2 { // "{}" is of one who has none
+			size += quotedSize(s)
+		}
 	}
-	for k, s := range st.more.entries {
-		size += len(k) + 2*len(s)
+	if size == 0 {
+		return nil
+	}
+	for _, s := range st.more.entries {
+		size += quotedSize(s)
 	}
 	if size > maxCompanion {
 		return secret.Errorf(secret.TooLarge, "the attributes are too large for Vault")

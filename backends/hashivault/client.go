@@ -100,8 +100,9 @@ func (c *client) call(ctx context.Context, wrote bool, out any, send func(contex
 	if err != nil {
 		return err
 	}
+	number := c.login.number()
 	err = once(ctx, wrote, out, send)
-	if errors.Is(err, secret.Upstream) && c.login.again(ctx, err) {
+	if errors.Is(err, secret.Upstream) && c.login.again(ctx, number, err) {
 		return once(ctx, wrote, out, send) // 403: the first changed nothing
 	}
 	return err

@@ -50,7 +50,7 @@ func (s *Store) writeCompanion(ctx context.Context, st *state, entries map[strin
 			return err
 		}
 		data := c.merged(entries, st.incarnation())
-		if len(data) > maxPayload {
+		if checkPayload(data) != nil {
 			return secret.Errorf(secret.TooLarge, "the attributes of all versions together are too large for Vault")
 		}
 		if c.number == 0 { // one copy is enough; the default would keep ten

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
@@ -246,4 +248,45 @@ func TestSealedAndStopped(t *testing.T) {
 		t.Fatalf("a gateway cannot start while Vault is down: %v", err)
 	}
 	_ = b.Close()
+}
+
+// TestImportKeepsNobodyWaiting: while an import stands still, readers of the
+// name and of the list go on, and a writer waits no longer than its context.
+func TestImportKeepsNobodyWaiting(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "other", text("x"))
+	wire, reached, release := newWire(t), make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/data/s") {
+			once.Do(func() {
+				close(reached)
+				<-release
+			})
+		}
+		return wire.RoundTrip(r)
+	}))
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Import(t.Context(), backendtest.Sample("s"), "token")
+		done <- err
+	}()
+	<-reached
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.Get(ctx, "s", secret.Current); !errors.Is(err, secret.NotFound) {
+		t.Errorf("Get: %v", err)
+	}
+	if p, err := s.List(ctx, secret.Query{}); err != nil || len(p.Secrets) != 1 {
+		t.Errorf("List shows %d secrets, want 1: %v", len(p.Secrets), err)
+	}
+	brief, cancelBrief := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancelBrief()
+	if _, err := s.Put(brief, "s", text("y")); !errors.Is(err, secret.Unavailable) {
+		t.Errorf("Put: %v", err)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("Import: %v", err)
+	}
 }

@@ -56,16 +56,12 @@ func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 func (s *Store) roomLosses(in *secret.Secret) []secret.Loss {
 	var out []secret.Loss
 	lose := func(l secret.Loss) { out = append(out, l) }
-	p := s.plan(in)
-	room := maxCompanion - p.headSize()
-	if p.headSize() > maxCompanion/2 {
-		lose(secret.Loss{Grade: secret.Meaning, What: backends.LossExtra, Why: noRoom})
-		lose(secret.Loss{Grade: secret.Meaning, What: backends.LossTags, Why: noRoom})
-		if len(in.Description) > maxCompanion/8 {
-			lose(secret.Loss{Grade: secret.Meaning, What: backends.LossDescription, Why: noRoom})
-		}
+	room := maxCompanion - s.plan(in).headSize()
+	if room < maxCompanion/2 {
 		room = maxCompanion / 2
+		loseOfSecret(in, lose)
 	}
+	p := s.plan(in)
 	used := 0
 	for i := len(in.Versions) - 1; i >= 0; i-- {
 		v := &in.Versions[i]
@@ -84,6 +80,31 @@ func (s *Store) roomLosses(in *secret.Secret) []secret.Loss {
 }
 
 const noRoom = "Vault has no room for the attributes of so many versions"
+
+// loseOfSecret gives up what can make the head large.
+func loseOfSecret(in *secret.Secret, lose func(secret.Loss)) {
+	for _, l := range []struct {
+		what string
+		held bool
+	}{
+		{backends.LossExtra, len(in.Extra) > 0}, {backends.LossTags, len(in.Tags) > 0}, {backends.LossDescription, len(in.Description) > maxCompanion/8},
+	} {
+		if l.held {
+			lose(secret.Loss{Grade: secret.Meaning, What: l.what, Why: noRoom})
+		}
+	}
+	labels := 0
+	for i := range in.Versions {
+		for _, label := range in.Versions[i].Stages {
+			labels += quotedSize(label)
+		}
+	}
+	for i := range in.Versions {
+		if v := &in.Versions[i]; labels > maxCompanion/8 && len(v.Stages) > 0 {
+			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: backends.LossStages, Why: noRoom})
+		}
+	}
+}
 
 func stripped(v *secret.Version) *secret.Version {
 	c := *v

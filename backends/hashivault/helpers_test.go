@@ -89,6 +89,13 @@ func (f *fixture) mustExport(tb testing.TB, name secret.Name) *secret.Secret {
 	return s
 }
 
+func (f *fixture) nativeWrite(tb testing.TB, path string, data map[string]any) {
+	tb.Helper()
+	if _, err := f.native.Logical().Write(f.conf.Mount+"/"+path, data); err != nil {
+		tb.Fatalf("native write: %v", err)
+	}
+}
+
 func (f *fixture) nativePut(tb testing.TB, path string, data map[string]any) *api.KVSecret {
 	tb.Helper()
 	s, err := f.kv.Put(tb.Context(), path, data)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -102,6 +103,9 @@ func (m *importing) run(ctx context.Context) error {
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}
+	if err := m.s.checkLasting(ctx, m.st); err != nil {
+		return err
+	}
 	m.begun = true
 	if err := m.s.makeRoom(ctx, m.st, int64(len(m.plan.steps))); err != nil {
 		return err
@@ -156,12 +160,27 @@ func sameJSON(a, b []byte) bool {
 	return ok && bytes.Equal(a, b)
 }
 
-// errDoomed: nobody foretold that history would go.
-func errDoomed() error {
-	return secret.Errorf(secret.Unsupported, detailDoomed)
+// checkLasting refuses, before anything is written, a place where Vault
+// deletes versions after a time: nobody foretold that history would go. A
+// gateway that may not read the mount's configuration learns it from its first
+// write.
+func (s *Store) checkLasting(ctx context.Context, st *state) error {
+	var mount struct {
+		Lasting string `json:"delete_version_after"`
+	}
+	err := s.client.read(ctx, s.mount+"/config", nil, &mount)
+	if err != nil && !errors.Is(err, secret.Upstream) {
+		return err
+	}
+	ofMount, _ := time.ParseDuration(mount.Lasting)
+	ofKey, _ := time.ParseDuration(st.Lasting)
+	if ofMount > 0 || ofMount == 0 && ofKey > 0 { // below zero: never, whatever the key says
+		return secret.Errorf(secret.Unsupported, detailDoomed)
+	}
+	return nil
 }
 
-const detailDoomed = "the mount deletes versions after a time (delete_version_after): turn that off, remove the unfinished secret, and repeat"
+const detailDoomed = "Vault would delete the versions after a time (delete_version_after of the mount or the key): turn that off, remove the secret if an import of it is unfinished, and repeat"
 
 func errIntruder() error {
 	return secret.Errorf(secret.Conflict, "another writer added versions to the unfinished import")
@@ -183,7 +202,7 @@ func (m *importing) values(ctx context.Context) error {
 		}
 		m.written++
 		if got.Deletion != "" {
-			return errDoomed()
+			return secret.Errorf(secret.Unsupported, detailDoomed)
 		}
 		if got.Custom[markerKey] != m.marker { // another's, who now finds the name taken
 			if err := m.mark(ctx); err != nil {

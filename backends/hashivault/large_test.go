@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,57 @@ func TestNoRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	backendtest.Compare(t, head, f.mustExport(t, "h"), losses)
+}
+
+// TestNoRoomForTheSecret: what belongs to the secret as a whole can be too
+// large by itself; what is given up is foretold, and nothing else.
+func TestNoRoomForTheSecret(t *testing.T) {
+	for what, edit := range map[string]func(*secret.Secret){
+		"description":  func(s *secret.Secret) { s.Description = strings.Repeat("d", maxCompanion) },
+		"HTML":         func(s *secret.Secret) { s.Description = strings.Repeat("<", maxCompanion/4) },
+		"beyond ASCII": func(s *secret.Secret) { s.Description = strings.Repeat("\u65e5", maxCompanion/6) },
+		"tags":         func(s *secret.Secret) { s.Tags = map[string]string{"a": strings.Repeat("\n", maxCompanion/2)} },
+		"extra":        func(s *secret.Secret) { s.Extra = secret.Extra{}.WithText("a", strings.Repeat("e", maxCompanion)) },
+		"stages":       func(s *secret.Secret) { s.Versions[0].Stages = []string{strings.Repeat("s", maxCompanion)} },
+		"many stages":  manyStages,
+		"HTML in tags": func(s *secret.Secret) {
+			s.Versions[1].Tags = map[string]string{"a": strings.Repeat("&", maxCompanion/4)}
+		},
+		"a little over": func(s *secret.Secret) {
+			s.Description, s.Tags = strings.Repeat("d", maxCompanion/9), map[string]string{"a": strings.Repeat("t", maxCompanion/2)}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := newFixture(t)
+			s := many("s", 3, "x")
+			edit(s)
+			losses := f.Forecast(s)
+			if secret.Worst(losses) != secret.Meaning {
+				t.Fatalf("the worst loss is %v", secret.Worst(losses))
+			}
+			for _, l := range losses {
+				held := l.What != backends.LossTags || l.Version != 0 || s.Tags != nil
+				if l.Grade == secret.Meaning && (!held || l.What == backends.LossExtra && s.Extra == nil) {
+					t.Errorf("what is not there is foretold to be lost: %v", l)
+				}
+			}
+			if _, err := f.Import(t.Context(), s, "token"); err != nil {
+				t.Fatal(err)
+			}
+			backendtest.Compare(t, s, f.mustExport(t, "s"), losses)
+			f.mustPut(t, "s", text("life goes on"))
+		})
+	}
+}
+
+func manyStages(s *secret.Secret) {
+	for i := range 40_000 {
+		v := &s.Versions[i%3]
+		v.Stages = append(v.Stages, fmt.Sprintf("stage-%06d", i))
+	}
+	for i := range s.Versions {
+		slices.Sort(s.Versions[i].Stages)
+	}
 }
 
 // TestWideGaps: ordinals that lie far apart cost no writes.

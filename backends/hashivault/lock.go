@@ -26,8 +26,16 @@ func (l *locks) read(ctx context.Context, path string) (unlock func(), err error
 	return l.acquire(ctx, path, 1)
 }
 
-func (l *locks) write(ctx context.Context, path string) (unlock func(), err error) {
+// hide keeps readers out while a value stands without its attributes. The
+// caller holds the place among the writers.
+func (l *locks) hide(ctx context.Context, path string) (unlock func(), err error) {
 	return l.acquire(ctx, path, everyone)
+}
+
+// write waits for the other writers of the name, imports among them. It keeps
+// no reader waiting, for an import may take long.
+func (l *locks) write(ctx context.Context, path string) (unlock func(), err error) {
+	return l.acquire(ctx, "\n"+path, everyone) // no path begins so
 }
 
 func (l *locks) acquire(ctx context.Context, path string, weight int64) (func(), error) {

@@ -324,18 +324,51 @@ func TestImportIsNatural(t *testing.T) {
 	}
 }
 
-// TestMountThatDeletes: a mount that would take the imported versions away
-// again is refused, not filled.
-func TestMountThatDeletes(t *testing.T) {
-	f := newFixture(t)
-	if _, err := f.native.Logical().Write(f.conf.Mount+"/config", map[string]any{"delete_version_after": "1h"}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := f.Import(t.Context(), backendtest.Sample("s"), "token")
-	if !errors.Is(err, secret.Partial) || !strings.Contains(secret.DetailOf(err), "delete_version_after") {
-		t.Errorf("Import: %v", err)
-	}
-	if _, err := f.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.NotFound) {
-		t.Errorf("Get: %v", err)
+// TestPlaceThatDeletes: where Vault would take the imported versions away
+// again the import is refused before anything is written, or after the first
+// version where the gateway may not look before.
+func TestPlaceThatDeletes(t *testing.T) {
+	for what, c := range map[string]struct {
+		mount, key string
+		blind      bool
+		want       secret.Kind // Internal: none
+	}{
+		"mount":               {mount: "1h", want: secret.Unsupported},
+		"mount, blind":        {mount: "1h", blind: true, want: secret.Partial},
+		"key":                 {mount: "0s", key: "1h", want: secret.Unsupported},
+		"mount, longer key":   {mount: "1h", key: "2h", want: secret.Unsupported},
+		"key, never by mount": {mount: "-1s", key: "1h"},
+		"neither":             {mount: "0s"},
+		"neither, blind":      {mount: "0s", blind: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := newFixture(t)
+			f.nativeWrite(t, "config", map[string]any{"delete_version_after": c.mount})
+			if c.key != "" {
+				f.nativeWrite(t, "metadata/s", map[string]any{"delete_version_after": c.key})
+			}
+			s := f.Store
+			if c.blind {
+				f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, rules(f.conf.Mount))))
+				s = f.open(t, nil)
+			}
+			_, err := s.Import(t.Context(), backendtest.Sample("s"), "token")
+			if c.want == secret.Internal {
+				if err != nil {
+					t.Errorf("Import: %v", err)
+				}
+				return
+			}
+			if !errors.Is(err, c.want) || !strings.Contains(secret.DetailOf(err), "delete_version_after") {
+				t.Errorf("Import: %v", err)
+			}
+			if _, err := f.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.NotFound) {
+				t.Errorf("Get: %v", err)
+			}
+			m, err := f.kv.GetMetadata(t.Context(), "s")
+			if wrote := err == nil && (m.CurrentVersion > 0 || len(m.CustomMetadata) > 0); wrote != c.blind {
+				t.Errorf("something is written: %v", wrote)
+			}
+		})
 	}
 }

@@ -107,7 +107,11 @@ func (s *Store) taken(st *state, uid secret.UID) bool {
 // rest. After an error, wrote says whether the value is there.
 func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret.Secret, error) {
 	before, after := w.change(), w.headAfter()
-	if err := w.st.admit(w.rec, after); err != nil {
+	var ofSecret string
+	if after != nil {
+		ofSecret = ascii(after)
+	}
+	if err := w.st.admit(ascii(w.rec), ofSecret); err != nil {
 		return nil, err
 	}
 	if err := w.s.makeRoom(ctx, w.st, 1); err != nil {
@@ -116,6 +120,11 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	if err := w.settle(ctx, before); err != nil {
 		return nil, err
 	}
+	unlock, err := w.s.locks.hide(ctx, w.st.path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	fact, err := w.s.writeData(ctx, w.st.path, data, w.number-1)
 	if err != nil {
 		return nil, err

@@ -229,12 +229,13 @@ func extraJSON(m map[string]string) secret.Extra {
 }
 
 // ascii is compact JSON of printable ASCII, the only text that custom_metadata
-// takes whatever it says.
+// takes whatever it says. It has no character that the server would escape, so
+// that its length is what is stored.
 func ascii(v any) string {
 	var b strings.Builder
 	for _, r := range string(marshal(v)) {
 		switch {
-		case r < 0x7f:
+		case r < 0x7f && r != '<' && r != '>' && r != '&':
 			b.WriteRune(r)
 		case r < 0x10000:
 			fmt.Fprintf(&b, `\u%04x`, r)

@@ -9,7 +9,9 @@
 // alone. A version that was added natively becomes current, as it does there.
 //
 // The gateway's token needs create, update and read on data/, and create,
-// update, patch, read and list on metadata/; update on destroy/ for imports.
+// update, patch, read and list on metadata/; update on destroy/ for imports. It
+// had better read config, so that an import is refused before its first write
+// where the mount deletes versions after a time.
 //
 // # What can race
 //
