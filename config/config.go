@@ -83,7 +83,9 @@ type Azure struct {
 	Routes    []AzureRoute `mapstructure:"routes"`
 }
 
-// AzureRoute gives a host name its store. Host "*" takes every other host.
+// AzureRoute gives a host name its store. Host "*" takes every other host, and
+// "*.NAME" every one with one label more, which {1} in Prefix stands for.
+// Prefix is a folder of the store that clients take for all of it.
 type AzureRoute struct {
 	Host     string `mapstructure:"host"`
 	Store    string `mapstructure:"store"`

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 var (
@@ -30,26 +32,49 @@ func (c *Config) validateAzure(rep *report) {
 			rep.bad(at+".host", "%q has an earlier route too", r.Host)
 		}
 		seen[r.Host] = true
-		if r.Prefix != "" {
-			rep.bad(at+".prefix", "folders behind a route are not available yet")
-		}
+		validatePrefix(rep, at+".prefix", r)
 		c.routeTarget(rep, at+".store", r.Store)
 		resource(rep, at+".resource", r.Resource)
 		c.warnResource(rep, at, r)
 	}
 }
 
+// anyLabel begins a host that stands for every one with one label more.
+const anyLabel = "*."
+
 func validateHost(rep *report, at, host string) {
+	name := strings.TrimPrefix(host, anyLabel)
 	switch {
 	case host == "*":
 	case host == "":
 		rep.bad(at, "missing")
-	case strings.Contains(host, "*"):
-		rep.bad(at, `patterns of hosts are not available yet; write each host, or "*" for every one`)
+	case strings.Contains(name, "*") || (name != host && !hostName.MatchString(name)):
+		rep.bad(at, `write a host name, "*." before one for every host with one label more, or "*" for every host`)
+	case name != host:
 	case strings.ToLower(host) != host:
 		rep.bad(at, "write host names in lower case")
 	case net.ParseIP(host) == nil && !hostName.MatchString(host):
 		rep.bad(at, "not a host name; leave scheme, port and path out")
+	}
+}
+
+// validatePrefix wants whole folders: with "a" for "a/" a team would see what
+// is in "ab/" too.
+func validatePrefix(rep *report, at string, r AzureRoute) {
+	p := r.Prefix
+	if strings.HasPrefix(r.Host, anyLabel) {
+		p = strings.ReplaceAll(p, "{1}", "label")
+	}
+	switch {
+	case p == "":
+	case strings.Contains(p, "{1}"):
+		rep.bad(at, `{1} is the label that "*." stands for: %s has none`, r.Host)
+	case strings.ContainsAny(p, "{}"):
+		rep.bad(at, "only {1} may be in braces, and it stands for one label")
+	case !strings.HasSuffix(p, "/") || strings.HasPrefix(p, "/") || strings.Contains(p, "//"):
+		rep.bad(at, "not a folder of the store: write it with a slash at its end and none at its beginning, as in team/")
+	case secret.Name(p).Validate() != nil:
+		rep.bad(at, "no name can begin so: it is too long, or holds control characters")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -193,7 +194,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 		if v.cert == nil || r.Host == "*" {
 			continue
 		}
-		if err := v.cert.VerifyHostname(r.Host); err != nil {
+		if err := v.cert.VerifyHostname(strings.Replace(r.Host, "*", "any", 1)); err != nil {
 			v.add(config.Warning, at, "the certificate is not valid for %s: clients will refuse it", r.Host)
 		}
 	}

@@ -125,7 +125,7 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 		Authority: p.cfg.Dialects.Azure.Authority, Resource: p.cfg.Dialects.Azure.Resource,
 	}
 	for _, r := range p.cfg.Dialects.Azure.Routes {
-		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Resource: r.Resource})
+		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
 	}
 	hw := huawei.Options{Service: p.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
 	for _, r := range p.cfg.Dialects.Huawei.Routes {
