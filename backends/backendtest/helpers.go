@@ -129,9 +129,14 @@ func sameContent(t *testing.T, what string, want, got *secret.Secret) {
 // names lists the whole store, limit names a page.
 func names(ctx context.Context, t *testing.T, b backends.Backend, limit int) []secret.Name {
 	t.Helper()
+	return namesBy(ctx, t, b.List, limit)
+}
+
+func namesBy(ctx context.Context, t *testing.T, list func(context.Context, secret.Query) (secret.Page, error), limit int) []secret.Name {
+	t.Helper()
 	var out []secret.Name
 	for q := (secret.Query{Limit: limit}); ; {
-		p, err := b.List(ctx, q)
+		p, err := list(ctx, q)
 		if err != nil {
 			t.Fatalf("List after %q: %v", q.After, checkErr(t, err))
 		}
