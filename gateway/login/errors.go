@@ -65,10 +65,11 @@ func (edge) Authenticate(*wire.Request) (access.Caller, error) { return access.C
 
 // Prepare forbids caches to keep an answer, as RFC 6749, 5.1 demands of tokens.
 func (edge) Prepare(h http.Header, r *wire.Request) {
-	h["Cache-Control"], h["Pragma"] = []string{"no-store"}, []string{"no-cache"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Strict-Transport-Security"] = []string{"max-age=31536000; includeSubDomains"}
-	h["x-ms-request-id"] = []string{r.ID}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	h.Set("x-ms-request-id", r.ID)
 }
 
 // problem is an error as clients see it.
@@ -100,7 +101,7 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 	h := jsonHeader
 	if _, _, basic := r.BasicAuth(); basic && why.status == http.StatusUnauthorized {
 		h = h.Clone()
-		h["WWW-Authenticate"] = []string{`Basic realm="` + e.host + `"`}
+		h.Set("WWW-Authenticate", `Basic realm="`+e.host+`"`)
 	}
 	return wire.Reply{Status: why.status, Header: h, Body: p}
 }

@@ -61,6 +61,9 @@ type Gateway struct {
 	Token     string
 	AccessKey string
 	SecretKey string
+
+	ClientID     string // at the login
+	ClientSecret string
 }
 
 // Caller is the name of the caller that holds the Gateway's credentials.
@@ -142,7 +145,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	must(t, err)
 	h, err := huawei.New(hw)
 	must(t, err)
-	return []dialects.Dialect{h, a} // azure takes what is left
+	return []dialects.Dialect{g.newLogin(t, o, credentials, throttle), h, a} // azure takes what is left
 }
 
 func (g *Gateway) listen(t testing.TB) {

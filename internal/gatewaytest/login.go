@@ -1,0 +1,45 @@
+package gatewaytest
+
+import (
+	"crypto/sha256"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/login"
+)
+
+// LoginHost is where a Gateway hands out tokens.
+const LoginHost = "login.vault.localhost"
+
+// LoginURL is what clients are given as AZURE_AUTHORITY_HOST.
+func (g *Gateway) LoginURL() string {
+	_, port, _ := net.SplitHostPort(g.Address)
+	return "https://" + net.JoinHostPort(LoginHost, port)
+}
+
+// Environment is all that a program of Azure's needs to log in, beside the
+// trust in CAPEM.
+func (g *Gateway) Environment() map[string]string {
+	return map[string]string{
+		"AZURE_TENANT_ID": login.Tenant, "AZURE_AUTHORITY_HOST": g.LoginURL(),
+		"AZURE_CLIENT_ID": g.ClientID, "AZURE_CLIENT_SECRET": g.ClientSecret,
+	}
+}
+
+// newLogin lets the caller log in, and makes c accept the tokens.
+func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throttle *access.Throttle) *login.Login {
+	t.Helper()
+	g.ClientID, g.ClientSecret = "client-"+uuid.NewString()[:8], uuid.NewString()
+	l, err := login.New(login.Options{
+		Service: g.Service, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Log: o.Log, Now: o.Now,
+		Clients:  []login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
+		Resource: func(resource string) bool { return strings.HasPrefix(resource, "https://") },
+	})
+	must(t, err)
+	c.Trust(l.Verify)
+	return l
+}
