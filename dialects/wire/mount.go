@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gorilla/mux"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -14,16 +15,17 @@ import (
 // Mount adds routes to r, and after them answers for every other path and
 // method that reaches r. Earlier routes win. r must use encoded paths.
 func Mount(r *mux.Router, e Edge, routes []Route) {
+	large := semaphore.NewWeighted(largeBodies)
 	for i := range routes {
-		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, route: &routes[i]})
+		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, large: large, route: &routes[i]})
 	}
-	wrong := &endpoint{edge: e, route: &Route{Handle: func(*Request) (Reply, error) {
+	wrong := &endpoint{edge: e, large: large, route: &Route{Handle: func(*Request) (Reply, error) {
 		return Reply{}, &secret.Error{Kind: secret.Invalid, Err: ErrMethod}
 	}}}
 	for i := range routes {
 		r.Path(routes[i].Path).Handler(wrong)
 	}
-	r.NewRoute().Handler(&endpoint{edge: e, route: &Route{Handle: func(*Request) (Reply, error) {
+	r.NewRoute().Handler(&endpoint{edge: e, large: large, route: &Route{Handle: func(*Request) (Reply, error) {
 		return Reply{}, &secret.Error{Kind: secret.NotFound, Err: ErrNoRoute}
 	}}})
 }
@@ -31,12 +33,14 @@ func Mount(r *mux.Router, e Edge, routes []Route) {
 // endpoint serves one route.
 type endpoint struct {
 	edge  Edge
+	large *semaphore.Weighted // a place for each large body
 	route *Route
 }
 
 // ServeHTTP answers once, after everything that may fail has been done.
 func (p *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := newRequest(w, r, p.route)
+	q := newRequest(w, r, p)
+	defer q.release()
 	p.edge.Prepare(w.Header(), q)
 	rep, body := p.answer(q)
 	write(w, rep, body)

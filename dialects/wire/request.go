@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -26,15 +28,17 @@ type Request struct {
 	// Vars are the path's variables, decoded: a slash in one was %2F.
 	Vars map[string]string
 
-	w    http.ResponseWriter
-	max  int64
-	read bool
-	body []byte
-	err  error
+	w     http.ResponseWriter
+	max   int64
+	large *semaphore.Weighted
+	held  bool // a place of large
+	read  bool
+	body  []byte
+	err   error
 }
 
-func newRequest(w http.ResponseWriter, r *http.Request, route *Route) *Request {
-	q := &Request{Request: r, ID: uuid.NewString(), Op: route.Op, Address: r.RemoteAddr, w: w, max: route.MaxBody}
+func newRequest(w http.ResponseWriter, r *http.Request, p *endpoint) *Request {
+	q := &Request{Request: r, ID: uuid.NewString(), Op: p.route.Op, Address: r.RemoteAddr, w: w, max: p.route.MaxBody, large: p.large}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		q.Address = host
 	}
@@ -65,7 +69,15 @@ func (r *Request) readBody() ([]byte, error) {
 		return nil, tooLarge()
 	}
 	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(http.MaxBytesReader(r.w, r.Request.Body, r.max)); err != nil {
+	src := http.MaxBytesReader(r.w, r.Request.Body, r.max)
+	_, err := buf.ReadFrom(io.LimitReader(src, DefaultMaxBody+1))
+	if err == nil && buf.Len() > DefaultMaxBody {
+		if err := r.hold(); err != nil {
+			return nil, err
+		}
+		_, err = buf.ReadFrom(src)
+	}
+	if err != nil {
 		var over *http.MaxBytesError
 		if errors.As(err, &over) {
 			return nil, tooLarge()
@@ -73,6 +85,21 @@ func (r *Request) readBody() ([]byte, error) {
 		return nil, &secret.Error{Kind: secret.Invalid, Detail: "the body ended early", Err: errors.Join(ErrBodyRead, err)}
 	}
 	return buf.Bytes(), nil
+}
+
+// hold takes a place for a large body, until release.
+func (r *Request) hold() error {
+	if err := r.large.Acquire(r.Context(), 1); err != nil {
+		return &secret.Error{Kind: secret.Unavailable, Detail: "too many large bodies are waiting", Err: err}
+	}
+	r.held = true
+	return nil
+}
+
+func (r *Request) release() {
+	if r.held {
+		r.large.Release(1)
+	}
 }
 
 func tooLarge() error {

@@ -24,6 +24,11 @@ type Route struct {
 // DefaultMaxBody bounds a body where the route does not.
 const DefaultMaxBody = 1 << 20
 
+// largeBodies bounds how many bodies over DefaultMaxBody one dialect holds at
+// once. A signed body must be read before anybody knows who sent it, so without
+// a bound whoever knows a key's id could fill the memory. More of them wait.
+const largeBodies = 8
+
 // DefaultMaxBlob bounds the body of a restore where the configuration does
 // not: a full secret, 500 versions of 25 KB, is 30 MB on the wire.
 const DefaultMaxBlob = 64 << 20

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -166,5 +167,57 @@ func TestRepliesMayShareAHeader(t *testing.T) {
 	r.ServeHTTP(w, q)
 	if !maps.EqualFunc(shared, before, func(a, b []string) bool { return len(a) == len(b) }) || w.Header().Get("Content-Type") != "application/json" {
 		t.Error("the shared header is changed, or not sent")
+	}
+}
+
+// TestLargeBodiesWait: bodies beyond the first megabyte are held a few at a
+// time; small ones never wait, and whoever has been served makes room.
+func TestLargeBodiesWait(t *testing.T) {
+	t.Parallel()
+	r := mux.NewRouter()
+	inside, free := make(chan struct{}), make(chan struct{})
+	wire.Mount(r, &edge{}, []wire.Route{{Op: "Big", Method: "POST", Path: "/big", MaxBody: 4 << 20, Handle: func(r *wire.Request) (wire.Reply, error) {
+		b, err := r.Body()
+		if err != nil {
+			return wire.Reply{}, err
+		}
+		if len(b) > wire.DefaultMaxBody {
+			inside <- struct{}{}
+			<-free
+		}
+		return wire.Reply{Status: 200, Body: fmt.Appendf(nil, "%d", len(b))}, nil
+	}}})
+	send := func(ctx context.Context, n int) (int, string) {
+		q := httptest.NewRequestWithContext(ctx, "POST", "/big", bytes.NewReader(make([]byte, n)))
+		q.Header.Set("Who", "c")
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, q)
+		return w.Code, w.Body.String()
+	}
+	const large = 2 << 20
+	answers := make(chan string)
+	held := 0
+	for range 8 {
+		go func() { _, body := send(context.Background(), large); answers <- body }()
+		<-inside
+		held++
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if code, body := send(gone, large); code != 400 || body != "Big|"+secret.Unavailable.Error() {
+		t.Errorf("one more than there is room for: %d %s", code, body)
+	}
+	if code, body := send(t.Context(), 1<<20); code != 200 || body != "1048576" {
+		t.Errorf("a small body waits for large ones: %d %.40s", code, body)
+	}
+	close(free)
+	for range held {
+		if body := <-answers; body != fmt.Sprint(large) {
+			t.Errorf("a large body: %.40s", body)
+		}
+	}
+	go func() { <-inside }()
+	if code, _ := send(t.Context(), large); code != 200 {
+		t.Error("nobody has made room")
 	}
 }
