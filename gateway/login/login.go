@@ -65,6 +65,7 @@ type Login struct {
 	log      *slog.Logger
 	now      func() time.Time
 	keys     keys
+	proofs   proofs
 	router   *mux.Router
 }
 

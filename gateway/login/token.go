@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +89,10 @@ func (k *keys) trusted(now time.Time) []backup.SigningKey {
 	return live
 }
 
+func (k *keys) trusts(id string, now time.Time) bool {
+	return slices.ContainsFunc(k.trusted(now), func(key backup.SigningKey) bool { return key.ID == id })
+}
+
 func (k *keys) public(now time.Time) jose.JSONWebKeySet {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, key := range k.trusted(now) {
@@ -121,10 +126,15 @@ func (l *Login) Verify(token string) (access.Grant, error) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	now := l.now()
-	c, ok := l.keys.open(token, now)
-	if !ok {
+	c, ok := l.proofs.find(token, func() (proof, bool) { return l.keys.open(token, now) })
+	if !ok || !l.keys.trusts(c.key, now) {
 		return access.Grant{}, &access.TokenError{Fault: access.BadSignature, Header: head}
 	}
+	return l.judge(c.claims, now)
+}
+
+// judge looks at what only time and the configuration decide.
+func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	expires, from := time.Unix(c.Expires, 0), time.Unix(c.NotBefore, 0)
 	switch {
 	case !now.Before(expires):
@@ -172,22 +182,22 @@ func header(token string) (string, bool) {
 }
 
 // open returns the claims if a trusted key signed them as a token.
-func (k *keys) open(token string, now time.Time) (claims, bool) {
-	var c claims
+func (k *keys) open(token string, now time.Time) (proof, bool) {
 	jws, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil || len(jws.Signatures) != 1 {
-		return c, false
+		return proof{}, false
 	}
 	h := jws.Signatures[0].Protected
 	if h.ExtraHeaders[jose.HeaderType] != tokenType {
-		return c, false
+		return proof{}, false
 	}
 	for _, key := range k.trusted(now) {
 		if key.ID != h.KeyID || key.Algorithm != h.Algorithm {
 			continue
 		}
+		p := proof{key: key.ID}
 		payload, err := jws.Verify(key.Public)
-		return c, err == nil && json.Unmarshal(payload, &c) == nil
+		return p, err == nil && json.Unmarshal(payload, &p.claims) == nil
 	}
-	return c, false
+	return proof{}, false
 }

@@ -38,6 +38,8 @@ type Options struct {
 	Resource string        // of the azure challenge
 	Azure    []azure.Route // beside one for each store
 	MaxBlobs int
+	// ClientID and ClientSecret at the login; default: new ones.
+	ClientID, ClientSecret string
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
 	// Log takes what the gateway logs; nil: it is thrown away.

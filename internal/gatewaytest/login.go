@@ -33,7 +33,9 @@ func (g *Gateway) Environment() map[string]string {
 // newLogin lets the caller log in, and makes c accept the tokens.
 func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throttle *access.Throttle) *login.Login {
 	t.Helper()
-	g.ClientID, g.ClientSecret = "client-"+uuid.NewString()[:8], uuid.NewString()
+	if g.ClientID, g.ClientSecret = o.ClientID, o.ClientSecret; g.ClientID == "" {
+		g.ClientID, g.ClientSecret = "client-"+uuid.NewString()[:8], uuid.NewString()
+	}
 	l, err := login.New(login.Options{
 		Service: g.Service, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Log: o.Log, Now: o.Now,
 		Clients:  []login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
