@@ -54,60 +54,116 @@ var badBlobs = []badRow{
 	{"with line ends", azUnread(func(t *testing.T, w *badWorld) string {
 		return `{"value":"` + base64.RawURLEncoding.EncodeToString(taken(t, w)) + `\n"}`
 	}), nil},
-	{"empty", azRestore("spare", inWire(nothing), 400, "Malformed backup blob", azCorrupt, restoring(opAzure, "spare/-", "corrupt")),
-		hwWrapped(nothing, "invalid", "secret_blob is empty")},
-	{"absent", azRestore("spare", constantly(`{}`), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
-		hwRestore("spare", constantly(`{}`), 400, "CSMS.0002", hwInvalid, refusing(opHuawei, "tester", "spare/-", "invalid"))},
-	{"a number", azRestore("spare", constantly(`{"value":7}`), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
-		hwRestore("spare", constantly(`{"secret_blob":7}`), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid"))},
-	{"JSON cut in the blob", azRestore("spare", halved(inWire(taken)), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
-		hwRestore("spare", halved(inJSONOf("secret_blob", taken)), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid"))},
-	{"onto a name that is there", azRestore("main", inWire(taken), 409, "Conflict", azConflict+"main.vault.localhost:", restoring(opAzure, "main/taken", "already exists")),
-		hwRestore("main", inJSONOf("secret_blob", taken), 400, "CSMS.0101", hwTaken, restoring(opHuawei, "main/taken", "already exists"))},
-	{"twice", azRestore("spare", inWire(restored), 409, "Conflict", azConflict+"spare.vault.localhost:", restoring(opAzure, "spare/taken", "already exists")),
-		hwRestore("spare", inJSONOf("secret_blob", restored), 400, "CSMS.0101", hwTaken, restoring(opHuawei, "spare/taken", "already exists"))},
-	{"that would lose something", azRestore("strict", inWire(taken), 400, "BadParameter", "version 2", restoring(opAzure, "strict/taken", "lossy")),
-		hwRestore("strict", inJSONOf("secret_blob", taken), 400, "CSMS.0003", "version 2", restoring(opHuawei, "strict/taken", "lossy"))},
-	{"that would lose something, the reason", azRestore("strict", inWire(taken), 400, "BadParameter", "this product has no expiry", restoring(opAzure, "strict/taken", "lossy")),
-		hwRestore("strict", inJSONOf("secret_blob", taken), 400, "CSMS.0003", "this product has no expiry", restoring(opHuawei, "strict/taken", "lossy"))},
-	{"of a name that this API cannot show", nil,
-		hwRestore("spare", inJSONOf("secret_blob", longName), 400, "CSMS.0002", hwInvalid, restoring(opHuawei, "spare/"+strings.Repeat("n", 90), "invalid"))},
+	{
+		"empty", azRestore("spare", inWire(nothing), 400, "Malformed backup blob", azCorrupt, restoring(opAzure, "spare/-", "corrupt")),
+		hwWrapped(nothing, "invalid", "secret_blob is empty"),
+	},
+	{
+		"absent", azRestore("spare", constantly(`{}`), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
+		hwRestore("spare", constantly(`{}`), 400, "CSMS.0002", hwInvalid, refusing(opHuawei, "tester", "spare/-", "invalid")),
+	},
+	{
+		"a number", azRestore("spare", constantly(`{"value":7}`), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
+		hwRestore("spare", constantly(`{"secret_blob":7}`), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid")),
+	},
+	{
+		"JSON cut in the blob", azRestore("spare", halved(inWire(taken)), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
+		hwRestore("spare", halved(inJSONOf("secret_blob", taken)), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid")),
+	},
+	{
+		"onto a name that is there", azRestore("main", inWire(taken), 409, "Conflict", azConflict+"main.vault.localhost:", restoring(opAzure, "main/taken", "already exists")),
+		hwRestore("main", inJSONOf("secret_blob", taken), 400, "CSMS.0101", hwTaken, restoring(opHuawei, "main/taken", "already exists")),
+	},
+	{
+		"twice", azRestore("spare", inWire(restored), 409, "Conflict", azConflict+"spare.vault.localhost:", restoring(opAzure, "spare/taken", "already exists")),
+		hwRestore("spare", inJSONOf("secret_blob", restored), 400, "CSMS.0101", hwTaken, restoring(opHuawei, "spare/taken", "already exists")),
+	},
+	{
+		"that would lose something", azRestore("strict", inWire(taken), 400, "BadParameter", "version 2", restoring(opAzure, "strict/taken", "lossy")),
+		hwRestore("strict", inJSONOf("secret_blob", taken), 400, "CSMS.0003", "version 2", restoring(opHuawei, "strict/taken", "lossy")),
+	},
+	{
+		"that would lose something, the reason", azRestore("strict", inWire(taken), 400, "BadParameter", "this product has no expiry", restoring(opAzure, "strict/taken", "lossy")),
+		hwRestore("strict", inJSONOf("secret_blob", taken), 400, "CSMS.0003", "this product has no expiry", restoring(opHuawei, "strict/taken", "lossy")),
+	},
+	{
+		"of a name that this API cannot show", nil,
+		hwRestore("spare", inJSONOf("secret_blob", longName), 400, "CSMS.0002", hwInvalid, restoring(opHuawei, "spare/"+strings.Repeat("n", 90), "invalid")),
+	},
 }
 
 // badPolicy: what the caller may not do, whoever holds the blob.
 var badPolicy = []badRow{
-	{"a blob from a store that the caller may not read",
+	{
+		"a blob from a store that the caller may not read",
 		azDenied("spare", inWire(theirs), "restore", restoring(opAzure, "spare/theirs", "denied")),
-		hwRestore("spare", inJSONOf("secret_blob", theirs), 403, "CSMS.0302", hwRefused, restoring(opHuawei, "spare/theirs", "denied"))},
-	{"a blob from another gateway with the same keys",
+		hwRestore("spare", inJSONOf("secret_blob", theirs), 403, "CSMS.0302", hwRefused, restoring(opHuawei, "spare/theirs", "denied")),
+	},
+	{
+		"a blob from another gateway with the same keys",
 		azDenied("spare", inWire(elsewhere), "restore", restoring(opAzure, "spare/taken", "denied")),
-		hwRestore("spare", inJSONOf("secret_blob", elsewhere), 403, "CSMS.0302", hwRefused, restoring(opHuawei, "spare/taken", "denied"))},
-	{"into a store that is read-only",
+		hwRestore("spare", inJSONOf("secret_blob", elsewhere), 403, "CSMS.0302", hwRefused, restoring(opHuawei, "spare/taken", "denied")),
+	},
+	{
+		"into a store that is read-only",
 		azReadOnly("locked", inWire(taken), "restore", reading(opAzure, "restore", "locked/-", "denied")),
-		hwRestore("locked", inJSONOf("secret_blob", taken), 403, "CSMS.0302", hwRefused, reading(opHuawei, "restore", "locked/-", "denied"))},
-	{"into a store of others, a blob that does not open", // nobody learns whether it opens
+		hwRestore("locked", inJSONOf("secret_blob", taken), 403, "CSMS.0302", hwRefused, reading(opHuawei, "restore", "locked/-", "denied")),
+	},
+	{
+		"into a store of others, a blob that does not open", // nobody learns whether it opens
 		azDenied("private", inWire(foreign), "restore", reading(opAzure, "restore", "private/-", "denied")),
-		hwRestore("private", inJSONOf("secret_blob", foreign), 403, "CSMS.0302", hwRefused, reading(opHuawei, "restore", "private/-", "denied"))},
-	{"get", &exchange{store: "private", method: get, path: "/secrets/theirs", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission on key vault 'private;",
-		audit: reading("azure.GetSecret", "get", "private/theirs", "denied")},
-		&exchange{store: "private", method: get, path: "/secrets/theirs/versions/latest", status: 403, code: "CSMS.0302", message: hwRefused,
-			audit: reading("huawei.ShowSecretVersion", "get", "private/theirs", "denied")}},
-	{"get of what is not there", &exchange{store: "private", method: get, path: "/secrets/nobody", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission",
-		audit: reading("azure.GetSecret", "get", "private/nobody", "denied")},
-		&exchange{store: "private", method: get, path: "/secrets/nobody", status: 403, code: "CSMS.0302", message: hwRefused,
-			audit: reading("huawei.ShowSecret", "list", "private/nobody", "denied")}},
-	{"list", &exchange{store: "private", method: get, path: "/secrets", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets list permission",
-		audit: reading("azure.ListSecrets", "list", "private/-", "denied")},
-		&exchange{store: "private", method: get, path: "/secrets", status: 403, code: "CSMS.0302", message: hwRefused,
-			audit: reading("huawei.ListSecrets", "list", "private/-", "denied")}},
-	{"backup", &exchange{store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets backup permission",
-		audit: reading("azure.BackupSecret", "backup", "private/theirs", "denied")},
-		&exchange{store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "CSMS.0302", message: hwRefused,
-			audit: reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied")}},
-	{"write where it is read-only", &exchange{store: "locked", method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: 403, code: "Forbidden", inner: "ForbiddenByPolicy",
-		message: `Operation "set" is not allowed because this vault is read-only.`, audit: reading("azure.SetSecret", "set", "locked/new", "denied")},
-		&exchange{store: "locked", method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 403, code: "CSMS.0302", message: hwRefused,
-			audit: reading("huawei.CreateSecret", "set", "locked/new", "denied")}},
+		hwRestore("private", inJSONOf("secret_blob", foreign), 403, "CSMS.0302", hwRefused, reading(opHuawei, "restore", "private/-", "denied")),
+	},
+	{
+		"get", &exchange{
+			store: "private", method: get, path: "/secrets/theirs", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission on key vault 'private;",
+			audit: reading("azure.GetSecret", "get", "private/theirs", "denied"),
+		},
+		&exchange{
+			store: "private", method: get, path: "/secrets/theirs/versions/latest", status: 403, code: "CSMS.0302", message: hwRefused,
+			audit: reading("huawei.ShowSecretVersion", "get", "private/theirs", "denied"),
+		},
+	},
+	{
+		"get of what is not there", &exchange{
+			store: "private", method: get, path: "/secrets/nobody", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission",
+			audit: reading("azure.GetSecret", "get", "private/nobody", "denied"),
+		},
+		&exchange{
+			store: "private", method: get, path: "/secrets/nobody", status: 403, code: "CSMS.0302", message: hwRefused,
+			audit: reading("huawei.ShowSecret", "list", "private/nobody", "denied"),
+		},
+	},
+	{
+		"list", &exchange{
+			store: "private", method: get, path: "/secrets", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets list permission",
+			audit: reading("azure.ListSecrets", "list", "private/-", "denied"),
+		},
+		&exchange{
+			store: "private", method: get, path: "/secrets", status: 403, code: "CSMS.0302", message: hwRefused,
+			audit: reading("huawei.ListSecrets", "list", "private/-", "denied"),
+		},
+	},
+	{
+		"backup", &exchange{
+			store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets backup permission",
+			audit: reading("azure.BackupSecret", "backup", "private/theirs", "denied"),
+		},
+		&exchange{
+			store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "CSMS.0302", message: hwRefused,
+			audit: reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied"),
+		},
+	},
+	{
+		"write where it is read-only", &exchange{
+			store: "locked", method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: 403, code: "Forbidden", inner: "ForbiddenByPolicy",
+			message: `Operation "set" is not allowed because this vault is read-only.`, audit: reading("azure.SetSecret", "set", "locked/new", "denied"),
+		},
+		&exchange{
+			store: "locked", method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 403, code: "CSMS.0302", message: hwRefused,
+			audit: reading("huawei.CreateSecret", "set", "locked/new", "denied"),
+		},
+	},
 }
 
 const (

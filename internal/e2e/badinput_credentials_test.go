@@ -21,21 +21,29 @@ var badCredentials = []badRow{
 	{"wrong token", azAs("Bearer wrong", azBadToken), hwAs(hwToken("wrong"), "decrypt token fail")},
 	{"empty token", azAs("Bearer ", azNoToken), hwAs(hwToken(""), "decrypt token fail")},
 	{"no token after the scheme", azAs("Bearer", azNoToken), nil},
-	{"the token in upper case",
+	{
+		"the token in upper case",
 		azAsWorld(func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "Bearer "+strings.ToUpper(w.Token)) }, azBadToken),
-		hwAs(func(w *badWorld, r *http.Request) { hwToken(strings.ToUpper(w.Token))(w, r) }, "decrypt token fail")},
-	{"another scheme", azAsWorld(func(w *badWorld, r *http.Request) { r.SetBasicAuth(w.Token, w.Token) }, azNoToken),
-		hwAs(func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "Bearer "+w.Token) }, "verify aksk signature fail")},
-	{"two, one of them right",
+		hwAs(func(w *badWorld, r *http.Request) { hwToken(strings.ToUpper(w.Token))(w, r) }, "decrypt token fail"),
+	},
+	{
+		"another scheme", azAsWorld(func(w *badWorld, r *http.Request) { r.SetBasicAuth(w.Token, w.Token) }, azNoToken),
+		hwAs(func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "Bearer "+w.Token) }, "verify aksk signature fail"),
+	},
+	{
+		"two, one of them right",
 		azAsWorld(func(_ *badWorld, r *http.Request) { r.Header.Add("Authorization", "Bearer wrong") }, azNoToken),
-		hwAs(func(_ *badWorld, r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, "more than one Authorization header")},
+		hwAs(func(_ *badWorld, r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, "more than one Authorization header"),
+	},
 	{"two tokens", nil, hwAs(func(w *badWorld, r *http.Request) {
 		hwToken(w.Token)(w, r)
 		r.Header.Add("X-Auth-Token", "wrong")
 	}, "more than one X-Auth-Token header")},
 	{"the other vendor's header", azAsWorld(func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }, azNoToken), nil},
-	{"the token in the query", &exchange{method: get, path: "/secrets/taken", query: "api-version=7.4&access_token=x", status: 401, code: "Unauthorized", message: azNoToken,
-		change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }, audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated")}, nil},
+	{"the token in the query", &exchange{
+		method: get, path: "/secrets/taken", query: "api-version=7.4&access_token=x", status: 401, code: "Unauthorized", message: azNoToken,
+		change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }, audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated"),
+	}, nil},
 	{"wrong signature", nil, hwAs(func(_ *badWorld, r *http.Request) {
 		a := r.Header.Get("Authorization")
 		last := "0"
@@ -70,20 +78,28 @@ var badCredentials = []badRow{
 	{"no date", nil, hwAs(func(_ *badWorld, r *http.Request) { r.Header.Del("X-Sdk-Date") }, "X-Sdk-Date must be signed")},
 	{"two dates", nil, hwAs(func(_ *badWorld, r *http.Request) { r.Header.Add("X-Sdk-Date", r.Header.Get("X-Sdk-Date")) }, "X-Sdk-Date must be signed")},
 	{"query changed", nil, hwAs(func(_ *badWorld, r *http.Request) { r.URL.RawQuery = "limit=1" }, "the signature does not match")},
-	{"method changed", nil, &exchange{method: get, path: "/secrets/taken", status: 401, code: "APIGW.0301", message: "the signature does not match",
-		change: func(_ *badWorld, r *http.Request) { r.Method = http.MethodDelete }, audit: refusing("huawei.DeleteSecret", "-", "main/taken", "unauthenticated")}},
-	{"path changed", nil, &exchange{method: get, path: "/secrets/nobody", status: 401, code: "APIGW.0301", message: "the signature does not match",
-		change: func(_ *badWorld, r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "nobody", "taken", 1) }, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated")}},
-	{"body changed", nil, &exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the signature does not match",
+	{"method changed", nil, &exchange{
+		method: get, path: "/secrets/taken", status: 401, code: "APIGW.0301", message: "the signature does not match",
+		change: func(_ *badWorld, r *http.Request) { r.Method = http.MethodDelete }, audit: refusing("huawei.DeleteSecret", "-", "main/taken", "unauthenticated"),
+	}},
+	{"path changed", nil, &exchange{
+		method: get, path: "/secrets/nobody", status: 401, code: "APIGW.0301", message: "the signature does not match",
+		change: func(_ *badWorld, r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "nobody", "taken", 1) }, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated"),
+	}},
+	{"body changed", nil, &exchange{
+		method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the signature does not match",
 		change: func(_ *badWorld, r *http.Request) {
 			r.Body = http.NoBody
 			r.ContentLength = 0
-		}, audit: refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated")}},
-	{"body not signed", nil, &exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the body must be signed",
+		}, audit: refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated"),
+	}},
+	{"body not signed", nil, &exchange{
+		method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the body must be signed",
 		change: func(w *badWorld, r *http.Request) {
 			r.Header.Set(sdkhmac.HeaderSHA256, sdkhmac.UnsignedPayload)
 			sdkSign(w, r, w.AccessKey, w.SecretKey, time.Now())
-		}, audit: refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated")}},
+		}, audit: refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated"),
+	}},
 }
 
 // azAs sends this Authorization header, or none.
@@ -97,13 +113,17 @@ func azAs(header, message string) *exchange {
 }
 
 func azAsWorld(change func(*badWorld, *http.Request), message string) *exchange {
-	return &exchange{method: get, path: "/secrets/taken", change: change, status: 401, code: "Unauthorized", message: message,
-		audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated")}
+	return &exchange{
+		method: get, path: "/secrets/taken", change: change, status: 401, code: "Unauthorized", message: message,
+		audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated"),
+	}
 }
 
 func hwAs(change func(*badWorld, *http.Request), message string) *exchange {
-	return &exchange{method: get, path: "/secrets/taken", change: change, status: 401, code: "APIGW.0301",
-		message: message, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated")}
+	return &exchange{
+		method: get, path: "/secrets/taken", change: change, status: 401, code: "APIGW.0301",
+		message: message, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated"),
+	}
 }
 
 // hwToken sends a token in place of the signature.

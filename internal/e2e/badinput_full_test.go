@@ -45,16 +45,22 @@ func fillDisk(t *testing.T) {
 		code         string
 		put, restore func(i int) *exchange
 	}{
-		{azureWire{}, 503, "ServiceUnavailable",
+		{
+			azureWire{},
+			503, "ServiceUnavailable",
 			func(i int) *exchange {
 				return &exchange{store: "extra", method: put, path: "/secrets/big", body: `{"value":"` + big(i) + `"}`}
 			},
-			func(int) *exchange { return azInto("extra", nil, 503, "ServiceUnavailable", "", "") }},
-		{huaweiWire{}, 502, "APIGW.0201",
+			func(int) *exchange { return azInto("extra", nil, 503, "ServiceUnavailable", "", "") },
+		},
+		{
+			huaweiWire{},
+			502, "APIGW.0201",
 			func(i int) *exchange {
 				return &exchange{store: "extra", method: post, path: "/secrets", body: fmt.Sprintf(`{"name":"big-%d","secret_string":"%s"}`, i, big(i))}
 			},
-			func(int) *exchange { return hwInto("extra", nil, 502, "APIGW.0201", "", "") }},
+			func(int) *exchange { return hwInto("extra", nil, 502, "APIGW.0201", "", "") },
+		},
 	} {
 		path := filepath.Join(t.TempDir(), "s.db")
 		b, err := bolt.Open(t.Context(), backends.Env{Store: "extra", Keys: gatewaytest.NewKeyring(t), Now: time.Now}, &bolt.Config{Path: path})

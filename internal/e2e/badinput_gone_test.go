@@ -25,22 +25,54 @@ var goneCalls = []struct {
 	cut    []string
 	late   []string
 }{
-	{"azure read", azureWire{}, &exchange{method: get, path: "/secrets/taken"}, nil,
-		reading("azure.GetSecret", "get", "main/taken", "unavailable")},
-	{"azure write", azureWire{}, &exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`},
-		refusing("azure.SetSecret", "tester", "main/new", "invalid"), writing("azure.SetSecret", "set", "main/new", "outcome unknown")},
-	{"azure backup", azureWire{}, &exchange{method: post, path: "/secrets/taken/backup"}, nil,
-		reading("azure.BackupSecret", "backup", "main/taken", "unavailable")},
-	{"azure restore", azureWire{}, &exchange{method: post, path: "/secrets/restore", made: inWire(renamed)},
-		refusing(opAzure, "tester", "main/-", "invalid"), restoring(opAzure, "main/renamed", "outcome unknown")},
-	{"huawei read", huaweiWire{}, &exchange{method: get, path: "/secrets/taken/versions/latest"}, nil,
-		reading("huawei.ShowSecretVersion", "get", "main/taken", "unavailable")},
-	{"huawei write", huaweiWire{}, &exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`},
-		refusing("huawei.CreateSecret", "-", "main/-", "invalid"), writing("huawei.CreateSecret", "set", "main/new", "outcome unknown")},
-	{"huawei backup", huaweiWire{}, &exchange{method: post, path: "/secrets/taken/backup"}, nil,
-		reading("huawei.DownloadSecretBlob", "backup", "main/taken", "unavailable")},
-	{"huawei restore", huaweiWire{}, &exchange{method: post, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)},
-		refusing(opHuawei, "-", "main/-", "invalid"), restoring(opHuawei, "main/renamed", "outcome unknown")},
+	{
+		"azure read",
+		azureWire{},
+		&exchange{method: get, path: "/secrets/taken"}, nil,
+		reading("azure.GetSecret", "get", "main/taken", "unavailable"),
+	},
+	{
+		"azure write",
+		azureWire{},
+		&exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`},
+		refusing("azure.SetSecret", "tester", "main/new", "invalid"), writing("azure.SetSecret", "set", "main/new", "outcome unknown"),
+	},
+	{
+		"azure backup",
+		azureWire{},
+		&exchange{method: post, path: "/secrets/taken/backup"}, nil,
+		reading("azure.BackupSecret", "backup", "main/taken", "unavailable"),
+	},
+	{
+		"azure restore",
+		azureWire{},
+		&exchange{method: post, path: "/secrets/restore", made: inWire(renamed)},
+		refusing(opAzure, "tester", "main/-", "invalid"), restoring(opAzure, "main/renamed", "outcome unknown"),
+	},
+	{
+		"huawei read",
+		huaweiWire{},
+		&exchange{method: get, path: "/secrets/taken/versions/latest"}, nil,
+		reading("huawei.ShowSecretVersion", "get", "main/taken", "unavailable"),
+	},
+	{
+		"huawei write",
+		huaweiWire{},
+		&exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`},
+		refusing("huawei.CreateSecret", "-", "main/-", "invalid"), writing("huawei.CreateSecret", "set", "main/new", "outcome unknown"),
+	},
+	{
+		"huawei backup",
+		huaweiWire{},
+		&exchange{method: post, path: "/secrets/taken/backup"}, nil,
+		reading("huawei.DownloadSecretBlob", "backup", "main/taken", "unavailable"),
+	},
+	{
+		"huawei restore",
+		huaweiWire{},
+		&exchange{method: post, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)},
+		refusing(opHuawei, "-", "main/-", "invalid"), restoring(opHuawei, "main/renamed", "outcome unknown"),
+	},
 }
 
 // TestClientGoneInItsBody: half a body is no request.
@@ -165,11 +197,17 @@ func TestBodyIsNotAwaited(t *testing.T) {
 		status int
 		audit  []string
 	}{
-		"azure without a token": {azureWire{}, &exchange{method: put, path: "/secrets/new", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
-			1000, 401, refusing("azure.SetSecret", "-", "main/new", "unauthenticated")},
+		"azure without a token": {
+			azureWire{},
+			&exchange{method: put, path: "/secrets/new", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
+			1000, 401, refusing("azure.SetSecret", "-", "main/new", "unauthenticated"),
+		},
 		"azure too large": {azureWire{}, &exchange{method: post, path: "/secrets/restore"}, 64<<20 + 1, 413, refusing(opAzure, "tester", "main/-", "too large")},
-		"huawei without a signature": {huaweiWire{}, &exchange{method: post, path: "/secrets", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
-			1000, 401, refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated")},
+		"huawei without a signature": {
+			huaweiWire{},
+			&exchange{method: post, path: "/secrets", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
+			1000, 401, refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated"),
+		},
 		"huawei of an unknown key": {huaweiWire{}, &exchange{method: post, path: "/secrets", change: func(w *badWorld, r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), w.AccessKey, "AKNOBODY", 1))
 		}}, 1000, 401, refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated")},

@@ -44,20 +44,32 @@ var badProducts = []badRow{
 	{"Key Vault refuses us, write", azStore("extra", cloudRefuses, 500, "InternalServerError", azRefused, "refused by the product"), hwStore("extra", cloudRefuses, 502, "APIGW.0201", hwDown, "refused by the product")},
 	{"Key Vault refuses us, restore", azInto("extra", cloudRefuses, 500, "InternalServerError", azRefused, "refused by the product"), hwInto("extra", cloudRefuses, 502, "APIGW.0201", hwDown, "refused by the product")},
 
-	{"too many requests, read", scripted(azFetch("main", nil, 429, "Throttled", "too many requests", "throttled"), throttled),
-		scripted(hwFetch("main", nil, 429, "APIGW.0308", "throttling threshold", "throttled"), throttled)},
-	{"the outcome is unknown", scripted(azStore("main", nil, 503, "ServiceUnavailable", azUnknown, "outcome unknown"), lost),
-		scripted(hwStore("main", nil, 504, "APIGW.0201", hwTimeout, "outcome unknown"), lost)},
-	{"another writer came first", scripted(azStore("main", nil, 409, "Conflict", "at the same time", "conflict"), raced),
-		scripted(hwStore("main", nil, 400, "CSMS.0003", "The request is invalid.", "conflict"), raced)},
-	{"an error of no kind", scripted(azFetch("main", nil, 500, "InternalServerError", azInside, "internal error"), nameless),
-		scripted(hwFetch("main", nil, 500, "CSMS.0001", hwInside, "internal error"), nameless)},
-	{"a panic, read", panicking(azFetch("main", nil, 500, "InternalServerError", azInside, ""), refusing("azure.GetSecret", "tester", "main/new", "internal error")),
-		panicking(hwFetch("main", nil, 500, "CSMS.0001", hwInside, ""), refusing("huawei.ShowSecretVersion", "tester", "main/new", "internal error"))},
-	{"a panic, write", panicking(azStore("main", nil, 500, "InternalServerError", azInside, ""),
-		append([]string{"intent azure.SetSecret tester set main/new"}, refusing("azure.SetSecret", "tester", "main/new", "internal error")...)),
+	{
+		"too many requests, read", scripted(azFetch("main", nil, 429, "Throttled", "too many requests", "throttled"), throttled),
+		scripted(hwFetch("main", nil, 429, "APIGW.0308", "throttling threshold", "throttled"), throttled),
+	},
+	{
+		"the outcome is unknown", scripted(azStore("main", nil, 503, "ServiceUnavailable", azUnknown, "outcome unknown"), lost),
+		scripted(hwStore("main", nil, 504, "APIGW.0201", hwTimeout, "outcome unknown"), lost),
+	},
+	{
+		"another writer came first", scripted(azStore("main", nil, 409, "Conflict", "at the same time", "conflict"), raced),
+		scripted(hwStore("main", nil, 400, "CSMS.0003", "The request is invalid.", "conflict"), raced),
+	},
+	{
+		"an error of no kind", scripted(azFetch("main", nil, 500, "InternalServerError", azInside, "internal error"), errNameless),
+		scripted(hwFetch("main", nil, 500, "CSMS.0001", hwInside, "internal error"), errNameless),
+	},
+	{
+		"a panic, read", panicking(azFetch("main", nil, 500, "InternalServerError", azInside, ""), refusing("azure.GetSecret", "tester", "main/new", "internal error")),
+		panicking(hwFetch("main", nil, 500, "CSMS.0001", hwInside, ""), refusing("huawei.ShowSecretVersion", "tester", "main/new", "internal error")),
+	},
+	{
+		"a panic, write", panicking(azStore("main", nil, 500, "InternalServerError", azInside, ""),
+			append([]string{"intent azure.SetSecret tester set main/new"}, refusing("azure.SetSecret", "tester", "main/new", "internal error")...)),
 		panicking(hwStore("main", nil, 500, "CSMS.0001", hwInside, ""),
-			append([]string{"intent huawei.CreateSecret tester set main/new"}, refusing("huawei.CreateSecret", "tester", "main/-", "internal error")...))},
+			append([]string{"intent huawei.CreateSecret tester set main/new"}, refusing("huawei.CreateSecret", "tester", "main/-", "internal error")...)),
+	},
 }
 
 // badDisks: an audit that cannot be written fails the call, whatever it is.
@@ -66,40 +78,56 @@ var badDisks = []badRow{
 	{"the audit is full, write", unaudited(azStore("main", nil, 500, "InternalServerError", azInside, "")), unaudited(hwStore("main", nil, 500, "CSMS.0001", hwInside, ""))},
 	{"the audit is full, backup", unaudited(azBackup("main", nil, 500, "InternalServerError", azInside, "")), unaudited(hwBackup("main", nil, 500, "CSMS.0001", hwInside, ""))},
 	{"the audit is full, restore", unaudited(azInto("spare", nil, 500, "InternalServerError", azInside, "")), unaudited(hwInto("spare", nil, 500, "CSMS.0001", hwInside, ""))},
-	{"the audit is full, a body cut", unaudited(azSet(`{"value":"`+hush, 500, azInside)).coded("InternalServerError"),
-		unaudited(hwCreate(`{"name":"new","secret_string":"`+hush, 500, "CSMS.0001", hwInside))},
-	{"the audit is full, a wrong token", unaudited(&exchange{method: get, path: "/keys", status: 500, code: "InternalServerError", message: azInside}),
-		unaudited(&exchange{method: get, path: "/keys", status: 500, code: "CSMS.0001", message: hwInside})},
+	{
+		"the audit is full, a body cut", unaudited(azSet(`{"value":"`+hush, 500, azInside)).coded("InternalServerError"),
+		unaudited(hwCreate(`{"name":"new","secret_string":"`+hush, 500, "CSMS.0001", hwInside)),
+	},
+	{
+		"the audit is full, a wrong token", unaudited(&exchange{method: get, path: "/keys", status: 500, code: "InternalServerError", message: azInside}),
+		unaudited(&exchange{method: get, path: "/keys", status: 500, code: "CSMS.0001", message: hwInside}),
+	},
 }
 
 func azFetch(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: get, path: "/secrets/new", status: status, code: code, message: message,
-		audit: reading("azure.GetSecret", "get", store+"/new", result)}
+	return &exchange{
+		store: store, extra: extra, method: get, path: "/secrets/new", status: status, code: code, message: message,
+		audit: reading("azure.GetSecret", "get", store+"/new", result),
+	}
 }
 
 func hwFetch(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: get, path: "/secrets/new/versions/latest", status: status, code: code, message: message,
-		audit: reading("huawei.ShowSecretVersion", "get", store+"/new", result)}
+	return &exchange{
+		store: store, extra: extra, method: get, path: "/secrets/new/versions/latest", status: status, code: code, message: message,
+		audit: reading("huawei.ShowSecretVersion", "get", store+"/new", result),
+	}
 }
 
 func azStore(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: status, code: code, message: message,
-		audit: writing("azure.SetSecret", "set", store+"/new", result)}
+	return &exchange{
+		store: store, extra: extra, method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: status, code: code, message: message,
+		audit: writing("azure.SetSecret", "set", store+"/new", result),
+	}
 }
 
 func hwStore(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: status, code: code, message: message,
-		audit: writing("huawei.CreateSecret", "set", store+"/new", result)}
+	return &exchange{
+		store: store, extra: extra, method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: status, code: code, message: message,
+		audit: writing("huawei.CreateSecret", "set", store+"/new", result),
+	}
 }
 
 func azBackup(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
-		audit: reading("azure.BackupSecret", "backup", store+"/taken", result)}
+	return &exchange{
+		store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
+		audit: reading("azure.BackupSecret", "backup", store+"/taken", result),
+	}
 }
 
 func hwBackup(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
-	return &exchange{store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
-		audit: reading("huawei.DownloadSecretBlob", "backup", store+"/taken", result)}
+	return &exchange{
+		store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
+		audit: reading("huawei.DownloadSecretBlob", "backup", store+"/taken", result),
+	}
 }
 
 func azInto(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
@@ -128,10 +156,10 @@ func scripted(x *exchange, err error) *exchange {
 }
 
 var (
-	throttled = &secret.Error{Kind: secret.Throttled, RetryAfter: time.Hour}
-	lost      = &secret.Error{Kind: secret.Unknown, Err: errors.New("dial tcp 127.0.0.1:1: connection reset")}
-	raced     = &secret.Error{Kind: secret.Conflict}
-	nameless  = errors.New("bbolt: page 7 at /tmp/x is damaged")
+	throttled   = &secret.Error{Kind: secret.Throttled, RetryAfter: time.Hour}
+	lost        = &secret.Error{Kind: secret.Unknown, Err: errors.New("dial tcp 127.0.0.1:1: connection reset")}
+	raced       = &secret.Error{Kind: secret.Conflict}
+	errNameless = errors.New("bbolt: page 7 at /tmp/x is damaged")
 )
 
 func panicking(x *exchange, audit []string) *exchange {

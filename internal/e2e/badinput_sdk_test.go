@@ -22,27 +22,41 @@ var sdkCalls = map[string]struct {
 	call          func(*testing.T, *badWorld, client) error
 	azure, huawei verdict
 }{
-	"backup of nobody": {"main", backingUp("nobody"),
+	"backup of nobody": {
+		"main", backingUp("nobody"),
 		verdict{404, "SecretNotFound", reading("azure.BackupSecret", "backup", "main/nobody", "not found")},
-		verdict{404, "CSMS.0106", reading("huawei.DownloadSecretBlob", "backup", "main/nobody", "not found")}},
-	"backup of what is not ours": {"private", backingUp("theirs"),
+		verdict{404, "CSMS.0106", reading("huawei.DownloadSecretBlob", "backup", "main/nobody", "not found")},
+	},
+	"backup of what is not ours": {
+		"private", backingUp("theirs"),
 		verdict{403, "Forbidden", reading("azure.BackupSecret", "backup", "private/theirs", "denied")},
-		verdict{403, "CSMS.0302", reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied")}},
-	"restore of a damaged blob": {"spare", restoringFrom(turned(3, 300)),
+		verdict{403, "CSMS.0302", reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied")},
+	},
+	"restore of a damaged blob": {
+		"spare", restoringFrom(turned(3, 300)),
 		verdict{400, "Malformed backup blob", restoring(opAzure, "spare/-", "corrupt")},
-		verdict{400, "CSMS.0002", restoring(opHuawei, "spare/-", "corrupt")}},
-	"restore of others' secret": {"spare", restoringFrom(theirs),
+		verdict{400, "CSMS.0002", restoring(opHuawei, "spare/-", "corrupt")},
+	},
+	"restore of others' secret": {
+		"spare", restoringFrom(theirs),
 		verdict{403, "Forbidden", restoring(opAzure, "spare/theirs", "denied")},
-		verdict{403, "CSMS.0302", restoring(opHuawei, "spare/theirs", "denied")}},
-	"restore onto what is there": {"main", restoringFrom(taken),
+		verdict{403, "CSMS.0302", restoring(opHuawei, "spare/theirs", "denied")},
+	},
+	"restore onto what is there": {
+		"main", restoringFrom(taken),
 		verdict{409, "Conflict", restoring(opAzure, "main/taken", "already exists")},
-		verdict{400, "CSMS.0101", restoring(opHuawei, "main/taken", "already exists")}},
-	"restore with a loss": {"strict", restoringFrom(taken),
+		verdict{400, "CSMS.0101", restoring(opHuawei, "main/taken", "already exists")},
+	},
+	"restore with a loss": {
+		"strict", restoringFrom(taken),
 		verdict{400, "BadParameter", restoring(opAzure, "strict/taken", "lossy")},
-		verdict{400, "CSMS.0003", restoring(opHuawei, "strict/taken", "lossy")}},
-	"restore into a store that is read-only": {"locked", restoringFrom(taken),
+		verdict{400, "CSMS.0003", restoring(opHuawei, "strict/taken", "lossy")},
+	},
+	"restore into a store that is read-only": {
+		"locked", restoringFrom(taken),
 		verdict{403, "Forbidden", reading(opAzure, "restore", "locked/-", "denied")},
-		verdict{403, "CSMS.0302", reading(opHuawei, "restore", "locked/-", "denied")}},
+		verdict{403, "CSMS.0302", reading(opHuawei, "restore", "locked/-", "denied")},
+	},
 }
 
 func backingUp(name string) func(*testing.T, *badWorld, client) error {

@@ -14,14 +14,22 @@ const (
 
 // badTrash: a deleted secret answers as absent and still holds its name.
 var badTrash = []badRow{
-	{"read", trashed(azAsked(get, "/secrets/taken", "", 404, "SecretNotFound", azAbsent, reading("azure.GetSecret", "get", "main/taken", "not found"))),
-		trashed(azAsked(get, "/secrets/taken/versions/latest", "", 404, "CSMS.0005", hwNoVersion, reading("huawei.ShowSecretVersion", "get", "main/taken", "not found")))},
-	{"backup", trashed(azAsked(post, "/secrets/taken/backup", "", 404, "SecretNotFound", azAbsent, reading("azure.BackupSecret", "backup", "main/taken", "not found"))),
-		trashed(azAsked(post, "/secrets/taken/backup", "", 404, "CSMS.0106", hwAbsent, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "not found")))},
-	{"write", trashed(azAsked(put, "/secrets/taken", `{"value":"`+hush+`"}`, 409, "Conflict", azTrashed, writing("azure.SetSecret", "set", "main/taken", "deleted but recoverable"))).within("ObjectIsDeletedButRecoverable"),
-		trashed(azAsked(post, "/secrets", `{"name":"taken","secret_string":"`+hush+`"}`, 400, "CSMS.0103", hwTrashed, writing("huawei.CreateSecret", "set", "main/taken", "deleted but recoverable")))},
-	{"restore", afterDelete(azRestore("main", inWire(taken), 409, "Conflict", azConflict, restoring(opAzure, "main/taken", "deleted but recoverable"))),
-		afterDelete(hwRestore("main", inJSONOf("secret_blob", taken), 400, "CSMS.0103", hwTrashed, restoring(opHuawei, "main/taken", "deleted but recoverable")))},
+	{
+		"read", trashed(azAsked(get, "/secrets/taken", "", 404, "SecretNotFound", azAbsent, reading("azure.GetSecret", "get", "main/taken", "not found"))),
+		trashed(azAsked(get, "/secrets/taken/versions/latest", "", 404, "CSMS.0005", hwNoVersion, reading("huawei.ShowSecretVersion", "get", "main/taken", "not found"))),
+	},
+	{
+		"backup", trashed(azAsked(post, "/secrets/taken/backup", "", 404, "SecretNotFound", azAbsent, reading("azure.BackupSecret", "backup", "main/taken", "not found"))),
+		trashed(azAsked(post, "/secrets/taken/backup", "", 404, "CSMS.0106", hwAbsent, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "not found"))),
+	},
+	{
+		"write", trashed(azAsked(put, "/secrets/taken", `{"value":"`+hush+`"}`, 409, "Conflict", azTrashed, writing("azure.SetSecret", "set", "main/taken", "deleted but recoverable"))).within("ObjectIsDeletedButRecoverable"),
+		trashed(azAsked(post, "/secrets", `{"name":"taken","secret_string":"`+hush+`"}`, 400, "CSMS.0103", hwTrashed, writing("huawei.CreateSecret", "set", "main/taken", "deleted but recoverable"))),
+	},
+	{
+		"restore", afterDelete(azRestore("main", inWire(taken), 409, "Conflict", azConflict, restoring(opAzure, "main/taken", "deleted but recoverable"))),
+		afterDelete(hwRestore("main", inJSONOf("secret_blob", taken), 400, "CSMS.0103", hwTrashed, restoring(opHuawei, "main/taken", "deleted but recoverable"))),
+	},
 	{"delete of nobody", azAsked(http.MethodDelete, "/secrets/nobody", "", 404, "SecretNotFound", azAbsent, writing("azure.DeleteSecret", "delete", "main/nobody", "not found")), nil},
 	{"delete where it is read-only", azAsked(http.MethodDelete, "/secrets/nobody", "", 403, "Forbidden", "is not allowed because this vault is read-only.",
 		reading("azure.DeleteSecret", "delete", "locked/nobody", "denied")).in("locked").within("ForbiddenByPolicy"), nil},

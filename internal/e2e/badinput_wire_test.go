@@ -23,19 +23,27 @@ func TestOddButGood(t *testing.T) {
 		"two slashes, and one at the end": {azureWire{}, &exchange{method: get, path: "//secrets//taken/"}},
 		"words in another case":           {azureWire{}, &exchange{method: get, path: "/Secrets/TAKEN"}},
 		"backup in another case":          {azureWire{}, &exchange{method: post, path: "/secrets/taken/Backup"}},
-		"bearer in lower case": {azureWire{}, &exchange{method: get, path: "/secrets/taken",
-			change: func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "bearer "+w.Token) }}},
-		"host in upper case": {azureWire{}, &exchange{method: get, path: "/secrets/taken",
-			change: func(_ *badWorld, r *http.Request) { r.Host = strings.ToUpper(r.URL.Host) }}},
+		"bearer in lower case": {azureWire{}, &exchange{
+			method: get, path: "/secrets/taken",
+			change: func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "bearer "+w.Token) },
+		}},
+		"host in upper case": {azureWire{}, &exchange{
+			method: get, path: "/secrets/taken",
+			change: func(_ *badWorld, r *http.Request) { r.Host = strings.ToUpper(r.URL.Host) },
+		}},
 		"host without a port":    {azureWire{}, &exchange{method: get, path: "/secrets/taken", change: func(_ *badWorld, r *http.Request) { r.Host = "main.vault.localhost" }}},
 		"the oldest api-version": {azureWire{}, &exchange{method: get, path: "/secrets/taken", query: "api-version=2016-10-01"}},
 		"a token":                {huaweiWire{}, &exchange{method: get, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}},
-		"a good signature and a wrong token": {huaweiWire{}, &exchange{method: get, path: "/secrets/taken",
-			change: func(_ *badWorld, r *http.Request) { r.Header.Set("X-Auth-Token", "wrong") }}},
-		"a date ten minutes old": {huaweiWire{}, &exchange{method: get, path: "/secrets/taken",
+		"a good signature and a wrong token": {huaweiWire{}, &exchange{
+			method: get, path: "/secrets/taken",
+			change: func(_ *badWorld, r *http.Request) { r.Header.Set("X-Auth-Token", "wrong") },
+		}},
+		"a date ten minutes old": {huaweiWire{}, &exchange{
+			method: get, path: "/secrets/taken",
 			change: func(w *badWorld, r *http.Request) {
 				sdkSign(w, r, w.AccessKey, w.SecretKey, time.Now().Add(-10*time.Minute))
-			}}},
+			},
+		}},
 	} {
 		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 			t.Run(name+" "+proto, func(t *testing.T) {

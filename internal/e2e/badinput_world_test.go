@@ -30,8 +30,8 @@ const hush = "hu5h-d0-n0t-te11"
 // badWorld is a gateway in front of stores of which the caller of the requests
 // may not do everything:
 //
-//	main     holds "taken" (two versions), "off" (disabled) and "scripted",
-//	         and fails as a test scripts it
+//	main     holds "taken" (two versions) and "off" (disabled), and fails as
+//	         a test scripts it
 //	spare    is empty
 //	strict   foretells a loss for whatever comes
 //	locked   is read-only
