@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if !ok {
 		os.Exit(m.Run())
 	}
-	run := map[string]func(backends.Backend) error{"write": childWrites, "fill": childFills}[mode]
+	run := map[string]func(backends.Backend) error{"write": childWrites, "fill": childFills, "trash": childTrashes}[mode]
 	if err := child(dir, run); err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
@@ -179,7 +179,7 @@ func killRounds(t *testing.T, rounds int) (killed int) {
 		}
 		cmd, out := start(t, "write", dir)
 		after := rand.IntN(writesOfChild * 9 / 10)
-		if acks.readAndKill(t, cmd, out, after) {
+		if readAndKill(t, cmd, out, after, acks.note) {
 			killed++
 		}
 		acks.verify(t, filepath.Join(dir, "s.db"), keys)
@@ -201,7 +201,7 @@ type acknowledged struct {
 
 // readAndKill reads what the child says, kills it after so many lines, and
 // reads what it had said by then. It reports whether the kill came in time.
-func (a *acknowledged) readAndKill(t *testing.T, cmd *exec.Cmd, out io.Reader, after int) bool {
+func readAndKill(t *testing.T, cmd *exec.Cmd, out io.Reader, after int, note func(*testing.T, string)) bool {
 	t.Helper()
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
@@ -210,7 +210,7 @@ func (a *acknowledged) readAndKill(t *testing.T, cmd *exec.Cmd, out io.Reader, a
 				t.Fatal(err)
 			}
 		}
-		a.note(t, lines.Text())
+		note(t, lines.Text())
 	}
 	err := cmd.Wait()
 	var exit *exec.ExitError

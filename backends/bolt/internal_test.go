@@ -35,6 +35,11 @@ func FuzzRecord(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(head)
+	h.Secret.Deleted = &secret.Deletion{At: time.Unix(1e9, 1), Purge: time.Unix(2e9, 0)}
+	if head, err = encodeHead(h); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(head)
 	for i := range s.Versions {
 		b, err := encodeVersion(&s.Versions[i])
 		if err != nil {
@@ -43,7 +48,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add(b)
 		f.Add(encodeValue(s.Versions[i].Value))
 	}
-	for _, seed := range []string{"", "{}", "null", "[]", `{"uid":""}`, `{"last":1}{}`, `{"created":[9e18,-1]}`, "\x01\xff", "\x00", "\x09x"} {
+	for _, seed := range []string{"", "{}", "null", "[]", `{"uid":""}`, `{"last":1}{}`, `{"created":[9e18,-1]}`, `{"deleted":[-62135596800,0],"purge":[1,2]}`, "\x01\xff", "\x00", "\x09x"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

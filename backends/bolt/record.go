@@ -81,7 +81,9 @@ func encodeHead(h *backends.Head) ([]byte, error) {
 		Last: h.Last, Newest: toInstant(h.Newest), Stages: h.Stages,
 	}
 	if s.Deleted != nil {
-		r.Deleted, r.Purge = toInstant(s.Deleted.At), toInstant(s.Deleted.Purge)
+		at := s.Deleted.At
+		r.Deleted = &instant{at.Unix(), int64(at.Nanosecond())} // its presence says that it is deleted
+		r.Purge = toInstant(s.Deleted.Purge)
 	}
 	return encode(r)
 }
