@@ -95,10 +95,12 @@ type listing func(context.Context, gateway.Call, string, secret.Query) (secret.P
 // listSecrets goes in the order of the model's names, which for names that
 // Key Vault can spell is the service's own.
 func (d *Dialect) listSecrets(q *request) (wire.Reply, error) {
-	return list(d, q, d.service.List, q.bundleOf)
+	return list(d, q, d.service.List, q.bundleOf, false)
 }
 
-func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret, *secret.Version) T) (wire.Reply, error) {
+// list answers with one page. walksOn: a full page has a link even where
+// nothing follows.
+func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret, *secret.Version) T, walksOn bool) (wire.Reply, error) {
 	size, err := q.pageSize()
 	if err != nil {
 		return wire.Reply{}, err
@@ -120,6 +122,9 @@ func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret,
 		if v := s.Find(secret.Current); v != nil {
 			items = append(items, show(s, v))
 		}
+	}
+	if p.Next == "" && walksOn && len(p.Secrets) == size {
+		p.Next = p.Secrets[size-1].Name
 	}
 	next := ""
 	if p.Next != "" {

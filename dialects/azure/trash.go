@@ -31,9 +31,10 @@ func (q *request) trashed(s *secret.Secret, err error) (wire.Reply, error) {
 	return answer(b)
 }
 
-// listDeleted goes in the order of listSecrets.
+// listDeleted goes in the order of listSecrets. Recorded: the service's walk
+// goes on behind a full page, for it passes over versions too.
 func (d *Dialect) listDeleted(q *request) (wire.Reply, error) {
-	return list(d, q, d.service.ListTrash, q.deletedOf)
+	return list(d, q, d.service.ListTrash, q.deletedOf, true)
 }
 
 // recoverDeleted answers with the live secret.
