@@ -40,6 +40,7 @@ type Backend struct {
 	log       *slog.Logger
 	transport *http.Transport
 	locks     locks
+	book      book
 }
 
 var _ backends.Backend = (*Backend)(nil)

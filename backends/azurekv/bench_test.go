@@ -35,7 +35,7 @@ func BenchmarkExport(b *testing.B) {
 			}
 		}
 	})
-	items, err := v.client.versions(b.Context(), "s", "s")
+	items, err := v.client.versions(b.Context(), "s", "s", nothing)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -74,10 +74,12 @@ const maxReads = 4
 // while they are read may fall into a page that is read already. So a list of
 // several pages which shows a version as young as its first page is read
 // again, until two agree.
-func (c client) versions(ctx context.Context, name secret.Name, wire string) ([]item, error) {
+//
+// seen is told of each page as it comes, perhaps of a version twice.
+func (c client) versions(ctx context.Context, name secret.Name, wire string, seen func([]item)) ([]item, error) {
 	var last []item
 	for range maxReads {
-		items, settled, err := c.readVersions(ctx, name, wire)
+		items, settled, err := c.readVersions(ctx, name, wire, seen)
 		if err != nil || settled || (last != nil && sameIDs(last, items)) {
 			return items, err
 		}
@@ -86,7 +88,7 @@ func (c client) versions(ctx context.Context, name secret.Name, wire string) ([]
 	return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.versions", Name: name, Detail: "the secret is being written too fast to be read"}
 }
 
-func (c client) readVersions(ctx context.Context, name secret.Name, wire string) (items []item, settled bool, err error) {
+func (c client) readVersions(ctx context.Context, name secret.Name, wire string, seen func([]item)) (items []item, settled bool, err error) {
 	var first *http.Response
 	pages := 0
 	pager := c.sdk.NewListSecretPropertiesVersionsPager(wire, nil)
@@ -99,12 +101,17 @@ func (c client) readVersions(ctx context.Context, name secret.Name, wire string)
 		if pages++; pages == 1 {
 			first = resp
 		}
+		before := len(items)
 		if items, err = appendItems(items, page.Value); err != nil {
 			return nil, false, op{name: name, what: "versions"}.fail(ctx, err)
 		}
+		seen(items[before:])
 	}
 	return items, pages == 1 || olderThan(items, first), nil
 }
+
+// nothing is for who needs no page before the last.
+func nothing([]item) {}
 
 func appendItems(items []item, page []*azsecrets.SecretProperties) ([]item, error) {
 	for _, p := range page {

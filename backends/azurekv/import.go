@@ -89,7 +89,7 @@ type importing struct {
 // look refuses a name that is taken, unless by a try of this very import.
 func (im *importing) look(ctx context.Context, token, mark string) error {
 	im.stands = map[secret.UID]bool{}
-	items, err := im.b.client.versions(ctx, im.name, im.wire)
+	items, err := im.b.client.versions(ctx, im.name, im.wire, nothing)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,7 @@ func (im *importing) write(ctx context.Context) (*backends.Imported, error) {
 		im.items = append(im.items, it)
 		im.stands[s.version.UID] = true
 	}
+	im.b.book.enter(im.name, im.items[len(im.items)-1])
 	h := newHistory(im.b.place, im.name, im.items, "")
 	return &backends.Imported{Secret: h.Clone(), Stands: im.ordinals()}, nil
 }

@@ -23,16 +23,16 @@ type listed struct {
 // List implements backends.Backend.
 //
 // The product pages by a token and in its own order, in which escaped names
-// stand elsewhere than in the model's. So each page costs the product's whole
-// list, 25 names a call, and one call more for each secret of the page whose
-// current version is native, for only its other versions tell its ordinal.
+// stand elsewhere than in the model's. So the first page costs the product's
+// whole list, 25 names a call, which the book keeps for the others; and each
+// secret of a page whose current version is native costs one call more, for
+// only its other versions tell its ordinal.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	items, err := b.client.secrets(ctx, false)
+	all, err := b.names(ctx, q.After == "")
 	if err != nil {
 		return secret.Page{}, err
 	}
-	all := modelNames(items)
-	from, found := slices.BinarySearchFunc(all, q.After, func(l listed, n secret.Name) int { return cmp.Compare(l.model, n) })
+	from, found := slices.BinarySearchFunc(all, q.After, compareName)
 	if found {
 		from++
 	}
@@ -77,7 +77,7 @@ func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, 
 			continue
 		}
 		g.Go(func() error {
-			h, err := b.load(ctx, l.model, strings.ToLower(l.name))
+			h, err := b.load(ctx, l.model, strings.ToLower(l.name), nothing)
 			switch {
 			case is(err, secret.NotFound):
 				return nil

@@ -46,12 +46,13 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err != nil {
 		return nil, err
 	}
+	b.book.enter(name, it)
 	return after(b.place, name, items, it, d.Value)
 }
 
 // before returns nothing and no error where the name is free.
 func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*history, []item, error) {
-	items, err := b.client.versions(ctx, name, wire)
+	items, err := b.client.versions(ctx, name, wire, nothing)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -60,7 +61,7 @@ func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*h
 	case !undecided(b.place, items):
 		return newHistory(b.place, name, items, ""), items, nil
 	}
-	h, err := b.load(ctx, name, wire)
+	h, err := b.load(ctx, name, wire, nothing)
 	if err != nil {
 		return nil, nil, err
 	}

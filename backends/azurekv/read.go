@@ -29,7 +29,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 			return b.current(name, &seen, text)
 		}
 	}
-	h, err := b.load(ctx, name, wire)
+	h, err := b.load(ctx, name, wire, nothing)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +55,10 @@ func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secr
 	return h.Clone(), nil
 }
 
-// load reads everything but the values.
-func (b *Backend) load(ctx context.Context, name secret.Name, wire string) (*history, error) {
+// load reads everything but the values. seen is told of versions early.
+func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen func([]item)) (*history, error) {
 	for range maxReads {
-		items, err := b.client.versions(ctx, name, wire)
+		items, err := b.client.versions(ctx, name, wire, seen)
 		switch {
 		case err != nil:
 			return nil, err
@@ -83,16 +83,33 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string) (*his
 // read fills in the value of one version, or why there is none.
 func (b *Backend) read(ctx context.Context, h *history, wire string, v *secret.Version) error {
 	e := h.find(v.Ordinal)
-	_, text, err := b.client.get(ctx, h.Name, wire, e.id)
-	switch {
-	case is(err, secret.Disabled):
-		v.Disabled, v.Missing = true, secret.Unreadable
-		return nil
-	case err != nil:
-		return err
+	c, err := b.content(ctx, h.Name, wire, e.id)
+	if err == nil {
+		e.fill(v, &c)
 	}
-	v.Value, v.Missing = e.value(text), ""
-	return nil
+	return err
+}
+
+// content is what the product shows of one version.
+type content struct {
+	text   string
+	hidden bool // the version is disabled
+}
+
+func (b *Backend) content(ctx context.Context, name secret.Name, wire, id string) (content, error) {
+	_, text, err := b.client.get(ctx, name, wire, id)
+	if is(err, secret.Disabled) {
+		return content{hidden: true}, nil
+	}
+	return content{text: text}, err
+}
+
+func (e *entry) fill(v *secret.Version, c *content) {
+	if c.hidden {
+		v.Disabled, v.Missing = true, secret.Unreadable
+		return
+	}
+	v.Value, v.Missing = e.value(c.text), ""
 }
 
 // Describe implements backends.Backend.
@@ -101,7 +118,7 @@ func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secre
 	if err != nil {
 		return nil, err
 	}
-	h, err := b.load(ctx, name, wire)
+	h, err := b.load(ctx, name, wire, nothing)
 	if err != nil {
 		return nil, err
 	}
@@ -109,27 +126,61 @@ func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secre
 }
 
 // Export implements backends.Backend. The state is that of the list; a value
-// never changes, so reading them later takes nothing from it.
+// never changes, so reading it at another moment takes nothing from that.
 func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	wire, err := naming.Encode(name)
 	if err != nil {
 		return nil, err
 	}
-	h, err := b.load(ctx, name, wire)
+	ctx, cancel := context.WithCancel(ctx) // ends the reads where the list fails
+	defer cancel()
+	r := b.newReading(ctx, name, wire)
+	h, err := b.load(ctx, name, wire, r.start)
 	if err != nil {
+		cancel()
+		_ = r.group.Wait()
+		return nil, err
+	}
+	if err := r.group.Wait(); err != nil {
 		return nil, err
 	}
 	if tied := h.tied(); tied != nil && b.log != nil {
 		b.log.WarnContext(ctx, "native versions of one second: their order is by id, which is no order in time",
 			"store", b.place.store, "name", name, "versions", tied)
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
 	for i := range h.Versions {
-		g.Go(func() error { return b.read(gctx, h, wire, &h.Versions[i]) })
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+		e := &h.entries[i]
+		e.fill(&h.Versions[i], r.found[e.id])
 	}
 	return h.Clone(), nil
+}
+
+// reading reads the values of versions while others are still being listed.
+type reading struct {
+	group *errgroup.Group
+	read  func(id string) (content, error)
+	found map[string]*content // by id; good once the group is done
+}
+
+func (b *Backend) newReading(ctx context.Context, name secret.Name, wire string) *reading {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	read := func(id string) (content, error) { return b.content(ctx, name, wire, id) }
+	return &reading{group: g, read: read, found: map[string]*content{}}
+}
+
+// start begins with those of a page that are not begun.
+func (r *reading) start(page []item) {
+	for i := range page {
+		id := page[i].id
+		if r.found[id] != nil {
+			continue
+		}
+		c := new(content)
+		r.found[id] = c
+		r.group.Go(func() (err error) {
+			*c, err = r.read(id)
+			return err
+		})
+	}
 }

@@ -80,7 +80,7 @@ func TestRecordedRefusals(t *testing.T) {
 	wantKind(t, "Get of an absent secret", err, secret.NotFound)
 	_, _, err = b.client.get(ctx, "s", "testupdateofdisabledsecret431642f", "")
 	wantKind(t, "Get of a disabled secret", err, secret.Disabled)
-	if items, err := b.client.versions(ctx, "s", "91945129"); err != nil || len(items) != 0 {
+	if items, err := b.client.versions(ctx, "s", "91945129", nothing); err != nil || len(items) != 0 {
 		t.Errorf("versions of an absent secret: %d, %v", len(items), err)
 	}
 	if gone, err := b.client.deleted(ctx, "s", "secret518723441"); err != nil || gone {
