@@ -334,15 +334,21 @@ func TestSuiteCatches(t *testing.T) {
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMutant$/^"+m.caughtBy+"$")
-			cmd.Env = append(os.Environ(), mutantEnv+"="+name)
-			out, err := cmd.CombinedOutput()
-			if err == nil || !bytes.Contains(out, []byte("--- FAIL: TestMutant/"+m.caughtBy)) {
-				t.Errorf("%s does not catch it: %v", m.caughtBy, err)
-			}
-			if bytes.Contains(out, []byte("panic:")) {
-				t.Errorf("%s panics instead of failing", m.caughtBy)
-			}
+			wantCaught(t, "TestMutant", m.caughtBy, mutantEnv+"="+name)
 		})
+	}
+}
+
+// wantCaught runs the case in a child and wants it to fail.
+func wantCaught(t *testing.T, test, by, env string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$/^"+by+"$")
+	cmd.Env = append(os.Environ(), env)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("--- FAIL: "+test+"/"+by)) {
+		t.Errorf("%s does not catch it: %v", by, err)
+	}
+	if bytes.Contains(out, []byte("panic:")) {
+		t.Errorf("%s panics instead of failing", by)
 	}
 }
