@@ -33,6 +33,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	if err := foretell(j, addition(sec, lacking), o, out); err != nil {
 		return nil, err
 	}
+	out.Added = len(lacking)
 	if o.DryRun {
 		return rehearsed(j, have, out), nil
 	}

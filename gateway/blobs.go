@@ -47,6 +47,7 @@ type Outcome struct {
 	Losses   []secret.Loss
 	Skipped  bool // the name is taken and OnConflict is skip
 	Appended bool
+	Added    int  // versions that an append added, or would after a dry run
 }
 
 // Backup returns the secret with its whole history as a sealed blob. What the

@@ -89,17 +89,21 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exit.code
 	case ctx.Err() != nil:
 		if !errors.Is(err, context.Canceled) {
-			a.complain(err.Error())
+			a.complain(words(err))
 		}
 		a.complain("interrupted")
 		return exitInterrupted
 	}
-	a.complain(err.Error())
 	switch {
 	case exit != nil:
+		a.complain(err.Error())
 		return exit.code
 	case errors.As(err, &bad):
+		a.complain(err.Error())
 		return exitUsage
+	}
+	a.complain(words(err))
+	switch {
 	case !started: // cobra refused the command line
 		return exitUsage
 	}
@@ -133,9 +137,10 @@ configuration, 130 interrupted.`,
   vaultferry serve --dev
   vaultferry init gateway && cd gateway && vaultferry serve`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args: cobra.NoArgs,
+		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return hint(cmd, "%s", err) })
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
@@ -161,6 +166,9 @@ func (a *app) configPath() string {
 }
 
 func (a *app) load() (*config.Config, []config.Problem, error) {
+	if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) {
+		return nil, nil, a.noConfig()
+	}
 	return config.Load(a.configPath(), all.Registry())
 }
 

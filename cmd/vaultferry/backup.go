@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ names are read from standard input, one a line.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
   vaultferry list payments --output json | jq -r '.[].name' | vaultferry backup payments -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeast("STORE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			names, err := a.backupNames(cmd.Context(), args[1:], &f)
 			if err != nil {
@@ -156,5 +157,9 @@ func (a *app) backupOne(ctx context.Context, p *parts, r *backupReport, f backup
 		return err
 	}
 	r.Size = len(blob)
-	return writeFile(r.File, blob, f.force)
+	err = writeFile(r.File, blob, f.force)
+	if errors.Is(err, os.ErrExist) {
+		err = fmt.Errorf("%s exists already; --force replaces it", r.File)
+	}
+	return err
 }

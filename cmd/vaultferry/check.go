@@ -27,7 +27,7 @@ func (a *app) checkCommand() *cobra.Command {
 for each route what its clients will see: the store, the certificate, and the
 resource that the azure dialect advertises. --connect also reaches each store.`,
 		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect) },
 	}
 	cmd.Flags().BoolVar(&connect, "connect", false, "reach each store with the gateway's credentials")
@@ -111,7 +111,7 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	}
 	c, err := serverTLS(cfg.Server)
 	if err != nil {
-		v.add(config.Bad, "server.tls", "%s", err)
+		v.add(config.Bad, "server.tls", "%s", strings.TrimPrefix(err.Error(), "server.tls: "))
 		return
 	}
 	if c == nil {
@@ -148,6 +148,9 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 		v.add(config.Warning, "keyring.file", "no key seals, so there can be no backup")
 	case !keys.CanOpen():
 		v.add(config.Warning, "keyring.file", "it can seal and not open, so there can be no restore")
+	}
+	if _, _, signs := keys.Signer(); !signs && cfg.Login.Host != "" {
+		v.add(config.Bad, "keyring.file", "no key signs, so there can be no login")
 	}
 	for i, s := range cfg.Stores {
 		if s.Backend != "bolt" {
@@ -197,6 +200,9 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 		if err := v.cert.VerifyHostname(strings.Replace(r.Host, "*", "any", 1)); err != nil {
 			v.add(config.Warning, at, "the certificate is not valid for %s: clients will refuse it", r.Host)
 		}
+	}
+	if cfg.Login.Host != "" {
+		v.checkLogin(cfg.Login.Host)
 	}
 	for _, r := range cfg.Dialects.Huawei.Routes {
 		v.Routes = append(v.Routes, routeView{"huawei", r.Project, r.Store, ""})

@@ -28,7 +28,7 @@ version by its old id and compares both sides version by version.
 Exit code 0 if everything came across, else 1.`,
 		Example: `  vaultferry demo
   vaultferry demo --reveal --keep`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), reveal, keep) },
 	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the values")

@@ -21,7 +21,7 @@ func writeFile(path string, data []byte, force bool) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".vaultferry-*") // mode 0600
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // the temporary name tells nobody anything
 	}
 	defer func() {
 		// After a rename the name is gone, which is what is wanted.
@@ -38,6 +38,9 @@ func writeFile(path string, data []byte, force bool) (err error) {
 	} else {
 		// A link, unlike a rename, fails where the target exists.
 		err = os.Link(f.Name(), path)
+	}
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s: %w", path, os.ErrExist)
 	}
 	if err != nil {
 		return err

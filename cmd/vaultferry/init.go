@@ -168,17 +168,21 @@ func (a *app) printInit(dir string, f first) error {
 	return a.print(v, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, `wrote %s: %s
 
+It will serve store "main" at
+  azure       https://%s:8443
+  huawei      https://%s:8443
+  project     %s
+
 Credentials of caller "admin", shown this once:
   token       %s
   access key  %s
   secret key  %s
-  project     %s
 
 Next:
   Keep a copy of %s elsewhere: without it no backup, and nothing in the store, can be opened.
   Give %s to the clients: it is the CA they must trust.
   cd %s && vaultferry check && vaultferry serve
-`, dir, strings.Join(v.Files, " "), v.Token, v.AccessKey, v.SecretKey, v.Project,
+`, dir, strings.Join(v.Files, " "), v.Host, csmsHost, v.Project, v.Token, v.AccessKey, v.SecretKey,
 			filepath.Join(dir, "keyring.json"), filepath.Join(dir, "ca.pem"), dir)
 		return err
 	})

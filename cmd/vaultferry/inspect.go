@@ -23,7 +23,7 @@ keyring of --keyring, or of the configuration if there is one: everything but
 the values. Takes the same forms as "restore"; "-" reads standard input.`,
 		Example: `  vaultferry inspect payments-db-password-1700000000.000000
   vaultferry inspect answer.json --keyring keyring.json`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], keyring) },
 	}
 	cmd.Flags().StringVar(&keyring, "keyring", "", "open with this keyring")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ func (a *app) keysCommand() *cobra.Command {
 		Short: "Make and look after the keyring",
 		Long: `The keyring is a JWK set. Its first key that may seals every backup; all of them
 open. Nothing here shows a key.`,
-		Args: cobra.NoArgs,
+		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var keyring string
@@ -66,7 +67,7 @@ gateway that may seal but not open (see "keys public").`,
 		Example: `  vaultferry keys new --output-file keyring.json
   vaultferry keys new --type ECDH-ES+A256KW --output-file keyring.json
   vaultferry keys new --add --output-file keyring.json && vaultferry keys retire OLD --keyring keyring.json`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return usagef("--output-file is missing")
@@ -101,8 +102,12 @@ func (a *app) newKeyring(file, alg string, dryRun bool) error {
 		return err
 	}
 	if !dryRun {
-		if err := k.Create(file); err != nil {
-			return errors.New(words(err))
+		err := k.Create(file)
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("%s exists already; --add puts a key at its end", file)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return a.printKeys(k, file)
@@ -190,7 +195,7 @@ func (a *app) keysListCommand(keyring *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the keys and what each does",
 		Example: `  vaultferry keys list --keyring keyring.json`,
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 		RunE: func(*cobra.Command, []string) error {
 			path, err := a.keyringPath(*keyring)
 			if err != nil {
@@ -210,7 +215,7 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "public", Short: "Print the public halves: a keyring that seals and cannot open",
 		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json`,
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 		RunE: func(*cobra.Command, []string) error {
 			path, err := a.keyringPath(*keyring)
 			if err != nil {
@@ -246,7 +251,7 @@ func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retire KEY", Short: "Stop sealing with a key; it still opens what it sealed",
 		Example: `  vaultferry keys retire 0123456789abcdef0123456789abcdef --keyring keyring.json`,
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := w.ready(a); err != nil {
 				return err

@@ -20,7 +20,7 @@ func (a *app) listCommand() *cobra.Command {
 		Short: "List the secrets of a store, without values",
 		Example: `  vaultferry list payments
   vaultferry list payments --output json`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments("STORE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			p, err := a.open(cmd.Context(), args[0])
 			if err != nil {
@@ -41,7 +41,7 @@ func (a *app) list(cmd *cobra.Command, p *parts, store string) error {
 	for q := (secret.Query{Limit: listPage}); ; {
 		page, err := p.service.List(cmd.Context(), call, store, q)
 		if err != nil {
-			return err
+			return fmt.Errorf("store %s: %w", store, err)
 		}
 		for _, s := range page.Secrets {
 			v := viewSecret("", s)
@@ -78,7 +78,7 @@ func (a *app) showCommand() *cobra.Command {
 		Short: "Show a secret and its versions; a value only with --reveal",
 		Example: `  vaultferry show payments db-password
   vaultferry show payments db-password --reveal --version 3`,
-		Args: cobra.ExactArgs(2),
+		Args: arguments("STORE", "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			sel, err := selector(version)
 			if err != nil {
@@ -119,7 +119,7 @@ func (a *app) show(cmd *cobra.Command, p *parts, ref gateway.Ref, reveal bool, s
 	call := a.call("show")
 	s, err := p.service.Describe(cmd.Context(), call, ref)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, err)
 	}
 	view := viewSecret(ref.Store, s)
 	var value secret.Value
@@ -127,7 +127,7 @@ func (a *app) show(cmd *cobra.Command, p *parts, ref gateway.Ref, reveal bool, s
 	if reveal {
 		got, err := p.service.Get(cmd.Context(), call, ref, sel)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, err)
 		}
 		v := got.Newest()
 		value, shown = v.Value, v.Ordinal

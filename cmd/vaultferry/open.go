@@ -9,7 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
+
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
@@ -22,8 +23,10 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
-	"github.com/vaultferry/vaultferry/secret"
 )
+
+// memoryKind is the backend whose stores end with the process.
+const memoryKind = "memory"
 
 // parts are an open gateway without its listeners.
 type parts struct {
@@ -42,8 +45,12 @@ func (a *app) open(ctx context.Context, only ...string) (*parts, error) {
 		return nil, err
 	}
 	for _, name := range only {
-		if _, ok := cfg.Store(name); !ok {
+		s, ok := cfg.Store(name)
+		if !ok {
 			return nil, usagef("there is no store %q in %s", name, a.configPath())
+		}
+		if s.Backend == memoryKind {
+			a.complain("warning: " + name + " is in memory: this command has an empty one of its own, not that of a running gateway")
 		}
 	}
 	keys, err := backup.LoadKeyring(cfg.Keyring.File)
@@ -85,7 +92,7 @@ func (a *app) openStores(ctx context.Context, p *parts, only []string) ([]gatewa
 		}
 		b, err := a.openStore(ctx, s, p)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("store %s: %s: %w", s.Name, s.Backend, err), closeStores(stores))
+			return nil, errors.Join(openError(s, err), closeStores(stores))
 		}
 		stores = append(stores, gateway.Store{
 			Name: s.Name, Kind: s.Backend, Backend: b, ReadOnly: s.ReadOnly, OnLoss: gateway.OnLoss(s.OnLoss),
@@ -102,6 +109,15 @@ func (a *app) openStore(ctx context.Context, s *config.Store, p *parts) (backend
 		return nil, err
 	}
 	return d.Open(ctx, backends.Env{Store: s.Name, Keys: p.keys, Log: p.log, Now: a.now}, s.Section())
+}
+
+// openError names the store. A bolt file that is held is most likely held by
+// the gateway that serves it.
+func openError(s *config.Store, err error) error {
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fmt.Errorf("store %s: %w; if that is a running gateway, ask it over its API, or stop it first", s.Name, err)
+	}
+	return fmt.Errorf("store %s: %w", s.Name, err)
 }
 
 func closeStores(stores []gateway.Store) error {
@@ -139,8 +155,14 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	all := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
+	if l, err := a.login(p, creds, throttle); err != nil {
+		return nil, err
+	} else if l != nil {
+		all = append([]dialects.Dialect{l}, all...) // and the login every path of its host
+	}
 	return httpd.New(httpd.Options{
-		Service: p.service, Dialects: []dialects.Dialect{huaweiDialect, azureDialect}, // azure takes every other path
+		Service: p.service, Dialects: all,
 		Address: p.cfg.Server.Address, TLS: tlsConfig, Admin: p.cfg.Admin.Address, Metrics: p.metrics, Log: p.log,
 	})
 }
@@ -167,14 +189,4 @@ func serverTLS(s config.Server) (*tls.Config, error) {
 		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
 	}
 	return c, nil
-}
-
-// words says an error as people need it, on one line: the detail alone where
-// there is one and nothing lies below it, else everything.
-func words(err error) string {
-	var e *secret.Error
-	if errors.As(err, &e) && e.Detail != "" && e.Err == nil {
-		return e.Detail
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

@@ -29,10 +29,10 @@ func (a *app) restoreCommand() *cobra.Command {
 base64url form, or the JSON answer of either wire as an SDK or curl saved it.
 "-" reads standard input. Nothing that exists is ever changed or removed;
 --on-conflict append adds the versions that the target lacks.`,
-		Example: `  vaultferry restore scratch payments-db-password-1700000000.000000
-  vaultferry restore scratch answer.json --as db-password-old
-  vaultferry restore scratch *.backup --dry-run`,
-		Args: cobra.MinimumNArgs(2),
+		Example: `  vaultferry restore cloud payments-db-password-1700000000.000000
+  vaultferry restore cloud answer.json --as db-password-old
+  vaultferry restore cloud *.backup --dry-run`,
+		Args: atLeast("STORE", "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := f.check(a, args[1:]); err != nil {
 				return err
@@ -42,6 +42,9 @@ base64url form, or the JSON answer of either wire as an SDK or curl saved it.
 				return err
 			}
 			defer func() { err = errors.Join(err, p.close()) }()
+			if s, _ := p.cfg.Store(args[0]); s.Backend == memoryKind && !f.dryRun {
+				return usagef("%s is in memory and ends with this command: restore into it over its gateway's API, or use --dry-run", s.Name)
+			}
 			return a.restore(cmd.Context(), p, args[0], args[1:], f)
 		},
 	}
@@ -75,12 +78,14 @@ type restoreReport struct {
 	Result   string           `json:"result"` // done, appended, skipped, would, declined or failed
 	Name     string           `json:"name,omitempty"`
 	Versions int              `json:"versions"`
+	Added    int              `json:"added,omitempty"`  // by append
 	Mapped   map[string]int64 `json:"mapped,omitempty"` // versions that got another number
 	Origin   *originView      `json:"origin,omitempty"`
 	Losses   []lossView       `json:"losses,omitempty"`
 	Error    string           `json:"error,omitempty"`
 
 	lossLines []string
+	appended  bool
 }
 
 type originView struct {
@@ -147,10 +152,19 @@ func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f rest
 	}
 	out, err := p.service.Restore(ctx, call, r.Store, blob, o)
 	if err != nil {
-		return err
+		return taken(r.Store, err)
 	}
 	r.fill(out, f.dryRun)
 	return nil
+}
+
+// taken says what may be done where the name is in use.
+func taken(store string, err error) error {
+	var e *secret.Error
+	if !errors.As(err, &e) || e.Kind != secret.AlreadyExists {
+		return err
+	}
+	return fmt.Errorf("%s has %s already, and nothing was written; see --as and --on-conflict", store, printable(string(e.Name)))
 }
 
 // confirmRestore asks with the forecast of a dry run. It does not ask from
@@ -159,18 +173,19 @@ func (a *app) confirmRestore(ctx context.Context, p *parts, store string, blob [
 	o.DryRun = true
 	would, err := p.service.Restore(ctx, a.call("restore"), store, blob, o)
 	if err != nil {
-		return err
+		return taken(store, err)
 	}
 	var q strings.Builder
 	for _, l := range would.Losses {
 		fmt.Fprintln(&q, l)
 	}
-	fmt.Fprintf(&q, "restore %s with %d versions into %s?", printable(string(would.Secret.Name)), len(would.Secret.Versions), store)
+	fmt.Fprintf(&q, "restore %s with %s into %s?", printable(string(would.Secret.Name)), versions(len(would.Secret.Versions)), store)
 	return f.ask(ctx, a, q.String())
 }
 
 func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
-	r.Name, r.Versions = string(out.Secret.Name), len(out.Secret.Versions)
+	r.Name, r.Versions, r.Added = string(out.Secret.Name), len(out.Secret.Versions), out.Added
+	r.appended = out.Appended
 	r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
 	for from, to := range out.Versions {
 		if from != to {
@@ -196,13 +211,37 @@ func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 	}
 }
 
+// sentence says the result to people.
+func (r *restoreReport) sentence() string {
+	name, stand := printable(r.Name), versions(r.Versions)+" stand"
+	if r.Versions == 1 {
+		stand += "s"
+	}
+	switch {
+	case r.Result == "skipped":
+		return fmt.Sprintf("skipped %s: %s has it already, with %s", name, r.Store, versions(r.Versions))
+	case r.appended && r.Added == 0:
+		return fmt.Sprintf("nothing to add to %s in %s: all its versions stand there", name, r.Store)
+	case r.appended && r.Result == "would":
+		return fmt.Sprintf("would add %s to %s in %s: %s", versions(r.Added), name, r.Store, stand)
+	case r.appended:
+		return fmt.Sprintf("added %s to %s in %s: %s", versions(r.Added), name, r.Store, stand)
+	case r.Result == "would":
+		return fmt.Sprintf("would restore %s into %s: %s", name, r.Store, versions(r.Versions))
+	}
+	return fmt.Sprintf("restored %s into %s: %s", name, r.Store, versions(r.Versions))
+}
+
+func versions(n int) string {
+	if n == 1 {
+		return "1 version"
+	}
+	return fmt.Sprintf("%d versions", n)
+}
+
 func restoreLines(w io.Writer, r restoreReport) error {
-	said := map[string]string{
-		"done": "restored %s into %s: %d versions", "appended": "added to %s in %s: %d versions stand",
-		"skipped": "skipped %s: %s has it already, with %d versions", "would": "would restore %s into %s: %d versions",
-	}[r.Result]
 	var b strings.Builder
-	fmt.Fprintf(&b, said+"\n", printable(r.Name), r.Store, r.Versions)
+	b.WriteString(r.sentence() + "\n")
 	for _, l := range r.lossLines {
 		fmt.Fprintf(&b, "  loss of grade %s\n", l)
 	}

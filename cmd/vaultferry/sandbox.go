@@ -35,7 +35,7 @@ type sandbox struct {
 	ca           *pki.Authority
 	cert         tls.Certificate
 	token, ak    string
-	sk           secret.Value
+	sk, client   secret.Value
 	projects     map[string]string // by store
 	parts        *parts
 	server       *httpd.Server
@@ -51,6 +51,7 @@ func (a *app) newSandbox(address string, stores func(dir string) []config.Store)
 	}
 	s := &sandbox{dir: dir, cfg: config.Default(), projects: map[string]string{}}
 	s.token, s.ak, s.sk = randomText(), "AK"+strings.ToUpper(randomText()[:18]), secret.TextValue(randomText())
+	s.client = secret.TextValue(randomText())
 	s.configure(address, stores(dir))
 	if err := s.certify(a); err != nil {
 		return nil, errors.Join(err, s.remove())
@@ -67,6 +68,7 @@ func randomText() string {
 func (s *sandbox) configure(address string, stores []config.Store) {
 	c := s.cfg
 	c.Server.Address, c.Admin.Address = address, ""
+	c.Login.Host = loginHost
 	c.Audit.File = filepath.Join(s.dir, "audit.jsonl")
 	c.Stores = stores
 	for _, st := range stores {
@@ -76,6 +78,7 @@ func (s *sandbox) configure(address string, stores []config.Store) {
 	}
 	c.Callers = []config.Caller{{
 		Name:       "dev",
+		Client:     &config.Client{ID: "dev", Secret: s.client},
 		Tokens:     []config.Token{{Hash: sha256.Sum256([]byte(s.token))}},
 		AccessKeys: []config.AccessKey{{ID: s.ak, Secret: s.sk}},
 	}}
@@ -101,7 +104,7 @@ func (s *sandbox) hosts() []string {
 	for _, r := range s.cfg.Dialects.Azure.Routes {
 		hosts = append(hosts, r.Host)
 	}
-	return append(hosts, csmsHost)
+	return append(hosts, csmsHost, loginHost)
 }
 
 // listen opens everything. After it, Run of the server serves.
@@ -153,7 +156,7 @@ func (s *sandbox) exports() string {
 	first := s.cfg.Stores[0].Name
 	ca := filepath.Join(s.dir, caFile)
 	fmt.Fprintf(&b, "# For one shell: clients in it trust this gateway's CA and no other.\n")
-	for _, kv := range [][2]string{
+	b.WriteString(exportLines([][2]string{
 		{"SSL_CERT_FILE", ca},
 		{"REQUESTS_CA_BUNDLE", ca},
 		{"NODE_EXTRA_CA_CERTS", ca},
@@ -163,9 +166,8 @@ func (s *sandbox) exports() string {
 		{"HUAWEICLOUD_SDK_SK", string(s.sk.Reveal())},
 		{"HUAWEICLOUD_SDK_PROJECT_ID", s.projects[first]},
 		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(csmsHost)},
-	} {
-		fmt.Fprintf(&b, "export %s='%s'\n", kv[0], kv[1])
-	}
+	}))
+	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.client.Reveal()))))
 	return b.String()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ credentials of their own in a private folder that goes away at the end. It
 prints lines to paste. It listens on loopback alone.`,
 		Example: `  vaultferry serve --config /etc/vaultferry/vaultferry.yaml
   vaultferry serve --dev --address 127.0.0.1:0`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dev {
 				return a.serveDev(cmd.Context(), address)
@@ -84,7 +85,7 @@ func warn(log *slog.Logger, cfg *config.Config, said []config.Problem) {
 		log.Warn(p.Message, slog.String("key", p.Path))
 	}
 	for _, s := range cfg.Stores {
-		if s.Backend == "memory" {
+		if s.Backend == memoryKind {
 			log.Warn("what this store holds is lost when the gateway stops", slog.String("store", s.Name))
 		}
 	}
@@ -99,6 +100,9 @@ func (a *app) serveDev(ctx context.Context, address string) (err error) {
 	if address == "" {
 		address = config.Default().Server.Address
 	}
+	if err := config.Default().Listen(address); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--address: %w", err)}
+	}
 	if !config.Loopback(address) {
 		return usagef("%s is not a loopback address, and --dev has no other", address)
 	}
@@ -107,7 +111,11 @@ func (a *app) serveDev(ctx context.Context, address string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
-	if err := s.listen(ctx, a); err != nil {
+	err = s.listen(ctx, a)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use already; --address 127.0.0.1:0 takes a free port", address)
+	}
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.parts.close()) }()

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/login"
+)
+
+// loginHost is the login of a sandbox and of a fresh configuration.
+const loginHost = "login." + domain
+
+// login opens the configured login, and makes creds accept its tokens. It is
+// nil where none is configured.
+func (a *app) login(p *parts, creds *access.Credentials, throttle *access.Throttle) (*login.Login, error) {
+	if p.cfg.Login.Host == "" {
+		return nil, nil
+	}
+	o := login.Options{
+		Service: p.service, Keyring: p.keys, Host: p.cfg.Login.Host, Throttle: throttle,
+		Resource: p.cfg.Advertises, Log: p.log, Now: a.now,
+	}
+	for _, c := range p.cfg.Callers {
+		if c.Client != nil {
+			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+		}
+	}
+	l, err := login.New(o)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	creds.Trust(l.Verify)
+	return l, nil
+}
+
+// loginEnvironment is what an Azure client needs to log in: of its variables
+// only the values are ours.
+func loginEnvironment(url, id, secret string) [][2]string {
+	return [][2]string{
+		{"AZURE_AUTHORITY_HOST", url},
+		{"AZURE_TENANT_ID", login.Tenant},
+		{"AZURE_CLIENT_ID", id},
+		{"AZURE_CLIENT_SECRET", secret},
+	}
+}
+
+// checkLogin says what would keep clients from logging in.
+func (v *checkView) checkLogin(host string) {
+	v.Routes = append(v.Routes, routeView{Dialect: login.Via, Route: host})
+	if v.cert == nil {
+		return
+	}
+	if err := v.cert.VerifyHostname(host); err != nil {
+		v.add(config.Warning, "login.host", "the certificate is not valid for %s: clients will refuse it", host)
+	}
+}
+
+func exportLines(pairs [][2]string) string {
+	text := ""
+	for _, kv := range pairs {
+		text += fmt.Sprintf("export %s='%s'\n", kv[0], kv[1])
+	}
+	return text
+}
