@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -86,8 +87,10 @@ func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Q
 	})
 }
 
-// Sweep purges what is over in a store and returns the names. It goes on past
-// a name that fails and returns the first error. Action: purge, for each.
+// Sweep purges what is over in a store, of the names that the caller may list,
+// and returns those that it purged, or would. It goes on past a name that fails
+// and returns the first error; one that somebody else has purged or brought
+// back meanwhile is none. Action: purge, for each.
 func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) ([]secret.Name, error) {
 	var over []secret.Name
 	_, err := run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (struct{}, error) {
@@ -102,7 +105,7 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 				return struct{}{}, err
 			}
 			for _, sec := range page.Secrets {
-				if sec.Deleted != nil && sec.Deleted.Over(s.now()) {
+				if j.allowed(sec.Name) && sec.Deleted != nil && sec.Deleted.Over(s.now()) {
 					over = append(over, sec.Name)
 				}
 			}
@@ -117,7 +120,10 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 	var first error
 	var gone []secret.Name
 	for _, n := range over {
-		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
+		if ctx.Err() != nil {
+			return gone, errors.Join(first, ctx.Err())
+		}
+		purged, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
 			sec, err := t.DescribeTrash(ctx, n)
 			if err != nil || !sec.Deleted.Over(s.now()) {
 				return nil, err
@@ -125,9 +131,9 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 			return sec, t.Purge(ctx, n)
 		})
 		switch {
-		case err == nil:
+		case err == nil && purged != nil:
 			gone = append(gone, n)
-		case first == nil:
+		case err != nil && first == nil && !errors.Is(err, secret.NotFound):
 			first = err
 		}
 	}
