@@ -57,7 +57,7 @@ func TestWaitingBackupsLeaveTheStoreFree(t *testing.T) {
 func TestOnlyTheProductDecidesWhetherAStoreIsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *gateway.Options) {
-		o.MaxBlobs, o.Stores[0].Timeout = 1, 50*time.Millisecond
+		o.MaxBlobs, o.Stores[0].Timeout = 1, 300*time.Millisecond
 	})
 	put(t, w, refA, "hush")
 	put(t, w, refB, "hush")
