@@ -79,7 +79,7 @@ vault-dev: vault ## run it in the foreground: KV v2 at secret/, token root (ADDR
 	@test/vault/dev.sh $(ADDR)
 
 .PHONY: deps
-deps: ## Debian's tools that open our blobs by hand, for the tests
+deps: ## what the tests use beside Go: Debian packages, and npm ones in .cache
 	@.ci/deps
 
 .PHONY: vuln

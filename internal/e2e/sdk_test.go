@@ -1,0 +1,218 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// sdk is a vendor's SDK of another language and the tests that drive it.
+type sdk struct {
+	need func(t *testing.T) // skips, or fails in CI, where it is not installed
+	// command runs the tests in dir, a copy of their folder.
+	command func(dir string) []string
+	env     func(dir string) []string
+	ran     *regexp.Regexp // the number of tests in what they print
+	skipped *regexp.Regexp // matches if one was not run
+}
+
+var sdks = map[string]sdk{
+	"js": {
+		need:    needNode,
+		command: nodeTests,
+		env:     func(string) []string { return nil },
+		ran:     regexp.MustCompile(`(?m)^# pass (\d+)$`),
+		skipped: regexp.MustCompile(`(?m)^# (skipped|todo|cancelled) [1-9]`),
+	},
+	"python": {
+		need:    needPython,
+		command: func(string) []string { return []string{python, "-m", "unittest"} },
+		env:     func(dir string) []string { return []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"} },
+		ran:     regexp.MustCompile(`(?m)^Ran (\d+) tests in`),
+		skipped: regexp.MustCompile(`(?m)^OK \(`),
+	},
+}
+
+const (
+	python   = "/usr/bin/python3" // Debian's, which sees Debian's packages
+	sdkTests = "../../test/sdk"
+	jsCache  = "../../.cache/js"
+)
+
+func nodeTests(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.test.mjs")) // the pattern is well formed
+	args := []string{"node", "--import", filepath.Join(dir, "resolve.mjs"), "--test", "--test-reporter=tap", "--test-concurrency=1"}
+	return append(args, files...)
+}
+
+func needNode(t *testing.T) {
+	t.Helper()
+	want, err := os.ReadFile(filepath.Join(sdkTests, "js", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join(jsCache, "package-lock.json"))
+	if _, missing := exec.LookPath("node"); missing != nil || err != nil || string(have) != string(want) {
+		missingSDK(t, "node, or the packages of "+filepath.Join(sdkTests, "js"))
+	}
+}
+
+func needPython(t *testing.T) {
+	t.Helper()
+	if exec.CommandContext(t.Context(), python, "-c", "import azure.keyvault.secrets, azure.identity").Run() != nil {
+		missingSDK(t, "python3-azure")
+	}
+}
+
+func missingSDK(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s: not installed", what)
+	}
+	t.Skipf("%s: not installed; run `make deps`", what)
+}
+
+// TestOtherSDKs lets the vendor's SDKs for JavaScript and Python live a
+// secret's whole life in every product, unmodified: they find a real gateway
+// by its host names and verify its certificate and its challenge.
+func TestOtherSDKs(t *testing.T) {
+	t.Parallel()
+	for language, s := range sdks {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			s.need(t)
+			dir := copyTests(t, language)
+			for kind := range products {
+				t.Run(kind, func(t *testing.T) {
+					t.Parallel()
+					s.test(t, dir, newSDKWorld(t, kind))
+				})
+			}
+		})
+	}
+}
+
+// copyTests copies the tests to where the SDK is installed for them.
+func copyTests(t *testing.T, language string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(sdkTests, language))); err != nil {
+		t.Fatal(err)
+	}
+	if language != "js" {
+		return dir
+	}
+	modules, err := filepath.Abs(filepath.Join(jsCache, "node_modules"))
+	if err == nil {
+		err = os.Symlink(modules, filepath.Join(dir, "node_modules"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func (s sdk) test(t *testing.T, dir string, w *sdkWorld) {
+	t.Helper()
+	args := s.command(dir)
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...) //nolint:gosec // one of two interpreters
+	cmd.Dir = dir
+	cmd.Env = append(s.env(dir), w.env(t)...)
+	out, err := cmd.CombinedOutput()
+	ran := s.ran.FindSubmatch(out)
+	if err != nil || ran == nil || string(ran[1]) == "0" || s.skipped.Match(out) {
+		t.Fatalf("%v\n%s", err, strings.ReplaceAll(string(out), w.Token, secret.Redacted))
+	}
+	t.Logf("%s tests", ran[1])
+}
+
+// sdkWorld is what the tests are told.
+type sdkWorld struct {
+	Vaults map[string]string `json:"vaults"`
+	Token  string            `json:"token"`
+	Can    map[string]bool   `json:"can"`
+	ca     []byte
+}
+
+// newSDKWorld starts a gateway with two stores of a product for every right,
+// one of the same with purge protection, and beside them what refuses.
+func newSDKWorld(t *testing.T, kind string) *sdkWorld {
+	t.Helper()
+	open := products[kind]
+	one := open(t, "one")
+	g := gatewaytest.New(t, gatewaytest.Options{
+		Stores: []gateway.Store{
+			{Name: "one", Kind: kind, Backend: one, Concurrency: 64},
+			{Name: "two", Kind: kind, Backend: open(t, "two"), Concurrency: 64},
+			{Name: "guarded", Kind: kind, Backend: open(t, "guarded"), RetentionDays: 7, PurgeProtection: true},
+			{Name: "listed", Kind: "memory", Backend: products["memory"](t, "listed")},
+			{Name: "readonly", Kind: "memory", Backend: products["memory"](t, "readonly"), ReadOnly: true},
+		},
+		Policy: []access.Rule{
+			{Callers: []string{"*"}, Allow: []string{"*"}, Stores: []string{"one", "two", "guarded", "readonly"}, Names: []string{"*"}},
+			{Callers: []string{"*"}, Allow: []string{"list"}, Stores: []string{"listed"}, Names: []string{"*"}},
+		},
+		MaxBlobs: 16,
+	})
+	foreign := gatewaytest.New(t, gatewaytest.Options{Resource: "https://vault.azure.net"})
+	w := &sdkWorld{
+		Vaults: map[string]string{"nowhere": g.VaultURL("nowhere"), "foreign": foreign.VaultURL("main")},
+		Token:  g.Token,
+		Can: map[string]bool{
+			"update": is[backends.Updater](one), "trash": is[backends.Trasher](one), "keepDisabled": keepsDisabled(t, one),
+		},
+		ca: slices.Concat(g.CAPEM, foreign.CAPEM),
+	}
+	for _, s := range []string{"one", "two", "guarded", "listed", "readonly"} {
+		w.Vaults[s] = g.VaultURL(s)
+	}
+	return w
+}
+
+func is[T any](v any) bool {
+	_, ok := v.(T)
+	return ok
+}
+
+// keepsDisabled tells whether a disabled version moves without a loss that is
+// refused.
+func keepsDisabled(t *testing.T, b backends.Backend) bool {
+	t.Helper()
+	if _, err := b.Put(t.Context(), "probe", secret.Draft{Value: secret.TextValue("v"), Disabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.Export(t.Context(), "probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Newest().Missing == "" && secret.Worst(b.Forecast(s)) <= secret.Trace
+}
+
+// env is the whole environment of the tests: nothing of ours reaches them.
+func (w *sdkWorld) env(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	world, err := json.Marshal(w)
+	if err == nil {
+		err = os.WriteFile(ca, w.ca, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8",
+		"WORLD=" + string(world), "NODE_EXTRA_CA_CERTS=" + ca, "REQUESTS_CA_BUNDLE=" + ca,
+	}
+}
