@@ -26,6 +26,7 @@ func TestDifferences(t *testing.T) {
 		"current":                func(s *secret.Secret) { s.Current = 13 },
 		"previous":               func(s *secret.Secret) { s.Previous = 0 },
 		"extra of the secret":    func(s *secret.Secret) { s.Extra["sample.secret"] = json.RawMessage(`{"depth":1}`) },
+		"whether it is deleted":  func(s *secret.Secret) { s.Deleted = &secret.Deletion{} },
 		"the versions are":       func(s *secret.Secret) { s.Versions = s.Versions[1:] },
 		"uid of version 11":      func(s *secret.Secret) { v(s).UID = secret.UID{1} },
 		"value of version 11":    func(s *secret.Secret) { v(s).Value = secret.TextValue("canary-previouS") },
@@ -76,6 +77,30 @@ func TestSameness(t *testing.T) {
 	hidden.Value, hidden.Missing = secret.Value{}, secret.Unreadable
 	if len(backendtest.Differences(backendtest.Sample("s"), got, nil)) == 0 {
 		t.Error("an enabled version whose value is not shown passes")
+	}
+}
+
+// TestDeletionDiffers: two that are deleted differ in when.
+func TestDeletionDiffers(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1e9, 0)
+	deleted := func(d secret.Deletion) *secret.Secret {
+		s := backendtest.Sample("s")
+		s.Deleted = &d
+		return s
+	}
+	want := deleted(secret.Deletion{At: at, Purge: at.Add(1)})
+	backendtest.Compare(t, want, deleted(*want.Deleted), nil)
+	for what, d := range map[string]secret.Deletion{
+		"the time of its deletion": {At: at.Add(1), Purge: at.Add(1)},
+		"the time of its purge":    {At: at, Purge: at},
+	} {
+		if said := backendtest.Differences(want, deleted(d), nil); len(said) != 1 || !strings.HasPrefix(said[0], what) {
+			t.Errorf("%s: %q", what, said)
+		}
+	}
+	if len(backendtest.Differences(want, backendtest.Sample("s"), nil)) != 1 {
+		t.Error("what is live passes for deleted")
 	}
 }
 
