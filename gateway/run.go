@@ -81,11 +81,11 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
 	defer cancel()
 	if j.action == access.Backup || j.action == access.Restore {
-		// Before the store's slot: who waits for this one must not hold that.
-		if err := s.blobs.Acquire(ctx, 1); err != nil {
-			return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many backups and restores are waiting", Err: err}
+		release, err := s.acquireBlob(ctx, j)
+		if err != nil {
+			return zero, err
 		}
-		defer s.blobs.Release(1)
+		defer release()
 	}
 	if err := j.slots.Acquire(ctx, 1); err != nil {
 		return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
@@ -96,6 +96,23 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 
 // ReadOnly is the Detail of a Denied write to a store that takes none.
 const ReadOnly = "the store is read-only"
+
+// acquireBlob takes a place for a backup or restore, before the store's slot:
+// who waits for this one must not hold that.
+func (s *Service) acquireBlob(ctx context.Context, j *job) (release func(), err error) {
+	const waiting = "too many backups and restores are waiting"
+	if err := j.blobs.Acquire(ctx, 1); err != nil {
+		return nil, &secret.Error{Kind: secret.Unavailable, Detail: waiting, Err: err}
+	}
+	if err := s.blobs.Acquire(ctx, 1); err != nil {
+		j.blobs.Release(1)
+		return nil, &secret.Error{Kind: secret.Unavailable, Detail: waiting, Err: err}
+	}
+	return func() {
+		s.blobs.Release(1)
+		j.blobs.Release(1)
+	}, nil
+}
 
 func (s *Service) authorise(j *job) error {
 	if j.ref.Name == "" {

@@ -76,6 +76,7 @@ type store struct {
 	Store
 	caps  backends.Capabilities
 	slots *semaphore.Weighted
+	blobs *semaphore.Weighted // its share of Service.blobs
 	state storeState
 }
 
@@ -112,7 +113,8 @@ func New(o Options) (*Service, error) {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	s.blobs = semaphore.NewWeighted(int64(orDefault(o.MaxBlobs, DefaultMaxBlobs)))
+	most := int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
+	s.blobs = semaphore.NewWeighted(most)
 	s.repeats.now = s.now
 	for _, st := range o.Stores {
 		if _, dup := s.stores[st.Name]; dup || st.Name == "" {
@@ -124,10 +126,20 @@ func New(o Options) (*Service, error) {
 		s.stores[st.Name] = &store{
 			Store: st, caps: st.Backend.Capabilities(),
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
+			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
 		}
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil
+}
+
+// blobShare is how many of the places for backups and restores one of several
+// stores may hold: one that hangs must not stop those of the others.
+func blobShare(most int64, stores int) int64 {
+	if stores == 1 {
+		return most
+	}
+	return max(1, most/2)
 }
 
 func orDefault[T comparable](v, def T) T {

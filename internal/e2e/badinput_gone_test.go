@@ -9,10 +9,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -184,6 +186,46 @@ func TestManyGone(t *testing.T) {
 	}
 	w.main.Before = nil
 	w.checkStillServes(t, azureWire{})
+}
+
+// TestHungStore: backups that a product keeps hanging do not keep those of
+// other products waiting.
+func TestHungStore(t *testing.T) {
+	t.Parallel()
+	w, _ := goneWorld(t, &exchange{})
+	if _, err := w.Service.Put(t.Context(), owner, gateway.Ref{Store: "spare", Name: "well"}, secret.Draft{Value: secret.TextValue(hush)}); err != nil {
+		t.Fatal(err)
+	}
+	hung := make(chan struct{}, gateway.DefaultMaxBlobs)
+	w.main.Before = func(ctx context.Context, _ string) error {
+		hung <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	client := w.client(t, "HTTP/2.0")
+	for range gateway.DefaultMaxBlobs + 1 {
+		r := w.request(t, azureWire{}, &exchange{method: post, path: "/secrets/taken/backup"}, "").WithContext(ctx)
+		all.Go(func() { _, _ = client.Do(r) })
+	}
+	<-hung
+	for quiet := time.After(300 * time.Millisecond); quiet != nil; { // as many as are let in
+		select {
+		case <-hung:
+		case <-quiet:
+			quiet = nil
+		}
+	}
+	start := time.Now()
+	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: post, path: "/secrets/well/backup"}, "HTTP/2.0", ""); a.status != http.StatusOK {
+		t.Errorf("answered %d", a.status)
+	}
+	if took := time.Since(start); took > gateway.DefaultTimeout/2 {
+		t.Errorf("waited %s for another store", took)
+	}
+	leave()
+	all.Wait()
 }
 
 // TestBodyIsNotAwaited: who has not proved itself, or announces too much, is
