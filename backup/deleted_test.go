@@ -25,7 +25,7 @@ func TestDeletionStaysOut(t *testing.T) {
 		if err != nil || !bytes.Equal(live, deleted) {
 			t.Fatalf("a deletion changes the document, %v", err)
 		}
-		back, err := Decode(deleted)
+		back, err := DecodeDocument(deleted)
 		if err != nil || back.Secret.Deleted != nil {
 			t.Fatalf("a decoded secret is deleted, %v", err)
 		}
