@@ -81,6 +81,9 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { f.connected = true }}
 	resp, err := m.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	switch {
+	case err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400:
+		_ = resp.Body.Close() // the client would take it for success
+		return nil, errRedirect
 	case err == nil:
 		f.retryAfter = retryAfter(resp.Header)
 	case !f.connected:
@@ -168,6 +171,14 @@ func (c *client) write(ctx context.Context, path string, body []byte, out any) e
 func (c *client) patch(ctx context.Context, path string, body map[string]any) error {
 	return c.call(ctx, true, nil, func(ctx context.Context) (*api.Response, error) {
 		_, err := c.api.Logical().JSONMergePatch(ctx, path, body)
+		return nil, err
+	})
+}
+
+// remove deletes what is at the path; nothing there is no error.
+func (c *client) remove(ctx context.Context, path string) error {
+	return c.call(ctx, true, nil, func(ctx context.Context) (*api.Response, error) {
+		_, err := c.api.Logical().DeleteWithContext(ctx, path)
 		return nil, err
 	})
 }

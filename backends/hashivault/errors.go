@@ -15,8 +15,13 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// errUnsent marks a request that never got a connection.
-var errUnsent = errors.New("the request was not sent")
+var (
+	// errUnsent marks a request that never got a connection.
+	errUnsent = errors.New("the request was not sent")
+	// errRedirect is an answer that did nothing, and is never followed: the
+	// token goes where the configuration says.
+	errRedirect = errors.New("the answer is a redirect")
+)
 
 // classify turns an answer of the client into a kind. Wrote tells whether the
 // request would have changed something: where its fate is open, the kind is
@@ -78,19 +83,22 @@ func says(r *api.ResponseError, text string) bool {
 	return false
 }
 
-// classifyTransport: a connection that was never made, or a peer that was
-// never trusted, changed nothing.
+// classifyTransport: a connection that was never made, a peer that was never
+// trusted, or a redirect changed nothing.
 func classifyTransport(err error, wrote bool) error {
 	var op *net.OpError
 	var untrusted *tls.CertificateVerificationError
-	refused := errors.As(err, &untrusted)
-	unsent := refused || errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial"
+	refused, redirect := errors.As(err, &untrusted), errors.Is(err, errRedirect)
+	unsent := refused || redirect || errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial"
 	if wrote && !unsent {
 		return &secret.Error{Kind: secret.Unknown, Err: err}
 	}
 	e := &secret.Error{Kind: secret.Unavailable, Detail: "Vault cannot be reached", Err: err}
-	if refused {
+	switch {
+	case refused:
 		e.Detail = "Vault's certificate is not trusted"
+	case redirect:
+		e.Detail = "Vault answers with a redirect, which is not followed: the address is another's, or a standby's"
 	}
 	return e
 }

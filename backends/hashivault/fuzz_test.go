@@ -41,14 +41,23 @@ func FuzzState(f *testing.F) {
 	f.Add(`{"n":3,"cur":1,"o":[[1,4]],"g":[[2,2]],"s":{"blue":3},"t":{"a":"b"}}`, `{"i":"00112233445566778899aabbccddeeff","d":true,"t":{}}`)
 	f.Add(`{"n":-1,"cur":-9,"o":[[9223372036854775807,9223372036854775807]]}`, `{"c":"2024-01-01T00:00:00Z","x":{"a":"1"}}`)
 	f.Add(`{}`, `{"c":""}`)
+	f.Add(`{"o":[[2,5],[3,9]],"g":[[1,1]]}`, `{"i":"","f":"j","m":"deleted"}`)
 	f.Fuzz(func(t *testing.T, h, r string) {
-		st := &state{exists: true, metadata: metadata{Current: 3, Custom: map[string]string{headKey: h, keyOf(2): r}}}
+		st := &state{exists: true, metadata: metadata{Current: 3, Custom: map[string]string{headKey: h, keyOf(2): r, aheadOf(3) + "x": r}}}
 		st.Versions = map[string]versionFact{"1": {}, "2": {}, "3": {}, "x": {}}
 		if st.parseHead() != nil {
 			return
 		}
 		st.numbers = st.number()
 		_, _ = st.roles()
+		var last secret.Ordinal
+		for _, n := range st.numbers {
+			o := st.head.ordinal(n)
+			if o <= last || st.numberOf(o) != n {
+				t.Errorf("number %d has ordinal %d, after %d", n, o, last)
+			}
+			last = o
+		}
 		for _, n := range st.numbers {
 			rec, ok, err := st.record(n)
 			if err != nil || !ok {

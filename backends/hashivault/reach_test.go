@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -54,6 +55,38 @@ func TestTLS(t *testing.T) {
 	f.conf.TLS = TLS{CAFile: filepath.Join(t.TempDir(), "absent")}
 	if _, err := newClient(&f.conf, nil); !errors.Is(err, secret.Invalid) {
 		t.Errorf("a CA that is not there: %v", err)
+	}
+}
+
+// TestRedirect: an answer that sends us elsewhere is never a success, and the
+// token does not go there.
+func TestRedirect(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch} {
+			wire := newWire(t)
+			s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+				if strings.HasPrefix(r.URL.Path, "/elsewhere") {
+					t.Errorf("%d to %s is followed", status, method)
+				}
+				if r.Method != method {
+					return wire.RoundTrip(r)
+				}
+				return &http.Response{StatusCode: status, Header: http.Header{"Location": {"/elsewhere"}}, Body: http.NoBody, Request: r}, nil
+			}))
+			_, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("canary-y"), Disabled: true})
+			if !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "redirect") {
+				t.Errorf("Put with %d to %s: %v", status, method, err)
+			}
+			_, err = s.Import(t.Context(), many("t", 2, "x"), "token")
+			if !errors.Is(err, secret.Unavailable) {
+				t.Errorf("Import with %d to %s: %v", status, method, err)
+			}
+		}
+	}
+	if n := len(f.mustExport(t, "s").Versions); n != 1 {
+		t.Errorf("%d versions stand, want 1", n)
 	}
 }
 
