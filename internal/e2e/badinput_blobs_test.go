@@ -116,51 +116,51 @@ var badPolicy = []badRow{
 	},
 	{
 		"get", &exchange{
-			store: "private", method: get, path: "/secrets/theirs", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission on key vault 'private;",
+			store: "private", method: httpGet, path: "/secrets/theirs", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission on key vault 'private;",
 			audit: reading("azure.GetSecret", "get", "private/theirs", "denied"),
 		},
 		&exchange{
-			store: "private", method: get, path: "/secrets/theirs/versions/latest", status: 403, code: "CSMS.0302", message: hwRefused,
+			store: "private", method: httpGet, path: "/secrets/theirs/versions/latest", status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.ShowSecretVersion", "get", "private/theirs", "denied"),
 		},
 	},
 	{
 		"get of what is not there", &exchange{
-			store: "private", method: get, path: "/secrets/nobody", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission",
+			store: "private", method: httpGet, path: "/secrets/nobody", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission",
 			audit: reading("azure.GetSecret", "get", "private/nobody", "denied"),
 		},
 		&exchange{
-			store: "private", method: get, path: "/secrets/nobody", status: 403, code: "CSMS.0302", message: hwRefused,
+			store: "private", method: httpGet, path: "/secrets/nobody", status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.ShowSecret", "list", "private/nobody", "denied"),
 		},
 	},
 	{
 		"list", &exchange{
-			store: "private", method: get, path: "/secrets", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets list permission",
+			store: "private", method: httpGet, path: "/secrets", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets list permission",
 			audit: reading("azure.ListSecrets", "list", "private/-", "denied"),
 		},
 		&exchange{
-			store: "private", method: get, path: "/secrets", status: 403, code: "CSMS.0302", message: hwRefused,
+			store: "private", method: httpGet, path: "/secrets", status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.ListSecrets", "list", "private/-", "denied"),
 		},
 	},
 	{
 		"backup", &exchange{
-			store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets backup permission",
+			store: "private", method: httpPost, path: "/secrets/theirs/backup", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets backup permission",
 			audit: reading("azure.BackupSecret", "backup", "private/theirs", "denied"),
 		},
 		&exchange{
-			store: "private", method: post, path: "/secrets/theirs/backup", status: 403, code: "CSMS.0302", message: hwRefused,
+			store: "private", method: httpPost, path: "/secrets/theirs/backup", status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.DownloadSecretBlob", "backup", "private/theirs", "denied"),
 		},
 	},
 	{
 		"write where it is read-only", &exchange{
-			store: "locked", method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: 403, code: "Forbidden", inner: "ForbiddenByPolicy",
+			store: "locked", method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: 403, code: "Forbidden", inner: "ForbiddenByPolicy",
 			message: `Operation "set" is not allowed because this vault is read-only.`, audit: reading("azure.SetSecret", "set", "locked/new", "denied"),
 		},
 		&exchange{
-			store: "locked", method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 403, code: "CSMS.0302", message: hwRefused,
+			store: "locked", method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 403, code: "CSMS.0302", message: hwRefused,
 			audit: reading("huawei.CreateSecret", "set", "locked/new", "denied"),
 		},
 	},
@@ -172,7 +172,7 @@ const (
 )
 
 func azRestore(store string, made func(*testing.T, *badWorld) string, status int, code, message string, audit []string) *exchange {
-	return &exchange{store: store, method: post, path: "/secrets/restore", made: made, status: status, code: code, message: message, audit: audit}
+	return &exchange{store: store, method: httpPost, path: "/secrets/restore", made: made, status: status, code: code, message: message, audit: audit}
 }
 
 func hwRestore(store string, made func(*testing.T, *badWorld) string, status int, code, message string, audit []string) *exchange {

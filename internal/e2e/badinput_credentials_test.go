@@ -41,7 +41,7 @@ var badCredentials = []badRow{
 	}, "more than one X-Auth-Token header")},
 	{"the other vendor's header", azAsWorld(func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }, azNoToken), nil},
 	{"the token in the query", &exchange{
-		method: get, path: "/secrets/taken", query: "api-version=7.4&access_token=x", status: 401, code: "Unauthorized", message: azNoToken,
+		method: httpGet, path: "/secrets/taken", query: "api-version=7.4&access_token=x", status: 401, code: "Unauthorized", message: azNoToken,
 		change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }, audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated"),
 	}, nil},
 	{"wrong signature", nil, hwAs(func(_ *badWorld, r *http.Request) {
@@ -79,22 +79,22 @@ var badCredentials = []badRow{
 	{"two dates", nil, hwAs(func(_ *badWorld, r *http.Request) { r.Header.Add("X-Sdk-Date", r.Header.Get("X-Sdk-Date")) }, "X-Sdk-Date must be signed")},
 	{"query changed", nil, hwAs(func(_ *badWorld, r *http.Request) { r.URL.RawQuery = "limit=1" }, "the signature does not match")},
 	{"method changed", nil, &exchange{
-		method: get, path: "/secrets/taken", status: 401, code: "APIGW.0301", message: "the signature does not match",
+		method: httpGet, path: "/secrets/taken", status: 401, code: "APIGW.0301", message: "the signature does not match",
 		change: func(_ *badWorld, r *http.Request) { r.Method = http.MethodDelete }, audit: refusing("huawei.DeleteSecret", "-", "main/taken", "unauthenticated"),
 	}},
 	{"path changed", nil, &exchange{
-		method: get, path: "/secrets/nobody", status: 401, code: "APIGW.0301", message: "the signature does not match",
+		method: httpGet, path: "/secrets/nobody", status: 401, code: "APIGW.0301", message: "the signature does not match",
 		change: func(_ *badWorld, r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "nobody", "taken", 1) }, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated"),
 	}},
 	{"body changed", nil, &exchange{
-		method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the signature does not match",
+		method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the signature does not match",
 		change: func(_ *badWorld, r *http.Request) {
 			r.Body = http.NoBody
 			r.ContentLength = 0
 		}, audit: refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated"),
 	}},
 	{"body not signed", nil, &exchange{
-		method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the body must be signed",
+		method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: 401, code: "APIGW.0301", message: "the body must be signed",
 		change: func(w *badWorld, r *http.Request) {
 			r.Header.Set(sdkhmac.HeaderSHA256, sdkhmac.UnsignedPayload)
 			sdkSign(w, r, w.AccessKey, w.SecretKey, time.Now())
@@ -114,14 +114,14 @@ func azAs(header, message string) *exchange {
 
 func azAsWorld(change func(*badWorld, *http.Request), message string) *exchange {
 	return &exchange{
-		method: get, path: "/secrets/taken", change: change, status: 401, code: "Unauthorized", message: message,
+		method: httpGet, path: "/secrets/taken", change: change, status: 401, code: "Unauthorized", message: message,
 		audit: refusing("azure.GetSecret", "-", "main/taken", "unauthenticated"),
 	}
 }
 
 func hwAs(change func(*badWorld, *http.Request), message string) *exchange {
 	return &exchange{
-		method: get, path: "/secrets/taken", change: change, status: 401, code: "APIGW.0301",
+		method: httpGet, path: "/secrets/taken", change: change, status: 401, code: "APIGW.0301",
 		message: message, audit: refusing("huawei.ShowSecret", "-", "main/taken", "unauthenticated"),
 	}
 }

@@ -49,7 +49,7 @@ func fillDisk(t *testing.T) {
 			azureWire{},
 			503, "ServiceUnavailable",
 			func(i int) *exchange {
-				return &exchange{store: "extra", method: put, path: "/secrets/big", body: `{"value":"` + big(i) + `"}`}
+				return &exchange{store: "extra", method: httpPut, path: "/secrets/big", body: `{"value":"` + big(i) + `"}`}
 			},
 			func(int) *exchange { return azInto("extra", nil, 503, "ServiceUnavailable", "", "") },
 		},
@@ -57,7 +57,7 @@ func fillDisk(t *testing.T) {
 			huaweiWire{},
 			502, "APIGW.0201",
 			func(i int) *exchange {
-				return &exchange{store: "extra", method: post, path: "/secrets", body: fmt.Sprintf(`{"name":"big-%d","secret_string":"%s"}`, i, big(i))}
+				return &exchange{store: "extra", method: httpPost, path: "/secrets", body: fmt.Sprintf(`{"name":"big-%d","secret_string":"%s"}`, i, big(i))}
 			},
 			func(int) *exchange { return hwInto("extra", nil, 502, "APIGW.0201", "", "") },
 		},

@@ -30,49 +30,49 @@ var goneCalls = []struct {
 	{
 		"azure read",
 		azureWire{},
-		&exchange{method: get, path: "/secrets/taken"}, nil,
+		&exchange{method: httpGet, path: "/secrets/taken"}, nil,
 		reading("azure.GetSecret", "get", "main/taken", "unavailable"),
 	},
 	{
 		"azure write",
 		azureWire{},
-		&exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`},
+		&exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `"}`},
 		refusing("azure.SetSecret", "tester", "main/new", "invalid"), writing("azure.SetSecret", "set", "main/new", "outcome unknown"),
 	},
 	{
 		"azure backup",
 		azureWire{},
-		&exchange{method: post, path: "/secrets/taken/backup"}, nil,
+		&exchange{method: httpPost, path: "/secrets/taken/backup"}, nil,
 		reading("azure.BackupSecret", "backup", "main/taken", "unavailable"),
 	},
 	{
 		"azure restore",
 		azureWire{},
-		&exchange{method: post, path: "/secrets/restore", made: inWire(renamed)},
+		&exchange{method: httpPost, path: "/secrets/restore", made: inWire(renamed)},
 		refusing(opAzure, "tester", "main/-", "invalid"), restoring(opAzure, "main/renamed", "outcome unknown"),
 	},
 	{
 		"huawei read",
 		huaweiWire{},
-		&exchange{method: get, path: "/secrets/taken/versions/latest"}, nil,
+		&exchange{method: httpGet, path: "/secrets/taken/versions/latest"}, nil,
 		reading("huawei.ShowSecretVersion", "get", "main/taken", "unavailable"),
 	},
 	{
 		"huawei write",
 		huaweiWire{},
-		&exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`},
+		&exchange{method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`},
 		refusing("huawei.CreateSecret", "-", "main/-", "invalid"), writing("huawei.CreateSecret", "set", "main/new", "outcome unknown"),
 	},
 	{
 		"huawei backup",
 		huaweiWire{},
-		&exchange{method: post, path: "/secrets/taken/backup"}, nil,
+		&exchange{method: httpPost, path: "/secrets/taken/backup"}, nil,
 		reading("huawei.DownloadSecretBlob", "backup", "main/taken", "unavailable"),
 	},
 	{
 		"huawei restore",
 		huaweiWire{},
-		&exchange{method: post, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)},
+		&exchange{method: httpPost, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)},
 		refusing(opHuawei, "-", "main/-", "invalid"), restoring(opHuawei, "main/renamed", "outcome unknown"),
 	},
 }
@@ -154,7 +154,7 @@ func TestClientGoneTooLate(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	}
-	x := &exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`}
+	x := &exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `"}`}
 	if _, err := w.client(t, "HTTP/1.1").Do(w.request(t, azureWire{}, x, x.body).WithContext(ctx)); err == nil {
 		t.Error("an answer to who is gone")
 	}
@@ -170,7 +170,7 @@ func TestClientGoneTooLate(t *testing.T) {
 func TestManyGone(t *testing.T) {
 	t.Parallel()
 	w, _ := goneWorld(t, &exchange{})
-	x := &exchange{method: post, path: "/secrets/taken/backup"}
+	x := &exchange{method: httpPost, path: "/secrets/taken/backup"}
 	for range 12 {
 		ctx, leave := context.WithCancel(t.Context())
 		w.main.Before = func(ctx context.Context, _ string) error {
@@ -206,7 +206,7 @@ func TestHungStore(t *testing.T) {
 	var all sync.WaitGroup
 	client := w.client(t, "HTTP/2.0")
 	for range gateway.DefaultMaxBlobs + 1 {
-		r := w.request(t, azureWire{}, &exchange{method: post, path: "/secrets/taken/backup"}, "").WithContext(ctx)
+		r := w.request(t, azureWire{}, &exchange{method: httpPost, path: "/secrets/taken/backup"}, "").WithContext(ctx)
 		all.Go(func() { _, _ = client.Do(r) })
 	}
 	<-hung
@@ -218,7 +218,7 @@ func TestHungStore(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: post, path: "/secrets/well/backup"}, "HTTP/2.0", ""); a.status != http.StatusOK {
+	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: httpPost, path: "/secrets/well/backup"}, "HTTP/2.0", ""); a.status != http.StatusOK {
 		t.Errorf("answered %d", a.status)
 	}
 	if took := time.Since(start); took > gateway.DefaultTimeout/2 {
@@ -241,19 +241,19 @@ func TestBodyIsNotAwaited(t *testing.T) {
 	}{
 		"azure without a token": {
 			azureWire{},
-			&exchange{method: put, path: "/secrets/new", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
+			&exchange{method: httpPut, path: "/secrets/new", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
 			1000, 401, refusing("azure.SetSecret", "-", "main/new", "unauthenticated"),
 		},
-		"azure too large": {azureWire{}, &exchange{method: post, path: "/secrets/restore"}, 64<<20 + 1, 413, refusing(opAzure, "tester", "main/-", "too large")},
+		"azure too large": {azureWire{}, &exchange{method: httpPost, path: "/secrets/restore"}, 64<<20 + 1, 413, refusing(opAzure, "tester", "main/-", "too large")},
 		"huawei without a signature": {
 			huaweiWire{},
-			&exchange{method: post, path: "/secrets", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
+			&exchange{method: httpPost, path: "/secrets", change: func(_ *badWorld, r *http.Request) { r.Header.Del("Authorization") }},
 			1000, 401, refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated"),
 		},
-		"huawei of an unknown key": {huaweiWire{}, &exchange{method: post, path: "/secrets", change: func(w *badWorld, r *http.Request) {
+		"huawei of an unknown key": {huaweiWire{}, &exchange{method: httpPost, path: "/secrets", change: func(w *badWorld, r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), w.AccessKey, "AKNOBODY", 1))
 		}}, 1000, 401, refusing("huawei.CreateSecret", "-", "main/-", "unauthenticated")},
-		"huawei too large": {huaweiWire{}, &exchange{method: post, path: "/secrets/restore"}, 64<<20 + 1, 413, refusing(opHuawei, "-", "main/-", "too large")},
+		"huawei too large": {huaweiWire{}, &exchange{method: httpPost, path: "/secrets/restore"}, 64<<20 + 1, 413, refusing(opHuawei, "-", "main/-", "too large")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -320,7 +320,7 @@ func (w *badWorld) checkGone(t *testing.T, audit []string) {
 // checkStillServes reads and backs up as if nothing had happened.
 func (w *badWorld) checkStillServes(t *testing.T, v vendor) {
 	t.Helper()
-	for _, x := range []*exchange{{method: get, path: "/secrets/taken"}, {method: post, path: "/secrets/taken/backup"}} {
+	for _, x := range []*exchange{{method: httpGet, path: "/secrets/taken"}, {method: httpPost, path: "/secrets/taken/backup"}} {
 		if a := w.send(t, v, x, "HTTP/2.0", ""); a.status != http.StatusOK {
 			t.Errorf("%s answers %d afterwards", x.path, a.status)
 		}

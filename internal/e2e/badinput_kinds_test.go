@@ -21,26 +21,26 @@ var everyCall = []struct {
 	v vendor
 	x *exchange
 }{
-	{azureWire{}, &exchange{method: get, path: "/secrets/taken"}},
-	{azureWire{}, &exchange{method: get, path: "/secrets/taken/versions"}},
-	{azureWire{}, &exchange{method: get, path: "/secrets"}},
-	{azureWire{}, &exchange{method: put, path: "/secrets/taken", body: `{"value":"` + hush + `"}`}},
-	{azureWire{}, &exchange{method: post, path: "/secrets/taken/backup"}},
-	{azureWire{}, &exchange{method: post, path: "/secrets/restore", made: inWire(renamed)}},
+	{azureWire{}, &exchange{method: httpGet, path: "/secrets/taken"}},
+	{azureWire{}, &exchange{method: httpGet, path: "/secrets/taken/versions"}},
+	{azureWire{}, &exchange{method: httpGet, path: "/secrets"}},
+	{azureWire{}, &exchange{method: httpPut, path: "/secrets/taken", body: `{"value":"` + hush + `"}`}},
+	{azureWire{}, &exchange{method: httpPost, path: "/secrets/taken/backup"}},
+	{azureWire{}, &exchange{method: httpPost, path: "/secrets/restore", made: inWire(renamed)}},
 	{azureWire{}, &exchange{method: http.MethodPatch, path: "/secrets/taken", body: `{"attributes":{"enabled":false}}`}},
 	{azureWire{}, &exchange{method: http.MethodDelete, path: "/secrets/taken"}},
-	{azureWire{}, &exchange{method: get, path: "/deletedsecrets"}},
-	{azureWire{}, &exchange{method: get, path: "/deletedsecrets/taken"}},
+	{azureWire{}, &exchange{method: httpGet, path: "/deletedsecrets"}},
+	{azureWire{}, &exchange{method: httpGet, path: "/deletedsecrets/taken"}},
 	{azureWire{}, &exchange{method: http.MethodDelete, path: "/deletedsecrets/taken"}},
-	{azureWire{}, &exchange{method: post, path: "/deletedsecrets/taken/recover"}},
-	{huaweiWire{}, &exchange{method: get, path: "/secrets/taken"}},
-	{huaweiWire{}, &exchange{method: get, path: "/secrets/taken/versions"}},
-	{huaweiWire{}, &exchange{method: get, path: "/secrets/taken/versions/latest"}},
-	{huaweiWire{}, &exchange{method: get, path: "/secrets"}},
-	{huaweiWire{}, &exchange{method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`}},
-	{huaweiWire{}, &exchange{method: post, path: "/secrets/taken/versions", body: `{"secret_string":"` + hush + `"}`}},
-	{huaweiWire{}, &exchange{method: post, path: "/secrets/taken/backup"}},
-	{huaweiWire{}, &exchange{method: post, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)}},
+	{azureWire{}, &exchange{method: httpPost, path: "/deletedsecrets/taken/recover"}},
+	{huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken"}},
+	{huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken/versions"}},
+	{huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken/versions/latest"}},
+	{huaweiWire{}, &exchange{method: httpGet, path: "/secrets"}},
+	{huaweiWire{}, &exchange{method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`}},
+	{huaweiWire{}, &exchange{method: httpPost, path: "/secrets/taken/versions", body: `{"secret_string":"` + hush + `"}`}},
+	{huaweiWire{}, &exchange{method: httpPost, path: "/secrets/taken/backup"}},
+	{huaweiWire{}, &exchange{method: httpPost, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)}},
 }
 
 // TestEveryKindFromEveryCall: whatever a product's failure, and whichever call
@@ -103,7 +103,7 @@ func TestThrottleOfTheWrong(t *testing.T) {
 	w := newBadWorld(t, nil)
 	w.mark(t)
 	wrong := hwAs(func(w *badWorld, r *http.Request) { sdkSign(w, r, w.AccessKey, "wrong", time.Now()) }, "")
-	right := &exchange{method: get, path: "/secrets/taken"}
+	right := &exchange{method: httpGet, path: "/secrets/taken"}
 	for range 5 {
 		if a := w.send(t, huaweiWire{}, wrong, "HTTP/1.1", ""); a.status != 401 {
 			t.Errorf("answered %d", a.status)
@@ -124,7 +124,7 @@ func TestThrottleOfTheWrong(t *testing.T) {
 	if a := w.send(t, azureWire{}, right, "HTTP/1.1", ""); a.status != 200 {
 		t.Errorf("the right token: %d", a.status)
 	}
-	if a := w.send(t, huaweiWire{}, &exchange{method: get, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}, "HTTP/1.1", ""); a.status != 200 {
+	if a := w.send(t, huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}, "HTTP/1.1", ""); a.status != 200 {
 		t.Errorf("the same caller's token: %d", a.status)
 	}
 	if lines := w.audit.Entries(t)[w.marked:]; len(lines) != 14 {

@@ -83,49 +83,49 @@ var badDisks = []badRow{
 		unaudited(hwCreate(`{"name":"new","secret_string":"`+hush, 500, "CSMS.0001", hwInside)),
 	},
 	{
-		"the audit is full, a wrong token", unaudited(&exchange{method: get, path: "/keys", status: 500, code: "InternalServerError", message: azInside}),
-		unaudited(&exchange{method: get, path: "/keys", status: 500, code: "CSMS.0001", message: hwInside}),
+		"the audit is full, a wrong token", unaudited(&exchange{method: httpGet, path: "/keys", status: 500, code: "InternalServerError", message: azInside}),
+		unaudited(&exchange{method: httpGet, path: "/keys", status: 500, code: "CSMS.0001", message: hwInside}),
 	},
 }
 
 func azFetch(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: get, path: "/secrets/new", status: status, code: code, message: message,
+		store: store, extra: extra, method: httpGet, path: "/secrets/new", status: status, code: code, message: message,
 		audit: reading("azure.GetSecret", "get", store+"/new", result),
 	}
 }
 
 func hwFetch(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: get, path: "/secrets/new/versions/latest", status: status, code: code, message: message,
+		store: store, extra: extra, method: httpGet, path: "/secrets/new/versions/latest", status: status, code: code, message: message,
 		audit: reading("huawei.ShowSecretVersion", "get", store+"/new", result),
 	}
 }
 
 func azStore(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: put, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: status, code: code, message: message,
+		store: store, extra: extra, method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `"}`, status: status, code: code, message: message,
 		audit: writing("azure.SetSecret", "set", store+"/new", result),
 	}
 }
 
 func hwStore(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: post, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: status, code: code, message: message,
+		store: store, extra: extra, method: httpPost, path: "/secrets", body: `{"name":"new","secret_string":"` + hush + `"}`, status: status, code: code, message: message,
 		audit: writing("huawei.CreateSecret", "set", store+"/new", result),
 	}
 }
 
 func azBackup(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
+		store: store, extra: extra, method: httpPost, path: "/secrets/taken/backup", status: status, code: code, message: message,
 		audit: reading("azure.BackupSecret", "backup", store+"/taken", result),
 	}
 }
 
 func hwBackup(store string, extra func(*testing.T) backends.Backend, status int, code, message, result string) *exchange {
 	return &exchange{
-		store: store, extra: extra, method: post, path: "/secrets/taken/backup", status: status, code: code, message: message,
+		store: store, extra: extra, method: httpPost, path: "/secrets/taken/backup", status: status, code: code, message: message,
 		audit: reading("huawei.DownloadSecretBlob", "backup", store+"/taken", result),
 	}
 }

@@ -63,7 +63,7 @@ func TestOneOfManyWins(t *testing.T) {
 func TestAllOfManyStand(t *testing.T) {
 	t.Parallel()
 	w := newBadWorld(t, nil)
-	x := &exchange{method: put, path: "/secrets/taken", body: `{"value":"` + hush + `"}`}
+	x := &exchange{method: httpPut, path: "/secrets/taken", body: `{"value":"` + hush + `"}`}
 	if statuses := w.atOnce(t, 12, azureWire{}, x, x.body); statuses[200] != 12 {
 		t.Errorf("answers: %v", statuses)
 	}

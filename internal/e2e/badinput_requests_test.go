@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	get, put, post = http.MethodGet, http.MethodPut, http.MethodPost
+	httpGet, httpPut, httpPost = http.MethodGet, http.MethodPut, http.MethodPost
 
 	azInvalid   = "Property  has invalid value\r\n"
 	azAbsent    = "was not found in this key vault. If you recently deleted this secret"
@@ -21,11 +21,11 @@ var badNames = []badRow{
 	{
 		"unknown, read",
 		&exchange{
-			method: get, path: "/secrets/nobody", status: 404, code: "SecretNotFound", message: "(name/id) nobody " + azAbsent,
+			method: httpGet, path: "/secrets/nobody", status: 404, code: "SecretNotFound", message: "(name/id) nobody " + azAbsent,
 			audit: reading("azure.GetSecret", "get", "main/nobody", "not found"),
 		},
 		&exchange{
-			method: get, path: "/secrets/nobody", status: 404, code: "CSMS.0106", message: hwAbsent,
+			method: httpGet, path: "/secrets/nobody", status: 404, code: "CSMS.0106", message: hwAbsent,
 			audit: reading("huawei.ShowSecret", "list", "main/nobody", "not found"),
 		},
 	},
@@ -33,7 +33,7 @@ var badNames = []badRow{
 		"unknown, value",
 		nil,
 		&exchange{
-			method: get, path: "/secrets/nobody/versions/latest", status: 404, code: "CSMS.0005", message: hwNoVersion,
+			method: httpGet, path: "/secrets/nobody/versions/latest", status: 404, code: "CSMS.0005", message: hwNoVersion,
 			audit: reading("huawei.ShowSecretVersion", "get", "main/nobody", "not found"),
 		},
 	},
@@ -41,128 +41,128 @@ var badNames = []badRow{
 		"unknown, new version",
 		nil, // a set creates it
 		&exchange{
-			method: post, path: "/secrets/nobody/versions", body: `{"secret_string":"` + hush + `"}`, status: 404, code: "CSMS.0106", message: hwAbsent,
+			method: httpPost, path: "/secrets/nobody/versions", body: `{"secret_string":"` + hush + `"}`, status: 404, code: "CSMS.0106", message: hwAbsent,
 			audit: writing("huawei.CreateSecretVersion", "set", "main/nobody", "not found"),
 		},
 	},
 	{
 		"unknown, backup",
 		&exchange{
-			method: post, path: "/secrets/nobody/backup", status: 404, code: "SecretNotFound", message: "(name/id) nobody " + azAbsent,
+			method: httpPost, path: "/secrets/nobody/backup", status: 404, code: "SecretNotFound", message: "(name/id) nobody " + azAbsent,
 			audit: reading("azure.BackupSecret", "backup", "main/nobody", "not found"),
 		},
 		&exchange{
-			method: post, path: "/secrets/nobody/backup", status: 404, code: "CSMS.0106", message: hwAbsent,
+			method: httpPost, path: "/secrets/nobody/backup", status: 404, code: "CSMS.0106", message: hwAbsent,
 			audit: reading("huawei.DownloadSecretBlob", "backup", "main/nobody", "not found"),
 		},
 	},
 	{
 		"unknown version",
 		&exchange{
-			method: get, path: "/secrets/taken/0123456789abcdef0123456789abcdef", status: 404, code: "SecretNotFound",
+			method: httpGet, path: "/secrets/taken/0123456789abcdef0123456789abcdef", status: 404, code: "SecretNotFound",
 			message: "(name/id) taken/0123456789abcdef0123456789abcdef " + azAbsent, audit: reading("azure.GetSecret", "get", "main/taken", "not found"),
 		},
 		&exchange{
-			method: get, path: "/secrets/taken/versions/v99", status: 404, code: "CSMS.0005", message: hwNoVersion,
+			method: httpGet, path: "/secrets/taken/versions/v99", status: 404, code: "CSMS.0005", message: hwNoVersion,
 			audit: reading("huawei.ShowSecretVersion", "get", "main/taken", "not found"),
 		},
 	},
 	{
 		"malformed version",
 		&exchange{
-			method: get, path: "/secrets/taken/00000000000000000000000000000000", status: 404, code: "SecretNotFound", message: azAbsent,
+			method: httpGet, path: "/secrets/taken/00000000000000000000000000000000", status: 404, code: "SecretNotFound", message: azAbsent,
 			audit: refusing("azure.GetSecret", "tester", "main/taken", "not found"),
 		},
 		&exchange{
-			method: get, path: "/secrets/taken/versions/1", status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/taken/versions/1", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecretVersion", "tester", "main/taken", "invalid"),
 		},
 	},
 	{
 		"a character too many kinds",
 		&exchange{
-			method: put, path: "/secrets/under_score", body: `{"value":"` + hush + `"}`, status: 400, code: "BadParameter",
+			method: httpPut, path: "/secrets/under_score", body: `{"value":"` + hush + `"}`, status: 400, code: "BadParameter",
 			message: "The request URI contains an invalid name: under_score", audit: refusing("azure.SetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: post, path: "/secrets", body: `{"name":"with space","secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpPost, path: "/secrets", body: `{"name":"with space","secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.CreateSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"a slash in one segment",
 		&exchange{
-			method: get, path: "/secrets/a%2Fb", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: a/b",
+			method: httpGet, path: "/secrets/a%2Fb", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: a/b",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/a%2Fb", status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/a%2Fb", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"dots that climb",
 		&exchange{
-			method: get, path: "/secrets/..%2F..%2Ftaken", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: ",
+			method: httpGet, path: "/secrets/..%2F..%2Ftaken", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: ",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/..%2F..%2Ftaken", status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/..%2F..%2Ftaken", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"a zero byte",
 		&exchange{
-			method: get, path: "/secrets/taken%00", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: taken",
+			method: httpGet, path: "/secrets/taken%00", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: taken",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/taken%00", status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/taken%00", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"a look-alike", // the Kelvin sign, which folds to a k
 		&exchange{
-			method: get, path: "/secrets/ta%E2%84%AAen", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: ta\u212Aen",
+			method: httpGet, path: "/secrets/ta%E2%84%AAen", status: 400, code: "BadParameter", message: "The request URI contains an invalid name: ta\u212Aen",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/ta%E2%84%AAen", status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/ta%E2%84%AAen", status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"too long",
 		&exchange{
-			method: get, path: "/secrets/" + strings.Repeat("n", 128), status: 400, code: "BadParameter", message: "The request URI contains an invalid name: nnn",
+			method: httpGet, path: "/secrets/" + strings.Repeat("n", 128), status: 400, code: "BadParameter", message: "The request URI contains an invalid name: nnn",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/" + strings.Repeat("n", 65), status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/" + strings.Repeat("n", 65), status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"far too long",
 		&exchange{
-			method: get, path: "/secrets/" + strings.Repeat("n", 100_000), status: 400, code: "BadParameter", message: "The request URI contains an invalid name: nnn",
+			method: httpGet, path: "/secrets/" + strings.Repeat("n", 100_000), status: 400, code: "BadParameter", message: "The request URI contains an invalid name: nnn",
 			audit: refusing("azure.GetSecret", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets/" + strings.Repeat("n", 100_000), status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpGet, path: "/secrets/" + strings.Repeat("n", 100_000), status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.ShowSecret", "tester", "main/-", "invalid"),
 		},
 	},
 	{
 		"none",
 		&exchange{
-			method: put, path: "/secrets/", body: `{"value":"` + hush + `"}`, status: 405, code: "MethodNotAllowed", message: "HTTP PUT not allowed",
+			method: httpPut, path: "/secrets/", body: `{"value":"` + hush + `"}`, status: 405, code: "MethodNotAllowed", message: "HTTP PUT not allowed",
 			audit: refusing("azure.Unknown", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: post, path: "/secrets", body: `{"secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0002", message: hwInvalid,
+			method: httpPost, path: "/secrets", body: `{"secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0002", message: hwInvalid,
 			audit: refusing("huawei.CreateSecret", "tester", "main/-", "invalid"),
 		},
 	},
@@ -196,25 +196,25 @@ var badBodies = []badRow{
 	{"sixteen tags", azSet(`{"value":"`+hush+`","tags":{`+manyTags(16)+`}}`, 400, azInvalid), nil},
 	{"deep", azSet(`{"value":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, azInvalid), hwCreate(`{"name":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, "CSMS.0004", hwFormat)},
 	{
-		"over the limit of the body", azOver(&exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + strings.Repeat(" ", 600<<10)}, "azure.SetSecret"),
-		hwOver(&exchange{method: post, path: "/secrets", body: `{"name":"` + hush + strings.Repeat(" ", 2<<20)}, "huawei.CreateSecret"),
+		"over the limit of the body", azOver(&exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + strings.Repeat(" ", 600<<10)}, "azure.SetSecret"),
+		hwOver(&exchange{method: httpPost, path: "/secrets", body: `{"name":"` + hush + strings.Repeat(" ", 2<<20)}, "huawei.CreateSecret"),
 	},
 	{
-		"over the limit, in chunks", azOver(&exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + strings.Repeat(" ", 600<<10), change: inChunks}, "azure.SetSecret"),
-		hwOver(&exchange{method: post, path: "/secrets", body: `{"name":"` + hush + strings.Repeat(" ", 2<<20), change: inChunks}, "huawei.CreateSecret"),
+		"over the limit, in chunks", azOver(&exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + strings.Repeat(" ", 600<<10), change: inChunks}, "azure.SetSecret"),
+		hwOver(&exchange{method: httpPost, path: "/secrets", body: `{"name":"` + hush + strings.Repeat(" ", 2<<20), change: inChunks}, "huawei.CreateSecret"),
 	},
 }
 
 func azSet(body string, status int, message string) *exchange {
 	return &exchange{
-		method: put, path: "/secrets/new", body: body, status: status, code: "BadParameter", message: message,
+		method: httpPut, path: "/secrets/new", body: body, status: status, code: "BadParameter", message: message,
 		audit: refusing("azure.SetSecret", "tester", "main/new", "invalid"),
 	}
 }
 
 func hwCreate(body string, status int, code, message string) *exchange {
 	return &exchange{
-		method: post, path: "/secrets", body: body, status: status, code: code, message: message,
+		method: httpPost, path: "/secrets", body: body, status: status, code: code, message: message,
 		audit: refusing("huawei.CreateSecret", "tester", "main/-", "invalid"),
 	}
 }
@@ -249,28 +249,28 @@ var badRequests = []badRow{
 	{"unknown api-version", azGet("api-version=7.40", "The specified version (7.40) is not recognized."), nil},
 	{"api-version of the future", azGet("api-version=2999-01-01", "The specified version (2999-01-01) is not recognized."), nil},
 	{"unknown version of the API", nil, &exchange{
-		method: get, path: "/../../v3/x/secrets", status: 404, code: "APIGW.0101", message: "The API does not exist",
+		method: httpGet, path: "/../../v3/x/secrets", status: 404, code: "APIGW.0101", message: "The API does not exist",
 		change: func(_ *badWorld, r *http.Request) { r.URL.Path = "/v3/x/secrets" }, audit: refusing("huawei.Unknown", "-", "-/-", "not found"),
 	}},
 	{
 		"unknown vault or project",
 		&exchange{
-			store: "nowhere", method: get, path: "/secrets/taken", status: 404, code: "VaultNotFound", message: "The vault was not found.",
+			store: "nowhere", method: httpGet, path: "/secrets/taken", status: 404, code: "VaultNotFound", message: "The vault was not found.",
 			audit: refusing("azure.GetSecret", "tester", "-/taken", "not found"),
 		},
 		&exchange{
-			store: "nowhere", method: get, path: "/secrets/taken", status: 403, code: "CSMS.0302", message: "The request is not permitted.",
+			store: "nowhere", method: httpGet, path: "/secrets/taken", status: 403, code: "CSMS.0302", message: "The request is not permitted.",
 			audit: refusing("huawei.ShowSecret", "tester", "-/taken", "denied"),
 		},
 	},
 	{
 		"unknown path",
 		&exchange{
-			method: get, path: "/nothing/taken", status: 404, code: "NotFound", message: "The requested resource was not found.",
+			method: httpGet, path: "/nothing/taken", status: 404, code: "NotFound", message: "The requested resource was not found.",
 			audit: refusing("azure.Unknown", "tester", "main/-", "not found"),
 		},
 		&exchange{
-			method: get, path: "/keys/taken", status: 404, code: "APIGW.0101", message: "The API does not exist",
+			method: httpGet, path: "/keys/taken", status: 404, code: "APIGW.0101", message: "The API does not exist",
 			audit: refusing("huawei.Unknown", "-", "-/-", "not found"),
 		},
 	},
@@ -287,44 +287,44 @@ var badRequests = []badRow{
 	},
 	{"two slashes", nil, // azure takes them for one: see TestPathForms
 		&exchange{
-			method: get, path: "//secrets/taken", status: 404, code: "APIGW.0101", message: "The API does not exist",
+			method: httpGet, path: "//secrets/taken", status: 404, code: "APIGW.0101", message: "The API does not exist",
 			audit: refusing("huawei.Unknown", "-", "-/-", "not found"),
 		}},
 	{
 		"a value that is disabled",
 		&exchange{
-			method: get, path: "/secrets/off", status: 403, code: "Forbidden", inner: "SecretDisabled", message: "Operation get is not allowed on a disabled secret.",
+			method: httpGet, path: "/secrets/off", status: 403, code: "Forbidden", inner: "SecretDisabled", message: "Operation get is not allowed on a disabled secret.",
 			audit: reading("azure.GetSecret", "get", "main/off", "disabled"),
 		},
 		&exchange{
-			method: get, path: "/secrets/off/versions/latest", status: 403, code: "CSMS.0109", message: "The secret state is not enabled.",
+			method: httpGet, path: "/secrets/off/versions/latest", status: 403, code: "CSMS.0109", message: "The secret state is not enabled.",
 			audit: reading("huawei.ShowSecretVersion", "get", "main/off", "disabled"),
 		},
 	},
 	{
 		"a page size that is none",
 		&exchange{
-			method: get, path: "/secrets", query: "api-version=7.4&maxresults=0", status: 400, code: "BadParameter", message: azInvalid,
+			method: httpGet, path: "/secrets", query: "api-version=7.4&maxresults=0", status: 400, code: "BadParameter", message: azInvalid,
 			audit: refusing("azure.ListSecrets", "tester", "main/-", "invalid"),
 		},
 		&exchange{
-			method: get, path: "/secrets", query: "limit=0", status: 400, code: "CSMS.0002", message: "limit is not between 1 and",
+			method: httpGet, path: "/secrets", query: "limit=0", status: 400, code: "CSMS.0002", message: "limit is not between 1 and",
 			audit: refusing("huawei.ListSecrets", "tester", "main/-", "invalid"),
 		},
 	},
 	{"a name that is taken", nil, // azure makes a version of it
 		&exchange{
-			method: post, path: "/secrets", body: `{"name":"taken","secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0101", message: "The secret name already exists.",
+			method: httpPost, path: "/secrets", body: `{"name":"taken","secret_string":"` + hush + `"}`, status: 400, code: "CSMS.0101", message: "The secret name already exists.",
 			audit: writing("huawei.CreateSecret", "set", "main/taken", "already exists"),
 		}},
 	{
 		"not served",
 		&exchange{
-			method: get, path: "/keys/taken", status: 400, code: "NotSupported", message: "Operations on keys are not enabled for this vault",
+			method: httpGet, path: "/keys/taken", status: 400, code: "NotSupported", message: "Operations on keys are not enabled for this vault",
 			audit: refusing("azure.Unknown", "tester", "main/-", "unsupported"),
 		},
 		&exchange{
-			method: get, path: "/csms/grants", status: 400, code: "CSMS.0003", message: "The request is invalid.",
+			method: httpGet, path: "/csms/grants", status: 400, code: "CSMS.0003", message: "The request is invalid.",
 			audit: refusing("huawei.ListGrants", "tester", "main/-", "unsupported"),
 		},
 	},
@@ -332,7 +332,7 @@ var badRequests = []badRow{
 
 func azGet(query, message string) *exchange {
 	return &exchange{
-		method: get, path: "/secrets/taken", query: query, status: 400, code: "BadParameter", message: message,
+		method: httpGet, path: "/secrets/taken", query: query, status: 400, code: "BadParameter", message: message,
 		audit: refusing("azure.GetSecret", "tester", "main/taken", "invalid"),
 	}
 }

@@ -172,7 +172,7 @@ func TestStoreThatComesBack(t *testing.T) {
 	if a := w.send(t, azureWire{}, down, "HTTP/2.0", ""); a.status != 503 {
 		t.Errorf("down: %d", a.status)
 	}
-	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: get, path: "/secrets"}, "HTTP/2.0", ""); a.status != 200 || w.Service.Ready() != nil {
+	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: httpGet, path: "/secrets"}, "HTTP/2.0", ""); a.status != 200 || w.Service.Ready() != nil {
 		t.Errorf("its neighbour: %d", a.status)
 	}
 	if s := w.Service.States()[0]; s.Up || s.Name != "main" {

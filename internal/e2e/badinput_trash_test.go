@@ -15,16 +15,16 @@ const (
 // badTrash: a deleted secret answers as absent and still holds its name.
 var badTrash = []badRow{
 	{
-		"read", trashed(azAsked(get, "/secrets/taken", "", 404, "SecretNotFound", azAbsent, reading("azure.GetSecret", "get", "main/taken", "not found"))),
-		trashed(azAsked(get, "/secrets/taken/versions/latest", "", 404, "CSMS.0005", hwNoVersion, reading("huawei.ShowSecretVersion", "get", "main/taken", "not found"))),
+		"read", trashed(azAsked(httpGet, "/secrets/taken", "", 404, "SecretNotFound", azAbsent, reading("azure.GetSecret", "get", "main/taken", "not found"))),
+		trashed(azAsked(httpGet, "/secrets/taken/versions/latest", "", 404, "CSMS.0005", hwNoVersion, reading("huawei.ShowSecretVersion", "get", "main/taken", "not found"))),
 	},
 	{
-		"backup", trashed(azAsked(post, "/secrets/taken/backup", "", 404, "SecretNotFound", azAbsent, reading("azure.BackupSecret", "backup", "main/taken", "not found"))),
-		trashed(azAsked(post, "/secrets/taken/backup", "", 404, "CSMS.0106", hwAbsent, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "not found"))),
+		"backup", trashed(azAsked(httpPost, "/secrets/taken/backup", "", 404, "SecretNotFound", azAbsent, reading("azure.BackupSecret", "backup", "main/taken", "not found"))),
+		trashed(azAsked(httpPost, "/secrets/taken/backup", "", 404, "CSMS.0106", hwAbsent, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "not found"))),
 	},
 	{
-		"write", trashed(azAsked(put, "/secrets/taken", `{"value":"`+hush+`"}`, 409, "Conflict", azTrashed, writing("azure.SetSecret", "set", "main/taken", "deleted but recoverable"))).within("ObjectIsDeletedButRecoverable"),
-		trashed(azAsked(post, "/secrets", `{"name":"taken","secret_string":"`+hush+`"}`, 400, "CSMS.0103", hwTrashed, writing("huawei.CreateSecret", "set", "main/taken", "deleted but recoverable"))),
+		"write", trashed(azAsked(httpPut, "/secrets/taken", `{"value":"`+hush+`"}`, 409, "Conflict", azTrashed, writing("azure.SetSecret", "set", "main/taken", "deleted but recoverable"))).within("ObjectIsDeletedButRecoverable"),
+		trashed(azAsked(httpPost, "/secrets", `{"name":"taken","secret_string":"`+hush+`"}`, 400, "CSMS.0103", hwTrashed, writing("huawei.CreateSecret", "set", "main/taken", "deleted but recoverable"))),
 	},
 	{
 		"restore", afterDelete(azRestore("main", inWire(taken), 409, "Conflict", azConflict, restoring(opAzure, "main/taken", "deleted but recoverable"))),
@@ -39,7 +39,7 @@ var badTrash = []badRow{
 		writing("azure.UpdateSecret", "update", "main/nobody", "not found")), nil},
 	{"update cut in the middle", azAsked(http.MethodPatch, "/secrets/taken", `{"attributes":{"enabled":fal`, 400, "BadParameter", azInvalid,
 		refusing("azure.UpdateSecret", "tester", "main/taken", "invalid")), nil},
-	{"recover of nobody", azAsked(post, "/deletedsecrets/nobody/recover", "", 404, "SecretNotFound", azAbsent,
+	{"recover of nobody", azAsked(httpPost, "/deletedsecrets/nobody/recover", "", 404, "SecretNotFound", azAbsent,
 		writing("azure.RecoverDeletedSecret", "recover", "main/nobody", "not found")), nil},
 	{"purge of what is live", azAsked(http.MethodDelete, "/deletedsecrets/taken", "", 404, "SecretNotFound", "Deleted Secret not found: taken",
 		writing("azure.PurgeDeletedSecret", "purge", "main/taken", "not found")), nil},

@@ -20,26 +20,26 @@ func TestOddButGood(t *testing.T) {
 		v vendor
 		x *exchange
 	}{
-		"two slashes, and one at the end": {azureWire{}, &exchange{method: get, path: "//secrets//taken/"}},
-		"words in another case":           {azureWire{}, &exchange{method: get, path: "/Secrets/TAKEN"}},
-		"backup in another case":          {azureWire{}, &exchange{method: post, path: "/secrets/taken/Backup"}},
+		"two slashes, and one at the end": {azureWire{}, &exchange{method: httpGet, path: "//secrets//taken/"}},
+		"words in another case":           {azureWire{}, &exchange{method: httpGet, path: "/Secrets/TAKEN"}},
+		"backup in another case":          {azureWire{}, &exchange{method: httpPost, path: "/secrets/taken/Backup"}},
 		"bearer in lower case": {azureWire{}, &exchange{
-			method: get, path: "/secrets/taken",
+			method: httpGet, path: "/secrets/taken",
 			change: func(w *badWorld, r *http.Request) { r.Header.Set("Authorization", "bearer "+w.Token) },
 		}},
 		"host in upper case": {azureWire{}, &exchange{
-			method: get, path: "/secrets/taken",
+			method: httpGet, path: "/secrets/taken",
 			change: func(_ *badWorld, r *http.Request) { r.Host = strings.ToUpper(r.URL.Host) },
 		}},
-		"host without a port":    {azureWire{}, &exchange{method: get, path: "/secrets/taken", change: func(_ *badWorld, r *http.Request) { r.Host = "main.vault.localhost" }}},
-		"the oldest api-version": {azureWire{}, &exchange{method: get, path: "/secrets/taken", query: "api-version=2016-10-01"}},
-		"a token":                {huaweiWire{}, &exchange{method: get, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}},
+		"host without a port":    {azureWire{}, &exchange{method: httpGet, path: "/secrets/taken", change: func(_ *badWorld, r *http.Request) { r.Host = "main.vault.localhost" }}},
+		"the oldest api-version": {azureWire{}, &exchange{method: httpGet, path: "/secrets/taken", query: "api-version=2016-10-01"}},
+		"a token":                {huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}},
 		"a good signature and a wrong token": {huaweiWire{}, &exchange{
-			method: get, path: "/secrets/taken",
+			method: httpGet, path: "/secrets/taken",
 			change: func(_ *badWorld, r *http.Request) { r.Header.Set("X-Auth-Token", "wrong") },
 		}},
 		"a date ten minutes old": {huaweiWire{}, &exchange{
-			method: get, path: "/secrets/taken",
+			method: httpGet, path: "/secrets/taken",
 			change: func(w *badWorld, r *http.Request) {
 				sdkSign(w, r, w.AccessKey, w.SecretKey, time.Now().Add(-10*time.Minute))
 			},
@@ -65,7 +65,7 @@ func TestOddButGood(t *testing.T) {
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
 	w := newBadWorld(t, nil)
-	x := &exchange{method: put, path: "/secrets/new", body: `{"value":"` + hush + `","kid":"x","attributes":{"recoveryLevel":"Purgeable","more":{}}}`}
+	x := &exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `","kid":"x","attributes":{"recoveryLevel":"Purgeable","more":{}}}`}
 	if a := w.send(t, azureWire{}, x, "HTTP/2.0", x.body); a.status != http.StatusOK {
 		t.Fatalf("answered %d", a.status)
 	}
@@ -147,9 +147,9 @@ func TestRepeatsOfTheLost(t *testing.T) {
 		made secret.Name
 	}{
 		"azure write":    {azureWire{}, azStore("main", nil, 0, "", "", ""), 503, "new"},
-		"azure restore":  {azureWire{}, &exchange{method: post, path: "/secrets/restore", made: inWire(renamed)}, 503, "renamed"},
+		"azure restore":  {azureWire{}, &exchange{method: httpPost, path: "/secrets/restore", made: inWire(renamed)}, 503, "renamed"},
 		"huawei write":   {huaweiWire{}, hwStore("main", nil, 0, "", "", ""), 504, "new"},
-		"huawei restore": {huaweiWire{}, &exchange{method: post, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)}, 504, "renamed"},
+		"huawei restore": {huaweiWire{}, &exchange{method: httpPost, path: "/secrets/restore", made: inJSONOf("secret_blob", renamed)}, 504, "renamed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
