@@ -34,11 +34,8 @@ func (c *Config) validateCallers(rep *report) {
 		for j, k := range caller.AccessKeys {
 			validateKey(rep, fmt.Sprintf("%s.access_keys[%d]", at, j), k, keys, caller.Name)
 		}
-		if caller.Client != nil {
-			rep.idle(at+".client", "a login of its own")
-		}
 		if len(caller.Tokens)+len(caller.AccessKeys) == 0 && caller.Client == nil {
-			rep.warn(at, "has neither a token nor an access key, so it can never call")
+			rep.warn(at, "has neither a client nor a token nor an access key, so it can never call")
 		}
 	}
 }

@@ -104,7 +104,7 @@ type HuaweiRoute struct {
 	Store   string `mapstructure:"store"`
 }
 
-// Login will hand out tokens where there is no cloud.
+// Login hands out tokens where there is no cloud. An empty host: none.
 type Login struct {
 	Host string `mapstructure:"host"`
 }

@@ -67,6 +67,7 @@ func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Pr
 		for i := range c.Stores {
 			c.Stores[i].refs = r
 		}
+		c.settle()
 		c.validate(&rep, kinds)
 	}
 	for _, file := range compact(r.open) {

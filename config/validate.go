@@ -26,9 +26,7 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 	c.validateHuawei(rep)
 	c.validateCallers(rep)
 	c.validatePolicy(rep)
-	if c.Login.Host != "" {
-		rep.idle("login", "login")
-	}
+	c.validateLogin(rep)
 }
 
 func (c *Config) validateServer(rep *report) {

@@ -39,6 +39,7 @@ type checkView struct {
 	OK       bool             `json:"ok"`
 	Problems []config.Problem `json:"problems"`
 	Routes   []routeView      `json:"routes,omitempty"`
+	Login    string           `json:"login,omitempty"` // AZURE_AUTHORITY_HOST
 	Stores   []storeView      `json:"stores,omitempty"`
 	Expires  *time.Time       `json:"certificate_expires,omitempty"`
 
@@ -149,8 +150,8 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 	case !keys.CanOpen():
 		v.add(config.Warning, "keyring.file", "it can seal and not open, so there can be no restore")
 	}
-	if _, _, signs := keys.Signer(); !signs && cfg.Login.Host != "" {
-		v.add(config.Bad, "keyring.file", "no key signs, so there can be no login")
+	if unsigned(cfg, keys) {
+		v.add(config.Bad, "keyring.file", saidUnsigned)
 	}
 	for i, s := range cfg.Stores {
 		if s.Backend != "bolt" {
@@ -201,9 +202,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 			v.add(config.Warning, at, "the certificate is not valid for %s: clients will refuse it", r.Host)
 		}
 	}
-	if cfg.Login.Host != "" {
-		v.checkLogin(cfg.Login.Host)
-	}
+	v.checkLogin(cfg.Login.Host, port)
 	for _, r := range cfg.Dialects.Huawei.Routes {
 		v.Routes = append(v.Routes, routeView{"huawei", r.Project, r.Store, ""})
 	}
@@ -248,6 +247,9 @@ func (v *checkView) text(w io.Writer) error {
 			sees += ", resource " + r.Resource
 		}
 		rows = append(rows, []string{r.Dialect, sees})
+	}
+	if v.Login != "" {
+		rows = append(rows, []string{"login", v.Login})
 	}
 	if v.Expires != nil {
 		rows = append(rows, []string{"certificate", "valid until " + shortTime(v.Expires)})

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
@@ -47,9 +48,9 @@ Nothing that exists is overwritten.`,
 
 // first is a new gateway's only caller and store.
 type first struct {
-	Host, Project, TokenHash, AK string
+	Host, LoginHost, Project, TokenHash, AK string
 
-	token, sk string
+	token, sk, clientSecret string
 }
 
 const configTemplate = `# Written by vaultferry init. "vaultferry check" says what it means.
@@ -68,14 +69,17 @@ stores:
     bolt: { path: main.db }
 dialects:
   azure:
-    authority: https://login.vault.localhost/adfs
+    authority: https://{{.LoginHost}}/adfs
     routes:
       - { host: {{.Host}}, store: main }
   huawei:
     routes:
       - { project: "{{.Project}}", store: main }
+login:
+  host: {{.LoginHost}}
 callers:
   - name: admin
+    client: { id: admin, secret: { file: admin.secret } }
     tokens: [ { sha256: "{{.TokenHash}}" } ]
     access_keys: [ { id: {{.AK}}, secret: { file: admin.sk } } ]
 policy:
@@ -85,7 +89,7 @@ policy:
 // initFiles are in the order in which they are written: the configuration is
 // the last, so that none stands without the rest.
 func initFiles() []string {
-	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "vaultferry.yaml"}
+	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "admin.secret", "vaultferry.yaml"}
 }
 
 func (a *app) initialise(ctx context.Context, dir string, w writing) error {
@@ -94,7 +98,10 @@ func (a *app) initialise(ctx context.Context, dir string, w writing) error {
 			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
 		}
 	}
-	f := first{Host: "main." + domain, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]), token: randomText(), sk: randomText()}
+	f := first{
+		Host: "main." + domain, LoginHost: loginHost, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
+		token: randomText(), sk: randomText(), clientSecret: randomText(),
+	}
 	sum := sha256.Sum256([]byte(f.token))
 	f.TokenHash = hex.EncodeToString(sum[:])
 	content, err := a.initContent(f)
@@ -127,7 +134,7 @@ func (a *app) initContent(f first) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := ca.Issue([]string{f.Host, csmsHost, "localhost", "127.0.0.1", "::1"}, a.now())
+	pair, err := ca.Issue([]string{f.Host, csmsHost, f.LoginHost, "localhost", "127.0.0.1", "::1"}, a.now())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +152,7 @@ func (a *app) initContent(f first) (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"keyring.json": ring, "ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key,
-		"admin.sk": []byte(f.sk + "\n"), "vaultferry.yaml": yaml.Bytes(),
+		"admin.sk": []byte(f.sk + "\n"), "admin.secret": []byte(f.clientSecret + "\n"), "vaultferry.yaml": yaml.Bytes(),
 	}, nil
 }
 
@@ -158,12 +165,16 @@ type initView struct {
 	Token     string   `json:"token"`
 	AccessKey string   `json:"access_key"`
 	SecretKey string   `json:"secret_key"`
+	Login     string   `json:"login"`
+	ClientID  string   `json:"client_id"`
+	Client    string   `json:"client_secret"`
 }
 
 func (a *app) printInit(dir string, f first) error {
 	v := initView{
 		Folder: dir, Files: initFiles(), Host: f.Host, Project: f.Project, Caller: "admin",
 		Token: f.token, AccessKey: f.AK, SecretKey: f.sk,
+		Login: "https://" + f.LoginHost + ":8443", ClientID: "admin", Client: f.clientSecret,
 	}
 	return a.print(v, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, `wrote %s: %s
@@ -172,17 +183,21 @@ It will serve store "main" at
   azure       https://%s:8443
   huawei      https://%s:8443
   project     %s
+  login       %s, tenant %s
 
 Credentials of caller "admin", shown this once:
   token       %s
   access key  %s
   secret key  %s
+  client      %s
+  its secret  %s
 
 Next:
   Keep a copy of %s elsewhere: without it no backup, and nothing in the store, can be opened.
   Give %s to the clients: it is the CA they must trust.
   cd %s && vaultferry check && vaultferry serve
-`, dir, strings.Join(v.Files, " "), v.Host, csmsHost, v.Project, v.Token, v.AccessKey, v.SecretKey,
+`, dir, strings.Join(v.Files, " "), v.Host, csmsHost, v.Project, v.Login, login.Tenant,
+			v.Token, v.AccessKey, v.SecretKey, v.ClientID, v.Client,
 			filepath.Join(dir, "keyring.json"), filepath.Join(dir, "ca.pem"), dir)
 		return err
 	})

@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"net"
 
+	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/login"
@@ -11,6 +13,15 @@ import (
 
 // loginHost is the login of a sandbox and of a fresh configuration.
 const loginHost = "login." + domain
+
+// unsigned reports whether a login is configured that the keyring has no key
+// for. It is asked before a store is opened, which may write the first time.
+func unsigned(cfg *config.Config, keys *backup.Keyring) bool {
+	_, _, signs := keys.Signer()
+	return cfg.Login.Host != "" && !signs
+}
+
+const saidUnsigned = "no key signs, so there can be no login"
 
 // login opens the configured login, and makes creds accept its tokens. It is
 // nil where none is configured.
@@ -46,9 +57,15 @@ func loginEnvironment(url, id, secret string) [][2]string {
 	}
 }
 
-// checkLogin says what would keep clients from logging in.
-func (v *checkView) checkLogin(host string) {
-	v.Routes = append(v.Routes, routeView{Dialect: login.Via, Route: host})
+// checkLogin says where clients log in, and what would keep them from it.
+func (v *checkView) checkLogin(host, port string) {
+	if host == "" {
+		return
+	}
+	v.Login = "https://" + host
+	if port != "443" {
+		v.Login = "https://" + net.JoinHostPort(host, port)
+	}
 	if v.cert == nil {
 		return
 	}

@@ -35,7 +35,8 @@ type sandbox struct {
 	ca           *pki.Authority
 	cert         tls.Certificate
 	token, ak    string
-	sk, client   secret.Value
+	sk           secret.Value
+	clientSecret secret.Value      // at the login
 	projects     map[string]string // by store
 	parts        *parts
 	server       *httpd.Server
@@ -51,7 +52,7 @@ func (a *app) newSandbox(address string, stores func(dir string) []config.Store)
 	}
 	s := &sandbox{dir: dir, cfg: config.Default(), projects: map[string]string{}}
 	s.token, s.ak, s.sk = randomText(), "AK"+strings.ToUpper(randomText()[:18]), secret.TextValue(randomText())
-	s.client = secret.TextValue(randomText())
+	s.clientSecret = secret.TextValue(randomText())
 	s.configure(address, stores(dir))
 	if err := s.certify(a); err != nil {
 		return nil, errors.Join(err, s.remove())
@@ -78,7 +79,7 @@ func (s *sandbox) configure(address string, stores []config.Store) {
 	}
 	c.Callers = []config.Caller{{
 		Name:       "dev",
-		Client:     &config.Client{ID: "dev", Secret: s.client},
+		Client:     &config.Client{ID: "dev", Secret: s.clientSecret},
 		Tokens:     []config.Token{{Hash: sha256.Sum256([]byte(s.token))}},
 		AccessKeys: []config.AccessKey{{ID: s.ak, Secret: s.sk}},
 	}}
@@ -167,7 +168,7 @@ func (s *sandbox) exports() string {
 		{"HUAWEICLOUD_SDK_PROJECT_ID", s.projects[first]},
 		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(csmsHost)},
 	}))
-	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.client.Reveal()))))
+	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.clientSecret.Reveal()))))
 	return b.String()
 }
 

@@ -57,6 +57,9 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
+	if unsigned(cfg, keys) {
+		return usagef("keyring.file: %s", saidUnsigned)
+	}
 	p, err := a.assemble(ctx, cfg, keys)
 	if err != nil {
 		return err

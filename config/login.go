@@ -1,0 +1,85 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// loginPath ends the authority of a login of our own: the one tenant that no
+// client looks up elsewhere first.
+const loginPath = "/adfs"
+
+var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
+
+// settle lets the login be the authority where the file names no other.
+func (c *Config) settle() {
+	if c.Login.Host != "" && c.Dialects.Azure.Authority == Default().Dialects.Azure.Authority {
+		c.Dialects.Azure.Authority = "https://" + c.Login.Host + loginPath
+	}
+}
+
+func (c *Config) validateLogin(rep *report) {
+	ids := map[string]string{}
+	for i, caller := range c.Callers {
+		if caller.Client != nil {
+			c.validateClient(rep, fmt.Sprintf("callers[%d].client", i), *caller.Client, ids, caller.Name)
+		}
+	}
+	if c.Login.Host == "" {
+		return
+	}
+	if host := c.Login.Host; !hostName.MatchString(host) {
+		rep.bad("login.host", "not a host name in lower case; leave scheme, port and path out")
+	}
+	if i := slices.IndexFunc(c.Dialects.Azure.Routes, func(r AzureRoute) bool { return r.Host == c.Login.Host }); i >= 0 {
+		rep.bad("login.host", "%s is the host of dialects.azure.routes[%d] too", c.Login.Host, i)
+	}
+	if len(ids) == 0 {
+		rep.warn("login", "no caller has a client, so nobody can log in")
+	}
+	if u, err := url.Parse(c.Dialects.Azure.Authority); err == nil && strings.Trim(u.Path, "/") != strings.Trim(loginPath, "/") {
+		rep.warn("dialects.azure.authority", "clients that log in at %s refuse a challenge that names another tenant; leave it out", c.Login.Host)
+	}
+}
+
+func (c *Config) validateClient(rep *report, at string, client Client, ids map[string]string, caller string) {
+	if client.ID == "" {
+		rep.bad(at+".id", "missing")
+	} else if !clientID.MatchString(client.ID) {
+		rep.bad(at+".id", "letters, digits and ._@+- are allowed, 128 at most, a letter or digit first")
+	} else if holder, ok := ids[client.ID]; ok {
+		rep.bad(at+".id", "caller %q has the same client", holder)
+	}
+	ids[client.ID] = caller
+	if client.Secret.IsNone() {
+		rep.bad(at+".secret", "missing")
+	}
+	if c.Login.Host == "" {
+		rep.warn(at, "login.host is missing, so nobody can log in with it")
+	}
+}
+
+// Advertises reports whether some route's challenge may name the resource: a
+// token for any other would open nothing here.
+func (c *Config) Advertises(resource string) bool {
+	u, err := url.Parse(resource)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return false
+	}
+	plain := resource == "https://"+u.Host
+	return slices.ContainsFunc(c.Dialects.Azure.Routes, func(r AzureRoute) bool {
+		want := c.Resource(r, "")
+		switch {
+		case want != "":
+		case r.Host == "*": // the parent of whichever host was asked
+			return plain
+		default:
+			want = "https://" + r.Host
+		}
+		w, err := url.Parse(want)
+		return err == nil && (resource == want || (plain && u.Hostname() == w.Hostname()))
+	})
+}
