@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+)
+
+// keyVaultSuite drives a store of one product through the vendor's Go client,
+// which verifies the challenge. other is a second store of the product.
+type keyVaultSuite struct {
+	gateway            *gatewaytest.Gateway
+	store, other, kind string
+}
+
+// parts run at once, each under names of its own but for the first.
+var keyVaultParts = map[string]func(*keyVaultSuite, *testing.T){
+	"life":         (*keyVaultSuite).life,
+	"versions":     (*keyVaultSuite).versions,
+	"values":       (*keyVaultSuite).values,
+	"errors":       (*keyVaultSuite).errors,
+	"errors-trash": (*keyVaultSuite).trashErrors,
+	"writers":      (*keyVaultSuite).writers,
+	"updaters":     (*keyVaultSuite).updaters,
+	"move":         (*keyVaultSuite).move,
+}
+
+// TestKeyVaultOverProducts is the whole life of a secret with azsecrets, over
+// every product. Lists need stores in which nothing else happens.
+func TestKeyVaultOverProducts(t *testing.T) {
+	t.Parallel()
+	for kind, open := range products {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			var stores []gateway.Store
+			for _, name := range []string{"one", "two", "lists", "trash"} {
+				stores = append(stores, gateway.Store{Name: name, Kind: kind, Backend: open(t, name), RetentionDays: 7, Concurrency: 64})
+			}
+			if _, ok := stores[0].Backend.(backends.Trasher); !ok {
+				t.Skip("the product cannot delete yet")
+			}
+			g := gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16})
+			for name, part := range keyVaultParts {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					part(&keyVaultSuite{g, "one", "two", kind}, t)
+				})
+			}
+			t.Run("lists", func(t *testing.T) {
+				t.Parallel()
+				(&keyVaultSuite{g, "lists", "", kind}).lists(t)
+			})
+			t.Run("deleted lists", func(t *testing.T) {
+				t.Parallel()
+				(&keyVaultSuite{g, "trash", "", kind}).deletedLists(t)
+			})
+		})
+	}
+}
+
+func (s *keyVaultSuite) client(t *testing.T, store string) *azsecrets.Client {
+	t.Helper()
+	return s.clientAs(t, store, s.gateway.Token)
+}
+
+func (s *keyVaultSuite) clientAs(t *testing.T, store, bearer string) *azsecrets.Client {
+	t.Helper()
+	c, err := azsecrets.NewClient(s.gateway.VaultURL(store), token(bearer), &azsecrets.ClientOptions{
+		ClientOptions: azcore.ClientOptions{Transport: s.gateway.Client, Retry: policy.RetryOptions{MaxRetries: -1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
