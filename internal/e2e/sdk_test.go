@@ -143,6 +143,7 @@ type sdkWorld struct {
 	Token  string            `json:"token"`
 	Can    map[string]bool   `json:"can"`
 	ca     []byte
+	login  map[string]string // the environment that logs in
 }
 
 // newSDKWorld starts a gateway with two stores of a product for every right,
@@ -172,7 +173,7 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 		Can: map[string]bool{
 			"update": is[backends.Updater](one), "trash": is[backends.Trasher](one), "keepDisabled": keepsDisabled(t, one),
 		},
-		ca: slices.Concat(g.CAPEM, foreign.CAPEM),
+		ca: slices.Concat(g.CAPEM, foreign.CAPEM), login: g.Environment(),
 	}
 	for _, s := range []string{"one", "two", "guarded", "listed", "readonly"} {
 		w.Vaults[s] = g.VaultURL(s)
@@ -211,8 +212,12 @@ func (w *sdkWorld) env(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []string{
+	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8",
 		"WORLD=" + string(world), "NODE_EXTRA_CA_CERTS=" + ca, "REQUESTS_CA_BUNDLE=" + ca,
 	}
+	for name, value := range w.login {
+		env = append(env, name+"="+value)
+	}
+	return env
 }

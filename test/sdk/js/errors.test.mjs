@@ -33,6 +33,10 @@ for (const name of ["under_score", "dot.dot", "sp ace", "slash/inside", "ü", "x
   });
 }
 
+test("no name at all", async () => {
+  await refused(one.setSecret("", "value"), 405, "MethodNotAllowed", /HTTP PUT not allowed/);
+});
+
 test("limits of tags and content type", async () => {
   const tags = (n) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`t${i}`, "v"]));
   await one.setSecret(fresh("fits"), "value", { contentType: "c".repeat(255), tags: tags(15) });

@@ -36,6 +36,9 @@ class Errors(TestCase):
             with self.subTest(name[:12]):
                 self.refused(HttpResponseError, 400, "BadParameter", one.set_secret, name, "value")
 
+    def test_no_name_at_all(self):
+        self.refused(HttpResponseError, 405, "MethodNotAllowed", one.set_secret, "", "value", message="HTTP PUT not allowed")
+
     def test_limits_of_tags_and_content_type(self):
         def tags(n):
             return {f"t{i}": "v" for i in range(n)}
