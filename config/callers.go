@@ -72,7 +72,7 @@ func (c *Config) validatePolicy(rep *report) {
 		}
 		for j, w := range r.Allow {
 			if w != "*" && !slices.Contains(access.Actions(), access.Action(w)) {
-				rep.bad(fmt.Sprintf("%s.allow[%d]", at, j), "unknown action %q (known: %v)", w, access.Actions())
+				rep.bad(fmt.Sprintf("%s.allow[%d]", at, j), "unknown action %q (known: %s)", w, strings.Trim(fmt.Sprint(access.Actions()), "[]"))
 			}
 		}
 		c.warnUnused(rep, at, r)

@@ -150,6 +150,8 @@ func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry)
 	for key := range s.Sections {
 		switch {
 		case key == s.Backend:
+		case slices.Contains(known, key) && s.Backend != "" && !slices.Contains(known, s.Backend):
+			// A misspelt backend, which is said below; the section is right.
 		case slices.Contains(known, key):
 			rep.bad(at+"."+key, "the store's backend is %q, so this section belongs to none", s.Backend)
 		default:
@@ -166,7 +168,7 @@ func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry)
 	}
 	d, err := kinds.Find(s.Backend)
 	if err != nil {
-		rep.bad(at+".backend", "%s", err)
+		rep.bad(at+".backend", "unknown backend %q (known: %s)", s.Backend, strings.Join(kinds.Kinds(), ", "))
 		return
 	}
 	if err := d.Check(s.Section()); err != nil {
