@@ -8,7 +8,7 @@ import (
 // Forecast implements backends.Backend.
 func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
 	losses := s.valueLosses(in)
-	losses = append(losses, s.roomLosses(backends.Apply(in, losses))...)
+	losses = append(losses, roomLosses(backends.Apply(in, losses))...)
 	return append(losses, s.nativeLosses(backends.Apply(in, losses))...)
 }
 
@@ -35,6 +35,9 @@ func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 		if v.Disabled && !v.Value.IsNone() {
 			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossDisabled, Why: "Vault knows no disabled version: its own tools can read this one"})
 		}
+		if v.Value.Form() == secret.Text {
+			continue
+		}
 		switch _, form, _ := encodeValue(s.field, v.Value); form {
 		case formBinary:
 			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault's own tools see the bytes as base64"})
@@ -53,19 +56,18 @@ func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 
 // roomLosses: attributes that would not even fit into the companion go, the
 // largest kinds and the oldest versions first.
-func (s *Store) roomLosses(in *secret.Secret) []secret.Loss {
+func roomLosses(in *secret.Secret) []secret.Loss {
 	var out []secret.Loss
 	lose := func(l secret.Loss) { out = append(out, l) }
-	room := maxCompanion - s.plan(in).headSize()
+	room := maxCompanion - outline(in).headSize()
 	if room < maxCompanion/2 {
 		room = maxCompanion / 2
 		loseOfSecret(in, lose)
 	}
-	p := s.plan(in)
 	used := 0
 	for i := len(in.Versions) - 1; i >= 0; i-- {
 		v := &in.Versions[i]
-		full, bare := p.recordSize(v), p.recordSize(stripped(v))
+		full, bare := recordSize(v), recordSize(stripped(v))
 		switch {
 		case used+full <= room:
 			used += full

@@ -8,7 +8,6 @@ import (
 
 // plan is an import as the product will hold it.
 type plan struct {
-	field string
 	steps []step // of number 1, 2, ...
 	head  head
 	recs  map[string]string
@@ -29,9 +28,29 @@ const (
 	mostInFiller = 500
 )
 
-// plan lays out s, which is valid and less the losses.
+// plan lays out in, which is valid and less the losses.
 func (s *Store) plan(in *secret.Secret) *plan {
-	p := &plan{field: s.field, recs: map[string]string{}}
+	p := outline(in)
+	p.recs = map[string]string{}
+	versions := in.Versions
+	for i := range p.steps {
+		st := &p.steps[i]
+		if st.ordinal == 0 {
+			continue
+		}
+		data, form, err := encodeValue(s.field, versions[0].Value)
+		if err != nil { // the forecast took such values away
+			data = []byte("{}")
+		}
+		st.data, p.recs[keyOf(int64(i)+1)] = data, ascii(recordOf(&versions[0], form))
+		versions = versions[1:]
+	}
+	return p
+}
+
+// outline is the plan without the values and the records.
+func outline(in *secret.Secret) *plan {
+	p := &plan{}
 	var offset int64
 	filled := 0
 	for i := range in.Versions {
@@ -65,25 +84,19 @@ func (p *plan) fill(from, n int64) {
 }
 
 func (p *plan) add(v *secret.Version) {
-	data, form, err := encodeValue(p.field, v.Value)
-	if err != nil { // the forecast took such values away
-		data = []byte("{}")
-	}
-	p.steps = append(p.steps, step{data: data, erase: v.Value.IsNone(), ordinal: v.Ordinal})
-	number := int64(len(p.steps))
-	p.recs[keyOf(number)] = ascii(recordOf(v, form))
+	p.steps = append(p.steps, step{erase: v.Value.IsNone(), ordinal: v.Ordinal})
 	for _, label := range v.Stages {
 		if p.head.Stages == nil {
 			p.head.Stages = map[string]int64{}
 		}
-		p.head.Stages[label] = number
+		p.head.Stages[label] = int64(len(p.steps))
 	}
 }
 
 func (p *plan) headSize() int { return quotedSize(ascii(p.head)) }
 
 // recordSize is what the record of v takes in the companion at most.
-func (p *plan) recordSize(v *secret.Version) int {
+func recordSize(v *secret.Version) int {
 	return quotedSize(ascii(recordOf(v, formFieldsText)))
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,8 +167,8 @@ func (h *head) clone() head {
 	return c
 }
 
-// maxOffset keeps ordinals far from overflow.
-const maxOffset = 1 << 62
+// maxOffset keeps ordinals from overflow, whatever the number.
+const maxOffset = math.MaxInt64 - 1<<40
 
 // sound reports whether the gateway could have written h: above all, whether
 // ordinals rise with the numbers.

@@ -29,7 +29,9 @@ build() {
 
 if ! fresh; then
 	exec 9>"$cache/lock"
-	flock 9 # let go when this process ends, however it ends
+	if command -v flock >/dev/null; then
+		flock 9 # let go when this process ends, however it ends
+	fi # without it two builds may run at once, and the last one stays
 	fresh || build
 fi
 echo "$server"
