@@ -47,7 +47,7 @@ type Outcome struct {
 	Losses   []secret.Loss
 	Skipped  bool // the name is taken and OnConflict is skip
 	Appended bool
-	Added    int  // versions that an append added, or would after a dry run
+	Added    int // versions that an append added, or would after a dry run
 }
 
 // Backup returns the secret with its whole history as a sealed blob. What the
@@ -138,6 +138,9 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		return nil, err
 	}
 	if o.DryRun {
+		if err := s.heldByTrash(ctx, j, sec.Name); err != nil {
+			return nil, describeTaken(err, sec)
+		}
 		return rehearsed(j, sec, out), nil
 	}
 	repeated := s.repeats.recent(j)

@@ -31,7 +31,8 @@ func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector
 func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
 	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
 		purge := s.now().UTC().AddDate(0, 0, j.RetentionDays)
-		return t.Delete(ctx, r.Name, purge)
+		return s.once(j, func() (*secret.Secret, error) { return t.Delete(ctx, r.Name, purge) },
+			func() (*secret.Secret, error) { return t.DescribeTrash(ctx, r.Name) })
 	})
 }
 
@@ -46,10 +47,12 @@ func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Sec
 // Recover brings a deleted secret back as it was. Action: recover.
 func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
 	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
-		if _, err := s.recoverable(ctx, j, t); err != nil {
-			return nil, err
-		}
-		return t.Recover(ctx, r.Name)
+		return s.once(j, func() (*secret.Secret, error) {
+			if _, err := s.recoverable(ctx, j, t); err != nil {
+				return nil, err
+			}
+			return t.Recover(ctx, r.Name)
+		}, func() (*secret.Secret, error) { return j.Backend.Describe(ctx, r.Name) })
 	})
 }
 
@@ -57,14 +60,16 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 // keeps it until its time is over. Action: purge.
 func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
 	_, err := withTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
-		sec, err := s.recoverable(ctx, j, t)
-		if err != nil {
-			return nil, err
-		}
-		if j.PurgeProtection {
-			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
-		}
-		return sec, t.Purge(ctx, r.Name)
+		return s.once(j, func() (*secret.Secret, error) {
+			sec, err := s.recoverable(ctx, j, t)
+			if err != nil {
+				return nil, err
+			}
+			if j.PurgeProtection {
+				return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
+			}
+			return sec, t.Purge(ctx, r.Name)
+		}, func() (*secret.Secret, error) { return nil, nil }) // gone, as was asked
 	})
 	return err
 }
@@ -123,17 +128,20 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 		if ctx.Err() != nil {
 			return gone, errors.Join(first, ctx.Err())
 		}
-		purged, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
+		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
 			sec, err := t.DescribeTrash(ctx, n)
-			if err != nil || !sec.Deleted.Over(s.now()) {
+			if err == nil && !sec.Deleted.Over(s.now()) {
+				err = &secret.Error{Kind: secret.NotFound, Name: n, Detail: "the deleted secret is no longer due"}
+			}
+			if err != nil {
 				return nil, err
 			}
 			return sec, t.Purge(ctx, n)
 		})
 		switch {
-		case err == nil && purged != nil:
+		case err == nil:
 			gone = append(gone, n)
-		case err != nil && first == nil && !errors.Is(err, secret.NotFound):
+		case first == nil && !errors.Is(err, secret.NotFound):
 			first = err
 		}
 	}
@@ -172,15 +180,4 @@ func (s *Service) recoverable(ctx context.Context, j *job, t backends.Trasher) (
 		return nil, &secret.Error{Kind: secret.NotFound, Name: j.ref.Name, Detail: "no such deleted secret"}
 	}
 	return sec, nil
-}
-
-// reuse makes room where a name is held only by what is over: it purges that
-// and reports whether the write may be tried again.
-func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
-	t, ok := j.Backend.(backends.Trasher)
-	if !ok {
-		return false
-	}
-	sec, err := t.DescribeTrash(ctx, name)
-	return err == nil && sec.Deleted.Over(s.now()) && t.Purge(ctx, name) == nil
 }

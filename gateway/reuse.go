@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// once does what a client sends again where it was not told how it ended. A
+// repeat of such a call that finds nothing to do any more is answered with
+// what stands.
+func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secret.Secret, error) {
+	j.call.Digest = sha256.Sum256([]byte(j.action)) // there is no body to tell two apart
+	repeated := s.repeats.recent(j)
+	sec, err := do()
+	if repeated && errors.Is(err, secret.NotFound) {
+		there, thereErr := stands()
+		if !errors.Is(thereErr, secret.NotFound) {
+			sec, err = there, thereErr
+		}
+	}
+	s.repeats.note(j, err)
+	return sec, err
+}
+
+// reuse makes room where a name is held only by what is over: it purges that
+// and reports whether the write may be tried again.
+//
+// Another gateway that purges the name, makes it anew and deletes it again
+// between the look and the purge would lose that deletion's secret; products
+// offer no way to purge one deletion and no other.
+func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
+	t, ok := j.Backend.(backends.Trasher)
+	if !ok {
+		return false
+	}
+	sec, err := t.DescribeTrash(ctx, name)
+	switch {
+	case errors.Is(err, secret.NotFound): // another has made room meanwhile
+		return true
+	case err != nil || !sec.Deleted.Over(s.now()):
+		return false
+	}
+	err = s.purgeOver(ctx, j, t, name)
+	return err == nil || errors.Is(err, secret.NotFound)
+}
+
+// purgeOver is a purge within another call. It has its own audit lines: what
+// is gone for ever must not be found under "set" alone.
+func (s *Service) purgeOver(ctx context.Context, j *job, t backends.Trasher, name secret.Name) error {
+	e := audit.Entry{
+		Phase: audit.Intent, RequestID: j.call.RequestID, Caller: j.call.Caller.ID, Address: j.call.Address, Via: j.call.Caller.Via,
+		Op: j.call.Op, Action: string(access.Purge), Store: j.Name, Name: string(name),
+	}
+	if err := s.audit.Write(e, true); err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
+	}
+	err := t.Purge(ctx, name)
+	e.Phase, e.Result = audit.Outcome, result(err)
+	if auditErr := s.audit.Write(e, true); auditErr != nil {
+		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: auditErr}
+	}
+	return err
+}
+
+// heldByTrash returns Trashed where a name that is not live is not free.
+func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name) error {
+	t, ok := j.Backend.(backends.Trasher)
+	if !ok {
+		return nil
+	}
+	switch sec, err := t.DescribeTrash(ctx, name); {
+	case errors.Is(err, secret.NotFound), errors.Is(err, secret.Unsupported):
+		return nil
+	case err != nil:
+		return err
+	case sec.Deleted.Over(s.now()):
+		return nil
+	}
+	return &secret.Error{Kind: secret.Trashed, Name: name}
+}
