@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -39,7 +40,8 @@ func repeatKey(j *job) [sha256.Size]byte {
 }
 
 // note remembers the write of j if nobody knows how it ended, and forgets it
-// if it is known now.
+// if it is known now. An attempt that surely changed nothing says nothing of
+// the one before it.
 func (r *repeats) note(j *job, err error) {
 	if j.call.Digest == [sha256.Size]byte{} {
 		return
@@ -47,7 +49,10 @@ func (r *repeats) note(j *job, err error) {
 	key, now := repeatKey(j), r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil || secret.KindOf(classify(j, err)) != secret.Unknown {
+	switch err = classify(j, err); {
+	case repeatable(err):
+		return
+	case !errors.Is(err, secret.Unknown):
 		delete(r.writes, key)
 		return
 	}
@@ -71,16 +76,22 @@ func (r *repeats) recent(j *job) bool {
 }
 
 // landed returns the current version if j repeats a write of unknown outcome
-// and that version is what it would write.
-func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) *secret.Secret {
+// and that version is what it would write. Where it cannot find out, writing
+// might be once too often, and it returns why.
+func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
 	if !r.recent(j) {
-		return nil
+		return nil, nil
 	}
 	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.Current)
-	if err != nil || sec.Newest() == nil || !written(sec.Newest(), d) {
-		return nil
+	switch {
+	case errors.Is(err, secret.NotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case sec.Newest() == nil || !written(sec.Newest(), d):
+		return nil, nil
 	}
-	return sec
+	return sec, nil
 }
 
 // landedImport is landed for an import that finds the name taken: by its own

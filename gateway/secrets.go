@@ -39,11 +39,15 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
 		return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
 	}
-	if sec := s.repeats.landed(ctx, j, d); sec != nil {
+	sec, err := s.repeats.landed(ctx, j, d)
+	switch {
+	case err != nil:
+		return nil, err
+	case sec != nil:
 		j.sawVersions(sec)
 		return sec, nil
 	}
-	sec, err := j.Backend.Put(ctx, j.ref.Name, d)
+	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, j.ref.Name) {
 		sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	}

@@ -1,0 +1,45 @@
+package gateway_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// A repeat that cannot find out whether the first write landed writes nothing,
+// and does not forget that it is a repeat.
+func TestARepeatWaitsUntilItKnows(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]int{"for a moment": 1, "for longer than one call": 4} {
+		w := newWorld(t, nil)
+		lost := false
+		w.a.After = func(_ context.Context, m string) error {
+			if m == "Put" && !lost {
+				lost = true
+				return &secret.Error{Kind: secret.Unknown}
+			}
+			return nil
+		}
+		_, err := w.Put(t.Context(), call, refA, draft("hush"))
+		wantKind(t, err, secret.Unknown)
+		w.a.Before = func(context.Context, string) error {
+			if down--; down >= 0 {
+				return &secret.Error{Kind: secret.Unavailable}
+			}
+			return nil
+		}
+		for range 2 {
+			made, err := w.Put(t.Context(), call, refA, draft("hush"))
+			switch {
+			case err != nil:
+				wantKind(t, err, secret.Unavailable)
+			case made.Newest().Ordinal != 1:
+				t.Errorf("down %s: the repeat made version %d", name, made.Newest().Ordinal)
+			}
+		}
+		if s, err := w.a.Describe(t.Context(), "n"); err != nil || len(s.Versions) != 1 {
+			t.Errorf("down %s: more than one version, or %v", name, err)
+		}
+	}
+}
