@@ -22,16 +22,18 @@ type proofs struct {
 	seen map[[sha256.Size]byte]proof
 }
 
-func (p *proofs) find(token string, prove func() (proof, bool)) (proof, bool) {
+// find leaves to prove what was not seen before.
+func (p *proofs) find(token string, prove func() (proof, error)) (proof, error) {
 	sum := sha256.Sum256([]byte(token))
 	p.mu.RLock()
 	found, ok := p.seen[sum]
 	p.mu.RUnlock()
 	if ok {
-		return found, true
+		return found, nil
 	}
-	if found, ok = prove(); !ok {
-		return proof{}, false
+	found, err := prove()
+	if err != nil {
+		return proof{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,5 +41,5 @@ func (p *proofs) find(token string, prove func() (proof, bool)) (proof, bool) {
 		p.seen = map[[sha256.Size]byte]proof{}
 	}
 	p.seen[sum] = found
-	return found, true
+	return found, nil
 }

@@ -78,19 +78,17 @@ func (k *keys) sign(private crypto.Signer, id string) error {
 	return nil
 }
 
-// trusted drops a retired key once the last token that it signed is over.
+// live ends for a retired key with the last token that it signed.
+func live(key backup.SigningKey, now time.Time) bool {
+	return key.Retired.IsZero() || now.Before(key.Retired.Add(life))
+}
+
 func (k *keys) trusted(now time.Time) []backup.SigningKey {
-	var live []backup.SigningKey
-	for _, key := range k.all {
-		if key.Retired.IsZero() || now.Before(key.Retired.Add(life)) {
-			live = append(live, key)
-		}
-	}
-	return live
+	return slices.DeleteFunc(slices.Clone(k.all), func(key backup.SigningKey) bool { return !live(key, now) })
 }
 
 func (k *keys) trusts(id string, now time.Time) bool {
-	return slices.ContainsFunc(k.trusted(now), func(key backup.SigningKey) bool { return key.ID == id })
+	return slices.ContainsFunc(k.all, func(key backup.SigningKey) bool { return key.ID == id && live(key, now) })
 }
 
 func (k *keys) public(now time.Time) jose.JSONWebKeySet {
@@ -121,16 +119,20 @@ func (l *Login) issue(c Client, issuer, audience string) (string, error) {
 // Verify is an access.Verifier. Nothing that a token says is looked at before
 // its signature, but for its header.
 func (l *Login) Verify(token string) (access.Grant, error) {
-	head, ok := header(token)
-	if !ok {
-		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
-	}
 	now := l.now()
-	c, ok := l.proofs.find(token, func() (proof, bool) { return l.keys.open(token, now) })
-	if !ok || !l.keys.trusts(c.key, now) {
-		return access.Grant{}, &access.TokenError{Fault: access.BadSignature, Header: head}
+	p, err := l.proofs.find(token, func() (proof, error) { return l.keys.prove(token, now) })
+	if err != nil {
+		return access.Grant{}, err
 	}
-	return l.judge(c.claims, now)
+	if !l.keys.trusts(p.key, now) { // no more: it did when the token was proved
+		return access.Grant{}, badSignature(token)
+	}
+	return l.judge(p.claims, now)
+}
+
+func badSignature(token string) error {
+	head, _, _ := strings.Cut(token, ".")
+	return &access.TokenError{Fault: access.BadSignature, Header: head}
 }
 
 // judge looks at what only time and the configuration decide.
@@ -160,44 +162,45 @@ func (l *Login) issued(issuer string) bool {
 	return ok && issuer == base+"/"+Tenant
 }
 
-// header returns the first part of what looks like a JWT: three parts of
-// base64url, each in the one form that it encodes to, the first a JSON object.
-func header(token string) (string, bool) {
+// signed reports whether it looks like a JWT: three parts of base64url, each
+// in the one form that it encodes to, the first a JSON object.
+func signed(token string) bool {
 	parts := strings.Split(token, ".")
 	if len(token) > maxToken || len(parts) != 3 {
-		return "", false
+		return false
 	}
 	var first []byte
 	for i, p := range parts {
 		b, err := backup.DecodeBase64URL(p)
 		if err != nil && p != "" {
-			return "", false
+			return false
 		}
 		if i == 0 {
 			first = b
 		}
 	}
 	var members map[string]json.RawMessage
-	return parts[0], json.Unmarshal(first, &members) == nil && members != nil
+	return json.Unmarshal(first, &members) == nil && members != nil
 }
 
-// open returns the claims if a trusted key signed them as a token.
-func (k *keys) open(token string, now time.Time) (proof, bool) {
+// prove returns the claims if a trusted key signed them as a token.
+func (k *keys) prove(token string, now time.Time) (proof, error) {
+	if !signed(token) {
+		return proof{}, &access.TokenError{Fault: access.UnknownToken}
+	}
 	jws, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil || len(jws.Signatures) != 1 {
-		return proof{}, false
+		return proof{}, badSignature(token)
 	}
 	h := jws.Signatures[0].Protected
-	if h.ExtraHeaders[jose.HeaderType] != tokenType {
-		return proof{}, false
-	}
 	for _, key := range k.trusted(now) {
-		if key.ID != h.KeyID || key.Algorithm != h.Algorithm {
+		if key.ID != h.KeyID || key.Algorithm != h.Algorithm || h.ExtraHeaders[jose.HeaderType] != tokenType {
 			continue
 		}
 		p := proof{key: key.ID}
-		payload, err := jws.Verify(key.Public)
-		return p, err == nil && json.Unmarshal(payload, &p.claims) == nil
+		if payload, err := jws.Verify(key.Public); err == nil && json.Unmarshal(payload, &p.claims) == nil {
+			return p, nil
+		}
 	}
-	return proof{}, false
+	return proof{}, badSignature(token)
 }

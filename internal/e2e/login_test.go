@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 )
@@ -189,6 +191,47 @@ func TestLoginAudience(t *testing.T) {
 	_, _, said, _ := ask(t, g, g.VaultURL("main")+"/secrets?api-version=7.4", "Authorization", "Bearer "+loginToken(t, g))
 	if want := "AKV10022: Invalid audience. Expected https://vaults.bank.example, found: " + resourceOf(g) + "."; said != want {
 		t.Errorf("%q, want %q", said, want)
+	}
+}
+
+// Tokens that are rightly signed, and wrong all the same.
+func TestLoginForgedClaims(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	key, id, ok := g.Keyring.Signer()
+	if !ok {
+		t.Fatal("the keyring does not sign")
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key, KeyID: id}}, (&jose.SignerOptions{}).WithType("at+jwt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Unix()
+	for want, change := range map[string]map[string]any{
+		"": {},
+		"AKV10032: Invalid issuer. Expected one of https://login.vault.localhost/adfs, found https://sts.windows.net/x/.": {"iss": "https://sts.windows.net/x/"},
+		"Error validating token: IDX10222":                                   {"nbf": now + 600},
+		"AKV10046: Unable to resolve the key used for signature validation.": {"appid": "gone"},
+	} {
+		claims := map[string]any{
+			"iss": g.LoginURL() + "/adfs", "aud": resourceOf(g), "sub": gatewaytest.Caller, "appid": g.ClientID, "nbf": now, "exp": now + 3600,
+		}
+		maps.Copy(claims, change)
+		payload, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jws, err := signer.Sign(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := jws.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, said, _ := ask(t, g, g.VaultURL("main")+"/secrets?api-version=7.4", "Authorization", "Bearer "+token); said != want {
+			t.Errorf("%q, want %q", said, want)
+		}
 	}
 }
 
