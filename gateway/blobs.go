@@ -148,10 +148,10 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, sec.Name) {
 		made, err = j.Backend.Import(ctx, sec, token)
 	}
-	s.repeats.note(j, err)
 	if repeated && errors.Is(err, secret.AlreadyExists) {
 		made, err = landedImport(ctx, j, sec, err)
 	}
+	s.repeats.note(j, err)
 	if err != nil {
 		return nil, describeTaken(describePartial(j, err, sec, made), sec)
 	}

@@ -98,7 +98,10 @@ func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) (*secret.S
 // work, if every version stands there under its UID.
 func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
 	have, err := j.Backend.Describe(ctx, sec.Name)
-	if err != nil {
+	switch {
+	case repeatable(err):
+		return nil, err
+	case err != nil:
 		return nil, taken
 	}
 	for i := range sec.Versions {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -41,5 +42,35 @@ func TestARepeatWaitsUntilItKnows(t *testing.T) {
 		if s, err := w.a.Describe(t.Context(), "n"); err != nil || len(s.Versions) != 1 {
 			t.Errorf("down %s: more than one version, or %v", name, err)
 		}
+	}
+}
+
+// The same of a restore that finds its name taken, by itself perhaps.
+func TestARepeatedRestoreWaitsUntilItKnows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	w.b.After = func(_ context.Context, m string) error {
+		if m == "Import" {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Unknown)
+	down := 4
+	w.b.Before = func(_ context.Context, m string) error {
+		if m == "Describe" {
+			if down--; down >= 0 {
+				return &secret.Error{Kind: secret.Unavailable}
+			}
+		}
+		return nil
+	}
+	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Unavailable)
+	if out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{}); err != nil || len(out.Versions) != 2 {
+		t.Errorf("the product is back: %v", err)
 	}
 }
