@@ -149,7 +149,7 @@ configuration, 130 interrupted.`,
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.initCommand(), a.checkCommand(),
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.restoreCommand(), a.inspectCommand(),
-		a.keysCommand(), a.versionCommand(),
+		a.keysCommand(), a.sweepCommand(), a.versionCommand(),
 	)
 	return root
 }
