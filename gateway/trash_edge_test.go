@@ -1,0 +1,136 @@
+package gateway_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// operations are updates and the trash, by the word that the policy needs.
+var operations = []struct {
+	word string
+	do   func(context.Context, *world) error
+}{
+	{"update", func(ctx context.Context, w *world) error {
+		_, err := w.Update(ctx, call, refA, secret.Current, secret.Patch{})
+		return err
+	}},
+	{"delete", func(ctx context.Context, w *world) error { _, err := w.Delete(ctx, call, refA); return err }},
+	{"list", func(ctx context.Context, w *world) error { _, err := w.DescribeTrash(ctx, call, refA); return err }},
+	{"list", func(ctx context.Context, w *world) error {
+		_, err := w.ListTrash(ctx, call, "a", secret.Query{})
+		return err
+	}},
+	{"recover", func(ctx context.Context, w *world) error { _, err := w.Recover(ctx, call, refA); return err }},
+	{"purge", func(ctx context.Context, w *world) error { return w.Purge(ctx, call, refA) }},
+}
+
+// TestPolicyWords: each operation needs its own word, and no other will do.
+func TestPolicyWords(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"get", "list", "set", "update", "delete", "recover", "purge", "backup", "restore"} {
+		w, _ := timed(t, nil, access.Rule{Callers: []string{"c"}, Allow: []string{word}, Stores: []string{"a"}, Names: []string{"n"}})
+		for i, op := range operations {
+			err := op.do(t.Context(), w)
+			if denied := err != nil && secret.KindOf(err) == secret.Denied; denied == (op.word == word) {
+				t.Errorf("operation %d, which needs %s, with %s: %v", i, op.word, word, err)
+			}
+			if e := w.last(t); e.Action != op.word {
+				t.Errorf("operation %d is audited as %s", i, e.Action)
+			}
+		}
+	}
+}
+
+func TestTrashOfReadOnlyStore(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, func(o *gateway.Options) { o.Stores[0].ReadOnly = true })
+	if _, err := w.a.Backend.Put(t.Context(), "n", draft("hush")); err != nil {
+		t.Fatal(err)
+	}
+	for i, op := range operations {
+		err := op.do(t.Context(), w)
+		if denied := err != nil && secret.KindOf(err) == secret.Denied; denied == (op.word == "list") {
+			t.Errorf("operation %d: %v", i, err)
+		}
+	}
+	if _, err := trash(t, w).Delete(t.Context(), "n", c.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || len(would) != 1 {
+		t.Errorf("would sweep %v, %v", would, err)
+	}
+	swept, err := w.Sweep(t.Context(), call, "a", false)
+	wantKind(t, err, secret.Denied)
+	if len(swept) != 0 {
+		t.Errorf("swept %v", swept)
+	}
+}
+
+// plain is a product that neither updates nor deletes.
+type plain struct{ backends.Backend }
+
+func TestUnsupported(t *testing.T) {
+	t.Parallel()
+	for _, wrapped := range []bool{false, true} {
+		w, _ := timed(t, func(o *gateway.Options) {
+			if !wrapped { // else a Faulty that lacks what its product lacks
+				o.Stores[0].Backend = plain{memory.New(memory.Options{})}
+			}
+		})
+		w.a.Backend = plain{w.a.Backend}
+		put(t, w, refA, "hush")
+		for _, op := range operations {
+			wantKind(t, op.do(t.Context(), w), secret.Unsupported)
+		}
+		_, err := w.Sweep(t.Context(), call, "a", false)
+		wantKind(t, err, secret.Unsupported)
+		if _, err := w.Get(t.Context(), call, refA, secret.Current); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestRepeatOfUnknown: a client that was not told how it ended asks again, and
+// is told; whoever asks a third time finds nothing to do.
+func TestRepeatOfUnknown(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	put(t, w, refA, "hush")
+	for _, method := range []string{"Delete", "Recover", "Delete", "Purge"} {
+		do := map[string]func() (*secret.Secret, error){
+			"Delete":  func() (*secret.Secret, error) { return w.Delete(t.Context(), call, refA) },
+			"Recover": func() (*secret.Secret, error) { return w.Recover(t.Context(), call, refA) },
+			"Purge":   func() (*secret.Secret, error) { return nil, w.Purge(t.Context(), call, refA) },
+		}[method]
+		w.a.After = func(_ context.Context, m string) error {
+			if m == method {
+				return secret.Errorf(secret.Unknown, "")
+			}
+			return nil
+		}
+		_, err := do()
+		wantKind(t, err, secret.Unknown)
+		w.a.After = nil
+		sec, err := do()
+		if err != nil || (method != "Purge" && (sec == nil || (sec.Deleted != nil) != (method == "Delete"))) {
+			t.Errorf("%s again: %v", method, err)
+		}
+		_, err = do()
+		wantKind(t, err, secret.NotFound)
+	}
+	put(t, w, refA, "hush")
+	w.a.After = func(context.Context, string) error { return secret.Errorf(secret.Unknown, "") }
+	_, err := w.Delete(t.Context(), call, refA)
+	wantKind(t, err, secret.Unknown)
+	w.a.After = nil
+	c.advance(2 * time.Minute)
+	_, err = w.Delete(t.Context(), call, refA)
+	wantKind(t, err, secret.NotFound)
+}
