@@ -92,7 +92,13 @@ func TestFormat1OtherKeyring(t *testing.T) {
 	}
 }
 
-func store(t *testing.T, b backends.Backend) *bolt.Store {
+// tester is what rapid's and testing's T share.
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func store(t tester, b backends.Backend) *bolt.Store {
 	t.Helper()
 	s, ok := b.(*bolt.Store)
 	if !ok {
