@@ -1,17 +1,14 @@
 package azure
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/mux"
@@ -227,124 +224,37 @@ func TestRecordedSkipToken(t *testing.T) {
 	}
 }
 
-func FuzzSkipToken(f *testing.F) {
-	for _, s := range []string{"", "x", "name", "name/00ff", "!", "é"} {
-		f.Add(s)
-		f.Add(skipToken(s))
+// TestEveryErrorTellsItsEvidence, and is complete once the request is known.
+// It prints what is our own choice.
+func TestEveryErrorTellsItsEvidence(t *testing.T) {
+	t.Parallel()
+	all := map[string]shape{
+		"no token": noToken, "bad token": badToken, "method": wrongMethod, "operation": wrongOperation, "name": wrongName,
+		"api-version": wrongVersion, "no api-version": noVersion, "path": wrongPath, "vault": wrongVault, "other objects": otherObjects,
+		"large body": largeBody, "blob of another version": wrongBlob, "purge protection": purgeProtected, "read-only": readOnly,
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if key, ok := readSkipToken(s); ok {
-			name, err := (&request{site: &site{folder: "team/"}}).after(key)
-			if err != nil && secret.KindOf(err) != secret.Invalid {
-				t.Fatal(err)
-			}
-			if name != "" && !strings.HasPrefix(string(name), "team/") {
-				t.Fatalf("a forged token leads out of the folder, to %q", name)
-			}
-		}
-		if name, err := naming.Decode(s); err == nil {
-			if key, ok := readSkipToken(skipToken(spell(name))); !ok || key != spell(name) {
-				t.Fatalf("position %q comes back as %q", spell(name), key)
-			}
-		}
-	})
-}
-
-func FuzzNormalPath(f *testing.F) {
-	for _, s := range []string{"", "/", "//secrets//x/", "/SECRETS/Restore", "/secrets/a%2Fb/Versions", "/%73ecrets/x", "/secrets/../x", "/DeletedSecrets/X/RECOVER"} {
-		f.Add("GET", s)
-		f.Add("POST", s)
+	for k, s := range shapes {
+		all[k.Error()] = s
 	}
-	f.Fuzz(func(t *testing.T, method, s string) {
-		if _, err := url.PathUnescape(s); err != nil || !strings.HasPrefix(s, "/") {
-			return
+	for op, rows := range special {
+		for k, s := range rows {
+			all[op+": "+k.Error()] = s
 		}
-		got := normalPath(method, s)
-		if again := normalPath(method, got); again != got {
-			t.Fatalf("%q becomes %q becomes %q", s, got, again)
-		}
-		if isNormal(s) && got != s {
-			t.Fatalf("%q is taken as normal and becomes %q", s, got)
-		}
-		if strings.Contains(got, "//") || strings.Count(got, "%2F") != strings.Count(strings.Trim(s, "/"), "%2F") {
-			t.Fatalf("%q becomes %q", s, got)
-		}
-	})
-}
-
-func FuzzDecodeSet(f *testing.F) {
-	for _, s := range []string{
-		`{"value":"x"}`, `{"value":"\ud83d\ude00","tags":{"a":"b"},"contentType":"t","attributes":{"enabled":false,"nbf":1,"exp":2}}`,
-		`{"value":"\ud83d"}`, `{"value":"\ude00\ud83d"}`, `{"value":"\\ud800"}`, `{`, `{"value":"x"}{}`, `{"tags":null,"value":""}`,
-	} {
-		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		d, err := decodeSet(body)
-		if err != nil {
-			if secret.KindOf(err) != secret.Invalid || secret.DetailOf(err) != "" {
-				t.Fatalf("refused with %q", secret.KindOf(err))
-			}
-			return
-		}
-		if !json.Valid(body) || d.Value.Form() != secret.Text || d.Value.Len() > maxValue || len(d.Tags) > maxTags {
-			t.Fatal("what breaks a rule is accepted")
-		}
-		if strings.ContainsRune(string(d.Value.Reveal()), utf8.RuneError) && !bytes.ContainsRune(body, utf8.RuneError) && !bytes.Contains(bytes.ToLower(body), []byte(`\ufffd`)) {
-			t.Fatal("a character of the value has been replaced")
-		}
-	})
-}
-
-// The walker finds what encoding/json finds.
-func FuzzEachMember(f *testing.F) {
-	for _, s := range []string{
-		`{}`, ` { "a" : 1 , "b":[1,{"c":"]}"}],"d":"\"","e":null,"":true}`, `{"a":-1.5e+3}`, `{"a":1,"a":2}`, `{"\u0061":{}}`, `[]`, `{"a":"\\"}`,
-	} {
-		f.Add([]byte(s))
+	d := &Dialect{authority: "https://login.example/adfs", permissions: map[string]string{"azure.GetSecret": "get"}}
+	r := &wire.Request{
+		Request: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.example/keys/x?api-version=1", nil),
+		Op:      "azure.GetSecret", Vars: map[string]string{"name": "{id}", "operation": "o"},
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got := map[string]string{}
-		if eachMember(body, asIs, func(name string, raw json.RawMessage) error {
-			got[name] = string(raw)
-			return nil
-		}) != nil {
-			return
+	for what, s := range all {
+		if s.known < recorded || s.known > inferred || s.status < 400 || s.code == "" || s.message == "" {
+			t.Errorf("%s: the row is not complete", what)
 		}
-		var all map[string]json.RawMessage
-		if err := json.Unmarshal(body, &all); err != nil {
-			t.Fatal(err)
+		if said := strings.ReplaceAll(d.fill(r, nil, s.message), "{id}", ""); strings.ContainsAny(said, "{}") {
+			t.Errorf("%s: left open: %s", what, said)
 		}
-		want := map[string]string{}
-		for name, raw := range all {
-			if string(raw) != "null" {
-				want[name] = string(raw)
-			}
+		if s.known == inferred {
+			t.Logf("inferred: %s: %d %s %s %q", what, s.status, s.code, s.inner, s.message)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatal(diff)
-		}
-	})
-}
-
-func FuzzDecodeRestore(f *testing.F) {
-	for _, s := range []string{`{"value":"KQ"}`, `{"value":"KQ=="}`, `{"value":"KR"}`, `{"value":"K\u0051"}`, `{"value":""}`, `{}`} {
-		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		blob, err := decodeRestore(body)
-		if err != nil {
-			if k := secret.KindOf(err); k != secret.Invalid && k != secret.Corrupt {
-				t.Fatalf("refused with %q", k)
-			}
-			return
-		}
-		again, err := json.Marshal(map[string]string{"value": base64.RawURLEncoding.EncodeToString(blob)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if back, err := decodeRestore(again); err != nil || !bytes.Equal(back, blob) {
-			t.Fatal("a blob does not come back")
-		}
-	})
 }
