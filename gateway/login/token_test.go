@@ -12,6 +12,7 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -174,6 +175,32 @@ func TestTokenLifeOfOneHour(t *testing.T) {
 	d.skip.Add(1)
 	if _, err := d.Verify(token); err == nil || faultOf(t, err) != access.ExpiredToken {
 		t.Errorf("after the hour: %v", err)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, backup.NewKeyring())
+	var g errgroup.Group
+	for range 16 {
+		g.Go(func() error {
+			w := d.post(t, form())
+			var answer struct {
+				Token string `json:"access_token"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+				return err
+			}
+			for range 4 {
+				if _, err := d.Verify(answer.Token); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
