@@ -33,10 +33,10 @@ func TestTrashTampered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(t.Context(), "dead", secret.Current); secret.KindOf(err) != secret.Internal {
+	if _, err := s.Get(t.Context(), "dead", secret.Current); err == nil || secret.KindOf(err) != secret.Internal {
 		t.Errorf("Get of what was moved out of the trash: %v", err)
 	}
-	if _, err := s.Recover(t.Context(), "live"); secret.KindOf(err) != secret.Internal {
+	if _, err := s.Recover(t.Context(), "live"); err == nil || secret.KindOf(err) != secret.Internal {
 		t.Errorf("Recover of what was moved into the trash: %v", err)
 	}
 }
