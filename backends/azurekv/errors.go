@@ -91,7 +91,9 @@ func (o op) fail(ctx context.Context, err error) error {
 		e.Detail = "the write was sent and its outcome is not known"
 	default:
 		e.Kind, e.Err = secret.Unavailable, cause(ctx, err)
-		e.Detail = "Key Vault cannot be reached"
+		if e.Detail = "Key Vault cannot be reached"; errors.Is(err, errMalformed) || errors.Is(err, errForeignHost) {
+			e.Detail = "Key Vault's answer is not what its API promises"
+		}
 	}
 	return e
 }

@@ -166,6 +166,9 @@ func TestAnswers(t *testing.T) {
 		_, err := b.Get(t.Context(), "s", secret.Current)
 		wantKind(t, "read: "+name, err, c.read)
 		checkText(t, err)
+		if strings.Contains(c.body, "nonsense") && !strings.Contains(secret.DetailOf(err), "not what its API promises") {
+			t.Errorf("read: %s: the detail is %q", name, secret.DetailOf(err))
+		}
 		_, err = b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("canary-x")})
 		wantKind(t, "write: "+name, err, c.write)
 		checkText(t, err)

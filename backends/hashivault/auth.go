@@ -126,7 +126,11 @@ func (l *login) renew(got *api.Secret) (stop func()) {
 				return
 			case <-w.RenewCh():
 			case <-w.DoneCh():
-				l.valid.Store(false)
+				select {
+				case <-stopped: // by a newer login, whose token is valid
+				default:
+					l.valid.Store(false)
+				}
 				return
 			}
 		}
