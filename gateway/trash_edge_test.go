@@ -134,3 +134,65 @@ func TestRepeatOfUnknown(t *testing.T) {
 	_, err = w.Delete(t.Context(), call, refA)
 	wantKind(t, err, secret.NotFound)
 }
+
+// TestAnotherMakesRoom: where another gateway has purged a name between the
+// refusal and the look, the write goes on.
+func TestAnotherMakesRoom(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	put(t, w, refA, "hush")
+	remove(t, w, refA)
+	c.advance(week)
+	w.a.Before = func(ctx context.Context, method string) error {
+		if method == "DescribeTrash" {
+			return trash(t, w).Purge(ctx, "n")
+		}
+		return nil
+	}
+	if _, err := w.Put(t.Context(), call, refA, draft("hush")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReuseNeedsTheEnd: a trash that cannot be looked into is not purged.
+func TestReuseNeedsTheEnd(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	put(t, w, refA, "hush")
+	remove(t, w, refA)
+	c.advance(week)
+	w.a.Before = func(_ context.Context, method string) error {
+		if method == "DescribeTrash" {
+			return secret.Errorf(secret.Upstream, "")
+		}
+		return nil
+	}
+	_, err := w.Put(t.Context(), call, refA, draft("hush"))
+	wantKind(t, err, secret.Trashed)
+	if _, err := trash(t, w).DescribeTrash(t.Context(), "n"); err != nil {
+		t.Errorf("purged: %v", err)
+	}
+}
+
+// TestListTrashFiltersByPolicy: names that the caller may not list are not
+// told, and pages are filled all the same.
+func TestListTrashFiltersByPolicy(t *testing.T) {
+	t.Parallel()
+	w, _ := timed(t, nil, everything, access.Rule{Callers: []string{"few"}, Allow: []string{"list"}, Stores: []string{"a"}, Names: []string{"mine*"}})
+	for _, n := range []secret.Name{"a1", "a2", "a3", "mine1", "n", "mine2", "o", "mine3"} {
+		put(t, w, gateway.Ref{Store: "a", Name: n}, "hush")
+		remove(t, w, gateway.Ref{Store: "a", Name: n})
+	}
+	few := call
+	few.Caller.ID = "few"
+	page, err := w.ListTrash(t.Context(), few, "a", secret.Query{Limit: 2})
+	if err != nil || len(page.Secrets) != 2 || page.Secrets[0].Name != "mine1" || page.Next == "" {
+		t.Fatalf("first page: %d, %v", len(page.Secrets), err)
+	}
+	page, err = w.ListTrash(t.Context(), few, "a", secret.Query{After: page.Next, Limit: 2})
+	if err != nil || len(page.Secrets) != 1 || page.Secrets[0].Name != "mine3" {
+		t.Errorf("second page: %d, %v", len(page.Secrets), err)
+	}
+	_, err = w.DescribeTrash(t.Context(), few, refA)
+	wantKind(t, err, secret.Denied)
+}
