@@ -86,8 +86,6 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errRedirect
 	case err == nil:
 		f.retryAfter = retryAfter(resp.Header)
-	case !f.connected:
-		err = errors.Join(errUnsent, err)
 	}
 	return resp, err
 }
@@ -120,6 +118,9 @@ func once(ctx context.Context, wrote bool, out any, send func(context.Context) (
 	if err != nil {
 		if resp != nil && resp.StatusCode == http.StatusNotFound && out != nil && decode(resp.Body, out) == nil {
 			return nil
+		}
+		if !f.connected { // though the caller's end may be all that the client tells
+			err = errors.Join(errUnsent, err)
 		}
 		err = classify(err, wrote)
 		var e *secret.Error

@@ -98,8 +98,10 @@ func checkCut(t *testing.T, f *fixture, s *secret.Secret, done *backends.Importe
 	}
 	m, err := f.kv.GetMetadata(t.Context(), string(s.Name))
 	if err == nil && m.CustomMetadata[markerKey] != nil {
-		if _, err := f.Import(t.Context(), s, "another token"); !errors.Is(err, secret.Conflict) {
-			t.Errorf("an import with another token: %v", err)
+		if m.CurrentVersion > 0 { // else it may take over
+			if _, err := f.Import(t.Context(), s, "another token"); !errors.Is(err, secret.Conflict) {
+				t.Errorf("an import with another token: %v", err)
+			}
 		}
 		if _, err := f.Put(t.Context(), s.Name, text("x")); !errors.Is(err, secret.Conflict) {
 			t.Errorf("Put onto an unfinished import: %v", err)
@@ -118,6 +120,44 @@ func checkCut(t *testing.T, f *fixture, s *secret.Secret, done *backends.Importe
 		return
 	}
 	backendtest.Compare(t, s, got, f.Forecast(s))
+}
+
+// TestImportOfNothing: an import that ended before its first version holds no
+// name: it takes its marker back or, where even that fails, the next import
+// takes over, whatever its token.
+func TestImportOfNothing(t *testing.T) {
+	f := newFixture(t)
+	wire := newWire(t)
+	var caller context.CancelFunc
+	gone := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.Contains(r.URL.Path, "/data/") {
+			caller()
+			return nil, errCut
+		}
+		return wire.RoundTrip(r)
+	})
+	var ctx context.Context
+	ctx, caller = context.WithCancel(t.Context())
+	defer caller()
+	if _, err := f.open(t, gone).Import(ctx, backendtest.Sample("s"), "token"); !errors.Is(err, secret.Unavailable) {
+		t.Fatalf("the import that ended: %v", err)
+	}
+	f.mustPut(t, "s", text("mine"))
+
+	cut := &cutter{next: newWire(t), at: 3} // the key and the marker stand
+	if _, err := f.open(t, cut).Import(t.Context(), backendtest.Sample("t"), "token"); err == nil {
+		t.Fatal("the cut import succeeded")
+	}
+	m, err := f.kv.GetMetadata(t.Context(), "t")
+	if err != nil || m.CurrentVersion != 0 || m.CustomMetadata[markerKey] == nil {
+		t.Fatalf("there is no marker without a version: %v", err)
+	}
+	other := backendtest.Sample("t")
+	other.Description = "another"
+	if _, err := f.Import(t.Context(), other, "another token"); err != nil {
+		t.Fatalf("the import that takes over: %v", err)
+	}
+	backendtest.Compare(t, other, f.mustExport(t, "t"), f.Forecast(other))
 }
 
 // TestImportIntruded: native tools wrote into an unfinished import; the second

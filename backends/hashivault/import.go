@@ -28,7 +28,9 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*b
 		return nil, as(err, "import", in.Name)
 	}
 	defer unlock()
-	err = m.run(ctx)
+	if err = m.run(ctx); err != nil {
+		m.withdraw(ctx, err)
+	}
 	done := &backends.Imported{Stands: m.plan.stands(m.written)}
 	if err == nil {
 		if done.Secret, err = m.result(ctx); err == nil {
@@ -94,7 +96,10 @@ func (m *importing) run(ctx context.Context) error {
 	switch st := m.st; {
 	case st.unfinished():
 		if m.token == "" || st.Custom[markerKey] != m.marker {
-			return secret.Errorf(secret.Conflict, detailUnfinished)
+			if st.Current > 0 {
+				return secret.Errorf(secret.Conflict, detailUnfinished)
+			}
+			break // nothing stands: cas decides who of two may write the first
 		}
 		m.resumed = true
 		if err := m.verify(ctx); err != nil {
@@ -226,6 +231,20 @@ func (m *importing) catchUp(ctx context.Context) (err error) {
 		return errIntruder()
 	}
 	return m.verify(ctx)
+}
+
+// withdrawing bounds what a failed import still does once its caller is gone.
+const withdrawing = 2 * time.Second
+
+// withdraw frees a name on which surely nothing was written. What fails here
+// leaves the marker, which the next import of the name takes over.
+func (m *importing) withdraw(ctx context.Context, err error) {
+	if k := secret.KindOf(err); !m.begun || m.resumed || m.written > 0 || k == secret.Unknown || k == secret.AlreadyExists {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawing)
+	defer cancel()
+	_ = m.yield(ctx)
 }
 
 // yield takes the marker back from a name that another writer took first.
