@@ -221,6 +221,17 @@ var trashMutants = map[string]trashMutant{
 	"purging what is absent succeeds": {"TrashNotFound", func(b *brokenTrash) {
 		b.purge = func(ctx context.Context, name secret.Name) error { _ = b.Store.Purge(ctx, name); return nil }
 	}},
+	"what is done is called not done": {"TrashCancelledMidway", func(b *brokenTrash) {
+		b.remove = func(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
+			if end, _ := ctx.Deadline(); time.Until(end) > time.Minute {
+				return b.Store.Delete(ctx, name, purge)
+			}
+			if _, err := b.Store.Delete(context.WithoutCancel(ctx), name, purge); err != nil {
+				return nil, err
+			}
+			return nil, secret.Errorf(secret.Unavailable, "")
+		}
+	}},
 	"pages of the trash end early":        {"TrashPaging", func(b *brokenTrash) { b.page = func(p *secret.Page) { p.Next = "" } }},
 	"pages of the trash have no order":    {"TrashPaging", func(b *brokenTrash) { b.page = func(p *secret.Page) { slices.Reverse(p.Secrets) } }},
 	"pages of the trash repeat":           {"TrashPaging", func(b *brokenTrash) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},

@@ -1,0 +1,85 @@
+package backendtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// testTrashCancelledMidway: a call that loses its caller midway returns soon,
+// and what it says is so: done, not done, or not known.
+func testTrashCancelledMidway(t *testing.T, h Harness) {
+	ctx, b, tr := beginTrash(t, h)
+	mustImport(ctx, t, b, bare("s", 1, 2, 3), "")
+	before := export(ctx, t, b, "s")
+	delay := 20 * time.Microsecond
+	for i := range 10 {
+		_, err := hurried(ctx, t, delay, func(ctx context.Context) (*secret.Secret, error) { return tr.Delete(ctx, "s", in90Days()) })
+		live := isLive(ctx, t, b, "s")
+		if said(t, "Delete", err, !live); live {
+			remove(ctx, t, b, tr, "s")
+		}
+		_, err = hurried(ctx, t, delay, func(ctx context.Context) (*secret.Secret, error) { return tr.Recover(ctx, "s") })
+		live = isLive(ctx, t, b, "s")
+		if said(t, "Recover", err, live); !live {
+			recoverTrash(ctx, t, tr, "s")
+		}
+		compareAs(t, "after calls that lost their callers", before, export(ctx, t, b, "s"))
+		name := secret.Name(fmt.Sprint("purged-", i))
+		put(ctx, t, b, name, text(canary+"x"))
+		remove(ctx, t, b, tr, name)
+		_, err = hurried(ctx, t, delay, func(ctx context.Context) (struct{}, error) { return struct{}{}, tr.Purge(ctx, name) })
+		_, there := tr.DescribeTrash(ctx, name)
+		said(t, "Purge", err, errors.Is(there, secret.NotFound))
+		if isLive(ctx, t, b, name) {
+			t.Error("a purge that lost its caller has brought the secret back")
+		}
+		delay *= 2
+	}
+}
+
+// testUpdateCancelledMidway is the same for updates.
+func testUpdateCancelledMidway(t *testing.T, h Harness) {
+	ctx, b, u := beginUpdate(t, h)
+	put(ctx, t, b, "s", text(canary+"x"))
+	delay := 20 * time.Microsecond
+	for i := range 10 {
+		before := export(ctx, t, b, "s")
+		p := secret.Patch{ContentType: ptr(fmt.Sprint("a/", i)), Tags: &map[string]string{"i": fmt.Sprint(i)}}
+		_, err := hurried(ctx, t, delay, func(ctx context.Context) (*secret.Secret, error) { return u.Update(ctx, "s", secret.Current, p) })
+		after := export(ctx, t, b, "s")
+		done := len(Differences(before, after, nil)) > 0
+		said(t, "Update", err, done)
+		if err == nil { // only an outcome that is not known may be half an update
+			next := patched(before, secret.Current, p)
+			next.Updated, next.Versions[0].Updated = after.Updated, after.Versions[0].Updated
+			compareAs(t, "an update that lost its caller", next, after)
+		}
+		delay *= 2
+	}
+}
+
+// said holds err against whether it is done.
+func said(t *testing.T, what string, err error, done bool) {
+	t.Helper()
+	if err == nil && !done {
+		t.Errorf("%s succeeded, and it is not done", what)
+	}
+	if errors.Is(err, secret.Unavailable) && done {
+		t.Errorf("%s says that nothing was changed, and it is done", what)
+	}
+}
+
+func isLive(ctx context.Context, t *testing.T, b backends.Backend, name secret.Name) bool {
+	t.Helper()
+	_, err := b.Describe(ctx, name)
+	if err != nil {
+		_ = checkErr(t, err, secret.NotFound)
+	}
+	return err == nil
+}
