@@ -26,9 +26,10 @@ type Updater interface {
 // NotFound, List leaves it out, and Put and Import answer Trashed. No method
 // looks at the clock to decide whether something is over: the gateway does.
 type Trasher interface {
-	// Delete moves the secret with all its versions to the trash until purge,
-	// and returns it without values, Deleted set. Kinds: NotFound (absent or
-	// in the trash already), Conflict, Unknown.
+	// Delete moves the secret with all its versions to the trash until purge
+	// (zero: for ever), and returns it without values, Deleted set. A product
+	// that reckons the date itself says its own there. Kinds: NotFound (absent
+	// or in the trash already), Conflict, Unknown.
 	Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error)
 
 	// DescribeTrash is Describe for what is in the trash, Deleted set.
