@@ -6,11 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -126,33 +126,37 @@ func copyTests(t *testing.T, language string) string {
 func (s sdk) test(t *testing.T, dir string, w *sdkWorld) {
 	t.Helper()
 	args := s.command(dir)
-	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...) //nolint:gosec // one of two interpreters
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(s.env(dir), w.env(t)...)
 	out, err := cmd.CombinedOutput()
 	ran := s.ran.FindSubmatch(out)
 	if err != nil || ran == nil || string(ran[1]) == "0" || s.skipped.Match(out) {
-		t.Fatalf("%v\n%s", err, strings.ReplaceAll(string(out), w.Token, secret.Redacted))
+		t.Fatalf("%v\n%s", err, w.redact(string(out)))
 	}
 	t.Logf("%s tests", ran[1])
 }
 
 // sdkWorld is what the tests are told.
 type sdkWorld struct {
-	Vaults map[string]string `json:"vaults"`
-	Token  string            `json:"token"`
+	Vaults map[string]string `json:"vaults"` // URLs, by what they are for
+	Tokens map[string]string `json:"tokens"` // for each
 	Can    map[string]bool   `json:"can"`
 	ca     []byte
 	login  map[string]string // the environment that logs in
 }
 
 // newSDKWorld starts a gateway with two stores of a product for every right,
-// one of the same with purge protection, and beside them what refuses.
+// one of the same with purge protection, and beside them what refuses; one
+// whose hosts share a store of the product; and one with a foreign challenge.
 func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 	t.Helper()
 	open := products[kind]
 	one := open(t, "one")
-	g := gatewaytest.New(t, gatewaytest.Options{
+	w := &sdkWorld{Vaults: map[string]string{}, Tokens: map[string]string{}, Can: map[string]bool{
+		"update": is[backends.Updater](one), "trash": is[backends.Trasher](one), "keepDisabled": keepsDisabled(t, one),
+	}}
+	w.login = w.add(t, gatewaytest.Options{
 		Stores: []gateway.Store{
 			{Name: "one", Kind: kind, Backend: one, Concurrency: 64},
 			{Name: "two", Kind: kind, Backend: open(t, "two"), Concurrency: 64},
@@ -165,20 +169,24 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 			{Callers: []string{"*"}, Allow: []string{"list"}, Stores: []string{"listed"}, Names: []string{"*"}},
 		},
 		MaxBlobs: 16,
-	})
-	foreign := gatewaytest.New(t, gatewaytest.Options{Resource: "https://vault.azure.net"})
-	w := &sdkWorld{
-		Vaults: map[string]string{"nowhere": g.VaultURL("nowhere"), "foreign": foreign.VaultURL("main")},
-		Token:  g.Token,
-		Can: map[string]bool{
-			"update": is[backends.Updater](one), "trash": is[backends.Trasher](one), "keepDisabled": keepsDisabled(t, one),
-		},
-		ca: slices.Concat(g.CAPEM, foreign.CAPEM), login: g.Environment(),
-	}
-	for _, s := range []string{"one", "two", "guarded", "listed", "readonly"} {
-		w.Vaults[s] = g.VaultURL(s)
-	}
+	}, "one", "two", "guarded", "listed", "readonly", "nowhere").Environment()
+	w.add(t, gatewaytest.Options{
+		Stores: []gateway.Store{{Name: "teams", Kind: kind, Backend: open(t, "teams"), Concurrency: 64}},
+		Azure:  []azure.Route{{Host: "*.vault.localhost", Store: "teams", Prefix: "{1}/"}},
+	}, "red", "blue", "green")
+	w.add(t, gatewaytest.Options{Resource: "https://vault.azure.net"}, "foreign")
 	return w
+}
+
+// add starts a gateway and tells of its vaults.
+func (w *sdkWorld) add(t *testing.T, o gatewaytest.Options, vaults ...string) *gatewaytest.Gateway {
+	t.Helper()
+	g := gatewaytest.New(t, o)
+	for _, v := range vaults {
+		w.Vaults[v], w.Tokens[v] = g.VaultURL(v), g.Token
+	}
+	w.ca = append(w.ca, g.CAPEM...)
+	return g
 }
 
 func is[T any](v any) bool {
@@ -198,6 +206,14 @@ func keepsDisabled(t *testing.T, b backends.Backend) bool {
 		t.Fatal(err)
 	}
 	return s.Newest().Missing == "" && secret.Worst(b.Forecast(s)) <= secret.Trace
+}
+
+// redact takes out what lets anybody in, for as long as the test runs.
+func (w *sdkWorld) redact(out string) string {
+	for _, token := range w.Tokens {
+		out = strings.ReplaceAll(out, token, secret.Redacted)
+	}
+	return out
 }
 
 // env is the whole environment of the tests: nothing of ours reaches them.

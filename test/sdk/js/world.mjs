@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { SecretClient, isRestError } from "@azure/keyvault-secrets";
 
-// vaults: URLs by role; token; can: what the product behind them offers.
+// vaults: URLs by role; tokens for each; can: what the product behind offers.
 export const world = JSON.parse(process.env.WORLD);
 
-export const credential = (token = world.token) => ({
+const credential = (token) => ({
   getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }),
 });
 
 // client leaves the verification of the challenge on, as it is by default.
-export const client = (vault, options = {}, token = world.token) =>
+export const client = (vault, options = {}, token = world.tokens[vault]) =>
   new SecretClient(world.vaults[vault], credential(token), options);
 
 // The first call of a client goes alone: of several at once this SDK (4.12.0)

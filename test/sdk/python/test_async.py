@@ -17,7 +17,7 @@ class AsyncToken(Token):
 
 def client(vault):
     # aiohttp has no environment variable for this.
-    return SecretClient(WORLD["vaults"][vault], AsyncToken(), connection_verify=os.environ["REQUESTS_CA_BUNDLE"])
+    return SecretClient(WORLD["vaults"][vault], AsyncToken(WORLD["tokens"][vault]), connection_verify=os.environ["REQUESTS_CA_BUNDLE"])
 
 
 class Async(unittest.IsolatedAsyncioTestCase, TestCase):
