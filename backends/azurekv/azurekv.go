@@ -17,11 +17,11 @@ package azurekv
 
 import (
 	"context"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -76,7 +76,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client{sdk}, place: place{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport, locks: newLocks(),
+		transport: transport,
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -107,27 +107,51 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// locks let one writer at a time at a name. Names share a lock by chance.
+// locks let one writer at a time at a name.
 type locks struct {
-	seed maphash.Seed
-	held [64]chan struct{}
+	mu   sync.Mutex
+	held map[secret.Name]*lock
 }
 
-func newLocks() locks {
-	l := locks{seed: maphash.MakeSeed()}
-	for i := range l.held {
-		l.held[i] = make(chan struct{}, 1)
-	}
-	return l
+type lock struct {
+	busy  chan struct{}
+	users int
 }
 
 // take waits for the name and returns what gives it back.
 func (l *locks) take(ctx context.Context, name secret.Name) (func(), error) {
-	c := l.held[maphash.String(l.seed, string(name))%uint64(len(l.held))]
+	k := l.join(name)
 	select {
-	case c <- struct{}{}:
-		return func() { <-c }, nil
+	case k.busy <- struct{}{}:
+		return func() {
+			<-k.busy
+			l.leave(name, k)
+		}, nil
 	case <-ctx.Done():
+		l.leave(name, k)
 		return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.wait", Name: name, Detail: "another write to this secret takes too long", Err: ctx.Err()}
+	}
+}
+
+func (l *locks) join(name secret.Name) *lock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = map[secret.Name]*lock{}
+	}
+	k := l.held[name]
+	if k == nil {
+		k = &lock{busy: make(chan struct{}, 1)}
+		l.held[name] = k
+	}
+	k.users++
+	return k
+}
+
+func (l *locks) leave(name secret.Name, k *lock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k.users--; k.users == 0 {
+		delete(l.held, name)
 	}
 }

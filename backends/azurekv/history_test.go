@@ -160,7 +160,7 @@ func TestManaged(t *testing.T) {
 		t.Error("the mark or the spelling is not kept aside")
 	}
 	s.Versions[0].Value = secret.TextValue("x")
-	b := &Backend{now: time.Now, locks: newLocks()}
+	b := &Backend{now: time.Now}
 	if losses := b.Forecast(s); secret.Worst(losses) != secret.Data {
 		t.Errorf("the forecast of a managed secret: %v", losses)
 	}
