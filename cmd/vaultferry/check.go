@@ -50,6 +50,7 @@ type routeView struct {
 	Dialect  string `json:"dialect"`
 	Route    string `json:"route"` // host or project
 	Store    string `json:"store"`
+	Folder   string `json:"folder,omitempty"` // of the store
 	Resource string `json:"resource,omitempty"`
 }
 
@@ -194,7 +195,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 	}
 	for i, r := range cfg.Dialects.Azure.Routes {
 		at := fmt.Sprintf("dialects.azure.routes[%d].host", i)
-		v.Routes = append(v.Routes, routeView{"azure", r.Host, r.Store, cfg.Resource(r, port)})
+		v.Routes = append(v.Routes, routeView{"azure", r.Host, r.Store, r.Prefix, cfg.Resource(r, port)})
 		if v.cert == nil || r.Host == "*" {
 			continue
 		}
@@ -204,7 +205,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 	}
 	v.checkLogin(cfg.Login.Host, port)
 	for _, r := range cfg.Dialects.Huawei.Routes {
-		v.Routes = append(v.Routes, routeView{"huawei", r.Project, r.Store, ""})
+		v.Routes = append(v.Routes, routeView{Dialect: "huawei", Route: r.Project, Store: r.Store})
 	}
 }
 
@@ -243,6 +244,9 @@ func (v *checkView) text(w io.Writer) error {
 	}
 	for _, r := range v.Routes {
 		sees := r.Route + " -> " + r.Store
+		if r.Folder != "" {
+			sees += ", folder " + r.Folder
+		}
 		if r.Resource != "" {
 			sees += ", resource " + r.Resource
 		}
