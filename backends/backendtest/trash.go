@@ -268,6 +268,7 @@ func testTrashPaging(t *testing.T, h Harness) {
 	if err != nil {
 		t.Fatalf("ListTrash: %v", checkErr(t, err))
 	}
+	first := len(p.Secrets)       // a page may be short
 	for _, s := range p.Secrets { // a page goes on though its border is gone
 		purge(ctx, t, tr, s.Name)
 	}
@@ -280,8 +281,8 @@ func testTrashPaging(t *testing.T, h Harness) {
 			rest = append(rest, s.Name)
 		}
 	}
-	if !slices.Equal(rest, want[2:]) {
-		t.Errorf("after the first page was purged come %q, want %q", rest, want[2:])
+	if !slices.Equal(rest, want[first:]) {
+		t.Errorf("after the first page was purged come %q, want %q", rest, want[first:])
 	}
 }
 

@@ -20,8 +20,10 @@ import (
 func rules(mount string) string {
 	return fmt.Sprintf(`
 path "%[1]s/data/*" { capabilities = ["create", "update", "read"] }
-path "%[1]s/metadata/*" { capabilities = ["create", "update", "patch", "read", "list"] }
-path "%[1]s/destroy/*" { capabilities = ["update"] }`, mount)
+path "%[1]s/metadata/*" { capabilities = ["create", "update", "patch", "read", "list", "delete"] }
+path "%[1]s/destroy/*" { capabilities = ["update"] }
+path "%[1]s/delete/*" { capabilities = ["update"] }
+path "%[1]s/undelete/*" { capabilities = ["update"] }`, mount)
 }
 
 func TestDocumentedPolicyIsEnough(t *testing.T) {

@@ -141,6 +141,11 @@ func (s *Store) value(ctx context.Context, st *state, number int64, v *secret.Ve
 	}
 	fact := versionFact{Deletion: got.Metadata.Deletion, Destroyed: got.Metadata.Destroyed}
 	if gone := string(got.Data) == "null" || len(got.Data) == 0; gone && (fact.Destroyed || fact.Deletion != "") {
+		if now, err := s.load(ctx, st.place); err != nil {
+			return err
+		} else if now.Custom[trashKey] != "" { // the whole secret went, not a version
+			return &secret.Error{Kind: secret.NotFound}
+		}
 		if v.Missing = secret.Deleted; fact.Destroyed {
 			v.Missing = secret.Destroyed
 		}

@@ -105,6 +105,8 @@ func (m *importing) run(ctx context.Context) error {
 		if err := m.verify(ctx); err != nil {
 			return err
 		}
+	case st.Custom[trashKey] != "":
+		return &secret.Error{Kind: secret.Trashed}
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}

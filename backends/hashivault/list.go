@@ -16,11 +16,14 @@ const maxPage = 100
 // List implements backends.Backend. It walks only the folders that the page
 // needs.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	p, err := s.list(ctx, q)
+	p, err := s.list(ctx, q, s.described)
 	return p, as(err, "list", "")
 }
 
-func (s *Store) list(ctx context.Context, q secret.Query) (secret.Page, error) {
+// describe is what a list asks of each name.
+type describe func(context.Context, place, secret.Name) (*secret.Secret, error)
+
+func (s *Store) list(ctx context.Context, q secret.Query, d describe) (secret.Page, error) {
 	if err := begin(ctx); err != nil {
 		return secret.Page{}, err
 	}
@@ -42,7 +45,7 @@ func (s *Store) list(ctx context.Context, q secret.Query) (secret.Page, error) {
 	g.SetLimit(inFlight)
 	for i, name := range names {
 		g.Go(func() (err error) {
-			found[i], err = s.summary(gctx, name)
+			found[i], err = s.summary(gctx, name, d)
 			return err
 		})
 	}
@@ -55,12 +58,12 @@ func (s *Store) list(ctx context.Context, q secret.Query) (secret.Page, error) {
 
 // summary describes one secret by its current version; nil: it is not, or no
 // longer, there to be seen.
-func (s *Store) summary(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+func (s *Store) summary(ctx context.Context, name secret.Name, d describe) (*secret.Secret, error) {
 	at, err := s.place(name)
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.described(ctx, at, name)
+	all, err := d(ctx, at, name)
 	switch {
 	case err != nil && secret.KindOf(err) == secret.NotFound:
 		return nil, nil

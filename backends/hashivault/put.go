@@ -52,6 +52,8 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 			return nil, err
 		case st.unfinished():
 			return nil, secret.Errorf(secret.Conflict, detailUnfinished)
+		case st.Custom[trashKey] != "":
+			return nil, &secret.Error{Kind: secret.Trashed}
 		case d.OnlyIfAbsent && st.Current > 0:
 			return nil, &secret.Error{Kind: secret.AlreadyExists}
 		case st.foreign != nil:

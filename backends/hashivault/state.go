@@ -140,7 +140,7 @@ func (st *state) unfinished() bool { return st.Custom[markerKey] != "" }
 
 // visible refuses what a reader must not see.
 func (st *state) visible() error {
-	if !st.exists || len(st.numbers) == 0 || st.unfinished() {
+	if !st.exists || len(st.numbers) == 0 || st.unfinished() || st.Custom[trashKey] != "" {
 		return &secret.Error{Kind: secret.NotFound}
 	}
 	return nil

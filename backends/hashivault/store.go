@@ -3,13 +3,20 @@
 // Values lie there as native tools expect them: a text is the single field
 // "value" (or the configured one), fields are the fields. What KV v2 has no
 // place for is kept beside: per version in the custom_metadata key
-// "vaultferry.v<N>", of the secret in "vaultferry", and what does not fit in a
-// companion secret under the folder "vaultferry.meta". A version without a key
+// "vaultferry.v<N>" ("vaultferry.w<N>." and a word while it is being written),
+// of the secret in "vaultferry", of an unfinished import in
+// "vaultferry.import", and what does not fit in a companion secret under the
+// folder "vaultferry.meta". A version without a key
 // of its own, so any that native tools wrote, reads from the product's facts
 // alone. A version that was added natively becomes current, as it does there.
 //
+// A deleted secret has every version deleted natively and the custom_metadata
+// key "vaultferry.trash", which says when, until when, and which versions were
+// deleted before. What is disabled is never deleted.
+//
 // The gateway's token needs create, update and read on data/, and create,
-// update, patch, read and list on metadata/; update on destroy/ for imports. It
+// update, patch, read, list and delete on metadata/; update on destroy/ for
+// imports, and on delete/ and undelete/ for the trash. It
 // had better read config, so that an import is refused before its first write
 // where the mount deletes versions after a time.
 //
