@@ -258,3 +258,24 @@ func TestEveryErrorTellsItsEvidence(t *testing.T) {
 		}
 	}
 }
+
+// The two dates are whole days apart, also where two clocks told them.
+func TestSpanOfARetention(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_700_000_000, 999_000_000)
+	for _, c := range []struct {
+		between time.Duration
+		want    int64
+	}{
+		{7 * 24 * time.Hour, 604_800},
+		{7*24*time.Hour + 2*time.Millisecond, 604_800},
+		{90*24*time.Hour - 1500*time.Millisecond, 7_776_000},
+		{7*24*time.Hour + 2*time.Hour, 612_000},
+		{0, 0},
+	} {
+		from, to := span(&secret.Deletion{At: at, Purge: at.Add(c.between)})
+		if from != at.Unix() || to-from != c.want {
+			t.Errorf("%v: %d to %d", c.between, from, to)
+		}
+	}
+}

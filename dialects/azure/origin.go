@@ -20,7 +20,7 @@ func originOf(hostport string) origin {
 	if port == "443" {
 		port = ""
 	}
-	return origin{host: strings.TrimSuffix(strings.ToLower(host), "."), port: port}
+	return origin{host: strings.TrimSuffix(fold(host), "."), port: port}
 }
 
 func (o origin) authority(host string) string {

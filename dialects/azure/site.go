@@ -27,7 +27,7 @@ const (
 var label = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 func (d *Dialect) addSite(r Route) error {
-	host := strings.ToLower(r.Host)
+	host := fold(r.Host)
 	if rest := strings.TrimPrefix(host, oneLabel); host != everyHost && (rest == "" || strings.ContainsAny(rest, "*:/ ")) {
 		return fmt.Errorf("azure: route host %q is neither a host name nor %q nor one after %q", r.Host, everyHost, oneLabel)
 	}
