@@ -37,6 +37,7 @@ type app struct {
 
 	configFile string
 	output     string
+	level      slog.Level // of the log, from which on
 }
 
 // exitError ends the program with a code. Without a cause, everything has
@@ -174,10 +175,11 @@ func (a *app) load() (*config.Config, []config.Problem, error) {
 
 // log writes to standard error: standard output is for results.
 func (a *app) log() *slog.Logger {
+	o := &slog.HandlerOptions{Level: a.level}
 	if a.output == "json" {
-		return slog.New(slog.NewJSONHandler(a.errOut, nil))
+		return slog.New(slog.NewJSONHandler(a.errOut, o))
 	}
-	return slog.New(slog.NewTextHandler(a.errOut, nil))
+	return slog.New(slog.NewTextHandler(a.errOut, o))
 }
 
 // call is how the audit knows what this command does.

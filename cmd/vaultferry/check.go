@@ -154,6 +154,7 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 	if unsigned(cfg, keys) {
 		v.add(config.Bad, "keyring.file", saidUnsigned)
 	}
+	var beside []string
 	for i, s := range cfg.Stores {
 		if s.Backend != "bolt" {
 			continue
@@ -167,8 +168,11 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 			path = filepath.Join(filepath.Dir(v.File), path)
 		}
 		if abs, err := filepath.Abs(path); err == nil && filepath.Dir(abs) == filepath.Dir(cfg.Keyring.File) {
-			v.add(config.Warning, "keyring.file", "it lies beside the store %s that it protects; keep a copy elsewhere", s.Name)
+			beside = append(beside, s.Name)
 		}
+	}
+	if len(beside) > 0 {
+		v.add(config.Warning, "keyring.file", "it lies beside what it protects (%s); keep a copy elsewhere", strings.Join(beside, ", "))
 	}
 }
 

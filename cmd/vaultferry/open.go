@@ -57,6 +57,7 @@ func (a *app) open(ctx context.Context, only ...string) (*parts, error) {
 	if err != nil {
 		return nil, &exitError{exitUsage, errors.New(words(err))}
 	}
+	a.level = slog.LevelError // what a store answers, the command says itself
 	return a.assemble(ctx, cfg, keys, only...)
 }
 

@@ -152,19 +152,23 @@ func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f rest
 	}
 	out, err := p.service.Restore(ctx, call, r.Store, blob, o)
 	if err != nil {
-		return taken(r.Store, err)
+		return advise(r.Store, err)
 	}
 	r.fill(out, f.dryRun)
 	return nil
 }
 
-// taken says what may be done where the name is in use.
-func taken(store string, err error) error {
+// advise says what may be done where nothing was written.
+func advise(store string, err error) error {
 	var e *secret.Error
-	if !errors.As(err, &e) || e.Kind != secret.AlreadyExists {
-		return err
+	switch {
+	case !errors.As(err, &e):
+	case e.Kind == secret.AlreadyExists:
+		return fmt.Errorf("%s has %s already, and nothing was written; see --as and --on-conflict", store, printable(string(e.Name)))
+	case e.Kind == secret.Lossy:
+		return fmt.Errorf("%w; nothing was written; --on-loss accept takes that", err)
 	}
-	return fmt.Errorf("%s has %s already, and nothing was written; see --as and --on-conflict", store, printable(string(e.Name)))
+	return err
 }
 
 // confirmRestore asks with the forecast of a dry run. It does not ask from
@@ -173,7 +177,7 @@ func (a *app) confirmRestore(ctx context.Context, p *parts, store string, blob [
 	o.DryRun = true
 	would, err := p.service.Restore(ctx, a.call("restore"), store, blob, o)
 	if err != nil {
-		return taken(store, err)
+		return advise(store, err)
 	}
 	var q strings.Builder
 	for _, l := range would.Losses {

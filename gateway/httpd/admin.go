@@ -44,7 +44,9 @@ func NewMetrics() *Metrics {
 func (m *Metrics) Observe(o gateway.Observation) {
 	m.calls.WithLabelValues(o.Op, o.Store, o.Result).Inc()
 	m.seconds.WithLabelValues(o.Op).Observe(o.Duration.Seconds())
-	m.ops.WithLabelValues(o.Store).Add(float64(o.BackendOps))
+	if o.Store != "" { // a call that was refused before it found one
+		m.ops.WithLabelValues(o.Store).Add(float64(o.BackendOps))
+	}
 }
 
 // storeUp shows the state of each store at the time of a scrape.
