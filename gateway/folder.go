@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -20,6 +21,26 @@ func into(folder secret.Name, doc *backup.Document) secret.Name {
 		return name
 	}
 	return folder + name
+}
+
+// endWithFolder makes page the last one where nothing that follows it is in the
+// folder: what a folder's clients see tells nothing of the names behind it.
+func endWithFolder(ctx context.Context, q secret.Query, list func(context.Context, secret.Query) (secret.Page, error), page *secret.Page) error {
+	if q.Under == "" || page.Next == "" {
+		return nil
+	}
+	next, err := list(ctx, secret.Query{After: page.Next, Limit: 1, Under: q.Under})
+	if err != nil {
+		return err
+	}
+	ends := next.Next == ""
+	if len(next.Secrets) > 0 {
+		ends = !strings.HasPrefix(string(next.Secrets[0].Name), string(q.Under))
+	}
+	if ends {
+		page.Next = ""
+	}
+	return nil
 }
 
 func renamed(sec *secret.Secret, to secret.Name) *secret.Secret {

@@ -122,7 +122,8 @@ func fill(ctx context.Context, q secret.Query, list func(context.Context, secret
 		}
 		out.Next = page.Next
 		if page.Next == "" || len(out.Secrets) >= max(q.Limit, 1) {
-			return out, nil
+			err = endWithFolder(ctx, q, list, &out)
+			return out, err
 		}
 		ask.After = page.Next // whole pages again: the rest of one may cost as many calls
 	}
