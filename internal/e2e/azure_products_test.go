@@ -8,6 +8,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 )
@@ -15,11 +16,11 @@ import (
 // keyVaultSuite drives a store of one product through the vendor's Go client,
 // which verifies the challenge. other is a second store of the product.
 type keyVaultSuite struct {
-	gateway            *gatewaytest.Gateway
-	store, other, kind string
+	gateway      *gatewaytest.Gateway
+	store, other string
 }
 
-// parts run at once, each under names of its own but for the first.
+// keyVaultParts run at once, each under names of its own.
 var keyVaultParts = map[string]func(*keyVaultSuite, *testing.T){
 	"life":         (*keyVaultSuite).life,
 	"versions":     (*keyVaultSuite).versions,
@@ -45,23 +46,42 @@ func TestKeyVaultOverProducts(t *testing.T) {
 			if _, ok := stores[0].Backend.(backends.Trasher); !ok {
 				t.Skip("the product cannot delete yet")
 			}
-			g := gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16})
-			for name, part := range keyVaultParts {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					part(&keyVaultSuite{g, "one", "two", kind}, t)
-				})
-			}
-			t.Run("lists", func(t *testing.T) {
-				t.Parallel()
-				(&keyVaultSuite{g, "lists", "", kind}).lists(t)
-			})
-			t.Run("deleted lists", func(t *testing.T) {
-				t.Parallel()
-				(&keyVaultSuite{g, "trash", "", kind}).deletedLists(t)
-			})
+			keyVault(t, gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16}))
 		})
 	}
+}
+
+// TestKeyVaultBehindFolders is the same where all stores are folders of one.
+func TestKeyVaultBehindFolders(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"memory", "bolt"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			keyVault(t, gatewaytest.New(t, gatewaytest.Options{
+				Stores:   []gateway.Store{{Name: "shared", Kind: kind, Backend: products[kind](t, "shared"), RetentionDays: 7}},
+				Azure:    []azure.Route{{Host: "*.vault.localhost", Store: "shared", Prefix: "teams/{1}/"}},
+				MaxBlobs: 16,
+			}))
+		})
+	}
+}
+
+func keyVault(t *testing.T, g *gatewaytest.Gateway) {
+	t.Helper()
+	for name, part := range keyVaultParts {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			part(&keyVaultSuite{g, "one", "two"}, t)
+		})
+	}
+	t.Run("lists", func(t *testing.T) {
+		t.Parallel()
+		(&keyVaultSuite{g, "lists", ""}).lists(t)
+	})
+	t.Run("deleted lists", func(t *testing.T) {
+		t.Parallel()
+		(&keyVaultSuite{g, "trash", ""}).deletedLists(t)
+	})
 }
 
 func (s *keyVaultSuite) client(t *testing.T, store string) *azsecrets.Client {
