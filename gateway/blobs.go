@@ -104,6 +104,11 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 			return nil, err
 		}
 	}
+	if !o.DryRun {
+		if err := s.intend(j); err != nil {
+			return nil, err
+		}
+	}
 	return s.place(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
 }
 

@@ -21,7 +21,9 @@ type job struct {
 	ref    Ref
 	entry  audit.Entry
 	start  time.Time
-	policy *access.Policy
+	// intended: the line of intent is written.
+	intended bool
+	policy   *access.Policy
 }
 
 // allowed is how an operation asks for a name that it learnt midway.
@@ -71,11 +73,9 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	if err := s.authorise(j); err != nil {
 		return zero, err
 	}
-	if mutates(j.action) {
-		intent := j.entry
-		intent.Phase = audit.Intent
-		if err := s.audit.Write(intent, true); err != nil {
-			return zero, &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
+	if mutates(j.action) && j.action != access.Restore { // a restore first learns what it restores
+		if err := s.intend(j); err != nil {
+			return zero, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
@@ -112,6 +112,21 @@ func (s *Service) acquireBlob(ctx context.Context, j *job) (release func(), err 
 		s.blobs.Release(1)
 		j.blobs.Release(1)
 	}, nil
+}
+
+// intend writes the line of what is about to be done, once however often it
+// is tried.
+func (s *Service) intend(j *job) error {
+	if j.intended {
+		return nil
+	}
+	intent := j.entry
+	intent.Phase = audit.Intent
+	if err := s.audit.Write(intent, true); err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
+	}
+	j.intended = true
+	return nil
 }
 
 func (s *Service) authorise(j *job) error {

@@ -212,10 +212,14 @@ func hwWrapped(b making, result, said string) *exchange {
 	return hwRestore("spare", inJSONOf("secret_blob", b), 400, "CSMS.0002", said, refusing(opHuawei, "tester", "spare/-", result))
 }
 
-// restoring is the lines of a restore: the intent does not know the name yet.
+// restoring is the lines of a restore: one that is not opened, or not allowed,
+// was never intended.
 func restoring(op, where, result string) []string {
-	store, _, _ := strings.Cut(where, "/")
-	return []string{"intent " + op + " tester restore " + store + "/-", "outcome " + op + " tester restore " + where + " " + result}
+	outcome := "outcome " + op + " tester restore " + where + " " + result
+	if strings.HasSuffix(where, "/-") || result == "denied" || result == "invalid" { // before it was known, or let
+		return []string{outcome}
+	}
+	return []string{"intent " + op + " tester restore " + where, outcome}
 }
 
 // How blobs get into bodies.
