@@ -54,7 +54,7 @@ func TestKeyVaultOverProducts(t *testing.T) {
 // TestKeyVaultBehindFolders is the same where all stores are folders of one.
 func TestKeyVaultBehindFolders(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"memory", "bolt"} {
+	for _, kind := range []string{"memory", "bolt", "hashivault"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			keyVault(t, gatewaytest.New(t, gatewaytest.Options{
