@@ -23,6 +23,8 @@ type exchange struct {
 	RequestBody  json.RawMessage `json:"request_body"`
 	Status       int
 	ResponseBody json.RawMessage `json:"response_body"`
+	// By lower-case name. Some recorders kept none.
+	ResponseHeaders map[string]string `json:"response_headers"`
 }
 
 func (e *exchange) isList() bool { return strings.HasPrefix(e.Operation, "List") }

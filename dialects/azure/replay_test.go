@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ var explained = map[int]string{
 var purgedBefore = map[int]string{434: "secrets1973943927"}
 
 // TestReplay sends every recorded request again, session by session, under
-// fresh names, and compares the answers.
+// fresh names, and compares the answers: status, headers, bodies.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	alike, all := 0, 0
@@ -144,6 +145,9 @@ func (p *replay) play(s step) string {
 	if w.Code != s.Status {
 		return fmt.Sprintf("\t%d %s\n\trecorded is %d %s", w.Code, w.Body, s.Status, s.ResponseBody)
 	}
+	if diff := headers(w.Header(), s); diff != "" {
+		return diff
+	}
 	got, want := p.canon(w.Body.Bytes(), p.theirs), p.canon(s.ResponseBody, nil)
 	if s.isList() && s.Status == http.StatusOK {
 		got, want = p.walk(s, w.Body.Bytes())
@@ -152,6 +156,24 @@ func (p *replay) play(s step) string {
 		return "\t" + got + "\n\trecorded is\n\t" + want
 	}
 	return ""
+}
+
+// headers compares those that a client may look at.
+func headers(h http.Header, s step) string {
+	for _, name := range []string{"cache-control", "content-type", "expires", "pragma", "strict-transport-security", "x-content-type-options"} {
+		if got, want := headerOf(h, name), s.ResponseHeaders[name]; got != want {
+			return fmt.Sprintf("\t%s is %q, recorded is %q", name, got, want)
+		}
+	}
+	if got, want := headerOf(h, "WWW-Authenticate"), s.ResponseHeaders["www-authenticate"]; form(got) != form(want) {
+		return fmt.Sprintf("\tthe challenge is %q, recorded is %q", got, want)
+	}
+	return ""
+}
+
+// form is a challenge less its URLs.
+func form(challenge string) string {
+	return regexp.MustCompile(`"https://[^"]*"`).ReplaceAllString(challenge, "URL")
 }
 
 func (p *replay) request(s step) *http.Request {
