@@ -105,4 +105,7 @@ type Capabilities struct {
 	KeepsCurrent bool
 	// KeepsEmptyTags: a version's empty tag map differs from none at all.
 	KeepsEmptyTags bool
+	// TrashHidesVersions: of what is in the trash the product shows the current
+	// version alone.
+	TrashHidesVersions bool
 }

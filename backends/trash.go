@@ -32,7 +32,8 @@ type Trasher interface {
 	// or in the trash already), Conflict, Unknown.
 	Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error)
 
-	// DescribeTrash is Describe for what is in the trash, Deleted set.
+	// DescribeTrash is Describe for what is in the trash, Deleted set. It holds
+	// all versions, or where Capabilities.TrashHidesVersions the current one.
 	DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error)
 
 	// ListTrash is List for what is in the trash, Deleted set.

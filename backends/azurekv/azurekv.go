@@ -40,7 +40,8 @@ type Backend struct {
 	log       *slog.Logger
 	transport *http.Transport
 	locks     locks
-	book      book
+	book      book // of live secrets
+	trash     book // of deleted ones
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -87,11 +88,12 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 // Capabilities implements backends.Backend.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Product:        "Azure Key Vault",
-		MaxValue:       maxValue,
-		FoldsCase:      true,
-		Durable:        true,
-		KeepsEmptyTags: true,
+		Product:            "Azure Key Vault",
+		MaxValue:           maxValue,
+		FoldsCase:          true,
+		Durable:            true,
+		KeepsEmptyTags:     true,
+		TrashHidesVersions: true,
 	}
 }
 

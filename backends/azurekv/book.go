@@ -2,7 +2,6 @@ package azurekv
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -27,27 +26,26 @@ type book struct {
 // bookAge is how long later pages may lean on the first one.
 const bookAge = time.Minute
 
-// names returns every name in order, read anew for a first page.
-func (b *Backend) names(ctx context.Context, first bool) ([]listed, error) {
-	now := b.now()
-	b.book.mu.Lock()
-	names, writes := b.book.names, b.book.writes
-	if age := now.Sub(b.book.read); first || age < 0 || age > bookAge {
+// all returns every name in order, read anew for a first page.
+func (k *book) all(now time.Time, first bool, read func() ([]item, error)) ([]listed, error) {
+	k.mu.Lock()
+	names, writes := k.names, k.writes
+	if age := now.Sub(k.read); first || age < 0 || age > bookAge {
 		names = nil
 	}
-	b.book.mu.Unlock()
+	k.mu.Unlock()
 	if names != nil {
 		return names, nil
 	}
-	items, err := b.client.secrets(ctx, false)
+	items, err := read()
 	if err != nil {
 		return nil, err
 	}
 	names = modelNames(items)
-	b.book.mu.Lock()
-	defer b.book.mu.Unlock()
-	if b.book.names = nil; b.book.writes == writes { // else it may lack that write
-		b.book.names, b.book.read = names, now
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.names = nil; k.writes == writes { // else it may lack that write
+		k.names, k.read = names, now
 	}
 	return names, nil
 }
@@ -68,6 +66,16 @@ func (k *book) enter(name secret.Name, it item) {
 		names = slices.Insert(names, i, listed{it, name})
 	}
 	k.names = names
+}
+
+// strike tells the book that the name is gone.
+func (k *book) strike(name secret.Name) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.writes++
+	if i, found := slices.BinarySearchFunc(k.names, name, compareName); found {
+		k.names = slices.Delete(slices.Clone(k.names), i, i+1)
+	}
 }
 
 func compareName(l listed, n secret.Name) int { return cmp.Compare(l.model, n) }

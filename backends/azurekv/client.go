@@ -38,17 +38,16 @@ func (c client) set(ctx context.Context, name secret.Name, wire string, s *sheet
 	if err != nil {
 		return item{}, &secret.Error{Kind: secret.Internal, Op: "azurekv.set", Name: name, Err: err}
 	}
-	ctx, sent := watchSend(ctx)
-	r, err := c.sdk.SetSecret(ctx, wire, p, nil)
-	o.sent = sent()
-	if err != nil {
-		return item{}, o.fail(ctx, err)
-	}
-	it, err := itemOf(&r.Secret)
-	if err != nil {
-		return item{}, o.fail(ctx, err)
-	}
-	return it, nil
+	var it item
+	err = o.settled(ctx, func(ctx context.Context) error {
+		r, err := c.sdk.SetSecret(ctx, wire, p, nil)
+		if err != nil {
+			return err
+		}
+		it, err = itemOf(&r.Secret)
+		return err
+	})
+	return it, err
 }
 
 // deleted reports whether the name is held by a deleted secret. Where the

@@ -34,6 +34,7 @@ type history struct {
 	secret.Secret
 	entries []entry // as Versions
 	highest secret.Ordinal
+	newest  string // the product's id of the version that is current there
 }
 
 type entry struct {
@@ -59,6 +60,7 @@ func newHistory(p place, name secret.Name, items []item, current string) *histor
 	if i := slices.IndexFunc(order, func(e *entry) bool { return e.id == current }); i >= 0 {
 		order = append(slices.Delete(slices.Clone(order), i, i+1), order[i]) // whoever is current came last
 	}
+	h.newest = order[len(order)-1].id
 	h.setVersions()
 	h.setRoles(order)
 	h.setSecret(order)
@@ -233,6 +235,11 @@ func (h *history) setSecret(order []*entry) {
 		h.Updated = orTime(t.SecretUpdated.Time, holder.Updated)
 		if current.touched() {
 			h.Updated = later(h.Updated, current.updated)
+		}
+	}
+	for i := range h.entries {
+		if u := h.entries[i].tag; u != nil && u.patched() {
+			h.Updated = later(h.Updated, h.Versions[i].Updated)
 		}
 	}
 	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)

@@ -23,6 +23,8 @@ type item struct {
 	created     time.Time // whole seconds, as all of the product's times
 	updated     time.Time
 	tag         *reserved // nil: native tools wrote the version
+	hard        bool      // the vault says that what it deletes is gone for good
+	deleted     *secret.Deletion
 }
 
 // newItem reads a list entry. Of a list of secrets the id has no version.
@@ -42,6 +44,7 @@ func newItem(p *azsecrets.SecretProperties) (item, error) {
 	if p.ContentType != nil {
 		it.contentType = *p.ContentType
 	}
+	it.hard = a.RecoveryLevel != nil && *a.RecoveryLevel == noSoftDelete
 	it.setTags(p.Tags)
 	return it, nil
 }
@@ -119,6 +122,12 @@ func (it *item) refine(v *secret.Version, t *reserved) {
 		v.Updated = orTime(t.Updated.Time, v.Created)
 	}
 	v.NotBefore, v.Expires = exact(v.NotBefore, t.NotBefore.Time), exact(v.Expires, t.Expires.Time)
+	if t.NoNotBefore && v.NotBefore.Equal(it.created) {
+		v.NotBefore = time.Time{}
+	}
+	if t.NoExpires && v.Expires.Unix() == maxSeconds {
+		v.Expires = time.Time{}
+	}
 	if t.OurType && v.ContentType == ourType(t.Form) {
 		v.ContentType = ""
 	}
@@ -127,9 +136,19 @@ func (it *item) refine(v *secret.Version, t *reserved) {
 	}
 }
 
-// touched reports whether native tools changed attributes since the version
-// was written: then the product's time of the change is the true one.
-func (it *item) touched() bool { return it.updated.After(it.created) }
+// touched reports whether native tools changed attributes since a gateway last
+// wrote the version: then the product's time of the change is the true one.
+func (it *item) touched() bool {
+	if t := it.tag; t != nil && !t.Touched.IsZero() && it.updated.Sub(t.Touched.Time) <= echo {
+		return false
+	}
+	return it.updated.After(it.created)
+}
+
+// echo is how much later than the gateway's clock the product may say that the
+// gateway's own change came. Native changes so soon after do not show in
+// Updated.
+const echo = time.Minute
 
 // exact is the tag's time, as long as the product still agrees with it.
 func exact(product, tag time.Time) time.Time {

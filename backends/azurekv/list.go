@@ -28,10 +28,15 @@ type listed struct {
 // secret of a page whose current version is native costs one call more, for
 // only its other versions tell its ordinal.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.names(ctx, q.After == "")
+	all, err := b.book.all(b.now(), q.After == "", func() ([]item, error) { return b.client.secrets(ctx, false) })
 	if err != nil {
 		return secret.Page{}, err
 	}
+	return page(q, all, func(cut []listed) ([]*secret.Secret, error) { return b.resolve(ctx, cut) })
+}
+
+// page cuts one out of all names and resolves it.
+func page(q secret.Query, all []listed, resolve func([]listed) ([]*secret.Secret, error)) (secret.Page, error) {
 	from, found := slices.BinarySearchFunc(all, q.After, compareName)
 	if found {
 		from++
@@ -41,7 +46,7 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 		limit = pageSize
 	}
 	cut := all[from:min(from+limit, len(all))]
-	secrets, err := b.resolve(ctx, cut)
+	secrets, err := resolve(cut)
 	if err != nil {
 		return secret.Page{}, err
 	}

@@ -27,9 +27,18 @@ type sheet struct {
 // here. What does not fit is dropped and listed; Put refuses then, and Import
 // was told before.
 func newSheet(v *secret.Version, tag reserved) (*sheet, []secret.Loss) {
+	value, form := spell(v.Value)
+	tag.Form = form
+	s, losses := layOut(v, tag)
+	s.value = value
+	return s, losses
+}
+
+// layOut is newSheet for a version whose value stands and whose form the tag
+// says.
+func layOut(v *secret.Version, tag reserved) (*sheet, []secret.Loss) {
 	c := v.Clone()
 	s := &sheet{tag: tag, version: &c}
-	s.value, s.tag.Form = spell(v.Value)
 	var losses []secret.Loss
 	lose := func(what, why string) {
 		losses = append(losses, secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: what, Why: why})

@@ -47,10 +47,17 @@ type reserved struct {
 	EmptyTags bool `json:"e,omitempty"`
 	// Exact times, only where the product cuts them to seconds, and good only
 	// as long as the product still shows those seconds.
-	NotBefore stamp        `json:"nb,omitzero"`
-	Expires   stamp        `json:"ex,omitzero"`
-	Stages    []string     `json:"s,omitempty"`
-	Extra     secretRawMap `json:"x,omitempty"`
+	NotBefore stamp `json:"nb,omitzero"`
+	Expires   stamp `json:"ex,omitzero"`
+	// The product cannot take a time away. One that was is set to a value that
+	// means as much to native tools, and hidden as long as that stands.
+	NoNotBefore bool `json:"xb,omitempty"` // it is the product's created
+	NoExpires   bool `json:"xe,omitempty"` // it is maxSeconds
+	// Touched is when, by our clock, a gateway last changed the version in
+	// place: what the product says of that moment tells nothing of native tools.
+	Touched stamp        `json:"t,omitzero"`
+	Stages  []string     `json:"s,omitempty"`
+	Extra   secretRawMap `json:"x,omitempty"`
 	// Import marks the versions of one import; Last, the one written last.
 	// An import without a Last is not finished.
 	Import string `json:"i,omitempty"`
@@ -99,6 +106,12 @@ func (r *reserved) encode() (string, error) {
 func (r *reserved) fits() bool {
 	s, err := r.encode()
 	return err == nil && decodeTag(s) != nil
+}
+
+// patched reports whether the last change in place was one that counts as an
+// update of the version, and not only of what else its tag holds.
+func (r *reserved) patched() bool {
+	return !r.Touched.IsZero() && r.Touched.Equal(r.Updated.Truncate(time.Second))
 }
 
 // characters counts as the product does, whose strings are of UTF-16.

@@ -1,0 +1,164 @@
+package azurekv
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+var _ backends.Trasher = (*Backend)(nil)
+
+// Delete implements backends.Trasher. The vault's own retention decides until
+// when, not the argument: Deleted.Purge is what the vault answers.
+//
+// A vault without soft delete would destroy the secret: Unsupported.
+func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := b.changing(ctx, name, func(wire string) error {
+		h, items, err := b.before(ctx, name, wire)
+		switch {
+		case err != nil:
+			return err
+		case h == nil:
+			return &secret.Error{Kind: secret.NotFound, Op: "azurekv.delete", Name: name}
+		case slices.ContainsFunc(items, func(it item) bool { return it.hard }):
+			return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.delete", Name: name, Detail: "the vault has no soft delete, and would destroy the secret"}
+		}
+		it, err := b.client.remove(ctx, name, wire)
+		if err != nil {
+			return err
+		}
+		b.book.strike(name)
+		b.trash.enter(name, it)
+		// Done, whether or not it shows before the caller's patience ends.
+		_ = await(ctx, func() (bool, error) { return b.client.deleted(ctx, name, wire) })
+		out = h.Clone()
+		out.Deleted = it.deleted
+		return nil
+	})
+	return out, err
+}
+
+// DescribeTrash implements backends.Trasher. Of what is deleted the vault
+// shows the current version alone. If native tools wrote that one, nothing
+// tells its ordinal among the others, and it is called the first.
+func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	wire, err := naming.Encode(name)
+	if err != nil {
+		return nil, err
+	}
+	it, err := b.client.getDeleted(ctx, name, wire)
+	if err != nil {
+		return nil, err
+	}
+	return b.fromTrash(name, it), nil
+}
+
+func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
+	s := newHistory(b.place, name, []item{it}, it.id).Clone()
+	s.Deleted = it.deleted
+	return s
+}
+
+// ListTrash implements backends.Trasher. It costs what List costs.
+func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
+	all, err := b.trash.all(b.now(), q.After == "", func() ([]item, error) { return b.client.trash(ctx) })
+	if err != nil {
+		return secret.Page{}, err
+	}
+	return page(q, all, func(cut []listed) ([]*secret.Secret, error) { return b.resolveTrash(ctx, cut) })
+}
+
+// resolveTrash asks for each native version, for the list does not tell its id.
+func (b *Backend) resolveTrash(ctx context.Context, cut []listed) ([]*secret.Secret, error) {
+	out := make([]*secret.Secret, len(cut))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i := range cut {
+		l := &cut[i]
+		if l.tag != nil {
+			out[i] = b.fromTrash(l.model, l.item)
+			continue
+		}
+		g.Go(func() error {
+			it, err := b.client.getDeleted(ctx, l.model, strings.ToLower(l.name))
+			switch {
+			case err == nil:
+				out[i] = b.fromTrash(l.model, it)
+			case !is(err, secret.NotFound): // gone meanwhile
+				return err
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(out, func(s *secret.Secret) bool { return s == nil }), nil
+}
+
+// Recover implements backends.Trasher. It returns when the secret can be read
+// again, which takes the vault some seconds. Unknown: it was still not there
+// when the caller's patience ended.
+func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := b.changing(ctx, name, func(wire string) error {
+		it, err := b.client.recover(ctx, name, wire)
+		if err != nil {
+			return err
+		}
+		b.trash.strike(name)
+		b.book.enter(name, it)
+		var h *history
+		err = await(ctx, func() (bool, error) {
+			h, err = b.load(ctx, name, wire, nothing)
+			if is(err, secret.NotFound) {
+				return false, nil
+			}
+			return err == nil, err
+		})
+		if err != nil {
+			return &secret.Error{Kind: secret.Unknown, Op: "azurekv.recover", Name: name, Detail: "Key Vault is recovering the secret, and it cannot be read yet", Err: secret.Cause(err)}
+		}
+		out = h.Clone()
+		return nil
+	})
+	return out, err
+}
+
+// Purge implements backends.Trasher. The vault frees the name some seconds
+// later and lets nobody see when: a Put or Import meanwhile waits for it.
+// Denied: the vault has purge protection.
+func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
+	return b.changing(ctx, name, func(wire string) error {
+		if err := b.client.purge(ctx, name, wire); err != nil {
+			return err
+		}
+		b.trash.strike(name)
+		_ = await(ctx, func() (bool, error) {
+			there, err := b.client.deleted(ctx, name, wire)
+			return !there, err
+		})
+		return nil
+	})
+}
+
+// changing runs change as the only writer of the name in this process.
+func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wire string) error) error {
+	wire, err := naming.Encode(name)
+	if err != nil {
+		return err
+	}
+	release, err := b.locks.take(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return change(wire)
+}

@@ -1,0 +1,344 @@
+package azurekv
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+var _ backends.Updater = (*Backend)(nil)
+
+// Update implements backends.Updater. What the product has attributes for goes
+// there; the rest goes into the version's tag, and that of the secret as a
+// whole into the tag of the version that is current there. So an update may
+// take several writes; Partial says that some were made and others not.
+//
+// The product cannot move the current role (Lossy), nor take away a content
+// type, a start or an end once set: see edit.times. Its tags are written as a
+// whole: of two gateways that update one version in the same moment the later
+// takes away what the other put into tags.
+func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	if err := backends.CheckPatch(&p); err != nil {
+		return nil, err
+	}
+	var out *secret.Secret
+	err := b.changing(ctx, name, func(wire string) error {
+		h, items, err := b.before(ctx, name, wire)
+		if err != nil {
+			return err
+		}
+		var v *secret.Version
+		if h != nil {
+			v = h.Find(sel)
+		}
+		if v == nil {
+			return &secret.Error{Kind: secret.NotFound, Op: "azurekv.update", Name: name}
+		}
+		u := &updating{h: h, wire: wire, now: b.now().UTC(), at: v.Ordinal, p: &p}
+		edits, err := u.plan()
+		if err != nil {
+			return err
+		}
+		if err := b.apply(ctx, name, wire, edits, items); err != nil {
+			return err
+		}
+		out = newHistory(b.place, name, items, h.newest).Only(v.Ordinal)
+		return nil
+	})
+	return out, err
+}
+
+// apply makes the writes in turn and puts what they made into items.
+func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edits []*edit, items []item) error {
+	for n, e := range edits {
+		it, err := b.client.update(ctx, name, wire, e.id, &e.body)
+		switch {
+		case err == nil:
+		case n == 0 || is(err, secret.Unknown):
+			return err
+		default:
+			return &secret.Error{
+				Kind: secret.Partial, Op: "azurekv.update", Name: name, Err: secret.Cause(err),
+				Detail: fmt.Sprintf("%d of %d versions are written", n, len(edits)),
+			}
+		}
+		items[slices.IndexFunc(items, func(i item) bool { return i.id == e.id })] = it
+		if e.newest {
+			b.book.enter(name, it)
+		}
+	}
+	return nil
+}
+
+// update changes one version in place and returns what the product made of it.
+func (c client) update(ctx context.Context, name secret.Name, wire, version string, body *azsecrets.UpdateSecretPropertiesParameters) (it item, err error) {
+	o := op{name: name, what: "update", write: true}
+	err = o.settled(ctx, func(ctx context.Context) error {
+		r, err := c.sdk.UpdateSecretProperties(ctx, wire, version, *body, nil)
+		if err != nil {
+			return err
+		}
+		it, err = newItem(&azsecrets.SecretProperties{
+			ID: r.ID, Attributes: r.Attributes, ContentType: r.ContentType, Tags: r.Tags, Managed: r.Managed,
+		})
+		if err == nil && it.id != version {
+			err = errMalformed
+		}
+		return err
+	})
+	return it, err
+}
+
+// updating is one update under way.
+type updating struct {
+	h    *history
+	wire string
+	now  time.Time
+	at   secret.Ordinal // of the version
+	p    *secret.Patch
+}
+
+// edit is one version's share in an update.
+type edit struct {
+	*entry
+	v      secret.Version // as it is to be
+	target bool           // the update is of this version
+	newest bool           // the current one, to the product
+	head   *secret.Secret // goes into its tag; nil: what is there stays
+	body   azsecrets.UpdateSecretPropertiesParameters
+}
+
+// plan decides all before anything is written: the edits in an order in which
+// no label gets lost if not all of them are made.
+func (u *updating) plan() ([]*edit, error) {
+	head, err := u.head()
+	if err != nil {
+		return nil, err
+	}
+	var edits []*edit
+	for i := range u.h.entries {
+		e := &edit{entry: &u.h.entries[i], v: u.h.Versions[i].Clone()}
+		e.target, e.newest = e.ordinal == u.at, e.id == u.h.newest
+		moved := u.moveStages(e)
+		if e.target {
+			backends.PatchVersion(&e.v, u.p, u.now)
+		}
+		if e.newest && (u.ofSecret() || e.target && e.tag != nil) {
+			head.Updated = later(head.Updated, u.updated())
+			e.head = head
+		}
+		if !e.target && !moved && (e.head == nil || !u.ofSecret()) {
+			continue
+		}
+		if err := u.write(e); err != nil {
+			return nil, err
+		}
+		edits = append(edits, e)
+	}
+	slices.SortStableFunc(edits, func(a, b *edit) int { return cmp.Compare(u.turn(a), u.turn(b)) })
+	return edits, nil
+}
+
+// turn: who gets a label comes before who has it; who loses one goes after
+// those whose older claim to it would come up again.
+func (u *updating) turn(e *edit) int {
+	switch {
+	case !e.target:
+		return 1
+	case len(u.p.AddStages) > 0 || len(u.p.DropStages) == 0:
+		return 0
+	}
+	return 2
+}
+
+// updated is when the update is, to the version and its secret.
+func (u *updating) updated() time.Time {
+	v := u.h.Find(secret.ByOrdinal(u.at)).Clone()
+	backends.PatchVersion(&v, u.p, u.now)
+	return v.Updated
+}
+
+// ofSecret reports whether the update is of more than the version.
+func (u *updating) ofSecret() bool {
+	p := u.p
+	return p.Description != nil || p.SecretTags != nil || len(p.Extra) > 0 || p.MakePrevious || u.promotes()
+}
+
+func (u *updating) promotes() bool { return u.p.MakeCurrent && u.at != u.h.Current }
+
+// head is the secret as it is to be, without its versions.
+func (u *updating) head() (*secret.Secret, error) {
+	if err := backends.CheckRoles(&u.h.Secret, u.at, u.p); err != nil {
+		return nil, err
+	}
+	s := u.h.Secret
+	s.Versions = nil
+	if u.promotes() {
+		if u.h.find(u.at).id != u.h.newest {
+			return nil, lossy(backends.LossCurrent, "Key Vault's newest version is always current")
+		}
+		s.Current, s.Previous = u.at, s.Current // no version was
+	}
+	if u.p.MakePrevious {
+		s.Previous = u.at
+	}
+	if u.p.Description != nil {
+		s.Description = *u.p.Description
+	}
+	if u.p.SecretTags != nil {
+		s.Tags = *u.p.SecretTags
+	}
+	s.Extra = backends.PatchExtra(s.Extra, u.p.Extra)
+	if s.Extra.Text(extraName) != u.h.Extra.Text(extraName) {
+		return nil, lossy(backends.LossExtra, "Key Vault keeps the spelling of the name")
+	}
+	return &s, nil
+}
+
+func lossy(what, why string) error {
+	return &secret.Error{Kind: secret.Lossy, Op: "azurekv.update", Detail: what + ": " + why}
+}
+
+// moveStages gives the version the labels that it is to have, and reports
+// whether its tag must change for it: one below the holder may claim a label
+// too, as the holder's Put left it.
+func (u *updating) moveStages(e *edit) bool {
+	gone := slices.Clone(u.p.AddStages)
+	for _, label := range u.p.DropStages {
+		if slices.Contains(u.h.Find(secret.ByOrdinal(u.at)).Stages, label) {
+			gone = append(gone, label)
+		}
+	}
+	leaves := func(label string) bool { return slices.Contains(gone, label) }
+	e.v.Stages = slices.DeleteFunc(e.v.Stages, leaves)
+	if e.target {
+		e.v.Stages = append(e.v.Stages, u.p.AddStages...)
+		slices.Sort(e.v.Stages)
+		e.v.Stages = slices.Compact(e.v.Stages)
+	}
+	return e.tag != nil && slices.ContainsFunc(e.tag.Stages, leaves)
+}
+
+// write lays the edit out as the product takes it.
+func (u *updating) write(e *edit) error {
+	if e.target {
+		e.attributes(u.p)
+	}
+	if e.tag == nil && !e.wantsTag() {
+		return e.bare(u.p)
+	}
+	tag := e.base()
+	tag.Touched.Time = u.now.Truncate(time.Second)
+	if e.target {
+		tag.Touched.Time = e.v.Updated.Truncate(time.Second)
+	}
+	if e.head != nil {
+		tag.ofHead(e.head)
+	}
+	s, losses := layOut(&e.v, tag)
+	if e.head != nil {
+		losses = append(losses, s.addSecret(u.wire, &secret.Attributes{Description: e.head.Description, Tags: e.head.Tags, Extra: e.head.Extra})...)
+	}
+	if len(losses) > 0 {
+		return lossy(losses[0].What, losses[0].Why)
+	}
+	if !s.tag.fits() {
+		return lossy(backends.LossUpdated, noRoom)
+	}
+	full, err := s.parameters()
+	if err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: "azurekv.update", Err: err}
+	}
+	e.body.Tags = full.Tags
+	if e.body.ContentType != nil && full.ContentType != nil {
+		e.body.ContentType = full.ContentType // ours, where there is none
+	}
+	return nil
+}
+
+// attributes sets those that the product has, if the patch names them.
+func (e *edit) attributes(p *secret.Patch) {
+	e.body.ContentType = p.ContentType
+	if p.Disabled == nil && p.NotBefore == nil && p.Expires == nil {
+		return
+	}
+	a := &azsecrets.SecretAttributes{}
+	if p.Disabled != nil {
+		a.Enabled = new(!*p.Disabled)
+	}
+	if p.NotBefore != nil {
+		a.NotBefore = seconds(e.v.NotBefore)
+		if e.hidesNotBefore() {
+			a.NotBefore = &e.created
+		}
+	}
+	if p.Expires != nil {
+		a.Expires = seconds(e.v.Expires)
+		if e.hidesExpires() {
+			a.Expires = new(time.Unix(maxSeconds, 0).UTC())
+		}
+	}
+	e.body.SecretAttributes = a
+}
+
+// A time that the product has and the version has not: native tools see a
+// version good since it was made, or until the year 9999.
+func (e *edit) hidesNotBefore() bool { return e.v.NotBefore.IsZero() && !e.notBefore.IsZero() }
+func (e *edit) hidesExpires() bool   { return e.v.Expires.IsZero() && !e.expires.IsZero() }
+
+// wantsTag reports whether a native version can stay without our tag.
+func (e *edit) wantsTag() bool {
+	return e.head != nil || len(e.v.Stages) > 0 || e.hidesNotBefore() || e.hidesExpires() ||
+		e.v.NotBefore.Nanosecond() != 0 || e.v.Expires.Nanosecond() != 0
+}
+
+// base is the tag as it is, less what layOut and ofHead set anew. A native
+// version gets the identity that it goes by.
+func (e *edit) base() reserved {
+	r := reserved{V: tagVersion, UID: shortUID(e.uid), Ordinal: e.ordinal, Created: stamp{e.created}}
+	if e.tag != nil {
+		r = *e.tag
+	}
+	r.Updated, r.NotBefore, r.Expires, r.Stages, r.Extra = stamp{}, stamp{}, stamp{}, nil, nil
+	if !e.v.Updated.Equal(e.v.Created) {
+		r.Updated.Time = e.v.Updated
+	}
+	r.NoNotBefore, r.NoExpires = e.hidesNotBefore(), e.hidesExpires()
+	return r
+}
+
+// ofHead makes r the tag of the version that speaks for the secret.
+func (r *reserved) ofHead(s *secret.Secret) {
+	previous := s.Previous
+	r.Previous, r.NoCurrent = &previous, s.Current == 0
+	r.SecretCreated, r.SecretUpdated = stamp{}, stamp{}
+	r.setTimes(s.Created, s.Updated)
+	r.Description, r.SecretTags, r.SecretExtra = "", nil, nil
+}
+
+// bare writes no tag of ours: the product's own facts say all.
+func (e *edit) bare(p *secret.Patch) error {
+	switch {
+	case p.ContentType != nil && characters(*p.ContentType) > maxContentType:
+		return lossy(backends.LossContentType, "Key Vault holds content types of at most 255 characters")
+	case p.Tags == nil:
+		return nil
+	case len(e.v.Tags) > maxTags:
+		return lossy(backends.LossTags, "Key Vault holds at most 15 tags")
+	}
+	if why := tagTextProblem(e.v.Tags); why != "" {
+		return lossy(backends.LossTags, why)
+	}
+	e.body.Tags = make(map[string]*string, len(e.v.Tags))
+	for k, t := range e.v.Tags {
+		e.body.Tags[k] = new(t)
+	}
+	return nil
+}
