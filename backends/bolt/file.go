@@ -58,6 +58,9 @@ var (
 
 var keyMeta = []byte("meta")
 
+// ErrHeld is the cause where another process has the file open.
+var ErrHeld = errors.New("the file is locked")
+
 // openFile opens the database and reads its meta, making the file first where
 // there is none.
 func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
@@ -72,7 +75,7 @@ func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
 	db, err := openDB(path)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, openError(secret.Unavailable, err, "%s is held by another process", path)
+		return nil, nil, openError(secret.Unavailable, fmt.Errorf("%w: %w", ErrHeld, err), "%s is held by another process", path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
 		return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be opened", path)
 	case err != nil:

@@ -10,10 +10,9 @@ import (
 	"os"
 	"slices"
 
-	berrors "go.etcd.io/bbolt/errors"
-
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -115,7 +114,7 @@ func (a *app) openStore(ctx context.Context, s *config.Store, p *parts) (backend
 // openError names the store. A bolt file that is held is most likely held by
 // the gateway that serves it.
 func openError(s *config.Store, err error) error {
-	if errors.Is(err, berrors.ErrTimeout) {
+	if errors.Is(err, bolt.ErrHeld) {
 		return fmt.Errorf("store %s: %w; if that is a running gateway, ask it over its API, or stop it first", s.Name, err)
 	}
 	return fmt.Errorf("store %s: %w", s.Name, err)
