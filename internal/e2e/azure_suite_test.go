@@ -65,8 +65,8 @@ func (s *keyVaultSuite) life(t *testing.T) {
 	}
 	s.disable(t, c, name, v2)
 	gone := ok[azsecrets.DeleteSecretResponse](t)(c.DeleteSecret(ctx, name, nil))
-	if gone.ID.Version() != v2 || gone.RecoveryID == nil || gone.ScheduledPurgeDate.Sub(*gone.DeletedDate) != 7*24*time.Hour || *gone.Attributes.RecoverableDays != 7 {
-		t.Error("a deletion does not describe the current version and a week's retention")
+	if gone.ID.Version() != v2 || gone.RecoveryID == nil || gone.ScheduledPurgeDate.Sub(*gone.DeletedDate) != time.Duration(s.days)*24*time.Hour || int(*gone.Attributes.RecoverableDays) != s.days {
+		t.Errorf("a deletion does not describe the current version and the store's retention, but %v", gone.ScheduledPurgeDate.Sub(*gone.DeletedDate))
 	}
 	if still := ok[azsecrets.GetDeletedSecretResponse](t)(c.GetDeletedSecret(ctx, name, nil)); *still.RecoveryID != *gone.RecoveryID || still.ID.Version() != v2 {
 		t.Error("a deleted secret differs from the answer to its deletion")
