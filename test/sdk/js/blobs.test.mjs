@@ -38,6 +38,17 @@ test("a backup is restored whole", async () => {
   assert.equal((await versionsOf(two, name)).size, 7);
 });
 
+test("a long history of the largest values", async () => {
+  const name = fresh("large");
+  const large = (i) => `${10 + i}${"é".repeat(12_799)}`; // 25,600 bytes
+  for (let i = 0; i < 40; i++) await one.setSecret(name, large(i));
+  await two.restoreSecretBackup(await one.backupSecret(name));
+  const [left, arrived] = [await versionsOf(one, name), await versionsOf(two, name)];
+  assert.equal(left.size, 40);
+  assert.deepEqual(arrived, left);
+  same((await two.getSecret(name)).value, large(39), "the current version");
+});
+
 test("a name in use is refused and left alone", async () => {
   const { name, made } = await secretOf("taken", 2);
   const blob = await one.backupSecret(name);

@@ -41,6 +41,15 @@ class Blobs(TestCase):
         two.set_secret(name, "goes on")
         self.assertEqual(len(versions_of(two, name)), 7)
 
+    def test_a_long_history_of_the_largest_values(self):
+        name = fresh("large")
+        for i in range(40):
+            one.set_secret(name, f"{i:02}" + "é" * 12_799)
+        two.restore_secret_backup(one.backup_secret(name))
+        self.assertEqual(40, len(versions_of(one, name)))
+        self.assertEqual(versions_of(two, name), versions_of(one, name))
+        self.same(two.get_secret(name).value, "39" + "é" * 12_799, "the current version")
+
     def test_a_name_in_use_is_left_alone(self):
         name, _ = secret_of("taken", 2)
         blob = one.backup_secret(name)

@@ -1,6 +1,8 @@
 """Many writers at once: nothing is lost, nothing is mixed up."""
 
-from world import TestCase, client, fresh, in_turns, one, versions_of
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+from world import CAN, TestCase, client, fresh, in_turns, one, versions_of
 
 WRITERS = 16
 
@@ -34,3 +36,26 @@ class Writers(TestCase):
 
         write(0)
         in_turns(lambda job: read(job) if job else [write(i) for i in range(1, 11)], range(4), 4)
+
+    def test_writes_deletions_and_recoveries_at_once_leave_one_state(self):
+        if not CAN["trash"]:
+            return
+        name = fresh("torn")
+        one.set_secret(name, "value")
+        jobs = (
+            lambda: one.set_secret(name, "value"),
+            lambda: one.begin_delete_secret(name),
+            lambda: one.begin_recover_deleted_secret(name),
+            lambda: one.backup_secret(name),
+        )
+
+        def attempt(job):
+            try:
+                job()
+                return True
+            except (ResourceNotFoundError, ResourceExistsError):
+                return False
+
+        in_turns(lambda i: attempt(jobs[i % len(jobs)]), range(24), 24)
+        states = (lambda: one.get_secret(name), lambda: one.get_deleted_secret(name))
+        self.assertEqual(1, sum(map(attempt, states)), "the secret is nowhere, or in two places")
