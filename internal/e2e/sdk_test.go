@@ -148,7 +148,7 @@ func (s sdk) test(t *testing.T, dir string, w *sdkWorld) {
 type sdkWorld struct {
 	Vaults map[string]string `json:"vaults"` // URLs, by what they are for
 	Tokens map[string]string `json:"tokens"` // for each
-	Can    map[string]bool   `json:"can"`
+	Can    map[string]bool   `json:"can"`    // what the product does that others do not
 	ca     []byte
 	login  map[string]string // the environment that logs in
 }
@@ -161,7 +161,7 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 	open := products[kind]
 	one := open(t, "one")
 	w := &sdkWorld{Vaults: map[string]string{}, Tokens: map[string]string{}, Can: map[string]bool{
-		"update": is[backends.Updater](one), "trash": is[backends.Trasher](one), "keepDisabled": keepsDisabled(t, one),
+		"keepDisabled": keepsDisabled(t, one),
 		"ownRetention": kind == "azurekv", // that of its vault, which has the default
 	}}
 	w.login = w.add(t, gatewaytest.Options{
@@ -195,11 +195,6 @@ func (w *sdkWorld) add(t *testing.T, o gatewaytest.Options, vaults ...string) *g
 	}
 	w.ca = append(w.ca, g.CAPEM...)
 	return g
-}
-
-func is[T any](v any) bool {
-	_, ok := v.(T)
-	return ok
 }
 
 // keepsDisabled tells whether a disabled version moves without a loss that is

@@ -2,7 +2,7 @@
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from world import CAN, WORLD, TestCase, client, fresh, in_turns, versions_of
+from world import WORLD, TestCase, client, fresh, in_turns, versions_of
 
 
 def names(listed):
@@ -29,8 +29,7 @@ class Teams(TestCase):
         self.assertEqual(versions_of(blue, own), versions_of(red, own))
         self.same(blue.get_secret(own).value, "red alone", "what was restored")
         self.refused(ResourceExistsError, 409, "Conflict", blue.restore_secret_backup, red.backup_secret(name))
-        if CAN["trash"]:
-            self.delete(red, blue, name)
+        self.delete(red, blue, name)
 
     def delete(self, red, blue, name):
         red.begin_delete_secret(name).wait()

@@ -25,13 +25,6 @@ def recover(c, name):
     return poller.result()
 
 
-class NoTrash(TestCase):
-    def test_a_product_without_a_trash_says_so(self):
-        name, _ = secret_of(one, "kept")
-        self.refused(HttpResponseError, 400, "NotSupported", one.begin_delete_secret, name)
-        self.same(one.get_secret(name).value, "value 2", "what was to be deleted")
-
-
 class Trash(TestCase):
     def absent(self, call, *args, **kwargs):
         return self.refused(ResourceNotFoundError, 404, "SecretNotFound", call, *args, **kwargs)
@@ -137,7 +130,3 @@ class Trash(TestCase):
             pages = [list(p) for p in two.list_deleted_secrets(max_page_size=size).by_page()]
             self.assertLessEqual(max(map(len, pages)), size or 25)
             self.assertEqual(mine(s for p in pages for s in p), names)
-
-
-def load_tests(loader, _tests, _pattern):
-    return loader.loadTestsFromTestCase(Trash if CAN["trash"] else NoTrash)

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from world import CAN, TestCase, attributes, fresh, in_turns, one, versions_of
+from world import TestCase, attributes, fresh, in_turns, one, versions_of
 
 TIME = datetime(2044, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 
@@ -12,12 +12,6 @@ TIME = datetime(2044, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 def pair(prefix):
     name, options = fresh(prefix), {"content_type": "before", "tags": {"a": "1", "b": "2"}}
     return name, one.set_secret(name, "old", **options).properties, one.set_secret(name, "current", **options).properties
-
-
-class NoUpdate(TestCase):
-    def test_a_product_without_updates_says_so(self):
-        name, old, _ = pair("fixed")
-        self.refused(HttpResponseError, 400, "NotSupported", one.update_secret_properties, name, old.version, content_type="x")
 
 
 class Update(TestCase):
@@ -63,7 +57,3 @@ class Update(TestCase):
         name, _, _ = pair("absent")
         for args in ((fresh("absent"),), (name, "0" * 32)):
             self.refused(ResourceNotFoundError, 404, "SecretNotFound", one.update_secret_properties, *args, content_type="x")
-
-
-def load_tests(loader, _tests, _pattern):
-    return loader.loadTestsFromTestCase(Update if CAN["update"] else NoUpdate)

@@ -2,7 +2,7 @@
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from world import CAN, TestCase, client, fresh, in_turns, one, versions_of
+from world import TestCase, client, fresh, in_turns, one, versions_of
 
 WRITERS = 16
 
@@ -38,8 +38,6 @@ class Writers(TestCase):
         in_turns(lambda job: read(job) if job else [write(i) for i in range(1, 11)], range(4), 4)
 
     def test_writes_deletions_and_recoveries_at_once_leave_one_state(self):
-        if not CAN["trash"]:
-            return
         name = fresh("torn")
         one.set_secret(name, "value")
         jobs = (

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from azure.core.credentials import AccessToken
 from azure.keyvault.secrets import SecretClient
 
-# vaults: URLs by role; tokens for each; can: what the product behind offers.
+# vaults: URLs by role; tokens for each; can: what the product behind does that others do not.
 WORLD = json.loads(os.environ["WORLD"])
 CAN = WORLD["can"]
 
