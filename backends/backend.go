@@ -65,6 +65,9 @@ type Backend interface {
 	// like any other, and AlreadyExists.
 	Import(ctx context.Context, s *secret.Secret, token string) (*Imported, error)
 
+	Updater
+	Trasher
+
 	// Check reports whether the product can be reached and accepts the
 	// gateway's credentials. It changes nothing.
 	Check(ctx context.Context) error

@@ -7,7 +7,8 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Updater changes attributes of what stands. Values never change.
+// Updater is the part of Backend that changes attributes of what stands.
+// Values never change.
 type Updater interface {
 	// Update applies p to the version that sel picks, and to its secret, and
 	// returns the secret's attributes with that one version, without value.
@@ -19,7 +20,7 @@ type Updater interface {
 	Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error)
 }
 
-// Trasher deletes recoverably. What is in the trash is kept in the product: a
+// Trasher is the part of Backend that deletes recoverably. What is in the trash is kept in the product: a
 // restart or a second gateway finds it, and native tools do not break it.
 //
 // While a name is in the trash, Get, Describe, Export and Update answer

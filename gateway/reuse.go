@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -35,24 +34,20 @@ func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secr
 // between the look and the purge would lose that deletion's secret; products
 // offer no way to purge one deletion and no other.
 func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
-	t, ok := j.Backend.(backends.Trasher)
-	if !ok {
-		return false
-	}
-	sec, err := t.DescribeTrash(ctx, name)
+	sec, err := j.Backend.DescribeTrash(ctx, name)
 	switch {
 	case errors.Is(err, secret.NotFound): // another has made room meanwhile
 		return true
 	case err != nil || !sec.Deleted.Over(s.now()):
 		return false
 	}
-	err = s.purgeOver(ctx, j, t, name)
+	err = s.purgeOver(ctx, j, name)
 	return err == nil || errors.Is(err, secret.NotFound)
 }
 
 // purgeOver is a purge within another call. It has its own audit lines: what
 // is gone for ever must not be found under "set" alone.
-func (s *Service) purgeOver(ctx context.Context, j *job, t backends.Trasher, name secret.Name) error {
+func (s *Service) purgeOver(ctx context.Context, j *job, name secret.Name) error {
 	e := audit.Entry{
 		Phase: audit.Intent, RequestID: j.call.RequestID, Caller: j.call.Caller.ID, Address: j.call.Address, Via: j.call.Caller.Via,
 		Op: j.call.Op, Action: string(access.Purge), Store: j.Name, Name: string(name),
@@ -60,7 +55,7 @@ func (s *Service) purgeOver(ctx context.Context, j *job, t backends.Trasher, nam
 	if err := s.audit.Write(e, true); err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
 	}
-	err := t.Purge(ctx, name)
+	err := j.Backend.Purge(ctx, name)
 	e.Phase, e.Result = audit.Outcome, result(err)
 	if auditErr := s.audit.Write(e, true); auditErr != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: auditErr}
@@ -70,12 +65,8 @@ func (s *Service) purgeOver(ctx context.Context, j *job, t backends.Trasher, nam
 
 // heldByTrash returns Trashed where a name that is not live is not free.
 func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name) error {
-	t, ok := j.Backend.(backends.Trasher)
-	if !ok {
-		return nil
-	}
-	switch sec, err := t.DescribeTrash(ctx, name); {
-	case errors.Is(err, secret.NotFound), errors.Is(err, secret.Unsupported):
+	switch sec, err := j.Backend.DescribeTrash(ctx, name); {
+	case errors.Is(err, secret.NotFound):
 		return nil
 	case err != nil:
 		return err

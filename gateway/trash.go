@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -13,11 +12,7 @@ import (
 // The answer holds that one version, without its value. Action: update.
 func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		u, ok := j.Backend.(backends.Updater)
-		if !ok {
-			return nil, notThere(j, "change attributes")
-		}
-		sec, err := u.Update(ctx, r.Name, sel, p)
+		sec, err := j.Backend.Update(ctx, r.Name, sel, p)
 		if err != nil {
 			return nil, err
 		}
@@ -29,29 +24,29 @@ func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector
 // Delete moves the secret to the trash for the store's retention. Action:
 // delete.
 func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
-	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		purge := s.now().UTC().AddDate(0, 0, j.RetentionDays)
-		return s.once(j, func() (*secret.Secret, error) { return t.Delete(ctx, r.Name, purge) },
-			func() (*secret.Secret, error) { return t.DescribeTrash(ctx, r.Name) })
+		return s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
+			func() (*secret.Secret, error) { return j.Backend.DescribeTrash(ctx, r.Name) })
 	})
 }
 
 // DescribeTrash returns a deleted secret with all versions, without values.
 // One whose time is over is NotFound. Action: list.
 func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
-	return withTrash(ctx, s, c, access.List, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
-		return s.recoverable(ctx, j, t)
+	return withTrash(ctx, s, c, access.List, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		return s.recoverable(ctx, j)
 	})
 }
 
 // Recover brings a deleted secret back as it was. Action: recover.
 func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
-	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		return s.once(j, func() (*secret.Secret, error) {
-			if _, err := s.recoverable(ctx, j, t); err != nil {
+			if _, err := s.recoverable(ctx, j); err != nil {
 				return nil, err
 			}
-			return t.Recover(ctx, r.Name)
+			return j.Backend.Recover(ctx, r.Name)
 		}, func() (*secret.Secret, error) { return j.Backend.Describe(ctx, r.Name) })
 	})
 }
@@ -59,16 +54,16 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 // Purge removes a deleted secret for ever. A store with purge protection
 // keeps it until its time is over. Action: purge.
 func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
-	_, err := withTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
+	_, err := withTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		return s.once(j, func() (*secret.Secret, error) {
-			sec, err := s.recoverable(ctx, j, t)
+			sec, err := s.recoverable(ctx, j)
 			if err != nil {
 				return nil, err
 			}
 			if j.PurgeProtection {
 				return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
 			}
-			return sec, t.Purge(ctx, r.Name)
+			return sec, j.Backend.Purge(ctx, r.Name)
 		}, func() (*secret.Secret, error) { return nil, nil }) // gone, as was asked
 	})
 	return err
@@ -81,12 +76,8 @@ const PurgeProtected = "purge protection is enabled for this store"
 // those whose time is over. Action: list.
 func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		t, ok := j.Backend.(backends.Trasher)
-		if !ok {
-			return secret.Page{}, notThere(j, "delete")
-		}
 		now := s.now()
-		return fill(ctx, q, t.ListTrash, func(sec *secret.Secret) bool {
+		return fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
 			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
 		})
 	})
@@ -99,13 +90,9 @@ func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Q
 func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) ([]secret.Name, error) {
 	var over []secret.Name
 	_, err := run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (struct{}, error) {
-		t, ok := j.Backend.(backends.Trasher)
-		if !ok {
-			return struct{}{}, notThere(j, "delete")
-		}
 		over = over[:0]
 		for q := (secret.Query{}); ; {
-			page, err := t.ListTrash(ctx, q)
+			page, err := j.Backend.ListTrash(ctx, q)
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -128,15 +115,15 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 		if ctx.Err() != nil {
 			return gone, errors.Join(first, ctx.Err())
 		}
-		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, _ *job, t backends.Trasher) (*secret.Secret, error) {
-			sec, err := t.DescribeTrash(ctx, n)
+		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, j *job) (*secret.Secret, error) {
+			sec, err := j.Backend.DescribeTrash(ctx, n)
 			if err == nil && !sec.Deleted.Over(s.now()) {
 				err = &secret.Error{Kind: secret.NotFound, Name: n, Detail: "the deleted secret is no longer due"}
 			}
 			if err != nil {
 				return nil, err
 			}
-			return sec, t.Purge(ctx, n)
+			return sec, j.Backend.Purge(ctx, n)
 		})
 		switch {
 		case err == nil:
@@ -148,13 +135,9 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 	return gone, first
 }
 
-func withTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref, f func(context.Context, *job, backends.Trasher) (*secret.Secret, error)) (*secret.Secret, error) {
+func withTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref, f func(context.Context, *job) (*secret.Secret, error)) (*secret.Secret, error) {
 	return run(ctx, s, c, a, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		t, ok := j.Backend.(backends.Trasher)
-		if !ok {
-			return nil, notThere(j, "delete")
-		}
-		sec, err := f(ctx, j, t)
+		sec, err := f(ctx, j)
 		if err != nil {
 			return nil, err
 		}
@@ -165,14 +148,10 @@ func withTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref, 
 	})
 }
 
-func notThere(j *job, what string) error {
-	return secret.Errorf(secret.Unsupported, "%s cannot %s yet", j.caps.Product, what)
-}
-
 // recoverable describes the name in the trash, unless its time is over: then
 // it is as good as gone.
-func (s *Service) recoverable(ctx context.Context, j *job, t backends.Trasher) (*secret.Secret, error) {
-	sec, err := t.DescribeTrash(ctx, j.ref.Name)
+func (s *Service) recoverable(ctx context.Context, j *job) (*secret.Secret, error) {
+	sec, err := j.Backend.DescribeTrash(ctx, j.ref.Name)
 	if err != nil {
 		return nil, err
 	}

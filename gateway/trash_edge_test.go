@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -60,7 +58,7 @@ func TestTrashOfReadOnlyStore(t *testing.T) {
 			t.Errorf("operation %d: %v", i, err)
 		}
 	}
-	if _, err := trash(t, w).Delete(t.Context(), "n", c.Now()); err != nil {
+	if _, err := trash(w).Delete(t.Context(), "n", c.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || len(would) != 1 {
@@ -70,30 +68,6 @@ func TestTrashOfReadOnlyStore(t *testing.T) {
 	wantKind(t, err, secret.Denied)
 	if len(swept) != 0 {
 		t.Errorf("swept %v", swept)
-	}
-}
-
-// plain is a product that neither updates nor deletes.
-type plain struct{ backends.Backend }
-
-func TestUnsupported(t *testing.T) {
-	t.Parallel()
-	for _, wrapped := range []bool{false, true} {
-		w, _ := timed(t, func(o *gateway.Options) {
-			if !wrapped { // else a Faulty that lacks what its product lacks
-				o.Stores[0].Backend = plain{memory.New(memory.Options{})}
-			}
-		})
-		w.a.Backend = plain{w.a.Backend}
-		put(t, w, refA, "hush")
-		for _, op := range operations {
-			wantKind(t, op.do(t.Context(), w), secret.Unsupported)
-		}
-		_, err := w.Sweep(t.Context(), call, "a", false)
-		wantKind(t, err, secret.Unsupported)
-		if _, err := w.Get(t.Context(), call, refA, secret.Current); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -145,7 +119,7 @@ func TestAnotherMakesRoom(t *testing.T) {
 	c.advance(week)
 	w.a.Before = func(ctx context.Context, method string) error {
 		if method == "DescribeTrash" {
-			return trash(t, w).Purge(ctx, "n")
+			return trash(w).Purge(ctx, "n")
 		}
 		return nil
 	}
@@ -169,7 +143,7 @@ func TestReuseNeedsTheEnd(t *testing.T) {
 	}
 	_, err := w.Put(t.Context(), call, refA, draft("hush"))
 	wantKind(t, err, secret.Trashed)
-	if _, err := trash(t, w).DescribeTrash(t.Context(), "n"); err != nil {
+	if _, err := trash(w).DescribeTrash(t.Context(), "n"); err != nil {
 		t.Errorf("purged: %v", err)
 	}
 }

@@ -163,20 +163,13 @@ func TestTrashExpires(t *testing.T) {
 	if p, err := w.ListTrash(t.Context(), call, "a", secret.Query{}); err != nil || len(p.Secrets) != 0 {
 		t.Errorf("%d in the trash, %v", len(p.Secrets), err)
 	}
-	if _, err := trash(t, w).DescribeTrash(t.Context(), "n"); err != nil {
+	if _, err := trash(w).DescribeTrash(t.Context(), "n"); err != nil {
 		t.Errorf("a read has cleaned the product: %v", err)
 	}
 }
 
 // trash is that of the product behind store a.
-func trash(t *testing.T, w *world) backends.Trasher {
-	t.Helper()
-	tr, ok := w.a.Backend.(backends.Trasher)
-	if !ok {
-		t.Fatal("no trash")
-	}
-	return tr
-}
+func trash(w *world) backends.Trasher { return w.a.Backend }
 
 // TestNameIsUsedAgain: a write or a restore onto what is over purges it first,
 // and the audit tells both.
@@ -212,7 +205,7 @@ func TestNameIsUsedAgain(t *testing.T) {
 	if _, err := restore(gateway.RestoreOptions{DryRun: true}); err != nil {
 		t.Errorf("a dry run onto what is over: %v", err)
 	}
-	if _, err := trash(t, w).DescribeTrash(t.Context(), "n"); err != nil {
+	if _, err := trash(w).DescribeTrash(t.Context(), "n"); err != nil {
 		t.Errorf("a dry run has purged: %v", err)
 	}
 	if out, err := restore(gateway.RestoreOptions{}); err != nil || len(out.Secret.Versions) != 2 {
@@ -234,7 +227,7 @@ func TestNoPurgeWithoutAudit(t *testing.T) {
 	if _, err := w.Put(t.Context(), call, refA, draft("hush")); err == nil {
 		t.Error("a write without an audit line succeeds")
 	}
-	if _, err := trash(t, w).DescribeTrash(t.Context(), "n"); err != nil {
+	if _, err := trash(w).DescribeTrash(t.Context(), "n"); err != nil {
 		t.Errorf("purged without an audit line: %v", err)
 	}
 }

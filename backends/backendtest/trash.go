@@ -16,11 +16,7 @@ import (
 func beginTrash(t *testing.T, h Harness) (context.Context, backends.Backend, backends.Trasher) {
 	t.Helper()
 	ctx, b := begin(t, h)
-	tr, ok := b.(backends.Trasher)
-	if !ok {
-		t.Skip("the backend is no Trasher")
-	}
-	return ctx, b, tr
+	return ctx, b, b
 }
 
 // in90Days is the longest retention of any dialect, in whole seconds.
@@ -182,10 +178,8 @@ func checkGone(ctx context.Context, t *testing.T, b backends.Backend, name secre
 	wantErr(t, "Describe of what is deleted", err, secret.NotFound)
 	_, err = b.Export(ctx, name)
 	wantErr(t, "Export of what is deleted", err, secret.NotFound)
-	if u, ok := b.(backends.Updater); ok {
-		_, err = u.Update(ctx, name, secret.Current, secret.Patch{Disabled: ptr(true)})
-		wantErr(t, "Update of what is deleted", err, secret.NotFound)
-	}
+	_, err = b.Update(ctx, name, secret.Current, secret.Patch{Disabled: ptr(true)})
+	wantErr(t, "Update of what is deleted", err, secret.NotFound)
 	if slices.Contains(names(ctx, t, b, 0), name) {
 		t.Errorf("List shows %q, which is deleted", name)
 	}
@@ -338,12 +332,10 @@ func testTrashCancelled(t *testing.T, h Harness) {
 		"ListTrash":     func() error { _, err := tr.ListTrash(gone, secret.Query{}); return err },
 		"Recover":       func() error { _, err := tr.Recover(gone, "dead"); return err },
 		"Purge":         func() error { return tr.Purge(gone, "dead") },
-	}
-	if u, ok := b.(backends.Updater); ok {
-		calls["Update"] = func() error {
-			_, err := u.Update(gone, "live", secret.Current, secret.Patch{Disabled: ptr(true)})
+		"Update": func() error {
+			_, err := b.Update(gone, "live", secret.Current, secret.Patch{Disabled: ptr(true)})
 			return err
-		}
+		},
 	}
 	for what, call := range calls {
 		err := call()
@@ -372,10 +364,7 @@ func testTrashReopen(t *testing.T, h Harness) {
 	purge(ctx, t, tr, "purged")
 	want := remove(ctx, t, b, tr, "deleted")
 	b = h.Reopen(t, b)
-	tr, ok := b.(backends.Trasher)
-	if !ok {
-		t.Fatal("the reopened store is no Trasher")
-	}
+	tr = b
 	checkTrashed(ctx, t, b, tr, want)
 	checkGone(ctx, t, b, "purged")
 	checkNotTrashed(ctx, t, tr, "purged")

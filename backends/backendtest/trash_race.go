@@ -125,9 +125,7 @@ func disturb(ctx context.Context, b backends.Backend, tr backends.Trasher, i, ro
 	case 1:
 		_, err = tr.Recover(ctx, "s")
 	case 2:
-		if u, ok := b.(backends.Updater); ok {
-			_, err = u.Update(ctx, "s", secret.ByOrdinal(1), secret.Patch{ContentType: ptr(fmt.Sprint("a/", i))})
-		}
+		_, err = b.Update(ctx, "s", secret.ByOrdinal(1), secret.Patch{ContentType: ptr(fmt.Sprint("a/", i))})
 	default:
 		d := text(fmt.Sprint(canary, i, "-", round))
 		s, err := b.Put(ctx, "s", d)

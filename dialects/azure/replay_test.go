@@ -295,9 +295,17 @@ func TestReplayNotices(t *testing.T) {
 	t.Parallel()
 	p := newReplay(t, nil)
 	for _, c := range [][2]string{
-		{`"recoverableDays":7`, `"recoverableDays":"7"`}, {`,"recoverableDays":7`, ``}, {`"enabled":true,`, ``},
-		{`"attributes"`, `"managed":true,"attributes"`}, {`"created":1`, `"created":"1"`}, {`"created":1,"updated":1`, `"updated":1,"created":1`},
-		{`{"a":"b"}`, `{"a":"c"}`}, {`"SecretNotFound"`, `"NotFound"`}, {`d7`, `d8`}, {`absent`, `missing`}, {`"innererror":{"code":"SecretDisabled"}`, `"innererror":null`},
+		{`"recoverableDays":7`, `"recoverableDays":"7"`},
+		{`,"recoverableDays":7`, ``},
+		{`"enabled":true,`, ``},
+		{`"attributes"`, `"managed":true,"attributes"`},
+		{`"created":1`, `"created":"1"`},
+		{`"created":1,"updated":1`, `"updated":1,"created":1`},
+		{`{"a":"b"}`, `{"a":"c"}`},
+		{`"SecretNotFound"`, `"NotFound"`},
+		{`d7`, `d8`},
+		{`absent`, `missing`},
+		{`"innererror":{"code":"SecretDisabled"}`, `"innererror":null`},
 	} {
 		for _, body := range []string{
 			`{"value":"v","id":"https://a.example/secrets/n/d0215295974a4da8ab877cb69fefd5d7","attributes":{"enabled":true,"created":1,"updated":1,"recoverableDays":7},"tags":{"a":"b"}}`,

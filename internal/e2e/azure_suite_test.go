@@ -248,8 +248,10 @@ func (s *keyVaultSuite) updaters(t *testing.T) {
 	exp, nbf := time.Unix(4102444800, 0), time.Unix(1700000000, 0)
 	var all errgroup.Group
 	for _, p := range []azsecrets.UpdateSecretPropertiesParameters{
-		{ContentType: to.Ptr("t")}, {Tags: map[string]*string{"a": to.Ptr("1")}},
-		{SecretAttributes: &azsecrets.SecretAttributes{Expires: &exp}}, {SecretAttributes: &azsecrets.SecretAttributes{NotBefore: &nbf}},
+		{ContentType: to.Ptr("t")},
+		{Tags: map[string]*string{"a": to.Ptr("1")}},
+		{SecretAttributes: &azsecrets.SecretAttributes{Expires: &exp}},
+		{SecretAttributes: &azsecrets.SecretAttributes{NotBefore: &nbf}},
 	} {
 		all.Go(func() error {
 			for {
