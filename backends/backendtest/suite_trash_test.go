@@ -151,7 +151,7 @@ var trashMutants = map[string]trashMutant{
 	})},
 	"tags are merged": {"Update", func(b *brokenTrash) {
 		b.patch = func(ctx context.Context, sel secret.Selector, p *secret.Patch) {
-			if s, err := b.Store.Get(ctx, "s", sel); err == nil && p.Tags != nil {
+			if s, err := b.Get(ctx, "s", sel); err == nil && p.Tags != nil {
 				merged := maps.Clone(*p.Tags)
 				maps.Copy(merged, s.Versions[0].Tags)
 				p.Tags = &merged
@@ -166,7 +166,7 @@ var trashMutants = map[string]trashMutant{
 	"everything is lossy":               {"Update", func(b *brokenTrash) { b.lossy = true }},
 	"new versions take attributes over": {"UpdateOfPut", func(b *brokenTrash) {
 		b.put = func(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-			if s, err := b.Store.Get(ctx, name, secret.Current); err == nil {
+			if s, err := b.Get(ctx, name, secret.Current); err == nil {
 				d.Disabled = s.Versions[0].Disabled
 			}
 			return b.Store.Put(ctx, name, d)
@@ -182,7 +182,7 @@ var trashMutants = map[string]trashMutant{
 
 	"what is deleted stays readable": {"Trash", func(b *brokenTrash) {
 		b.remove = func(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
-			s, err := b.Store.Describe(ctx, name)
+			s, err := b.Describe(ctx, name)
 			if err == nil {
 				s.Deleted = &secret.Deletion{At: time.Now(), Purge: purge}
 			}
@@ -247,7 +247,7 @@ func (b *brokenTrash) readThenWrite() func(context.Context, secret.Selector, *se
 	var all sync.WaitGroup
 	all.Add(writers)
 	return func(ctx context.Context, sel secret.Selector, p *secret.Patch) {
-		s, err := b.Store.Get(ctx, "s", sel)
+		s, err := b.Get(ctx, "s", sel)
 		all.Done()
 		all.Wait()
 		if err != nil {
