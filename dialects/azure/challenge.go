@@ -29,8 +29,9 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	}
 	sum := sha256.Sum256([]byte(token))
 	key := "token:" + hex.EncodeToString(sum[:8])
-	if wait := d.throttle.Locked(key, r.Address); wait > 0 {
-		return access.Caller{}, &secret.Error{Kind: secret.Throttled, RetryAfter: wait}
+	if d.throttle.Locked(key, r.Address) > 0 {
+		// Without a Retry-After: some SDKs would wait it out within one call.
+		return access.Caller{}, &secret.Error{Kind: secret.Throttled}
 	}
 	d.throttle.Failed(key, r.Address)
 	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err))

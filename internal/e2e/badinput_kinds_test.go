@@ -118,7 +118,7 @@ func TestThrottleOfTheWrong(t *testing.T) {
 		w.send(t, azureWire{}, stale, "HTTP/1.1", "")
 	}
 	a = w.send(t, azureWire{}, stale, "HTTP/1.1", "")
-	if got := (azureWire{}).parse(t, a); a.status != 429 || got.code != "Throttled" || a.header.Get("Retry-After") == "" {
+	if got := (azureWire{}).parse(t, a); a.status != 429 || got.code != "Throttled" || a.header.Get("Retry-After") != "" {
 		t.Errorf("the stale token: %d %q", a.status, got.code)
 	}
 	if a := w.send(t, azureWire{}, right, "HTTP/1.1", ""); a.status != 200 {
