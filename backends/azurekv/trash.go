@@ -37,7 +37,7 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 		b.book.strike(name)
 		b.trash.enter(name, it)
 		// Done, whether or not it shows before the caller's patience ends.
-		_ = await(ctx, func() (bool, error) { return b.client.deleted(ctx, name, wire) })
+		_ = await(ctx, func() (bool, error) { return b.shown(ctx, name, wire) })
 		out = h.Clone()
 		out.Deleted = it.deleted
 		return nil
@@ -142,11 +142,21 @@ func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
 		}
 		b.trash.strike(name)
 		_ = await(ctx, func() (bool, error) {
-			there, err := b.client.deleted(ctx, name, wire)
+			there, err := b.shown(ctx, name, wire)
 			return !there, err
 		})
 		return nil
 	})
+}
+
+// shown reports whether the vault shows the name in the trash. An error: it
+// does not say.
+func (b *Backend) shown(ctx context.Context, name secret.Name, wire string) (bool, error) {
+	_, err := b.client.getDeleted(ctx, name, wire)
+	if is(err, secret.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // changing runs change as the only writer of the name in this process.

@@ -1,0 +1,255 @@
+package azurekv
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Answers of a vault to requests for the secret s.
+const (
+	facts   = `"id":"https://v.vault.example/secrets/s/0123","attributes":{"enabled":true,"created":1700000000,"updated":1700000000,"recoveryLevel":"Recoverable+Purgeable","recoverableDays":90}}`
+	live    = `{` + facts
+	dead    = `{"recoveryId":"https://v.vault.example/deletedsecrets/s","deletedDate":1700000100,"scheduledPurgeDate":1707776100,` + facts
+	absent  = `{"error":{"code":"SecretNotFound","message":"vendor text"}}`
+	listed1 = `{"value":[` + live + `],"nextLink":null}`
+	listed0 = `{"value":[],"nextLink":null}`
+)
+
+func conflict(inner string) http.HandlerFunc {
+	return reply(409, `{"error":{"code":"Conflict","message":"vendor text","innererror":{"code":"`+inner+`"}}}`)
+}
+
+// scripted is a vault that gives the answers to each request in turn, the last
+// of them for ever, and counts the requests.
+type scripted struct {
+	mu      sync.Mutex
+	answers map[string][]http.HandlerFunc
+	asked   map[string]int
+}
+
+func script(t *testing.T, answers map[string][]http.HandlerFunc) (*Backend, *scripted) {
+	t.Helper()
+	s := &scripted{answers: answers, asked: map[string]int{}}
+	return stub(t, "v.vault.example", "https://vault.example", func(w http.ResponseWriter, r *http.Request) {
+		h := s.next(r.Method + " " + r.URL.Path)
+		if h == nil {
+			t.Errorf("%s %s is not in the script", r.Method, r.URL.Path)
+			h = reply(http.StatusTeapot, "")
+		}
+		h(w, r)
+	}), s
+}
+
+func (s *scripted) next(request string) http.HandlerFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.answers[request]
+	if all == nil {
+		return nil
+	}
+	s.asked[request]++
+	return all[min(s.asked[request], len(all))-1]
+}
+
+func (s *scripted) count(request string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[request]
+}
+
+const (
+	getVersions = "GET /secrets/s/versions"
+	getTrash    = "GET /deletedsecrets/s"
+	doDelete    = "DELETE /secrets/s"
+	doPurge     = "DELETE /deletedsecrets/s"
+	doRecover   = "POST /deletedsecrets/s/recover"
+	doSet       = "PUT /secrets/s"
+)
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestDeleteShowsLater: who deletes waits until the trash shows it, as long as
+// there is patience, and is told the vault's own dates.
+func TestDeleteShowsLater(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		ctx   context.Context
+		shown []http.HandlerFunc
+		looks int
+	}{
+		"shows with the third look": {within(t, time.Minute), []http.HandlerFunc{reply(404, absent), reply(404, absent), reply(200, dead)}, 3},
+		"may not look":              {within(t, time.Minute), []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
+		"never shows":               {within(t, 250*time.Millisecond), []http.HandlerFunc{reply(404, absent)}, 0},
+		"no deadline":               {t.Context(), []http.HandlerFunc{reply(404, absent)}, 1},
+	} {
+		b, vault := script(t, map[string][]http.HandlerFunc{
+			getVersions: {reply(200, listed1)}, doDelete: {reply(200, dead)}, getTrash: c.shown,
+		})
+		s, err := b.Delete(c.ctx, "s", time.Unix(1, 0))
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if len(s.Versions) != 1 || !s.Deleted.At.Equal(time.Unix(1700000100, 0)) || !s.Deleted.Purge.Equal(time.Unix(1707776100, 0)) {
+			t.Errorf("%s: %d versions, or other dates than the vault's", what, len(s.Versions))
+		}
+		if n := vault.count(getTrash); n != c.looks && c.looks != 0 {
+			t.Errorf("%s: %d looks, want %d", what, n, c.looks)
+		}
+		if n := vault.count(doDelete); n != 1 {
+			t.Errorf("%s: deleted %d times", what, n)
+		}
+	}
+}
+
+// TestNoSoftDelete: a vault that would destroy the secret is not asked to.
+func TestNoSoftDelete(t *testing.T) {
+	t.Parallel()
+	const hard = `{"value":[{"id":"https://v.vault.example/secrets/s/0123","attributes":{"enabled":true,"created":1,"recoveryLevel":"Purgeable"}}],"nextLink":null}`
+	b, _ := script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, hard)}})
+	_, err := b.Delete(t.Context(), "s", time.Time{})
+	wantKind(t, "Delete without soft delete", err, secret.Unsupported)
+}
+
+// TestRecoverShowsLater: who recovers can read when it returns, or is told
+// that it is not known.
+func TestRecoverShowsLater(t *testing.T) {
+	t.Parallel()
+	b, vault := script(t, map[string][]http.HandlerFunc{
+		doRecover:   {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), reply(200, live)},
+		getVersions: {reply(404, absent), reply(200, listed0), reply(200, listed1)},
+	})
+	s, err := b.Recover(within(t, time.Minute), "s")
+	if err != nil || len(s.Versions) != 1 || s.Deleted != nil {
+		t.Fatalf("Recover: %v", err)
+	}
+	if r, v := vault.count(doRecover), vault.count(getVersions); r != 3 || v != 3 {
+		t.Errorf("%d recoveries and %d looks, want 3 of each", r, v)
+	}
+	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(404, absent)}})
+	_, err = b.Recover(within(t, 250*time.Millisecond), "s")
+	wantKind(t, "a recovery that does not show", err, secret.Unknown)
+	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(404, absent)}})
+	_, err = b.Recover(t.Context(), "s")
+	wantKind(t, "Recover of what is not in the trash", err, secret.NotFound)
+}
+
+// TestBusyVault: a write that the vault refuses for a while is made again as
+// long as there is patience, and is a Conflict then.
+func TestBusyVault(t *testing.T) {
+	t.Parallel()
+	const set = `{"value":"x",` + facts
+	calls := map[string]func(context.Context, *Backend) error{
+		doSet: func(ctx context.Context, b *Backend) error {
+			_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
+			return err
+		},
+		doPurge:  func(ctx context.Context, b *Backend) error { return b.Purge(ctx, "s") },
+		doDelete: func(ctx context.Context, b *Backend) error { _, err := b.Delete(ctx, "s", time.Time{}); return err },
+	}
+	for request, call := range calls {
+		done := map[string]http.HandlerFunc{doSet: reply(200, set), doPurge: reply(204, ""), doDelete: reply(200, dead)}[request]
+		shown := map[string]http.HandlerFunc{doSet: reply(200, listed0), doPurge: reply(200, listed0), doDelete: reply(200, listed1)}[request]
+		trash := map[string]http.HandlerFunc{doSet: reply(404, absent), doPurge: reply(404, absent), doDelete: reply(200, dead)}[request]
+		b, vault := script(t, map[string][]http.HandlerFunc{
+			getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), done},
+		})
+		if err := call(within(t, time.Minute), b); err != nil || vault.count(request) != 3 {
+			t.Errorf("%s: %v after %d tries", request, err, vault.count(request))
+		}
+		b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted")}})
+		wantKind(t, request+" of a vault that stays busy", call(within(t, 300*time.Millisecond), b), secret.Conflict)
+		if n := vault.count(request); n < 2 {
+			t.Errorf("%s: tried %d times", request, n)
+		}
+		ctx, cancel := context.WithCancel(within(t, time.Minute))
+		b, _ = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), func(w http.ResponseWriter, r *http.Request) {
+			conflict("ObjectIsBeingDeleted")(w, r)
+			cancel()
+		}}})
+		if err := call(ctx, b); !errors.Is(err, context.Canceled) || secret.KindOf(err) == secret.Conflict {
+			t.Errorf("%s for a caller who has gone: %v", request, err)
+		}
+	}
+}
+
+// TestPurgeProtection is told from a permission that the gateway lacks, in the
+// word that the dialects know.
+func TestPurgeProtection(t *testing.T) {
+	t.Parallel()
+	forbidden := reply(403, `{"error":{"code":"Forbidden","message":"vendor text","innererror":{"code":"ForbiddenByPolicy"}}}`)
+	const protected = `{"deletedDate":1700000100,"id":"https://v.vault.example/secrets/s/0123","attributes":{"created":1,"recoveryLevel":"CustomizedRecoverable"}}`
+	for trash, want := range map[string]secret.Kind{dead: secret.Upstream, protected: secret.Denied} {
+		b, _ := script(t, map[string][]http.HandlerFunc{doPurge: {forbidden}, getTrash: {reply(200, trash)}})
+		err := b.Purge(t.Context(), "s")
+		wantKind(t, "a purge that is forbidden", err, want)
+		if want == secret.Denied && secret.DetailOf(err) != gateway.PurgeProtected {
+			t.Errorf("the detail is %q", secret.DetailOf(err))
+		}
+	}
+}
+
+// TestTornDelete: an answer that does not come leaves the outcome unknown, and
+// one that says nothing was done does not.
+func TestTornDelete(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]secret.Kind{500: secret.Unknown, 503: secret.Unknown, 429: secret.Throttled, 403: secret.Upstream, 404: secret.NotFound, 200: secret.Unknown} {
+		b, _ := script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, listed1)}, doDelete: {reply(status, "{}")}, doRecover: {reply(status, "{}")}})
+		_, err := b.Delete(t.Context(), "s", time.Time{})
+		wantKind(t, "Delete", err, want)
+		checkText(t, err)
+		_, err = b.Recover(t.Context(), "s")
+		wantKind(t, "Recover", err, want)
+	}
+}
+
+// TestRecordedTrash: the life of a secret as the service told it, deleted and
+// not yet shown, shown, purged.
+func TestRecordedTrash(t *testing.T) {
+	t.Parallel()
+	const wire = "secret518723441"
+	b, answer := recorded(t, "fakevault.local", "https://local", 14, 15, 16, 18, 634)
+	ctx := t.Context()
+	body := (&edit{}).body
+	it, err := b.client.update(ctx, wire, wire, "d0215295974a4da8ab877cb69fefd5ec", &body)
+	if err != nil || !it.expires.Equal(time.Unix(2208992461, 0)) || it.contentType != "big secret" {
+		t.Errorf("the answer to an update is not understood: %v", err)
+	}
+	gone, err := b.client.remove(ctx, wire, wire)
+	if err != nil || gone.hard || !gone.deleted.At.Equal(time.Unix(1680047573, 0)) || !gone.deleted.Purge.Equal(time.Unix(1680652373, 0)) {
+		t.Fatalf("the answer to a deletion is not understood: %v", err)
+	}
+	_, err = b.DescribeTrash(ctx, wire)
+	wantKind(t, "not shown yet", err, secret.NotFound)
+	answer("GET", "/deletedsecrets/"+wire, 17)
+	s, err := b.DescribeTrash(ctx, wire)
+	if err != nil || len(s.Versions) != 1 || s.Versions[0].ContentType != "big secret" || !s.Deleted.At.Equal(gone.deleted.At) {
+		t.Errorf("a deleted secret is not understood: %v", err)
+	}
+	if err := b.client.purge(ctx, wire, wire); err != nil {
+		t.Error(err)
+	}
+	_, err = b.client.recover(ctx, "s", "non-existing")
+	wantKind(t, "recovered from nothing", err, secret.NotFound)
+	b, _ = recorded(t, "fakevault.local", "https://local", 59)
+	if it, err := b.client.recover(ctx, "s", "secret422508987"); err != nil || it.id == "" || it.deleted != nil {
+		t.Errorf("the answer to a recovery is not understood: %v", err)
+	}
+	b, _ = recorded(t, "fakekvurl.vault.azure.net", "https://vault.azure.net", 256)
+	items, err := b.client.trash(ctx)
+	if err != nil || len(items) != 2 || items[0].deleted == nil || items[0].id != "" {
+		t.Errorf("a list of %d deleted secrets is not understood: %v", len(items), err)
+	}
+}
