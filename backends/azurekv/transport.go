@@ -66,7 +66,7 @@ func plainClient(rt http.RoundTripper) *http.Client {
 	}
 }
 
-// vaultOnly counts each request, notes whether a write left this machine, and
+// vaultOnly counts each request, notes whether a write may have left this machine, and
 // refuses every host but the vault's: a page's nextLink is followed as it is,
 // token included.
 type vaultOnly struct {
@@ -85,7 +85,7 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	backends.Tick(ctx)
 	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok && r.Header.Get("Authorization") != "" {
-		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
+		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}))
 	}
 	resp, err := v.next.RoundTrip(r)
 	if err == nil {
