@@ -66,9 +66,9 @@ func plainClient(rt http.RoundTripper) *http.Client {
 	}
 }
 
-// vaultOnly counts each request, notes whether a write may have left this machine, and
-// refuses every host but the vault's: a page's nextLink is followed as it is,
-// token included.
+// vaultOnly counts each request, notes whether a write may have left this
+// machine, which is so from the moment it has a connection, and refuses every
+// host but the vault's: a page's nextLink is followed as it is, token included.
 type vaultOnly struct {
 	host string // with port
 	next http.RoundTripper
