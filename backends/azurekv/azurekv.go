@@ -12,7 +12,12 @@
 // lost gets another ordinal.
 //
 // Costs in calls: Get of current is one; any other read lists the versions (25
-// a page) and then reads the values, 16 at a time; Put lists and writes.
+// a page) and then reads the values, 16 at a time; Put lists and writes, and so
+// do Update and Delete.
+//
+// The vault deletes, recovers and purges in its own time, and keeps what is
+// deleted for its own retention. Calls wait for it for three quarters of the
+// time that their callers have.
 package azurekv
 
 import (

@@ -237,11 +237,6 @@ func (h *history) setSecret(order []*entry) {
 			h.Updated = later(h.Updated, current.updated)
 		}
 	}
-	for i := range h.entries {
-		if u := h.entries[i].tag; u != nil && u.patched() {
-			h.Updated = later(h.Updated, h.Versions[i].Updated)
-		}
-	}
 	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)
 	if t.SecretExtra != nil {
 		extra := secret.Extra(t.SecretExtra).Clone()

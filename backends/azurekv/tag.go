@@ -108,12 +108,6 @@ func (r *reserved) fits() bool {
 	return err == nil && decodeTag(s) != nil
 }
 
-// patched reports whether the last change in place was one that counts as an
-// update of the version, and not only of what else its tag holds.
-func (r *reserved) patched() bool {
-	return !r.Touched.IsZero() && r.Touched.Equal(r.Updated.Truncate(time.Second))
-}
-
 // characters counts as the product does, whose strings are of UTF-16.
 func characters(s string) int { return len(utf16.Encode([]rune(s))) }
 

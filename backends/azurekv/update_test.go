@@ -233,6 +233,31 @@ func TestTouchedAfterUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdatedIsOne: a Get of current, a listing and Describe say the same of
+// the secret, whichever version was updated.
+func TestUpdatedIsOne(t *testing.T) {
+	t.Parallel()
+	b := open(t, gatewaytest.New(t, gatewaytest.Options{}))
+	for range 2 {
+		put(t, b, secret.Draft{Value: secret.TextValue("x")})
+	}
+	for _, o := range []secret.Ordinal{1, 2, 1} {
+		mustUpdate(t, b, secret.ByOrdinal(o), secret.Patch{ContentType: new("a/b")})
+		want := mustExport(t, b).Updated
+		got, err := b.Get(t.Context(), "s", secret.Current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := b.List(t.Context(), secret.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Updated.Equal(want) || !p.Secrets[0].Updated.Equal(want) {
+			t.Errorf("after an update of version %d Get says %v, List %v, Export %v", o, got.Updated, p.Secrets[0].Updated, want)
+		}
+	}
+}
+
 // TestTwoGatewaysUpdate different versions at once, and the secret.
 func TestTwoGatewaysUpdate(t *testing.T) {
 	t.Parallel()
