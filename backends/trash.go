@@ -16,7 +16,9 @@ type Updater interface {
 	// can be updated. Two updates at once both take effect, member by member.
 	//
 	// Kinds: NotFound; Invalid (CheckPatch, CheckRoles); Lossy with a Detail where the product cannot hold what
-	// p asks for (nothing is changed then); Conflict; Unknown.
+	// p asks for (nothing is changed then); Conflict; Unknown; Partial where
+	// the product takes several writes and one failed: a second try completes
+	// it.
 	Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error)
 }
 

@@ -129,7 +129,7 @@ func (u *updating) plan() ([]*edit, error) {
 				head.Updated = later(head.Updated, u.updated())
 			}
 		}
-		if !e.target && !moved && !(e.newest && u.ofSecret()) {
+		if !e.target && !moved && (!e.newest || !u.ofSecret()) {
 			continue
 		}
 		if err := u.write(e); err != nil {
