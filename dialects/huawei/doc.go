@@ -9,7 +9,7 @@
 //     escape is too long is left out of lists, and a backup that holds it is
 //     refused before anything is written.
 //   - A secret is DISABLED while its current version is disabled: that is what
-//     `latest` would answer. Adding a version is allowed then.
+//     `latest` would answer. No version is added then, as the service has it.
 //   - A twenty-first version recycles nothing: the gateway never deletes what
 //     it was not told to delete. The store's own limit counts.
 //   - Versions that hold no value any more (destroyed or deleted by native

@@ -36,9 +36,13 @@ func applyStages(d *secret.Draft, given *[]string) error {
 
 func isRole(stage string) bool { return stage == sysCurrent || stage == sysPrevious }
 
-// roomFor refuses stages that would make too many on the secret.
+// roomFor refuses what cannot be added: anything to a secret that is not
+// enabled, and stages that would make too many.
 func roomFor(d *secret.Draft) func(*secret.Secret) error {
 	return func(have *secret.Secret) error {
+		if state(have) == stateDisabled {
+			return &secret.Error{Kind: secret.Disabled}
+		}
 		all := map[string]bool{sysCurrent: true, sysPrevious: true}
 		for i := range have.Versions {
 			for _, s := range have.Versions[i].Stages {
