@@ -275,9 +275,9 @@ func turned(part, at int) making {
 		if part > 0 {
 			name := bytes.LastIndexByte(b[:60], '.') + 1 // the name has dots too
 			parts := bytes.Split(b[name:], []byte("."))
-			for start = name; part > 0; part-- {
-				start += len(parts[0]) + 1
-				parts = parts[1:]
+			start = name
+			for _, before := range parts[:part] {
+				start += len(before) + 1
 			}
 		}
 		b[start+at] ^= 1

@@ -72,7 +72,7 @@ test("a token that is none, and one too often", async () => {
   let err;
   for (let i = 0; i < 5 && err?.statusCode !== 429; i++) err = await c.getSecret("x").catch((e) => e);
   await refused(Promise.reject(err), 429, "Throttled");
-  assert.ok(Number(err.response.headers.get("retry-after")) > 0);
+  assert.equal(err.response.headers.get("retry-after"), undefined); // the SDK would wait it out
 });
 
 test("a backup that is none", async () => {

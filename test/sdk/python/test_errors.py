@@ -72,7 +72,7 @@ class Errors(TestCase):
             except HttpResponseError:
                 break
         error = self.refused(HttpResponseError, 429, "Throttled", c.get_secret, "x")
-        self.assertGreater(int(error.response.headers["Retry-After"]), 0)
+        self.assertNotIn("Retry-After", error.response.headers)  # the SDK would wait it out
 
     def test_a_backup_that_is_none(self):
         for blob in (b"no backup at all", bytes(5000), b""):
