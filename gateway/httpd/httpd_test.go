@@ -212,3 +212,15 @@ func TestReadinessIsTheGatewaysOwn(t *testing.T) {
 		t.Errorf("the admin listener answers other paths: %d", status)
 	}
 }
+
+// TestNoConnectionWaitsForEver: each server of ours bounds headers, bodies,
+// answers and idleness. How a bound is kept is net/http's affair.
+func TestNoConnectionWaitsForEver(t *testing.T) {
+	t.Parallel()
+	r := start(t, false)
+	for _, s := range httpd.Servers(r.server) {
+		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+			t.Errorf("%s waits without a bound", s.Addr)
+		}
+	}
+}
