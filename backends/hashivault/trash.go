@@ -62,42 +62,36 @@ func (st *state) inTrash() (*trash, error) {
 }
 
 // Delete implements backends.Trasher. The entry comes first: from then on no
-// gateway shows the secret, whatever happens to the native deletion.
+// gateway shows the secret, whatever happens to the native deletion. Where that
+// fails the kind is Unknown: a repeat finishes it, and finds the secret gone.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := s.changing(ctx, name, func(st *state) error {
-		if t, err := st.trashed(); t != nil || err != nil {
-			return s.finishDelete(ctx, st, t, err)
-		}
-		if err := st.visible(); err != nil {
+		t, err := st.trashed()
+		switch {
+		case err != nil:
 			return err
-		}
-		if st.foreign != nil {
+		case t != nil:
+			if err := s.deleteVersions(ctx, st, t); err != nil {
+				return err
+			}
+			return &secret.Error{Kind: secret.NotFound}
+		case st.visible() != nil:
+			return st.visible()
+		case st.foreign != nil:
 			return st.foreign
 		}
-		t := &trash{At: moment{s.now().UTC()}, Purge: moment{purge.UTC()}, Last: st.Current, Kept: st.deletedBefore(s.now())}
+		t = &trash{At: moment{s.now().UTC()}, Purge: moment{purge.UTC()}, Last: st.Current, Kept: st.deletedBefore(s.now())}
 		if err := s.putTrash(ctx, st, t); err != nil {
 			return err
 		}
 		if err := s.deleteVersions(ctx, st, t); err != nil {
-			return &secret.Error{Kind: secret.Partial, Detail: "the secret is deleted, but Vault's own tools may still read it", Err: secret.Cause(err)}
+			return &secret.Error{Kind: secret.Unknown, Detail: "the secret is deleted, but Vault's own tools may still read it", Err: secret.Cause(err)}
 		}
-		var err error
 		out, err = s.fromTrash(st, name, t)
 		return err
 	})
 	return out, as(err, "delete", name)
-}
-
-// finishDelete deletes natively what an earlier try did not come to.
-func (s *Store) finishDelete(ctx context.Context, st *state, t *trash, err error) error {
-	if err == nil {
-		err = s.deleteVersions(ctx, st, t)
-	}
-	if err != nil {
-		return err
-	}
-	return &secret.Error{Kind: secret.NotFound}
 }
 
 // deletedBefore lists what native tools deleted and could bring back, as

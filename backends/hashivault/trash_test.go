@@ -125,6 +125,34 @@ func TestDeleteThatStopped(t *testing.T) {
 	}
 }
 
+// TestDeleteCutAnywhere: a caller who was not told how a delete ended may send
+// it again, and then native tools see the secret gone as well.
+func TestDeleteCutAnywhere(t *testing.T) {
+	f := newFixture(t)
+	for _, late := range []bool{false, true} {
+		for at := int64(1); at <= 2; at++ {
+			name := secret.Name(fmt.Sprintf("cut-%v-%d", late, at))
+			f.mustPut(t, name, text("canary"))
+			c := &cutter{next: newWire(t), at: at, late: late}
+			_, err := f.open(t, c).Delete(t.Context(), name, nextMonth)
+			if at == 2 || late {
+				if !errors.Is(err, secret.Unknown) || errors.Is(err, secret.Partial) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if _, err := f.Delete(t.Context(), name, nextMonth); err != nil && !errors.Is(err, secret.NotFound) {
+				t.Errorf("%s, again: %v", name, err)
+			}
+			if _, err := f.DescribeTrash(t.Context(), name); err != nil {
+				t.Errorf("%s is not in the trash: %v", name, err)
+			}
+			if got, err := f.kv.GetVersion(t.Context(), string(name), 1); err == nil && got.Data != nil {
+				t.Errorf("%s is left to native tools", name)
+			}
+		}
+	}
+}
+
 // TestSpoiltTrashEntry hides the secret all the same.
 func TestSpoiltTrashEntry(t *testing.T) {
 	f := newFixture(t)
