@@ -25,7 +25,7 @@ func into(folder secret.Name, doc *backup.Document) secret.Name {
 
 // endWithFolder makes page the last one where nothing that follows it is in the
 // folder: what a folder's clients see tells nothing of the names behind it.
-func endWithFolder(ctx context.Context, q secret.Query, list func(context.Context, secret.Query) (secret.Page, error), page *secret.Page) error {
+func endWithFolder(ctx context.Context, q secret.Query, list lister, page *secret.Page) error {
 	if q.Under == "" || page.Next == "" {
 		return nil
 	}

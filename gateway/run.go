@@ -88,10 +88,29 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		defer release()
 	}
 	if err := j.slots.Acquire(ctx, 1); err != nil {
-		return zero, &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
+		return zero, waiting(err)
 	}
 	defer j.slots.Release(1)
-	return retry(ctx, j, f)
+	return retry(ctx, j, func(ctx context.Context, j *job) (T, error) {
+		out, err := f(ctx, j)
+		return out, s.tellTrash(ctx, j, err)
+	})
+}
+
+func waiting(err error) error {
+	return &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
+}
+
+// tellTrash tells what is in the trash from what is not there at all, where
+// the call wants to know.
+func (s *Service) tellTrash(ctx context.Context, j *job, err error) error {
+	if !j.call.TellTrash || j.ref.Name == "" || !errors.Is(err, secret.NotFound) {
+		return err
+	}
+	if held := s.heldByTrash(ctx, j, j.ref.Name); held != nil {
+		return held
+	}
+	return err
 }
 
 // ReadOnly is the Detail of a Denied write to a store that takes none.

@@ -17,17 +17,19 @@ func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secr
 	})
 }
 
-// Append is Put where the secret must exist already: else NotFound. check, if
-// not nil, sees the secret as it stands, without values; its error stops the
-// write. Another writer may come between. Action: set.
-func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, check func(*secret.Secret) error) (*secret.Secret, error) {
+// Append is Put where the secret must exist already: else NotFound. prepare,
+// if not nil, sees the secret as it stands, without values, and may complete
+// the draft; its error stops the write. Another writer may come between.
+// Action: set.
+func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, prepare func(*secret.Secret, *secret.Draft) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		have, err := j.Backend.Describe(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}
-		if check != nil {
-			if err := check(have); err != nil {
+		d := d // prepared anew each time it is tried
+		if prepare != nil {
+			if err := prepare(have, &d); err != nil {
 				return nil, err
 			}
 		}
@@ -98,7 +100,7 @@ func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query)
 
 // fill reads pages until as many secrets that keep wants are found as the
 // query asks for, or there are no more.
-func fill(ctx context.Context, q secret.Query, list func(context.Context, secret.Query) (secret.Page, error), keep func(*secret.Secret) bool) (secret.Page, error) {
+func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Secret) bool) (secret.Page, error) {
 	var out secret.Page
 	ask := q
 	ask.After = max(q.After, q.Under)

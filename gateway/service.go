@@ -70,6 +70,7 @@ type Service struct {
 	blobs   *semaphore.Weighted
 	observe func(Observation)
 	repeats repeats
+	edits   *turns
 }
 
 type store struct {
@@ -90,6 +91,10 @@ type Call struct {
 	// one whose outcome is unknown can be recognised. Zero: cannot. Restores
 	// need none: they are known by their blob.
 	Digest [32]byte
+	// TellTrash: the API shows what is in the trash. What is not live and lies
+	// there answers Trashed instead of NotFound, and a Recover of what is live
+	// AlreadyExists.
+	TellTrash bool
 }
 
 // Ref names a secret in a store.
@@ -105,7 +110,7 @@ type Ref struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
-		log: o.Log, now: o.Now, observe: o.Observe,
+		log: o.Log, now: o.Now, observe: o.Observe, edits: newTurns(),
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -24,11 +24,60 @@ func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector
 // Delete moves the secret to the trash for the store's retention. Action:
 // delete.
 func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
+	return s.Schedule(ctx, c, r, 0)
+}
+
+// Schedule is Delete with a time of the caller's own to recover, in days; zero:
+// the store's. In a store with purge protection it is never shorter than the
+// store's. A product that decides itself says its own date. Action: delete.
+func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secret.Secret, error) {
 	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		purge := s.now().UTC().AddDate(0, 0, j.RetentionDays)
+		days := days
+		if days == 0 || (j.PurgeProtection && days < j.RetentionDays) {
+			days = j.RetentionDays
+		}
+		purge := s.now().UTC().AddDate(0, 0, days)
 		return s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
 			func() (*secret.Secret, error) { return j.Backend.DescribeTrash(ctx, r.Name) })
 	})
+}
+
+// Destroy deletes a secret for ever, a deleted one too. Where it is deleted and
+// then cannot be purged, Partial says so, and the same call again completes it.
+// Actions: delete and purge.
+func (s *Service) Destroy(ctx context.Context, c Call, r Ref) error {
+	_, err := withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		switch {
+		case !s.policy.Allow(c.Caller, access.Purge, j.target(r.Name)):
+			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: "no permission to purge this secret"}
+		case j.PurgeProtection:
+			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
+		}
+		return s.once(j, func() (*secret.Secret, error) { return s.destroy(ctx, j) },
+			func() (*secret.Secret, error) { return nil, nil }) // gone, as was asked
+	})
+	return err
+}
+
+func (s *Service) destroy(ctx context.Context, j *job) (*secret.Secret, error) {
+	sec, err := j.Backend.Delete(ctx, j.ref.Name, s.now().UTC().AddDate(0, 0, j.RetentionDays))
+	if errors.Is(err, secret.NotFound) {
+		sec, err = s.recoverable(ctx, j)
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = s.purgeOver(ctx, j, j.ref.Name)
+	switch {
+	case err == nil, errors.Is(err, secret.NotFound):
+		return sec, nil
+	case errors.Is(err, secret.Unknown):
+		return nil, err
+	}
+	return nil, &secret.Error{
+		Kind: secret.Partial, Name: j.ref.Name, Err: secret.Cause(err),
+		Detail: "the secret is deleted and can be recovered: the same call again removes it for ever",
+	}
 }
 
 // DescribeTrash returns a deleted secret with all versions, without values.
@@ -42,12 +91,18 @@ func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Sec
 // Recover brings a deleted secret back as it was. Action: recover.
 func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
 	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		return s.once(j, func() (*secret.Secret, error) {
+		sec, err := s.once(j, func() (*secret.Secret, error) {
 			if _, err := s.recoverable(ctx, j); err != nil {
 				return nil, err
 			}
 			return j.Backend.Recover(ctx, r.Name)
 		}, func() (*secret.Secret, error) { return j.Backend.Describe(ctx, r.Name) })
+		if c.TellTrash && errors.Is(err, secret.NotFound) {
+			if _, live := j.Backend.Describe(ctx, r.Name); live == nil {
+				err = &secret.Error{Kind: secret.AlreadyExists, Name: r.Name, Detail: "the secret is not deleted"}
+			}
+		}
+		return sec, err
 	})
 }
 
@@ -76,10 +131,7 @@ const PurgeProtected = "purge protection is enabled for this store"
 // those whose time is over. Action: list.
 func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		now := s.now()
-		return fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
-			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
-		})
+		return fill(ctx, q, j.Backend.ListTrash, s.listed(j))
 	})
 }
 
