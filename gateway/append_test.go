@@ -18,7 +18,7 @@ func TestAppendWantsTheSecret(t *testing.T) {
 	put(t, w, refA, "hush1")
 	stop := secret.Errorf(secret.Invalid, "no room")
 	seen := 0
-	check := func(s *secret.Secret) error {
+	check := func(s *secret.Secret, _ *secret.Draft) error {
 		seen += len(s.Versions)
 		return stop
 	}

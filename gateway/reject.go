@@ -29,8 +29,8 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 	return s.note(c, r, kind.Error())
 }
 
-// Admit writes the audit line of a login that succeeded. If it fails, what the
-// login would hand out must not be.
+// Admit writes the audit line of what was done without any store: a login, say.
+// If it fails, what would be handed out must not be.
 func (s *Service) Admit(c Call) error { return s.note(c, Ref{}, result(nil)) }
 
 // note writes the outcome of what no operation ran for.

@@ -1,6 +1,9 @@
 package secret
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Draft is a version to write. Dialects fill the attributes; imports also fill
 // identity and times, which a backend otherwise mints.
@@ -32,6 +35,10 @@ type Draft struct {
 	// NewExtra is merged into the secret's Extra if this write makes the
 	// secret, and ignored otherwise.
 	NewExtra Extra
+
+	// MergeExtra is merged into the secret's Extra, after OfSecret; a nil member
+	// is removed.
+	MergeExtra map[string]json.RawMessage
 
 	// Identity of an appended version. Zero: minted. A UID that another
 	// version of the secret holds already is replaced by a new one.

@@ -34,6 +34,8 @@ func TestBadInput(t *testing.T) {
 		"authentication": badAuthentication(g),
 		"bodies":         badBodies(),
 		"paths":          badPaths(),
+		"changes":        badChanges(g),
+		"tags":           badTags(t, g),
 		"blobs":          badBlobs(t, blob, foreign),
 	}
 	for group, list := range cases {
@@ -217,9 +219,7 @@ func badPaths() []badInput {
 		get("/v3/auth/tokens", 404, "APIGW.0101"),
 		{"PATCH", message{Method: "PATCH", Path: "/secrets/taken"}, 404, "APIGW.0101", ""},
 		{"POST of a name", message{Method: "POST", Path: "/secrets/taken"}, 404, "APIGW.0101", ""},
-		{"delete", message{Method: "DELETE", Path: "/secrets/taken"}, 400, "CSMS.0003", "DeleteSecret is not served"},
-		{"tags", message{Path: "/csms/bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e/tags"}, 400, "CSMS.0003", "ListSecretTags is not served"},
-		{"tag action", message{Method: "DELETE", Path: "/csms/x/tags/action"}, 400, "CSMS.0003", "DeleteSecretTag is not served"},
+		{"rotate", message{Method: "POST", Path: "/secrets/taken/rotate"}, 400, "CSMS.0003", "RotateSecret is not served"},
 	}
 }
 

@@ -21,12 +21,8 @@ func (a *api) downloadBlob(r *request) (any, error) {
 }
 
 func (a *api) uploadBlob(r *request) (any, error) {
-	raw, err := r.Body()
-	if err != nil {
-		return nil, err
-	}
 	var body blobBody
-	if err := decode(raw, &body); err != nil {
+	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
 	if err := checkWrapping(body.Blob); err != nil {
@@ -36,7 +32,7 @@ func (a *api) uploadBlob(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerSecret(r.store, out.Secret)
+	return a.answerSecret(r, out.Secret)
 }
 
 // How the backups begin that this gateway did not make.

@@ -34,6 +34,9 @@ var (
 	invalidRequest   = problem{http.StatusBadRequest, "CSMS.0003", "The request is invalid.", true}
 	wrongFormat      = problem{http.StatusBadRequest, "CSMS.0004", "The requested body format is wrong.", true}
 	noResource       = problem{http.StatusNotFound, "CSMS.0005", "The resource does not exist.", false}
+	systemStage      = problem{http.StatusBadRequest, "CSMS.0105", "Can not delete the system internal stage.", false}
+	scheduledAlready = problem{http.StatusBadRequest, "CSMS.0107", "The secret is in schedule delete state.", false}
+	notScheduled     = problem{http.StatusBadRequest, "CSMS.0108", "The secret is not in schedule delete state.", false}
 	tooManyStages    = problem{http.StatusBadRequest, "CSMS.0203", "The number of stage has reached the upper limit.", false}
 	noAPI            = problem{http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment.", false}
 	bodyTooLarge     = problem{http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large.", false}
@@ -59,6 +62,24 @@ var problems = map[secret.Kind]problem{
 	secret.Upstream:        {http.StatusBadGateway, "APIGW.0201", "Backend unavailable.", false},
 	secret.Corrupt:         invalidParameter,
 	secret.Lossy:           invalidRequest,
+}
+
+// exceptions are what an operation says of a kind instead. What the vendor's
+// documents do not tell, which of two codes that mean the same goes with which
+// operation, is ours.
+var exceptions = map[string]map[secret.Kind]problem{
+	"ShowSecretVersion":       {secret.NotFound: noResource}, // the version is missing, or the secret
+	"UpdateVersion":           {secret.NotFound: noResource},
+	"CreateSecretStage":       {secret.NotFound: noResource},
+	"ShowSecretStage":         {secret.NotFound: noResource},
+	"UpdateSecretStage":       {secret.NotFound: noResource},
+	"DeleteSecretStage":       {secret.NotFound: noResource},
+	"CreateSecretTag":         {secret.NotFound: noResource},
+	"ListSecretTags":          {secret.NotFound: noResource},
+	"BatchCreateOrDeleteTags": {secret.NotFound: noResource},
+	"DeleteSecretTag":         {secret.NotFound: noResource},
+	"DeleteSecretForSchedule": {secret.Trashed: scheduledAlready},
+	"RestoreSecret":           {secret.AlreadyExists: notScheduled},
 }
 
 // vendorError is an error whose answer is not that of its kind.
@@ -88,9 +109,10 @@ func problemOf(op string, err error) problem {
 		return bodyTooLarge
 	case errors.Is(err, wire.ErrBodyRead):
 		return wrongFormat
-	case kind == secret.NotFound && op == via+".ShowSecretVersion":
-		return noResource // the version is missing, or the secret
 	default:
+		if p, ok := exceptions[strings.TrimPrefix(op, via+".")][kind]; ok {
+			return p
+		}
 		return problems[kind]
 	}
 }
@@ -151,7 +173,7 @@ func answer(op, id string, err error) wire.Reply {
 	switch {
 	case strings.HasPrefix(p.code, "APIGW."):
 		rep.Body = gatewayError{flat.Msg, flat.Code, id}
-	case nests(op):
+	case nested[op]:
 		rep.Body = nestedError{flat}
 	default:
 		rep.Body = flat

@@ -38,7 +38,7 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Credentials == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Credentials and Throttle are needed")
 	}
-	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
+	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -74,6 +74,7 @@ type api struct {
 	creds    *access.Credentials
 	throttle *access.Throttle
 	stores   map[string]string // by project
+	ids      *ids
 	maxBlob  int64
 	now      func() time.Time
 }
@@ -85,51 +86,62 @@ type request struct {
 	call  gateway.Call
 }
 
-// operation handles a request and returns the body of a 200.
+// operation handles a request and returns the body of its success; nil: none.
 type operation func(*api, *request) (any, error)
 
 func (a *api) routes() []wire.Route {
-	out := make([]wire.Route, 0, len(served)+len(notServed))
-	for _, o := range served {
-		if o.maxBody == restoreBody {
+	var out []wire.Route
+	for _, o := range operations() {
+		switch o.maxBody {
+		case 0:
+			o.maxBody = smallBody
+		case restoreBody:
 			o.maxBody = a.maxBlob
 		}
 		out = append(out, wire.Route{
-			Op: via + "." + o.op, Method: o.method, Path: projectPath + o.path, MaxBody: o.maxBody,
-			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, o.handle) },
-		})
-	}
-	for _, o := range notServed {
-		out = append(out, wire.Route{
-			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: smallBody,
-			Handle: func(*wire.Request) (wire.Reply, error) {
-				return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
-			},
+			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
+			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, &o) },
 		})
 	}
 	return out
 }
 
-func (a *api) run(r *wire.Request, handle operation) (wire.Reply, error) {
+func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
+	if o.handle == nil {
+		return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
+	}
 	store, ok := a.stores[r.Vars["project_id"]]
 	if !ok {
 		return wire.Reply{}, secret.Errorf(secret.Denied, "no such project")
 	}
-	body, err := handle(a, &request{Request: r, store: store, call: call(r)})
+	body, err := o.handle(a, &request{Request: r, store: store, call: call(r)})
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: body}, nil
+	rep := wire.Reply{Status: cmp.Or(o.status, http.StatusOK), Body: body}
+	if body != nil {
+		rep.Header = jsonHeader()
+	}
+	return rep, nil
 }
 
 func call(r *wire.Request) gateway.Call {
-	return gateway.Call{Caller: r.Caller, Op: cmp.Or(r.Op, via+".Unknown"), RequestID: r.ID, Address: r.Address}
+	return gateway.Call{Caller: r.Caller, Op: cmp.Or(r.Op, via+".Unknown"), RequestID: r.ID, Address: r.Address, TellTrash: true}
 }
 
 // ref names the secret of the path.
 func (r *request) ref() (gateway.Ref, error) {
 	name, err := naming.Decode(r.Vars["secret_name"])
 	return gateway.Ref{Store: r.store, Name: name}, err
+}
+
+// decode reads the body into a flat struct.
+func (r *request) decode(into any) error {
+	raw, err := r.Body()
+	if err != nil {
+		return err
+	}
+	return decode(raw, into)
 }
 
 // write is the call of a mutation: it carries the digest of its body.

@@ -44,6 +44,8 @@ func secretID(store string, name secret.Name) string {
 	return derivedUUID("secret", store, string(name))
 }
 
+func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
+
 // keyID is the UUID shown as the key of a store's secrets where the client
 // named none.
 func keyID(store string) string { return derivedUUID("key", store) }

@@ -29,6 +29,7 @@ const (
 
 	stateEnabled  = "ENABLED"
 	stateDisabled = "DISABLED"
+	statePending  = "PENDING_DELETE"
 )
 
 // secretObject is a secret as CSMS shows it. It never holds a value.
@@ -93,14 +94,15 @@ type (
 )
 
 // renderSecret fails only where CSMS cannot spell the name.
-func renderSecret(store string, s *secret.Secret) (secretObject, error) {
+func (a *api) renderSecret(store string, s *secret.Secret) (secretObject, error) {
 	name, err := naming.Encode(s.Name)
 	if err != nil {
 		return secretObject{}, err
 	}
 	return secretObject{
-		ID: secretID(store, s.Name), Name: name, State: state(s), KMSKeyID: keyOf(store, s),
-		Description: s.Description, CreateTime: millis(s.Created), UpdateTime: max(millis(s.Updated), millis(s.Created)),
+		ID: a.ids.of(store, s.Name), Name: name, State: state(s), KMSKeyID: keyOf(store, s),
+		ScheduledDeleteTime: scheduled(s.Deleted),
+		Description:         s.Description, CreateTime: millis(s.Created), UpdateTime: max(millis(s.Updated), millis(s.Created)),
 		SecretType:          cmp.Or(s.Extra.Text(extraType), typeCommon),
 		EventSubscriptions:  events(s),
 		EnterpriseProjectID: cmp.Or(s.Extra.Text(extraProject), defaultProject),
@@ -108,14 +110,22 @@ func renderSecret(store string, s *secret.Secret) (secretObject, error) {
 }
 
 func state(s *secret.Secret) string {
+	if s.Deleted != nil {
+		return statePending
+	}
 	if v := s.Find(secret.Current); v != nil && v.Disabled {
 		return stateDisabled
 	}
 	return stateEnabled
 }
 
-func keyOf(store string, s *secret.Secret) string {
-	return cmp.Or(s.Extra.Text(extraKey), keyID(store))
+// scheduled is nil for what is live, or goes never by itself.
+func scheduled(d *secret.Deletion) *int64 {
+	if d == nil || d.Purge.IsZero() {
+		return nil
+	}
+	t := millis(d.Purge)
+	return &t
 }
 
 // events is never nil: the wire has [] for none.
@@ -134,7 +144,7 @@ func renderMetadata(store string, s *secret.Secret, v *secret.Version) (versionM
 		return versionMetadata{}, err
 	}
 	m := versionMetadata{
-		ID: versionID(v.Ordinal), CreateTime: millis(v.Created), KMSKeyID: keyOf(store, s),
+		ID: versionID(v.Ordinal), CreateTime: millis(v.Created), KMSKeyID: keyOfVersion(store, s, v.Ordinal),
 		SecretName: name, VersionStages: stagesOf(s, v),
 	}
 	if !v.Expires.IsZero() {

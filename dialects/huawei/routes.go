@@ -4,87 +4,93 @@ import "net/http"
 
 const (
 	projectPath = "/v1/{project_id}"
-	namedPath   = "/secrets/{secret_name}"
+	namedPath   = projectPath + "/secrets/{secret_name}"
+	stagePath   = namedPath + "/stages/{stage_name}"
+	versionPath = namedPath + "/versions/{version_id}"
+	csmsPath    = projectPath + "/csms"
+	taggedPath  = csmsPath + "/{secret_id}/tags"
 
 	smallBody   = 64 << 10
 	valueBody   = 1 << 20 // 32 KiB of value may be six times as long in JSON escapes
 	restoreBody = -1      // bounded by Options.MaxBlob
 )
 
-// served are the operations with a handler. Paths are below the project.
-var served = []struct {
+// row is one documented operation.
+type row struct {
 	op, method, path string
 	maxBody          int64
-	handle           operation
-}{
-	{"CreateSecret", http.MethodPost, "/secrets", valueBody, (*api).createSecret},
-	{"ListSecrets", http.MethodGet, "/secrets", smallBody, (*api).listSecrets},
-	{"UploadSecretBlob", http.MethodPost, "/secrets/restore", restoreBody, (*api).uploadBlob},
-	{"ShowSecret", http.MethodGet, namedPath, smallBody, (*api).showSecret},
-	{"DownloadSecretBlob", http.MethodPost, namedPath + "/backup", smallBody, (*api).downloadBlob},
-	{"CreateSecretVersion", http.MethodPost, namedPath + "/versions", valueBody, (*api).createVersion},
-	{"ListSecretVersions", http.MethodGet, namedPath + "/versions", smallBody, (*api).listVersions},
-	{"ShowSecretVersion", http.MethodGet, namedPath + "/versions/{version_id}", smallBody, (*api).showVersion},
+	handle           operation // nil: answers Unsupported
+	status           int       // of a success; zero: 200
+	nested           bool      // errors come inside "error"
 }
 
-// notServed are the documented operations that answer Unsupported.
-var notServed = []struct {
-	op, method, path string
-	nested           bool // errors of this operation come inside "error"
-}{
-	{"UpdateSecret", http.MethodPut, projectPath + namedPath, false},
-	{"DeleteSecret", http.MethodDelete, projectPath + namedPath, false},
-	{"DeleteSecretForSchedule", http.MethodPost, projectPath + namedPath + "/scheduled-deleted-tasks/create", false},
-	{"RestoreSecret", http.MethodPost, projectPath + namedPath + "/scheduled-deleted-tasks/cancel", false},
-	{"BatchImportSecrets", http.MethodPost, projectPath + "/secrets/batch-import", false},
-	{"BatchDeleteSecrets", http.MethodPost, projectPath + "/secrets/batch-delete", false},
-	{"BatchShowSecretVersion", http.MethodPost, projectPath + "/secrets/batch-get-secret-value", false},
-	{"RotateSecret", http.MethodPost, projectPath + namedPath + "/rotate", true},
-	{"UpdateVersion", http.MethodPut, projectPath + namedPath + "/versions/{version_id}", false},
+// operations are all that the vendor documents. Of two paths that match, the
+// first counts: fixed segments stand before variables.
+func operations() []row {
+	get, post, put, del := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	return []row{
+		{op: "CreateSecret", method: post, path: projectPath + "/secrets", maxBody: valueBody, handle: (*api).createSecret},
+		{op: "ListSecrets", method: get, path: projectPath + "/secrets", handle: (*api).listSecrets},
+		{op: "UploadSecretBlob", method: post, path: projectPath + "/secrets/restore", maxBody: restoreBody, handle: (*api).uploadBlob},
+		{op: "BatchImportSecrets", method: post, path: projectPath + "/secrets/batch-import", maxBody: restoreBody, handle: (*api).importSecrets},
+		{op: "BatchDeleteSecrets", method: post, path: projectPath + "/secrets/batch-delete", handle: (*api).deleteSecrets},
+		{op: "BatchShowSecretVersion", method: post, path: projectPath + "/secrets/batch-get-secret-value", handle: (*api).showVersions},
+		{op: "ShowSecret", method: get, path: namedPath, handle: (*api).showSecret},
+		{op: "UpdateSecret", method: put, path: namedPath, handle: (*api).updateSecret},
+		{op: "DeleteSecret", method: del, path: namedPath, handle: (*api).deleteSecret},
+		{op: "DeleteSecretForSchedule", method: post, path: namedPath + "/scheduled-deleted-tasks/create", handle: (*api).scheduleDeletion},
+		{op: "RestoreSecret", method: post, path: namedPath + "/scheduled-deleted-tasks/cancel", handle: (*api).cancelDeletion},
+		{op: "DownloadSecretBlob", method: post, path: namedPath + "/backup", handle: (*api).downloadBlob},
+		{op: "RotateSecret", method: post, path: namedPath + "/rotate", nested: true},
 
-	{"CreateSecretStage", http.MethodPost, projectPath + namedPath + "/stages", false},
-	{"ShowSecretStage", http.MethodGet, projectPath + namedPath + "/stages/{stage_name}", false},
-	{"UpdateSecretStage", http.MethodPut, projectPath + namedPath + "/stages/{stage_name}", false},
-	{"DeleteSecretStage", http.MethodDelete, projectPath + namedPath + "/stages/{stage_name}", false},
+		{op: "CreateSecretVersion", method: post, path: namedPath + "/versions", maxBody: valueBody, handle: (*api).createVersion},
+		{op: "ListSecretVersions", method: get, path: namedPath + "/versions", handle: (*api).listVersions},
+		{op: "ShowSecretVersion", method: get, path: versionPath, handle: (*api).showVersion},
+		{op: "UpdateVersion", method: put, path: versionPath, handle: (*api).updateVersion},
 
-	{"ListProjectSecretsTags", http.MethodGet, projectPath + "/csms/tags", true},
-	{"ListResourceInstances", http.MethodPost, projectPath + "/csms/resource_instances/action", true},
-	{"CreateSecretTag", http.MethodPost, projectPath + "/csms/{secret_id}/tags", true},
-	{"ListSecretTags", http.MethodGet, projectPath + "/csms/{secret_id}/tags", true},
-	{"BatchCreateOrDeleteTags", http.MethodPost, projectPath + "/csms/{secret_id}/tags/action", true},
-	{"DeleteSecretTag", http.MethodDelete, projectPath + "/csms/{secret_id}/tags/{key}", true},
+		{op: "CreateSecretStage", method: post, path: namedPath + "/stages", handle: (*api).createStage},
+		{op: "ShowSecretStage", method: get, path: stagePath, handle: (*api).showStage},
+		{op: "UpdateSecretStage", method: put, path: stagePath, handle: (*api).updateStage},
+		{op: "DeleteSecretStage", method: del, path: stagePath, handle: (*api).deleteStage, status: http.StatusNoContent},
 
-	{"CreateSecretEvent", http.MethodPost, projectPath + "/csms/events", true},
-	{"ListSecretEvents", http.MethodGet, projectPath + "/csms/events", true},
-	{"ShowSecretEvent", http.MethodGet, projectPath + "/csms/events/{event_name}", true},
-	{"UpdateSecretEvent", http.MethodPut, projectPath + "/csms/events/{event_name}", true},
-	{"DeleteSecretEvent", http.MethodDelete, projectPath + "/csms/events/{event_name}", true},
-	{"ListNotificationRecords", http.MethodGet, projectPath + "/csms/notification-records", true},
+		{op: "ListProjectSecretsTags", method: get, path: csmsPath + "/tags", handle: (*api).listProjectTags, nested: true},
+		{op: "ListResourceInstances", method: post, path: csmsPath + "/resource_instances/action", handle: (*api).listInstances, nested: true},
+		{op: "CreateSecretTag", method: post, path: taggedPath, handle: (*api).createTag, status: http.StatusNoContent, nested: true},
+		{op: "ListSecretTags", method: get, path: taggedPath, handle: (*api).listTags, nested: true},
+		{op: "BatchCreateOrDeleteTags", method: post, path: taggedPath + "/action", handle: (*api).changeTags, status: http.StatusNoContent, nested: true},
+		{op: "DeleteSecretTag", method: del, path: taggedPath + "/{key}", handle: (*api).deleteTag, status: http.StatusNoContent, nested: true},
 
-	{"ListSecretTask", http.MethodGet, projectPath + "/csms/tasks", false},
-	{"GenerateRandomPassword", http.MethodPost, projectPath + "/csms/generate-password", false},
-	{"CheckSecrets", http.MethodPost, projectPath + "/secrets/checker/check", false},
-	{"ShowSecretsConfig", http.MethodGet, projectPath + "/secrets/checker/config", false},
-	{"UpdateSecretsConfig", http.MethodPost, projectPath + "/secrets/checker/config", false},
-	{"CreateGrants", http.MethodPost, projectPath + "/csms/grants", false},
-	{"UpdateGrant", http.MethodPut, projectPath + "/csms/grants", false},
-	{"ListGrants", http.MethodGet, projectPath + "/csms/grants", false},
-	{"DeleteGrant", http.MethodDelete, projectPath + "/csms/grants", false},
+		{op: "CreateSecretEvent", method: post, path: csmsPath + "/events", nested: true},
+		{op: "ListSecretEvents", method: get, path: csmsPath + "/events", nested: true},
+		{op: "ShowSecretEvent", method: get, path: csmsPath + "/events/{event_name}", nested: true},
+		{op: "UpdateSecretEvent", method: put, path: csmsPath + "/events/{event_name}", nested: true},
+		{op: "DeleteSecretEvent", method: del, path: csmsPath + "/events/{event_name}", nested: true},
+		{op: "ListNotificationRecords", method: get, path: csmsPath + "/notification-records", nested: true},
+		{op: "ListSecretTask", method: get, path: csmsPath + "/tasks"},
 
-	{"ShowSecretFunctionTemplates", http.MethodGet, "/v1/csms/function-templates", false},
-	{"ShowAgency", http.MethodGet, "/v1/csms/agencies", false},
-	{"CreateAgency", http.MethodPost, "/v1/csms/agencies", false},
-	{"ListUsers", http.MethodGet, "/v1/csms/users", false},
-	{"ShowUserDetail", http.MethodGet, "/v1/csms/users/{user_id}", false},
-	{"UpdateUserPassword", http.MethodPost, "/v1/csms/users/change-password", false},
-}
+		{op: "GenerateRandomPassword", method: post, path: csmsPath + "/generate-password", handle: (*api).generatePassword},
+		{op: "CheckSecrets", method: post, path: projectPath + "/secrets/checker/check"},
+		{op: "ShowSecretsConfig", method: get, path: projectPath + "/secrets/checker/config"},
+		{op: "UpdateSecretsConfig", method: post, path: projectPath + "/secrets/checker/config"},
+		{op: "CreateGrants", method: post, path: csmsPath + "/grants"},
+		{op: "UpdateGrant", method: put, path: csmsPath + "/grants"},
+		{op: "ListGrants", method: get, path: csmsPath + "/grants"},
+		{op: "DeleteGrant", method: del, path: csmsPath + "/grants"},
 
-// nests reports whether errors of the operation come inside "error".
-func nests(op string) bool {
-	for _, o := range notServed {
-		if via+"."+o.op == op {
-			return o.nested
-		}
+		{op: "ShowSecretFunctionTemplates", method: get, path: "/v1/csms/function-templates"},
+		{op: "ShowAgency", method: get, path: "/v1/csms/agencies"},
+		{op: "CreateAgency", method: post, path: "/v1/csms/agencies"},
+		{op: "ListUsers", method: get, path: "/v1/csms/users"},
+		{op: "ShowUserDetail", method: get, path: "/v1/csms/users/{user_id}"},
+		{op: "UpdateUserPassword", method: post, path: "/v1/csms/users/change-password"},
 	}
-	return false
 }
+
+// nested holds the operations whose errors come inside "error".
+var nested = func() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range operations() {
+		all[via+"."+o.op] = o.nested
+	}
+	return all
+}()

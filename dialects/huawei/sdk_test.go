@@ -221,10 +221,10 @@ func TestSDKErrors(t *testing.T) {
 	wantError(t, err, 404, "CSMS.0106")
 	_, err = c.DownloadSecretBlob(&model.DownloadSecretBlobRequest{SecretName: "none"})
 	wantError(t, err, 404, "CSMS.0106")
-	_, err = c.DeleteSecret(&model.DeleteSecretRequest{SecretName: "taken"})
+	_, err = c.RotateSecret(&model.RotateSecretRequest{SecretName: "taken"})
 	wantError(t, err, 400, "CSMS.0003")
 	_, err = c.ListSecretTags(&model.ListSecretTagsRequest{SecretId: "bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e"})
-	wantError(t, err, 400, "CSMS.0003")
+	wantError(t, err, 404, "CSMS.0005")
 
 	wrong := newClient(t, g, "a", "another secret key")
 	for range 5 {

@@ -2,11 +2,11 @@ package huawei
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
-
-	"github.com/google/uuid"
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
@@ -28,14 +28,19 @@ type createSecretBody struct {
 }
 
 func (a *api) createSecret(r *request) (any, error) {
-	raw, err := r.Body()
+	var body createSecretBody
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	made, err := a.create(r, &body)
 	if err != nil {
 		return nil, err
 	}
-	var body createSecretBody
-	if err := decode(raw, &body); err != nil {
-		return nil, err
-	}
+	return a.answerSecret(r, made)
+}
+
+// create makes the secret that a body asks for.
+func (a *api) create(r *request, body *createSecretBody) (*secret.Secret, error) {
 	name, err := naming.Decode(body.Name)
 	if err != nil {
 		return nil, err
@@ -44,16 +49,36 @@ func (a *api) createSecret(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if attrs.Extra, err = a.subscribe(r, attrs.Extra, body.EventSubscriptions); err != nil {
+		return nil, err
+	}
 	value, err := readValue(body.SecretString, body.SecretBinary)
 	if err != nil {
 		return nil, err
 	}
-	made, err := a.svc.Put(r.Context(), r.write(), gateway.Ref{Store: r.store, Name: name},
+	return a.svc.Put(r.Context(), r.write(), gateway.Ref{Store: r.store, Name: name},
 		secret.Draft{Value: value, OnlyIfAbsent: true, OfSecret: attrs})
-	if err != nil {
-		return nil, err
+}
+
+// subscribe adds the subscriptions of a new secret to its extra attributes.
+func (a *api) subscribe(r *request, extra secret.Extra, names []string) (secret.Extra, error) {
+	raw, err := a.subscriptions(r, names)
+	if err != nil || raw == nil {
+		return extra, err
 	}
-	return answerSecret(r.store, made)
+	if extra = extra.Clone(); extra == nil {
+		extra = secret.Extra{}
+	}
+	extra[extraEvents] = raw
+	return extra, nil
+}
+
+// subscriptions checks event_subscriptions. Nil: none.
+func (a *api) subscriptions(_ *request, names []string) (json.RawMessage, error) {
+	if slices.ContainsFunc(names, func(s string) bool { return s != "" }) {
+		return nil, secret.Errorf(secret.Invalid, "event_subscriptions names an event that does not exist")
+	}
+	return nil, nil
 }
 
 const maxProject = 36
@@ -61,22 +86,18 @@ const maxProject = 36
 // attributes refuses what the gateway would take and not do.
 func (b *createSecretBody) attributes() (*secret.Attributes, error) {
 	switch {
-	case len(b.Description) > maxDescription:
-		return nil, secret.Errorf(secret.Invalid, "description is longer than %d bytes", maxDescription)
 	case cmp.Or(b.SecretType, typeCommon) != typeCommon:
 		return nil, secret.Errorf(secret.Invalid, "secret_type must be %s: nothing rotates here", typeCommon)
 	case b.AutoRotation || b.RotationPeriod != "" || b.RotationConfig != "" || b.RotationFuncURN != "":
-		return nil, secret.Errorf(secret.Invalid, "rotation is not served by this gateway")
-	case slices.ContainsFunc(b.EventSubscriptions, func(s string) bool { return s != "" }):
-		return nil, secret.Errorf(secret.Invalid, "event_subscriptions names an event that does not exist")
+		return nil, noRotation()
 	case len(b.EnterpriseProjectID) > maxProject:
 		return nil, secret.Errorf(secret.Invalid, "enterprise_project_id is longer than %d characters", maxProject)
 	}
+	if err := errors.Join(checkDescription(b.Description), checkKey(b.KMSKeyID)); err != nil {
+		return nil, err
+	}
 	out := &secret.Attributes{Description: b.Description}
 	if b.KMSKeyID != "" {
-		if uuid.Validate(b.KMSKeyID) != nil || len(b.KMSKeyID) != maxProject {
-			return nil, secret.Errorf(secret.Invalid, "kms_key_id is not a UUID")
-		}
 		out.Extra = out.Extra.WithText(extraKey, b.KMSKeyID)
 	}
 	if b.EnterpriseProjectID != "" && b.EnterpriseProjectID != defaultProject {
@@ -85,20 +106,38 @@ func (b *createSecretBody) attributes() (*secret.Attributes, error) {
 	return out, nil
 }
 
+func noRotation() error {
+	return secret.Errorf(secret.Invalid, "rotation is not served by this gateway")
+}
+
+func checkDescription(s string) error {
+	if len(s) > maxDescription {
+		return secret.Errorf(secret.Invalid, "description is longer than %d bytes", maxDescription)
+	}
+	return nil
+}
+
+func checkKey(id string) error {
+	if id != "" && !isUUID(id) {
+		return secret.Errorf(secret.Invalid, "kms_key_id is not a UUID")
+	}
+	return nil
+}
+
 func (a *api) showSecret(r *request) (any, error) {
 	ref, err := r.ref()
 	if err != nil {
 		return nil, err
 	}
-	sec, err := a.svc.Describe(r.Context(), r.call, ref)
+	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
 	if err != nil {
 		return nil, err
 	}
-	return answerSecret(r.store, sec)
+	return a.answerSecret(r, sec)
 }
 
-func answerSecret(store string, s *secret.Secret) (any, error) {
-	o, err := renderSecret(store, s)
+func (a *api) answerSecret(r *request, s *secret.Secret) (any, error) {
+	o, err := a.renderSecret(r.store, s)
 	return secretAnswer{o}, err
 }
 
@@ -115,12 +154,12 @@ func (a *api) listSecrets(r *request) (any, error) {
 	}
 	out := secretsAnswer{Secrets: []secretObject{}}
 	for {
-		page, err := a.svc.List(r.Context(), r.call, r.store, secret.Query{After: after, Limit: q.limit - len(out.Secrets)})
+		page, err := a.svc.ListAll(r.Context(), r.call, r.store, secret.Query{After: after, Limit: q.limit - len(out.Secrets)})
 		if err != nil {
 			return nil, err
 		}
 		for _, s := range page.Secrets {
-			o, err := renderSecret(r.store, s)
+			o, err := a.renderSecret(r.store, s)
 			if err == nil && (q.event == "" || slices.Contains(o.EventSubscriptions, q.event)) {
 				out.Secrets = append(out.Secrets, o)
 			}

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,19 +29,15 @@ func (a *api) createVersion(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := r.Body()
-	if err != nil {
-		return nil, err
-	}
 	var body createVersionBody
-	if err := decode(raw, &body); err != nil {
+	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
 	d, err := body.draft()
 	if err != nil {
 		return nil, err
 	}
-	made, err := a.svc.Append(r.Context(), r.write(), ref, d, roomFor(&d))
+	made, err := a.svc.Append(r.Context(), r.write(), ref, d, admit)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +58,48 @@ func (a *api) showVersion(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if recycled(sec).has(sec.Newest().Ordinal) {
+		return nil, secret.Errorf(secret.NotFound, "the version was recycled")
+	}
 	v, err := renderVersion(r.store, sec, sec.Newest())
 	return versionAnswer{v}, err
+}
+
+type updateVersionBody struct {
+	ExpireTime *int64 `json:"expire_time"`
+}
+
+func (a *api) updateVersion(r *request) (any, error) {
+	ref, err := r.ref()
+	if err != nil {
+		return nil, err
+	}
+	sel, err := selector(r.Vars["version_id"])
+	if err != nil {
+		return nil, err
+	}
+	var body updateVersionBody
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	if body.ExpireTime == nil {
+		return nil, secret.Errorf(secret.Invalid, "expire_time is missing")
+	}
+	expires, err := readExpire(body.ExpireTime)
+	if err != nil {
+		return nil, err
+	}
+	sec, err := a.svc.Edit(r.Context(), r.write(), ref, func(have *secret.Secret) (*gateway.Change, error) {
+		if v := have.Find(sel); v == nil || gone(recycled(have), v) {
+			return nil, secret.Errorf(secret.NotFound, "no such version")
+		}
+		return &gateway.Change{Of: sel, Patch: secret.Patch{Expires: &expires}}, enabled(have)
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, err := renderMetadata(r.store, sec, sec.Newest())
+	return metadataAnswer{m}, err
 }
 
 func (a *api) listVersions(r *request) (any, error) {
@@ -80,7 +117,7 @@ func (a *api) listVersions(r *request) (any, error) {
 			return nil, err
 		}
 	}
-	sec, err := a.svc.Describe(r.Context(), r.call, ref)
+	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,14 +141,15 @@ type numbered struct {
 	ordinal secret.Ordinal
 }
 
-// renderMetadatas lists the versions that hold a value, oldest first, and
-// makes their times rise: clients take the highest for the newest.
+// renderMetadatas lists the versions that CSMS has, oldest first, and makes
+// their times rise: clients take the highest for the newest.
 func renderMetadatas(store string, s *secret.Secret) ([]numbered, error) {
 	var out []numbered
 	var last int64
+	past := recycled(s)
 	for i := range s.Versions {
 		v := &s.Versions[i]
-		if v.Missing == secret.Destroyed || v.Missing == secret.Deleted {
+		if gone(past, v) {
 			continue
 		}
 		m, err := renderMetadata(store, s, v)
