@@ -42,8 +42,10 @@ type Backend interface {
 	// Describe returns the secret with all versions, without values.
 	Describe(ctx context.Context, name secret.Name) (*secret.Secret, error)
 
-	// List returns a page of live secrets, sorted bytewise by the model's
-	// name. Secrets whose import is not finished are left out.
+	// List returns a page of live secrets, and with q.WithTrash of what is in
+	// the trash as well, sorted bytewise by the model's name. Secrets whose
+	// import is not finished are left out. Where a product keeps no list of its
+	// trash, one List with it costs far less than a List and a ListTrash.
 	List(ctx context.Context, q secret.Query) (secret.Page, error)
 
 	// Export returns the secret with all versions and values: one consistent

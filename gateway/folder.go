@@ -29,7 +29,7 @@ func endWithFolder(ctx context.Context, q secret.Query, list lister, page *secre
 	if q.Under == "" || page.Next == "" {
 		return nil
 	}
-	next, err := list(ctx, secret.Query{After: page.Next, Limit: 1, Under: q.Under})
+	next, err := list(ctx, secret.Query{After: page.Next, Limit: 1, Under: q.Under, WithTrash: q.WithTrash})
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -36,54 +34,6 @@ func (s *Service) look(ctx context.Context, j *job) (*secret.Secret, error) {
 	return gone, goneErr
 }
 
-// ListAll is List for such APIs: what is live and what is in the trash, in one
-// order. Action: list.
-func (s *Service) ListAll(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
-	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		live, err := fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) })
-		if err != nil {
-			return secret.Page{}, err
-		}
-		gone, err := fill(ctx, q, j.Backend.ListTrash, s.listed(j))
-		if err != nil {
-			return secret.Page{}, err
-		}
-		return merge(q.Limit, live, gone), nil
-	})
-}
-
-// listed picks of the trash what the caller may list and could bring back.
-func (s *Service) listed(j *job) func(*secret.Secret) bool {
-	now := s.now()
-	return func(sec *secret.Secret) bool {
-		return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
-	}
-}
-
-// merge makes one page of two that begin at the same name. What lies beyond
-// the end of either belongs to a later page.
-func merge(limit int, a, b secret.Page) secret.Page {
-	out := secret.Page{Secrets: slices.Concat(a.Secrets, b.Secrets), Next: a.Next}
-	if out.Next == "" || (b.Next != "" && b.Next < out.Next) {
-		out.Next = b.Next
-	}
-	slices.SortStableFunc(out.Secrets, func(x, y *secret.Secret) int { return cmp.Compare(x.Name, y.Name) })
-	// A secret that moved between the two lists is in both: what was read last counts.
-	out.Secrets = slices.CompactFunc(out.Secrets, func(x, y *secret.Secret) bool { return x.Name == y.Name })
-	if out.Next != "" {
-		end, _ := slices.BinarySearchFunc(out.Secrets, out.Next, func(x *secret.Secret, n secret.Name) int { return cmp.Compare(x.Name, n) })
-		if end < len(out.Secrets) && out.Secrets[end].Name == out.Next {
-			end++
-		}
-		out.Secrets = out.Secrets[:end]
-	}
-	if limit > 0 && len(out.Secrets) > limit {
-		out.Secrets = out.Secrets[:limit]
-		out.Next = out.Secrets[limit-1].Name
-	}
-	return out
-}
-
 // Find returns the first name in the store, live or in the trash, that is
 // wanted: for APIs that name secrets by an id of their own. It asks nobody
 // about the name that it finds: the operation on it does. It writes no audit
@@ -106,30 +56,21 @@ func (s *Service) Find(ctx context.Context, c Call, name string, a access.Action
 	ctx, _ = backends.WithMeter(ctx)
 	j := &job{store: st, call: c, action: access.List}
 	return retry(ctx, j, func(ctx context.Context, j *job) (secret.Name, error) {
-		for _, list := range []lister{j.Backend.List, j.Backend.ListTrash} {
-			if n, err := find(ctx, list, wanted); n != "" || err != nil {
-				return n, err
+		for q := (secret.Query{WithTrash: true}); ; {
+			page, err := j.Backend.List(ctx, q)
+			if err != nil {
+				return "", err
+			}
+			for _, sec := range page.Secrets {
+				if wanted(sec.Name) {
+					return sec.Name, nil
+				}
+			}
+			if q.After = page.Next; page.Next == "" {
+				return "", secret.Errorf(secret.NotFound, "no secret has this id")
 			}
 		}
-		return "", secret.Errorf(secret.NotFound, "no secret has this id")
 	})
 }
 
 type lister func(context.Context, secret.Query) (secret.Page, error)
-
-func find(ctx context.Context, list lister, wanted func(secret.Name) bool) (secret.Name, error) {
-	for q := (secret.Query{}); ; {
-		page, err := list(ctx, q)
-		if err != nil {
-			return "", err
-		}
-		for _, sec := range page.Secrets {
-			if wanted(sec.Name) {
-				return sec.Name, nil
-			}
-		}
-		if q.After = page.Next; page.Next == "" {
-			return "", nil
-		}
-	}
-}

@@ -67,9 +67,9 @@ func TestTellTrash(t *testing.T) {
 	wantKind(t, err, secret.NotFound)
 }
 
-// TestListAll: pages of any size together are what is live and what is in the
+// TestListWithTrash: pages of any size together are what is live and what is in the
 // trash, once each, in order, less what the caller may not list.
-func TestListAll(t *testing.T) {
+func TestListWithTrash(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, nil, access.Rule{Callers: []string{"c"}, Allow: []string{"*"}, Stores: []string{"a"}, Names: []string{"a*", "c*"}})
@@ -87,8 +87,8 @@ func TestListAll(t *testing.T) {
 			want[name] = n[0] != 'b'
 		}
 		var got []secret.Name
-		for q := (secret.Query{Limit: rapid.IntRange(1, 5).Draw(rt, "limit")}); ; {
-			page, err := w.ListAll(t.Context(), call, "a", q)
+		for q := (secret.Query{WithTrash: true, Limit: rapid.IntRange(1, 5).Draw(rt, "limit")}); ; {
+			page, err := w.List(t.Context(), call, "a", q)
 			if err != nil || len(page.Secrets) > q.Limit {
 				rt.Fatalf("%d of at most %d, %v", len(page.Secrets), q.Limit, err)
 			}

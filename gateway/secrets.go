@@ -91,10 +91,12 @@ func (s *Service) Describe(ctx context.Context, c Call, r Ref) (*secret.Secret, 
 }
 
 // List returns a page of the secrets that the caller may list, as many as
-// q.Limit asks for unless there are no more. Action: list.
+// q.Limit asks for unless there are no more. What is in the trash is among
+// them where the query wants it, until its time is over. Action: list.
 func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		return fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) })
+		now := s.now()
+		return fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) && !sec.Deleted.Over(now) })
 	})
 }
 

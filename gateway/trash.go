@@ -131,7 +131,10 @@ const PurgeProtected = "purge protection is enabled for this store"
 // those whose time is over. Action: list.
 func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
-		return fill(ctx, q, j.Backend.ListTrash, s.listed(j))
+		now := s.now()
+		return fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
+			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
+		})
 	})
 }
 

@@ -63,6 +63,8 @@ type Query struct {
 	// Limit bounds the page; zero leaves it to the backend. A page may be
 	// shorter, even empty, while More is true.
 	Limit int
+	// WithTrash wants what is in the trash too, Deleted set, in the same order.
+	WithTrash bool
 	// Under cuts the list to names that begin so, and are longer. A backend
 	// may leave that to the gateway.
 	Under Name

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,6 +29,18 @@ type listed struct {
 // secret of a page whose current version is native costs one call more, for
 // only its other versions tell its ordinal.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	live, err := b.listLive(ctx, q)
+	if err != nil || !q.WithTrash {
+		return live, err
+	}
+	deleted, err := b.ListTrash(ctx, q)
+	if err != nil {
+		return secret.Page{}, err
+	}
+	return backends.Join(q.Limit, live, deleted), nil
+}
+
+func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, error) {
 	all, err := b.book.all(b.now(), q.After == "", func() ([]item, error) { return b.client.secrets(ctx, false) })
 	if err != nil {
 		return secret.Page{}, err

@@ -83,6 +83,7 @@ func Run(t *testing.T, h Harness) {
 		{"TrashNeighbours", testTrashNeighbours},
 		{"TrashNotFound", testTrashNotFound},
 		{"TrashPaging", testTrashPaging},
+		{"TrashAmongLive", testTrashAmongLive},
 		{"TrashAliasing", testTrashAliasing},
 		{"TrashCancelled", testTrashCancelled},
 		{"TrashCancelledMidway", testTrashCancelledMidway},

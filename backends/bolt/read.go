@@ -72,35 +72,50 @@ const maxPage = 1000
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	return s.page(ctx, "bolt.list", live, q)
+	if q.WithTrash {
+		return s.list(ctx, "bolt.list", q, live, trash)
+	}
+	return s.list(ctx, "bolt.list", q, live)
 }
 
-func (s *Store) page(ctx context.Context, op string, on shelf, q secret.Query) (p secret.Page, err error) {
-	limit := maxPage
-	if q.Limit > 0 {
-		limit = min(q.Limit, maxPage)
-	}
+// list is one state of the shelves, as one page.
+func (s *Store) list(ctx context.Context, op string, q secret.Query, from ...shelf) (p secret.Page, err error) {
 	err = s.view(ctx, op, "", func(tx *bbolt.Tx) error {
 		p = secret.Page{}
-		c := tx.Bucket(on.bucket).Cursor()
-		k, sealed := c.Seek([]byte(q.After))
-		if k != nil && string(k) == string(q.After) {
-			k, sealed = c.Next()
-		}
-		for ; k != nil; k, sealed = c.Next() {
-			if len(p.Secrets) == limit {
-				p.Next = p.Secrets[limit-1].Name
-				return nil
-			}
-			one, err := s.listed(ctx, tx, on, secret.Name(k), sealed)
+		for _, on := range from {
+			more, err := s.page(ctx, tx, on, q)
 			if err != nil {
 				return err
 			}
-			p.Secrets = append(p.Secrets, one)
+			p = backends.Join(q.Limit, p, more)
 		}
 		return nil
 	})
 	return p, err
+}
+
+func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query) (p secret.Page, err error) {
+	limit := maxPage
+	if q.Limit > 0 {
+		limit = min(q.Limit, maxPage)
+	}
+	c := tx.Bucket(on.bucket).Cursor()
+	k, sealed := c.Seek([]byte(q.After))
+	if k != nil && string(k) == string(q.After) {
+		k, sealed = c.Next()
+	}
+	for ; k != nil; k, sealed = c.Next() {
+		if len(p.Secrets) == limit {
+			p.Next = p.Secrets[limit-1].Name
+			return p, nil
+		}
+		one, err := s.listed(ctx, tx, on, secret.Name(k), sealed)
+		if err != nil {
+			return p, err
+		}
+		p.Secrets = append(p.Secrets, one)
+	}
+	return p, nil
 }
 
 // listed returns a secret with its current version alone.

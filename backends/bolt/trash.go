@@ -92,7 +92,7 @@ func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Se
 
 // ListTrash implements backends.Trasher.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	return s.page(ctx, "bolt.list_trash", trash, q)
+	return s.list(ctx, "bolt.list_trash", q, trash)
 }
 
 // Purge implements backends.Trasher. What it removes can still be in pages of

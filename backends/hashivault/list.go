@@ -16,7 +16,11 @@ const maxPage = 100
 // List implements backends.Backend. It walks only the folders that the page
 // needs.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	p, err := s.list(ctx, q, s.described)
+	d := s.described
+	if q.WithTrash {
+		d = s.anywhere
+	}
+	p, err := s.list(ctx, q, d)
 	return p, as(err, "list", "")
 }
 

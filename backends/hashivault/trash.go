@@ -187,6 +187,15 @@ func (s *Store) describeTrash(ctx context.Context, at place, name secret.Name) (
 	return s.fromTrash(st, name, t)
 }
 
+// anywhere describes what is live, or else what is in the trash.
+func (s *Store) anywhere(ctx context.Context, at place, name secret.Name) (*secret.Secret, error) {
+	out, err := s.described(ctx, at, name)
+	if err != nil && secret.KindOf(err) == secret.NotFound {
+		return s.describeTrash(ctx, at, name)
+	}
+	return out, err
+}
+
 // ListTrash implements backends.Trasher. It costs a request for each secret
 // that it passes, deleted or not: the product keeps no list of its trash.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {

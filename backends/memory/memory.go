@@ -161,6 +161,9 @@ func (s *Store) list(ctx context.Context, op string, q secret.Query, on *shelf) 
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if q.WithTrash && on == &s.live {
+		return backends.Join(q.Limit, s.live.page(q), s.trash.page(q)), nil
+	}
 	return on.page(q), nil
 }
 

@@ -41,8 +41,8 @@ func (a *api) listProjectTags(r *request) (any, error) {
 
 // each walks through all secrets that CSMS can name, in the order of names.
 func (a *api) each(r *request, see func(*secret.Secret) error) error {
-	for q := (secret.Query{Limit: maxLimit}); ; {
-		page, err := a.svc.ListAll(r.Context(), r.call, r.store, q)
+	for q := (secret.Query{Limit: maxLimit, WithTrash: true}); ; {
+		page, err := a.svc.List(r.Context(), r.call, r.store, q)
 		if err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func (a *api) listSecrets(r *request) (any, error) {
 	}
 	out := secretsAnswer{Secrets: []secretObject{}}
 	for {
-		page, err := a.svc.ListAll(r.Context(), r.call, r.store, secret.Query{After: after, Limit: q.limit - len(out.Secrets)})
+		page, err := a.svc.List(r.Context(), r.call, r.store, secret.Query{After: after, Limit: q.limit - len(out.Secrets), WithTrash: true})
 		if err != nil {
 			return nil, err
 		}
