@@ -26,6 +26,8 @@ func CheckDraft(d *secret.Draft) error {
 		return secret.Errorf(secret.Invalid, "an attribute is not valid UTF-8")
 	case !areJSON(d.Extra):
 		return secret.Errorf(secret.Invalid, "an extra attribute is not valid JSON")
+	case !areMembers(d.MergeExtra):
+		return secret.Errorf(secret.Invalid, "an extra attribute of the secret is not valid JSON")
 	}
 	if d.OfSecret != nil {
 		return checkAttributes(d.OfSecret)
@@ -55,6 +57,16 @@ func isObject(b []byte) bool {
 func areJSON(e secret.Extra) bool {
 	for k, v := range e {
 		if !isText(k) || !utf8.Valid(v) || !json.Valid(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// areMembers is areJSON for members of which nil ones are to be removed.
+func areMembers(change map[string]json.RawMessage) bool {
+	for k, m := range change {
+		if !isText(k) || m != nil && (!utf8.Valid(m) || !json.Valid(m)) {
 			return false
 		}
 	}

@@ -51,6 +51,7 @@ func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Ver
 	if first {
 		h.Secret.Extra = merged(h.Secret.Extra, d.NewExtra)
 	}
+	h.Secret.Extra = PatchExtra(h.Secret.Extra, d.MergeExtra)
 	return v
 }
 

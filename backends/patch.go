@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -23,11 +22,8 @@ func CheckPatch(p *secret.Patch) error {
 		return secret.Errorf(secret.Invalid, "an attribute is not valid UTF-8")
 	case p.Description != nil && !isText(*p.Description), p.SecretTags != nil && !areTexts(*p.SecretTags):
 		return secret.Errorf(secret.Invalid, "an attribute of the secret is not valid UTF-8")
-	}
-	for k, m := range p.Extra {
-		if !isText(k) || m != nil && (!utf8.Valid(m) || !json.Valid(m)) {
-			return secret.Errorf(secret.Invalid, "an extra attribute of the secret is not valid JSON")
-		}
+	case !areMembers(p.Extra):
+		return secret.Errorf(secret.Invalid, "an extra attribute of the secret is not valid JSON")
 	}
 	return nil
 }

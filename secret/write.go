@@ -36,8 +36,8 @@ type Draft struct {
 	// secret, and ignored otherwise.
 	NewExtra Extra
 
-	// MergeExtra is merged into the secret's Extra, after OfSecret; a nil member
-	// is removed.
+	// MergeExtra is merged into the secret's Extra, after OfSecret and
+	// NewExtra; a nil member is removed.
 	MergeExtra map[string]json.RawMessage
 
 	// Identity of an appended version. Zero: minted. A UID that another

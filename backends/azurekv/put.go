@@ -114,6 +114,8 @@ func allowed(h *history, name secret.Name, d *secret.Draft) error {
 		return nil
 	case d.OnlyIfAbsent:
 		return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.put", Name: name}
+	case backends.PatchExtra(h.Extra, d.MergeExtra).Text(extraName) != h.Extra.Text(extraName):
+		return secret.Errorf(secret.Invalid, "Key Vault keeps the spelling of the name")
 	case d.KeepCurrent:
 		return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.put", Name: name, Detail: "Key Vault's newest version is always current"}
 	}
@@ -175,6 +177,7 @@ func attributes(h *history, d *secret.Draft) *secret.Attributes {
 		}
 		maps.Copy(a.Extra, d.NewExtra)
 	}
+	a.Extra = backends.PatchExtra(a.Extra, d.MergeExtra)
 	return &a
 }
 
@@ -189,7 +192,7 @@ func stampOr(stamp time.Time, v *secret.Version, d *secret.Draft) time.Time {
 
 // bareEnough reports whether the product's own facts say all of d.
 func bareEnough(d *secret.Draft) bool {
-	return d.Value.Form() == secret.Text && len(d.Stages) == 0 && len(d.Extra) == 0 && d.OfSecret == nil &&
+	return d.Value.Form() == secret.Text && len(d.Stages) == 0 && len(d.Extra) == 0 && d.OfSecret == nil && len(d.MergeExtra) == 0 &&
 		d.UID.IsZero() && d.Created.IsZero() && d.Updated.IsZero() && d.Expires.Nanosecond() == 0 && d.NotBefore.Nanosecond() == 0
 }
 

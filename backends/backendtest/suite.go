@@ -45,6 +45,7 @@ func Run(t *testing.T, h Harness) {
 		{"EmptyTags", testEmptyTags},
 		{"AttributesOfSecret", testAttributesOfSecret},
 		{"NewExtra", testNewExtra},
+		{"MergeExtra", testMergeExtra},
 		{"BadDrafts", testBadDrafts},
 		{"Names", testNames},
 		{"BadNames", testBadNames},

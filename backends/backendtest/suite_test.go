@@ -3,7 +3,9 @@ package backendtest_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -187,7 +189,16 @@ var mutants = map[string]mutant{
 			}
 		}
 	}},
-	"what is new is not told":       {"NewExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.NewExtra = nil } }},
+	"what is new is not told": {"NewExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.NewExtra = nil } }},
+	"what is merged replaces all": {"MergeExtra", func(b *broken) {
+		b.draft = func(d *secret.Draft) {
+			if d.MergeExtra != nil {
+				d.OfSecret, d.MergeExtra = &secret.Attributes{Description: "d", Extra: backends.PatchExtra(nil, d.MergeExtra)}, nil
+			}
+		}
+	}},
+	"what is merged is dropped":     {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = nil } }},
+	"what is nil is not removed":    {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = withoutNil(d.MergeExtra) } }},
 	"keeping current is disclaimed": {"KeepsCurrent", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsCurrent = false } }},
 	"keeping current is claimed":    {"KeepsCurrent", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = false } }},
 	"errors have two kinds": {"NotFound", func(b *broken) {
@@ -228,6 +239,12 @@ var mutants = map[string]mutant{
 	"a hidden change after import": {"ImportThenPut", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = true } }},
 	"acknowledged and dropped":     {"Writers", func(b *broken) { b.out = sameOrdinal }},
 	"Close once":                   {"Close", func(b *broken) { b.close = closeOnce() }},
+}
+
+func withoutNil(m map[string]json.RawMessage) map[string]json.RawMessage {
+	m = maps.Clone(m)
+	maps.DeleteFunc(m, func(_ string, raw json.RawMessage) bool { return raw == nil })
+	return m
 }
 
 func reverse[T any](s []T) {

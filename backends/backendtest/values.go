@@ -209,6 +209,43 @@ func testNewExtra(t *testing.T, h Harness) {
 	}
 }
 
+// testMergeExtra: members join the secret's extra, in place of what bears
+// their names, and nil ones leave it; other attributes stay.
+func testMergeExtra(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
+	for i, step := range []struct {
+		ofSecret, newExtra, merge map[string]json.RawMessage
+		want                      secret.Extra
+	}{
+		{nil, nil, map[string]json.RawMessage{"t.a": raw(`1`), "t.never": nil}, secret.Extra{"t.a": raw(`1`)}},
+		{nil, nil, nil, secret.Extra{"t.a": raw(`1`)}},
+		{nil, nil, map[string]json.RawMessage{"t.a": raw(`2`), "t.b": raw(`null`)}, secret.Extra{"t.a": raw(`2`), "t.b": raw(`null`)}},
+		{nil, nil, map[string]json.RawMessage{"t.a": nil}, secret.Extra{"t.b": raw(`null`)}},
+		{map[string]json.RawMessage{"t.c": raw(`3`), "t.d": raw(`4`)}, nil, map[string]json.RawMessage{"t.c": nil, "t.e": raw(`5`)}, secret.Extra{"t.d": raw(`4`), "t.e": raw(`5`)}},
+		{nil, map[string]json.RawMessage{"t.f": raw(`6`)}, map[string]json.RawMessage{"t.d": nil, "t.e": nil}, nil},
+	} {
+		name := secret.Name("s")
+		d := text(fmt.Sprint(canary, i))
+		d.OfSecret = &secret.Attributes{Description: "d", Extra: step.want}
+		if foretold(b.Forecast(single(name, d)), 0, backends.LossExtra) {
+			t.Skip("the store foretells that it cannot keep it")
+		}
+		want := single(name, d)
+		if d.OfSecret = nil; i == 0 || step.ofSecret != nil {
+			d.OfSecret = &secret.Attributes{Description: "d", Extra: step.ofSecret}
+		}
+		d.NewExtra, d.MergeExtra = step.newExtra, step.merge
+		sameContent(t, fmt.Sprintf("Put %d", i+1), want, putSecret(ctx, t, b, name, d))
+		sameContent(t, fmt.Sprintf("Get after Put %d", i+1), want, getSecret(ctx, t, b, name, secret.Current))
+	}
+	d := text(canary + "n")
+	d.NewExtra, d.MergeExtra = secret.Extra{"t.a": raw(`1`), "t.b": raw(`2`)}, map[string]json.RawMessage{"t.b": raw(`3`)}
+	if got := putSecret(ctx, t, b, "new", d).Extra; string(got["t.a"]) != "1" || string(got["t.b"]) != "3" || len(got) != 2 {
+		t.Error("what is merged does not come after what is told of a new secret")
+	}
+}
+
 func testBadDrafts(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
 	for what, d := range map[string]secret.Draft{
@@ -218,6 +255,8 @@ func testBadDrafts(t *testing.T, h Harness) {
 		"bytes as type":        {Value: secret.TextValue("x"), ContentType: "\xff"},
 		"bytes as tag":         {Value: secret.TextValue("x"), Tags: map[string]string{"k": "\xff"}},
 		"no JSON as extra":     {Value: secret.TextValue("x"), Extra: secret.Extra{"test.extra": json.RawMessage("{")}},
+		"no JSON to merge":     {Value: secret.TextValue("x"), MergeExtra: map[string]json.RawMessage{"test.extra": json.RawMessage("{")}},
+		"bytes to merge":       {Value: secret.TextValue("x"), MergeExtra: map[string]json.RawMessage{"\xff": json.RawMessage("1")}},
 		"fields, a list":       {Value: secret.FieldsValue([]byte(`["x"]`))},
 		"fields, cut":          {Value: secret.FieldsValue([]byte(`{"a":`))},
 		"bytes as description": {Value: secret.TextValue("x"), OfSecret: &secret.Attributes{Description: "a\xc3"}},

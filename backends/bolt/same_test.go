@@ -93,9 +93,11 @@ func drawDraft(t *rapid.T) secret.Draft {
 	return secret.Draft{
 		Value: secret.TextValue(rapid.String().Draw(t, "value")), UID: secret.NewUID(), Disabled: rapid.Bool().Draw(t, "disabled"),
 		Stages: labels.Draw(t, "stages"), KeepCurrent: keep, TakePrevious: keep && rapid.Bool().Draw(t, "take"),
-		OnlyIfAbsent: rapid.Bool().Draw(t, "absent"),
+		OnlyIfAbsent: rapid.Bool().Draw(t, "absent"), MergeExtra: members.Draw(t, "merge"),
 	}
 }
+
+var members = rapid.SampledFrom([]map[string]json.RawMessage{nil, {"sample.secret": nil}, {"sample.secret": json.RawMessage(`1`), "test.a": json.RawMessage(`"x"`)}})
 
 func drawPatch(t *rapid.T) secret.Patch {
 	p := secret.Patch{

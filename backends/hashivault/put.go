@@ -165,7 +165,7 @@ func (w *write) headAfter() *head {
 	first := len(w.st.numbers) == 0
 	keep := d.KeepCurrent && !first
 	born := first && len(d.NewExtra) > 0
-	if !keep && len(d.Stages) == 0 && d.OfSecret == nil && !born && old.At < w.number {
+	if !keep && len(d.Stages) == 0 && d.OfSecret == nil && !born && len(d.MergeExtra) == 0 && old.At < w.number {
 		return nil
 	}
 	h := old.clone()
@@ -193,6 +193,7 @@ func (w *write) headAfter() *head {
 		}
 		maps.Copy(h.Extra, extraText(d.NewExtra))
 	}
+	h.patchExtra(d.MergeExtra)
 	return &h
 }
 

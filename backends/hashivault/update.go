@@ -2,6 +2,7 @@ package hashivault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"time"
@@ -121,12 +122,13 @@ func patchHead(st *state, p *secret.Patch, number int64) *head {
 	if p.SecretTags != nil {
 		h.Tags = maps.Clone(*p.SecretTags)
 	}
-	patchExtra(&h, p)
+	h.patchExtra(p.Extra)
 	return &h
 }
 
-func patchExtra(h *head, p *secret.Patch) {
-	for k, raw := range p.Extra {
+// patchExtra sets the members of change; a nil one is removed.
+func (h *head) patchExtra(change map[string]json.RawMessage) {
+	for k, raw := range change {
 		switch {
 		case raw == nil:
 			delete(h.Extra, k)
