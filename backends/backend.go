@@ -104,13 +104,9 @@ type Capabilities struct {
 	FoldsCase bool
 	// Durable: what was acknowledged survives the end of the process.
 	Durable bool
-	// KeepsCurrent: a version can be added that does not become current. Where
-	// it is false, Put refuses Draft.KeepCurrent (Unsupported) but for the
-	// first version.
-	KeepsCurrent bool
 	// KeepsEmptyTags: a version's empty tag map differs from none at all.
 	KeepsEmptyTags bool
-	// TrashHidesVersions: of what is in the trash the product shows the current
-	// version alone.
+	// TrashHidesVersions: of what is in the trash the product shows one version
+	// alone: the one that its own tools take for the current one.
 	TrashHidesVersions bool
 }

@@ -36,7 +36,8 @@ type Trasher interface {
 	Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error)
 
 	// DescribeTrash is Describe for what is in the trash, Deleted set. It holds
-	// all versions, or where Capabilities.TrashHidesVersions the current one.
+	// all versions, or where Capabilities.TrashHidesVersions one, which
+	// need not be current.
 	DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error)
 
 	// ListTrash is List for what is in the trash, Deleted set.

@@ -27,9 +27,6 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	var lacking []*secret.Version
 	out.Versions, lacking = match(have, sec)
 	out.Appended = true
-	if lacking, err = order(j, sec, lacking); err != nil {
-		return nil, err
-	}
 	if err := foretell(j, addition(sec, lacking), o, out); err != nil {
 		return nil, err
 	}
@@ -39,11 +36,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	}
 	j.entry.Versions = nil
 	for i, v := range lacking {
-		d := appendDraft(sec, v)
-		if !j.caps.KeepsCurrent {
-			d.KeepCurrent, d.TakePrevious = false, false
-		}
-		made, err := j.Backend.Put(ctx, sec.Name, d)
+		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, len(lacking))
 		}
@@ -55,24 +48,6 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		return nil, appendError(err, sec.Name, len(lacking), len(lacking))
 	}
 	return out, nil
-}
-
-// order puts the versions in the order in which to add them. Where whatever is
-// added becomes current, the document's current version goes last; if it is
-// not among them, another version would take the role, and nothing is added.
-func order(j *job, sec *secret.Secret, lacking []*secret.Version) ([]*secret.Version, error) {
-	if j.caps.KeepsCurrent || len(lacking) == 0 {
-		return lacking, nil
-	}
-	at := slices.IndexFunc(lacking, func(v *secret.Version) bool { return v.Ordinal == sec.Current })
-	if at < 0 {
-		return nil, &secret.Error{
-			Kind: secret.Unsupported, Name: sec.Name,
-			Detail: "the product makes each added version current, and those that are lacking are older than the current one",
-		}
-	}
-	current := lacking[at]
-	return append(slices.Delete(slices.Clone(lacking), at, at+1), current), nil
 }
 
 // addition is what appending adds to a secret, as a document to forecast: the

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/backup"
@@ -32,25 +31,10 @@ type world struct {
 	seen  atomic.Int64
 }
 
-// lossy is a real store that also foretells what a test tells it to, and may
-// be one in which each added version becomes current.
+// lossy is a real store that also foretells what a test tells it to.
 type lossy struct {
 	*backendtest.Faulty
 	losses []secret.Loss
-	newest bool
-}
-
-func (l *lossy) Capabilities() backends.Capabilities {
-	c := l.Faulty.Capabilities()
-	c.KeepsCurrent = !l.newest
-	return c
-}
-
-func (l *lossy) Put(ctx context.Context, n secret.Name, d secret.Draft) (*secret.Secret, error) {
-	if l.newest && d.KeepCurrent {
-		return nil, &secret.Error{Kind: secret.Unsupported}
-	}
-	return l.Faulty.Put(ctx, n, d)
 }
 
 func (l *lossy) Forecast(s *secret.Secret) []secret.Loss {

@@ -11,9 +11,14 @@
 // both think that they came first. Then both versions stand, and the one that
 // lost gets another ordinal.
 //
-// Costs in calls: Get of current is one; any other read lists the versions (25
-// a page) and then reads the values, 16 at a time; Put lists and writes, and so
-// do Update and Delete.
+// The product's current version is its newest. Whom the gateway made current
+// instead stands in that one's tag, which native tools do not read: they see
+// the newest, and what they add becomes current again. So an import writes the
+// current version last.
+//
+// Costs in calls: Get of current is one where that is the newest version, else
+// three; any other read lists the versions (25 a page) and then reads the
+// values, 16 at a time; Put lists and writes, and so do Update and Delete.
 //
 // The vault deletes, recovers and purges in its own time, and keeps what is
 // deleted for its own retention. Calls wait for it for three quarters of the

@@ -14,7 +14,7 @@ type edit struct {
 	*entry
 	v      secret.Version // as it is to be
 	target bool           // the update is of this version
-	newest bool           // the current one, to the product
+	newest bool           // the current one, to native tools
 	head   *secret.Secret // goes into its tag; nil: what is there stays
 	body   azsecrets.UpdateSecretPropertiesParameters
 }
@@ -30,13 +30,16 @@ func (u *updating) write(e *edit) error {
 	tag := e.base()
 	tag.Touched.Time = u.now.Truncate(time.Second)
 	if e.head != nil {
-		tag.ofHead(e.head)
+		tag.ofHead(e.ordinal, e.head)
 	}
 	s, losses := layOut(&e.v, tag)
 	if e.head != nil {
 		losses = append(losses, s.addSecret(u.wire, &secret.Attributes{Description: e.head.Description, Tags: e.head.Tags, Extra: e.head.Extra})...)
 	}
 	if len(losses) > 0 {
+		if e.head != nil && u.promotes() { // what stood is in the way
+			losses[0].What = backends.LossCurrent
+		}
 		return lossy(losses[0].What, losses[0].Why)
 	}
 	if !s.tag.fits() {
@@ -104,10 +107,9 @@ func (e *edit) base() reserved {
 	return r
 }
 
-// ofHead makes r the tag of the version that speaks for the secret.
-func (r *reserved) ofHead(s *secret.Secret) {
-	previous := s.Previous
-	r.Previous, r.NoCurrent = &previous, s.Current == 0
+// ofHead makes r the tag of version own, which speaks for the secret.
+func (r *reserved) ofHead(own secret.Ordinal, s *secret.Secret) {
+	r.setRoles(own, s.Current, s.Previous)
 	r.SecretCreated, r.SecretUpdated = stamp{}, stamp{}
 	r.setTimes(s.Created, s.Updated)
 	r.Description, r.SecretTags, r.SecretExtra = "", nil, nil

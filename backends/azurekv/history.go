@@ -24,17 +24,20 @@ import (
 //     those of earlier seconds and, of its own second, those imported. So its
 //     ordinal stays as versions are added. Among native versions of one
 //     second the product's id decides, which is no order in time.
-//   - Current is what a version-less read gives: the newest, and of those of
-//     one second the one that was written last: of an import the version
-//     marked so, else the highest ordinal.
-//   - Previous is what current's tag says, else who came before current.
-//   - What belongs to the secret as a whole stands in current's tag; native
+//   - Newest is what a version-less read gives: of those of one second the
+//     one that was written last: of an import the version marked so, else the
+//     highest ordinal.
+//   - Current is whom the newest's tag names, else the newest itself. So what
+//     native tools add becomes current, and the former current previous; to
+//     them the newest always is.
+//   - Previous is what the newest's tag says, else who was current before it.
+//   - What belongs to the secret as a whole stands in the newest's tag; native
 //     tools that add a version do not hide it: then the newest tag counts.
 type history struct {
 	secret.Secret
 	entries []entry // as Versions
 	highest secret.Ordinal
-	newest  string // the product's id of the version that is current there
+	newest  string // the product's id of the version that is current to native tools
 }
 
 type entry struct {
@@ -46,9 +49,9 @@ type entry struct {
 // place is where a secret lives, for derived UIDs.
 type place struct{ store, vault string }
 
-// newHistory takes at least one item. current is the product's id of the
-// current version, "" where nobody asked.
-func newHistory(p place, name secret.Name, items []item, current string) *history {
+// newHistory takes at least one item. newest is the product's id of the one
+// that a version-less read gives, "" where nobody asked.
+func newHistory(p place, name secret.Name, items []item, newest string) *history {
 	h := &history{Secret: secret.Secret{Name: name}, entries: number(identify(p, items))}
 	for i := range h.entries {
 		h.highest = max(h.highest, h.entries[i].ordinal)
@@ -57,8 +60,8 @@ func newHistory(p place, name secret.Name, items []item, current string) *histor
 		}
 	}
 	order := byCurrency(h.entries)
-	if i := slices.IndexFunc(order, func(e *entry) bool { return e.id == current }); i >= 0 {
-		order = append(slices.Delete(slices.Clone(order), i, i+1), order[i]) // whoever is current came last
+	if i := slices.IndexFunc(order, func(e *entry) bool { return e.id == newest }); i >= 0 {
+		order = append(slices.Delete(slices.Clone(order), i, i+1), order[i]) // whoever is newest came last
 	}
 	h.newest = order[len(order)-1].id
 	h.setVersions()
@@ -134,7 +137,7 @@ func floor(entries []entry, e *entry) secret.Ordinal {
 
 func (e *entry) imported() bool { return e.tag != nil && e.tag.Import != "" }
 
-// byCurrency sorts by who took the current role from whom.
+// byCurrency sorts by who became the newest after whom.
 func byCurrency(entries []entry) []*entry {
 	out := make([]*entry, len(entries))
 	for i := range entries {
@@ -159,7 +162,7 @@ func (e *entry) turn() int {
 }
 
 // undecided reports whether the order in time says nothing about who is
-// current, for a native version shares the last second.
+// newest, for a native version shares the last second.
 func undecided(p place, items []item) bool {
 	entries := identify(p, items)
 	last := entries[len(entries)-1].created
@@ -195,23 +198,34 @@ func (h *history) setVersions() {
 
 func (h *history) setRoles(order []*entry) {
 	last := len(order) - 1
-	current := order[last]
-	h.Current = current.ordinal
-	switch t := current.tag; {
+	newest := order[last]
+	h.Current = newest.current(h.entries)
+	switch t := newest.tag; {
 	case t != nil && t.Previous != nil:
 		h.Previous = *t.Previous
 	case last > 0:
-		h.Previous = order[last-1].ordinal
+		h.Previous = order[last-1].current(h.entries)
 	}
-	if current.tag != nil && current.tag.NoCurrent {
-		h.Current = 0
+}
+
+// current is who a version makes current as long as it is the newest.
+func (e *entry) current(entries []entry) secret.Ordinal {
+	t := e.tag
+	switch {
+	case t == nil:
+		return e.ordinal
+	case t.NoCurrent:
+		return 0
+	case t.Current != 0 && slices.ContainsFunc(entries, func(f entry) bool { return f.ordinal == t.Current }):
+		return t.Current
 	}
+	return e.ordinal
 }
 
 func (h *history) setSecret(order []*entry) {
 	at := len(order) - 1
-	current := order[at]
-	if n := current.name; n != strings.ToLower(n) {
+	newest := order[at]
+	if n := newest.name; n != strings.ToLower(n) {
 		h.Extra = h.Extra.WithText(extraName, n)
 	}
 	from := at
@@ -233,8 +247,8 @@ func (h *history) setSecret(order []*entry) {
 	h.Created = orTime(t.SecretCreated.Time, holder.Created)
 	if from == at {
 		h.Updated = orTime(t.SecretUpdated.Time, holder.Updated)
-		if current.touched() {
-			h.Updated = later(h.Updated, current.updated)
+		if newest.touched() {
+			h.Updated = later(h.Updated, newest.updated)
 		}
 	}
 	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)

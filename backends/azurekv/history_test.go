@@ -34,6 +34,10 @@ func imported(last bool) func(*reserved) {
 	return func(r *reserved) { r.Import, r.Last = "marker", last }
 }
 
+func rolesOf(current, previous secret.Ordinal) func(*reserved) {
+	return func(r *reserved) { r.Current, r.Previous = current, &previous }
+}
+
 func sameUID(as string) func(*reserved) {
 	return func(r *reserved) { r.UID = shortUID(secret.DeriveUID("t", "", as, epoch)) }
 }
@@ -70,6 +74,15 @@ func TestHistory(t *testing.T) {
 		{"a copy of imported tags, later", []item{
 			tagged("b", 3, 2, imported(true)), tagged("c", 900, 2, imported(true), sameUID("b")),
 		}, "", "b:2 c:3 current 3 previous 2"},
+		{"an older one is current", []item{tagged("a", 1, 1), tagged("b", 2, 2), tagged("c", 3, 3, rolesOf(1, 3))}, "", "a:1 b:2 c:3 current 1 previous 3"},
+		{"an older one was", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), tagged("c", 3, 3, rolesOf(0, 1))}, "", "a:1 b:2 c:3 current 3 previous 1"},
+		{"native after a moved role", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), native("n", 3)}, "", "a:1 b:2 n:3 current 3 previous 1"},
+		{"natives after a moved role", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), native("n", 3), native("o", 4)}, "", "a:1 b:2 n:3 o:4 current 4 previous 3"},
+		{"a native is current", []item{native("n", 1), tagged("b", 2, 2, rolesOf(1, 2))}, "", "n:1 b:2 current 1 previous 2"},
+		{"whom the tag names is not there", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(7, 1))}, "", "a:1 b:2 current 2 previous 1"},
+		{"native after nobody", []item{
+			tagged("a", 1, 1, func(r *reserved) { r.NoCurrent, r.Previous = true, new(secret.Ordinal) }), native("n", 2),
+		}, "", "a:1 n:2 current 2 previous 0"},
 		{"nobody is current", []item{tagged("a", 1, 1, func(r *reserved) { r.NoCurrent, r.Previous = true, new(secret.Ordinal) })}, "", "a:1 current 0 previous 0"},
 	} {
 		for range 5 { // the product's order means nothing

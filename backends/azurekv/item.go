@@ -172,11 +172,11 @@ func (it *item) written() time.Time {
 // alone, the older one's identity; the value is the right one.
 const skew = 5 * time.Minute
 
-// whole reports whether the version, being current, says everything about the
-// secret, so that the others need not be listed.
+// whole reports whether the version, being the newest, says everything about
+// the secret and is current, so that the others need not be listed.
 func (it *item) whole() bool {
 	t := it.tag
-	return t != nil && t.Previous != nil && (t.Import == "" || t.Last) && it.written().Sub(it.created).Abs() <= skew
+	return t != nil && t.Previous != nil && t.Current == 0 && (t.Import == "" || t.Last) && it.written().Sub(it.created).Abs() <= skew
 }
 
 // value is the model's view of what the product holds. A tag that does not fit

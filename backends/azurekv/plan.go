@@ -30,8 +30,11 @@ func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet
 		return nil, losses
 	}
 	last := stands[len(stands)-1].Ordinal
-	if s.Current != 0 && holds(stands, s.Current) && s.Current != last {
-		losses = append(losses, secret.Loss{Grade: secret.Trace, What: backends.LossCurrent, Why: "Key Vault's current version is always its newest, so this one is written last; the gateway keeps the order"})
+	switch {
+	case !holds(stands, s.Current):
+		losses = append(losses, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Key Vault's own tools take the version that is written last for the current one"})
+	case s.Current != last:
+		losses = append(losses, secret.Loss{Grade: secret.Trace, What: backends.LossCurrent, Why: "Key Vault's own tools take the version that is written last for the current one; the gateway keeps the role and the order"})
 		last = s.Current
 	}
 	var sheets []*sheet

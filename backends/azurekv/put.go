@@ -116,8 +116,6 @@ func allowed(h *history, name secret.Name, d *secret.Draft) error {
 		return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.put", Name: name}
 	case backends.PatchExtra(h.Extra, d.MergeExtra).Text(extraName) != h.Extra.Text(extraName):
 		return secret.Errorf(secret.Invalid, "Key Vault keeps the spelling of the name")
-	case d.KeepCurrent:
-		return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.put", Name: name, Detail: "Key Vault's newest version is always current"}
 	}
 	return nil
 }
@@ -130,10 +128,9 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 		NotBefore: d.NotBefore, Expires: d.Expires, Created: orTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
 	}
 	v.Updated = orTime(d.Updated, v.Created)
-	var previous secret.Ordinal
 	created := v.Created
 	if h != nil {
-		v.Ordinal, previous, created = h.highest+1, h.Current, h.Created
+		v.Ordinal, created = h.highest+1, h.Created
 		if h.Find(secret.ByUID(v.UID)) != nil {
 			v.UID = secret.UID{}
 		}
@@ -141,11 +138,12 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 	if v.UID.IsZero() {
 		v.UID = secret.NewUID()
 	}
-	if len(d.Tags) == maxTags && bareEnough(d) {
+	current, previous := roles(h, v.Ordinal, d)
+	if len(d.Tags) == maxTags && current == v.Ordinal && bareEnough(d) {
 		return &sheet{version: v, value: string(d.Value.Reveal()), bare: true}, nil
 	}
 	tag := identity(v)
-	tag.Previous = &previous
+	tag.setRoles(v.Ordinal, current, previous)
 	tag.setTimes(created, stampOr(stamp, v, d))
 	if now := b.now(); now.Sub(v.Created).Abs() > time.Minute {
 		tag.Written.Time = now.Truncate(time.Second)
@@ -161,8 +159,21 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 	return s, nil
 }
 
+// roles are who holds them once version o is written.
+func roles(h *history, o secret.Ordinal, d *secret.Draft) (current, previous secret.Ordinal) {
+	switch {
+	case h == nil:
+		return o, 0
+	case !d.KeepCurrent:
+		return o, h.Current
+	case d.TakePrevious:
+		return h.Current, o
+	}
+	return h.Current, h.Previous
+}
+
 // attributes are those of the secret after the write. They move from tag to
-// tag with the current version.
+// tag with the newest version, as the roles do.
 func attributes(h *history, d *secret.Draft) *secret.Attributes {
 	var a secret.Attributes
 	switch {

@@ -63,9 +63,12 @@ type reserved struct {
 	Import string `json:"i,omitempty"`
 	Last   bool   `json:"z,omitempty"`
 
-	// Of the secret as a whole, with the version that was current when it was
-	// written. Nil Previous: nobody said; zero: none.
+	// Of the secret as a whole, with the version that was the product's newest
+	// when it was written. Nil Previous: nobody said; zero: none. Current is
+	// the version that is, if not this one; a gateway that does not know the
+	// member takes this one, as native tools do, and loses nothing else.
 	Previous      *secret.Ordinal   `json:"p,omitempty"`
+	Current       secret.Ordinal    `json:"q,omitempty"`
 	NoCurrent     bool              `json:"k,omitempty"`
 	Highest       secret.Ordinal    `json:"h,omitempty"` // ever given, if not one that is there
 	SecretCreated stamp             `json:"sc,omitzero"` // only if not Created
@@ -102,6 +105,15 @@ func (r *reserved) encode() (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
+// setRoles makes r, the tag of version own, say who holds the roles as long as
+// that one is the newest.
+func (r *reserved) setRoles(own, current, previous secret.Ordinal) {
+	r.Previous, r.Current, r.NoCurrent = &previous, current, current == 0
+	if current == own {
+		r.Current = 0
+	}
+}
+
 // fits reports whether the product takes the tag and we can read it again.
 func (r *reserved) fits() bool {
 	s, err := r.encode()
@@ -122,6 +134,9 @@ func decodeTag(s string) *reserved {
 		return nil
 	}
 	if r.Ordinal < 1 || r.Ordinal > maxOrdinal || r.Highest < 0 || r.Highest > maxOrdinal {
+		return nil
+	}
+	if r.Current < 0 || r.Current > maxOrdinal {
 		return nil
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

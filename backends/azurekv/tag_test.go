@@ -18,10 +18,10 @@ func TestTagBytes(t *testing.T) {
 	for want, r := range map[string]reserved{
 		`{"v":1,"u":"` + text(uid) + `","n":1,"c":1735787045}`: {V: 1, UID: uid, Ordinal: 1, Created: stamp{epoch}},
 		`{"v":1,"u":"` + text(uid) + `","n":12,"c":1735787045.00025,"m":1735787046,"w":1735787047,"f":"b","d":true,"e":true,` +
-			`"s":["a","b"],"x":{"k":[1,"<&>"]},"i":"marker","z":true,"p":11,"h":13,"sc":1735787044,"sd":"é","st":{"k":""},"sx":{"j":null}}`: {
+			`"s":["a","b"],"x":{"k":[1,"<&>"]},"i":"marker","z":true,"p":11,"q":10,"h":13,"sc":1735787044,"sd":"é","st":{"k":""},"sx":{"j":null}}`: {
 			V: 1, UID: uid, Ordinal: 12, Created: stamp{epoch.Add(250 * time.Microsecond)}, Updated: stamp{epoch.Add(time.Second)},
 			Written: stamp{epoch.Add(2 * time.Second)}, Form: formBinary, OurType: true, EmptyTags: true, Stages: []string{"a", "b"},
-			Extra: secretRawMap{"k": json.RawMessage(`[1,"<&>"]`)}, Import: "marker", Last: true, Previous: &previous, Highest: 13,
+			Extra: secretRawMap{"k": json.RawMessage(`[1,"<&>"]`)}, Import: "marker", Last: true, Previous: &previous, Current: 10, Highest: 13,
 			SecretCreated: stamp{epoch.Add(-time.Second)}, Description: "é", SecretTags: map[string]string{"k": ""},
 			SecretExtra: secretRawMap{"j": json.RawMessage("null")},
 		},
@@ -57,7 +57,7 @@ func TestNotOurTag(t *testing.T) {
 		strings.Replace(good, uid, uid[:21], 1), strings.Replace(good, uid, "AAAAAAAAAAAAAAAAAAAAAA", 1), strings.Replace(good, uid, uid[:21]+"=", 1),
 		strings.TrimSuffix(good, "}") + `,"f":"z"}`, strings.TrimSuffix(good, "}") + `,"c":"x"}`, strings.TrimSuffix(good, "}") + `,"c":1e9}`,
 		strings.TrimSuffix(good, "}") + `,"c":99999999999999}`, strings.TrimSuffix(good, "}") + `,"c":1.1234567890}`,
-		strings.TrimSuffix(good, "}") + `,"h":-1}`, good + strings.Repeat(" ", 256),
+		strings.TrimSuffix(good, "}") + `,"h":-1}`, strings.TrimSuffix(good, "}") + `,"q":-1}`, strings.TrimSuffix(good, "}") + `,"q":9223372036854775807}`, good + strings.Repeat(" ", 256),
 	} {
 		if decodeTag(s) != nil {
 			t.Errorf("%q passes for ours", s)

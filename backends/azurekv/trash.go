@@ -46,8 +46,9 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 }
 
 // DescribeTrash implements backends.Trasher. Of what is deleted the vault
-// shows the current version alone. If native tools wrote that one, nothing
-// tells its ordinal among the others, and it is called the first.
+// shows the newest version alone, whose tag tells the roles. If native tools
+// wrote that one, nothing tells its ordinal among the others, and it is called
+// the first.
 func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	wire, err := naming.Encode(name)
 	if err != nil {
@@ -63,6 +64,9 @@ func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.
 func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
 	s := newHistory(b.place, name, []item{it}, it.id).Clone()
 	s.Deleted = it.deleted
+	if it.tag != nil && it.tag.Current != 0 {
+		s.Current = it.tag.Current
+	}
 	return s
 }
 

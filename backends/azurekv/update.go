@@ -17,14 +17,17 @@ var _ backends.Updater = (*Backend)(nil)
 
 // Update implements backends.Updater. What the product has attributes for goes
 // there; the rest goes into the version's tag, and that of the secret as a
-// whole into the tag of the version that is current there. So an update may
-// take several writes; Partial says that some were made and others not.
+// whole, the roles included, into the tag of the newest version. So an update
+// may take several writes; Partial says that some were made and others not.
 //
-// The secret's Updated moves only with its current version, for that is all
-// that a Get of current reads.
+// Danger: native tools do not see who was made current. To them the newest
+// version is, whatever its tag says.
 //
-// The product cannot move the current role (Lossy), nor take away a content
-// type, a start or an end once set: see hidesNotBefore. Its tags are written as a
+// The secret's Updated moves only with its newest version, for that is all
+// that a Get of current reads where that one is current.
+//
+// The product cannot take away a content type, a start or an end once set: see
+// hidesNotBefore. Its tags are written as a
 // whole: of two gateways that update one version in the same moment the later
 // takes away what the other put into tags.
 func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
@@ -176,10 +179,7 @@ func (u *updating) head() (*secret.Secret, error) {
 	s := u.h.Secret
 	s.Versions = nil
 	if u.promotes() {
-		if u.h.find(u.at).id != u.h.newest {
-			return nil, lossy(backends.LossCurrent, "Key Vault's newest version is always current")
-		}
-		s.Current, s.Previous = u.at, s.Current // no version was
+		s.Current, s.Previous = u.at, s.Current
 	}
 	if u.p.MakePrevious {
 		s.Previous = u.at

@@ -197,10 +197,8 @@ var mutants = map[string]mutant{
 			}
 		}
 	}},
-	"what is merged is dropped":     {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = nil } }},
-	"what is nil is not removed":    {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = withoutNil(d.MergeExtra) } }},
-	"keeping current is disclaimed": {"KeepsCurrent", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsCurrent = false } }},
-	"keeping current is claimed":    {"KeepsCurrent", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = false } }},
+	"what is merged is dropped":  {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = nil } }},
+	"what is nil is not removed": {"MergeExtra", func(b *broken) { b.draft = func(d *secret.Draft) { d.MergeExtra = withoutNil(d.MergeExtra) } }},
 	"errors have two kinds": {"NotFound", func(b *broken) {
 		b.err = func(err error) error { return &secret.Error{Kind: secret.KindOf(err), Err: secret.Throttled} }
 	}},
@@ -213,6 +211,13 @@ var mutants = map[string]mutant{
 	"a UID of the day":            {"Identity", func(b *broken) { b.out = eachVersion(func(v *secret.Version) { v.UID = secret.NewUID() }) }},
 	"a UID of a draft is ignored": {"Identity", func(b *broken) { b.draft = func(d *secret.Draft) { d.UID = secret.UID{} } }},
 	"current is not kept":         {"Roles", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent, d.TakePrevious = false, false } }},
+	"current is found by age": {"Roles", func(b *broken) {
+		b.out = func(method string, s *secret.Secret) {
+			if method == "Export" {
+				s.Current = s.Newest().Ordinal
+			}
+		}
+	}},
 	"previous is not taken":       {"Roles", func(b *broken) { b.draft = func(d *secret.Draft) { d.TakePrevious = false } }},
 	"stages are dropped":          {"Stages", func(b *broken) { b.draft = func(d *secret.Draft) { d.Stages = nil } }},
 	"a taken name is overwritten": {"OnlyIfAbsent", func(b *broken) { b.draft = func(d *secret.Draft) { d.OnlyIfAbsent = false } }},
@@ -222,17 +227,20 @@ var mutants = map[string]mutant{
 	"errors tell values": {"OnlyIfAbsent", func(b *broken) {
 		b.err = func(error) error { return secret.Errorf(secret.AlreadyExists, "it is canary-x") }
 	}},
-	"errors tell the cause":        {"NotFound", func(b *broken) { b.err = tellCause }},
-	"Describe has values":          {"Describe", func(b *broken) { b.out = describeValues }},
-	"pages repeat the border":      {"Paging", func(b *broken) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},
-	"pages end early":              {"Paging", func(b *broken) { b.page = func(p *secret.Page) { p.Next = "" } }},
-	"pages are in another order":   {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
-	"forecasts change":             {"Forecast", func(b *broken) { b.forecast = everyOther() }},
-	"forecasts use other words":    {"Forecast", func(b *broken) { b.forecast = foretell("colour") }},
-	"what is held is foretold":     {"Import", func(b *broken) { b.forecast = foretell(backends.LossContentType) }},
-	"a state is lost":              {"Import", func(b *broken) { b.source = lose(func(v *secret.Version) { v.Disabled = false }) }},
-	"a destroyed version is lost":  {"Import", func(b *broken) { b.source = loseDestroyed }},
-	"versions are renumbered":      {"ImportEach", func(b *broken) { b.source = renumber }},
+	"errors tell the cause":       {"NotFound", func(b *broken) { b.err = tellCause }},
+	"Describe has values":         {"Describe", func(b *broken) { b.out = describeValues }},
+	"pages repeat the border":     {"Paging", func(b *broken) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},
+	"pages end early":             {"Paging", func(b *broken) { b.page = func(p *secret.Page) { p.Next = "" } }},
+	"pages are in another order":  {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
+	"forecasts change":            {"Forecast", func(b *broken) { b.forecast = everyOther() }},
+	"forecasts use other words":   {"Forecast", func(b *broken) { b.forecast = foretell("colour") }},
+	"what is held is foretold":    {"Import", func(b *broken) { b.forecast = foretell(backends.LossContentType) }},
+	"a state is lost":             {"Import", func(b *broken) { b.source = lose(func(v *secret.Version) { v.Disabled = false }) }},
+	"a destroyed version is lost": {"Import", func(b *broken) { b.source = loseDestroyed }},
+	"versions are renumbered":     {"ImportEach", func(b *broken) { b.source = renumber }},
+	"a move forgets who was current": {"RolesStay", func(b *broken) {
+		b.source = func(s *secret.Secret) { s.Current, s.Previous = s.Newest().Ordinal, s.Current }
+	}},
 	"roles are lost":               {"ImportEach", func(b *broken) { b.source = func(s *secret.Secret) { s.Previous = 0 } }},
 	"what stands is wrong":         {"Import", func(b *broken) { b.imported = func(i *backends.Imported) { i.Stands = i.Stands[1:] } }},
 	"imports pile up":              {"ImportExisting", func(b *broken) { b.err = func(error) error { return secret.Errorf(secret.Conflict, "") } }},

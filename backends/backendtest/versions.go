@@ -105,65 +105,6 @@ func checkIdentity(ctx context.Context, t *testing.T, b backends.Backend, name s
 	}
 }
 
-// testKeepsCurrent: the capability is true in both directions, and a draft
-// that is refused for it writes nothing.
-func testKeepsCurrent(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
-	d := text(canary + "kept")
-	d.KeepCurrent = true
-	put(ctx, t, b, "s", d)
-	before := export(ctx, t, b, "s")
-	s, err := b.Put(ctx, "s", d)
-	if b.Capabilities().KeepsCurrent {
-		if err != nil {
-			t.Fatalf("Put that keeps current: %v", checkErr(t, err))
-		}
-		if s.Current != 1 || s.Versions[0].Ordinal == 1 {
-			t.Errorf("current is %d after a Put that keeps it", s.Current)
-		}
-		return
-	}
-	wantErr(t, "Put that keeps current", err, secret.Unsupported)
-	Compare(t, before, export(ctx, t, b, "s"), nil)
-}
-
-func testRoles(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
-	keeps := b.Capabilities().KeepsCurrent
-	for i, step := range []struct {
-		keep, take        bool
-		current, previous secret.Ordinal
-	}{
-		{true, true, 1, 0}, // the first is current whatever the draft says
-		{false, false, 2, 1},
-		{true, false, 2, 1},
-		{true, true, 2, 4},
-		{false, false, 5, 2},
-	} {
-		d := text(fmt.Sprint(canary, i+1))
-		d.KeepCurrent, d.TakePrevious = step.keep, step.take
-		s, err := b.Put(ctx, "s", d)
-		if err != nil && step.keep && !keeps {
-			wantErr(t, "Put that keeps current", err, secret.Unsupported)
-			return // what follows counts on the ordinals
-		}
-		if err != nil {
-			t.Fatalf("Put %d: %v", i+1, checkErr(t, err))
-		}
-		for what, got := range map[string]*secret.Secret{
-			"Put": s, "Get": getSecret(ctx, t, b, "s", secret.Current), "Get of the first": getSecret(ctx, t, b, "s", secret.ByOrdinal(1)),
-			"Describe": describe(ctx, t, b, "s"), "Export": export(ctx, t, b, "s"),
-		} {
-			if got.Current != step.current || got.Previous != step.previous {
-				t.Errorf("%s after Put %d: current %d, previous %d; want %d, %d", what, i+1, got.Current, got.Previous, step.current, step.previous)
-			}
-		}
-		if v := get(ctx, t, b, "s", secret.Current); v.Ordinal != step.current {
-			t.Errorf("Get of current after Put %d returns version %d, want %d", i+1, v.Ordinal, step.current)
-		}
-	}
-}
-
 func testStages(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
 	for _, stages := range [][]string{{"b", "a", "c"}, {"b"}, nil, {"c", "a"}} {

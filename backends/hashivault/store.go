@@ -100,7 +100,7 @@ func newStore(env backends.Env, c *Config, base http.RoundTripper) (*Store, erro
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product: "HashiCorp Vault KV v2", MaxValue: maxValue,
-		AtomicCreate: true, Durable: true, KeepsCurrent: true, KeepsEmptyTags: true,
+		AtomicCreate: true, Durable: true, KeepsEmptyTags: true,
 	}
 }
 
