@@ -58,6 +58,7 @@ func TestFifteenTags(t *testing.T) {
 		"binary":    {Value: secret.BinaryValue([]byte{1})},
 		"stages":    {Value: secret.TextValue("x"), Stages: []string{"a"}},
 		"identity":  {Value: secret.TextValue("x"), UID: secret.NewUID()},
+		"members":   {Value: secret.TextValue("x"), MergeExtra: secret.Extra{}.WithText("test.a", "b")},
 		"fractions": {Value: secret.TextValue("x"), Expires: time.Now().Add(time.Hour).Truncate(time.Second).Add(1)},
 	} {
 		d.Tags = tags(15)
@@ -178,6 +179,8 @@ func TestSpelling(t *testing.T) {
 			t.Errorf("%q is spelled %q: %v", c.name, r.ID.Name(), err)
 		}
 	}
+	_, err := b.Put(t.Context(), "db-pass", secret.Draft{Value: secret.TextValue("x"), MergeExtra: secret.Extra{}.WithText(extraName, "db-PASS")})
+	wantKind(t, "another spelling", err, secret.Invalid)
 }
 
 // TestCalls counts what the package promises about cost.
