@@ -75,23 +75,39 @@ func (r *repeats) recent(j *job) bool {
 	return ok && r.now().Sub(t) <= repeatWindow
 }
 
-// landed returns the current version if j repeats a write of unknown outcome
-// and that version is what it would write. Where it cannot find out, writing
-// might be once too often, and it returns why.
+// landed returns the current version, or the newest if the draft takes no
+// role, if j repeats a write of unknown outcome and that version is what it
+// would write. Where it cannot find out, writing might be once too often, and
+// it returns why.
 func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
 	if !r.recent(j) {
 		return nil, nil
 	}
-	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.Current)
+	sec, err := written(ctx, j, d)
 	switch {
 	case errors.Is(err, secret.NotFound):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case sec.Newest() == nil || !written(sec.Newest(), d):
+	case sec.Newest() == nil || !holds(sec.Newest(), d):
 		return nil, nil
 	}
 	return sec, nil
+}
+
+// written reads the version that d made if it landed and nothing came after.
+func written(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
+	sel := secret.Current
+	if d.KeepCurrent {
+		sec, err := j.Backend.Describe(ctx, j.ref.Name)
+		if err != nil {
+			return nil, err
+		}
+		if v := sec.Newest(); v != nil {
+			sel = secret.ByOrdinal(v.Ordinal)
+		}
+	}
+	return j.Backend.Get(ctx, j.ref.Name, sel)
 }
 
 // landedImport is landed for an import that finds the name taken: by its own
@@ -112,7 +128,7 @@ func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) 
 	return &backends.Imported{Secret: have}, nil
 }
 
-func written(v *secret.Version, d secret.Draft) bool {
+func holds(v *secret.Version, d secret.Draft) bool {
 	stages := slices.Sorted(slices.Values(d.Stages))
 	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
 		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&

@@ -45,6 +45,33 @@ func TestARepeatWaitsUntilItKnows(t *testing.T) {
 	}
 }
 
+// A write that leaves the current role where it is made no current version,
+// and is known again all the same.
+func TestARepeatThatKeepsCurrent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1")
+	lose := true
+	w.a.After = func(_ context.Context, m string) error {
+		if m == "Put" && lose {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	d := draft("hush2")
+	d.KeepCurrent = true
+	_, err := w.Put(t.Context(), call, refA, d)
+	wantKind(t, err, secret.Unknown)
+	lose = false
+	made, err := w.Put(t.Context(), call, refA, d)
+	if err != nil || len(made.Versions) != 1 || made.Newest().Ordinal != 2 || made.Current != 1 {
+		t.Errorf("the repeat: %v", err)
+	}
+	if s, err := w.a.Describe(t.Context(), "n"); err != nil || len(s.Versions) != 2 {
+		t.Errorf("the repeat made another version, or %v", err)
+	}
+}
+
 // The same of a restore that finds its name taken, by itself perhaps.
 func TestARepeatedRestoreWaitsUntilItKnows(t *testing.T) {
 	t.Parallel()
