@@ -167,3 +167,77 @@ func FuzzPage(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTagBodies: what is taken obeys the grammar of tags, each key once.
+func FuzzTagBodies(f *testing.F) {
+	addBodies(f)
+	f.Add([]byte(`{"tags":[{"key":"k","value":"v"},{"key":"k2"}],"action":"create"}`))
+	f.Add([]byte(`{"tags":[{"key":"\u0085k"}],"action":"create"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body changeTagsBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		tags, err := readTags(body.Tags)
+		if err != nil {
+			return
+		}
+		if len(tags) != len(body.Tags) || len(tags) > maxTags {
+			t.Errorf("%d tags of %d", len(tags), len(body.Tags))
+		}
+		for k := range tags {
+			if k == "" || strings.TrimSpace(k) != k || strings.HasPrefix(k, systemTag) || strings.ContainsAny(k, "/,\"\\\n") {
+				t.Errorf("the key %q is taken", k)
+			}
+		}
+	})
+}
+
+// FuzzInstancesBody: what is taken asks for a page within bounds.
+func FuzzInstancesBody(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body instancesBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		q, err := body.filter()
+		if err != nil {
+			return
+		}
+		if q.limit < 1 || q.limit > maxLimit || q.offset < 0 || len(q.tags) > maxFilters || len(q.names) > maxFilters {
+			t.Errorf("%+v is taken", q)
+		}
+		q.meets("name", map[string]string{"k": "v"})
+	})
+}
+
+// FuzzOtherBodies: no body makes a decoder panic, and what is taken is within
+// bounds.
+func FuzzOtherBodies(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var update updateSecretBody
+		if decode(raw, &update) == nil && update.check() == nil {
+			if update.Description != nil && len(*update.Description) > maxDescription || update.KMSKeyID != nil && *update.KMSKeyID != "" && !isUUID(*update.KMSKeyID) {
+				t.Error("an update beyond its bounds is taken")
+			}
+		}
+		var password passwordBody
+		if decode(raw, &password) == nil && (password.Length == nil || *password.Length < 200) {
+			if p, err := password.generate(); err == nil && (strings.ContainsAny(p, password.Exclude) || password.Length != nil && len(p) != *password.Length) {
+				t.Error("the password is not what was asked for")
+			}
+		}
+		var batch importBody
+		if decode(raw, &batch) == nil {
+			for _, item := range batch.Secrets {
+				var one createSecretBody
+				_ = decode(item, &one)
+			}
+		}
+		for _, into := range []any{new(stageBody), new(newStageBody), new(scheduleBody), new(deleteBody), new(showVersionsBody), new(updateVersionBody)} {
+			_ = decode(raw, into)
+		}
+	})
+}
