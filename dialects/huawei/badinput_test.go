@@ -173,7 +173,7 @@ func badBodies() []badInput {
 		{"create/over the limit", message{Method: "POST", Path: "/secrets", Body: text(1<<20 + 1)}, 413, "APIGW.0201", "too large"},
 		version("no value", `{}`, param, "exactly one"),
 		version("stages empty", `{"secret_string":"x","version_stages":[]}`, param, "1 to 12"),
-		version("too many stages", `{"secret_string":"x","version_stages":["a","b","c","d","e","f","g","h","i","j","k","l","m"]}`, param, "1 to 12"),
+		version("too many stages", `{"secret_string":"x","version_stages":["a","b","c","d","e","f","g","h","i","j","k","l","m"]}`, "CSMS.0204", "quota"),
 		version("too many with the roles", `{"secret_string":"x","version_stages":["a","b","c","d","e","f","g","h","i","j","k"]}`, "CSMS.0203", "upper limit"),
 		version("stage twice", `{"secret_string":"x","version_stages":["a","a"]}`, param, "twice"),
 		version("stage of other letters", `{"secret_string":"x","version_stages":["a b"]}`, param, "a stage is"),

@@ -38,6 +38,7 @@ var (
 	scheduledAlready = problem{http.StatusBadRequest, "CSMS.0107", "The secret is in schedule delete state.", false}
 	notScheduled     = problem{http.StatusBadRequest, "CSMS.0108", "The secret is not in schedule delete state.", false}
 	tooManyStages    = problem{http.StatusBadRequest, "CSMS.0203", "The number of stage has reached the upper limit.", false}
+	stagesOverQuota  = problem{http.StatusBadRequest, "CSMS.0204", "The number of stage is greater than the quota limit.", false}
 	noAPI            = problem{http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment.", false}
 	bodyTooLarge     = problem{http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large.", false}
 )

@@ -19,8 +19,10 @@ func applyStages(d *secret.Draft, given *[]string) error {
 	stages := slices.Clone(*given)
 	slices.Sort(stages)
 	switch {
-	case len(stages) == 0 || len(stages) > maxStages:
+	case len(stages) == 0:
 		return secret.Errorf(secret.Invalid, "version_stages holds 1 to %d stages", maxStages)
+	case len(stages) > maxStages:
+		return &vendorError{stagesOverQuota, secret.Errorf(secret.Invalid, "version_stages holds 1 to %d stages", maxStages)}
 	case len(slices.Compact(slices.Clone(stages))) != len(stages):
 		return secret.Errorf(secret.Invalid, "version_stages holds a stage twice")
 	case slices.ContainsFunc(stages, func(s string) bool { return checkStage(s) != nil }):
