@@ -96,7 +96,7 @@ func (a *api) verify(r *http.Request, body []byte, auth sdkhmac.Authorization, s
 func why(err error) string {
 	switch {
 	case errors.Is(err, sdkhmac.ErrAlgorithm):
-		return "the algorithm must be " + sdkhmac.Algorithm
+		return "the algorithm must be " + sdkhmac.Algorithm + " or " + sdkhmac.DerivedAlgorithm
 	case errors.Is(err, sdkhmac.ErrMalformed):
 		return "the Authorization header is malformed"
 	case errors.Is(err, sdkhmac.ErrDate):

@@ -5,121 +5,138 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
 )
 
-// canonicalRequest returns what the client hashed and signed.
-func canonicalRequest(r *http.Request, body []byte, signed []string) (string, error) {
-	path, err := canonicalPath(r.URL.EscapedPath())
+// canonicalHash hashes what the client hashed and signed.
+func canonicalHash(r *http.Request, body []byte, signed []string) ([sha256.Size]byte, error) {
+	b := make([]byte, 0, 1024) // most requests fit, and stay off the heap
+	b = append(append(b, r.Method...), '\n')
+	b = append(appendPath(b, r.URL.Path), '\n')
+	b, err := appendQuery(b, r.URL.RawQuery)
 	if err != nil {
-		return "", err
+		return [sha256.Size]byte{}, err
 	}
-	query, err := canonicalQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", err
-	}
-	payload, err := payloadHash(r.Header, body)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + path + "\n" + query + "\n")
+	b = append(b, '\n')
 	for _, name := range signed {
 		v, err := headerValue(r, name)
 		if err != nil {
-			return "", err
+			return [sha256.Size]byte{}, err
 		}
-		b.WriteString(name + ":" + v + "\n")
+		b = append(append(append(append(b, name...), ':'), v...), '\n')
 	}
-	b.WriteString("\n" + strings.Join(signed, ";") + "\n" + payload)
-	return b.String(), nil
+	for i, name := range signed {
+		separator := byte(';')
+		if i == 0 {
+			separator = '\n'
+		}
+		b = append(append(b, separator), name...)
+	}
+	b, err = appendPayload(append(b, '\n'), r.Header, body)
+	return sha256.Sum256(b), err
 }
 
-// canonicalPath decodes each segment once and encodes it the scheme's way, so
-// that an escaped slash stays within its segment. The result ends in a slash,
-// which the path on the wire does not.
-func canonicalPath(escaped string) (string, error) {
-	segments := strings.Split(escaped, "/")
-	for i, s := range segments {
-		d, err := url.PathUnescape(s)
-		if err != nil {
-			return "", fmt.Errorf("%w: %w", ErrRequest, err)
+// appendPath takes the decoded path: an escaped slash divides as any other
+// does. The result ends in a slash, which the path on the wire need not.
+func appendPath(b []byte, path string) []byte {
+	for {
+		segment, rest, more := strings.Cut(path, "/")
+		b = appendEscaped(b, segment)
+		if !more {
+			break
 		}
-		segments[i] = escape(d)
+		b, path = append(b, '/'), rest
 	}
-	p := strings.Join(segments, "/")
-	if !strings.HasSuffix(p, "/") {
-		p += "/"
+	if b[len(b)-1] != '/' {
+		b = append(b, '/')
 	}
-	return p, nil
+	return b
 }
 
-// canonicalQuery sorts by decoded key and value. A key without `=` has the
-// empty value: the Go SDK sends `k` and signs `k=`.
-func canonicalQuery(raw string) (string, error) {
-	var pairs [][2]string
+type parameter struct{ key, value string }
+
+// appendQuery sorts by decoded key and value. A key without `=` has the empty
+// value: the Go SDK sends `k` and signs `k=`.
+func appendQuery(b []byte, raw string) ([]byte, error) {
+	pairs := make([]parameter, 0, 8)
 	for part := range strings.SplitSeq(raw, "&") {
 		if part == "" {
 			continue
 		}
 		k, v, _ := strings.Cut(part, "=")
-		var pair [2]string
-		for i, s := range []string{k, v} {
-			d, err := url.QueryUnescape(s)
-			if err != nil {
-				return "", fmt.Errorf("%w: %w", ErrRequest, err)
-			}
-			pair[i] = d
+		key, err := url.QueryUnescape(k)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRequest, err)
 		}
-		pairs = append(pairs, pair)
+		value, err := url.QueryUnescape(v)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+		}
+		pairs = append(pairs, parameter{key, value})
 	}
-	slices.SortFunc(pairs, func(a, b [2]string) int {
-		if c := strings.Compare(a[0], b[0]); c != 0 {
+	slices.SortFunc(pairs, func(p, q parameter) int {
+		if c := strings.Compare(p.key, q.key); c != 0 {
 			return c
 		}
-		return strings.Compare(a[1], b[1])
+		return strings.Compare(p.value, q.value)
 	})
-	out := make([]string, len(pairs))
 	for i, p := range pairs {
-		out[i] = escape(p[0]) + "=" + escape(p[1])
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = appendEscaped(append(appendEscaped(b, p.key), '='), p.value)
 	}
-	return strings.Join(out, "&"), nil
+	return b, nil
 }
 
-// payloadHash returns the last line of the canonical request. A client may
+// headerValue returns the one value of a signed header. Two lines of one name
+// are refused: a client signs one of them, and a handler might read the other.
+// The host is the one that the request was sent to, port included; a Host
+// header beside HTTP/2's :authority is not it.
+func headerValue(r *http.Request, name string) (string, error) {
+	if name == "host" {
+		return strings.TrimSpace(r.Host), nil
+	}
+	values := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+	if len(values) != 1 {
+		return "", fmt.Errorf("%w: %d lines of the signed header %s", ErrRequest, len(values), name)
+	}
+	return strings.TrimSpace(values[0]), nil
+}
+
+// appendPayload appends the last line of the canonical request. A client may
 // say the hash itself, or leave the body out; any other claim is a lie about
 // the body, however well it is signed.
-func payloadHash(h http.Header, body []byte) (string, error) {
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
+func appendPayload(b []byte, h http.Header, body []byte) ([]byte, error) {
 	claims := h.Values(HeaderSHA256)
-	switch {
-	case len(claims) == 0:
-		return hash, nil
-	case len(claims) == 1 && (claims[0] == UnsignedPayload || claims[0] == hash):
-		return claims[0], nil
+	if len(claims) == 1 && claims[0] == UnsignedPayload {
+		return append(b, UnsignedPayload...), nil
 	}
-	return "", fmt.Errorf("%w: %s is not the body's", ErrRequest, HeaderSHA256)
+	sum := sha256.Sum256(body)
+	start := len(b)
+	b = hex.AppendEncode(b, sum[:])
+	if len(claims) > 1 || len(claims) == 1 && claims[0] != string(b[start:]) {
+		return nil, fmt.Errorf("%w: %s is not the body's", ErrRequest, HeaderSHA256)
+	}
+	return b, nil
 }
 
-const upperHex = "0123456789ABCDEF"
-
-// escape percent-encodes all but RFC 3986's unreserved characters.
-func escape(s string) string {
-	var b strings.Builder
+// appendEscaped percent-encodes all but RFC 3986's unreserved characters.
+func appendEscaped(b []byte, s string) []byte {
+	const digits = "0123456789ABCDEF"
 	for i := range len(s) {
-		c := s[i]
-		if isAlphanumeric(c) || strings.IndexByte("-_.~", c) >= 0 {
-			b.WriteByte(c)
-			continue
+		if c := s[i]; isUnreserved(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', digits[c>>4], digits[c&15])
 		}
-		b.Write([]byte{'%', upperHex[c>>4], upperHex[c&15]})
 	}
-	return b.String()
+	return b
 }
 
-func isAlphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~'
 }

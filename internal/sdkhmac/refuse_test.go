@@ -68,9 +68,28 @@ func TestRefusals(t *testing.T) {
 		"no date":                {func(r *http.Request) { r.Header.Del(sdkhmac.HeaderDate) }, sdkhmac.ErrDate},
 		"another date":           {set(sdkhmac.HeaderDate, "20260102T030406Z"), sdkhmac.ErrSignature},
 		"a date with a fraction": {set(sdkhmac.HeaderDate, "20260102T030405.0Z"), sdkhmac.ErrDate},
-		"an escaped slash":       {target("/v1/p%2Fsecrets?b=2&a=1"), sdkhmac.ErrSignature},
+		"an escaped slash":       {target("/v1/p%2Fsecrets?b=2&a=1"), nil}, // the scheme signs the decoded path
+		"an escape of a letter":  {target("/v1/%70/secrets?%62=%32&a=1"), nil},
+		"an escape escaped":      {target("/v1/%2570/secrets?b=2&a=1"), sdkhmac.ErrSignature},
+		"a slash at the end":     {target("/v1/p/secrets/?b=2&a=1"), nil},
+		"two slashes at the end": {target("/v1/p/secrets//?b=2&a=1"), sdkhmac.ErrSignature},
+		"dots kept":              {func(r *http.Request) { r.URL.Path = "/v1/p/./secrets" }, sdkhmac.ErrSignature},
+		"dots up":                {func(r *http.Request) { r.URL.Path = "/v1/p/x/../secrets" }, sdkhmac.ErrSignature},
+		"empty parameters":       {target("/v1/p/secrets?b=2&&a=1&"), nil},
+		"a semicolon between":    {target("/v1/p/secrets?b=2;a=1"), sdkhmac.ErrSignature},
+		"the date in the query": {func(r *http.Request) {
+			r.Header.Del(sdkhmac.HeaderDate)
+			r.URL.RawQuery += "&X-Sdk-Date=20260102T030405Z"
+		}, sdkhmac.ErrDate},
+		"spaces around a header": {set("User-Agent", " test\t"), nil},
+		"spaces in a header":     {set("User-Agent", "te st"), sdkhmac.ErrSignature},
+		"a hash in upper case":   {set(sdkhmac.HeaderSHA256, "230D8358DC8E8890B4C58DEEB62912EE2F20357AE92A5CC861B98E68FE31ACB5"), sdkhmac.ErrRequest},
+		"an empty hash":          {set(sdkhmac.HeaderSHA256, ""), sdkhmac.ErrRequest},
+		"the host in a header": {func(r *http.Request) {
+			r.Host = "elsewhere.example"
+			r.Header.Set("Host", "kms.example")
+		}, sdkhmac.ErrSignature},
 		"a doubled slash":        {target("/v1//p/secrets?b=2&a=1"), sdkhmac.ErrSignature},
-		"dots":                   {target("/v1/p/./secrets?b=2&a=1"), nil}, // url.Parse resolves them
 		"a query value more":     {target("/v1/p/secrets?b=2&a=1&a=2"), sdkhmac.ErrSignature},
 		"a query in other order": {target("/v1/p/secrets?a=1&b=2"), nil},
 		"a broken query":         {func(r *http.Request) { r.URL.RawQuery = "a=%zz" }, sdkhmac.ErrRequest},
@@ -138,8 +157,9 @@ func TestParse(t *testing.T) {
 		"empty":             {"", sdkhmac.ErrAlgorithm},
 		"bearer":            {"Bearer x", sdkhmac.ErrAlgorithm},
 		"sm3":               {strings.Replace(good, "SHA256", "SM3", 1), sdkhmac.ErrAlgorithm},
-		"v11":               {strings.Replace(good, "SDK", "V11", 1), sdkhmac.ErrAlgorithm},
-		"algorithm alone":   {"SDK-HMAC-SHA256", sdkhmac.ErrAlgorithm},
+		"another SDK's":     {strings.Replace(good, "HMAC-SHA256", "SM2-SM3", 1), sdkhmac.ErrAlgorithm},
+		"lower case":        {strings.Replace(good, "SDK", "sdk", 1), sdkhmac.ErrAlgorithm},
+		"algorithm alone":   {"SDK-HMAC-SHA256", sdkhmac.ErrMalformed},
 		"no parts":          {"SDK-HMAC-SHA256 ", sdkhmac.ErrMalformed},
 		"two spaces":        {strings.Replace(good, " ", "  ", 1), sdkhmac.ErrMalformed},
 		"no space":          {strings.ReplaceAll(good, ", ", ","), sdkhmac.ErrMalformed},
@@ -168,38 +188,67 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	for _, v := range vectors(f) {
-		f.Add(v.Authorization)
-	}
-	f.Fuzz(func(t *testing.T, h string) {
+func TestParseDerived(t *testing.T) {
+	t.Parallel()
+	good := "V11-HMAC-SHA256 Credential=AK/20260102/region-1/csms, SignedHeaders=host;x-sdk-date, Signature=" + strings.Repeat("0a", 32)
+	for name, c := range map[string]struct {
+		old, changed string
+		want         error
+	}{
+		"good":             {"", "", nil},
+		"the plain word":   {"Credential=AK/20260102/region-1/csms", "Access=AK", sdkhmac.ErrMalformed},
+		"the plain form":   {"V11", "SDK", sdkhmac.ErrMalformed},
+		"no scope":         {"/20260102/region-1/csms", "", sdkhmac.ErrMalformed},
+		"an empty scope":   {"/20260102/region-1/csms", "/", sdkhmac.ErrMalformed},
+		"no service":       {"/csms", "", sdkhmac.ErrMalformed},
+		"empty service":    {"/csms", "/", sdkhmac.ErrMalformed},
+		"empty region":     {"region-1", "", sdkhmac.ErrMalformed},
+		"a part more":      {"/csms", "/csms/sdk_request", sdkhmac.ErrMalformed},
+		"no key":           {"AK", "", sdkhmac.ErrMalformed},
+		"a short day":      {"20260102", "2026012", sdkhmac.ErrMalformed},
+		"a signed day":     {"20260102", "+2026010", sdkhmac.ErrMalformed},
+		"a space":          {"region-1", "region 1", sdkhmac.ErrMalformed},
+		"a long region":    {"region-1", strings.Repeat("r", 129), sdkhmac.ErrMalformed},
+		"headers twice":    {"Signature=", "SignedHeaders=x-sdk-date, Signature=", sdkhmac.ErrMalformed},
+		"credential twice": {"Credential=", "Credential=AK/20260102/region-1/csms, Credential=", sdkhmac.ErrMalformed},
+	} {
+		h := strings.Replace(good, c.old, c.changed, 1)
 		a, err := sdkhmac.Parse(h)
-		if err == nil && a.String() != h {
-			t.Errorf("%q was taken for %q", h, a.String())
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
-	})
+		if err == nil && (a.Access != "AK" || a.Scope != "20260102/region-1/csms" || a.String() != h) {
+			t.Errorf("%s: read as %s", name, a)
+		}
+	}
 }
 
-// FuzzVerify signs any target, header and body; the signature must verify, and
-// fail for the body with one byte more.
-func FuzzVerify(f *testing.F) {
-	f.Add("/v1/p/secrets", "limit=2&marker", "agent", []byte("{}"))
-	f.Add("/a%20b/%2F", "a=%2B&a=+&&=", "", []byte(nil))
-	f.Fuzz(func(t *testing.T, path, query, agent string, body []byte) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://kms.example"+path, http.NoBody)
-		if err != nil || r.Host != "kms.example" {
-			return
+// TestDerivedScope: a derived key is good for its own day, region, service
+// and key id.
+func TestDerivedScope(t *testing.T) {
+	t.Parallel()
+	const scope = "20260102/region-1/csms"
+	for name, c := range map[string]struct {
+		scope string
+		edit  func(*sdkhmac.Authorization)
+		want  error
+	}{
+		"untouched":       {scope, func(*sdkhmac.Authorization) {}, nil},
+		"another region":  {scope, func(a *sdkhmac.Authorization) { a.Scope = "20260102/region-2/csms" }, sdkhmac.ErrSignature},
+		"another service": {scope, func(a *sdkhmac.Authorization) { a.Scope = "20260102/region-1/kms" }, sdkhmac.ErrSignature},
+		"another key":     {scope, func(a *sdkhmac.Authorization) { a.Access += "X" }, sdkhmac.ErrSignature},
+		"the plain form":  {scope, func(a *sdkhmac.Authorization) { a.Scope = "" }, sdkhmac.ErrSignature},
+		"for yesterday":   {"20260101/region-1/csms", func(*sdkhmac.Authorization) {}, sdkhmac.ErrDate},
+	} {
+		r := signed(t, "/", "", nil)
+		naiveSign(t, r, nil, []string{"x-sdk-date"}, testKey, testSecret, c.scope)
+		a, err := sdkhmac.Parse(r.Header.Get("Authorization"))
+		if err != nil {
+			t.Fatal(err)
 		}
-		r.URL.RawQuery = query
-		r.Header.Set("User-Agent", agent)
-		if sdkhmac.Sign(r, body, testKey, secret.TextValue(testSecret), testNow) != nil {
-			return
+		c.edit(&a)
+		if err := sdkhmac.Verify(r, nil, a, secret.TextValue(testSecret), testNow); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
-		if err := verify(r, body, testSecret, testNow); err != nil {
-			t.Fatalf("own signature: %v", err)
-		}
-		if err := verify(r, append([]byte{'x'}, body...), testSecret, testNow); err == nil {
-			t.Fatal("a changed body verifies")
-		}
-	})
+	}
 }

@@ -1,18 +1,22 @@
-// Package sdkhmac signs and verifies HTTP requests with Huawei Cloud's
-// SDK-HMAC-SHA256.
+// Package sdkhmac verifies HTTP requests signed with Huawei Cloud's
+// SDK-HMAC-SHA256 or its derived form V11-HMAC-SHA256, and signs with the
+// former.
 //
 // The scheme signs the method, the path, the query, the headers that the
-// client chose to name and the body's hash, under the access key's secret
-// itself. There is no scope and no replay protection beyond the clock window.
+// client chose to name and the body's hash: under the access key's secret
+// itself, or under a key derived from it for a day, a region and a service.
+// There is no replay protection beyond the clock window. The date is always a
+// header; one in the query is not looked for.
 package sdkhmac
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +24,11 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Algorithm is the first word of the Authorization header.
-const Algorithm = "SDK-HMAC-SHA256"
+// The first words of Authorization headers.
+const (
+	Algorithm        = "SDK-HMAC-SHA256"
+	DerivedAlgorithm = "V11-HMAC-SHA256"
+)
 
 // Window is how far a request's date may be from the verifier's clock.
 const Window = 15 * time.Minute
@@ -35,11 +42,14 @@ const (
 // UnsignedPayload stands in HeaderSHA256 where the client left the body out.
 const UnsignedPayload = "UNSIGNED-PAYLOAD"
 
-const dateLayout = "20060102T150405Z"
+const (
+	dateLayout = "20060102T150405Z"
+	signedDate = "x-sdk-date" // HeaderDate among signed headers
+)
 
 // Why a request is refused. Match them with errors.Is.
 var (
-	ErrAlgorithm = errors.New("sdkhmac: not signed with " + Algorithm)
+	ErrAlgorithm = errors.New("sdkhmac: signed with neither " + Algorithm + " nor " + DerivedAlgorithm)
 	ErrMalformed = errors.New("sdkhmac: malformed Authorization header")
 	ErrRequest   = errors.New("sdkhmac: the request cannot be what was signed")
 	ErrDate      = errors.New("sdkhmac: the date is missing, malformed or outside of the window")
@@ -56,20 +66,24 @@ func Verify(r *http.Request, body []byte, a Authorization, sk secret.Value, now 
 	if err != nil {
 		return err
 	}
-	canonical, err := canonicalRequest(r, body, a.SignedHeaders)
+	canonical, err := canonicalHash(r, body, a.SignedHeaders)
 	if err != nil {
 		return err
 	}
-	if sk.Len() == 0 || !hmac.Equal(a.Signature[:], sign(sk, date, canonical)) {
+	if sk.Len() == 0 {
 		return ErrSignature
 	}
-	return nil
+	mac, err := a.mac(sk, date, canonical)
+	if err == nil && !hmac.Equal(a.Signature[:], mac) {
+		err = ErrSignature
+	}
+	return err
 }
 
 // CheckDate checks what of a can be checked without the body or the secret,
 // and returns the date as the client wrote it.
 func CheckDate(h http.Header, a Authorization, now time.Time) (string, error) {
-	if !slices.Contains(a.SignedHeaders, strings.ToLower(HeaderDate)) {
+	if !slices.Contains(a.SignedHeaders, signedDate) {
 		return "", fmt.Errorf("%w: it is not signed", ErrDate)
 	}
 	dates := h.Values(HeaderDate)
@@ -77,11 +91,13 @@ func CheckDate(h http.Header, a Authorization, now time.Time) (string, error) {
 		return "", fmt.Errorf("%w: %d dates", ErrDate, len(dates))
 	}
 	t, err := time.Parse(dateLayout, dates[0])
-	if err != nil || t.Format(dateLayout) != dates[0] {
+	switch {
+	case err != nil || len(dates[0]) != len(dateLayout): // Parse takes fractions of a second
 		return "", fmt.Errorf("%w: not of the form %s", ErrDate, dateLayout)
-	}
-	if now.Sub(t).Abs() > Window {
+	case now.Sub(t).Abs() > Window:
 		return "", fmt.Errorf("%w: more than %s from now", ErrDate, Window)
+	case a.Scope != "" && !strings.HasPrefix(dates[0], a.Scope[:len("20060102")]):
+		return "", fmt.Errorf("%w: the key was derived for another day", ErrDate)
 	}
 	return dates[0], nil
 }
@@ -92,18 +108,22 @@ func Unsigned(r *http.Request) bool { return r.Header.Get(HeaderSHA256) == Unsig
 // Sign signs r, whose body is the given bytes, with the key id and its secret:
 // it sets X-Sdk-Date, unless it is set, and Authorization. All headers of r are
 // signed, except those that transports change: Content-Type, and names with
-// an underscore. The host is signed only where r has a Host header.
+// an underscore. r.Host is signed only where r has a Host header.
 func Sign(r *http.Request, body []byte, id string, sk secret.Value, now time.Time) error {
 	if r.Header.Get(HeaderDate) == "" {
 		r.Header.Set(HeaderDate, now.UTC().Format(dateLayout))
 	}
 	r.Header.Del("Authorization")
 	a := Authorization{Access: id, SignedHeaders: headersToSign(r.Header)}
-	canonical, err := canonicalRequest(r, body, a.SignedHeaders)
+	canonical, err := canonicalHash(r, body, a.SignedHeaders)
 	if err != nil {
 		return err
 	}
-	a.Signature = [sha256.Size]byte(sign(sk, r.Header.Get(HeaderDate), canonical))
+	mac, err := a.mac(sk, r.Header.Get(HeaderDate), canonical)
+	if err != nil {
+		return err
+	}
+	a.Signature = [sha256.Size]byte(mac)
 	r.Header.Set("Authorization", a.String())
 	return nil
 }
@@ -120,23 +140,21 @@ func headersToSign(h http.Header) []string {
 	return names
 }
 
-// sign returns the MAC of a canonical request.
-func sign(sk secret.Value, date, canonical string) []byte {
-	sum := sha256.Sum256([]byte(canonical))
-	mac := hmac.New(sha256.New, sk.Reveal())
-	_, _ = fmt.Fprintf(mac, "%s\n%s\n%x", Algorithm, date, sum)
-	return mac.Sum(nil)
-}
-
-// headerValue returns the one value of a signed header. Two lines of one name
-// are refused: a client signs one of them, and a handler might read the other.
-func headerValue(r *http.Request, name string) (string, error) {
-	values := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
-	if name == "host" && len(values) == 0 {
-		values = []string{r.Host} // where net/http keeps it
+// mac returns what a.Signature has to be.
+func (a Authorization) mac(sk secret.Value, date string, canonical [sha256.Size]byte) ([]byte, error) {
+	key := sk.Reveal()
+	text := append(make([]byte, 0, 256), a.Algorithm()...)
+	text = append(append(text, '\n'), date...)
+	if a.Scope != "" {
+		derived, err := hkdf.Key(sha256.New, key, []byte(a.Access), a.Scope, sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		key = hex.AppendEncode(nil, derived) // the key is the text of the digits
+		text = append(append(text, '\n'), a.Scope...)
 	}
-	if len(values) != 1 {
-		return "", fmt.Errorf("%w: %d lines of the signed header %s", ErrRequest, len(values), name)
-	}
-	return strings.TrimSpace(values[0]), nil
+	text = hex.AppendEncode(append(text, '\n'), canonical[:])
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write(text)
+	return h.Sum(text[:0]), nil
 }
