@@ -20,7 +20,7 @@ func (e Extra) Clone() Extra { return maps.Clone(e) }
 // Text returns the member as a string, or "" where it is absent or no string.
 func (e Extra) Text(key string) string {
 	var s string
-	if json.Unmarshal(e[key], &s) != nil {
+	if raw, ok := e[key]; !ok || json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s

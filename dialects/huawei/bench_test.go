@@ -14,7 +14,6 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
-	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -25,8 +24,7 @@ import (
 // bytes: once without the network, once over loopback HTTP. The metric is bare
 // time over ours.
 func BenchmarkShowSecretVersion(b *testing.B) {
-	g := benchGateway(b)
-	seedMany(b, g, 1)
+	g := benchGateway(b, 1)
 	ask := message{Path: "/secrets/s00000/versions/latest"}.request(b, g)
 	w := httptest.NewRecorder()
 	g.Handler.ServeHTTP(w, ask)
@@ -75,8 +73,7 @@ func BenchmarkShowSecretVersion(b *testing.B) {
 // of 1,000, beside a bare handler that encodes the same answers.
 func BenchmarkListSecrets(b *testing.B) {
 	const total, limit = 10_000, 1000
-	g := benchGateway(b)
-	seedMany(b, g, total)
+	g := benchGateway(b, total)
 	var pages []*http.Request
 	var answers []any
 	for after := ""; len(pages) < total/limit; {
@@ -131,23 +128,17 @@ func served(h http.Handler, w *httptest.ResponseRecorder, r *http.Request) bool 
 	return w.Code == http.StatusOK
 }
 
-func benchGateway(b *testing.B) *gatewaytest.Gateway {
+// benchGateway holds n secrets in memory and audits to a file.
+func benchGateway(b *testing.B, n int) *gatewaytest.Gateway {
 	b.Helper()
 	log, err := audit.Open(filepath.Join(b.TempDir(), "audit.jsonl"), time.Now)
 	must(b, err)
-	return gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: []gateway.Store{
-		{Name: "a", Kind: "memory", Backend: memory.New(memory.Options{})},
-	}})
-}
-
-func seedMany(b *testing.B, g *gatewaytest.Gateway, n int) {
-	b.Helper()
-	c := gateway.Call{Caller: access.Local("bench"), Op: "bench"}
+	store := memory.New(memory.Options{})
 	for i := range n {
-		ref := gateway.Ref{Store: "a", Name: secret.Name(fmt.Sprintf("s%05d", i))}
-		_, err := g.Service.Put(b.Context(), c, ref, secret.Draft{Value: secret.TextValue("a value of some length, as passwords are")})
+		_, err := store.Put(b.Context(), secret.Name(fmt.Sprintf("s%05d", i)), secret.Draft{Value: secret.TextValue("a value of some length, as passwords are")})
 		must(b, err)
 	}
+	return gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: []gateway.Store{{Name: "a", Kind: "memory", Backend: store}}})
 }
 
 // compare runs both in turn, so that a machine whose speed drifts drifts for

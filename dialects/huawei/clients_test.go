@@ -172,9 +172,16 @@ func TestEscapedSlash(t *testing.T) {
 	(message{Method: "POST", Path: "/secrets", Body: `{"name":"n","secret_string":"x"}`}).send(t, g)
 	before := snapshot(t, g, "a")
 	for _, target := range []struct{ method, path string }{
-		{"GET", "/secrets/n"}, {"GET", "/secrets/n/versions"}, {"GET", "/secrets/n/versions/latest"}, {"POST", "/secrets/n/backup"},
-		{"POST", "/secrets/n/versions"}, {"DELETE", "/secrets/n"}, {"PUT", "/secrets/n/stages/s"}, {"POST", "/secrets/restore"},
-		{"DELETE", "/csms/bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e/tags/k"}, {"PUT", "/csms/events/e"},
+		{"GET", "/secrets/n"},
+		{"GET", "/secrets/n/versions"},
+		{"GET", "/secrets/n/versions/latest"},
+		{"POST", "/secrets/n/backup"},
+		{"POST", "/secrets/n/versions"},
+		{"DELETE", "/secrets/n"},
+		{"PUT", "/secrets/n/stages/s"},
+		{"POST", "/secrets/restore"},
+		{"DELETE", "/csms/bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e/tags/k"},
+		{"PUT", "/csms/events/e"},
 	} {
 		slashes := strings.Count(target.path, "/")
 		for i := range slashes {

@@ -19,15 +19,19 @@ type keyEra struct {
 }
 
 func keyEras(s *secret.Secret) []keyEra {
+	raw, ok := s.Extra[extraKeys]
 	var all []keyEra
-	if json.Unmarshal(s.Extra[extraKeys], &all) != nil {
+	if !ok || json.Unmarshal(raw, &all) != nil {
 		return nil
 	}
 	return all
 }
 
 func keyOf(store string, s *secret.Secret) string {
-	return cmp.Or(s.Extra.Text(extraKey), keyID(store))
+	if id := s.Extra.Text(extraKey); id != "" {
+		return id
+	}
+	return keyID(store)
 }
 
 func keyOfVersion(store string, s *secret.Secret, o secret.Ordinal) string {

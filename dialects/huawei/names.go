@@ -2,7 +2,6 @@ package huawei
 
 import (
 	"crypto/sha256"
-	"io"
 	"strconv"
 	"strings"
 
@@ -52,12 +51,12 @@ func keyID(store string) string { return derivedUUID("key", store) }
 
 // derivedUUID is a UUID of version 8 from a SHA-256.
 func derivedUUID(parts ...string) string {
-	h := sha256.New()
-	_, _ = io.WriteString(h, "vaultferry huawei")
+	b := append(make([]byte, 0, 256), "vaultferry huawei"...)
 	for _, p := range parts {
-		_, _ = io.WriteString(h, "\x00"+p)
+		b = append(append(b, 0), p...)
 	}
-	id := uuid.UUID(h.Sum(nil)[:16])
+	sum := sha256.Sum256(b)
+	id := uuid.UUID(sum[:16])
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
 	return id.String()

@@ -130,8 +130,8 @@ func scheduled(d *secret.Deletion) *int64 {
 
 // events is never nil: the wire has [] for none.
 func events(s *secret.Secret) []string {
-	var names []string
-	if json.Unmarshal(s.Extra[extraEvents], &names) != nil || names == nil {
+	names := []string{}
+	if raw, ok := s.Extra[extraEvents]; !ok || json.Unmarshal(raw, &names) != nil || names == nil {
 		return []string{}
 	}
 	return names
