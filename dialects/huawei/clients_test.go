@@ -19,8 +19,9 @@ import (
 )
 
 // signLike signs r as another client would, and shares no code with the
-// gateway: the given headers, in the derived form if there is a scope.
-func signLike(t testing.TB, r *http.Request, body, ak, sk, scope string, signed ...string) {
+// gateway: the given headers, in the derived form if there is a region and a
+// service to derive for.
+func signLike(t testing.TB, r *http.Request, body, ak, sk, derived string, signed ...string) {
 	t.Helper()
 	if r.Header.Get("X-Sdk-Date") == "" {
 		r.Header.Set("X-Sdk-Date", time.Now().UTC().Format("20060102T150405Z"))
@@ -40,10 +41,11 @@ func signLike(t testing.TB, r *http.Request, body, ak, sk, scope string, signed 
 	hash := func(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
 	canonical := strings.Join([]string{r.Method, strings.TrimSuffix(path, "/") + "/", query, headers, strings.Join(signed, ";"), hash(body)}, "\n")
 	text, who, key := "SDK-HMAC-SHA256\n"+r.Header.Get("X-Sdk-Date")+"\n", "SDK-HMAC-SHA256 Access="+ak, []byte(sk)
-	if scope != "" {
-		derived, err := hkdf.Key(sha256.New, key, []byte(ak), scope, 32)
+	if derived != "" {
+		scope := r.Header.Get("X-Sdk-Date")[:8] + "/" + derived
+		k, err := hkdf.Key(sha256.New, key, []byte(ak), scope, 32)
 		must(t, err)
-		text, who, key = "V11"+text[3:]+scope+"\n", "V11-HMAC-SHA256 Credential="+ak+"/"+scope, []byte(hex.EncodeToString(derived))
+		text, who, key = "V11"+text[3:]+scope+"\n", "V11-HMAC-SHA256 Credential="+ak+"/"+scope, []byte(hex.EncodeToString(k))
 	}
 	mac := hmac.New(sha256.New, key)
 	_, _ = mac.Write([]byte(text + hash(canonical)))
@@ -57,12 +59,10 @@ type otherClient struct {
 	headers map[string]string // in the request before it is signed
 	signed  []string          // beside x-sdk-date
 	after   map[string]string // added once it is signed
-	scope   string
-	host    string // sent and signed in place of the address's
-	lineEnd string // of bodies
+	derived string            // region and service
+	host    string            // sent and signed in place of the address's
+	lineEnd string            // of bodies
 }
-
-var today = time.Now().UTC().Format("20060102") // a test that crosses midnight says so with ErrDate
 
 var otherClients = []otherClient{
 	{
@@ -73,7 +73,7 @@ var otherClients = []otherClient{
 	{
 		name:    "python, derived",
 		headers: map[string]string{"Content-Type": "application/json", "User-Agent": "huaweicloud-usdk-python/3.0", "X-Project-Id": "p"},
-		signed:  []string{"content-type", "host", "user-agent", "x-project-id"}, scope: today + "/cn-north-4/csms",
+		signed:  []string{"content-type", "host", "user-agent", "x-project-id"}, derived: "cn-north-4/csms",
 	},
 	{
 		name:    "java",
@@ -108,7 +108,7 @@ func (c otherClient) send(t *testing.T, g *gatewaytest.Gateway, client *http.Cli
 		r.Header.Set(k, v)
 	}
 	r.Host = or(c.host, r.Host)
-	signLike(t, r, body, g.AccessKey, g.SecretKey, c.scope, append([]string{"x-sdk-date"}, c.signed...)...)
+	signLike(t, r, body, g.AccessKey, g.SecretKey, c.derived, append([]string{"x-sdk-date"}, c.signed...)...)
 	for k, v := range c.after {
 		r.Header.Set(k, v)
 	}

@@ -20,6 +20,10 @@
 //     happen.
 //   - A request with a signature is judged by the signature alone, whatever
 //     X-Auth-Token it bears besides.
+//   - Signatures are SDK-HMAC-SHA256 or, with a derived key, V11-HMAC-SHA256,
+//     whose region and service are the client's to choose. A body must be
+//     signed. The scheme signs a%2Fb as a/b, so no name, id or label here may
+//     hold a slash: a signature for one path must do nothing on another.
 //   - Operations that are known but not served answer 400, never 404: clients
 //     such as Terraform take 404 for "gone".
 //   - Unknown members of a body are refused.

@@ -96,7 +96,7 @@ func TestLockDisclosesNothing(t *testing.T) {
 		"a stale date":      {Now: d.now.Add(-time.Hour)},
 		"a claim of a body": {After: func(r *http.Request) { r.Header.Set(sdkhmac.HeaderSHA256, strings.Repeat("0", 64)) }},
 		"an absent secret":  {Path: "/secrets/none"},
-		"a derived key":     {After: func(r *http.Request) { signLike(t, r, "", d.AccessKey, d.SecretKey, "20260102/r/s", "x-sdk-date") }},
+		"a derived key":     {After: func(r *http.Request) { signLike(t, r, "", d.AccessKey, d.SecretKey, "r/s", "x-sdk-date") }},
 	} {
 		if got := d.asks(t, m, address, saysLocked); got != first {
 			t.Errorf("%s: %s, and else %s", name, got, first)
