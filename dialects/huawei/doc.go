@@ -10,14 +10,34 @@
 //     refused before anything is written.
 //   - A secret is DISABLED while its current version is disabled: that is what
 //     `latest` would answer. No version is added then, as the service has it.
-//   - A twenty-first version recycles nothing: the gateway never deletes what
-//     it was not told to delete. The store's own limit counts.
+//   - The twenty-first version recycles the oldest that has no label: from then
+//     on CSMS's clients find it gone. The gateway deletes nothing that it was
+//     not told to delete: it is in every backup, and Key Vault's clients go on
+//     reading it. Versions that came from elsewhere are never recycled for
+//     their number alone: each new version recycles one at most.
 //   - Versions that hold no value any more (destroyed or deleted by native
 //     tools) are not listed. create_time is made to rise with the number of
 //     the version, for clients take the highest for the newest.
+//   - SYSPREVIOUS follows SYSCURRENT to its former holder. A stage was updated
+//     when the version that holds it was. CreateSecretStage moves a stage that
+//     is there, as UpdateSecretStage makes one that is not. Twelve stages are
+//     counted with both roles, whether SYSPREVIOUS has a holder or not.
+//   - A secret's id follows from the store and the name: every gateway over the
+//     store shows the same, and a secret that takes a name again has its id.
+//   - A scheduled deletion is the gateway's soft delete, whoever made it. It
+//     answers CSMS.0107 to another schedule and CSMS.0103 to all else; its name
+//     is taken; cancelling it leads back to ENABLED; DeleteSecret makes it
+//     final. With purge protection a schedule is never shorter than the store's
+//     own, and DeleteSecret is refused (403).
+//   - A tag that is there gets the new value; deleting one that is not there is
+//     404 by itself and nothing in a batch. Instances are found by a part of
+//     their name, whatever its case, and count while their deletion is pending.
+//   - A batch that reads values fails as a whole where one cannot be read. A
+//     batch import goes on; BatchDeleteSecrets deletes what belongs to another
+//     service's instance, which here is nothing. 1000 secrets each, at most.
 //   - kms_key_id, enterprise_project_id: kept, shown and backed up, without
-//     effect. Rotation and event subscriptions are refused: they would not
-//     happen.
+//     effect; another key counts for the versions made afterwards. Rotation is
+//     refused: it would not happen. There are no password policies.
 //   - A request with a signature is judged by the signature alone, whatever
 //     X-Auth-Token it bears besides.
 //   - Signatures are SDK-HMAC-SHA256 or, with a derived key, V11-HMAC-SHA256,
