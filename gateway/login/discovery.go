@@ -38,7 +38,7 @@ func (l *Login) discover(r *wire.Request) (wire.Reply, error) {
 		GrantTypes:    []string{grantType},
 		ResponseTypes: []string{"none"},
 		SubjectTypes:  []string{"public"},
-		Algorithms:    []string{l.keys.algorithm},
+		Algorithms:    []string{l.tokens.Algorithm()},
 	})
 }
 
@@ -48,7 +48,7 @@ func (l *Login) issuer(hostport string) string {
 }
 
 func (l *Login) publicKeys(*wire.Request) (wire.Reply, error) {
-	return answer(l.keys.public(l.now()))
+	return answer(l.tokens.Public(l.now()))
 }
 
 // authorize is named in the document because clients demand it. Programs log

@@ -24,6 +24,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/token"
 )
 
 // Tenant is the first segment of every path here, and the tenant that clients
@@ -64,8 +65,7 @@ type Login struct {
 	resource func(string) bool
 	log      *slog.Logger
 	now      func() time.Time
-	keys     keys
-	proofs   proofs
+	tokens   *token.Minter[claims]
 	router   *mux.Router
 }
 
@@ -92,8 +92,8 @@ func New(o Options) (*Login, error) {
 		l.clients[c.ID] = c
 	}
 	var err error
-	if l.keys, err = newKeys(o.Keyring); err != nil {
-		errs = append(errs, err)
+	if l.tokens, err = token.New[claims](o.Keyring, tokenType, life); err != nil {
+		errs = append(errs, fmt.Errorf("login: %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package login
+package token
 
 import (
 	"crypto/sha256"
@@ -6,24 +6,24 @@ import (
 )
 
 // proof is a token whose signature holds.
-type proof struct {
-	claims
-	key string // the id of the key that signed it
+type proof[C any] struct {
+	claims C
+	key    string // the id of the key that signed it
 }
 
-// maxProofs bounds the memory; a client uses one token for an hour.
+// maxProofs bounds the memory; a client uses one token for an hour or more.
 const maxProofs = 4096
 
 // proofs spare the arithmetic for a token that was seen before: it would take
 // most of the time of a read. Only what was proved gets in, so that nobody
 // can fill it with guesses.
-type proofs struct {
+type proofs[C any] struct {
 	mu   sync.RWMutex
-	seen map[[sha256.Size]byte]proof
+	seen map[[sha256.Size]byte]proof[C]
 }
 
 // find leaves to prove what was not seen before.
-func (p *proofs) find(token string, prove func() (proof, error)) (proof, error) {
+func (p *proofs[C]) find(token string, prove func() (proof[C], error)) (proof[C], error) {
 	sum := sha256.Sum256([]byte(token))
 	p.mu.RLock()
 	found, ok := p.seen[sum]
@@ -33,12 +33,12 @@ func (p *proofs) find(token string, prove func() (proof, error)) (proof, error) 
 	}
 	found, err := prove()
 	if err != nil {
-		return proof{}, err
+		return proof[C]{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.seen) >= maxProofs || p.seen == nil {
-		p.seen = map[[sha256.Size]byte]proof{}
+		p.seen = map[[sha256.Size]byte]proof[C]{}
 	}
 	p.seen[sum] = found
 	return found, nil

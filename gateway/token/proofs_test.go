@@ -1,4 +1,4 @@
-package login
+package token
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 
 func TestProofs(t *testing.T) {
 	t.Parallel()
-	var p proofs
+	var p proofs[int]
 	asked := 0
-	prove := func() (proof, error) { asked++; return proof{key: "k"}, nil }
+	prove := func() (proof[int], error) { asked++; return proof[int]{key: "k"}, nil }
 	for range 3 {
 		if got, err := p.find("token", prove); err != nil || got.key != "k" {
 			t.Fatal(err)
@@ -21,7 +21,7 @@ func TestProofs(t *testing.T) {
 	}
 	refused := errors.New("refused")
 	for range 2 {
-		if _, err := p.find("guess", func() (proof, error) { asked++; return proof{key: "k"}, refused }); !errors.Is(err, refused) {
+		if _, err := p.find("guess", func() (proof[int], error) { asked++; return proof[int]{key: "k"}, refused }); !errors.Is(err, refused) {
 			t.Errorf("%v", err)
 		}
 	}
