@@ -85,6 +85,23 @@ func (k *Keyring) UnwrapKey(wrapped []byte) ([]byte, error) {
 	return key, nil
 }
 
+// SealSession seals what a temporary credential says of itself. No blob and no
+// key can be opened in its place.
+func (k *Keyring) SealSession(plain []byte) (string, error) { return k.sealAs(plain, typeSession) }
+
+// OpenSession opens what any SealSession of this keyring made, or fails with
+// Corrupt; with Unsupported where the keyring can open nothing.
+func (k *Keyring) OpenSession(sealed string) ([]byte, error) {
+	if !k.CanOpen() {
+		return nil, &secret.Error{Kind: secret.Unsupported, Op: "backup.session", Detail: "this gateway can seal but not open"}
+	}
+	plain, err := k.open([]byte(sealed), typeSession)
+	if err != nil {
+		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.session", Detail: "the session cannot be opened", Err: err}
+	}
+	return plain, nil
+}
+
 func (k *Keyring) sealAs(plain []byte, typ string) (string, error) {
 	key := k.sealer()
 	if key == nil {

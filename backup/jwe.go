@@ -15,8 +15,9 @@ import (
 // What a sealed object holds. The type stands in its protected header, so one
 // can never be taken for the other.
 const (
-	typeBackup = "vaultferry-backup" // a document
-	typeKey    = "vaultferry-key"    // a store's data key
+	typeBackup  = "vaultferry-backup"  // a document
+	typeKey     = "vaultferry-key"     // a store's data key
+	typeSession = "vaultferry-session" // a temporary credential
 )
 
 // encryption is the one content encryption, for sealing and for opening.

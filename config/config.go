@@ -93,14 +93,19 @@ type AzureRoute struct {
 	Prefix   string `mapstructure:"prefix"`
 }
 
-// Huawei is the dialect of Huawei Cloud CSMS.
+// Huawei is the dialect of Huawei Cloud CSMS. Domain is the name of the account
+// that IAM's users log in to; a caller's client is a user with its password.
 type Huawei struct {
+	Domain string        `mapstructure:"domain"`
 	Routes []HuaweiRoute `mapstructure:"routes"`
 }
 
-// HuaweiRoute gives a project id its store.
+// HuaweiRoute gives a project id its store. Name is the project's name, which
+// clients that do not know the id look up: that of their region. Default: the
+// id.
 type HuaweiRoute struct {
 	Project string `mapstructure:"project"`
+	Name    string `mapstructure:"name"`
 	Store   string `mapstructure:"store"`
 }
 
@@ -117,7 +122,8 @@ type Caller struct {
 	AccessKeys []AccessKey `mapstructure:"access_keys"`
 }
 
-// Client is a pair of client credentials for login.
+// Client is a pair of client credentials for login, and a user name with its
+// password for IAM.
 type Client struct {
 	ID     string       `mapstructure:"id"`
 	Secret secret.Value `mapstructure:"secret"`
@@ -148,6 +154,6 @@ func Default() *Config {
 			File: "keyring.json",
 		},
 		Audit:    Audit{File: "audit.jsonl"},
-		Dialects: Dialects{Azure: Azure{Authority: "https://login.vault.localhost/adfs"}},
+		Dialects: Dialects{Azure: Azure{Authority: "https://login.vault.localhost/adfs"}, Huawei: Huawei{Domain: "vaultferry"}},
 	}
 }

@@ -196,7 +196,7 @@ func TestScalars(t *testing.T) {
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
 		"server.max_body", "server.max_blobs", "admin.address", "keyring.file", "audit.file",
-		"dialects.azure.authority", "dialects.azure.resource", "login.host",
+		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {
 		t.Error(d)

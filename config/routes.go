@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 var (
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 	projectID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+	domainName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 )
 
 func (c *Config) validateAzure(rep *report) {
@@ -122,7 +125,10 @@ func (c *Config) Resource(r AzureRoute, port string) string {
 }
 
 func (c *Config) validateHuawei(rep *report) {
-	seen := map[string]bool{}
+	if !domainName.MatchString(c.Dialects.Huawei.Domain) {
+		rep.bad("dialects.huawei.domain", "not the name of an account: letters, digits, ., - and _, 64 at most")
+	}
+	seen, names := map[string]bool{}, map[string]bool{}
 	for i, r := range c.Dialects.Huawei.Routes {
 		at := fmt.Sprintf("dialects.huawei.routes[%d]", i)
 		switch {
@@ -134,6 +140,14 @@ func (c *Config) validateHuawei(rep *report) {
 			rep.bad(at+".project", "%q has an earlier route too", r.Project)
 		}
 		seen[r.Project] = true
+		name := cmp.Or(r.Name, r.Project)
+		switch {
+		case r.Name != "" && !domainName.MatchString(r.Name):
+			rep.bad(at+".name", "not a project's name, such as cn-north-4: letters, digits, ., - and _, 64 at most")
+		case names[name] && r.Name != "":
+			rep.bad(at+".name", "%q is the name of an earlier project too: clients that look it up want exactly one", name)
+		}
+		names[name] = true
 		c.routeTarget(rep, at+".store", r.Store)
 	}
 	if len(c.Dialects.Azure.Routes)+len(c.Dialects.Huawei.Routes) == 0 {

@@ -179,6 +179,9 @@ func (s *Service) Info(name string) (Info, bool) {
 	}, true
 }
 
+// MayUse reports whether the caller may do anything at all in the store.
+func (s *Service) MayUse(c access.Caller, store string) bool { return s.policy.MayUse(c, store) }
+
 // Gateway returns the id that this gateway's blobs carry.
 func (s *Service) Gateway() string { return s.keys.GatewayID() }
 

@@ -52,6 +52,7 @@ type routeView struct {
 	Store    string `json:"store"`
 	Folder   string `json:"folder,omitempty"` // of the store
 	Resource string `json:"resource,omitempty"`
+	Project  string `json:"name,omitempty"` // that clients look a project up by
 }
 
 type storeView struct {
@@ -199,7 +200,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 	}
 	for i, r := range cfg.Dialects.Azure.Routes {
 		at := fmt.Sprintf("dialects.azure.routes[%d].host", i)
-		v.Routes = append(v.Routes, routeView{"azure", r.Host, r.Store, r.Prefix, cfg.Resource(r, port)})
+		v.Routes = append(v.Routes, routeView{Dialect: "azure", Route: r.Host, Store: r.Store, Folder: r.Prefix, Resource: cfg.Resource(r, port)})
 		if v.cert == nil || r.Host == "*" {
 			continue
 		}
@@ -209,7 +210,7 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 	}
 	v.checkLogin(cfg.Login.Host, port)
 	for _, r := range cfg.Dialects.Huawei.Routes {
-		v.Routes = append(v.Routes, routeView{Dialect: "huawei", Route: r.Project, Store: r.Store})
+		v.Routes = append(v.Routes, routeView{Dialect: "huawei", Route: r.Project, Store: r.Store, Project: r.Name})
 	}
 }
 
@@ -250,6 +251,9 @@ func (v *checkView) text(w io.Writer) error {
 		sees := r.Route + " -> " + r.Store
 		if r.Folder != "" {
 			sees += ", folder " + r.Folder
+		}
+		if r.Project != "" {
+			sees += ", found as " + r.Project
 		}
 		if r.Resource != "" {
 			sees += ", resource " + r.Resource

@@ -74,7 +74,7 @@ dialects:
       - { host: {{.Host}}, store: main }
   huawei:
     routes:
-      - { project: "{{.Project}}", store: main }
+      - { project: "{{.Project}}", name: main, store: main }   # name: what clients look up by their region
 login:
   host: {{.LoginHost}}
 callers:

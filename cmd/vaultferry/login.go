@@ -8,6 +8,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/gateway/login"
 )
 
@@ -44,6 +45,17 @@ func (a *app) login(p *parts, creds *access.Credentials, throttle *access.Thrott
 	}
 	creds.Trust(l.Verify)
 	return l, nil
+}
+
+// users are the callers' clients, as Huawei's IAM knows them.
+func (a *app) users(p *parts, creds *access.Credentials) (*iam.IAM, error) {
+	o := iam.Options{Keyring: p.keys, Credentials: creds, Domain: p.cfg.Dialects.Huawei.Domain, Now: a.now}
+	for _, c := range p.cfg.Callers {
+		if c.Client != nil {
+			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+		}
+	}
+	return iam.New(o)
 }
 
 // loginEnvironment is what an Azure client needs to log in: of its variables

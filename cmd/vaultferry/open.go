@@ -143,9 +143,13 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 	for _, r := range p.cfg.Dialects.Azure.Routes {
 		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
 	}
-	hw := huawei.Options{Service: p.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
+	users, err := a.users(p, creds)
+	if err != nil {
+		return nil, err
+	}
+	hw := huawei.Options{Service: p.service, Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
 	for _, r := range p.cfg.Dialects.Huawei.Routes {
-		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Store: r.Store})
+		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}
 	azureDialect, err := azure.New(az)
 	if err != nil {

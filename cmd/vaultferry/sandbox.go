@@ -75,7 +75,7 @@ func (s *sandbox) configure(address string, stores []config.Store) {
 	for _, st := range stores {
 		s.projects[st.Name] = randomText()[:32]
 		c.Dialects.Azure.Routes = append(c.Dialects.Azure.Routes, config.AzureRoute{Host: st.Name + "." + domain, Store: st.Name})
-		c.Dialects.Huawei.Routes = append(c.Dialects.Huawei.Routes, config.HuaweiRoute{Project: s.projects[st.Name], Store: st.Name})
+		c.Dialects.Huawei.Routes = append(c.Dialects.Huawei.Routes, config.HuaweiRoute{Project: s.projects[st.Name], Name: st.Name, Store: st.Name})
 	}
 	c.Callers = []config.Caller{{
 		Name:       "dev",
@@ -167,6 +167,7 @@ func (s *sandbox) exports() string {
 		{"HUAWEICLOUD_SDK_SK", string(s.sk.Reveal())},
 		{"HUAWEICLOUD_SDK_PROJECT_ID", s.projects[first]},
 		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(csmsHost)},
+		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.url(csmsHost)},
 	}))
 	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.clientSecret.Reveal()))))
 	return b.String()

@@ -1,11 +1,14 @@
 package huawei
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/internal/sdkhmac"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -18,6 +21,8 @@ const (
 	saidExpired   = "token expires, expires_at: "
 	saidSignature = "verify aksk signature fail"
 	saidNoKey     = "Get secretKey failed,ak:******,err:ak not exist"
+	saidSession   = "security token is invalid" // this and the next are ours
+	saidStale     = "security token expires"
 	saidLocked    = "AK access failed to reach the limit,forbidden."
 )
 
@@ -25,25 +30,78 @@ const (
 // counts: a token must not rescue a request whose signature is wrong. Unknown
 // paths need no proof, for nothing is there.
 func (a *api) Authenticate(r *wire.Request) (access.Caller, error) {
-	if r.Op == "" {
+	if r.Op == "" || r.Op == loginOp {
 		return access.Caller{}, nil
 	}
 	auth, tokens := r.Header.Values("Authorization"), r.Header.Values("X-Auth-Token")
 	switch {
 	case len(auth) == 1:
-		return a.signature(r, auth[0])
+		who, err := a.signature(r, auth[0])
+		return who, byGateway(err)
 	case len(auth) > 1:
-		return unproved(saidSignature+", more than one Authorization header", nil)
+		_, err := unproved(saidSignature+", more than one Authorization header", nil)
+		return access.Caller{}, byGateway(err)
 	case len(tokens) == 1:
-		who, err := a.creds.Bearer(tokens[0], via, "")
-		if err != nil {
-			return unproved(refusedToken(err), err)
-		}
-		return who, nil
+		return a.token(r, tokens[0])
 	case len(tokens) > 1:
 		return unproved(saidToken+", more than one X-Auth-Token header", nil)
 	}
 	return unproved(saidNothing, nil)
+}
+
+// byGateway marks a refusal as the API gateway's, which sees to signatures for
+// every service: it has one shape, on IAM's paths too.
+func byGateway(err error) error {
+	var e *secret.Error
+	if errors.As(err, &e) && e.Kind == secret.Unauthenticated {
+		return &vendorError{problems[secret.Unauthenticated], e}
+	}
+	return err
+}
+
+// token takes a configured one, one of the login's, or one of IAM's. The last
+// is for one project, or for none: then it opens nothing of CSMS.
+func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
+	who, err := a.creds.Bearer(text, via, "")
+	if err == nil {
+		return who, nil
+	}
+	t, iamErr := a.iamToken(r, text)
+	switch project, ok := r.Vars["project_id"]; {
+	case iamErr != nil && outdated(err): // one of the login's
+		return unproved(refusedToken(err), err)
+	case iamErr != nil:
+		return access.Caller{}, iamErr
+	case ok && project != t.Project:
+		return access.Caller{}, secret.Errorf(secret.Denied, "the token is for another project")
+	}
+	return access.Caller{ID: t.Caller, Via: via}, nil
+}
+
+// iamToken slows down whoever keeps sending one wrong token. Tokens cannot be
+// guessed, so each is counted by itself: neither the sender's next token nor
+// his neighbours' are locked out. One of ours that is out of date is no guess.
+func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
+	sum := sha256.Sum256([]byte(text))
+	key := "token:" + hex.EncodeToString(sum[:8])
+	if a.throttle.Locked(key, r.Address) > 0 {
+		_, err := unproved(saidToken, nil)
+		return iam.Token{}, err
+	}
+	t, err := a.iam.Verify(text)
+	if err == nil {
+		return t, nil
+	}
+	if !outdated(err) {
+		a.throttle.Failed(key, r.Address)
+	}
+	_, err = unproved(refusedToken(err), err)
+	return iam.Token{}, err
+}
+
+func outdated(err error) bool {
+	var e *access.TokenError
+	return errors.As(err, &e) && (e.Fault == access.ExpiredToken || e.Fault == access.EarlyToken)
 }
 
 // signature reads the body only after everything else has passed: whoever has
@@ -59,10 +117,9 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	if _, err := sdkhmac.CheckDate(r.Header, auth, a.now()); err != nil {
 		return unproved(saidSignature+", "+why(err), err)
 	}
-	key, ok := a.creds.AccessKey(auth.Access, via)
-	if !ok {
-		a.throttle.Failed(auth.Access, r.Address)
-		return unproved(saidNoKey, nil)
+	key, err := a.key(r, auth.Access)
+	if err != nil {
+		return access.Caller{}, err
 	}
 	body, err := r.Body()
 	if err != nil {
@@ -76,6 +133,33 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	}
 	a.throttle.Succeeded(auth.Access, r.Address)
 	return key.Caller, nil
+}
+
+// key finds a configured access key, or a temporary one by the security token
+// that comes with it. The token may be unsigned: it proves itself by naming
+// the secret.
+func (a *api) key(r *wire.Request, id string) (access.AccessKey, error) {
+	if key, ok := a.creds.AccessKey(id, via); ok {
+		return key, nil
+	}
+	tokens := r.Header.Values("X-Security-Token")
+	if len(tokens) != 1 {
+		a.throttle.Failed(id, r.Address)
+		_, err := unproved(saidNoKey, nil)
+		return access.AccessKey{}, err
+	}
+	caller, sk, err := a.iam.Open(id, tokens[0])
+	if err != nil {
+		said := saidSession
+		if errors.Is(err, iam.ErrExpired) {
+			said = saidStale
+		} else {
+			a.throttle.Failed(id, r.Address)
+		}
+		_, err = unproved(said, err)
+		return access.AccessKey{}, err
+	}
+	return access.AccessKey{ID: id, Secret: sk, Caller: access.Caller{ID: caller, Via: via}}, nil
 }
 
 var errUnsigned = errors.New("the body is not signed")

@@ -160,6 +160,10 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr
 	}
+	var own *vendorError
+	if ofIAM[r.Op] && !errors.As(err, &own) {
+		return answerIAM(err)
+	}
 	return answer(r.Op, r.ID, err)
 }
 

@@ -241,3 +241,29 @@ func FuzzOtherBodies(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLoginBody: no login makes the decoder panic, and what it refuses it does
+// not repeat.
+func FuzzLoginBody(f *testing.F) {
+	for _, s := range []string{
+		`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"alice","password":"s3cr3t","domain":{"name":"acct"}}}},"scope":{"project":{"name":"p"}}}}`,
+		`{"auth":{"identity":{"methods":["hw_ak_sk"],"hw_ak_sk":{"access":{"key":"a"},"secret":{"key":"s3cr3t"}}}}}`,
+		`{"auth":{"identity":{"methods":["token"],"token":{"id":"s3cr3t","duration_seconds":900}},"scope":{"domain":null}}}`,
+		`{"auth":null}`, `[]`, `"s3cr3t"`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(raw))
+		body, err := readLogin(&wire.Request{Request: r})
+		if err != nil {
+			if text := err.Error(); len(raw) > 8 && strings.Contains(text, string(raw)) {
+				t.Errorf("the refusal repeats the body: %s", text)
+			}
+			return
+		}
+		if len(body.Auth.Identity.Methods) == 0 {
+			t.Error("a login without a method")
+		}
+	})
+}

@@ -57,12 +57,8 @@ func (m message) request(t testing.TB, g *gatewaytest.Gateway) *http.Request {
 
 func (m message) send(t testing.TB, g *gatewaytest.Gateway) answer {
 	t.Helper()
-	resp, err := g.Client.Do(m.request(t, g))
-	must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	must(t, err)
-	a := answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
+	a := do(t, g, m.request(t, g))
+	body := []byte(a.Body)
 	if a.Status >= 400 {
 		var e struct {
 			Code  string `json:"error_code"`
@@ -76,6 +72,16 @@ func (m message) send(t testing.TB, g *gatewaytest.Gateway) answer {
 		a.Code, a.Msg = or(e.Code, e.Error.Code), or(e.Msg, e.Error.Msg)
 	}
 	return a
+}
+
+func do(t testing.TB, g *gatewaytest.Gateway, r *http.Request) answer {
+	t.Helper()
+	resp, err := g.Client.Do(r)
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
 }
 
 func or(s, def string) string {

@@ -13,16 +13,20 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Route sends the requests of one project to one store.
-type Route struct{ Project, Store string }
+// Route sends the requests of one project to one store. Name is what clients
+// that do not know the project's id look it up by: that of their region.
+// Default: the id.
+type Route struct{ Project, Name, Store string }
 
 // Options make a Dialect. All fields are needed but the last two.
 type Options struct {
 	Service     *gateway.Service
 	Credentials *access.Credentials
+	IAM         *iam.IAM
 	Throttle    *access.Throttle
 	Routes      []Route
 	MaxBlob     int64            // bytes of a restore's body; default wire.DefaultMaxBlob
@@ -35,14 +39,20 @@ type Dialect struct{ api *api }
 // New returns the dialect. It fails on a route that names no store or repeats
 // a project.
 func New(o Options) (*Dialect, error) {
-	if o.Service == nil || o.Credentials == nil || o.Throttle == nil {
-		return nil, errors.New("huawei: Service, Credentials and Throttle are needed")
+	if o.Service == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
+		return nil, errors.New("huawei: Service, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, creds: o.Credentials, throttle: o.Throttle, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
+	a := &api{svc: o.Service, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
+	names := map[string]bool{}
 	for _, r := range o.Routes {
+		name := cmp.Or(r.Name, r.Project)
+		if names[name] {
+			return nil, fmt.Errorf("huawei: two projects are called %q", name)
+		}
+		names[name] = true
 		if _, dup := a.stores[r.Project]; dup || r.Project == "" || strings.Contains(r.Project, "/") {
 			return nil, fmt.Errorf("huawei: project %q is empty, repeated or holds a slash", r.Project)
 		}
@@ -59,11 +69,11 @@ func (d *Dialect) Name() string { return via }
 
 const via = "huawei"
 
-// Mount takes every path whose first segment is v1 or v3.
+// Mount takes every path whose first segment is v1, v3 or v3.0.
 func (d *Dialect) Mount(r *mux.Router) {
 	own := r.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
-		return first == "v1" || first == "v3"
+		return first == "v1" || first == "v3" || first == "v3.0"
 	}).Subrouter()
 	wire.Mount(own, d.api, d.api.routes())
 }
@@ -72,6 +82,8 @@ func (d *Dialect) Mount(r *mux.Router) {
 type api struct {
 	svc      *gateway.Service
 	creds    *access.Credentials
+	iam      *iam.IAM
+	projects []Route
 	throttle *access.Throttle
 	stores   map[string]string // by project
 	ids      *ids
@@ -107,6 +119,9 @@ func (a *api) routes() []wire.Route {
 }
 
 func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
+	if o.iam != nil {
+		return o.iam(a, r)
+	}
 	if o.handle == nil {
 		return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
 	}
@@ -151,7 +166,12 @@ func (r *request) write() gateway.Call {
 	return c
 }
 
-// Prepare sets the one header that the SDKs read on every answer.
-func (a *api) Prepare(h http.Header, r *wire.Request) { h.Set("X-Request-Id", r.ID) }
+// Prepare sets the headers that the SDKs read on every answer.
+func (a *api) Prepare(h http.Header, r *wire.Request) {
+	h.Set("X-Request-Id", r.ID)
+	if ofIAM[r.Op] {
+		h.Set("X-IAM-Trace-Id", r.ID)
+	}
+}
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }

@@ -1,6 +1,10 @@
 package huawei
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+)
 
 const (
 	projectPath = "/v1/{project_id}"
@@ -19,9 +23,10 @@ const (
 type row struct {
 	op, method, path string
 	maxBody          int64
-	handle           operation // nil: answers Unsupported
-	status           int       // of a success; zero: 200
-	nested           bool      // errors come inside "error"
+	handle           operation                                     // nil: answers Unsupported
+	status           int                                           // of a success; zero: 200
+	nested           bool                                          // errors come inside "error"
+	iam              func(*api, *wire.Request) (wire.Reply, error) // instead of handle: an operation of IAM's
 }
 
 // operations are all that the vendor documents. Of two paths that match, the
@@ -77,6 +82,13 @@ func operations() []row {
 		{op: "ListGrants", method: get, path: csmsPath + "/grants"},
 		{op: "DeleteGrant", method: del, path: csmsPath + "/grants"},
 
+		{op: "KeystoneCreateUserToken", method: post, path: "/v3/auth/tokens", maxBody: iamBody, iam: (*api).createToken},
+		{op: "KeystoneValidateToken", method: get, path: "/v3/auth/tokens", iam: (*api).showToken},
+		{op: "KeystoneListProjects", method: get, path: "/v3/projects", iam: (*api).listProjects},
+		{op: "KeystoneListAuthProjects", method: get, path: "/v3/auth/projects", iam: (*api).listProjects},
+		{op: "KeystoneListAuthDomains", method: get, path: "/v3/auth/domains", iam: (*api).listDomains},
+		{op: "CreateTemporaryAccessKeyByToken", method: post, path: "/v3.0/OS-CREDENTIAL/securitytokens", maxBody: iamBody, iam: (*api).createCredential},
+
 		{op: "ShowSecretFunctionTemplates", method: get, path: "/v1/csms/function-templates"},
 		{op: "ShowAgency", method: get, path: "/v1/csms/agencies"},
 		{op: "CreateAgency", method: post, path: "/v1/csms/agencies"},
@@ -85,6 +97,15 @@ func operations() []row {
 		{op: "UpdateUserPassword", method: post, path: "/v1/csms/users/change-password"},
 	}
 }
+
+// ofIAM holds the operations of IAM.
+var ofIAM = func() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range operations() {
+		all[via+"."+o.op] = o.iam != nil
+	}
+	return all
+}()
 
 // nested holds the operations whose errors come inside "error".
 var nested = func() map[string]bool {

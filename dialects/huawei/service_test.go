@@ -171,11 +171,13 @@ func TestRecordedRequests(t *testing.T) {
 	var now time.Time
 	g := twoStores(t)
 	creds := access.NewCredentials()
-	must(t, creds.AddAccessKey("HPUAEXAMPLEACCESSKEY", secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), "recorded"))
+	for _, suffix := range []string{"", "o", "z", "t", "I"} { // the SDK remembers a project by its key, so each record has its own
+		must(t, creds.AddAccessKey("HPUAEXAMPLEACCESSKEY"+suffix, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), "recorded"))
+	}
 	clock := func() time.Time { return now }
 	d, err := huawei.New(huawei.Options{
-		Service: g.Service, Credentials: creds, Throttle: access.NewThrottle(clock), Now: clock,
-		Routes: []huawei.Route{{Project: "0605767fcd80d5762fdbc0189dexampl", Store: "a"}},
+		Service: g.Service, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
+		Routes: []huawei.Route{{Project: "0605767fcd80d5762fdbc0189dexampl", Name: "xx-test-1", Store: "a"}},
 	})
 	must(t, err)
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
@@ -197,7 +199,11 @@ func TestRecordedRequests(t *testing.T) {
 		body := w.Body.String()
 		unsigned := r.Header.Get("Authorization") == ""
 		switch {
-		case strings.HasPrefix(rec.Target, "/v3/"), strings.Contains(rec.Target, "/a/b"), strings.Contains(rec.Target, "/a%20b/c"):
+		case rec.Target == "/v3/auth/tokens": // of a user who is not ours
+			if w.Code != 401 || !strings.Contains(body, `"title":"Unauthorized"`) {
+				t.Errorf("%s: %d %s", rec.Op, w.Code, body)
+			}
+		case strings.Contains(rec.Target, "/a/b"), strings.Contains(rec.Target, "/a%20b/c"):
 			if w.Code != 404 || !strings.Contains(body, "APIGW.0101") {
 				t.Errorf("%s %s: %d %s, want no route", rec.Op, rec.Target, w.Code, body)
 			}
@@ -245,14 +251,19 @@ func TestBodyThatCannotBeRead(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	g := twoStores(t)
-	good := huawei.Options{Service: g.Service, Credentials: access.NewCredentials(), Throttle: access.NewThrottle(time.Now)}
+	creds := access.NewCredentials()
+	good := huawei.Options{Service: g.Service, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(time.Now)}
 	for name, edit := range map[string]func(*huawei.Options){
 		"no service":     func(o *huawei.Options) { o.Service = nil },
 		"no credentials": func(o *huawei.Options) { o.Credentials = nil },
+		"no IAM":         func(o *huawei.Options) { o.IAM = nil },
 		"no throttle":    func(o *huawei.Options) { o.Throttle = nil },
 		"unknown store":  func(o *huawei.Options) { o.Routes = []huawei.Route{{Project: "p", Store: "none"}} },
 		"empty project":  func(o *huawei.Options) { o.Routes = []huawei.Route{{Store: "a"}} },
 		"slash":          func(o *huawei.Options) { o.Routes = []huawei.Route{{Project: "p/q", Store: "a"}} },
+		"name twice": func(o *huawei.Options) {
+			o.Routes = []huawei.Route{{Project: "p", Name: "r", Store: "a"}, {Project: "q", Name: "r", Store: "b"}}
+		},
 		"project twice": func(o *huawei.Options) {
 			o.Routes = []huawei.Route{{Project: "p", Store: "a"}, {Project: "p", Store: "b"}}
 		},

@@ -67,6 +67,11 @@ func (p *Policy) AllowSome(c Caller, a Action, store string) bool {
 	return p.find(c, a, store, func(Rule) bool { return true })
 }
 
+// MayUse reports whether c may do anything at all in the store.
+func (p *Policy) MayUse(c Caller, store string) bool {
+	return slices.ContainsFunc(Actions(), func(a Action) bool { return p.AllowSome(c, a, store) })
+}
+
 // AllowRestore reports whether one rule lets c restore into t what came from
 // o: a blob may not be a way round the rules of the store that it left.
 func (p *Policy) AllowRestore(c Caller, t Target, o Origin) bool {

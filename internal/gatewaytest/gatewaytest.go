@@ -25,6 +25,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -133,21 +134,27 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), Caller))
 	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
 	throttle := access.NewThrottle(o.Now)
+	oauth := g.newLogin(t, o, credentials, throttle) // it makes the client that IAM knows as a user
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
 		Authority: "https://login.vault.localhost/adfs", Now: o.Now,
 	}
-	hw := huawei.Options{Service: g.Service, Credentials: credentials, Throttle: throttle, Now: o.Now}
+	users, err := iam.New(iam.Options{
+		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
+		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
+	})
+	must(t, err)
+	hw := huawei.Options{Service: g.Service, Credentials: credentials, IAM: users, Throttle: throttle, Now: o.Now}
 	for _, s := range o.Stores {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
-		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Store: s.Name})
+		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Name: Region(s.Name), Store: s.Name})
 	}
 	az.Routes = append(az.Routes, o.Azure...)
 	a, err := azure.New(az)
 	must(t, err)
 	h, err := huawei.New(hw)
 	must(t, err)
-	return []dialects.Dialect{g.newLogin(t, o, credentials, throttle), h, a} // azure takes what is left
+	return []dialects.Dialect{oauth, h, a} // azure takes what is left
 }
 
 func (g *Gateway) listen(t testing.TB) {
@@ -180,6 +187,13 @@ func (g *Gateway) VaultURL(store string) string {
 
 // Endpoint is where Huawei's clients find the gateway.
 func (g *Gateway) Endpoint() string { return g.VaultURL("csms") }
+
+// Domain is the name of the account that IAM's users belong to.
+const Domain = "acct"
+
+// Region is the name under which Huawei's clients look up the project of a
+// store.
+func Region(store string) string { return "xx-" + store + "-1" }
 
 // Project is the Huawei project that leads to the store.
 func Project(store string) string {

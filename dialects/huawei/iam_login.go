@@ -1,0 +1,173 @@
+package huawei
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway/iam"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Methods of a login.
+const (
+	methodPassword = "password"
+	methodToken    = "token"
+	methodKey      = "hw_ak_sk" // as the library of the Terraform provider sends it
+)
+
+// loginBody is a request for a token. It holds what must not be printed.
+// Members that are not here are ignored, as IAM does.
+type loginBody struct {
+	Auth authBody `json:"auth"`
+}
+
+type (
+	authBody struct {
+		Identity identityBody `json:"identity"`
+		Scope    *scopeBody   `json:"scope"`
+	}
+	identityBody struct {
+		Methods  []string `json:"methods"`
+		Password *struct {
+			User struct {
+				ID       string    `json:"id"`
+				Name     string    `json:"name"`
+				Password string    `json:"password"`
+				Domain   reference `json:"domain"`
+			} `json:"user"`
+		} `json:"password"`
+		Token *struct {
+			ID       string `json:"id"`
+			Duration int    `json:"duration_seconds"`
+		} `json:"token"`
+		Key *struct {
+			Access struct {
+				Key string `json:"key"`
+			} `json:"access"`
+			Secret struct {
+				Key string `json:"key"`
+			} `json:"secret"`
+		} `json:"hw_ak_sk"`
+	}
+	reference struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	}
+	scopeBody struct {
+		Project *struct {
+			reference
+			Domain reference `json:"domain"`
+		} `json:"project"`
+		Domain *reference `json:"domain"`
+	}
+)
+
+// readLogin says nothing of what stands in a body that it refuses.
+func readLogin(r *wire.Request) (*loginBody, error) {
+	raw, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	body := new(loginBody)
+	if !utf8.Valid(raw) || json.Unmarshal(raw, body) != nil {
+		return nil, secret.Errorf(secret.Invalid, "the body is not the JSON object that this operation takes")
+	}
+	if len(body.Auth.Identity.Methods) == 0 {
+		return nil, secret.Errorf(secret.Invalid, "auth.identity.methods is missing")
+	}
+	return body, nil
+}
+
+// identify proves who asks, by exactly one method. What comes of a token ends
+// with it.
+func (a *api) identify(r *wire.Request, auth *authBody) (who iam.Identity, until time.Time, err error) {
+	id := &auth.Identity
+	if len(id.Methods) != 1 {
+		return who, until, secret.Errorf(secret.Unsupported, "one method at a time is served by this gateway: %s, %s or %s", methodPassword, methodToken, methodKey)
+	}
+	switch method := id.Methods[0]; {
+	case method == methodPassword && id.Password != nil:
+		who, err = a.byPassword(r, id)
+		return who, until, err
+	case method == methodKey && id.Key != nil:
+		key := id.Key.Access.Key
+		who, err = a.prove(r, key, func() (iam.Identity, bool) { return a.iam.Key(key, id.Key.Secret.Key) })
+		return who, until, err
+	case method == methodToken && id.Token != nil:
+		t, err := a.iamToken(r, id.Token.ID)
+		return t.Identity, t.Expires, err
+	case method == methodPassword || method == methodKey || method == methodToken:
+		return who, until, secret.Errorf(secret.Invalid, "auth.identity.%s is missing", method)
+	}
+	return who, until, secret.Errorf(secret.Unsupported, "this method is not served by this gateway: use %s, %s or %s", methodPassword, methodToken, methodKey)
+}
+
+const saidWrong = "The username or password is wrong."
+
+func (a *api) byPassword(r *wire.Request, id *identityBody) (iam.Identity, error) {
+	u := &id.Password.User
+	name := u.Name
+	if name == "" {
+		name = a.iam.UserName(u.ID)
+	}
+	sum := sha256.Sum256([]byte(name))
+	return a.prove(r, "user:"+hex.EncodeToString(sum[:8]), func() (iam.Identity, bool) {
+		who, ok := a.iam.Password(name, u.Password)
+		return who, ok && a.isDomain(u.Domain)
+	})
+}
+
+// isDomain takes a domain that is not named for ours.
+func (a *api) isDomain(d reference) bool {
+	ours := a.domain()
+	return cmp.Or(d.ID, ours.ID) == ours.ID && cmp.Or(d.Name, ours.Name) == ours.Name
+}
+
+// prove counts failures of the pair of key and address, and locks it after too
+// many.
+func (a *api) prove(r *wire.Request, key string, try func() (iam.Identity, bool)) (iam.Identity, error) {
+	if a.throttle.Locked(key, r.Address) > 0 {
+		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
+	}
+	who, ok := try()
+	if !ok {
+		a.throttle.Failed(key, r.Address)
+		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, saidWrong)
+	}
+	a.throttle.Succeeded(key, r.Address)
+	return who, nil
+}
+
+// scope returns the id of the project that a token is asked for; "": the
+// domain, which is also what no scope means. A project that the caller may not
+// use is as unknown as one that is not there.
+func (a *api) scope(r *wire.Request, s *scopeBody) (string, error) {
+	if s == nil || (s.Project == nil && s.Domain == nil) {
+		return "", nil
+	}
+	if s.Project != nil && s.Domain != nil {
+		return "", secret.Errorf(secret.Invalid, "auth.scope names a project and a domain")
+	}
+	if s.Domain != nil {
+		if !a.isDomain(*s.Domain) {
+			return "", refusedLogin("there is no such domain for this user", nil)
+		}
+		return "", nil
+	}
+	p := s.Project
+	if p.ID == "" && p.Name == "" {
+		return "", secret.Errorf(secret.Invalid, "auth.scope.project has neither id nor name")
+	}
+	for _, route := range a.projects {
+		if (p.ID == "" || p.ID == route.Project) && (p.Name == "" || p.Name == cmp.Or(route.Name, route.Project)) &&
+			a.isDomain(p.Domain) && a.svc.MayUse(r.Caller, route.Store) {
+			return route.Project, nil
+		}
+	}
+	return "", refusedLogin("there is no such project for this user", nil)
+}

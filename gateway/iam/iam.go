@@ -1,0 +1,207 @@
+// Package iam is as much of an identity service as Huawei Cloud's clients ask
+// for, without its wire: users who log in with a password, tokens, and
+// temporary access keys. It keeps nothing: what it hands out proves itself on
+// every gateway with the same keyring and callers, and ends with the user or
+// access key that it was made for.
+package iam
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/token"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Life of a token; clients ask for the next one some time before.
+const Life = 24 * time.Hour
+
+// leeway lets in what another gateway issued whose clock is ahead.
+const leeway = time.Minute
+
+// tokenType keeps whatever else the keyring signs from passing for a token.
+const tokenType = "iam+jwt"
+
+// User logs in with a name and a password.
+type User struct {
+	Name     string
+	Password [sha256.Size]byte // its hash
+	Caller   string
+}
+
+// Options make an IAM. Only the last is not needed.
+type Options struct {
+	Keyring     *backup.Keyring
+	Credentials *access.Credentials
+	Domain      string // the account's name
+	Users       []User
+	Now         func() time.Time // default: time.Now
+}
+
+// IAM is safe for concurrent use.
+type IAM struct {
+	ring   *backup.Keyring
+	creds  *access.Credentials
+	domain string
+	users  map[string]User
+	ids    map[string]string // of users, to their names
+	tokens *token.Minter[claims]
+	now    func() time.Time
+}
+
+// New fails where the signing key cannot be used, or two users have one name.
+// Without a signing key there is an IAM that issues no tokens.
+func New(o Options) (*IAM, error) {
+	x := &IAM{ring: o.Keyring, creds: o.Credentials, domain: o.Domain, users: map[string]User{}, ids: map[string]string{}, now: o.Now}
+	if x.now == nil {
+		x.now = time.Now
+	}
+	for _, u := range o.Users {
+		if _, twice := x.users[u.Name]; twice || u.Name == "" || u.Caller == "" {
+			return nil, errors.New("iam: a user's name is missing or taken, or there is no caller")
+		}
+		x.users[u.Name] = u
+		x.ids[ID("user", u.Name)] = u.Name
+	}
+	var err error
+	if x.tokens, err = token.New[claims](o.Keyring, tokenType, Life); err != nil && !errors.Is(err, token.ErrNoKey) {
+		return nil, err
+	}
+	return x, nil
+}
+
+// Domain is the name of the account that all users belong to.
+func (x *IAM) Domain() string { return x.domain }
+
+// ID is the id of a thing that has a name: 32 hex digits, the same on every
+// gateway.
+func ID(kind, name string) string {
+	sum := sha256.Sum256([]byte("vaultferry iam\x00" + kind + "\x00" + name))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Identity is who proved to be who.
+type Identity struct {
+	Name   string // of the user, as it is shown
+	Caller string
+	from   string // what it ends with: a user, or an access key
+}
+
+const (
+	fromUser = "user:"
+	fromKey  = "key:"
+)
+
+// UserName finds a user by its id.
+func (x *IAM) UserName(id string) string { return x.ids[id] }
+
+// Password returns the user whose password it is. An unknown user takes as
+// long as a wrong password.
+func (x *IAM) Password(name, password string) (Identity, bool) {
+	u, known := x.users[name]
+	given := sha256.Sum256([]byte(password))
+	if subtle.ConstantTimeCompare(given[:], u.Password[:]) != 1 || !known {
+		return Identity{}, false
+	}
+	return Identity{Name: u.Name, Caller: u.Caller, from: fromUser + u.Name}, true
+}
+
+// Key returns the holder of an access key whose secret it is.
+func (x *IAM) Key(id, sk string) (Identity, bool) {
+	key, known := x.creds.AccessKey(id, "")
+	have, given := sha256.Sum256(key.Secret.Reveal()), sha256.Sum256([]byte(sk))
+	if subtle.ConstantTimeCompare(given[:], have[:]) != 1 || !known {
+		return Identity{}, false
+	}
+	return x.OfKey(id)
+}
+
+// OfKey returns the holder of an access key that a signature proved.
+func (x *IAM) OfKey(id string) (Identity, bool) {
+	key, known := x.creds.AccessKey(id, "")
+	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, from: fromKey + id}, known
+}
+
+// stands reports whether what an identity came from is still configured.
+func (x *IAM) stands(from, caller string) bool {
+	switch {
+	case len(from) > len(fromUser) && from[:len(fromUser)] == fromUser:
+		u, ok := x.users[from[len(fromUser):]]
+		return ok && u.Caller == caller
+	case len(from) > len(fromKey) && from[:len(fromKey)] == fromKey:
+		key, ok := x.creds.AccessKey(from[len(fromKey):], "")
+		return ok && key.Caller.ID == caller
+	}
+	return false
+}
+
+// claims are the payload of a token.
+type claims struct {
+	Caller  string   `json:"sub"`
+	Name    string   `json:"name"`
+	From    string   `json:"from"`
+	Project string   `json:"project,omitempty"`
+	Methods []string `json:"methods"`
+	Issued  int64    `json:"iat"` // microseconds
+	Expires int64    `json:"exp"` // microseconds
+	ID      string   `json:"jti"`
+}
+
+// Token is what a token says.
+type Token struct {
+	Identity
+	Project         string // its id; empty: the token is for the domain
+	Methods         []string
+	Issued, Expires time.Time
+}
+
+// Issue returns a token for the project, or for the domain where that is
+// empty. It lives for Life, and never longer than until. Kinds: Unsupported,
+// where no key signs.
+func (x *IAM) Issue(who Identity, project string, methods []string, until time.Time) (string, Token, error) {
+	if x.tokens == nil {
+		return "", Token{}, secret.Errorf(secret.Unsupported, "no key of this gateway signs, so there are no tokens")
+	}
+	now := x.now().UTC().Truncate(time.Microsecond)
+	t := Token{Identity: who, Project: project, Methods: methods, Issued: now, Expires: now.Add(Life)}
+	if !until.IsZero() && until.Before(t.Expires) {
+		t.Expires = until
+	}
+	text, err := x.tokens.Sign(claims{
+		Caller: who.Caller, Name: who.Name, From: who.from, Project: project, Methods: methods,
+		Issued: t.Issued.UnixMicro(), Expires: t.Expires.UnixMicro(), ID: uuid.NewString(),
+	})
+	return text, t, err
+}
+
+// Verify reads a token. Its error is a *access.TokenError.
+func (x *IAM) Verify(text string) (Token, error) {
+	if x.tokens == nil {
+		return Token{}, &access.TokenError{Fault: access.UnknownToken}
+	}
+	now := x.now()
+	c, err := x.tokens.Prove(text, now)
+	if err != nil {
+		return Token{}, err
+	}
+	t := Token{
+		Identity: Identity{Name: c.Name, Caller: c.Caller, from: c.From}, Project: c.Project, Methods: c.Methods,
+		Issued: time.UnixMicro(c.Issued).UTC(), Expires: time.UnixMicro(c.Expires).UTC(),
+	}
+	switch {
+	case !now.Before(t.Expires):
+		return Token{}, &access.TokenError{Fault: access.ExpiredToken, At: t.Expires}
+	case now.Add(leeway).Before(t.Issued):
+		return Token{}, &access.TokenError{Fault: access.EarlyToken, At: t.Issued}
+	case !x.stands(c.From, c.Caller):
+		return Token{}, &access.TokenError{Fault: access.UnknownToken}
+	}
+	return t, nil
+}
