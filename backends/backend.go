@@ -69,6 +69,7 @@ type Backend interface {
 
 	Updater
 	Trasher
+	Notebook
 
 	// Check reports whether the product can be reached and accepts the
 	// gateway's credentials. It changes nothing.

@@ -12,7 +12,14 @@ import (
 // folded when it is read, and the spelling goes to Extra.
 var naming = secret.Naming{Natural: natural, Max: 127, What: "Key Vault"}
 
+// notePrefix begins the names of the secrets that are notes. It begins no name
+// of the model's, so that none reaches them and no list shows them.
+const notePrefix = "vaultferry-note-"
+
 func natural(s string) bool {
+	if strings.HasPrefix(s, notePrefix) {
+		return false
+	}
 	for i := range len(s) {
 		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
 			return false

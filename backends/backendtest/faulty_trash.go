@@ -37,3 +37,24 @@ func (f *Faulty) Purge(ctx context.Context, name secret.Name) error {
 	_, err := faulty(ctx, f, "Purge", func() (struct{}, error) { return struct{}{}, f.Backend.Purge(ctx, name) })
 	return err
 }
+
+// ReadNote implements backends.Notebook.
+func (f *Faulty) ReadNote(ctx context.Context, key string) (note []byte, revision string, err error) {
+	type read struct {
+		note     []byte
+		revision string
+	}
+	r, err := faulty(ctx, f, "ReadNote", func() (read, error) {
+		note, revision, err := f.Backend.ReadNote(ctx, key)
+		return read{note, revision}, err
+	})
+	return r.note, r.revision, err
+}
+
+// WriteNote implements backends.Notebook.
+func (f *Faulty) WriteNote(ctx context.Context, key string, note []byte, revision string) error {
+	_, err := faulty(ctx, f, "WriteNote", func() (struct{}, error) {
+		return struct{}{}, f.Backend.WriteNote(ctx, key, note, revision)
+	})
+	return err
+}

@@ -92,6 +92,12 @@ func Run(t *testing.T, h Harness) {
 		{"TrashRaces", testTrashRaces},
 		{"TrashTurmoil", testTrashTurmoil},
 		{"TrashReopen", testTrashReopen},
+		{"Notes", testNotes},
+		{"NotesRefused", testNotesRefused},
+		{"NotesHidden", testNotesHidden},
+		{"NotesCancelled", testNotesCancelled},
+		{"NoteWriters", testNoteWriters},
+		{"NotesReopen", testNotesReopen},
 		{"Reopen", testReopen},
 		{"Close", testClose},
 	} {

@@ -54,6 +54,7 @@ var (
 	bucketValues   = []byte("values")   // name, ordinal: sealed value
 	bucketUIDs     = []byte("uids")     // name, UID: ordinal
 	bucketTrash    = []byte("trash")    // name: sealed head of a deleted secret
+	bucketNotes    = []byte("notes")    // key: sealed note
 )
 
 var keyMeta = []byte("meta")
@@ -93,18 +94,30 @@ func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
 	return db, m, nil
 }
 
-// upgrade brings a file of an earlier format to this one.
+// upgrade brings a file of an earlier format to this one, and gives it a
+// bucket of notes. That bucket is no new format: a release that does not know
+// it leaves it alone.
 func upgrade(db *bbolt.DB, m *meta) error {
-	if m.Format == format {
+	if m.Format == format && hasNotes(db) {
 		return nil
 	}
-	m.Format = format
 	return db.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucket(bucketTrash); err != nil {
-			return err
+		for _, name := range [][]byte{bucketTrash, bucketNotes} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
 		}
+		m.Format = format
 		return m.write(tx)
 	})
+}
+
+func hasNotes(db *bbolt.DB) (has bool) {
+	err := db.View(func(tx *bbolt.Tx) error {
+		has = tx.Bucket(bucketNotes) != nil
+		return nil
+	})
+	return has && err == nil
 }
 
 func (m *meta) write(tx *bbolt.Tx) error {
@@ -171,7 +184,7 @@ func fill(path string, env backends.Env) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash} {
+		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash, bucketNotes} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

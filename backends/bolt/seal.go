@@ -27,6 +27,7 @@ const (
 	sealedTrash   = "trash"
 	sealedVersion = "version"
 	sealedValue   = "value"
+	sealedNote    = "note"
 )
 
 // sealer seals records with AES-256-GCM. Each record gets a key and a nonce of
@@ -41,7 +42,8 @@ type sealer struct {
 var errUnseal = errors.New("a record of the store failed authentication")
 
 // seal binds the record to its store, kind, secret and, within the secret, to
-// part: the ordinal of attributes, the UID of a value.
+// part: the ordinal of attributes, the UID of a value. A note has no secret,
+// and its key is the part.
 func (s *sealer) seal(kind string, name secret.Name, part, plain []byte) ([]byte, error) {
 	out := make([]byte, saltSize, saltSize+len(plain)+tagSize)
 	_, _ = rand.Read(out) // never fails (crypto/rand)

@@ -66,6 +66,13 @@ func TestFormat1(t *testing.T) {
 		if _, err := s.Recover(t.Context(), "s"); err != nil {
 			t.Fatalf("Recover: %v", err)
 		}
+		_, revision, err := s.ReadNote(t.Context(), "n")
+		if err != nil && !errors.Is(err, secret.NotFound) {
+			t.Fatalf("ReadNote: %v", err)
+		}
+		if err := s.WriteNote(t.Context(), "n", []byte(`{}`), revision); err != nil {
+			t.Fatalf("WriteNote: %v", err)
+		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}

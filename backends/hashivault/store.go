@@ -6,9 +6,9 @@
 // "vaultferry.v<N>" ("vaultferry.w<N>." and a word while it is being written),
 // of the secret in "vaultferry", of an unfinished import in
 // "vaultferry.import", and what does not fit in a companion secret under the
-// folder "vaultferry.meta". A version without a key
-// of its own, so any that native tools wrote, reads from the product's facts
-// alone. A version that was added natively becomes current, as it does there.
+// folder "vaultferry.meta". The gateway's notes about the store are in that
+// folder as well. A version without a key of its own, so any that native tools
+// wrote, reads from the product's facts alone. A version that was added natively becomes current, as it does there.
 //
 // A deleted secret has every version deleted natively and the custom_metadata
 // key "vaultferry.trash", which says when, until when, and which versions were

@@ -26,6 +26,7 @@ type Store struct {
 	mu    sync.RWMutex
 	live  shelf
 	trash shelf // of names that are not live
+	notes map[string]note
 }
 
 // entry is never changed once it is on a shelf: a writer puts a new one in its
@@ -43,7 +44,7 @@ func New(o Options) *Store {
 	if o.NewUID == nil {
 		o.NewUID = secret.NewUID
 	}
-	return &Store{opt: o, live: newShelf(), trash: newShelf()}
+	return &Store{opt: o, live: newShelf(), trash: newShelf(), notes: map[string]note{}}
 }
 
 // Capabilities implements backends.Backend.

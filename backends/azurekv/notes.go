@@ -1,0 +1,60 @@
+package azurekv
+
+import (
+	"context"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// noteType tells those who look with native tools whose secret a note is.
+const noteType = "application/vnd.vaultferry.note+json"
+
+// ReadNote implements backends.Notebook. The revision is the product's id of
+// the version.
+func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
+	if err := backends.CheckNoteKey(key); err != nil {
+		return nil, "", err
+	}
+	it, text, err := b.client.get(ctx, "", notePrefix+key, "")
+	if err != nil {
+		return nil, "", err
+	}
+	return []byte(text), it.id, nil
+}
+
+// WriteNote implements backends.Notebook. The product has no conditional
+// write: this reads, compares and writes. Writers of this process wait for each
+// other; of two gateways that write one note in the same moment, the later
+// undoes the other's. Each write is one more version in the vault, and the
+// vault offers no way to remove the older ones.
+//
+// Trashed: native tools have deleted the note, and must recover or purge it.
+func (b *Backend) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+	if err := backends.CheckNote(key, text); err != nil {
+		return err
+	}
+	release, err := b.locks.take(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
+	if err != nil {
+		return err
+	}
+	defer release()
+	it, _, err := b.client.get(ctx, "", notePrefix+key, "")
+	switch {
+	case err != nil && !is(err, secret.NotFound):
+		return err
+	case it.id != revision:
+		return &secret.Error{Kind: secret.Conflict, Op: "azurekv.write_note"}
+	}
+	return b.client.setNote(ctx, notePrefix+key, string(text))
+}
+
+func (c client) setNote(ctx context.Context, wire, text string) error {
+	o := op{what: "write_note", write: true}
+	return o.settled(ctx, func(ctx context.Context) error {
+		_, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(noteType)}, nil)
+		return err
+	})
+}

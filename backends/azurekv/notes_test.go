@@ -1,0 +1,42 @@
+package azurekv
+
+import (
+	"testing"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// TestNoteNatively: the vault shows a note as a secret that says whose it is.
+// One that native tools deleted is none, and in the way until they purge it.
+func TestNoteNatively(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	b := open(t, g)
+	if err := b.WriteNote(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	native := gateway.Call{Caller: access.Local("native"), Op: "native"}
+	at := gateway.Ref{Store: "main", Name: notePrefix + "n"}
+	s, err := g.Service.Get(t.Context(), native, at, secret.Current)
+	if err != nil || s.Newest().ContentType != noteType || string(s.Newest().Value.Reveal()) != `{"n":1}` {
+		t.Fatalf("the vault's own view of a note: %v", err)
+	}
+	if _, err := g.Service.Delete(t.Context(), native, at); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = b.ReadNote(t.Context(), "n")
+	wantKind(t, "ReadNote of a deleted note", err, secret.NotFound)
+	wantKind(t, "WriteNote over a deleted note", b.WriteNote(t.Context(), "n", []byte(`{}`), ""), secret.Trashed)
+	if p, err := b.ListTrash(t.Context(), secret.Query{}); err != nil || len(p.Secrets) != 0 {
+		t.Errorf("the trash shows the note: %v", err)
+	}
+	if err := g.Service.Purge(t.Context(), native, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.WriteNote(t.Context(), "n", []byte(`{}`), ""); err != nil {
+		t.Errorf("WriteNote after the purge: %v", err)
+	}
+}

@@ -1,0 +1,209 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func readNote(ctx context.Context, t *testing.T, b backends.Backend, key, want string) (revision string) {
+	t.Helper()
+	got, revision, err := b.ReadNote(ctx, key)
+	if err != nil {
+		t.Fatalf("ReadNote %q: %v", key, checkErr(t, err))
+	}
+	if string(got) != want || revision == "" {
+		t.Errorf("note %q has %d bytes under revision %q, want %d others", key, len(got), revision, len(want))
+	}
+	return revision
+}
+
+func writeNote(ctx context.Context, t *testing.T, b backends.Backend, key, text, revision string) {
+	t.Helper()
+	if err := b.WriteNote(ctx, key, []byte(text), revision); err != nil {
+		t.Fatalf("WriteNote %q: %v", key, checkErr(t, err))
+	}
+}
+
+// longNote is as long as a note may be, and needs escapes wherever it is put.
+func longNote() string {
+	head := `{"a": "é\n\u0000<&>\"😀", "b":"`
+	return head + strings.Repeat(`\`, (backends.MaxNote-len(head)-2)/2*2) + `"}`
+}
+
+func testNotes(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	_, _, err := b.ReadNote(ctx, "events")
+	wantErr(t, "ReadNote of none", err, secret.NotFound)
+	wantErr(t, "WriteNote over none", b.WriteNote(ctx, "events", []byte(`{}`), "1"), secret.Conflict)
+
+	writeNote(ctx, t, b, "events", `{"n":1}`, "")
+	first := readNote(ctx, t, b, "events", `{"n":1}`)
+	wantErr(t, "a second WriteNote of a new one", b.WriteNote(ctx, "events", []byte(`{}`), ""), secret.Conflict)
+	writeNote(ctx, t, b, "events", `{"n":2}`, first)
+	second := readNote(ctx, t, b, "events", `{"n":2}`)
+	if first == second {
+		t.Error("two states of a note have one revision")
+	}
+	for _, stale := range []string{first, "", "x", second + "0"} {
+		wantErr(t, "WriteNote over another state", b.WriteNote(ctx, "events", []byte(`{"n":3}`), stale), secret.Conflict)
+	}
+	if again := readNote(ctx, t, b, "events", `{"n":2}`); again != second {
+		t.Error("a refused write changed the revision")
+	}
+	longest := strings.Repeat("a", 37) + "-z9"
+	writeNote(ctx, t, b, longest, longNote(), "")
+	readNote(ctx, t, b, longest, longNote())
+	readNote(ctx, t, b, "events", `{"n":2}`)
+
+	text := []byte(`{"mine":1}`)
+	writeNote(ctx, t, b, "alias", string(text), "")
+	got, _, err := b.ReadNote(ctx, "alias")
+	if err != nil {
+		t.Fatalf("ReadNote: %v", checkErr(t, err))
+	}
+	copy(got, bytes.Repeat([]byte("x"), len(got)))
+	readNote(ctx, t, b, "alias", `{"mine":1}`)
+}
+
+func testNotesRefused(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	for _, key := range []string{"", "A", "a/b", "a.b", "a_b", "..", "é", "a b", "a\x00", strings.Repeat("a", 41)} {
+		_, _, err := b.ReadNote(ctx, key)
+		wantErr(t, "ReadNote of a bad key", err, secret.Invalid)
+		wantErr(t, "WriteNote of a bad key", b.WriteNote(ctx, key, []byte(`{}`), ""), secret.Invalid)
+	}
+	wantErr(t, "WriteNote of a long note", b.WriteNote(ctx, "a", []byte(longNote()+"  "), ""), secret.TooLarge)
+	for _, text := range []string{"", "{", "canary-", "\"\xff\""} {
+		wantErr(t, "WriteNote of no JSON", b.WriteNote(ctx, "a", []byte(text), ""), secret.Invalid)
+	}
+	_, _, err := b.ReadNote(ctx, "a")
+	wantErr(t, "ReadNote after refusals", err, secret.NotFound)
+}
+
+// reaching are names that might lead to the notes of some product.
+func reaching(key string) []secret.Name {
+	return []secret.Name{
+		secret.Name(key), secret.Name("notes/" + key), secret.Name("vaultferry-note-" + key), secret.Name("VaultFerry-Note-" + key),
+		secret.Name("vaultferry.meta/" + key), secret.Name("vaultferry.meta/vaultferry.meta/" + key),
+	}
+}
+
+// testNotesHidden: a note is no secret, under any name, and a secret of any
+// name is no note.
+func testNotesHidden(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	put(ctx, t, b, "s", text("canary-s"))
+	writeNote(ctx, t, b, "ev", `{"n":1}`, "")
+	if got := names(ctx, t, b, 0); !slices.Equal(got, []secret.Name{"s"}) {
+		t.Errorf("List shows %q", got)
+	}
+	if got := namesBy(ctx, t, b.ListTrash, 0); len(got) > 0 {
+		t.Errorf("ListTrash shows %q", got)
+	}
+	for _, name := range reaching("ev") {
+		_, err := b.Get(ctx, name, secret.Current)
+		_, err2 := b.Describe(ctx, name)
+		_, err3 := b.Export(ctx, name)
+		_, err4 := b.Delete(ctx, name, in90Days())
+		for _, err := range []error{err, err2, err3, err4, b.Purge(ctx, name)} {
+			wantErr(t, "reaching for a note", err, secret.NotFound)
+		}
+	}
+	want := []secret.Name{"s"}
+	for _, name := range reaching("ev") {
+		put(ctx, t, b, name, secret.Draft{Value: text("canary-" + string(name)).Value, Tags: map[string]string{"long": strings.Repeat("t", 200)}})
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	if got := names(ctx, t, b, 0); !slices.Equal(got, want) {
+		t.Errorf("List shows %q, want %q", got, want)
+	}
+	readNote(ctx, t, b, "ev", `{"n":1}`)
+	for _, name := range want {
+		remove(ctx, t, b, b, name)
+		if err := b.Purge(ctx, name); err != nil {
+			t.Fatalf("Purge %q: %v", name, checkErr(t, err))
+		}
+	}
+	readNote(ctx, t, b, "ev", `{"n":1}`)
+}
+
+func testNotesCancelled(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _, err := b.ReadNote(gone, "a")
+	wantErr(t, "ReadNote of who has gone", err, secret.Unavailable)
+	wantErr(t, "WriteNote of who has gone", b.WriteNote(gone, "a", []byte(`{}`), ""), secret.Unavailable)
+	_, _, err = b.ReadNote(ctx, "a")
+	wantErr(t, "ReadNote afterwards", err, secret.NotFound)
+}
+
+// testNoteWriters: each adds itself to one list, again after a Conflict.
+func testNoteWriters(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	writers := min(h.Writers, 8) // each meets all others
+	together(writers, func(i int) {
+		for {
+			err := addToNote(ctx, b, i)
+			if err == nil {
+				return
+			}
+			if !errors.Is(err, secret.Conflict) && !errors.Is(err, secret.Throttled) {
+				t.Errorf("writer %d: %v", i, checkErr(t, err))
+				return
+			}
+		}
+	})
+	var all []int
+	text, _, err := b.ReadNote(ctx, "list")
+	if err != nil || json.Unmarshal(text, &all) != nil {
+		t.Fatalf("ReadNote: %v", err)
+	}
+	slices.Sort(all)
+	if len(all) != writers || len(slices.Compact(all)) != writers {
+		t.Errorf("%d writers left %d entries", writers, len(all))
+	}
+}
+
+func addToNote(ctx context.Context, b backends.Backend, i int) error {
+	var all []int
+	text, revision, err := b.ReadNote(ctx, "list")
+	switch {
+	case errors.Is(err, secret.NotFound):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(text, &all); err != nil {
+			return err
+		}
+	}
+	text, err = json.Marshal(append(all, i))
+	if err != nil {
+		return err
+	}
+	return b.WriteNote(ctx, "list", text, revision)
+}
+
+func testNotesReopen(t *testing.T, h Harness) {
+	if h.Reopen == nil {
+		t.Skip("the store is not embedded, or not durable")
+	}
+	ctx, b := begin(t, h)
+	writeNote(ctx, t, b, "kept", `{"n":1}`, "")
+	before := readNote(ctx, t, b, "kept", `{"n":1}`)
+	b = h.Reopen(t, b)
+	if after := readNote(ctx, t, b, "kept", `{"n":1}`); after != before {
+		t.Error("the revision changed")
+	}
+	writeNote(ctx, t, b, "kept", `{"n":2}`, before)
+	readNote(ctx, t, b, "kept", `{"n":2}`)
+}

@@ -1,0 +1,61 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// note is never changed once it is in the map.
+type note struct {
+	text   []byte
+	number int
+}
+
+// revision is empty where there is no note.
+func (n note) revision() string {
+	if n.number == 0 {
+		return ""
+	}
+	return strconv.Itoa(n.number)
+}
+
+// ReadNote implements backends.Notebook.
+func (s *Store) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
+	const op = "memory.read_note"
+	if err := begin(ctx, op, ""); err != nil {
+		return nil, "", err
+	}
+	if err := backends.CheckNoteKey(key); err != nil {
+		return nil, "", named(err, op, "")
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n, ok := s.notes[key]
+	if !ok {
+		return nil, "", &secret.Error{Kind: secret.NotFound, Op: op}
+	}
+	return bytes.Clone(n.text), n.revision(), nil
+}
+
+// WriteNote implements backends.Notebook.
+func (s *Store) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+	const op = "memory.write_note"
+	if err := begin(ctx, op, ""); err != nil {
+		return err
+	}
+	if err := backends.CheckNote(key, text); err != nil {
+		return named(err, op, "")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.notes[key]
+	if old.revision() != revision {
+		return &secret.Error{Kind: secret.Conflict, Op: op}
+	}
+	s.notes[key] = note{text: bytes.Clone(text), number: old.number + 1}
+	return nil
+}
