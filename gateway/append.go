@@ -35,14 +35,17 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		return rehearsed(j, have, out), nil
 	}
 	j.entry.Versions = nil
+	var added []happening
+	defer func() { s.record(ctx, j, have, added) }()
 	for i, v := range lacking {
 		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, len(lacking))
 		}
-		added := made.Newest().Ordinal
-		out.Versions[v.Ordinal] = added
-		j.entry.Versions = append(j.entry.Versions, int64(added))
+		o := made.Newest().Ordinal
+		out.Versions[v.Ordinal] = o
+		j.entry.Versions = append(j.entry.Versions, int64(o))
+		added = append(added, happening{VersionCreated, o, s.now()})
 	}
 	if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
 		return nil, appendError(err, sec.Name, len(lacking), len(lacking))

@@ -36,6 +36,10 @@ func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Sec
 		if err != nil || change == nil {
 			return have, err
 		}
+		if err := checkSubscriptions(ctx, j, change.Patch.Extra[ExtraSubscriptions]); err != nil {
+			return nil, err
+		}
+		s.recordExpired(ctx, j, have, &change.Patch)
 		sec, err := j.Backend.Update(ctx, r.Name, change.Of, change.Patch)
 		if err != nil {
 			return nil, err

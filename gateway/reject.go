@@ -38,7 +38,7 @@ func (s *Service) note(c Call, r Ref, result string) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result})
 	err := s.audit.Write(audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
-		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Result: result,
+		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event, Result: result,
 	}, false)
 	if err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}

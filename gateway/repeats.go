@@ -31,7 +31,7 @@ const (
 
 func repeatKey(j *job) [sha256.Size]byte {
 	h := sha256.New()
-	for _, s := range []string{j.call.Caller.ID, j.Name, string(j.ref.Name), j.call.Op} {
+	for _, s := range []string{j.call.Caller.ID, j.Name, string(j.ref.Name), j.ref.Event, j.call.Op} {
 		h.Write([]byte(s))
 		h.Write([]byte{0})
 	}

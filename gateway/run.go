@@ -54,7 +54,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	}
 	j := &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
 		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
-		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name),
+		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
 	}}
 	ctx, ops := backends.WithMeter(ctx)
 	out, err := attempt(ctx, s, j, f)

@@ -41,12 +41,16 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
 		return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
 	}
+	if err := checkDraftSubscriptions(ctx, j, &d); err != nil {
+		return nil, err
+	}
 	sec, err := s.repeats.landed(ctx, j, d)
 	switch {
 	case err != nil:
 		return nil, err
 	case sec != nil:
 		j.sawVersions(sec)
+		s.recordVersions(ctx, j, sec)
 		return sec, nil
 	}
 	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
@@ -58,6 +62,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		return nil, err
 	}
 	j.sawVersions(sec)
+	s.recordVersions(ctx, j, sec)
 	return sec, nil
 }
 

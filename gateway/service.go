@@ -78,6 +78,7 @@ type store struct {
 	caps  backends.Capabilities
 	slots *semaphore.Weighted
 	blobs *semaphore.Weighted // its share of Service.blobs
+	notes *semaphore.Weighted // held by whoever changes a note
 	state storeState
 }
 
@@ -104,6 +105,8 @@ type Ref struct {
 	// Folder begins Name where the caller sees only what is in that folder. A
 	// backup leaves it out, so that it can be restored into another one.
 	Folder secret.Name
+	// Event names the event that the call is about, for the audit.
+	Event string
 }
 
 // New returns a service over open stores. Closing it closes them.
@@ -132,6 +135,7 @@ func New(o Options) (*Service, error) {
 			Store: st, caps: st.Backend.Capabilities(),
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
+			notes: semaphore.NewWeighted(1),
 		}
 		s.names = append(s.names, st.Name)
 	}

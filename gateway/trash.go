@@ -12,6 +12,9 @@ import (
 // The answer holds that one version, without its value. Action: update.
 func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		if err := checkSubscriptions(ctx, j, p.Extra[ExtraSubscriptions]); err != nil {
+			return nil, err
+		}
 		sec, err := j.Backend.Update(ctx, r.Name, sel, p)
 		if err != nil {
 			return nil, err
@@ -37,8 +40,12 @@ func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secre
 			days = j.RetentionDays
 		}
 		purge := s.now().UTC().AddDate(0, 0, days)
-		return s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
+		sec, err := s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
 			func() (*secret.Secret, error) { return j.Backend.DescribeTrash(ctx, r.Name) })
+		if err == nil {
+			s.recordDeletion(ctx, j, sec)
+		}
+		return sec, err
 	})
 }
 
@@ -61,7 +68,10 @@ func (s *Service) Destroy(ctx context.Context, c Call, r Ref) error {
 
 func (s *Service) destroy(ctx context.Context, j *job) (*secret.Secret, error) {
 	sec, err := j.Backend.Delete(ctx, j.ref.Name, s.now().UTC().AddDate(0, 0, j.RetentionDays))
-	if errors.Is(err, secret.NotFound) {
+	switch {
+	case err == nil:
+		s.recordDeletion(ctx, j, sec)
+	case errors.Is(err, secret.NotFound):
 		sec, err = s.recoverable(ctx, j)
 	}
 	if err != nil {

@@ -26,6 +26,7 @@ type Entry struct {
 	Action     string    `json:"action"`
 	Store      string    `json:"store,omitempty"`
 	Name       string    `json:"name,omitempty"`
+	Event      string    `json:"event,omitempty"`    // the name of an event of the store
 	Versions   []int64   `json:"versions,omitempty"` // that were read or written
 	BackendOps int64     `json:"backend_ops"`
 	Result     string    `json:"result,omitempty"` // "ok" or a kind of error

@@ -1,0 +1,295 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func event(name string, types ...gateway.EventType) gateway.Event {
+	if len(types) == 0 {
+		types = gateway.EventTypes()
+	}
+	return gateway.Event{Name: name, Types: types, Enabled: true, Target: gateway.EventTarget{Type: "SMN", ID: "urn:" + name, Name: "topic"}}
+}
+
+func makeEvent(t *testing.T, w *world, e gateway.Event) *gateway.Event {
+	t.Helper()
+	made, err := w.CreateEvent(t.Context(), call, "a", e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// subscribing is a draft of a new secret that subscribes.
+func subscribing(events ...string) secret.Draft {
+	raw, err := json.Marshal(events)
+	if err != nil {
+		panic(err)
+	}
+	return secret.Draft{Value: secret.TextValue("hush"), OfSecret: &secret.Attributes{Extra: secret.Extra{gateway.ExtraSubscriptions: raw}}}
+}
+
+func eventNames(t *testing.T, w *world) (names []string) {
+	t.Helper()
+	all, err := w.Events(t.Context(), call, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func TestEventLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	made := makeEvent(t, w, event("b", gateway.VersionCreated))
+	if len(made.ID) != 36 || made.Created.IsZero() || !made.Updated.Equal(made.Created) {
+		t.Errorf("made %+v", made)
+	}
+	makeEvent(t, w, event("a"))
+	if got := eventNames(t, w); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("events are %q", got)
+	}
+	_, err := w.CreateEvent(t.Context(), call, "a", event("b"))
+	wantKind(t, err, secret.AlreadyExists)
+	off, types := false, []gateway.EventType{gateway.SecretDeleted, gateway.VersionExpired}
+	if _, err := w.UpdateEvent(t.Context(), call, "a", "b", gateway.EventPatch{Types: types, Enabled: &off}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Event(t.Context(), call, "a", "b")
+	if err != nil || got.Enabled || !slices.Equal(got.Types, types) || got.Target != made.Target || got.ID != made.ID || !got.Created.Equal(made.Created) {
+		t.Errorf("updated to %+v, %v", got, err)
+	}
+	if err := w.DeleteEvent(t.Context(), call, "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.last(t); e.Event != "b" || e.Action != "update" || e.Name != "" || e.BackendOps == 0 {
+		t.Errorf("audited as %+v", e)
+	}
+	_, err = w.Event(t.Context(), call, "a", "b")
+	wantKind(t, err, secret.NotFound)
+	_, err = w.UpdateEvent(t.Context(), call, "a", "b", gateway.EventPatch{})
+	wantKind(t, err, secret.NotFound)
+	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "b"), secret.NotFound)
+	if got, err := w.Events(t.Context(), call, "b"); err != nil || len(got) != 0 {
+		t.Errorf("another store has %d events, %v", len(got), err)
+	}
+}
+
+func TestEventRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for name, spoil := range map[string]func(*gateway.Event){
+		"no name":        func(e *gateway.Event) { e.Name = "" },
+		"a long name":    func(e *gateway.Event) { e.Name = strings.Repeat("n", 513) },
+		"no types":       func(e *gateway.Event) { e.Types = nil },
+		"a type twice":   func(e *gateway.Event) { e.Types = []gateway.EventType{gateway.SecretDeleted, gateway.SecretDeleted} },
+		"a strange type": func(e *gateway.Event) { e.Types = []gateway.EventType{"made"} },
+		"no target":      func(e *gateway.Event) { e.Target.ID = "" },
+		"no UTF-8":       func(e *gateway.Event) { e.Target.Name = "\xff" },
+	} {
+		e := event("e")
+		spoil(&e)
+		if _, err := w.CreateEvent(t.Context(), call, "a", e); !errors.Is(err, secret.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := eventNames(t, w); len(got) > 0 {
+		t.Errorf("refused events are there: %q", got)
+	}
+}
+
+// TestEventQuota: no more than the vendor allows, and no more than a note holds.
+func TestEventQuota(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{4, 512} {
+		w := newWorld(t, nil)
+		n, err := 0, error(nil)
+		for ; err == nil && n < 100; n++ {
+			e := event(fmt.Sprint("e", n))
+			e.Target.ID, e.Target.Name = strings.Repeat("i", length), strings.Repeat(`"`, length)
+			_, err = w.CreateEvent(t.Context(), call, "a", e)
+		}
+		wantKind(t, err, secret.TooLarge)
+		if n--; length == 4 && n != gateway.MaxEvents || n < 5 || len(eventNames(t, w)) != n {
+			t.Errorf("%d events of length %d", n, length)
+		}
+		if err := w.DeleteEvent(t.Context(), call, "a", "e0"); err != nil {
+			t.Errorf("a full store cannot lose an event: %v", err)
+		}
+	}
+}
+
+// TestEventPolicy: reading takes list, changing update, both of some name; a
+// read-only store takes no change.
+func TestEventPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *gateway.Options) { o.Stores[1].ReadOnly = true },
+		access.Rule{Callers: []string{"c"}, Allow: []string{"update", "list"}, Stores: []string{"*"}, Names: []string{"x"}},
+		access.Rule{Callers: []string{"reader"}, Allow: []string{"list"}, Stores: []string{"a"}, Names: []string{"x"}},
+		access.Rule{Callers: []string{"writer"}, Allow: []string{"set", "update"}, Stores: []string{"a"}, Names: []string{"x"}})
+	makeEvent(t, w, event("e"))
+	reader, writer := call, call
+	reader.Caller.ID, writer.Caller.ID = "reader", "writer"
+	if _, err := w.Event(t.Context(), reader, "a", "e"); err != nil {
+		t.Error(err)
+	}
+	_, err := w.CreateEvent(t.Context(), reader, "a", event("f"))
+	wantKind(t, err, secret.Denied)
+	_, err = w.UpdateEvent(t.Context(), reader, "a", "e", gateway.EventPatch{})
+	wantKind(t, err, secret.Denied)
+	wantKind(t, w.DeleteEvent(t.Context(), reader, "a", "e"), secret.Denied)
+	_, err = w.Events(t.Context(), writer, "a")
+	wantKind(t, err, secret.Denied)
+	_, err = w.Event(t.Context(), writer, "a", "e")
+	wantKind(t, err, secret.Denied)
+	_, err = w.Records(t.Context(), writer, "a")
+	wantKind(t, err, secret.Denied)
+	_, err = w.CreateEvent(t.Context(), call, "b", event("f"))
+	wantKind(t, err, secret.Denied)
+	// Whoever may set may subscribe, without a right to list.
+	if _, err := w.Put(t.Context(), writer, gateway.Ref{Store: "a", Name: "x"}, subscribing("e")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEventSubscribed: an event that does not exist cannot be subscribed to,
+// and one that is subscribed to cannot be deleted, even from the trash.
+func TestEventSubscribed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for what, err := range map[string]func() error{
+		"Put":    func() error { _, err := w.Put(t.Context(), call, refA, subscribing("e")); return err },
+		"Update": func() error { return subscribe(t, w, refA, "e") },
+		"Edit": func() error {
+			_, err := w.Edit(t.Context(), call, refA, func(*secret.Secret) (*gateway.Change, error) {
+				return &gateway.Change{Patch: secret.Patch{Extra: subscribing("e").OfSecret.Extra}}, nil
+			})
+			return err
+		},
+	} {
+		if what != "Put" {
+			put(t, w, refA, "hush")
+		}
+		if err := err(); !errors.Is(err, secret.Invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	makeEvent(t, w, event("e"))
+	if err := subscribe(t, w, refA, "e"); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Conflict)
+	if _, err := w.Delete(t.Context(), call, refA); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Conflict)
+	if got := eventNames(t, w); len(got) != 1 {
+		t.Errorf("events are %q", got)
+	}
+	if err := w.Purge(t.Context(), call, refA); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.DeleteEvent(t.Context(), call, "a", "e"); err != nil {
+		t.Error(err)
+	}
+}
+
+func subscribe(t *testing.T, w *world, r gateway.Ref, events ...string) error {
+	t.Helper()
+	_, err := w.Update(t.Context(), call, r, secret.Current, secret.Patch{Extra: subscribing(events...).OfSecret.Extra})
+	return err
+}
+
+// TestEventsTogether: gateways over one product lose none of each other's.
+func TestEventsTogether(t *testing.T) {
+	t.Parallel()
+	shared := memory.New(memory.Options{})
+	var worlds []*world
+	for range 3 {
+		worlds = append(worlds, newWorld(t, func(o *gateway.Options) { o.Stores[0].Backend = shared }))
+	}
+	var wg sync.WaitGroup
+	for i := range gateway.MaxEvents {
+		wg.Go(func() {
+			for {
+				_, err := worlds[i%3].CreateEvent(t.Context(), call, "a", event(fmt.Sprint("e", i)))
+				if errors.Is(err, secret.Conflict) { // others came first eight times
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+		})
+	}
+	wg.Wait()
+	for _, w := range worlds {
+		if got := eventNames(t, w); len(got) != gateway.MaxEvents {
+			t.Errorf("%d events", len(got))
+		}
+	}
+}
+
+// TestEventRepeated: a client that was not told how its call ended sends it
+// again and gets what it asked for.
+func TestEventRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	lose := func(_ context.Context, method string) error {
+		if method == "WriteNote" {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	w.a.After = lose
+	_, err := w.CreateEvent(t.Context(), call, "a", event("e"))
+	wantKind(t, err, secret.Unknown)
+	w.a.After = nil
+	makeEvent(t, w, event("e"))
+	_, err = w.CreateEvent(t.Context(), call, "a", event("e")) // that was the repeat
+	wantKind(t, err, secret.AlreadyExists)
+	w.a.After = lose
+	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Unknown)
+	w.a.After = nil
+	if err := w.DeleteEvent(t.Context(), call, "a", "e"); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.NotFound)
+}
+
+// TestForeignNote: what this release did not write is not taken for events.
+func TestForeignNote(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`[]`, `{}`, `{"v":2,"events":[]}`, `{"v":1,"events":{}}`} {
+		w := newWorld(t, nil)
+		if err := w.a.WriteNote(t.Context(), "events", []byte(text), ""); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Events(t.Context(), call, "a")
+		wantKind(t, err, secret.Internal)
+		_, err = w.CreateEvent(t.Context(), call, "a", event("e"))
+		wantKind(t, err, secret.Internal)
+		if got, _, err := w.a.ReadNote(t.Context(), "events"); err != nil || string(got) != text {
+			t.Errorf("the note has changed: %v", err)
+		}
+	}
+}
+
+var _ backends.Notebook = (*lossy)(nil)
