@@ -150,11 +150,8 @@ func (s *Service) recordVersions(ctx context.Context, j *job, sec *secret.Secret
 // recordDeletion records that sec was deleted just now, and what of it had
 // expired.
 func (s *Service) recordDeletion(ctx context.Context, j *job, sec *secret.Secret) {
-	at := s.now()
-	if sec.Deleted != nil {
-		at = sec.Deleted.At
-	}
-	s.record(ctx, j, sec, append(expiries(sec, s.now()), happening{what: SecretDeleted, at: at}))
+	now := s.now() // a product may know whole seconds alone
+	s.record(ctx, j, sec, append(expiries(sec, now), happening{what: SecretDeleted, at: now}))
 }
 
 // recordExpired records what of sec has expired, before an edit hides it.

@@ -37,6 +37,7 @@ func TestBadInput(t *testing.T) {
 		"changes":        badChanges(g),
 		"tags":           badTags(t, g),
 		"blobs":          badBlobs(t, blob, foreign),
+		"events":         badEvents(t, g),
 	}
 	for group, list := range cases {
 		t.Run(group, func(t *testing.T) { // in sequence: snapshots of one store
@@ -44,6 +45,9 @@ func TestBadInput(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) { c.run(t, g) })
 			}
 		})
+	}
+	if a := (message{Path: "/csms/events"}).send(t, g); !strings.Contains(a.Body, `"current_count":1}`) {
+		t.Errorf("the events are %s", a.Body)
 	}
 	if strings.Contains(g.Audit.Text(), theValue) {
 		t.Error("the audit holds a value")

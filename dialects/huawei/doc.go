@@ -38,6 +38,12 @@
 //   - kms_key_id, enterprise_project_id: kept, shown and backed up, without
 //     effect; another key counts for the versions made afterwards. Rotation is
 //     refused: it would not happen. There are no password policies.
+//   - What happens to a secret that subscribes to an event is recorded, and
+//     nobody is notified: every record says FAIL, and why. SECRET_DELETED is
+//     also what a scheduled deletion is at once; SECRET_VERSION_EXPIRED is
+//     recorded once for each version and expiry, under the time of the expiry.
+//     Records come newest first and all at once. The list of tasks is empty,
+//     for nothing rotates.
 //   - A request with a signature is judged by the signature alone, whatever
 //     X-Auth-Token it bears besides.
 //   - Signatures are SDK-HMAC-SHA256 or, with a derived key, V11-HMAC-SHA256,

@@ -39,6 +39,7 @@ var (
 	notScheduled     = problem{http.StatusBadRequest, "CSMS.0108", "The secret is not in schedule delete state.", false}
 	tooManyStages    = problem{http.StatusBadRequest, "CSMS.0203", "The number of stage has reached the upper limit.", false}
 	stagesOverQuota  = problem{http.StatusBadRequest, "CSMS.0204", "The number of stage is greater than the quota limit.", false}
+	eventTaken       = problem{http.StatusBadRequest, inventedNameTaken, "The event name already exists.", false}
 	noAPI            = problem{http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment.", false}
 	bodyTooLarge     = problem{http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large.", false}
 )
@@ -79,6 +80,10 @@ var exceptions = map[string]map[secret.Kind]problem{
 	"ListSecretTags":          {secret.NotFound: noResource},
 	"BatchCreateOrDeleteTags": {secret.NotFound: noResource},
 	"DeleteSecretTag":         {secret.NotFound: noResource},
+	"CreateSecretEvent":       {secret.AlreadyExists: eventTaken},
+	"ShowSecretEvent":         {secret.NotFound: noResource},
+	"UpdateSecretEvent":       {secret.NotFound: noResource},
+	"DeleteSecretEvent":       {secret.NotFound: noResource},
 	"DeleteSecretForSchedule": {secret.Trashed: scheduledAlready},
 	"RestoreSecret":           {secret.AlreadyExists: notScheduled},
 }
@@ -156,6 +161,9 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	ref := gateway.Ref{Store: a.stores[r.Vars["project_id"]]}
 	if name, bad := naming.Decode(r.Vars["secret_name"]); bad == nil {
 		ref.Name = name
+	}
+	if event := r.Vars["event_name"]; checkEventName(event) == nil {
+		ref.Event = event
 	}
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -209,6 +211,43 @@ func FuzzInstancesBody(f *testing.F) {
 			t.Errorf("%+v is taken", q)
 		}
 		q.meets("name", map[string]string{"k": "v"})
+	})
+}
+
+// FuzzEventBody: what is taken obeys the grammar of events, and shows as it was
+// given.
+func FuzzEventBody(f *testing.F) {
+	addBodies(f)
+	f.Add([]byte(`{"name":"e","event_types":["SECRET_DELETED"],"state":"ENABLED","notification":{"target_type":"SMN","target_id":"u","target_name":"n"}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var body eventBody
+		if decode(raw, &body) != nil {
+			return
+		}
+		e, err := body.event()
+		if err != nil {
+			return
+		}
+		o := renderEvent(&e)
+		if !label(e.Name, "-_") || o.Name != *body.Name || !slices.Equal(o.Types, *body.Types) || o.State != *body.State || len(e.Target.ID) > maxTarget || o.Notification.Type != targetSMN {
+			t.Errorf("%+v is taken", e)
+		}
+	})
+}
+
+// FuzzTaskQuery: task_id stands alone in every query that is taken.
+func FuzzTaskQuery(f *testing.F) {
+	for _, s := range []string{"", "task_id=a", "task_id=a&limit=1", "status=SUCCESS&limit=50&marker=x&secret_name=s", "limit=0", "status", "task_id=%zz"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		if checkTaskQuery(raw) != nil {
+			return
+		}
+		q, err := url.ParseQuery(raw)
+		if err != nil || q.Get("task_id") != "" && q.Get("secret_name")+q.Get("status")+q.Get("limit")+q.Get("marker") != "" {
+			t.Errorf("%q is taken", raw)
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ func (a *api) updateSecret(r *request) (any, error) {
 	if err := body.check(); err != nil {
 		return nil, err
 	}
-	extra, err := a.changeEvents(r, body.EventSubscriptions)
+	extra, err := changeEvents(body.EventSubscriptions)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (a *api) updateSecret(r *request) (any, error) {
 }
 
 // changeEvents reads event_subscriptions of an update. Nil: they stay.
-func (a *api) changeEvents(r *request, raw json.RawMessage) (map[string]json.RawMessage, error) {
+func changeEvents(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	if raw == nil {
 		return nil, nil
 	}
@@ -73,7 +73,7 @@ func (a *api) changeEvents(r *request, raw json.RawMessage) (map[string]json.Raw
 	if !bytes.Equal(raw, []byte("null")) && json.Unmarshal(raw, &names) != nil {
 		return nil, badFormat("event_subscriptions is not a list of names")
 	}
-	member, err := a.subscriptions(r, names)
+	member, err := subscriptions(names)
 	if err != nil {
 		return nil, err
 	}

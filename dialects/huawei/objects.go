@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -14,7 +15,7 @@ const (
 	extraKey     = "huawei.kms_key_id"
 	extraType    = "huawei.secret_type"
 	extraProject = "huawei.enterprise_project_id"
-	extraEvents  = "huawei.event_subscriptions"
+	extraEvents  = gateway.ExtraSubscriptions
 )
 
 // Defaults of what clients do not say.

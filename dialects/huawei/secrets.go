@@ -2,7 +2,6 @@ package huawei
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -49,7 +48,7 @@ func (a *api) create(r *request, body *createSecretBody) (*secret.Secret, error)
 	if err != nil {
 		return nil, err
 	}
-	if attrs.Extra, err = a.subscribe(r, attrs.Extra, body.EventSubscriptions); err != nil {
+	if attrs.Extra, err = subscribe(attrs.Extra, body.EventSubscriptions); err != nil {
 		return nil, err
 	}
 	value, err := readValue(body.SecretString, body.SecretBinary)
@@ -61,8 +60,8 @@ func (a *api) create(r *request, body *createSecretBody) (*secret.Secret, error)
 }
 
 // subscribe adds the subscriptions of a new secret to its extra attributes.
-func (a *api) subscribe(r *request, extra secret.Extra, names []string) (secret.Extra, error) {
-	raw, err := a.subscriptions(r, names)
+func subscribe(extra secret.Extra, names []string) (secret.Extra, error) {
+	raw, err := subscriptions(names)
 	if err != nil || raw == nil {
 		return extra, err
 	}
@@ -71,14 +70,6 @@ func (a *api) subscribe(r *request, extra secret.Extra, names []string) (secret.
 	}
 	extra[extraEvents] = raw
 	return extra, nil
-}
-
-// subscriptions checks event_subscriptions. Nil: none.
-func (a *api) subscriptions(_ *request, names []string) (json.RawMessage, error) {
-	if slices.ContainsFunc(names, func(s string) bool { return s != "" }) {
-		return nil, secret.Errorf(secret.Invalid, "event_subscriptions names an event that does not exist")
-	}
-	return nil, nil
 }
 
 const maxProject = 36

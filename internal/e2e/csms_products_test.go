@@ -32,6 +32,7 @@ var csmsParts = map[string]func(*csmsSuite, *testing.T){
 	"tags":      (*csmsSuite).tags,
 	"batches":   (*csmsSuite).batches,
 	"limits":    (*csmsSuite).limits,
+	"events":    (*csmsSuite).subscriptions,
 	"dialects":  (*csmsSuite).acrossDialects,
 	"unserved":  (*csmsSuite).unserved,
 }
