@@ -30,10 +30,10 @@ const (
 // counts: a token must not rescue a request whose signature is wrong. Unknown
 // paths need no proof, for nothing is there.
 func (a *api) Authenticate(r *wire.Request) (access.Caller, error) {
-	if r.Op == "" || r.Op == loginOp {
-		return access.Caller{}, nil
-	}
 	auth, tokens := r.Header.Values("Authorization"), r.Header.Values("X-Auth-Token")
+	if r.Op == "" || r.Op == loginOp || r.Op == credentialOp && len(auth)+len(tokens) == 0 {
+		return access.Caller{}, nil // nothing is there, or the proof is in the body
+	}
 	switch {
 	case len(auth) == 1:
 		who, err := a.signature(r, auth[0])
@@ -78,9 +78,10 @@ func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	return access.Caller{ID: t.Caller, Via: via}, nil
 }
 
-// iamToken slows down whoever keeps sending one wrong token. Tokens cannot be
-// guessed, so each is counted by itself: neither the sender's next token nor
-// his neighbours' are locked out. One of ours that is out of date is no guess.
+// iamToken reads a token of IAM's. It slows down whoever keeps sending one
+// wrong token. Tokens cannot be guessed, so each is counted by itself: neither
+// the sender's next token nor his neighbours' are locked out. One of ours that
+// is out of date is no guess.
 func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
 	sum := sha256.Sum256([]byte(text))
 	key := "token:" + hex.EncodeToString(sum[:8])
@@ -97,6 +98,16 @@ func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
 	}
 	_, err = unproved(refusedToken(err), err)
 	return iam.Token{}, err
+}
+
+// anyToken is iamToken for those places of IAM that take every token that this
+// gateway takes: others have no project.
+func (a *api) anyToken(r *wire.Request, text string) (iam.Token, error) {
+	who, until, err := a.iam.Bearer(text)
+	if err == nil {
+		return iam.Token{Identity: who, Expires: until}, nil
+	}
+	return a.iamToken(r, text)
 }
 
 func outdated(err error) bool {
@@ -117,7 +128,7 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	if _, err := sdkhmac.CheckDate(r.Header, auth, a.now()); err != nil {
 		return unproved(saidSignature+", "+why(err), err)
 	}
-	key, err := a.key(r, auth.Access)
+	key, project, err := a.key(r, auth.Access)
 	if err != nil {
 		return access.Caller{}, err
 	}
@@ -132,34 +143,38 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 		return unproved(saidSignature+", "+why(err), err)
 	}
 	a.throttle.Succeeded(auth.Access, r.Address)
+	if at, ok := r.Vars["project_id"]; ok && project != "" && project != at {
+		return access.Caller{}, secret.Errorf(secret.Denied, "the temporary key is for another project")
+	}
 	return key.Caller, nil
 }
 
 // key finds a configured access key, or a temporary one by the security token
-// that comes with it. The token may be unsigned: it proves itself by naming
-// the secret.
-func (a *api) key(r *wire.Request, id string) (access.AccessKey, error) {
+// that comes with it, which may be for one project alone. The token may be
+// unsigned: it proves itself by naming the secret. Beside a configured key it
+// says nothing.
+func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project string, err error) {
 	if key, ok := a.creds.AccessKey(id, via); ok {
-		return key, nil
+		return key, "", nil
 	}
 	tokens := r.Header.Values("X-Security-Token")
 	if len(tokens) != 1 {
 		a.throttle.Failed(id, r.Address)
-		_, err := unproved(saidNoKey, nil)
-		return access.AccessKey{}, err
+		_, err = unproved(saidNoKey, nil)
+		return key, "", err
 	}
-	caller, sk, err := a.iam.Open(id, tokens[0])
-	if err != nil {
-		said := saidSession
-		if errors.Is(err, iam.ErrExpired) {
-			said = saidStale
-		} else {
-			a.throttle.Failed(id, r.Address)
-		}
-		_, err = unproved(said, err)
-		return access.AccessKey{}, err
+	s, err := a.iam.Open(id, tokens[0])
+	if err == nil {
+		return access.AccessKey{ID: id, Secret: s.Secret, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, nil
 	}
-	return access.AccessKey{ID: id, Secret: sk, Caller: access.Caller{ID: caller, Via: via}}, nil
+	said := saidSession
+	if errors.Is(err, iam.ErrExpired) {
+		said = saidStale
+	} else {
+		a.throttle.Failed(id, r.Address)
+	}
+	_, err = unproved(said, err)
+	return key, "", err
 }
 
 var errUnsigned = errors.New("the body is not signed")

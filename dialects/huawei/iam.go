@@ -18,8 +18,12 @@ import (
 // iamBody bounds a body of IAM's: it holds a token at most.
 const iamBody = 32 << 10
 
-// loginOp is the one operation that needs no proof: it takes the proof.
-const loginOp = via + ".KeystoneCreateUserToken"
+// loginOp needs no proof: it takes the proof. credentialOp may have it in its
+// body.
+const (
+	loginOp      = via + ".KeystoneCreateUserToken"
+	credentialOp = via + ".CreateTemporaryAccessKeyByToken"
+)
 
 // iamTimes is how IAM writes a time.
 const iamTimes = "2006-01-02T15:04:05.000000Z"
@@ -109,7 +113,7 @@ func (a *api) answerToken(r *wire.Request, status int, text string, t iam.Token)
 	domain := a.domain()
 	o := tokenObject{
 		ExpiresAt: t.Expires.Format(iamTimes), IssuedAt: t.Issued.Format(iamTimes), Methods: t.Methods, Roles: []named{},
-		User: userObject{named: named{iam.ID("user", t.Name), t.Name}, Domain: domain},
+		User: userObject{named: named{t.UserID(), t.Name}, Domain: domain},
 	}
 	if t.Project == "" {
 		o.Domain = &domain
@@ -221,6 +225,21 @@ func (a *api) listDomains(r *wire.Request) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: out}, a.svc.Admit(call(r))
 }
 
+type catalogAnswer struct {
+	Catalog []serviceObject `json:"catalog"`
+	Links   listLinks       `json:"links"`
+}
+
+// showCatalog is what a token's own catalog says.
+func (a *api) showCatalog(r *wire.Request) (wire.Reply, error) {
+	project := ""
+	if t, err := a.iam.Verify(r.Header.Get("X-Auth-Token")); err == nil {
+		project = t.Project
+	}
+	out := catalogAnswer{a.catalog(r, project), listLinks{Self: baseURL(r) + "/v3/auth/catalog"}}
+	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: out}, a.svc.Admit(call(r))
+}
+
 type credentialAnswer struct {
 	Credential struct {
 		Access        string `json:"access"`
@@ -237,8 +256,11 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, err
 	}
 	id := body.Auth.Identity
-	if !slices.Equal(id.Methods, []string{methodToken}) {
+	switch {
+	case !slices.Equal(id.Methods, []string{methodToken}):
 		return wire.Reply{}, secret.Errorf(secret.Unsupported, "temporary keys are made from a token: methods must be [%q]", methodToken)
+	case id.Policy != nil && string(id.Policy) != "null": // to ignore it would give more than was asked for
+		return wire.Reply{}, secret.Errorf(secret.Unsupported, "a policy for temporary keys is not served by this gateway")
 	}
 	text, life := r.Header.Get("X-Auth-Token"), iam.MinSession
 	if id.Token != nil {
@@ -251,11 +273,12 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, secret.Errorf(secret.Invalid, "duration_seconds is not between %s and %s",
 			strconv.Itoa(int(iam.MinSession/time.Second)), strconv.Itoa(int(iam.MaxSession/time.Second)))
 	}
-	who, err := a.holder(r, text)
+	t, err := a.holder(r, text)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	c, err := a.iam.Temporary(who, life)
+	r.Caller = access.Caller{ID: t.Caller, Via: via}
+	c, err := a.iam.Temporary(t.Identity, t.Project, life, t.Expires)
 	if err != nil {
 		return wire.Reply{}, err
 	}
@@ -267,17 +290,19 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 
 // holder is whose token it is, or where none is given, who signed the request
 // with a configured key.
-func (a *api) holder(r *wire.Request, text string) (iam.Identity, error) {
-	if text == "" {
-		if auth, err := sdkhmac.Parse(r.Header.Get("Authorization")); err == nil {
-			if who, ok := a.iam.OfKey(auth.Access); ok {
-				return who, nil
-			}
-		}
-		return iam.Identity{}, secret.Errorf(secret.Invalid, "there is no token: temporary keys make no others")
+func (a *api) holder(r *wire.Request, text string) (iam.Token, error) {
+	if text != "" {
+		return a.anyToken(r, text)
 	}
-	t, err := a.iamToken(r, text)
-	return t.Identity, err
+	auth, err := sdkhmac.Parse(r.Header.Get("Authorization"))
+	if err != nil {
+		return iam.Token{}, refusedLogin("there is no token", nil)
+	}
+	who, ok := a.iam.OfKey(auth.Access)
+	if !ok {
+		return iam.Token{}, secret.Errorf(secret.Denied, "a temporary key makes no other")
+	}
+	return iam.Token{Identity: who}, nil
 }
 
 // refusedLogin tells nothing of which part was wrong.

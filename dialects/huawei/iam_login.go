@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -42,10 +45,11 @@ type (
 			} `json:"user"`
 		} `json:"password"`
 		Token *struct {
-			ID       string `json:"id"`
-			Duration int    `json:"duration_seconds"`
+			ID       string  `json:"id"`
+			Duration seconds `json:"duration_seconds"`
 		} `json:"token"`
-		Key *struct {
+		Policy json.RawMessage `json:"policy"`
+		Key    *struct {
 			Access struct {
 				Key string `json:"key"`
 			} `json:"access"`
@@ -66,6 +70,19 @@ type (
 		Domain *reference `json:"domain"`
 	}
 )
+
+// seconds are a number, or the text of one, as the vendor's own example has it.
+type seconds int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *seconds) UnmarshalJSON(b []byte) error {
+	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 32)
+	if err != nil && string(b) != "null" {
+		return errors.New("not a number of seconds")
+	}
+	*s = seconds(n)
+	return nil
+}
 
 // readLogin says nothing of what stands in a body that it refuses.
 func readLogin(r *wire.Request) (*loginBody, error) {
@@ -99,7 +116,7 @@ func (a *api) identify(r *wire.Request, auth *authBody) (who iam.Identity, until
 		who, err = a.prove(r, key, func() (iam.Identity, bool) { return a.iam.Key(key, id.Key.Secret.Key) })
 		return who, until, err
 	case method == methodToken && id.Token != nil:
-		t, err := a.iamToken(r, id.Token.ID)
+		t, err := a.anyToken(r, id.Token.ID)
 		return t.Identity, t.Expires, err
 	case method == methodPassword || method == methodKey || method == methodToken:
 		return who, until, secret.Errorf(secret.Invalid, "auth.identity.%s is missing", method)

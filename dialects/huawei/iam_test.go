@@ -295,13 +295,15 @@ func TestIAMBadInput(t *testing.T) {
 		"wrong key":           {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["hw_ak_sk"],"hw_ak_sk":{"access":{"key":"` + g.AccessKey + `"},"secret":{"key":"x"}}}}}`, 401, wrong},
 		"unknown key":         {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["hw_ak_sk"],"hw_ak_sk":{"access":{"key":"none"},"secret":{"key":""}}}}}`, 401, wrong},
 		"token of a guess":    {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["token"],"token":{"id":"guess"}}}}`, 401, "decrypt token fail"},
-		"configured token":    {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["token"],"token":{"id":"` + g.Token + `"}}}}`, 401, "decrypt token fail"},
 		"too large":           {"POST", "/v3/auth/tokens", "", `{"auth":"` + strings.Repeat("x", 32<<10) + `"}`, 413, "too large"},
 		"no subject":          {"GET", "/v3/auth/tokens", token, "", 400, "X-Subject-Token"},
 		"nobody":              {"GET", "/v3/projects", "", "", 401, "x-auth-token not found"},
 		"a guess":             {"GET", "/v3/auth/domains", "guess", "", 401, "decrypt token fail"},
 		"one byte changed":    {"GET", "/v3/projects", token[:len(token)-2] + "AA", "", 401, "decrypt token fail"},
-		"keys of no token":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", g.Token, `{"auth":{"identity":{"methods":["token"]}}}`, 401, "decrypt token fail"},
+		"keys of no token":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", "", `{"auth":{"identity":{"methods":["token"]}}}`, 401, "there is no token"},
+		"keys of a guess":     {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", "", `{"auth":{"identity":{"methods":["token"],"token":{"id":"guess"}}}}`, 401, "decrypt token fail"},
+		"keys with a policy":  {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, `{"auth":{"identity":{"methods":["token"],"policy":{"Version":"1.1"}}}}`, 400, "policy"},
+		"seconds in words":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, `{"auth":{"identity":{"methods":["token"],"token":{"duration_seconds":"ten"}}}}`, 400, "JSON"},
 		"keys by password":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, good + `}}`, 400, "made from a token"},
 	} {
 		before := len(g.Audit.Entries(t))
@@ -393,5 +395,71 @@ func TestProjectsOfACaller(t *testing.T) {
 	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":%q,"password":%q}}}%s}}`, g.ClientID, g.ClientSecret, projectScope("b"))
 	if a := withTokenRaw(t, g, "", "POST", "/v3/auth/tokens", body); a.Status != 401 {
 		t.Errorf("a token for it: %d", a.Status)
+	}
+}
+
+// TestTemporaryKeysOfWhom: every way to prove oneself leads to temporary keys,
+// which are for no more projects than the token was, and of the same caller.
+func TestTemporaryKeysOfWhom(t *testing.T) {
+	t.Parallel()
+	g := twoStores(t)
+	const path, plain = "/v3.0/OS-CREDENTIAL/securitytokens", `{"auth":{"identity":{"methods":["token"],"token":{"duration_seconds":"900"}}}}`
+	scoped := logIn(t, g, projectScope("a"))
+	inBody := strings.Replace(plain, `"token":{`, `"token":{"id":"`+scoped+`",`, 1)
+	type key struct {
+		Credential struct{ Access, Secret, SecurityToken string }
+	}
+	for name, c := range map[string]struct {
+		made answer
+		b    int // what it may on project b
+	}{
+		"a token in the header":    {withTokenRaw(t, g, scoped, "POST", path, plain), 403},
+		"a token in the body":      {withTokenRaw(t, g, "", "POST", path, inBody), 403},
+		"a token for the domain":   {withTokenRaw(t, g, logIn(t, g, ""), "POST", path, plain), 200},
+		"a configured token":       {withTokenRaw(t, g, g.Token, "POST", path, plain), 200},
+		"a signature and no token": {message{Method: "POST", Path: path, Body: plain}.send(t, g), 200},
+	} {
+		var k key
+		must(t, json.Unmarshal([]byte(c.made.Body), &k))
+		if c.made.Status != 201 || len(k.Credential.Access) != 20 {
+			t.Errorf("%s: %d %s", name, c.made.Status, c.made.Body)
+			continue
+		}
+		for store, want := range map[string]int{"a": 200, "b": c.b} {
+			a := message{
+				Store: store, Path: "/secrets", Key: k.Credential.Access, SK: k.Credential.Secret,
+				After: func(r *http.Request) { r.Header.Set("X-Security-Token", k.Credential.SecurityToken) }, // unsigned, as Terraform's library sends it
+			}.send(t, g)
+			if a.Status != want {
+				t.Errorf("%s, project %s: %d %s", name, store, a.Status, a.Body)
+			}
+		}
+		again := message{
+			Method: "POST", Path: path, Body: plain, Key: k.Credential.Access, SK: k.Credential.Secret,
+			After: func(r *http.Request) { r.Header.Set("X-Security-Token", k.Credential.SecurityToken) },
+		}
+		if a := do(t, g, again.request(t, g)); a.Status != 403 {
+			t.Errorf("%s: a temporary key makes another: %d %s", name, a.Status, a.Body)
+		}
+	}
+}
+
+// TestConfiguredTokenLogsIn, as the Terraform provider does that is given a
+// token: first for its project, then for the domain.
+func TestConfiguredTokenLogsIn(t *testing.T) {
+	t.Parallel()
+	g := twoStores(t)
+	for scope, want := range map[string]int{projectScope("a"): 200, `,"scope":{"domain":{"name":"` + gatewaytest.Domain + `"}}`: 403} {
+		a := withTokenRaw(t, g, "", "POST", "/v3/auth/tokens", `{"auth":{"identity":{"methods":["token"],"token":{"id":"`+g.Token+`"}}`+scope+`}}`)
+		if a.Status != 201 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		token := a.Header.Get("X-Subject-Token")
+		if a := withToken(t, g, token, "GET", "/secrets", ""); a.Status != want {
+			t.Errorf("%s: %d %s", scope, a.Status, a.Body)
+		}
+		if a := withTokenRaw(t, g, token, "GET", "/v3/auth/catalog", ""); a.Status != 200 || !strings.Contains(a.Body, g.Endpoint()) {
+			t.Errorf("its catalog: %d %s", a.Status, a.Body)
+		}
 	}
 }

@@ -87,6 +87,7 @@ func operations() []row {
 		{op: "KeystoneListProjects", method: get, path: "/v3/projects", iam: (*api).listProjects},
 		{op: "KeystoneListAuthProjects", method: get, path: "/v3/auth/projects", iam: (*api).listProjects},
 		{op: "KeystoneListAuthDomains", method: get, path: "/v3/auth/domains", iam: (*api).listDomains},
+		{op: "KeystoneShowCatalog", method: get, path: "/v3/auth/catalog", iam: (*api).showCatalog},
 		{op: "CreateTemporaryAccessKeyByToken", method: post, path: "/v3.0/OS-CREDENTIAL/securitytokens", maxBody: iamBody, iam: (*api).createCredential},
 
 		{op: "ShowSecretFunctionTemplates", method: get, path: "/v1/csms/function-templates"},

@@ -5,7 +5,9 @@ import "time"
 // Grant is what the proof in a token says.
 type Grant struct {
 	Caller   Caller
-	Audience string // whom the token was issued for
+	Audience string    // whom the token was issued for
+	Client   string    // who asked for it
+	Expires  time.Time // when it ends
 }
 
 // Verifier proves tokens that nobody wrote into the configuration: those that
@@ -47,6 +49,14 @@ func (e *TokenError) Error() string { return tokenFaults[e.Fault] }
 // Trust makes Bearer accept what v proves. Call it before the set is used.
 func (c *Credentials) Trust(v Verifier) { c.verify = v }
 
+// Issued returns what a token of the login's says. Its error is a *TokenError.
+func (c *Credentials) Issued(token string) (Grant, error) {
+	if c.verify == nil {
+		return Grant{}, &TokenError{Fault: UnknownToken}
+	}
+	return c.verify(token)
+}
+
 // Bearer returns the caller who holds the token: a configured one, or one that
 // a login issued for the audience. An empty audience stands for any. Its error
 // is a *TokenError.
@@ -54,10 +64,7 @@ func (c *Credentials) Bearer(token, via, audience string) (Caller, error) {
 	if who, ok := c.Token(token, via); ok {
 		return who, nil
 	}
-	if c.verify == nil {
-		return Caller{}, &TokenError{Fault: UnknownToken}
-	}
-	g, err := c.verify(token)
+	g, err := c.Issued(token)
 	if err != nil {
 		return Caller{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,8 +52,9 @@ type IAM struct {
 	creds  *access.Credentials
 	domain string
 	users  map[string]User
-	ids    map[string]string // of users, to their names
-	tokens *token.Minter[claims]
+	ids    map[string]string      // of callers, to their user names
+	tokens *token.Minter[claims]  // nil: no key signs
+	keys   *token.Minter[session] // the same
 	now    func() time.Time
 }
 
@@ -68,13 +70,18 @@ func New(o Options) (*IAM, error) {
 			return nil, errors.New("iam: a user's name is missing or taken, or there is no caller")
 		}
 		x.users[u.Name] = u
-		x.ids[ID("user", u.Name)] = u.Name
+		x.ids[ID("user", u.Caller)] = u.Name
 	}
-	var err error
-	if x.tokens, err = token.New[claims](o.Keyring, tokenType, Life); err != nil && !errors.Is(err, token.ErrNoKey) {
+	tokens, err := token.New[claims](o.Keyring, tokenType, Life)
+	switch {
+	case errors.Is(err, token.ErrNoKey):
+		return x, nil
+	case err != nil:
 		return nil, err
 	}
-	return x, nil
+	x.tokens = tokens
+	x.keys, err = token.New[session](o.Keyring, sessionType, MaxSession)
+	return x, err
 }
 
 // Domain is the name of the account that all users belong to.
@@ -91,13 +98,19 @@ func ID(kind, name string) string {
 type Identity struct {
 	Name   string // of the user, as it is shown
 	Caller string
-	from   string // what it ends with: a user, or an access key
+	from   string // what it ends with: one of the below and a name
 }
 
+// What an identity came from. It ends when that is configured no more.
 const (
-	fromUser = "user:"
-	fromKey  = "key:"
+	fromUser  = "user:"
+	fromKey   = "key:"
+	fromToken = "token:" // and the configured token's hash
 )
+
+// UserID is the id under which the identity is shown: a caller has one,
+// however it proved itself.
+func (i Identity) UserID() string { return ID("user", i.Caller) }
 
 // UserName finds a user by its id.
 func (x *IAM) UserName(id string) string { return x.ids[id] }
@@ -129,15 +142,43 @@ func (x *IAM) OfKey(id string) (Identity, bool) {
 	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, from: fromKey + id}, known
 }
 
-// stands reports whether what an identity came from is still configured.
+// Bearer returns the holder of a token that is not one of ours: a configured
+// one, or one of the login's, which ends at until. Its error is a
+// *access.TokenError.
+func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
+	sum := sha256.Sum256([]byte(text))
+	if c, ok := x.creds.TokenOf(sum, ""); ok {
+		return Identity{Name: c.ID, Caller: c.ID, from: fromToken + hex.EncodeToString(sum[:])}, until, nil
+	}
+	g, err := x.creds.Issued(text)
+	if err != nil {
+		return who, until, err
+	}
+	who = Identity{Name: g.Client, Caller: g.Caller.ID, from: fromUser + g.Client}
+	if !x.stands(who.from, who.Caller) {
+		return Identity{}, until, &access.TokenError{Fault: access.UnknownToken}
+	}
+	return who, g.Expires, nil
+}
+
+// stands reports whether what an identity came from is still configured, and
+// the caller's.
 func (x *IAM) stands(from, caller string) bool {
-	switch {
-	case len(from) > len(fromUser) && from[:len(fromUser)] == fromUser:
-		u, ok := x.users[from[len(fromUser):]]
-		return ok && u.Caller == caller
-	case len(from) > len(fromKey) && from[:len(fromKey)] == fromKey:
-		key, ok := x.creds.AccessKey(from[len(fromKey):], "")
-		return ok && key.Caller.ID == caller
+	if name, ok := strings.CutPrefix(from, fromUser); ok {
+		u, known := x.users[name]
+		return known && u.Caller == caller
+	}
+	if id, ok := strings.CutPrefix(from, fromKey); ok {
+		key, known := x.creds.AccessKey(id, "")
+		return known && key.Caller.ID == caller
+	}
+	if text, ok := strings.CutPrefix(from, fromToken); ok {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return false
+		}
+		c, known := x.creds.TokenOf([sha256.Size]byte(sum), "")
+		return known && c.ID == caller
 	}
 	return false
 }

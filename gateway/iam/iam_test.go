@@ -106,7 +106,7 @@ func TestPasswords(t *testing.T) {
 	if who, ok := d.Key("AK", "sk"); !ok || who.Caller != "ci" {
 		t.Error("the right key")
 	}
-	if d.UserName(iam.ID("user", "alice")) != "alice" || d.UserName("none") != "" || len(iam.ID("user", "alice")) != 32 {
+	if id := login(t, d, "alice").UserID(); d.UserName(id) != "alice" || d.UserName("none") != "" || len(id) != 32 {
 		t.Error("ids of users")
 	}
 	if _, err := iam.New(iam.Options{Keyring: backup.NewKeyring(), Users: []iam.User{{Name: "a", Caller: "c"}, {Name: "a", Caller: "d"}}}); err == nil {
@@ -118,34 +118,115 @@ func TestTemporaryKeys(t *testing.T) {
 	t.Parallel()
 	ring := backup.NewKeyring()
 	d := newDesk(t, ring, "alice")
-	c, err := d.Temporary(login(t, d, "alice"), time.Hour)
+	c, err := d.Temporary(login(t, d, "alice"), "p", time.Hour, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	security := string(c.SecurityToken.Reveal())
 	for _, replica := range []*desk{d, newDesk(t, ring, "alice")} {
-		caller, sk, err := replica.Open(c.Access, security)
-		if err != nil || caller != "caller-alice" || !sk.Equal(c.Secret) {
-			t.Errorf("%q, %v", caller, err)
+		s, err := replica.Open(c.Access, security)
+		if err != nil || s.Caller != "caller-alice" || s.Project != "p" || !s.Secret.Equal(c.Secret) {
+			t.Errorf("%q, %v", s.Caller, err)
 		}
 	}
 	for what, open := range map[string]func() error{
-		"of another key": func() error { _, _, err := d.Open("AK", security); return err },
-		"under another keyring": func() error {
-			_, _, err := newDesk(t, backup.NewKeyring(), "alice").Open(c.Access, security)
-			return err
-		},
-		"of a user who is gone": func() error { _, _, err := newDesk(t, ring, "bob").Open(c.Access, security); return err },
-		"cut":                   func() error { _, _, err := d.Open(c.Access, security[:len(security)-1]); return err },
-		"empty":                 func() error { _, _, err := d.Open("", ""); return err },
+		"of another key":        func() error { _, err := d.Open("AK", security); return err },
+		"under another keyring": func() error { _, err := newDesk(t, backup.NewKeyring(), "alice").Open(c.Access, security); return err },
+		"of a user who is gone": func() error { _, err := newDesk(t, ring, "bob").Open(c.Access, security); return err },
+		"cut":                   func() error { _, err := d.Open(c.Access, security[:len(security)-1]); return err },
+		"empty":                 func() error { _, err := d.Open("", ""); return err },
 	} {
 		if err := open(); !errors.Is(err, iam.ErrSession) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	d.now = c.Expires
-	if _, _, err := d.Open(c.Access, security); !errors.Is(err, iam.ErrExpired) {
+	if _, err := d.Open(c.Access, security); !errors.Is(err, iam.ErrExpired) {
 		t.Errorf("at its end: %v", err)
+	}
+	until := d.now.Add(time.Minute).UTC()
+	if short, err := d.Temporary(login(t, d, "alice"), "", time.Hour, until); err != nil || !short.Expires.Equal(until) {
+		t.Errorf("a key of a token outlives it: %v", err)
+	}
+}
+
+// TestSessionsAreSigned: whoever has the public half of a keyring can seal
+// backups for it, and must not be able to make himself a session.
+func TestSessionsAreSigned(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA} {
+		ring, err := backup.NewKeyringOf(alg, backup.AlgEdDSA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDesk(t, ring, "alice")
+		seals := ring // a symmetric keyring has no public half to seal with
+		if public, err := ring.Public(); err == nil && public.CanSeal() {
+			seals = public
+		}
+		text, _, err := d.Issue(login(t, d, "alice"), "p", nil, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, plain := range []string{
+			`{"id":"MINE","sk":"mine","sub":"caller-alice","from":"user:alice","exp":9999999999999999}`, text,
+		} {
+			sealed, err := seals.SealSession([]byte(plain))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Open("MINE", sealed); !errors.Is(err, iam.ErrSession) {
+				t.Errorf("%s: what only is sealed is a session: %v", alg, err)
+			}
+		}
+	}
+}
+
+// TestBearer: what the gateway takes elsewhere is a way to prove oneself here,
+// and what comes of it ends with it.
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	ring := backup.NewKeyring()
+	open := func(token string) *iam.IAM {
+		creds := access.NewCredentials()
+		if err := creds.AddToken(sha256.Sum256([]byte(token)), "ci"); err != nil {
+			t.Fatal(err)
+		}
+		creds.Trust(func(text string) (access.Grant, error) {
+			if text != "issued" && text != "of nobody" {
+				return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
+			}
+			client := map[string]string{"issued": "alice"}[text]
+			return access.Grant{Caller: access.Caller{ID: "caller-alice"}, Client: client, Expires: time.Unix(2_000_000_000, 0)}, nil
+		})
+		x, err := iam.New(iam.Options{Keyring: ring, Credentials: creds, Domain: "acct", Users: []iam.User{{Name: "alice", Caller: "caller-alice"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	x := open("configured")
+	who, until, err := x.Bearer("configured")
+	if err != nil || who.Caller != "ci" || !until.IsZero() {
+		t.Fatalf("a configured token: %+v, %v", who, err)
+	}
+	text, _, err := x.Issue(who, "p", nil, until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Verify(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := open("another").Verify(text); fault(t, err) != access.UnknownToken {
+		t.Errorf("of a configured token that is gone: %v", err)
+	}
+	if who, until, err = x.Bearer("issued"); err != nil || who.Caller != "caller-alice" || until.Unix() != 2_000_000_000 {
+		t.Errorf("a token of the login's: %+v, %v", who, err)
+	}
+	for _, none := range []string{"guess", "of nobody", ""} {
+		if _, _, err := x.Bearer(none); fault(t, err) != access.UnknownToken {
+			t.Errorf("%q: %v", none, err)
+		}
 	}
 }
 
@@ -164,6 +245,9 @@ func TestHalfKeyrings(t *testing.T) {
 	if _, err := d.Verify("x.y.z"); fault(t, err) != access.UnknownToken {
 		t.Errorf("without a signing key: %v", err)
 	}
+	if _, err := d.Temporary(login(t, d, "alice"), "", time.Hour, time.Time{}); !errors.Is(err, secret.Unsupported) {
+		t.Errorf("without a signing key: %v", err)
+	}
 	whole, err := backup.NewKeyringOf("ECDH-ES+A256KW", backup.AlgEdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -173,10 +257,10 @@ func TestHalfKeyrings(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := newDesk(t, public, "alice")
-	if _, err := half.Temporary(login(t, half, "alice"), time.Hour); !errors.Is(err, secret.Unsupported) {
+	if _, err := half.Temporary(login(t, half, "alice"), "", time.Hour, time.Time{}); !errors.Is(err, secret.Unsupported) {
 		t.Errorf("a keyring that cannot open: %v", err)
 	}
-	if _, _, err := half.Open("x", "y"); !errors.Is(err, iam.ErrSession) {
+	if _, err := half.Open("x", "y"); !errors.Is(err, iam.ErrSession) {
 		t.Errorf("a keyring that cannot open: %v", err)
 	}
 }
@@ -185,7 +269,7 @@ func TestHalfKeyrings(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	ring := backup.NewKeyring()
 	d := newDesk(f, ring, "alice")
-	c, err := d.Temporary(login(f, d, "alice"), time.Hour)
+	c, err := d.Temporary(login(f, d, "alice"), "", time.Hour, time.Time{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -203,7 +287,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add("AK", s)
 	}
 	f.Fuzz(func(t *testing.T, id, security string) {
-		if _, _, err := d.Open(id, security); err == nil && (id != c.Access || security != good) {
+		if _, err := d.Open(id, security); err == nil && (id != c.Access || security != good) {
 			t.Errorf("%q opens %q", security, id)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -26,30 +25,40 @@ type Credential struct {
 	Expires       time.Time
 }
 
-// session is what a security token says.
+// sessionType keeps a session and a token from passing for each other.
+const sessionType = "iam-session+jwt"
+
+// session is what a security token says: signed, for whoever has a public key
+// of the keyring can seal, and sealed, for it holds the secret.
 type session struct {
 	Access  string `json:"id"`
 	Secret  string `json:"sk"`
 	Caller  string `json:"sub"`
 	From    string `json:"from"`
+	Project string `json:"project,omitempty"`
 	Expires int64  `json:"exp"` // microseconds
 }
 
-// Temporary makes a temporary access key for who. Kinds: Unsupported, where
-// the keyring cannot open what it seals.
-func (x *IAM) Temporary(who Identity, life time.Duration) (Credential, error) {
-	if !x.ring.CanOpen() || !x.ring.CanSeal() {
-		return Credential{}, secret.Errorf(secret.Unsupported, "the keyring of this gateway cannot open what it seals, so there are no temporary keys")
+// Temporary makes a temporary access key for who, and where project is not
+// empty for that project alone. It ends at until, if that is set and earlier.
+// Kinds: Unsupported, where no key signs or the keyring cannot open what it
+// seals.
+func (x *IAM) Temporary(who Identity, project string, life time.Duration, until time.Time) (Credential, error) {
+	if x.keys == nil || !x.ring.CanUnwrap() {
+		return Credential{}, secret.Errorf(secret.Unsupported, "the keyring of this gateway signs nothing, or cannot open what it seals, so there are no temporary keys")
 	}
 	expires := x.now().UTC().Truncate(time.Microsecond).Add(life)
-	s := session{
-		Access: randomAccess(), Secret: randomSecret(), Caller: who.Caller, From: who.from, Expires: expires.UnixMicro(),
+	if !until.IsZero() && until.Before(expires) {
+		expires = until
 	}
-	plain, err := json.Marshal(s) //nolint:gosec // G117: it is sealed before it leaves
+	s := session{
+		Access: randomAccess(), Secret: randomSecret(), Caller: who.Caller, From: who.from, Project: project, Expires: expires.UnixMicro(),
+	}
+	signed, err := x.keys.Sign(s)
 	if err != nil {
 		return Credential{}, err
 	}
-	sealed, err := x.ring.SealSession(plain)
+	sealed, err := x.ring.SealSession([]byte(signed))
 	if err != nil {
 		return Credential{}, err
 	}
@@ -73,19 +82,29 @@ var (
 	ErrExpired = errors.New("iam: the security token has expired")
 )
 
-// Open returns the caller and the secret of the temporary access key that the
-// security token belongs to.
-func (x *IAM) Open(access, securityToken string) (caller string, sk secret.Value, err error) {
+// Session is a temporary access key at work.
+type Session struct {
+	Caller  string
+	Project string // for this one alone; empty: for every
+	Secret  secret.Value
+}
+
+// Open returns the temporary access key that the security token belongs to.
+func (x *IAM) Open(access, securityToken string) (Session, error) {
+	if x.keys == nil {
+		return Session{}, ErrSession
+	}
 	plain, err := x.ring.OpenSession(securityToken)
 	if err != nil {
-		return "", sk, ErrSession
+		return Session{}, ErrSession
 	}
-	var s session
+	now := x.now()
+	s, err := x.keys.Prove(string(plain), now)
 	switch {
-	case json.Unmarshal(plain, &s) != nil || s.Access != access || s.Secret == "" || !x.stands(s.From, s.Caller):
-		return "", sk, ErrSession
-	case !x.now().Before(time.UnixMicro(s.Expires)):
-		return "", sk, ErrExpired
+	case err != nil || s.Access != access || s.Secret == "" || !x.stands(s.From, s.Caller):
+		return Session{}, ErrSession
+	case !now.Before(time.UnixMicro(s.Expires)):
+		return Session{}, ErrExpired
 	}
-	return s.Caller, secret.TextValue(s.Secret), nil
+	return Session{Caller: s.Caller, Project: s.Project, Secret: secret.TextValue(s.Secret)}, nil
 }

@@ -66,7 +66,7 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
-	return access.Grant{Caller: access.Caller{ID: c.Caller}, Audience: c.Audience}, nil
+	return access.Grant{Caller: access.Caller{ID: c.Caller}, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
 }
 
 // issued reports whether the issuer is this login, at whichever port.

@@ -414,7 +414,7 @@ func TestTerraformStart(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = resp.Body.Close()
-			if token = resp.Header.Get("X-Subject-Token"); resp.StatusCode != 201 || token == "" {
+			if token = resp.Header.Get("X-Subject-Token"); resp.StatusCode != http.StatusCreated || token == "" {
 				t.Fatalf("%s: %d", r.Op, resp.StatusCode)
 			}
 		case r.Headers.Get("X-Auth-Token") != "":
