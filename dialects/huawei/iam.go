@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -212,7 +213,26 @@ func (a *api) listProjects(r *wire.Request) (wire.Reply, error) {
 			})
 		}
 	}
+	out.Projects = pageOfProjects(out.Projects, q)
 	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: out}, a.svc.Admit(call(r))
+}
+
+// pageOfProjects cuts out what page and per_page ask for. Without them it is
+// all; what is no number counts as nothing said.
+func pageOfProjects(all []projectObject, q url.Values) []projectObject {
+	size, err := strconv.Atoi(q.Get("per_page"))
+	if err != nil || size < 1 {
+		size = len(all)
+	}
+	page, err := strconv.Atoi(q.Get("page"))
+	if err != nil || page < 1 {
+		page = 1
+	}
+	if page > 1 && page > (len(all)+size-1)/max(size, 1) {
+		return []projectObject{}
+	}
+	from := (page - 1) * size
+	return all[from:min(from+size, len(all))]
 }
 
 func (a *api) listDomains(r *wire.Request) (wire.Reply, error) {
@@ -262,23 +282,22 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 	case id.Policy != nil && string(id.Policy) != "null": // to ignore it would give more than was asked for
 		return wire.Reply{}, secret.Errorf(secret.Unsupported, "a policy for temporary keys is not served by this gateway")
 	}
-	text, life := r.Header.Get("X-Auth-Token"), iam.MinSession
+	const shortest, longest = int(iam.MinSession / time.Second), int(iam.MaxSession / time.Second)
+	text, life := r.Header.Get("X-Auth-Token"), shortest
 	if id.Token != nil {
 		text = cmp.Or(id.Token.ID, text)
-		if s := id.Token.Duration; s != 0 {
-			life = time.Duration(s) * time.Second
-		}
+		life = cmp.Or(int(id.Token.Duration), life)
 	}
-	if life < iam.MinSession || life > iam.MaxSession {
+	if life < shortest || life > longest { // before it is multiplied: the product may wrap
 		return wire.Reply{}, secret.Errorf(secret.Invalid, "duration_seconds is not between %s and %s",
-			strconv.Itoa(int(iam.MinSession/time.Second)), strconv.Itoa(int(iam.MaxSession/time.Second)))
+			strconv.Itoa(shortest), strconv.Itoa(longest))
 	}
 	t, err := a.holder(r, text)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	r.Caller = access.Caller{ID: t.Caller, Via: via}
-	c, err := a.iam.Temporary(t.Identity, t.Project, life, t.Expires)
+	c, err := a.iam.Temporary(t.Identity, t.Project, time.Duration(life)*time.Second, t.Expires)
 	if err != nil {
 		return wire.Reply{}, err
 	}

@@ -135,7 +135,7 @@ func (a *api) byPassword(r *wire.Request, id *identityBody) (iam.Identity, error
 	sum := sha256.Sum256([]byte(name))
 	return a.prove(r, "user:"+hex.EncodeToString(sum[:8]), func() (iam.Identity, bool) {
 		who, ok := a.iam.Password(name, u.Password)
-		return who, ok && a.isDomain(u.Domain)
+		return who, ok && a.isDomain(u.Domain) && (u.ID == "" || u.ID == who.UserID())
 	})
 }
 
