@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -25,6 +26,18 @@ type Throttle struct {
 
 type pair struct{ key, address string }
 
+// maxKey is longer than any key id. What strangers send beyond it is kept as
+// its hash: they must not choose how much is remembered.
+const maxKey = 128
+
+func pairOf(key, address string) pair {
+	if len(key) > maxKey {
+		sum := sha256.Sum256([]byte(key))
+		key = string(sum[:])
+	}
+	return pair{key, address}
+}
+
 type failures struct {
 	count int
 	until time.Time // locked until; zero: not locked
@@ -40,7 +53,7 @@ func NewThrottle(now func() time.Time) *Throttle {
 func (t *Throttle) Locked(key, address string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := t.pairs[pair{key, address}]
+	f := t.pairs[pairOf(key, address)]
 	if f == nil {
 		return 0
 	}
@@ -51,7 +64,7 @@ func (t *Throttle) Locked(key, address string) time.Duration {
 func (t *Throttle) Failed(key, address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now, p := t.now(), pair{key, address}
+	now, p := t.now(), pairOf(key, address)
 	f := t.pairs[p]
 	if f == nil || now.Sub(f.last) > throttleLock {
 		t.makeRoom(now)
@@ -69,7 +82,7 @@ func (t *Throttle) Failed(key, address string) {
 func (t *Throttle) Succeeded(key, address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.pairs, pair{key, address})
+	delete(t.pairs, pairOf(key, address))
 }
 
 // makeRoom bounds the memory that an attacker with many addresses can fill:
