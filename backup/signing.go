@@ -2,6 +2,10 @@ package backup
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
 	"time"
 )
 
@@ -24,4 +28,44 @@ func (k *Keyring) SigningKeys() []SigningKey {
 		}
 	}
 	return all
+}
+
+// Fingerprints are of something secret that must be told from another later,
+// and not be guessed by whoever sees them: MACs under each key that signs, or
+// once did, the one that signs now first. Every gateway with the keyring makes
+// the same. Empty: no key signs.
+func (k *Keyring) Fingerprints(data []byte) [][]byte {
+	var all [][]byte
+	_, now, _ := k.Signer()
+	for i := range k.keys {
+		c := &k.keys[i]
+		private, ok := privateBytes(c)
+		if !ok {
+			continue
+		}
+		inner := hmac.New(sha256.New, private) // a key of its own: this one signs
+		inner.Write([]byte("vaultferry fingerprint"))
+		mac := hmac.New(sha256.New, inner.Sum(nil))
+		mac.Write(data)
+		if sum := mac.Sum(nil)[:16]; c.id == now {
+			all = append([][]byte{sum}, all...)
+		} else {
+			all = append(all, sum)
+		}
+	}
+	return all
+}
+
+func privateBytes(c *key) ([]byte, bool) {
+	if c.use != useSig {
+		return nil, false
+	}
+	switch private := c.private.(type) {
+	case ed25519.PrivateKey:
+		return private.Seed(), true
+	case *ecdsa.PrivateKey:
+		b, err := private.Bytes()
+		return b, err == nil
+	}
+	return nil, false
 }

@@ -86,8 +86,9 @@ func (t *Throttle) Succeeded(key, address string) {
 }
 
 // makeRoom bounds the memory that an attacker with many addresses can fill:
-// stale pairs go first, then arbitrary ones, a tenth at once, so that a flood
-// does not make each failure walk through all of them.
+// stale pairs go first, then those that are not locked, then arbitrary ones, a
+// tenth at once, so that a flood does not make each failure walk through all of
+// them.
 func (t *Throttle) makeRoom(now time.Time) {
 	if len(t.pairs) < throttleSize {
 		return
@@ -97,10 +98,14 @@ func (t *Throttle) makeRoom(now time.Time) {
 			delete(t.pairs, p)
 		}
 	}
-	for p := range t.pairs {
-		if len(t.pairs) < throttleSize-throttleSize/10 {
-			return
+	for _, locked := range []bool{false, true} {
+		for p, f := range t.pairs {
+			if len(t.pairs) < throttleSize-throttleSize/10 {
+				return
+			}
+			if now.Before(f.until) == locked {
+				delete(t.pairs, p)
+			}
 		}
-		delete(t.pairs, p)
 	}
 }

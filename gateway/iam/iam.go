@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,32 +156,51 @@ func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
 		return who, until, err
 	}
 	who = Identity{Name: g.Client, Caller: g.Caller.ID, from: fromUser + g.Client}
-	if !x.stands(who.from, who.Caller) {
+	if caller, _, ok := x.source(who.from); !ok || caller != who.Caller {
 		return Identity{}, until, &access.TokenError{Fault: access.UnknownToken}
 	}
 	return who, g.Expires, nil
 }
 
-// stands reports whether what an identity came from is still configured, and
-// the caller's.
-func (x *IAM) stands(from, caller string) bool {
-	if name, ok := strings.CutPrefix(from, fromUser); ok {
+// source returns what an identity came from, as it is configured now: whose it
+// is, and what is secret about it.
+func (x *IAM) source(from string) (caller string, proof []byte, ok bool) {
+	if name, is := strings.CutPrefix(from, fromUser); is {
 		u, known := x.users[name]
-		return known && u.Caller == caller
+		return u.Caller, u.Password[:], known
 	}
-	if id, ok := strings.CutPrefix(from, fromKey); ok {
+	if id, is := strings.CutPrefix(from, fromKey); is {
 		key, known := x.creds.AccessKey(id, "")
-		return known && key.Caller.ID == caller
+		return key.Caller.ID, key.Secret.Reveal(), known
 	}
-	if text, ok := strings.CutPrefix(from, fromToken); ok {
+	if text, is := strings.CutPrefix(from, fromToken); is {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {
-			return false
+			return "", nil, false
 		}
 		c, known := x.creds.TokenOf([sha256.Size]byte(sum), "")
-		return known && c.ID == caller
+		return c.ID, sum, known
 	}
-	return false
+	return "", nil, false
+}
+
+// print tells what is secret about a source from what takes its place later.
+func (x *IAM) print(from string) string {
+	_, proof, _ := x.source(from)
+	return hex.EncodeToString(x.ring.Fingerprints(proof)[0])
+}
+
+// stands reports whether what an identity came from is still configured, with
+// the same secret, and the caller's: another password ends what the old one
+// brought about.
+func (x *IAM) stands(from, caller, print string) bool {
+	holder, proof, ok := x.source(from)
+	if !ok || holder != caller {
+		return false
+	}
+	return slices.ContainsFunc(x.ring.Fingerprints(proof), func(sum []byte) bool {
+		return subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum)), []byte(print)) == 1
+	})
 }
 
 // claims are the payload of a token.
@@ -188,6 +208,7 @@ type claims struct {
 	Caller  string   `json:"sub"`
 	Name    string   `json:"name"`
 	From    string   `json:"from"`
+	Print   string   `json:"print"`
 	Project string   `json:"project,omitempty"`
 	Methods []string `json:"methods"`
 	Issued  int64    `json:"iat"` // microseconds
@@ -216,7 +237,7 @@ func (x *IAM) Issue(who Identity, project string, methods []string, until time.T
 		t.Expires = until
 	}
 	text, err := x.tokens.Sign(claims{
-		Caller: who.Caller, Name: who.Name, From: who.from, Project: project, Methods: methods,
+		Caller: who.Caller, Name: who.Name, From: who.from, Print: x.print(who.from), Project: project, Methods: methods,
 		Issued: t.Issued.UnixMicro(), Expires: t.Expires.UnixMicro(), ID: uuid.NewString(),
 	})
 	return text, t, err
@@ -241,7 +262,7 @@ func (x *IAM) Verify(text string) (Token, error) {
 		return Token{}, &access.TokenError{Fault: access.ExpiredToken, At: t.Expires}
 	case now.Add(leeway).Before(t.Issued):
 		return Token{}, &access.TokenError{Fault: access.EarlyToken, At: t.Issued}
-	case !x.stands(c.From, c.Caller):
+	case !x.stands(c.From, c.Caller, c.Print):
 		return Token{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	return t, nil

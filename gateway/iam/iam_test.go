@@ -230,6 +230,47 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+// TestAnotherPassword ends what the old one brought about, and so does another
+// secret of an access key.
+func TestAnotherPassword(t *testing.T) {
+	t.Parallel()
+	ring := backup.NewKeyring()
+	open := func(password, sk string) *iam.IAM {
+		creds := access.NewCredentials()
+		if err := creds.AddAccessKey("AK", secret.TextValue(sk), "ci"); err != nil {
+			t.Fatal(err)
+		}
+		x, err := iam.New(iam.Options{Keyring: ring, Credentials: creds, Users: []iam.User{{Name: "alice", Password: sha256.Sum256([]byte(password)), Caller: "alice"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	x := open("pw", "sk")
+	user, _ := x.Password("alice", "pw")
+	key, _ := x.Key("AK", "sk")
+	for who, changed := range map[iam.Identity]*iam.IAM{user: open("pw2", "sk"), key: open("pw", "sk2")} {
+		text, _, err := x.Issue(who, "p", nil, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x.Temporary(who, "", time.Hour, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		security := string(c.SecurityToken.Reveal())
+		if _, err := open("pw", "sk").Verify(text); err != nil {
+			t.Errorf("unchanged: %v", err)
+		}
+		if _, err := changed.Verify(text); fault(t, err) != access.UnknownToken {
+			t.Errorf("a token from before the change: %v", err)
+		}
+		if _, err := changed.Open(c.Access, security); !errors.Is(err, iam.ErrSession) {
+			t.Errorf("a temporary key from before the change: %v", err)
+		}
+	}
+}
+
 // TestHalfKeyrings: without a signing key there are no tokens, and where the
 // keyring cannot open what it seals no temporary keys; each says so.
 func TestHalfKeyrings(t *testing.T) {

@@ -35,6 +35,7 @@ type session struct {
 	Secret  string `json:"sk"`
 	Caller  string `json:"sub"`
 	From    string `json:"from"`
+	Print   string `json:"print"`
 	Project string `json:"project,omitempty"`
 	Expires int64  `json:"exp"` // microseconds
 }
@@ -52,7 +53,7 @@ func (x *IAM) Temporary(who Identity, project string, life time.Duration, until 
 		expires = until
 	}
 	s := session{
-		Access: randomAccess(), Secret: randomSecret(), Caller: who.Caller, From: who.from, Project: project, Expires: expires.UnixMicro(),
+		Access: randomAccess(), Secret: randomSecret(), Caller: who.Caller, From: who.from, Print: x.print(who.from), Project: project, Expires: expires.UnixMicro(),
 	}
 	signed, err := x.keys.Sign(s)
 	if err != nil {
@@ -101,7 +102,7 @@ func (x *IAM) Open(access, securityToken string) (Session, error) {
 	now := x.now()
 	s, err := x.keys.Prove(string(plain), now)
 	switch {
-	case err != nil || s.Access != access || s.Secret == "" || !x.stands(s.From, s.Caller):
+	case err != nil || s.Access != access || s.Secret == "" || !x.stands(s.From, s.Caller, s.Print):
 		return Session{}, ErrSession
 	case !now.Before(time.UnixMicro(s.Expires)):
 		return Session{}, ErrExpired

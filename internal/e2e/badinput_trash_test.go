@@ -16,11 +16,11 @@ const (
 var badTrash = []badRow{
 	{
 		"read", trashed(azAsked(httpGet, "/secrets/taken", "", 404, "SecretNotFound", azAbsent, reading("azure.GetSecret", "get", "main/taken", "not found"))),
-		trashed(azAsked(httpGet, "/secrets/taken/versions/latest", "", 404, "CSMS.0005", hwNoVersion, reading("huawei.ShowSecretVersion", "get", "main/taken", "not found"))),
+		trashed(azAsked(httpGet, "/secrets/taken/versions/latest", "", 400, "CSMS.0103", hwTrashed, reading("huawei.ShowSecretVersion", "get", "main/taken", "deleted but recoverable"))),
 	},
 	{
 		"backup", trashed(azAsked(httpPost, "/secrets/taken/backup", "", 404, "SecretNotFound", azAbsent, reading("azure.BackupSecret", "backup", "main/taken", "not found"))),
-		trashed(azAsked(httpPost, "/secrets/taken/backup", "", 404, "CSMS.0106", hwAbsent, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "not found"))),
+		trashed(azAsked(httpPost, "/secrets/taken/backup", "", 400, "CSMS.0103", hwTrashed, reading("huawei.DownloadSecretBlob", "backup", "main/taken", "deleted but recoverable"))),
 	},
 	{
 		"write", trashed(azAsked(httpPut, "/secrets/taken", `{"value":"`+hush+`"}`, 409, "Conflict", azTrashed, writing("azure.SetSecret", "set", "main/taken", "deleted but recoverable"))).within("ObjectIsDeletedButRecoverable"),

@@ -133,7 +133,7 @@ func (s *csmsSuite) happenings(t *testing.T, c, other csmsClient) {
 	got(c.DeleteSecretForSchedule(&model.DeleteSecretForScheduleRequest{SecretName: name, Body: &model.DeleteSecretForScheduleRequestBody{RecoveryWindowInDays: 7}}))(t)
 	refused(t, "an event with a subscriber in the trash", other.deleteEvent("ev_1"), 400, "CSMS.0003")
 	got(c.DeleteSecret(&model.DeleteSecretRequest{SecretName: name}))(t)
-	if records := other.records("ev_1"); len(records) != 4 || records[0] != deleted || !slices.Contains(records, expired) {
+	if records := other.records("ev_1"); len(records) != 4 || !slices.Contains(records[:2], deleted) || !slices.Contains(records[:2], expired) { // in one millisecond, in either order
 		t.Errorf("records after the deletion: %q", records)
 	}
 }
