@@ -44,6 +44,14 @@
 //     recorded once for each version and expiry, under the time of the expiry.
 //     Records come newest first and all at once. The list of tasks is empty,
 //     for nothing rotates.
+//   - IAM's users are the callers' clients. Without a scope a token is for the
+//     domain, and opens nothing of CSMS; the temporary keys made of it open
+//     every project of the caller. An unknown project and one that the caller
+//     may not use are refused alike (401), and so is a locked user: clients
+//     answer 429 by waiting. A token made of a token ends with it. Roles are
+//     empty; the catalog leads kms, csms and iam to this gateway. Several
+//     methods at once, agencies, and a policy for temporary keys are refused.
+//     X-Security-Token beside a configured key says nothing.
 //   - A request with a signature is judged by the signature alone, whatever
 //     X-Auth-Token it bears besides.
 //   - Signatures are SDK-HMAC-SHA256 or, with a derived key, V11-HMAC-SHA256,
