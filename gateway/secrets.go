@@ -19,10 +19,15 @@ func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secr
 
 // Append is Put where the secret must exist already: else NotFound. prepare,
 // if not nil, sees the secret as it stands, without values, and may complete
-// the draft; its error stops the write. Another writer may come between.
-// Action: set.
+// the draft; its error stops the write. Appends and edits of one name wait for
+// each other in this gateway; other writers may come between. Action: set.
 func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, prepare func(*secret.Secret, *secret.Draft) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		release, err := s.edits.take(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
 		have, err := j.Backend.Describe(ctx, r.Name)
 		if err != nil {
 			return nil, err

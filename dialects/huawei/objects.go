@@ -155,7 +155,8 @@ func renderMetadata(store string, s *secret.Secret, v *secret.Version) (versionM
 	return m, nil
 }
 
-// stagesOf puts the roles first. It is never nil.
+// stagesOf puts the roles first. It is never nil. A label that is spelled like a
+// role came from elsewhere, and must not pass for it.
 func stagesOf(s *secret.Secret, v *secret.Version) []string {
 	stages := []string{}
 	if v.Ordinal == s.Current {
@@ -164,7 +165,12 @@ func stagesOf(s *secret.Secret, v *secret.Version) []string {
 	if v.Ordinal == s.Previous {
 		stages = append(stages, sysPrevious)
 	}
-	return append(stages, v.Stages...)
+	for _, label := range v.Stages {
+		if !isRole(label) {
+			stages = append(stages, label)
+		}
+	}
+	return stages
 }
 
 func renderVersion(store string, s *secret.Secret, v *secret.Version) (versionObject, error) {

@@ -153,7 +153,8 @@ func (a *api) setStage(r *request, ref gateway.Ref, stage, version string) (any,
 		return nil, err
 	}
 	sec, err := a.svc.Edit(r.Context(), r.write(), ref, func(have *secret.Secret) (*gateway.Change, error) {
-		if v := have.Find(secret.ByOrdinal(o)); v == nil || versionID(o) != version || gone(recycled(have), v) {
+		// v0 names no version, and would select the current one
+		if v := have.Find(secret.ByOrdinal(o)); o == 0 || v == nil || versionID(o) != version || gone(recycled(have), v) {
 			return nil, secret.Errorf(secret.NotFound, "no such version")
 		}
 		if err := roomFor(have, custom(stage)...); err != nil {
