@@ -139,12 +139,13 @@ func (c *Config) validateHuawei(rep *report) {
 		case seen[r.Project]:
 			rep.bad(at+".project", "%q has an earlier route too", r.Project)
 		}
+		repeated := seen[r.Project]
 		seen[r.Project] = true
 		name := cmp.Or(r.Name, r.Project)
 		switch {
 		case r.Name != "" && !domainName.MatchString(r.Name):
 			rep.bad(at+".name", "not a project's name, such as cn-north-4: letters, digits, ., - and _, 64 at most")
-		case names[name] && r.Name != "":
+		case names[name] && (r.Name != "" || !repeated):
 			rep.bad(at+".name", "%q is the name of an earlier project too: clients that look it up want exactly one", name)
 		}
 		names[name] = true
