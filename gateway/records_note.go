@@ -71,8 +71,13 @@ const (
 // It reports whether that makes a difference to keep.
 func (n *recordsNote) merge(more []Record, now time.Time) bool {
 	before := slices.Clone(n.records)
+	known := make(map[happened]bool, len(n.records)+len(more))
+	for _, r := range n.records {
+		known[r.happened()] = true
+	}
 	for _, r := range more {
-		if !slices.ContainsFunc(n.records, r.sameAs) {
+		if h := r.happened(); !known[h] {
+			known[h] = true
 			n.records = append(n.records, r)
 		}
 	}
@@ -86,9 +91,18 @@ func (n *recordsNote) merge(more []Record, now time.Time) bool {
 	return !slices.Equal(before, n.records)
 }
 
-// sameAs does not ask for the target: an event may have got another since.
-func (r Record) sameAs(o Record) bool {
-	return r.Time.Equal(o.Time) && r.Event == o.Event && r.Type == o.Type && r.Secret == o.Secret && r.Version == o.Version
+// happened tells records apart. It does not ask for the target: an event may
+// have got another since.
+type happened struct {
+	event   string
+	what    EventType
+	ms      int64
+	secret  secret.Name
+	version secret.Ordinal
+}
+
+func (r Record) happened() happened {
+	return happened{r.Event, r.Type, r.Time.UnixMilli(), r.Secret, r.Version}
 }
 
 // room is how many of the records, newest first, a note has room for.
