@@ -144,20 +144,27 @@ func (a *api) listSecrets(r *request) (any, error) {
 		}
 	}
 	out := secretsAnswer{Secrets: []secretObject{}}
-	for {
-		page, err := a.svc.List(r.Context(), r.call, r.store, secret.Query{After: after, Limit: q.limit - len(out.Secrets), WithTrash: true})
+	done := func(more bool) (any, error) {
+		out.PageInfo = pageOf(out.Secrets, more, func(o secretObject) string { return o.Name })
+		return out, nil
+	}
+	for ask := q.limit; ; ask = min(2*ask, maxLimit) { // where few are wanted, not a call for each that is not
+		page, err := a.svc.List(r.Context(), r.call, r.store, secret.Query{After: after, Limit: ask, WithTrash: true})
 		if err != nil {
 			return nil, err
 		}
 		for _, s := range page.Secrets {
 			o, err := a.renderSecret(r.store, s)
-			if err == nil && (q.event == "" || slices.Contains(o.EventSubscriptions, q.event)) {
+			switch {
+			case err != nil, q.event != "" && !slices.Contains(o.EventSubscriptions, q.event):
+			case len(out.Secrets) == q.limit:
+				return done(true)
+			default:
 				out.Secrets = append(out.Secrets, o)
 			}
 		}
-		if page.Next == "" || len(out.Secrets) >= q.limit {
-			out.PageInfo = pageOf(out.Secrets, page.Next != "", func(o secretObject) string { return o.Name })
-			return out, nil
+		if page.Next == "" || len(out.Secrets) == q.limit {
+			return done(page.Next != "")
 		}
 		after = page.Next
 	}
