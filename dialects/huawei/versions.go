@@ -54,12 +54,14 @@ func (a *api) showVersion(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sec, err := a.svc.Get(r.Context(), r.call, ref, sel)
+	sec, err := a.svc.Get(r.Context(), r.call, ref, sel, func(s *secret.Secret) error {
+		if recycled(s).has(s.Newest().Ordinal) {
+			return secret.Errorf(secret.NotFound, "the version was recycled")
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if recycled(sec).has(sec.Newest().Ordinal) {
-		return nil, secret.Errorf(secret.NotFound, "the version was recycled")
 	}
 	v, err := renderVersion(r.store, sec, sec.Newest())
 	return versionAnswer{v}, err
