@@ -186,6 +186,11 @@ func (s *Service) Info(name string) (Info, bool) {
 // MayUse reports whether the caller may do anything at all in the store.
 func (s *Service) MayUse(c access.Caller, store string) bool { return s.policy.MayUse(c, store) }
 
+// May reports whether the caller may do the action to some name in the store.
+func (s *Service) May(c access.Caller, a access.Action, store string) bool {
+	return s.policy.AllowSome(c, a, store)
+}
+
 // Gateway returns the id that this gateway's blobs carry.
 func (s *Service) Gateway() string { return s.keys.GatewayID() }
 

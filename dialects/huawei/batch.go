@@ -12,6 +12,10 @@ import (
 // is that of a page.
 const maxBatch = 1000
 
+// maxBatchValues bounds the bytes of the values in one answer, which is held
+// whole. 1000 of the largest that CSMS's clients can write fit.
+const maxBatchValues = maxBatch * maxValue
+
 type importBody struct {
 	Secrets []json.RawMessage `json:"secrets"`
 }
@@ -91,6 +95,7 @@ func (a *api) showVersions(r *request) (any, error) {
 		return nil, secret.Errorf(secret.Invalid, "secret_name_list holds at most %d names", maxBatch)
 	}
 	out := versionsAnswer{Versions: []versionObject{}}
+	size := 0
 	for _, n := range body.Names {
 		name, err := naming.Decode(n)
 		if err != nil {
@@ -99,6 +104,9 @@ func (a *api) showVersions(r *request) (any, error) {
 		sec, err := a.svc.Get(r.Context(), r.call, gateway.Ref{Store: r.store, Name: name}, secret.Current)
 		if err != nil {
 			return nil, err
+		}
+		if size += sec.Newest().Value.Len(); size > maxBatchValues {
+			return nil, secret.Errorf(secret.TooLarge, "the values are too large for one answer: ask for fewer")
 		}
 		v, err := renderVersion(r.store, sec, sec.Newest())
 		if err != nil {

@@ -106,7 +106,10 @@ func badFormat(detail string) error {
 // problemOf picks the answer to err from an operation.
 func problemOf(op string, err error) problem {
 	var own *vendorError
+	var hidden unseen
 	switch kind := secret.KindOf(err); {
+	case errors.As(err, &hidden):
+		return noResource
 	case errors.As(err, &own):
 		return own.problem
 	case errors.Is(err, wire.ErrNoRoute), errors.Is(err, wire.ErrMethod):

@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/vaultferry/vaultferry/gateway"
@@ -51,7 +52,7 @@ func (x *ids) name(id string) (secret.Name, bool) {
 // caller may do the action to it, is for the operation to find out.
 func (a *api) byID(r *request, action access.Action) (gateway.Ref, error) {
 	id := r.Vars["secret_id"]
-	if name, ok := a.ids.name(id); ok && secretID(r.store, name) == id {
+	if name, ok := a.ids.name(id); ok && secretID(r.store, name) == id && a.svc.May(r.Caller, action, r.store) {
 		return gateway.Ref{Store: r.store, Name: name}, nil
 	}
 	if !isUUID(id) {
@@ -59,6 +60,21 @@ func (a *api) byID(r *request, action access.Action) (gateway.Ref, error) {
 	}
 	name, err := a.find(r.Context(), r, action, id)
 	return gateway.Ref{Store: r.store, Name: name}, err
+}
+
+// unseen is a refusal that reads as if nothing were there: an id follows from a
+// name that can be guessed, and must not tell whether there is such a secret.
+// The audit says what it is.
+type unseen struct{ error }
+
+func (u unseen) Unwrap() error { return u.error }
+
+// byIDError is the error of an operation on a secret that was named by its id.
+func byIDError(err error) error {
+	if errors.Is(err, secret.Denied) && secret.DetailOf(err) != gateway.ReadOnly {
+		return unseen{err}
+	}
+	return err
 }
 
 func (a *api) find(ctx context.Context, r *request, action access.Action, id string) (secret.Name, error) {

@@ -2,9 +2,12 @@ package huawei_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +69,116 @@ func TestRecyclingAtOnce(t *testing.T) {
 	wg.Wait()
 	if a := (message{Path: "/secrets/n/versions"}).send(t, g); strings.Count(a.Body, `"id":"v`) != 20 {
 		t.Errorf("%d versions are listed", strings.Count(a.Body, `"id":"v`))
+	}
+	before := len(g.Audit.Entries(t))
+	a := message{Path: "/secrets/n/versions/v1"}.send(t, g)
+	if lines := g.Audit.Entries(t)[before:]; a.Status != 404 || len(lines) != 1 || lines[0].Result != "not found" {
+		t.Errorf("a recycled version answers %d, and the audit has %v", a.Status, lines)
+	}
+}
+
+// TestListOfFew: a page that holds few of many secrets costs few calls.
+func TestListOfFew(t *testing.T) {
+	t.Parallel()
+	var lists atomic.Int64
+	g, store := faulty(t, func(_ context.Context, op string) error {
+		if op == "List" {
+			lists.Add(1)
+		}
+		return nil
+	})
+	event := []byte(`["e"]`)
+	for i := range 3000 {
+		d := secret.Draft{Value: secret.TextValue("x")}
+		if i%1000 == 500 {
+			d.OfSecret = &secret.Attributes{Extra: secret.Extra{gateway.ExtraSubscriptions: event}}
+		}
+		_, err := store.Put(t.Context(), secret.Name(fmt.Sprintf("s%04d", i)), d)
+		must(t, err)
+	}
+	var pages []string
+	for marker := ""; ; {
+		lists.Store(0)
+		a := message{Path: "/secrets?limit=2&event_name=e&marker=" + marker}.send(t, g)
+		var page struct {
+			Secrets []struct{ Name string }
+			Info    struct {
+				Next *string `json:"next_marker"`
+			} `json:"page_info"`
+		}
+		must(t, json.Unmarshal([]byte(a.Body), &page))
+		pages = append(pages, fmt.Sprint(page.Secrets))
+		if n := lists.Load(); n > 20 {
+			t.Errorf("a page asks the product for %d", n)
+		}
+		if page.Info.Next == nil {
+			break
+		}
+		marker = *page.Info.Next
+	}
+	if got := fmt.Sprint(pages); got != "[[{s0500} {s1500}] [{s2500}]]" {
+		t.Error(got)
+	}
+}
+
+// TestIDsTellNothing: an id follows from a name that can be guessed. Who may
+// not touch the secret gets the answer of one that is not there, whether the
+// gateway remembers the id or not; the audit tells the difference.
+func TestIDsTellNothing(t *testing.T) {
+	t.Parallel()
+	rule := access.Rule{Callers: []string{"*"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"mine*"}}
+	g, store := faulty(t, func(context.Context, string) error { return nil }, rule)
+	free, all := faulty(t, func(context.Context, string) error { return nil })
+	rule.Stores = []string{"none"}
+	none, other := faulty(t, func(context.Context, string) error { return nil }, rule)
+	for _, s := range []backends.Backend{store, all, other} {
+		_, err := s.Put(t.Context(), "others", secret.Draft{Value: secret.TextValue("x")})
+		must(t, err)
+	}
+	_, id, _ := strings.Cut(message{Path: "/secrets/others"}.send(t, free).Body, `"id":"`)
+	for range 2 { // the second time it is remembered
+		for _, m := range []message{
+			{Path: "/csms/%s/tags"}, {Method: "POST", Path: "/csms/%s/tags", Body: `{"tag":{"key":"k"}}`}, {Method: "DELETE", Path: "/csms/%s/tags/k"},
+		} {
+			path := m.Path
+			for gw, want := range map[*gatewaytest.Gateway]int{g: 404, none: 403} {
+				m.Path = fmt.Sprintf(path, id[:36])
+				there := m.send(t, gw)
+				m.Path = fmt.Sprintf(path, "00000000-0000-8000-8000-000000000000")
+				if absent := m.send(t, gw); there.Status != want || there.Body != absent.Body {
+					t.Errorf("%s: %d %s, of an absent one %s", m.Method, there.Status, there.Body, absent.Body)
+				}
+			}
+		}
+	}
+	var denied int
+	for _, e := range g.Audit.Entries(t) {
+		if e.Name == "others" && e.Result == "denied" {
+			denied++
+		}
+	}
+	if denied != 6 {
+		t.Errorf("the audit tells of %d refusals", denied)
+	}
+}
+
+// TestBatchOfValues: as many names as are allowed fit into a body, and an answer
+// is not larger than memory should hold.
+func TestBatchOfValues(t *testing.T) {
+	t.Parallel()
+	g, store := faulty(t, func(context.Context, string) error { return nil })
+	name := strings.Repeat("n", 64)
+	for n, size := range map[string]int{name: 1, "large": 1 << 20} {
+		_, err := store.Put(t.Context(), secret.Name(n), secret.Draft{Value: secret.TextValue(strings.Repeat("x", size))})
+		must(t, err)
+	}
+	for n, want := range map[string]int{name: 200, "large": 400} {
+		names, err := json.Marshal(slices.Repeat([]string{n}, 1000))
+		must(t, err)
+		a := message{Method: "POST", Path: "/secrets/batch-get-secret-value", Body: `{"secret_name_list":` + string(names) + `}`}.send(t, g)
+		if a.Status != want {
+			t.Errorf("1000 of %.9s: %d %s", n, a.Status, a.Msg)
+		}
 	}
 }
 

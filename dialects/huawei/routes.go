@@ -39,7 +39,7 @@ func operations() []row {
 		{op: "UploadSecretBlob", method: post, path: projectPath + "/secrets/restore", maxBody: restoreBody, handle: (*api).uploadBlob},
 		{op: "BatchImportSecrets", method: post, path: projectPath + "/secrets/batch-import", maxBody: restoreBody, handle: (*api).importSecrets},
 		{op: "BatchDeleteSecrets", method: post, path: projectPath + "/secrets/batch-delete", handle: (*api).deleteSecrets},
-		{op: "BatchShowSecretVersion", method: post, path: projectPath + "/secrets/batch-get-secret-value", handle: (*api).showVersions},
+		{op: "BatchShowSecretVersion", method: post, path: projectPath + "/secrets/batch-get-secret-value", maxBody: valueBody, handle: (*api).showVersions},
 		{op: "ShowSecret", method: get, path: namedPath, handle: (*api).showSecret},
 		{op: "UpdateSecret", method: put, path: namedPath, handle: (*api).updateSecret},
 		{op: "DeleteSecret", method: del, path: namedPath, handle: (*api).deleteSecret},

@@ -117,7 +117,7 @@ func (a *api) editTags(r *request, edit func(map[string]string) error) error {
 		}
 		return &gateway.Change{Of: anyVersion(have), Patch: secret.Patch{SecretTags: &tags}}, nil
 	})
-	return err
+	return byIDError(err)
 }
 
 func (a *api) listTags(r *request) (any, error) {
@@ -127,7 +127,7 @@ func (a *api) listTags(r *request) (any, error) {
 	}
 	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
 	if err != nil {
-		return nil, err
+		return nil, byIDError(err)
 	}
 	return renderTags(sec), nil
 }
