@@ -6,6 +6,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
+	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
@@ -15,6 +16,16 @@ func Registry() backends.Registry {
 		azurekv.Driver,
 		bolt.Driver,
 		hashivault.Driver,
-		memory.Driver,
+		memory.DriverOf(Imitations()),
+	}
+}
+
+// Imitations are the products whose limits a store in memory can have, by
+// their word in memory.as.
+func Imitations() map[string]backends.Imitation {
+	return map[string]backends.Imitation{
+		"azurekv":    azurekv.Imitation(),
+		"csms":       limits.CSMS(),
+		"hashivault": hashivault.Imitation(),
 	}
 }

@@ -2,10 +2,12 @@ package all_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
 // refuses is a section whose content is wrong for every driver.
@@ -37,5 +39,14 @@ func TestRegistry(t *testing.T) {
 	}
 	if _, err := r.Find("etcd"); err == nil {
 		t.Error("an unknown kind is found")
+	}
+}
+
+// TestEveryWordIsImitated: what the configuration may name, this build has.
+func TestEveryWordIsImitated(t *testing.T) {
+	t.Parallel()
+	have := slices.Sorted(maps.Keys(all.Imitations()))
+	if want := memory.Products(); !slices.Equal(have, want) {
+		t.Errorf("imitated are %v, named %v", have, want)
 	}
 }

@@ -54,6 +54,16 @@ func (*Store) Capabilities() backends.Capabilities {
 
 // Put implements backends.Backend.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	return s.put(ctx, name, d, anything)
+}
+
+// admit says whether e may stand in the place of old, which is nil where
+// nothing stands. It may change e.
+type admit func(old, e *entry) error
+
+func anything(_, _ *entry) error { return nil }
+
+func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok admit) (*secret.Secret, error) {
 	if err := begin(ctx, "memory.put", name); err != nil {
 		return nil, err
 	}
@@ -72,6 +82,9 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 	e := old.successor(name)
 	v := e.head.Append(&d, s.freeUID(e, d.UID), s.opt.Now())
 	e.versions = append(e.versions, v)
+	if err := ok(old, e); err != nil {
+		return nil, named(err, "memory.put", name)
+	}
 	s.live.keep(name, e)
 	return e.head.View(v), nil
 }
@@ -174,12 +187,21 @@ func (*Store) Forecast(*secret.Secret) []secret.Loss { return nil }
 // Import implements backends.Backend. None is ever unfinished, so no token is
 // needed to complete one.
 func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
+	return s.place(ctx, in, in.Newest())
+}
+
+// place makes a new secret whose next version comes after last, if there is
+// one, whether that stands or not.
+func (s *Store) place(ctx context.Context, in *secret.Secret, last *secret.Version) (*backends.Imported, error) {
 	if err := begin(ctx, "memory.import", in.Name); err != nil {
 		return nil, err
 	}
 	head, err := backends.HeadOf(in)
 	if err != nil {
 		return nil, named(err, "memory.import", in.Name)
+	}
+	if last != nil {
+		head.Last = max(head.Last, last.Ordinal)
 	}
 	e := &entry{head: *head, versions: in.Clone().Versions}
 	s.mu.Lock()

@@ -53,7 +53,12 @@ func TestConfig(t *testing.T) {
 	if err := (&memory.Config{}).Validate(); err != nil {
 		t.Error(err)
 	}
-	if err := (&memory.Config{As: "csms"}).Validate(); err == nil || !strings.Contains(err.Error(), "not available yet") {
+	for _, as := range memory.Products() {
+		if err := (&memory.Config{As: as}).Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := (&memory.Config{As: "paper"}).Validate(); err == nil || !strings.Contains(err.Error(), "csms") {
 		t.Errorf("as: %v", err)
 	}
 }

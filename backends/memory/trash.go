@@ -11,6 +11,10 @@ import (
 
 // Update implements backends.Updater.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	return s.update(ctx, name, sel, p, anything)
+}
+
+func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch, ok admit) (*secret.Secret, error) {
 	const op = "memory.update"
 	if err := begin(ctx, op, name); err != nil {
 		return nil, err
@@ -30,6 +34,9 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 	}
 	e := &entry{head: old.head.Clone(), versions: slices.Clone(old.versions)}
 	if err := e.head.Patch(&e.versions[i], &p, s.opt.Now()); err != nil {
+		return nil, named(err, op, name)
+	}
+	if err := ok(old, e); err != nil {
 		return nil, named(err, op, name)
 	}
 	s.live.keep(name, e)

@@ -1,0 +1,176 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// imitating is a store that holds what a product holds, and no more: for
+// rehearsals. It says beforehand what the product would say.
+//
+// Its Put and Update refuse what would take something away, judged by the
+// product's forecast of the whole secret. A product that lays an import out
+// otherwise than a single write may differ by some characters at its limits.
+type imitating struct {
+	*Store
+	as backends.Imitation
+}
+
+// Imitate returns a view of s that holds no more than the product. Whatever
+// stands in s already stays.
+func (s *Store) Imitate(as backends.Imitation) backends.Backend { return &imitating{s, as} }
+
+// Capabilities implements backends.Backend.
+func (m *imitating) Capabilities() backends.Capabilities {
+	c, own := m.as.Capabilities, m.Store.Capabilities()
+	c.Product += ", imitated in memory"
+	c.AtomicCreate, c.AtomicImport, c.Durable = own.AtomicCreate, own.AtomicImport, own.Durable
+	c.TrashHidesVersions, c.KeepsEmptyTags = own.TrashHidesVersions, own.KeepsEmptyTags
+	return c
+}
+
+// Forecast implements backends.Backend.
+func (m *imitating) Forecast(s *secret.Secret) []secret.Loss {
+	if m.as.CheckName(s.Name) != nil {
+		return nil // Import refuses the name itself
+	}
+	return m.as.Forecast(s)
+}
+
+// Put implements backends.Backend. Where the product holds no more versions,
+// the oldest without a role or label makes room.
+func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	if err := m.as.CheckName(name); err != nil {
+		return nil, named(err, "memory.put", name)
+	}
+	return m.put(ctx, name, d, func(old, e *entry) error {
+		if most := m.as.Capabilities.MaxVersions; most > 0 && len(e.versions) > most {
+			if !e.recycle() {
+				return secret.Errorf(secret.TooLarge, "%s holds %d versions, and each has a role or a label", m.as.Capabilities.Product, most)
+			}
+		}
+		l := m.takenAway(old, e)
+		switch {
+		case l == nil:
+			return nil
+		case d.Missing != "":
+			return secret.Errorf(secret.Unsupported, "%s", l.Why)
+		case l.What == backends.LossVersion, l.What == backends.LossValue:
+			return secret.Errorf(secret.TooLarge, "%s", l.Why)
+		}
+		return secret.Errorf(secret.Invalid, "%s: %s", l.What, l.Why)
+	})
+}
+
+// Update implements backends.Updater.
+func (m *imitating) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	return m.update(ctx, name, sel, p, func(old, e *entry) error {
+		if l := m.takenAway(old, e); l != nil {
+			return secret.Errorf(secret.Lossy, "%s: %s", l.What, l.Why)
+		}
+		return nil
+	})
+}
+
+// takenAway returns what the product would lose of e and not of old, which may
+// be nil.
+func (m *imitating) takenAway(old, e *entry) *secret.Loss {
+	var before []secret.Loss
+	if old != nil {
+		before = m.Forecast(old.head.View(old.versions...))
+	}
+	for _, l := range m.Forecast(e.head.View(e.versions...)) {
+		known := slices.ContainsFunc(before, func(b secret.Loss) bool { return b.Version == l.Version && b.What == l.What })
+		if l.Grade > secret.Trace && backends.TakesAway(l) && !known {
+			return &l
+		}
+	}
+	return nil
+}
+
+// recycle drops the oldest version that nothing names. The last stays.
+func (e *entry) recycle() bool {
+	v := backends.Oldest(e.head.View(e.versions[:len(e.versions)-1]...))
+	if v == nil {
+		return false
+	}
+	e.versions = slices.DeleteFunc(slices.Clone(e.versions), func(x secret.Version) bool { return x.Ordinal == v.Ordinal })
+	return true
+}
+
+// Import implements backends.Backend.
+func (m *imitating) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
+	if err := m.as.CheckName(in.Name); err != nil {
+		return nil, named(err, "memory.import", in.Name)
+	}
+	if _, err := backends.HeadOf(in); err != nil {
+		return nil, named(err, "memory.import", in.Name)
+	}
+	held := backends.Apply(in, m.Forecast(in))
+	if len(held.Versions) == 0 {
+		return nil, &secret.Error{Kind: secret.Invalid, Op: "memory.import", Name: in.Name, Detail: m.as.Capabilities.Product + " can hold none of the versions"}
+	}
+	for i := range held.Versions {
+		if v := &held.Versions[i]; v.UID.IsZero() {
+			v.UID = secret.DeriveUID("imitation", string(in.Name), v.Ordinal.String(), v.Created)
+		}
+	}
+	done, err := m.place(ctx, held, in.Newest())
+	if done != nil {
+		m.hide(done.Secret)
+	}
+	return done, err
+}
+
+// hide takes away what the product does not show.
+func (m *imitating) hide(s *secret.Secret) *secret.Secret {
+	if s == nil || !m.as.HidesDisabled {
+		return s
+	}
+	for i := range s.Versions {
+		if v := &s.Versions[i]; v.Disabled {
+			v.Value, v.Missing = secret.Value{}, secret.Unreadable
+		}
+	}
+	return s
+}
+
+// Get implements backends.Backend.
+func (m *imitating) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	s, err := m.Store.Get(ctx, name, sel)
+	return m.hide(s), err
+}
+
+// Describe implements backends.Backend.
+func (m *imitating) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	s, err := m.Store.Describe(ctx, name)
+	return m.hide(s), err
+}
+
+// Export implements backends.Backend.
+func (m *imitating) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	s, err := m.Store.Export(ctx, name)
+	return m.hide(s), err
+}
+
+// Delete implements backends.Trasher.
+func (m *imitating) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
+	s, err := m.Store.Delete(ctx, name, purge)
+	return m.hide(s), err
+}
+
+// Recover implements backends.Trasher.
+func (m *imitating) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	s, err := m.Store.Recover(ctx, name)
+	return m.hide(s), err
+}
+
+// DescribeTrash implements backends.Trasher.
+func (m *imitating) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	s, err := m.Store.DescribeTrash(ctx, name)
+	return m.hide(s), err
+}
