@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -27,20 +28,25 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	var lacking []*secret.Version
 	out.Versions, lacking = match(have, sec)
 	out.Appended = true
-	if err := foretell(j, addition(sec, lacking), o, out); err != nil {
+	part := addition(sec, lacking)
+	losses := j.Backend.Forecast(part)
+	losses = append(losses, crowded(j.caps, len(have.Versions), sec, backends.Apply(part, losses))...)
+	if err := s.decide(j, sec, part, losses, o, out); err != nil {
 		return nil, err
 	}
-	out.Added = len(lacking)
+	part = backends.Apply(part, losses)
+	out.Added = len(part.Versions)
 	if o.DryRun {
 		return rehearsed(j, have, out), nil
 	}
 	j.entry.Versions = nil
 	var added []happening
 	defer func() { s.record(ctx, j, have, added) }()
-	for i, v := range lacking {
+	for i := range part.Versions {
+		v := &part.Versions[i]
 		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
 		if err != nil {
-			return nil, appendError(err, sec.Name, i, len(lacking))
+			return nil, appendError(err, sec.Name, i, out.Added)
 		}
 		o := made.Newest().Ordinal
 		out.Versions[v.Ordinal] = o
@@ -48,9 +54,33 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		added = append(added, happening{VersionCreated, o, s.now()})
 	}
 	if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
-		return nil, appendError(err, sec.Name, len(lacking), len(lacking))
+		return nil, appendError(err, sec.Name, out.Added, out.Added)
 	}
 	return out, nil
+}
+
+// crowded lists which of the versions of part a product that holds so many, of
+// which some stand, has no room for. What stands is never pushed out: first
+// those are left out that hold no role and no label in sec, the oldest first,
+// and then the oldest of the rest.
+func crowded(c backends.Capabilities, stand int, sec, part *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	if c.MaxVersions == 0 {
+		return nil
+	}
+	over := len(part.Versions) - max(0, c.MaxVersions-stand)
+	for _, named := range []bool{false, true} {
+		for i := range part.Versions {
+			if v := &part.Versions[i]; over > 0 && named != backends.Free(sec, v) {
+				over--
+				out = append(out, secret.Loss{
+					Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+					Why: fmt.Sprintf("%s holds %d versions, and %d stand already", c.Product, c.MaxVersions, stand),
+				})
+			}
+		}
+	}
+	return out
 }
 
 // addition is what appending adds to a secret, as a document to forecast: the

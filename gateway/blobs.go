@@ -9,6 +9,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -30,6 +31,8 @@ type RestoreOptions struct {
 	Folder     secret.Name // of the target, to restore into; see Ref
 	OnConflict OnConflict
 	OnLoss     OnLoss // instead of the store's
+	// Archive takes what LossArchive keeps, instead of the gateway's.
+	Archive archive.Dir
 	// DryRun opens, authorises and forecasts, and writes nothing.
 	DryRun bool
 	// CheckName, if not nil, is asked about the name to restore under before
@@ -45,6 +48,9 @@ type Outcome struct {
 	// Versions maps ordinals of the document to those of the target.
 	Versions map[secret.Ordinal]secret.Ordinal
 	Losses   []secret.Loss
+	// Archive is the file that holds the whole document, because the target
+	// does not. After a dry run: that would.
+	Archive  string
 	Skipped  bool // the name is taken and OnConflict is skip
 	Appended bool
 	Added    int // versions that an append added, or would after a dry run
@@ -62,8 +68,10 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 		j.sawVersions(sec)
 		losses := secret.ExportLosses(sec)
 		j.entry.Losses = lossLines(losses)
-		if err := checkLosses(j.OnLoss, r.Name, losses); err != nil {
-			return nil, err
+		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
+			if err := refuse(r.Name, losses); err != nil {
+				return nil, err
+			}
 		}
 		return s.keys.Seal(&backup.Document{
 			Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: r.Name},
@@ -82,7 +90,7 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 			return nil, err
 		}
 		sum := sha256.Sum256(blob)
-		j.call.Digest = sum // whatever body it came in
+		j.call.Digest, j.blob = sum, blob // whatever body it came in
 		return s.restore(ctx, j, doc, hex.EncodeToString(sum[:16]), o)
 	})
 }
@@ -121,13 +129,6 @@ func (s *Service) from(o backup.Origin) access.Origin {
 	return from
 }
 
-// foretell says what writing sec would lose, and refuses what is not accepted.
-func foretell(j *job, sec *secret.Secret, o RestoreOptions, out *Outcome) error {
-	out.Losses = j.Backend.Forecast(sec)
-	j.entry.Losses = lossLines(out.Losses)
-	return checkLosses(orDefault(o.OnLoss, j.OnLoss), sec.Name, out.Losses)
-}
-
 // place writes sec, or finds out that it must not.
 func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	if o.DryRun || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
@@ -139,7 +140,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 			return nil, err
 		}
 	}
-	if err := foretell(j, sec, o, out); err != nil {
+	if err := s.decide(j, sec, sec, j.Backend.Forecast(sec), o, out); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
@@ -154,7 +155,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		made, err = j.Backend.Import(ctx, sec, token)
 	}
 	if repeated && errors.Is(err, secret.AlreadyExists) {
-		made, err = landedImport(ctx, j, sec, err)
+		made, err = landedImport(ctx, j, backends.Apply(sec, out.Losses), err)
 	}
 	s.repeats.note(j, err)
 	if err != nil {

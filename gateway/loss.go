@@ -2,26 +2,108 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// OnLoss says what to do when a product cannot hold, or could not give, all
-// of a secret. Losses of grade trace never ask.
+// OnLoss says what to do when a product cannot hold all of a secret. Losses of
+// grade trace never ask. Of what a product could not give, only LossAccept
+// makes a backup: what cannot be read can be kept nowhere.
 type OnLoss string
 
 // The choices. The empty OnLoss is LossFail.
 const (
 	LossFail   OnLoss = "fail"
 	LossAccept OnLoss = "accept"
+	// LossTrim takes it that a product holds too few versions: the oldest that
+	// hold neither a role nor a label are left out. Anything else is refused.
+	LossTrim OnLoss = "trim-oldest"
+	// LossArchive takes everything, once the whole document lies sealed in the
+	// archive.
+	LossArchive OnLoss = "archive"
 )
 
-// checkLosses refuses losses that o does not accept. The error names the
-// version and the reason of each, gravest first, as far as a header line
+// OnLosses lists the choices.
+func OnLosses() []OnLoss { return []OnLoss{LossFail, LossAccept, LossTrim, LossArchive} }
+
+// decide refuses losses that are not taken, and keeps the document where they
+// are taken for that reason: nothing is written to the target before that.
+// sec is the whole document, part what is to be written of it, losses what is
+// lost by that.
+func (s *Service) decide(j *job, sec, part *secret.Secret, losses []secret.Loss, o RestoreOptions, out *Outcome) error {
+	out.Losses = losses
+	j.entry.Losses = lossLines(losses)
+	switch choice := orDefault(o.OnLoss, j.OnLoss); {
+	case secret.Worst(losses) <= secret.Trace, choice == LossAccept:
+		return nil
+	case choice == LossTrim:
+		return refuse(sec.Name, beyondTrim(j.Backend, sec, part, losses))
+	case choice == LossArchive:
+		return s.keep(j, sec.Name, o, out)
+	}
+	return refuse(sec.Name, losses)
+}
+
+// keep puts the document aside as it came: sealed, and by the key that has
+// just opened it.
+func (s *Service) keep(j *job, name secret.Name, o RestoreOptions, out *Outcome) error {
+	dir := orDefault(o.Archive, s.archive)
+	if dir == "" {
+		return &secret.Error{Kind: secret.Unsupported, Name: name, Detail: "there is no archive to keep what the store cannot hold"}
+	}
+	out.Archive = dir.Path(j.Name, name, j.blob)
+	j.entry.Archive = out.Archive
+	if o.DryRun {
+		return nil
+	}
+	if err := dir.Keep(out.Archive, j.blob); err != nil {
+		j.entry.Archive = ""
+		return &secret.Error{Kind: secret.Internal, Op: "archive", Name: name, Detail: "the archive cannot be written, and nothing else was", Err: err}
+	}
+	return nil
+}
+
+// beyondTrim returns the losses that LossTrim does not take: whatever is not
+// one of too many versions of part, holds a role or a label in sec, or is not
+// older than every version without one that stays.
+func beyondTrim(b backends.Backend, sec, part *secret.Secret, losses []secret.Loss) []secret.Loss {
+	var newest secret.Ordinal // of the free versions that go
+	rest := slices.DeleteFunc(slices.Clone(losses), func(l secret.Loss) bool {
+		v := sec.Find(secret.ByOrdinal(l.Version))
+		if l.Version == 0 || v == nil || l.What != backends.LossVersion || !backends.Free(sec, v) || !heldAlone(b, sec, v) {
+			return l.Grade <= secret.Trace
+		}
+		newest = max(newest, l.Version)
+		return true
+	})
+	for i := range part.Versions {
+		v := &part.Versions[i]
+		goes := slices.ContainsFunc(losses, func(l secret.Loss) bool { return l.Version == v.Ordinal && l.What == backends.LossVersion })
+		if v.Ordinal < newest && backends.Free(sec, v) && !goes {
+			return losses // what goes is not the oldest
+		}
+	}
+	return rest
+}
+
+// heldAlone reports whether the product would hold v if it were the only one:
+// then it is their number that is too much.
+func heldAlone(b backends.Backend, sec *secret.Secret, v *secret.Version) bool {
+	alone := sec.Only(v.Ordinal)
+	alone.Current, alone.Previous = v.Ordinal, 0
+	return !slices.ContainsFunc(b.Forecast(alone), func(l secret.Loss) bool {
+		return l.Version == v.Ordinal && (l.What == backends.LossVersion || l.What == backends.LossValue)
+	})
+}
+
+// refuse returns nil if nothing is worse than a trace. Else the error names the
+// version and the reason of each loss, gravest first, as far as a header line
 // bears it.
-func checkLosses(o OnLoss, name secret.Name, losses []secret.Loss) error {
-	if o == LossAccept || secret.Worst(losses) <= secret.Trace {
+func refuse(name secret.Name, losses []secret.Loss) error {
+	if secret.Worst(losses) <= secret.Trace {
 		return nil
 	}
 	var said []string

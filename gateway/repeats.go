@@ -111,7 +111,7 @@ func written(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error
 }
 
 // landedImport is landed for an import that finds the name taken: by its own
-// work, if every version stands there under its UID.
+// work, if every version that was to stand does so under its UID.
 func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
 	have, err := j.Backend.Describe(ctx, sec.Name)
 	switch {
@@ -121,7 +121,9 @@ func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) 
 		return nil, taken
 	}
 	for i := range sec.Versions {
-		if v := have.Find(secret.ByUID(sec.Versions[i].UID)); v == nil || v.Ordinal != sec.Versions[i].Ordinal {
+		want := &sec.Versions[i]
+		v := have.Find(secret.ByOrdinal(want.Ordinal))
+		if v == nil || !want.UID.IsZero() && v.UID != want.UID { // zero: foretold to be another
 			return nil, taken
 		}
 	}

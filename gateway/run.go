@@ -19,6 +19,7 @@ type job struct {
 	call   Call
 	action access.Action
 	ref    Ref
+	blob   []byte // of a restore
 	entry  audit.Entry
 	start  time.Time
 	// intended: the line of intent is written.

@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -38,7 +39,7 @@ const (
 	DefaultMaxBlobs      = 4
 )
 
-// Options make a Service. All fields are needed but the last three.
+// Options make a Service. All fields are needed but the last four.
 type Options struct {
 	Stores   []Store
 	Policy   *access.Policy
@@ -48,6 +49,8 @@ type Options struct {
 	Now      func() time.Time // default time.Now
 	MaxBlobs int              // backups and restores at once
 	Observe  func(Observation)
+	// Archive takes what LossArchive keeps. Empty: that is refused.
+	Archive archive.Dir
 }
 
 // Observation is one finished call, for metrics.
@@ -69,6 +72,7 @@ type Service struct {
 	now     func() time.Time
 	blobs   *semaphore.Weighted
 	observe func(Observation)
+	archive archive.Dir
 	repeats repeats
 	edits   *turns
 }
@@ -113,7 +117,7 @@ type Ref struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
-		log: o.Log, now: o.Now, observe: o.Observe, edits: newTurns(),
+		log: o.Log, now: o.Now, observe: o.Observe, archive: o.Archive, edits: newTurns(),
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -31,6 +31,7 @@ type Entry struct {
 	BackendOps int64     `json:"backend_ops"`
 	Result     string    `json:"result,omitempty"` // "ok" or a kind of error
 	Losses     []string  `json:"losses,omitempty"`
+	Archive    string    `json:"archive,omitempty"` // the file that keeps the whole document
 	DurationMS float64   `json:"duration_ms"`
 	Origin     *Origin   `json:"origin,omitempty"`
 	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be written
