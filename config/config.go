@@ -16,6 +16,7 @@ type Config struct {
 	Admin    Admin    `mapstructure:"admin"`
 	Keyring  Keyring  `mapstructure:"keyring"`
 	Audit    Audit    `mapstructure:"audit"`
+	Archive  Archive  `mapstructure:"archive"`
 	Stores   []Store  `mapstructure:"stores"`
 	Dialects Dialects `mapstructure:"dialects"`
 	Login    Login    `mapstructure:"login"`
@@ -52,6 +53,12 @@ type Keyring struct {
 // Audit is where the audit lines go.
 type Audit struct {
 	File string `mapstructure:"file" path:"true"`
+}
+
+// Archive is the folder for documents that a store could not hold all of. An
+// empty Dir: none.
+type Archive struct {
+	Dir string `mapstructure:"dir" path:"true"`
 }
 
 // Store is one configured, named backend. Sections holds the part that only

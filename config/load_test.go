@@ -136,6 +136,7 @@ func TestFull(t *testing.T) {
 		"retention":   {s.RetentionDays, 30},
 		"protection":  {s.PurgeProtection, true},
 		"on loss":     {s.OnLoss, "accept"},
+		"archive":     {c.Archive.Dir, filepath.Join(dir, "archive")},
 		"timeout":     {s.Timeout, 45 * time.Second},
 		"concurrency": {s.Concurrency, 8},
 		"project":     {c.Dialects.Huawei.Routes[0].Project, "0123456789abcdef0123456789abcdef"},
@@ -195,7 +196,7 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "admin.address", "keyring.file", "audit.file",
+		"server.max_body", "server.max_blobs", "admin.address", "keyring.file", "audit.file", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

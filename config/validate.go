@@ -122,20 +122,16 @@ func (c *Config) validateStores(rep *report, kinds backends.Registry) {
 		}
 		seen[s.Name] = true
 		s.validateLimits(rep, at)
+		if s.OnLoss == string(gateway.LossArchive) && c.Archive.Dir == "" {
+			rep.bad(at+".on_loss", "archive needs archive.dir, a folder for what the store cannot hold")
+		}
 		s.validateBackend(rep, at, kinds)
 	}
 }
 
 func (s *Store) validateLimits(rep *report, at string) {
-	switch gateway.OnLoss(s.OnLoss) {
-	case "", gateway.LossFail, gateway.LossAccept:
-	default:
-		switch s.OnLoss {
-		case "trim-oldest", "archive":
-			rep.bad(at+".on_loss", "%s is not available yet; use fail or accept", s.OnLoss)
-		default:
-			rep.bad(at+".on_loss", "use fail or accept")
-		}
+	if s.OnLoss != "" && !slices.Contains(gateway.OnLosses(), gateway.OnLoss(s.OnLoss)) {
+		rep.bad(at+".on_loss", "use fail, accept, trim-oldest or archive")
 	}
 	if d := s.RetentionDays; d != 0 && (d < 7 || d > 90) {
 		rep.bad(at+".retention_days", "must be 7 to 90")

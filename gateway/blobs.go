@@ -147,7 +147,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		if err := s.heldByTrash(ctx, j, sec.Name); err != nil {
 			return nil, describeTaken(err, sec)
 		}
-		return rehearsed(j, sec, out), nil
+		return rehearsed(j, backends.Apply(sec, out.Losses), out), nil
 	}
 	repeated := s.repeats.recent(j)
 	made, err := j.Backend.Import(ctx, sec, token)

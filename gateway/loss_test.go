@@ -100,6 +100,9 @@ func TestTrimOldest(t *testing.T) {
 		t.Fatalf("%d versions stand: %v", len(got.Versions), err)
 	}
 	backendtest.Compare(t, want, got, did.Losses)
+	if !slices.Equal(ordinals(would.Secret), ordinals(got)) {
+		t.Errorf("the dry run says that %v would stand", ordinals(would.Secret))
+	}
 	if e := w.last(t); len(e.Losses) != len(did.Losses) || e.Archive != "" {
 		t.Errorf("audit: %+v", e)
 	}

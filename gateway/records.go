@@ -45,7 +45,7 @@ func (s *Service) Records(ctx context.Context, c Call, store string) ([]Record, 
 			return nil, err
 		}
 		if n.merge(expired, s.now()) && !j.ReadOnly {
-			s.keep(ctx, j, "", expired)
+			s.keepRecords(ctx, j, "", expired)
 		}
 		return slices.DeleteFunc(n.records, func(r Record) bool { return !j.allowed(r.Secret) }), nil
 	})
@@ -176,11 +176,11 @@ func (s *Service) record(ctx context.Context, j *job, sec *secret.Secret, all []
 		s.lost(ctx, j, sec.Name, err)
 		return
 	}
-	s.keep(ctx, j, sec.Name, events.records(sec, all))
+	s.keepRecords(ctx, j, sec.Name, events.records(sec, all))
 }
 
-// keep adds records to the store's note.
-func (s *Service) keep(ctx context.Context, j *job, name secret.Name, more []Record) {
+// keepRecords adds records to the store's note.
+func (s *Service) keepRecords(ctx context.Context, j *job, name secret.Name, more []Record) {
 	if len(more) == 0 {
 		return
 	}

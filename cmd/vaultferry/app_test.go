@@ -148,11 +148,11 @@ func TestPrintable(t *testing.T) {
 func TestAdvise(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"cloud has a\\nb already, and nothing was written; see --as and --on-conflict": &secret.Error{Kind: secret.AlreadyExists, Name: "a\nb", Op: "x.import"},
-		"this would lose data: all; nothing was written; --on-loss accept takes that":  &secret.Error{Kind: secret.Lossy, Op: "x.import", Detail: "this would lose data: all"},
-		"Vault cannot be reached: Get: EOF":                                            &secret.Error{Kind: secret.Unavailable, Op: "x.import", Detail: "Vault cannot be reached", Err: errors.New("Get:\n\n\tEOF\n")},
-		"conflict":                                                                     &secret.Error{Kind: secret.Conflict, Op: "x.import"},
-		"one; two":                                                                     errors.Join(errors.New("one"), errors.New("two")),
+		"cloud has a\\nb already, and nothing was written; see --as and --on-conflict":                                                      &secret.Error{Kind: secret.AlreadyExists, Name: "a\nb", Op: "x.import"},
+		"this would lose data: all; nothing was written; --on-loss accept takes that, and archive keeps the whole document in a file first": &secret.Error{Kind: secret.Lossy, Op: "x.import", Detail: "this would lose data: all"},
+		"Vault cannot be reached: Get: EOF": &secret.Error{Kind: secret.Unavailable, Op: "x.import", Detail: "Vault cannot be reached", Err: errors.New("Get:\n\n\tEOF\n")},
+		"conflict":                          &secret.Error{Kind: secret.Conflict, Op: "x.import"},
+		"one; two":                          errors.Join(errors.New("one"), errors.New("two")),
 	} {
 		if got := words(advise("cloud", err)); got != want {
 			t.Errorf("%q, want %q", got, want)

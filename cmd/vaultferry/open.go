@@ -20,6 +20,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/huawei"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
@@ -73,6 +74,7 @@ func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Key
 	p.service, err = gateway.New(gateway.Options{
 		Stores: stores, Policy: access.NewPolicy(cfg.Rules()), Keyring: keys, Audit: p.audit,
 		Log: p.log, Now: a.now, MaxBlobs: cfg.Server.MaxBlobs, Observe: p.metrics.Observe,
+		Archive: archive.Dir(cfg.Archive.Dir),
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeStores(stores), p.audit.Close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,10 +30,18 @@ func (a *app) restoreCommand() *cobra.Command {
 		Long: `Takes a backup in any form that people keep: the file that "backup" wrote, its
 base64url form, or the JSON answer of either wire as an SDK or curl saved it.
 "-" reads standard input. Nothing that exists is ever changed or removed;
---on-conflict append adds the versions that the target lacks.`,
+--on-conflict append adds the versions that the target lacks.
+
+What the store cannot hold is said before anything is written. --on-loss says
+what then: fail writes nothing; trim-oldest leaves out the oldest versions that
+hold neither a role nor a label, where the store holds too few, and takes no
+other loss; archive first keeps the whole document sealed in archive.dir, or
+beside FILE where the configuration has none, and then takes every loss; accept
+takes every loss. The file that archive keeps is restored like any other.`,
 		Example: `  vaultferry restore cloud payments-db-password-1700000000.000000
   vaultferry restore cloud answer.json --as db-password-old
-  vaultferry restore cloud *.backup --dry-run`,
+  vaultferry restore cloud *.backup --dry-run
+  vaultferry restore east db.backup --on-loss archive`,
 		Args: atLeast("STORE", "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := f.check(a, args[1:]); err != nil {
@@ -50,7 +60,7 @@ base64url form, or the JSON answer of either wire as an SDK or curl saved it.
 	}
 	cmd.Flags().StringVar(&f.as, "as", "", "restore under this name; for one file alone")
 	cmd.Flags().StringVar(&f.onConflict, "on-conflict", "fail", "where the name is taken: fail, skip or append")
-	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot hold everything: fail or accept (default: the store's on_loss, else fail)")
+	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot hold everything: fail, accept, trim-oldest or archive (default: the store's on_loss, else fail)")
 	f.flags(cmd)
 	return cmd
 }
@@ -61,10 +71,8 @@ func (f *restoreFlags) check(a *app, files []string) error {
 		return usagef("--as is for one file, not %d", len(files))
 	case !slices.Contains([]string{"fail", "skip", "append"}, f.onConflict):
 		return usagef("--on-conflict is fail, skip or append, not %q", f.onConflict)
-	case f.onLoss == "trim-oldest" || f.onLoss == "archive":
-		return usagef("--on-loss %s is not available yet", f.onLoss)
-	case !slices.Contains([]string{"", "fail", "accept"}, f.onLoss):
-		return usagef("--on-loss is fail or accept, not %q", f.onLoss)
+	case f.onLoss != "" && !slices.Contains(gateway.OnLosses(), gateway.OnLoss(f.onLoss)):
+		return usagef("--on-loss is fail, accept, trim-oldest or archive, not %q", f.onLoss)
 	case f.confirm && slices.Contains(files, "-"):
 		return usagef("--confirm cannot ask where the backup comes from")
 	}
@@ -82,6 +90,7 @@ type restoreReport struct {
 	Mapped   map[string]int64 `json:"mapped,omitempty"` // versions that got another number
 	Origin   *originView      `json:"origin,omitempty"`
 	Losses   []lossView       `json:"losses,omitempty"`
+	Archive  string           `json:"archive,omitempty"` // the file that keeps the whole document
 	Error    string           `json:"error,omitempty"`
 
 	lossLines []string
@@ -143,6 +152,10 @@ func (a *app) restoreOne(ctx context.Context, p *parts, r *restoreReport, f rest
 	}
 	o := gateway.RestoreOptions{
 		As: secret.Name(f.as), OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,
+		Archive: archive.Dir(p.cfg.Archive.Dir),
+	}
+	if o.Archive == "" {
+		o.Archive = archive.Dir(filepath.Dir(r.File))
 	}
 	call := a.call("restore")
 	if f.confirm && !f.dryRun {
@@ -166,7 +179,7 @@ func advise(store string, err error) error {
 	case e.Kind == secret.AlreadyExists:
 		return fmt.Errorf("%s has %s already, and nothing was written; see --as and --on-conflict", store, printable(string(e.Name)))
 	case e.Kind == secret.Lossy:
-		return fmt.Errorf("%w; nothing was written; --on-loss accept takes that", err)
+		return fmt.Errorf("%w; nothing was written; --on-loss accept takes that, and archive keeps the whole document in a file first", err)
 	}
 	return err
 }
@@ -183,13 +196,16 @@ func (a *app) confirmRestore(ctx context.Context, p *parts, store string, blob [
 	for _, l := range would.Losses {
 		fmt.Fprintln(&q, l)
 	}
+	if would.Archive != "" {
+		fmt.Fprintf(&q, "the whole document is kept in %s\n", printable(would.Archive))
+	}
 	fmt.Fprintf(&q, "restore %s with %s into %s?", printable(string(would.Secret.Name)), versions(len(would.Secret.Versions)), store)
 	return f.ask(ctx, a, q.String())
 }
 
 func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 	r.Name, r.Versions, r.Added = string(out.Secret.Name), len(out.Secret.Versions), out.Added
-	r.appended = out.Appended
+	r.appended, r.Archive = out.Appended, out.Archive
 	r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
 	for from, to := range out.Versions {
 		if from != to {
@@ -248,6 +264,13 @@ func restoreLines(w io.Writer, r restoreReport) error {
 	b.WriteString(r.sentence() + "\n")
 	for _, l := range r.lossLines {
 		fmt.Fprintf(&b, "  loss of grade %s\n", l)
+	}
+	if r.Archive != "" {
+		kept := "is kept"
+		if r.Result == "would" {
+			kept = "would be kept"
+		}
+		fmt.Fprintf(&b, "  the whole document %s in %s\n", kept, printable(r.Archive))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
