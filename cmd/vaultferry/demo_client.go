@@ -72,10 +72,25 @@ func exchange(ctx context.Context, c *http.Client, method, url string, body, out
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		// The body may hold a value; the status may not.
-		return fmt.Errorf("%s %s: %s", method, req.URL.Path, resp.Status)
+		return &refusal{fmt.Sprintf("%s %s: %s", method, req.URL.Path, resp.Status), answer}
 	}
 	return json.Unmarshal(answer, out)
+}
+
+// refusal is an answer other than success. Its body may hold a value, so that
+// it prints the status alone.
+type refusal struct {
+	status string
+	body   []byte
+}
+
+// Error is the status.
+func (r *refusal) Error() string { return r.status }
+
+// refusedAs reports whether err is a refusal that says so.
+func refusedAs(err error, words string) bool {
+	var r *refusal
+	return errors.As(err, &r) && bytes.Contains(r.body, []byte(words))
 }
 
 type azureSide struct {
