@@ -79,11 +79,13 @@ type Service struct {
 
 type store struct {
 	Store
-	caps  backends.Capabilities
-	slots *semaphore.Weighted
-	blobs *semaphore.Weighted // its share of Service.blobs
-	notes *semaphore.Weighted // held by whoever changes a note
-	state storeState
+	caps backends.Capabilities
+	// native is the optional part of Backend, or nil.
+	native backends.NativeBlobs
+	slots  *semaphore.Weighted
+	blobs  *semaphore.Weighted // its share of Service.blobs
+	notes  *semaphore.Weighted // held by whoever changes a note
+	state  storeState
 }
 
 // Call is who asks, and how the request is known.
@@ -100,6 +102,9 @@ type Call struct {
 	// there answers Trashed instead of NotFound, and a Recover of what is live
 	// AlreadyExists.
 	TellTrash bool
+	// NativeBlobs: the API's clients know the product's own backups and can
+	// give them back. Without it every backup is portable.
+	NativeBlobs bool
 }
 
 // Ref names a secret in a store.
@@ -141,6 +146,7 @@ func New(o Options) (*Service, error) {
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
 			notes: semaphore.NewWeighted(1),
 		}
+		s.stores[st.Name].native, _ = st.Backend.(backends.NativeBlobs)
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil

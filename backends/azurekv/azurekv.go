@@ -52,6 +52,7 @@ type Backend struct {
 	locks     locks
 	book      book // of live secrets
 	trash     book // of deleted ones
+	native    bool // backups are the vault's own
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -87,7 +88,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client{sdk}, place: place{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport,
+		transport: transport, native: c.BackupForm == formNative,
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -24,7 +24,11 @@ type Config struct {
 	// private endpoint which speaks the same API.
 	VaultURL   string     `mapstructure:"vault_url"`
 	Credential Credential `mapstructure:"credential"`
-	// BackupForm is how backups are taken. Only "portable" is there yet.
+	// BackupForm is how backups are taken: "portable", in the gateway's own
+	// sealed form, or "native", as Key Vault's own backups, which only vaults
+	// of the same subscription and geography can restore. Native ones are for
+	// who can give them back: the azure dialect over the whole store, and the
+	// command line. Everybody else gets portable ones.
 	BackupForm string `mapstructure:"backup_form"`
 	// ReadDisabled would enable disabled versions for the time of an export.
 	// Not there yet.
@@ -46,21 +50,23 @@ type Config struct {
 	wrap func(http.RoundTripper) http.RoundTripper // for tests of failures
 }
 
+// The words of backup_form.
+const (
+	formPortable = "portable"
+	formNative   = "native"
+)
+
 // SetDefaults implements backends.Config.
 func (c *Config) SetDefaults() {
-	c.BackupForm = "portable"
+	c.BackupForm = formPortable
 	c.Credential.Kind = "default"
 }
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
 	errs := []error{c.validateURL(), c.Credential.validate()}
-	switch c.BackupForm {
-	case "portable":
-	case "native":
-		errs = append(errs, errors.New("backup_form: native backups are not available yet; use portable"))
-	default:
-		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable", c.BackupForm))
+	if c.BackupForm != formPortable && c.BackupForm != formNative {
+		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable or native", c.BackupForm))
 	}
 	if c.ReadDisabled {
 		errs = append(errs, errors.New("read_disabled: reading disabled versions is not available yet; use false"))

@@ -109,10 +109,8 @@ func key(method, path, query string) string {
 	return method + " " + path + "?" + q.Encode()
 }
 
-// recorded is a vault that plays back the exchanges with these numbers. A
-// change gets the body of an exchange that answers another request than it
-// was recorded with.
-func recorded(t *testing.T, host, resource string, ids ...int) (*Backend, func(method, path string, id int)) {
+// exchanges are all recordings by their number.
+func exchanges(t *testing.T) map[int]exchange {
 	t.Helper()
 	all := map[int]exchange{}
 	f, err := os.Open(filepath.Join("testdata", "recorded.jsonl"))
@@ -129,6 +127,15 @@ func recorded(t *testing.T, host, resource string, ids ...int) (*Backend, func(m
 		}
 		all[e.ID] = e
 	}
+	return all
+}
+
+// recorded is a vault that plays back the exchanges with these numbers. A
+// change gets the body of an exchange that answers another request than it
+// was recorded with.
+func recorded(t *testing.T, host, resource string, ids ...int) (*Backend, func(method, path string, id int)) {
+	t.Helper()
+	all := exchanges(t)
 	answers := map[string]exchange{}
 	for _, id := range ids {
 		e, ok := all[id]

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,8 @@ const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 90 * time.Second
 	connsPerHost = readers
-	maxAnswer    = 8 << 20 // far above a page of 25 or the largest value
+	maxAnswer    = 8 << 20  // far above a page of 25 or the largest value
+	maxBackup    = 64 << 20 // far above 500 versions, encoded twice
 )
 
 // newTransport takes nothing from the environment, no proxy either.
@@ -89,7 +91,11 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := v.next.RoundTrip(r)
 	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+		most := int64(maxAnswer)
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup") {
+			most = maxBackup
+		}
+		resp.Body = http.MaxBytesReader(nil, resp.Body, most)
 	}
 	return resp, err
 }

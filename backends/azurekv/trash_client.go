@@ -126,15 +126,22 @@ func deletedEntry(p *azsecrets.DeletedSecretProperties) (item, error) {
 // with a deletion, a recovery or a purge, nothing has happened, and it is made
 // again as long as the caller has patience.
 func (o op) settled(ctx context.Context, write func(context.Context) error) error {
+	return o.settling(ctx, write, func(_, failed error) (bool, error) { return busy(failed), failed })
+}
+
+// settling is settled where judge says of each refusal, which it gets as the
+// client's error and as ours, whether to try again, and what it is.
+func (o op) settling(ctx context.Context, write func(context.Context) error, judge func(raw, failed error) (bool, error)) error {
 	var last error
 	err := await(ctx, func() (bool, error) {
 		watched, sent := watchSend(ctx)
-		err := write(watched)
-		if err == nil {
+		raw := write(watched)
+		if raw == nil {
 			return true, nil
 		}
 		o.sent = sent()
-		if err = o.fail(ctx, err); busy(err) {
+		again, err := judge(raw, o.fail(ctx, raw))
+		if again {
 			last = err
 			return false, nil
 		}

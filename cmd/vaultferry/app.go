@@ -184,7 +184,7 @@ func (a *app) log() *slog.Logger {
 
 // call is how the audit knows what this command does.
 func (a *app) call(op string) gateway.Call {
-	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString()}
+	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString(), NativeBlobs: true}
 }
 
 func userName() string {

@@ -206,7 +206,9 @@ func (a *app) confirmRestore(ctx context.Context, p *parts, store string, blob [
 func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 	r.Name, r.Versions, r.Added = string(out.Secret.Name), len(out.Secret.Versions), out.Added
 	r.appended, r.Archive = out.Appended, out.Archive
-	r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
+	if out.Origin.Store != "" { // a product's own backup tells none
+		r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
+	}
 	for from, to := range out.Versions {
 		if from != to {
 			if r.Mapped == nil {

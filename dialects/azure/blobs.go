@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 
@@ -10,7 +11,9 @@ import (
 )
 
 func (d *Dialect) backupSecret(q *request) (wire.Reply, error) {
-	blob, err := d.service.Backup(q.Context(), d.call(q.Request), q.ref())
+	call := d.call(q.Request)
+	call.NativeBlobs = true
+	blob, err := d.service.Backup(q.Context(), call, q.ref())
 	if err != nil {
 		return wire.Reply{}, err
 	}
@@ -32,8 +35,14 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	out, err := d.service.Restore(q.Context(), d.call(q.Request), q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})
+	call := d.call(q.Request)
+	call.NativeBlobs = true
+	out, err := d.service.Restore(q.Context(), call, q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})
 	switch {
+	case errors.Is(err, secret.Corrupt) && ofCloud(blob):
+		s := cloudBlob
+		s.message = secret.DetailOf(err)
+		return wire.Reply{}, &secret.Error{Kind: secret.Corrupt, Err: errors.Join(refusal{s}, err)}
 	case errors.Is(err, secret.Corrupt) && otherVersion(blob):
 		return wire.Reply{}, refuse(secret.Corrupt, wrongBlob)
 	case err != nil:
@@ -50,3 +59,9 @@ const blobPrefix = 41
 // otherVersion tells what is long enough for a blob and names no form from
 // what is none at all, as the service does.
 func otherVersion(blob []byte) bool { return len(blob) > blobPrefix && blob[0] != blobPrefix }
+
+// ofCloud reports whether a cloud made the blob. It was whole once, and whoever
+// sends it deserves to be told what it is.
+func ofCloud(blob []byte) bool {
+	return bytes.HasPrefix(blob, []byte(")AzureKeyVaultSecretBackup")) || bytes.HasPrefix(blob, []byte(")CloudSecretManagementBackup"))
+}

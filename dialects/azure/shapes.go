@@ -52,7 +52,9 @@ var (
 	wrongVault     = shape{http.StatusNotFound, "VaultNotFound", "", "The vault was not found.", inferred}
 	otherObjects   = shape{http.StatusBadRequest, codeNotSupported, "", "Operations on {kind} are not enabled for this vault: it serves /secrets and /deletedsecrets.", inferred}
 	largeBody      = shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large.", inferred}
-	wrongBlob      = shape{http.StatusBadRequest, codeBlob, "", "Backup blob contains invalid or corrupt version.", recorded}
+	// The service has no words for it: the message is the gateway's.
+	cloudBlob = shape{http.StatusBadRequest, codeBlob, "", "", inferred}
+	wrongBlob = shape{http.StatusBadRequest, codeBlob, "", "Backup blob contains invalid or corrupt version.", recorded}
 )
 
 // messageInvalid is what the service says of nearly every broken rule: two

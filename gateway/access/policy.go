@@ -91,6 +91,14 @@ func (p *Policy) AllowRestore(c Caller, t Target, o Origin) bool {
 	})
 }
 
+// AllowRestoreAny reports whether one rule lets c restore any name in the store
+// from anywhere. It is asked about a blob that tells neither.
+func (p *Policy) AllowRestoreAny(c Caller, store string) bool {
+	return p.find(c, Restore, store, func(r Rule) bool {
+		return slices.Contains(r.Names, "*") && slices.Contains(r.From, "*")
+	})
+}
+
 func (p *Policy) find(c Caller, a Action, store string, covers func(Rule) bool) bool {
 	if c.ID == "" {
 		return false

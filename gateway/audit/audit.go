@@ -35,6 +35,7 @@ type Entry struct {
 	DurationMS float64   `json:"duration_ms"`
 	Origin     *Origin   `json:"origin,omitempty"`
 	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be written
+	Form       string    `json:"form,omitempty"`    // of a blob: "native", the product's own; else ours
 }
 
 // Origin is where a restored blob came from.

@@ -42,9 +42,9 @@ var badBlobs = []badRow{
 	{"a line end more", azCorrupted(more("\n")), hwCorrupted(more("\n"))},
 	{"a part more", azCorrupted(more(".AAAA")), hwCorrupted(more(".AAAA"))},
 	{"a wrapped data key", azCorrupted(dataKey), hwCorrupted(dataKey)},
-	{"of the real Azure", azCorrupted(real("azure")), hwWrapped(real("azure"), "invalid", "")},
+	{"of the real Azure", azCloud(real("azure"), "made by Azure Key Vault, which alone can open it"), hwWrapped(real("azure"), "invalid", "")},
 	{"of the real Azure, as its clients hold it", azUnread(inJSON(real("azure"))), hwWrapped(inBase64(real("azure")), "invalid", "made by Azure Key Vault, which alone can restore it")},
-	{"of the real Huawei", azCorrupted(real("huawei")), hwWrapped(real("huawei"), "invalid", "made by Huawei Cloud, which alone can restore it")},
+	{"of the real Huawei", azCloud(real("huawei"), "made by Huawei Cloud CSMS, which alone can open it"), hwWrapped(real("huawei"), "invalid", "made by Huawei Cloud, which alone can restore it")},
 	{"in the other dialect's wrapping", azUnread(inJSON(taken)), hwWrapped(inBase64(taken), "invalid", "in the base64url form of Azure's clients")},
 	{"with padding", azUnread(func(t *testing.T, w *badWorld) string {
 		return `{"value":"` + base64.URLEncoding.EncodeToString(append(taken(t, w), "A"...)) + `=="}`
@@ -194,6 +194,11 @@ func azReadOnly(store string, made func(*testing.T, *badWorld) string, action st
 // azCorrupted and hwCorrupted expect that the keyring was asked and refused.
 func azCorrupted(b making) *exchange {
 	return azRestore("spare", inWire(b), 400, "Malformed backup blob", azCorrupt, restoring(opAzure, "spare/-", "corrupt"))
+}
+
+// azCloud expects to be told what it is.
+func azCloud(b making, said string) *exchange {
+	return azRestore("spare", inWire(b), 400, "Malformed backup blob", said, restoring(opAzure, "spare/-", "corrupt"))
 }
 
 func hwCorrupted(b making) *exchange {

@@ -39,15 +39,22 @@ var products = map[string]func(t *testing.T, name string) backends.Backend{
 		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
 			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
 		}}})
-		c := azurekv.Config{}
-		c.SetDefaults()
-		c.VaultURL, c.CAFile = cloud.VaultURL("cloud"), caFile(t, cloud)
-		c.Credential = azurekv.Credential{Kind: "token", Token: secret.TextValue(cloud.Token)}
-		c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
-		}
-		return open(t, azurekv.Driver, name, c)
+		return open(t, azurekv.Driver, name, overCloud(t, cloud))
 	},
+}
+
+// overCloud is the configuration of a store over the gateway that stands for
+// Key Vault.
+func overCloud(t *testing.T, cloud *gatewaytest.Gateway) azurekv.Config {
+	t.Helper()
+	c := azurekv.Config{}
+	c.SetDefaults()
+	c.VaultURL, c.CAFile = cloud.VaultURL("cloud"), caFile(t, cloud)
+	c.Credential = azurekv.Credential{Kind: "token", Token: secret.TextValue(cloud.Token)}
+	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
+	}
+	return c
 }
 
 func openVault(t testing.TB, server *vaulttest.Server, mount, store string) backends.Backend {

@@ -43,6 +43,8 @@ type Options struct {
 	ClientID, ClientSecret string
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
+	// Wrap stands before what the listener serves.
+	Wrap func(http.Handler) http.Handler
 	// Log takes what the gateway logs; nil: it is thrown away.
 	Log *slog.Logger
 }
@@ -125,6 +127,9 @@ func (g *Gateway) start(t testing.TB, o Options) {
 		d.Mount(r)
 	}
 	g.Handler = r
+	if o.Wrap != nil {
+		g.Handler = o.Wrap(r)
+	}
 	g.listen(t)
 }
 
