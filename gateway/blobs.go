@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
@@ -65,13 +66,13 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
-		sec, err := j.Backend.Export(ctx, r.Name)
+		sec, err := s.export(ctx, j)
 		if err != nil {
 			return nil, err
 		}
 		j.sawVersions(sec)
 		losses := secret.ExportLosses(sec)
-		j.entry.Losses = lossLines(losses)
+		j.entry.Losses = lossLines(append(losses, openedLosses(j.opened)...))
 		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
 			if err := refuse(r.Name, losses); err != nil {
 				return nil, err
@@ -82,6 +83,36 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 			SealedAt: s.now().UTC(), Secret: renamed(sec, r.inside()),
 		})
 	})
+}
+
+// export reads the secret. Where that enables disabled versions for a moment it
+// is a change, and audited as one; a read-only store is never changed.
+func (s *Service) export(ctx context.Context, j *job) (*secret.Secret, error) {
+	if j.ReadOnly || j.opener == nil || !j.opener.OpensDisabled() {
+		return j.Backend.Export(ctx, j.ref.Name)
+	}
+	if err := s.intend(j); err != nil {
+		return nil, err
+	}
+	sec, opened, err := j.opener.ExportOpened(ctx, j.ref.Name)
+	j.opened = append(j.opened, opened...)
+	slices.Sort(j.opened)
+	j.opened = slices.Compact(j.opened)
+	j.entry.Losses = lossLines(openedLosses(j.opened))
+	return sec, err
+}
+
+// openedLosses are what native tools see of versions that were enabled to be
+// read.
+func openedLosses(opened []secret.Ordinal) []secret.Loss {
+	var losses []secret.Loss
+	for _, o := range opened {
+		losses = append(losses, secret.Loss{
+			Grade: secret.Trace, Version: o, What: backends.LossUpdated,
+			Why: "this disabled version of the source was enabled for a moment, to be read, and disabled again",
+		})
+	}
+	return losses
 }
 
 // Restore makes a secret from a blob. An existing secret is never changed but

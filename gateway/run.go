@@ -24,6 +24,7 @@ type job struct {
 	start  time.Time
 	// intended: the line of intent is written.
 	intended bool
+	opened   []secret.Ordinal // disabled versions that were enabled to be read
 	policy   *access.Policy
 }
 
@@ -228,7 +229,7 @@ func (s *Service) outcome(j *job, ops int64, err error) error {
 	e.Phase, e.BackendOps, e.Result = audit.Outcome, ops, result(err)
 	e.DurationMS = float64(took.Microseconds()) / 1000
 	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
-	auditErr := s.audit.Write(e, mutates(j.action))
+	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)
 	if auditErr == nil {
 		if err != nil && secret.KindOf(err) == secret.Internal {
 			s.log.Error("internal error", slog.String("op", j.call.Op), slog.String("store", j.Name),

@@ -82,6 +82,7 @@ type store struct {
 	caps backends.Capabilities
 	// native is the optional part of Backend, or nil.
 	native backends.NativeBlobs
+	opener backends.Opener // likewise
 	slots  *semaphore.Weighted
 	blobs  *semaphore.Weighted // its share of Service.blobs
 	notes  *semaphore.Weighted // held by whoever changes a note
@@ -147,6 +148,7 @@ func New(o Options) (*Service, error) {
 			notes: semaphore.NewWeighted(1),
 		}
 		s.stores[st.Name].native, _ = st.Backend.(backends.NativeBlobs)
+		s.stores[st.Name].opener, _ = st.Backend.(backends.Opener)
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil

@@ -53,6 +53,7 @@ type Backend struct {
 	book      book // of live secrets
 	trash     book // of deleted ones
 	native    bool // backups are the vault's own
+	opens     bool // disabled versions, to read them
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -88,7 +89,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client{sdk}, place: place{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport, native: c.BackupForm == formNative,
+		transport: transport, native: c.BackupForm == formNative, opens: c.ReadDisabled,
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -19,6 +19,15 @@ type client struct{ sdk *azsecrets.Client }
 // get reads one version with its value; no version means the current one.
 // Kinds: NotFound, Disabled and those of any read.
 func (c client) get(ctx context.Context, name secret.Name, wire, version string) (item, string, error) {
+	it, text, err := c.show(ctx, name, wire, version)
+	if err == nil && it.isOpen() {
+		return item{}, "", &secret.Error{Kind: secret.Disabled, Op: "azurekv.get", Name: name}
+	}
+	return it, text, err
+}
+
+// show is get, whatever the version's mark says.
+func (c client) show(ctx context.Context, name secret.Name, wire, version string) (item, string, error) {
 	o := op{name: name, what: "get"}
 	r, err := c.sdk.GetSecret(ctx, wire, version, nil)
 	if err != nil {

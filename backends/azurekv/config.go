@@ -30,8 +30,10 @@ type Config struct {
 	// who can give them back: the azure dialect over the whole store, and the
 	// command line. Everybody else gets portable ones.
 	BackupForm string `mapstructure:"backup_form"`
-	// ReadDisabled would enable disabled versions for the time of an export.
-	// Not there yet.
+	// ReadDisabled makes a backup enable each disabled version, read it and
+	// disable it again. Without it their values are a loss that is foretold.
+	// Danger: in that moment native tools can read the version. The gateway
+	// needs the permission to update secrets.
 	ReadDisabled bool `mapstructure:"read_disabled"`
 	// CAFile holds certificates that are trusted beside the system's, for a
 	// private endpoint and its authority.
@@ -67,9 +69,6 @@ func (c *Config) Validate() error {
 	errs := []error{c.validateURL(), c.Credential.validate()}
 	if c.BackupForm != formPortable && c.BackupForm != formNative {
 		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable or native", c.BackupForm))
-	}
-	if c.ReadDisabled {
-		errs = append(errs, errors.New("read_disabled: reading disabled versions is not available yet; use false"))
 	}
 	return errors.Join(errs...)
 }

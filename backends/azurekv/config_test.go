@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.BackupForm = "native" }, nil},
 		{func(c *Config) { c.BackupForm = "other" }, []string{"backup_form"}},
 		{func(c *Config) { c.BackupForm = "" }, []string{"backup_form"}},
-		{func(c *Config) { c.ReadDisabled = true }, []string{"read_disabled"}},
+		{func(c *Config) { c.ReadDisabled = true }, nil},
 		{func(c *Config) { c.Credential.Kind = "magic" }, []string{"credential.kind"}},
 		{func(c *Config) { c.Credential = Credential{Kind: "token"} }, []string{"credential"}},
 		{func(c *Config) { c.Credential = Credential{Kind: "token", Token: x, TokenFile: "f"} }, []string{"credential"}},
@@ -53,10 +53,10 @@ func TestValidate(t *testing.T) {
 			"credential.tenant_id", "credential.client_id", "credential.token_file", "credential.token",
 		}},
 		{func(c *Config) {
-			c.VaultURL, c.ReadDisabled = "", true
+			c.VaultURL, c.BackupForm = "", "x"
 			c.Credential = Credential{Kind: "client_secret"}
 		}, []string{
-			"vault_url", "credential.tenant_id", "credential.client_id", "credential.client_secret", "read_disabled",
+			"vault_url", "credential.tenant_id", "credential.client_id", "credential.client_secret", "backup_form",
 		}},
 	} {
 		conf := good()

@@ -25,6 +25,7 @@ type item struct {
 	tag         *reserved // nil: native tools wrote the version
 	hard        bool      // the vault says that what it deletes is gone for good
 	deleted     *secret.Deletion
+	opened      time.Time // disabled is true of it only by its mark: see open.go
 }
 
 // newItem reads a list entry. Of a list of secrets the id has no version.
@@ -86,6 +87,20 @@ func (it *item) setTags(tags map[string]*string) {
 	}
 	if it.tag != nil && len(it.tags) == 0 && !it.tag.EmptyTags {
 		it.tags = nil
+	}
+	it.seeMark()
+}
+
+// seeMark takes the mark of an open version for what it says.
+func (it *item) seeMark() {
+	t := it.tag
+	if t == nil || t.Opened.IsZero() {
+		return
+	}
+	it.disabled, it.opened = true, t.Opened.Time
+	t.Opened = stamp{}
+	if t.Bare {
+		it.tag = nil
 	}
 }
 

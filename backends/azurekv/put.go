@@ -3,6 +3,7 @@ package azurekv
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -50,9 +51,13 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	return after(b.place, name, items, it, d.Value)
 }
 
-// before returns nothing and no error where the name is free.
+// before returns nothing and no error where the name is free. What it returns
+// is not open: see open.go.
 func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*history, []item, error) {
 	items, err := b.client.versions(ctx, name, wire, nothing)
+	if err == nil && slices.ContainsFunc(items, func(it item) bool { return it.isOpen() }) {
+		items, err = b.closed(ctx, name, wire)
+	}
 	switch {
 	case err != nil:
 		return nil, nil, err

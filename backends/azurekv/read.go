@@ -132,6 +132,14 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 	if err != nil {
 		return nil, err
 	}
+	h, err := b.export(ctx, name, wire)
+	if err != nil {
+		return nil, err
+	}
+	return h.Clone(), nil
+}
+
+func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*history, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the reads where the list fails
 	defer cancel()
 	r := b.newReading(ctx, name, wire)
@@ -152,7 +160,7 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 		e := &h.entries[i]
 		e.fill(&h.Versions[i], r.found[e.id])
 	}
-	return h.Clone(), nil
+	return h, nil
 }
 
 // reading reads the values of versions while others are still being listed.

@@ -58,6 +58,10 @@ type reserved struct {
 	Touched stamp        `json:"t,omitzero"`
 	Stages  []string     `json:"s,omitempty"`
 	Extra   secretRawMap `json:"x,omitempty"`
+	// Opened: the version is disabled, and a gateway enabled it then for as long
+	// as it takes to read it (open.go). Bare: it has no tag but this mark.
+	Opened stamp `json:"o,omitzero"`
+	Bare   bool  `json:"b,omitempty"`
 	// Import marks the versions of one import; Last, the one written last.
 	// An import without a Last is not finished.
 	Import string `json:"i,omitempty"`
