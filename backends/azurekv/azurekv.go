@@ -68,7 +68,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	cred, err := newCredential(&c.Credential, plainClient(transport))
+	cred, err := newCredential(c, plainClient(transport))
 	if err != nil {
 		return nil, err
 	}

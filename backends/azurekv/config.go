@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Driver opens stores of kind "azurekv".
@@ -24,6 +23,9 @@ type Config struct {
 	// private endpoint which speaks the same API.
 	VaultURL   string     `mapstructure:"vault_url"`
 	Credential Credential `mapstructure:"credential"`
+	// Cloud is whose authority issues the tokens: public, china or government.
+	// Empty: that of the vault's host, where it tells; see cloudOf.
+	Cloud string `mapstructure:"cloud"`
 	// BackupForm is how backups are taken: "portable", in the gateway's own
 	// sealed form, or "native", as Key Vault's own backups, which only vaults
 	// of the same subscription and geography can restore. Native ones are for
@@ -66,7 +68,7 @@ func (c *Config) SetDefaults() {
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
-	errs := []error{c.validateURL(), c.Credential.validate()}
+	errs := []error{c.validateURL(), c.Credential.validate(), c.validateCloud()}
 	if c.BackupForm != formPortable && c.BackupForm != formNative {
 		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable or native", c.BackupForm))
 	}
@@ -84,67 +86,4 @@ func (c *Config) validateURL() error {
 		return errors.New("vault_url: wants https; the client never sends a token in clear text")
 	}
 	return nil
-}
-
-// Credential is how the gateway proves to Entra, or to a private endpoint,
-// who it is.
-type Credential struct {
-	// Kind is default, client_secret, workload_identity, managed_identity,
-	// cli or token. Only default and managed_identity look at the process's
-	// environment: that is what they are.
-	Kind string `mapstructure:"kind"`
-	// Authority is the host that issues tokens, for national and private
-	// clouds. Empty: the public cloud's.
-	Authority    string       `mapstructure:"authority"`
-	TenantID     string       `mapstructure:"tenant_id"`
-	ClientID     string       `mapstructure:"client_id"`
-	ClientSecret secret.Value `mapstructure:"client_secret"`
-	// Token is a fixed bearer token, for private endpoints.
-	Token secret.Value `mapstructure:"token"`
-	// TokenFile is read anew whenever a token is wanted: the federated token
-	// of workload_identity, or a bearer token that another program renews.
-	TokenFile string `mapstructure:"token_file" path:"true"`
-}
-
-// needs lists the keys that each kind wants, and those that it may have.
-var needs = map[string]struct{ must, may []string }{
-	"default":           {nil, []string{"authority", "tenant_id"}},
-	"client_secret":     {[]string{"tenant_id", "client_id", "client_secret"}, []string{"authority"}},
-	"workload_identity": {[]string{"tenant_id", "client_id", "token_file"}, []string{"authority"}},
-	"managed_identity":  {nil, []string{"client_id"}},
-	"cli":               {nil, []string{"tenant_id"}},
-	"token":             {nil, []string{"token", "token_file"}},
-}
-
-func (c *Credential) validate() error {
-	kind, ok := needs[c.Kind]
-	if !ok {
-		return fmt.Errorf("credential.kind: %q is not known; use default, client_secret, workload_identity, managed_identity, cli or token", c.Kind)
-	}
-	set := map[string]bool{
-		"authority": c.Authority != "", "tenant_id": c.TenantID != "", "client_id": c.ClientID != "",
-		"client_secret": c.ClientSecret.Len() > 0, "token": c.Token.Len() > 0, "token_file": c.TokenFile != "",
-	}
-	var errs []error
-	for _, key := range kind.must {
-		if !set[key] {
-			errs = append(errs, fmt.Errorf("credential.%s: is missing; kind %s needs it", key, c.Kind))
-		}
-		delete(set, key)
-	}
-	for _, key := range kind.may {
-		delete(set, key)
-	}
-	for _, key := range []string{"authority", "tenant_id", "client_id", "client_secret", "token", "token_file"} {
-		if set[key] {
-			errs = append(errs, fmt.Errorf("credential.%s: does nothing with kind %s", key, c.Kind))
-		}
-	}
-	if c.Kind == "token" && (c.Token.Len() > 0) == (c.TokenFile != "") {
-		errs = append(errs, errors.New("credential: kind token needs either token or token_file"))
-	}
-	if u, err := url.Parse(c.Authority); c.Authority != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-		errs = append(errs, errors.New("credential.authority: wants https://HOST/"))
-	}
-	return errors.Join(errs...)
 }

@@ -44,6 +44,13 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.BackupForm = "other" }, []string{"backup_form"}},
 		{func(c *Config) { c.BackupForm = "" }, []string{"backup_form"}},
 		{func(c *Config) { c.ReadDisabled = true }, nil},
+		{func(c *Config) { c.Credential = Credential{Kind: "managed_identity", ClientID: "i", ObjectID: "o"} }, []string{"credential"}},
+		{func(c *Config) { c.Credential = Credential{Kind: "cli", Subscription: "s", ResourceID: "r"} }, []string{"credential.resource_id"}},
+		{func(c *Config) { c.Credential = Credential{Kind: "environment", TenantID: "t"} }, []string{"credential.tenant_id"}},
+		{func(c *Config) { c.Credential = Credential{Kind: "client_certificate", SendCertificateChain: true} }, []string{
+			"credential.tenant_id", "credential.client_id", "credential.certificate_file",
+		}},
+		{func(c *Config) { c.Cloud = "china" }, []string{"cloud"}},
 		{func(c *Config) { c.Credential.Kind = "magic" }, []string{"credential.kind"}},
 		{func(c *Config) { c.Credential = Credential{Kind: "token"} }, []string{"credential"}},
 		{func(c *Config) { c.Credential = Credential{Kind: "token", Token: x, TokenFile: "f"} }, []string{"credential"}},
@@ -91,7 +98,7 @@ func TestCredentials(t *testing.T) {
 		if err := c.validate(); err != nil {
 			t.Errorf("%s: %v", c.Kind, err)
 		}
-		if _, err := newCredential(&c, &http.Client{}); err != nil {
+		if _, err := newCredential(&Config{Credential: c}, &http.Client{}); err != nil {
 			t.Errorf("%s: %v", c.Kind, err)
 		}
 	}

@@ -3,12 +3,12 @@ package azurekv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
@@ -33,40 +33,69 @@ func (m marked) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azc
 	return t, nil
 }
 
-// newCredential makes the credential. Every kind but default and cli gets its
-// authority from here and not from the environment.
-func newCredential(c *Credential, transport policy.Transporter) (azcore.TokenCredential, error) {
-	o := azcore.ClientOptions{
-		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: c.Authority},
-		Transport: transport,
-		Telemetry: policy.TelemetryOptions{Disabled: true},
-	}
-	private := c.Authority != "" // the public cloud knows nothing of it
-	if !private && c.Kind != "default" {
-		o.Cloud = cloud.AzurePublic
-	}
+// newCredential makes the credential. Every kind but default, environment and
+// the developers' tools gets its authority from here and not from the
+// environment.
+func newCredential(conf *Config, transport policy.Transporter) (azcore.TokenCredential, error) {
+	c := &conf.Credential
+	at, known := conf.authority()
+	o := azcore.ClientOptions{Cloud: at, Transport: transport, Telemetry: policy.TelemetryOptions{Disabled: true}}
 	switch c.Kind {
+	case "environment":
+		return azidentity.NewEnvironmentCredential(&azidentity.EnvironmentCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: known})
 	case "client_secret":
 		return azidentity.NewClientSecretCredential(c.TenantID, c.ClientID, string(c.ClientSecret.Reveal()),
-			&azidentity.ClientSecretCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: private})
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: known})
+	case "client_certificate":
+		return newCertificate(c, o, known)
 	case "workload_identity":
 		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: o, TenantID: c.TenantID, ClientID: c.ClientID, TokenFilePath: c.TokenFile, DisableInstanceDiscovery: private,
+			ClientOptions: o, TenantID: c.TenantID, ClientID: c.ClientID, TokenFilePath: c.TokenFile, DisableInstanceDiscovery: known,
 		})
+	case "azure_pipelines":
+		return azidentity.NewAzurePipelinesCredential(c.TenantID, c.ClientID, c.ServiceConnectionID, string(c.SystemAccessToken.Reveal()),
+			&azidentity.AzurePipelinesCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: known})
 	case "managed_identity":
-		m := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: o}
-		if c.ClientID != "" {
-			m.ID = azidentity.ClientID(c.ClientID)
-		}
-		return azidentity.NewManagedIdentityCredential(m)
+		return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: o, ID: c.identity()})
 	case "cli":
-		return azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: c.TenantID})
+		return azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: c.TenantID, Subscription: c.Subscription})
+	case "developer_cli":
+		return azidentity.NewAzureDeveloperCLICredential(&azidentity.AzureDeveloperCLICredentialOptions{TenantID: c.TenantID})
+	case "powershell":
+		return azidentity.NewAzurePowerShellCredential(&azidentity.AzurePowerShellCredentialOptions{TenantID: c.TenantID})
 	case "token":
 		return bearer{token: c.Token, file: c.TokenFile}, nil
 	}
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
-		ClientOptions: o, TenantID: c.TenantID, DisableInstanceDiscovery: private,
+		ClientOptions: o, TenantID: c.TenantID, DisableInstanceDiscovery: known,
 	})
+}
+
+func newCertificate(c *Credential, o azcore.ClientOptions, known bool) (azcore.TokenCredential, error) {
+	raw, err := os.ReadFile(c.CertificateFile)
+	if err != nil {
+		return nil, fmt.Errorf("credential.certificate_file: %w", err)
+	}
+	certs, key, err := azidentity.ParseCertificates(raw, c.CertificatePassword.Reveal())
+	if err != nil {
+		return nil, errors.New("credential.certificate_file: holds no certificate with its RSA key that can be read, or certificate_password is not its password")
+	}
+	return azidentity.NewClientCertificateCredential(c.TenantID, c.ClientID, certs, key, &azidentity.ClientCertificateCredentialOptions{
+		ClientOptions: o, DisableInstanceDiscovery: known, SendCertificateChain: c.SendCertificateChain,
+	})
+}
+
+// identity is the user-assigned managed identity, or nil: the machine's own.
+func (c *Credential) identity() azidentity.ManagedIDKind {
+	switch {
+	case c.ClientID != "":
+		return azidentity.ClientID(c.ClientID)
+	case c.ObjectID != "":
+		return azidentity.ObjectID(c.ObjectID)
+	case c.ResourceID != "":
+		return azidentity.ResourceID(c.ResourceID)
+	}
+	return nil
 }
 
 // bearer is a token that nobody has to ask for.
