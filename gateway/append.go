@@ -115,7 +115,7 @@ func appendError(err error, name secret.Name, done, of int) error {
 		kind = secret.Unknown
 	}
 	return &secret.Error{
-		Kind: kind, Name: name, Err: err,
+		Kind: kind, Name: name, Err: err, RetryAfter: retryAfterOf(err),
 		Detail: fmt.Sprintf("%d of %d new versions were added; the same restore again adds the rest", done, of),
 	}
 }

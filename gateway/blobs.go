@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
@@ -245,7 +246,15 @@ func describePartial(j *job, err error, sec *secret.Secret, made *backends.Impor
 		j.entry.Versions = append(j.entry.Versions, int64(o))
 	}
 	return &secret.Error{
-		Kind: k, Name: sec.Name, Err: err,
+		Kind: k, Name: sec.Name, Err: err, RetryAfter: retryAfterOf(err),
 		Detail: standing(len(made.Stands), len(sec.Versions)),
 	}
+}
+
+// retryAfterOf is when the product wants to be asked again, if it said.
+func retryAfterOf(err error) time.Duration {
+	if e, ok := errors.AsType[*secret.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }

@@ -62,14 +62,7 @@ func (b *Backend) RestoreNative(ctx context.Context, blob []byte) (*secret.Secre
 		return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.restore", Err: errMalformed}
 	}
 	b.book.enter(name, it)
-	var h *history
-	err = await(ctx, func() (bool, error) {
-		h, err = b.load(ctx, name, wire, nothing)
-		if is(err, secret.NotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	})
+	h, err := b.awaitLive(ctx, name, wire)
 	if err != nil {
 		h = newHistory(b.place, name, []item{it}, it.id)
 	}

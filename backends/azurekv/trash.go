@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -119,14 +120,7 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 		}
 		b.trash.strike(name)
 		b.book.enter(name, it)
-		var h *history
-		err = await(ctx, func() (bool, error) {
-			h, err = b.load(ctx, name, wire, nothing)
-			if is(err, secret.NotFound) {
-				return false, nil
-			}
-			return err == nil, err
-		})
+		h, err := b.awaitLive(ctx, name, wire)
 		if err != nil {
 			return &secret.Error{Kind: secret.Unknown, Op: "azurekv.recover", Name: name, Detail: "Key Vault is recovering the secret, and it cannot be read yet", Err: secret.Cause(err)}
 		}
@@ -134,6 +128,24 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 		return nil
 	})
 	return out, err
+}
+
+// awaitLive loads a secret that the vault has said is there, as soon as it can
+// be read. That the vault is busy or throttles meanwhile says nothing of it.
+func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) (*history, error) {
+	var h *history
+	var last error
+	err := await(ctx, func() (bool, error) {
+		h, last = b.load(ctx, name, wire, nothing)
+		if is(last, secret.NotFound, secret.Unavailable, secret.Throttled) {
+			return false, nil
+		}
+		return last == nil, last
+	})
+	if errors.Is(err, errImpatient) {
+		err = last
+	}
+	return h, err
 }
 
 // Purge implements backends.Trasher. The vault frees the name some seconds

@@ -71,6 +71,7 @@ const (
 	doPurge     = "DELETE /deletedsecrets/s"
 	doRecover   = "POST /deletedsecrets/s/recover"
 	doSet       = "PUT /secrets/s"
+	doUpdate    = "PATCH /secrets/s/0123"
 )
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -129,18 +130,21 @@ func TestRecoverShowsLater(t *testing.T) {
 	t.Parallel()
 	b, vault := script(t, map[string][]http.HandlerFunc{
 		doRecover:   {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), reply(200, live)},
-		getVersions: {reply(404, absent), reply(200, listed0), reply(200, listed1)},
+		getVersions: {reply(404, absent), reply(200, listed0), reply(429, ""), reply(503, ""), reply(200, listed1)},
 	})
 	s, err := b.Recover(within(t, time.Minute), "s")
 	if err != nil || len(s.Versions) != 1 || s.Deleted != nil {
 		t.Fatalf("Recover: %v", err)
 	}
-	if r, v := vault.count(doRecover), vault.count(getVersions); r != 3 || v != 3 {
-		t.Errorf("%d recoveries and %d looks, want 3 of each", r, v)
+	if r, v := vault.count(doRecover), vault.count(getVersions); r != 3 || v != 5 {
+		t.Errorf("%d recoveries and %d looks, want 3 and 5", r, v)
 	}
 	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(404, absent)}})
 	_, err = b.Recover(within(t, 250*time.Millisecond), "s")
 	wantKind(t, "a recovery that does not show", err, secret.Unknown)
+	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(403, `{"error":{"code":"Forbidden"}}`)}})
+	_, err = b.Recover(within(t, time.Minute), "s")
+	wantKind(t, "a recovery that nobody may see", err, secret.Unknown)
 	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(404, absent)}})
 	_, err = b.Recover(t.Context(), "s")
 	wantKind(t, "Recover of what is not in the trash", err, secret.NotFound)
@@ -156,13 +160,28 @@ func TestBusyVault(t *testing.T) {
 			_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
 			return err
 		},
+		doUpdate: func(ctx context.Context, b *Backend) error {
+			_, err := b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("x")})
+			return err
+		},
+		doRecover: func(ctx context.Context, b *Backend) error { _, err := b.Recover(ctx, "s"); return err },
+		doRestore: func(ctx context.Context, b *Backend) error {
+			_, err := b.RestoreNative(ctx, []byte(nativePrefix))
+			return err
+		},
 		doPurge:  func(ctx context.Context, b *Backend) error { return b.Purge(ctx, "s") },
 		doDelete: func(ctx context.Context, b *Backend) error { _, err := b.Delete(ctx, "s", time.Time{}); return err },
 	}
 	for request, call := range calls {
-		done := map[string]http.HandlerFunc{doSet: reply(200, set), doPurge: reply(204, ""), doDelete: reply(200, dead)}[request]
-		shown := map[string]http.HandlerFunc{doSet: reply(200, listed0), doPurge: reply(200, listed0), doDelete: reply(200, listed1)}[request]
-		trash := map[string]http.HandlerFunc{doSet: reply(404, absent), doPurge: reply(404, absent), doDelete: reply(200, dead)}[request]
+		done, shown, trash := reply(200, live), reply(200, listed1), reply(404, absent)
+		switch request {
+		case doSet:
+			done, shown = reply(200, set), reply(200, listed0)
+		case doPurge:
+			done, shown = reply(204, ""), reply(200, listed0)
+		case doDelete:
+			done, trash = reply(200, dead), reply(200, dead)
+		}
 		b, vault := script(t, map[string][]http.HandlerFunc{
 			getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), done},
 		})
@@ -181,6 +200,44 @@ func TestBusyVault(t *testing.T) {
 		}}})
 		if err := call(ctx, b); !errors.Is(err, context.Canceled) || secret.KindOf(err) == secret.Conflict {
 			t.Errorf("%s for a caller who has gone: %v", request, err)
+		}
+	}
+}
+
+// TestSetWhileDeleting: a deletion that is done while a write waits for it is
+// what the write is told of.
+func TestSetWhileDeleting(t *testing.T) {
+	t.Parallel()
+	b, vault := script(t, map[string][]http.HandlerFunc{
+		getVersions: {reply(200, listed0)}, getTrash: {reply(404, absent)},
+		doSet: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsDeletedButRecoverable")},
+	})
+	_, err := b.Put(within(t, time.Minute), "s", secret.Draft{Value: secret.TextValue("x")})
+	wantKind(t, "a write while the name is being deleted", err, secret.Trashed)
+	if n := vault.count(doSet); n != 2 {
+		t.Errorf("%d writes, want 2", n)
+	}
+}
+
+// TestPurgeShowsLater: who purges waits until the trash shows the name no more,
+// as long as there is patience; it is done either way.
+func TestPurgeShowsLater(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		patience time.Duration
+		shown    []http.HandlerFunc
+		looks    int // zero: some
+	}{
+		"gone with the third look": {time.Minute, []http.HandlerFunc{reply(200, dead), reply(200, dead), reply(404, absent)}, 3},
+		"may not look":             {time.Minute, []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
+		"stays":                    {250 * time.Millisecond, []http.HandlerFunc{reply(200, dead)}, 0},
+	} {
+		b, vault := script(t, map[string][]http.HandlerFunc{doPurge: {reply(204, "")}, getTrash: c.shown})
+		if err := b.Purge(within(t, c.patience), "s"); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if n := vault.count(getTrash); (c.looks != 0 && n != c.looks) || n == 0 || vault.count(doPurge) != 1 {
+			t.Errorf("%s: %d looks, want %d", what, n, c.looks)
 		}
 	}
 }
