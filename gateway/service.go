@@ -220,6 +220,23 @@ func (s *Service) Check(ctx context.Context, name string) error {
 	return err
 }
 
+// Retention returns for how many days the store's product keeps what is
+// deleted, if that is not for the configuration to say. Zero: it is, or nobody
+// knows.
+func (s *Service) Retention(ctx context.Context, name string) (int, error) {
+	st, ok := s.stores[name]
+	if !ok {
+		return 0, secret.Errorf(secret.NotFound, "no store %q", name)
+	}
+	r, ok := st.Backend.(backends.Retainer)
+	if !ok {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, st.Timeout)
+	defer cancel()
+	return r.Retention(ctx)
+}
+
 // Ready returns why the gateway itself cannot serve, or nil. A store that is
 // down is not such a reason.
 func (s *Service) Ready() error { return s.audit.Healthy() }

@@ -24,6 +24,7 @@ type item struct {
 	updated     time.Time
 	tag         *reserved // nil: native tools wrote the version
 	hard        bool      // the vault says that what it deletes is gone for good
+	days        int       // that the vault keeps what it deletes; zero: it does not say
 	deleted     *secret.Deletion
 	opened      time.Time // disabled is true of it only by its mark: see open.go
 }
@@ -46,6 +47,9 @@ func newItem(p *azsecrets.SecretProperties) (item, error) {
 		it.contentType = *p.ContentType
 	}
 	it.hard = a.RecoveryLevel != nil && *a.RecoveryLevel == noSoftDelete
+	if a.RecoverableDays != nil {
+		it.days = int(*a.RecoverableDays)
+	}
 	it.setTags(p.Tags)
 	return it, nil
 }

@@ -13,7 +13,10 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var _ backends.Trasher = (*Backend)(nil)
+var (
+	_ backends.Trasher  = (*Backend)(nil)
+	_ backends.Retainer = (*Backend)(nil)
+)
 
 // Delete implements backends.Trasher. The vault's own retention decides until
 // when, not the argument: Deleted.Purge is what the vault answers.
@@ -173,6 +176,15 @@ func (b *Backend) shown(ctx context.Context, name secret.Name, wire string) (boo
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Retention implements backends.Retainer: every secret tells that of its vault.
+func (b *Backend) Retention(ctx context.Context) (int, error) {
+	items, err := b.client.secrets(ctx, true)
+	if err != nil || len(items) == 0 {
+		return 0, err
+	}
+	return items[0].days, nil
 }
 
 // changing runs change as the only writer of the name in this process.

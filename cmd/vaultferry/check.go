@@ -215,10 +215,13 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 }
 
 func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
-	for _, s := range cfg.Stores {
+	for i, s := range cfg.Stores {
 		sv := storeView{Name: s.Name, Backend: s.Backend}
 		if connect {
-			err := a.reach(ctx, s.Name)
+			days, err := a.reach(ctx, s.Name)
+			if days != 0 {
+				v.add(config.Warning, fmt.Sprintf("stores[%d].retention_days", i), "the product keeps what is deleted for %d days: set it to that, for it is what clients are told", days)
+			}
 			ok := err == nil
 			sv.Reached = &ok
 			if err != nil {
@@ -229,14 +232,22 @@ func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config,
 	}
 }
 
-// reach opens one store and asks its product.
-func (a *app) reach(ctx context.Context, name string) (err error) {
+// reach opens one store and asks its product. days: for how long that keeps
+// what is deleted, if the configuration says otherwise.
+func (a *app) reach(ctx context.Context, name string) (days int, err error) {
 	p, err := a.open(ctx, name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	return p.service.Check(ctx, name)
+	if err := p.service.Check(ctx, name); err != nil {
+		return 0, err
+	}
+	days, _ = p.service.Retention(ctx, name) // who cannot tell warns of nothing
+	if info, _ := p.service.Info(name); days == info.RetentionDays {
+		days = 0
+	}
+	return days, nil
 }
 
 func (v *checkView) text(w io.Writer) error {

@@ -135,3 +135,30 @@ func TestRestoreFoldsTheOriginAsItsStoreDoes(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoreAny: what tells neither name nor origin takes one rule for every
+// name and every origin.
+func TestRestoreAny(t *testing.T) {
+	t.Parallel()
+	c, all := access.Caller{ID: "c"}, []string{"*"}
+	for name, tt := range map[string]struct {
+		rules []access.Rule
+		want  bool
+	}{
+		"one rule for all":        {[]access.Rule{{Callers: all, Allow: []string{"restore"}, Stores: []string{"s"}, Names: all, From: all}}, true},
+		"another action":          {[]access.Rule{{Callers: all, Allow: []string{"set"}, Stores: all, Names: all, From: all}}, false},
+		"another store":           {[]access.Rule{{Callers: all, Allow: all, Stores: []string{"t"}, Names: all, From: all}}, false},
+		"some names":              {[]access.Rule{{Callers: all, Allow: all, Stores: all, Names: []string{"a*"}, From: all}}, false},
+		"nearly all names":        {[]access.Rule{{Callers: all, Allow: all, Stores: all, Names: []string{"?*"}, From: all}}, false},
+		"no origin":               {[]access.Rule{{Callers: all, Allow: all, Stores: all, Names: all}}, false},
+		"every store of this one": {[]access.Rule{{Callers: all, Allow: all, Stores: all, Names: all, From: []string{"s"}}}, false},
+		"two rules that are halves": {[]access.Rule{
+			{Callers: all, Allow: all, Stores: all, Names: all},
+			{Callers: all, Allow: all, Stores: all, Names: []string{"a*"}, From: all},
+		}, false},
+	} {
+		if got := access.NewPolicy(tt.rules).AllowRestoreAny(c, "s"); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
