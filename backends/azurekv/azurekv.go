@@ -23,6 +23,10 @@
 // The vault deletes, recovers and purges in its own time, and keeps what is
 // deleted for its own retention. Calls wait for it for three quarters of the
 // time that their callers have.
+//
+// Its own backups pass through as they are (native.go). A disabled version has
+// no value that anybody can read, unless the configuration lets the gateway
+// enable it for a moment (open.go).
 package azurekv
 
 import (
