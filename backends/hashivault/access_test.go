@@ -89,45 +89,6 @@ func TestWrongMounts(t *testing.T) {
 	}
 }
 
-func TestAppRole(t *testing.T) {
-	f := newFixture(t)
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
-	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
-	if err := f.conf.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	var logins atomic.Int64
-	wire := newWire(t)
-	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, "/login") {
-			logins.Add(1)
-		}
-		return wire.RoundTrip(r)
-	}))
-	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
-		t.Fatalf("Put: %v", err)
-	}
-	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil || logins.Load() != 1 {
-		t.Errorf("Get: %v, after %d logins", err, logins.Load())
-	}
-	// The token goes: the next request logs in again.
-	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil {
-		t.Errorf("Get after the token went: %v", err)
-	}
-	if _, err := s.Put(t.Context(), "s", text("y")); err != nil {
-		t.Errorf("Put after the token went: %v", err)
-	}
-	f.conf.AppRole.SecretID = secret.TextValue("canary-wrong")
-	_, err := f.open(t, nil).Get(t.Context(), "s", secret.Current)
-	if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), "canary") {
-		t.Errorf("a wrong secret id: %v", err)
-	}
-}
-
 // TestAppRoleOutlivesTokens: a token that cannot be renewed for long ends, and
 // nobody notices.
 func TestAppRoleOutlivesTokens(t *testing.T) {
@@ -200,9 +161,15 @@ func TestConfig(t *testing.T) {
 		"prefix: want":                  func(c *Config) { c.Prefix = companionFolder },
 		"field":                         func(c *Config) { c.Field = "" },
 		"exactly one":                   func(c *Config) { c.Token = secret.Value{} },
+		"exactly one of token, approle": func(c *Config) { c.Kubernetes = &Kubernetes{Role: "r"} },
 		"approle.role_id":               func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{} },
 		"approle.secret_id":             func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{RoleID: "r"} },
-		"kubernetes: this login is not": func(c *Config) { c.Token, c.Kubernetes = secret.Value{}, &Later{} },
+		"approle.mount":                 func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{Mount: "a//b"} },
+		"kubernetes.role":               func(c *Config) { c.Token, c.Kubernetes = secret.Value{}, &Kubernetes{} },
+		"jwt: want exactly one":         func(c *Config) { c.Token, c.JWT = secret.Value{}, &JWT{} },
+		"jwt: want exactly":             func(c *Config) { c.Token, c.JWT = secret.Value{}, &JWT{Token: secret.TextValue("x"), TokenFile: "y"} },
+		"cert: needs":                   func(c *Config) { c.Token, c.Cert = secret.Value{}, &Cert{} },
+		"cert.mount":                    func(c *Config) { c.Token, c.Cert = secret.Value{}, &Cert{Mount: ".."} },
 		"tls":                           func(c *Config) { c.TLS.CertFile = "x" },
 	} {
 		c := good()

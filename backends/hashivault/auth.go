@@ -3,41 +3,43 @@ package hashivault
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	"github.com/hashicorp/vault/api/auth/approle"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// soonest is how long a login stands before a refusal makes another one: a
-// policy that denies must not become a storm of logins.
+// soonest is how long a login stands before a refusal makes another one, and
+// how long a refused login is not tried again: a policy that denies must not
+// become a storm of logins, and some methods lock a role out that fails often.
 const soonest = 5 * time.Second
 
-// login keeps a token by AppRole: it logs in when one is needed, renews in the
-// background, and logs in again when the token can be renewed no further. A
-// nil login stands for a fixed token.
+// login keeps a token by its method: it logs in when one is needed, renews in
+// the background, and logs in again when the token can be renewed no further.
+// A nil login stands for a fixed token.
 type login struct {
-	api  *api.Client
-	conf *AppRole
-	one  *semaphore.Weighted // who logs in; a lock that honours ctx
+	api    *api.Client
+	method *method
+	one    *semaphore.Weighted // who logs in; a lock that honours ctx
+	now    func() time.Time
 
-	valid  atomic.Bool
-	count  atomic.Int64 // of logins: tells which one's token was refused
-	since  atomic.Int64 // of the last login, in nanoseconds
-	stop   func()       // under one: ends the renewal of the last token
-	closed bool         // under one
+	valid   atomic.Bool
+	count   atomic.Int64 // of logins: tells which one's token was refused
+	since   atomic.Int64 // of the last login, in nanoseconds
+	stop    func()       // under one: ends the renewal of the last token
+	refused error        // under one: what the last login was answered, if it was refused
+	until   time.Time    // under one: the refusal is not tried again before
+	closed  bool         // under one
 }
 
-func newLogin(c *api.Client, conf *AppRole) *login {
-	if conf == nil {
+func newLogin(c *api.Client, m *method) *login {
+	if m == nil {
 		return nil
 	}
-	return &login{api: c, conf: conf, one: semaphore.NewWeighted(1), stop: func() {}}
+	return &login{api: c, method: m, one: semaphore.NewWeighted(1), stop: func() {}, now: time.Now}
 }
 
 // ensure makes sure that the client holds a token.
@@ -55,7 +57,14 @@ func (l *login) ensure(ctx context.Context) error {
 	if l.closed {
 		return &secret.Error{Kind: secret.Unavailable, Detail: "the store is closed"}
 	}
-	return l.enter(ctx)
+	if l.refused != nil && l.now().Before(l.until) {
+		return l.refused
+	}
+	err := l.enter(ctx)
+	if l.refused = nil; errors.Is(err, secret.Upstream) {
+		l.refused, l.until = err, l.now().Add(soonest)
+	}
+	return err
 }
 
 // number is that of the login whose token a request is about to use.
@@ -75,7 +84,7 @@ func (l *login) again(ctx context.Context, number int64, refusal error) bool {
 	}
 	var resp *api.ResponseError
 	invalid := errors.As(refusal, &resp) && says(resp, "invalid token")
-	if age := time.Since(time.Unix(0, l.since.Load())); !invalid && age < soonest {
+	if age := l.now().Sub(time.Unix(0, l.since.Load())); !invalid && age < soonest {
 		return false
 	}
 	if l.one.Acquire(ctx, 1) != nil {
@@ -89,20 +98,13 @@ func (l *login) again(ctx context.Context, number int64, refusal error) bool {
 }
 
 func (l *login) enter(ctx context.Context) error {
-	var opts []approle.LoginOption
-	if l.conf.Mount != "" {
-		opts = append(opts, approle.WithMountPath(strings.Trim(l.conf.Mount, "/")))
-	}
-	method, err := approle.NewAppRoleAuth(l.conf.RoleID, &approle.SecretID{FromString: string(l.conf.SecretID.Reveal())}, opts...)
+	got, err := l.method.enter(ctx, l.api)
 	if err != nil {
-		return secret.Errorf(secret.Invalid, "approle: %v", err)
+		return err
 	}
-	got, err := l.api.Auth().Login(ctx, method)
-	if err != nil {
-		return classify(err, false)
-	}
+	l.api.SetToken(got.Auth.ClientToken)
 	l.count.Add(1)
-	l.since.Store(time.Now().UnixNano())
+	l.since.Store(l.now().UnixNano())
 	l.stop()
 	l.stop = l.renew(got)
 	l.valid.Store(true)
@@ -113,8 +115,11 @@ func (l *login) enter(ctx context.Context) error {
 // then logs in. The watcher ends with a nil error about a second before the
 // token does, so its end means "log in again" whatever it says.
 func (l *login) renew(got *api.Secret) (stop func()) {
+	if got.Auth.LeaseDuration == 0 { // a token without an end
+		return func() {}
+	}
 	w, err := l.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: got})
-	if err != nil { // a token without an end
+	if err != nil {
 		return func() {}
 	}
 	stopped := make(chan struct{})

@@ -56,7 +56,7 @@ func newClient(c *Config, base http.RoundTripper) (*client, error) {
 		v.SetNamespace(c.Namespace)
 	}
 	v.SetToken(string(c.Token.Reveal()))
-	return &client{api: v, login: newLogin(v, c.AppRole), close: closer}, nil
+	return &client{api: v, login: newLogin(v, c.method()), close: closer}, nil
 }
 
 // fate is what the transport learned about one request.

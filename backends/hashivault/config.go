@@ -18,26 +18,11 @@ type Config struct {
 
 	Token      secret.Value `mapstructure:"token"`
 	AppRole    *AppRole     `mapstructure:"approle"`
-	Kubernetes *Later       `mapstructure:"kubernetes"`
-	JWT        *Later       `mapstructure:"jwt"`
-	Cert       *Later       `mapstructure:"cert"`
+	Kubernetes *Kubernetes  `mapstructure:"kubernetes"`
+	JWT        *JWT         `mapstructure:"jwt"`
+	Cert       *Cert        `mapstructure:"cert"`
 
 	TLS TLS `mapstructure:"tls"`
-}
-
-// AppRole logs in with a role and renews what it got.
-type AppRole struct {
-	RoleID   string       `mapstructure:"role_id"`
-	SecretID secret.Value `mapstructure:"secret_id"`
-	Mount    string       `mapstructure:"mount"`
-}
-
-// Later is the section of a login that is known and not served yet.
-type Later struct {
-	Role      string       `mapstructure:"role"`
-	Mount     string       `mapstructure:"mount"`
-	Token     secret.Value `mapstructure:"token"`
-	TokenFile string       `mapstructure:"token_file" path:"true"`
 }
 
 // TLS says whom to trust and, where the server asks, who we are.
@@ -87,36 +72,6 @@ func (c *Config) checkField() error {
 		return errors.New("field: want 1 to 128 printable characters")
 	}
 	return nil
-}
-
-func (c *Config) checkLogin() error {
-	n := 0
-	for _, set := range []bool{!c.Token.IsNone(), c.AppRole != nil, c.Kubernetes != nil, c.JWT != nil, c.Cert != nil} {
-		if set {
-			n++
-		}
-	}
-	var errs []error
-	if n != 1 {
-		errs = append(errs, errors.New("want exactly one of token and approle"))
-	}
-	for key, later := range map[string]*Later{"kubernetes": c.Kubernetes, "jwt": c.JWT, "cert": c.Cert} {
-		if later != nil {
-			errs = append(errs, errors.New(key+": this login is not available yet"))
-		}
-	}
-	if a := c.AppRole; a != nil {
-		if a.RoleID == "" {
-			errs = append(errs, errors.New("approle.role_id: missing"))
-		}
-		if a.SecretID.Len() == 0 {
-			errs = append(errs, errors.New("approle.secret_id: missing"))
-		}
-		if a.Mount != "" {
-			errs = append(errs, checkFolder("approle.mount", a.Mount, true))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (c *Config) checkTLS() error {

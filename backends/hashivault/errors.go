@@ -56,7 +56,7 @@ func statusKind(r *api.ResponseError, wrote bool) secret.Kind {
 		return secret.TooLarge
 	case says(r, "Vault is sealed"), says(r, "in standby mode"), says(r, "pgrading from non-versioned"):
 		return secret.Unavailable
-	case says(r, "invalid role or secret ID"), code == http.StatusForbidden, code == http.StatusUnauthorized:
+	case code == http.StatusForbidden, code == http.StatusUnauthorized:
 		return secret.Upstream
 	case code == http.StatusNotFound:
 		return secret.NotFound

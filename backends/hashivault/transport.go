@@ -11,6 +11,13 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+// pair is read anew at each handshake: certificates are replaced before they
+// end.
+func (c *TLS) pair(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	return &pair, err
+}
+
 // newTransport keeps as many idle connections as one call may use, and knows
 // no proxy: a store is reached where the configuration says.
 func newTransport(c *TLS) (*http.Transport, error) {
@@ -26,11 +33,10 @@ func newTransport(c *TLS) (*http.Transport, error) {
 		}
 	}
 	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
+		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
 			return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls.cert_file and tls.key_file are no pair", Err: err}
 		}
-		conf.Certificates = []tls.Certificate{pair}
+		conf.GetClientCertificate = c.pair
 	}
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,

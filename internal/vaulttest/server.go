@@ -6,6 +6,8 @@ package vaulttest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -41,7 +43,18 @@ const patience = 30 * time.Second
 // Start runs a server of the test's own and stops it with the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := start()
+	return mustStart(tb, false)
+}
+
+// StartTLS is Start with HTTPS, under a CA of the server's own: CAFile.
+func StartTLS(tb testing.TB) *Server {
+	tb.Helper()
+	return mustStart(tb, true)
+}
+
+func mustStart(tb testing.TB, secure bool) *Server {
+	tb.Helper()
+	s, err := start(secure)
 	if err != nil {
 		tb.Fatalf("start Vault: %v", err)
 	}
@@ -59,7 +72,7 @@ var shared struct {
 // Main. Tests keep apart by mounts: NewMount.
 func Shared(tb testing.TB) *Server {
 	tb.Helper()
-	shared.once.Do(func() { shared.server, shared.err = start() })
+	shared.once.Do(func() { shared.server, shared.err = start(false) })
 	if shared.err != nil {
 		tb.Fatalf("start Vault: %v", shared.err)
 	}
@@ -77,14 +90,14 @@ func Main(m *testing.M) {
 
 // start tries a few ports: between finding a free one and the server's
 // listening on it, another process may take it.
-func start() (*Server, error) {
+func start(secure bool) (*Server, error) {
 	binary, err := build(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	for range 3 {
 		var s *Server
-		if s, err = launch(binary); err == nil {
+		if s, err = launch(binary, secure); err == nil {
 			return s, nil
 		}
 	}
@@ -104,7 +117,7 @@ func build(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-func launch(binary string) (*Server, error) {
+func launch(binary string, secure bool) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	address, err := freeAddress(ctx)
 	if err != nil {
@@ -117,9 +130,15 @@ func launch(binary string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Address: "http://" + address, cancel: cancel, exited: make(chan struct{}), home: home}
+	args := []string{
+		"server", "-dev", "-dev-root-token-id=" + RootToken, "-dev-no-store-token", "-dev-listen-address=" + address, "-log-level=error",
+	}
+	if secure {
+		s.Address = "https://" + address
+		args = append(args, "-dev-tls", "-dev-tls-cert-dir="+home)
+	}
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, "server", "-dev", "-dev-root-token-id="+RootToken,
-		"-dev-no-store-token", "-dev-listen-address="+address, "-log-level=error")
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")} // and no VAULT_*
 	cmd.Stdout, cmd.Stderr = &output, &output
 	started := make(chan error, 1)
@@ -182,7 +201,9 @@ func (s *Server) ready(ctx context.Context) bool {
 		return false
 	}
 	req.Header.Set("X-Vault-Token", RootToken)
-	client := http.Client{Timeout: time.Second}
+	client := s.http()
+	defer client.CloseIdleConnections()
+	client.Timeout = time.Second
 	resp, err := client.Do(req)
 	if err != nil {
 		return false
@@ -201,7 +222,7 @@ func (s *Server) Stop() {
 // Client returns a client with the token that ignores the environment.
 func (s *Server) Client(tb testing.TB, token string) *api.Client {
 	tb.Helper()
-	c, err := api.NewClient(&api.Config{Address: s.Address, HttpClient: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}, DisableRedirects: true})
+	c, err := api.NewClient(&api.Config{Address: s.Address, HttpClient: s.http(), DisableRedirects: true})
 	if err != nil {
 		tb.Fatalf("client: %v", err)
 	}
@@ -209,4 +230,16 @@ func (s *Server) Client(tb testing.TB, token string) *api.Client {
 	c.SetMaxRetries(0)
 	c.SetToken(token)
 	return c
+}
+
+// CAFile is the certificate to trust of a server of StartTLS.
+func (s *Server) CAFile() string { return filepath.Join(s.home, "vault-ca.pem") }
+
+func (s *Server) http() *http.Client {
+	t := &http.Transport{MaxIdleConnsPerHost: 32}
+	if pem, err := os.ReadFile(s.CAFile()); err == nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+		t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem)
+	}
+	return &http.Client{Transport: t}
 }

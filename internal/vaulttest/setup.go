@@ -50,6 +50,14 @@ func (s *Server) Token(tb testing.TB, policy string) string {
 	return made.Auth.ClientToken
 }
 
+// NewAuth enables a method of logging in under a new path and returns it.
+func (s *Server) NewAuth(tb testing.TB, kind string) string {
+	tb.Helper()
+	path := s.unique(kind)
+	s.must(tb, s.Client(tb, RootToken).Sys().EnableAuthWithOptions(path, &api.EnableAuthOptions{Type: kind}))
+	return path
+}
+
 // AppRole is a role that a program logs in with.
 type AppRole struct{ Mount, RoleID, SecretID string }
 
@@ -57,8 +65,7 @@ type AppRole struct{ Mount, RoleID, SecretID string }
 // further properties of the role, such as token_ttl.
 func (s *Server) NewAppRole(tb testing.TB, policy string, more map[string]any) AppRole {
 	tb.Helper()
-	c, path := s.Client(tb, RootToken), s.unique("approle")
-	s.must(tb, c.Sys().EnableAuthWithOptions(path, &api.EnableAuthOptions{Type: "approle"}))
+	c, path := s.Client(tb, RootToken), s.NewAuth(tb, "approle")
 	role := map[string]any{"token_policies": policy}
 	for k, v := range more {
 		role[k] = v

@@ -1,0 +1,181 @@
+package hashivault
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// AppRole logs in with a role and its secret.
+type AppRole struct {
+	RoleID   string       `mapstructure:"role_id"`
+	SecretID secret.Value `mapstructure:"secret_id"`
+	Mount    string       `mapstructure:"mount"`
+}
+
+// Kubernetes logs in with the token of the pod's service account.
+type Kubernetes struct {
+	Role      string `mapstructure:"role"`
+	Mount     string `mapstructure:"mount"`
+	TokenFile string `mapstructure:"token_file" path:"true"`
+}
+
+// JWT logs in with a token that somebody else signed.
+type JWT struct {
+	Role      string       `mapstructure:"role"` // empty: the method's own default
+	Mount     string       `mapstructure:"mount"`
+	Token     secret.Value `mapstructure:"token"`
+	TokenFile string       `mapstructure:"token_file" path:"true"`
+}
+
+// Cert logs in with the certificate of the section tls.
+type Cert struct {
+	Role  string `mapstructure:"role"` // empty: Vault picks the one that fits
+	Mount string `mapstructure:"mount"`
+}
+
+// ofPod is where Kubernetes puts the token of a pod's service account.
+const ofPod = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// method is one way to log in.
+type method struct {
+	mount string
+	body  func() (map[string]any, error)
+}
+
+// method returns the configured one, or nil with a fixed token.
+func (c *Config) method() *method {
+	switch {
+	case c.AppRole != nil:
+		a := c.AppRole
+		return newMethod("approle", a.Mount, func() (map[string]any, error) {
+			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
+		})
+	case c.Kubernetes != nil:
+		k := c.Kubernetes
+		file := k.TokenFile
+		if file == "" {
+			file = ofPod
+		}
+		return newMethod("kubernetes", k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, file) })
+	case c.JWT != nil:
+		j := c.JWT
+		return newMethod("jwt", j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+	case c.Cert != nil:
+		return newMethod("cert", c.Cert.Mount, func() (map[string]any, error) { return named("name", c.Cert.Role), nil })
+	}
+	return nil
+}
+
+func newMethod(standard, mount string, body func() (map[string]any, error)) *method {
+	if mount = strings.Trim(mount, "/"); mount == "" {
+		mount = standard
+	}
+	return &method{mount: mount, body: body}
+}
+
+func named(key, role string) map[string]any {
+	if role == "" {
+		return map[string]any{}
+	}
+	return map[string]any{key: role}
+}
+
+// signed is a login with a signed token. A file is read anew at each login:
+// whoever put it there changes it before it ends.
+func signed(role string, token secret.Value, file string) (map[string]any, error) {
+	raw := token.Reveal()
+	if file != "" {
+		var err error
+		if raw, err = os.ReadFile(file); err != nil {
+			return nil, &secret.Error{Kind: secret.Upstream, Detail: "the gateway's token for its login at Vault cannot be read", Err: err}
+		}
+	}
+	body := named("role", role)
+	body["jwt"] = string(bytes.TrimSpace(raw))
+	return body, nil
+}
+
+// enter logs in. Whatever Vault holds against the request is about the
+// gateway's own credentials, and no caller's fault.
+func (m *method) enter(ctx context.Context, c *api.Client) (*api.Secret, error) {
+	body, err := m.body()
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.Logical().WriteWithContext(ctx, "auth/"+m.mount+"/login", body)
+	if err != nil {
+		return nil, m.classify(err)
+	}
+	if got == nil || got.Auth == nil || got.Auth.ClientToken == "" { // it wants a second factor, perhaps
+		return nil, &secret.Error{Kind: secret.Upstream, Detail: "Vault answers the gateway's login without a token"}
+	}
+	return got, nil
+}
+
+func (m *method) classify(err error) error {
+	var resp *api.ResponseError
+	if errors.As(err, &resp) {
+		switch code := resp.StatusCode; code {
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+			if statusKind(resp, false) == secret.Unavailable {
+				break
+			}
+			return &secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's login at auth/" + m.mount, Err: resp}
+		}
+	}
+	return classify(err, false)
+}
+
+func (c *Config) checkLogin() error {
+	n := 0
+	for _, set := range []bool{!c.Token.IsNone(), c.AppRole != nil, c.Kubernetes != nil, c.JWT != nil, c.Cert != nil} {
+		if set {
+			n++
+		}
+	}
+	var errs []error
+	if n != 1 {
+		errs = append(errs, errors.New("want exactly one of token, approle, kubernetes, jwt and cert"))
+	}
+	if a := c.AppRole; a != nil {
+		errs = append(errs, needed("approle.role_id", a.RoleID != ""), needed("approle.secret_id", a.SecretID.Len() > 0), checkMount("approle", a.Mount))
+	}
+	if k := c.Kubernetes; k != nil {
+		errs = append(errs, needed("kubernetes.role", k.Role != ""), checkMount("kubernetes", k.Mount))
+	}
+	if j := c.JWT; j != nil {
+		if (j.Token.Len() > 0) == (j.TokenFile != "") {
+			errs = append(errs, errors.New("jwt: want exactly one of token and token_file"))
+		}
+		errs = append(errs, checkMount("jwt", j.Mount))
+	}
+	if c.Cert != nil {
+		if c.TLS.CertFile == "" || !strings.HasPrefix(c.Address, "https:") {
+			errs = append(errs, errors.New("cert: needs tls.cert_file, tls.key_file and an address of https"))
+		}
+		errs = append(errs, checkMount("cert", c.Cert.Mount))
+	}
+	return errors.Join(errs...)
+}
+
+func needed(key string, there bool) error {
+	if !there {
+		return errors.New(key + ": missing")
+	}
+	return nil
+}
+
+func checkMount(key, mount string) error {
+	if mount == "" {
+		return nil
+	}
+	return checkFolder(key+".mount", mount, true)
+}
