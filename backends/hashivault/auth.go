@@ -83,7 +83,10 @@ func (l *login) again(ctx context.Context, number int64, refusal error) bool {
 		return false
 	}
 	var resp *api.ResponseError
-	invalid := errors.As(refusal, &resp) && says(resp, "invalid token")
+	if !errors.As(refusal, &resp) || says(resp, noRoute) {
+		return false
+	}
+	invalid := says(resp, "invalid token")
 	if age := l.now().Sub(time.Unix(0, l.since.Load())); !invalid && age < soonest {
 		return false
 	}

@@ -40,6 +40,9 @@ func classify(err error, wrote bool) error {
 	switch e.Kind {
 	case secret.Upstream:
 		e.Detail = "Vault refused the gateway's own credentials"
+		if says(resp, noRoute) {
+			e.Detail = "the store's mount is not there any more in Vault"
+		}
 	case secret.Throttled:
 		e.RetryAfter = time.Second
 	case secret.Unavailable:
@@ -48,15 +51,19 @@ func classify(err error, wrote bool) error {
 	return e
 }
 
+// noRoute is the answer for a path below no mount. It is not that of a secret
+// that is missing, though the status is the same.
+const noRoute = "no handler for route"
+
 func statusKind(r *api.ResponseError, wrote bool) secret.Kind {
 	switch code := r.StatusCode; {
 	case says(r, "check-and-set parameter"):
 		return secret.Conflict
 	case says(r, "too large"), says(r, "exceeds allowed length"), code == http.StatusRequestEntityTooLarge:
 		return secret.TooLarge
-	case says(r, "Vault is sealed"), says(r, "in standby mode"), says(r, "pgrading from non-versioned"):
+	case says(r, "Vault is sealed"), says(r, "in standby mode"), says(r, "active cluster node not found"), says(r, "pgrading from non-versioned"):
 		return secret.Unavailable
-	case code == http.StatusForbidden, code == http.StatusUnauthorized:
+	case says(r, noRoute), code == http.StatusForbidden, code == http.StatusUnauthorized:
 		return secret.Upstream
 	case code == http.StatusNotFound:
 		return secret.NotFound

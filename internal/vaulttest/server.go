@@ -137,21 +137,26 @@ func launch(binary string, secure bool) (*Server, error) {
 		s.Address = "https://" + address
 		args = append(args, "-dev-tls", "-dev-tls-cert-dir="+home)
 	}
+	return s, s.run(ctx, binary, args, "/v1/sys/mounts/secret")
+}
+
+// run starts the process and waits until it answers at the path.
+func (s *Server) run(ctx context.Context, binary string, args []string, path string) error {
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")} // and no VAULT_*
+	cmd.Env = []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH")} // and no VAULT_*
 	cmd.Stdout, cmd.Stderr = &output, &output
 	started := make(chan error, 1)
 	go s.watch(cmd, started)
 	if err := <-started; err != nil {
 		s.Stop()
-		return nil, err
+		return err
 	}
-	if err := s.awaitReady(ctx); err != nil {
+	if err := s.awaitReady(ctx, path); err != nil {
 		s.Stop()
-		return nil, fmt.Errorf("%w\n%s", err, output.Bytes())
+		return fmt.Errorf("%w\n%s", err, output.Bytes())
 	}
-	return s, nil
+	return nil
 }
 
 // watch owns the process from start to end, on one thread: the kernel ties
@@ -177,13 +182,19 @@ func freeAddress(ctx context.Context) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// awaitReady polls until the server answers and its first mount is there.
-func (s *Server) awaitReady(ctx context.Context) error {
+// awaitReady polls until the server answers at the path, which says that its
+// first mount is there.
+func (s *Server) awaitReady(ctx context.Context, path string) error {
+	return s.await(func() bool { return s.ready(ctx, path) })
+}
+
+// await polls until what is awaited is so.
+func (s *Server) await(so func() bool) error {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for !s.ready(ctx) {
+	for !so() {
 		select {
 		case <-s.exited:
 			return errors.New("the server ended at once")
@@ -195,8 +206,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Address+"/v1/sys/mounts/secret", nil)
+func (s *Server) ready(ctx context.Context, path string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Address+path, nil)
 	if err != nil {
 		return false
 	}

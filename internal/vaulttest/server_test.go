@@ -37,3 +37,24 @@ func TestSealAndStop(t *testing.T) {
 		t.Error("a stopped server answers")
 	}
 }
+
+// TestRaft: a standby serves, and what was written survives a seal.
+func TestRaft(t *testing.T) {
+	c := vaulttest.StartRaft(t, 2)
+	active, standby := c.Nodes[0], c.Nodes[1]
+	mount := active.NewMount(t)
+	if _, err := standby.Client(t, vaulttest.RootToken).KVv2(mount).Put(t.Context(), "a", map[string]any{"value": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	one := vaulttest.StartRaft(t, 1)
+	mount = one.Nodes[0].NewMount(t)
+	kv := one.Nodes[0].Client(t, vaulttest.RootToken).KVv2(mount)
+	if _, err := kv.Put(t.Context(), "a", map[string]any{"value": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	one.Nodes[0].Seal(t)
+	one.Unseal(t, one.Nodes[0])
+	if got, err := kv.Get(t.Context(), "a"); err != nil || got.Data["value"] != "x" {
+		t.Errorf("the value did not survive: %v", err)
+	}
+}
