@@ -35,7 +35,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -43,7 +42,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Backend is a backends.Backend. Its zero value is not usable: see New.
@@ -53,11 +51,11 @@ type Backend struct {
 	now       func() time.Time
 	log       *slog.Logger
 	transport *http.Transport
-	locks     locks
-	book      book // of live secrets
-	trash     book // of deleted ones
-	native    bool // backups are the vault's own
-	opens     bool // disabled versions, to read them
+	turns     backends.Turns
+	book      backends.Book[item] // of live secrets
+	trash     backends.Book[item] // of deleted ones
+	native    bool                // backups are the vault's own
+	opens     bool                // disabled versions, to read them
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -123,53 +121,4 @@ func (b *Backend) Check(ctx context.Context) error {
 func (b *Backend) Close() error {
 	b.transport.CloseIdleConnections()
 	return nil
-}
-
-// locks let one writer at a time at a name.
-type locks struct {
-	mu   sync.Mutex
-	held map[secret.Name]*lock
-}
-
-type lock struct {
-	busy  chan struct{}
-	users int
-}
-
-// take waits for the name and returns what gives it back.
-func (l *locks) take(ctx context.Context, name secret.Name) (func(), error) {
-	k := l.join(name)
-	select {
-	case k.busy <- struct{}{}:
-		return func() {
-			<-k.busy
-			l.leave(name, k)
-		}, nil
-	case <-ctx.Done():
-		l.leave(name, k)
-		return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.wait", Name: name, Detail: "another write to this secret takes too long", Err: ctx.Err()}
-	}
-}
-
-func (l *locks) join(name secret.Name) *lock {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held == nil {
-		l.held = map[secret.Name]*lock{}
-	}
-	k := l.held[name]
-	if k == nil {
-		k = &lock{busy: make(chan struct{}, 1)}
-		l.held[name] = k
-	}
-	k.users++
-	return k
-}
-
-func (l *locks) leave(name secret.Name, k *lock) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if k.users--; k.users == 0 {
-		delete(l.held, name)
-	}
 }

@@ -75,7 +75,7 @@ func TestListCost(t *testing.T) {
 		t.Errorf("after another's write and a first page: %q", got)
 	}
 	putText(t, other, "s030a") // or after a while
-	clock = clock.Add(bookAge + time.Second)
+	clock = clock.Add(backends.BookAge + time.Second)
 	if got := page("s030"); !slices.Equal(got, []secret.Name{"s030a", "s031"}) {
 		t.Errorf("after another's write and a while: %q", got)
 	}

@@ -95,7 +95,7 @@ func (e *edit) wantsTag() bool {
 // base is the tag as it is, less what layOut and ofHead set anew. A native
 // version gets the identity that it goes by.
 func (e *edit) base() reserved {
-	r := reserved{V: tagVersion, UID: shortUID(e.uid), Ordinal: e.ordinal, Created: stamp{e.created}}
+	r := reserved{V: tagVersion, UID: shortUID(e.uid), Ordinal: e.ordinal, Created: stamp{Time: e.created}}
 	if e.tag != nil {
 		r = *e.tag
 	}

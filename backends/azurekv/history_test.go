@@ -23,7 +23,7 @@ func native(id string, second int) item {
 // tagged is one that it did.
 func tagged(id string, second int, o secret.Ordinal, change ...func(*reserved)) item {
 	it := native(id, second)
-	it.tag = &reserved{V: tagVersion, UID: shortUID(secret.DeriveUID("t", "", id, epoch)), Ordinal: o, Created: stamp{it.created.Add(time.Duration(o))}}
+	it.tag = &reserved{V: tagVersion, UID: shortUID(secret.DeriveUID("t", "", id, epoch)), Ordinal: o, Created: stamp{Time: it.created.Add(time.Duration(o))}}
 	for _, f := range change {
 		f(it.tag)
 	}

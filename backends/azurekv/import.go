@@ -46,7 +46,7 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 	if _, err := backends.HeadOf(s); err != nil {
 		return nil, err
 	}
-	release, err := b.locks.take(ctx, s.Name)
+	release, err := b.turns.Take(ctx, s.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (im *importing) write(ctx context.Context) (*backends.Imported, error) {
 		im.items = append(im.items, it)
 		im.stands[s.version.UID] = true
 	}
-	im.b.book.enter(im.name, im.items[len(im.items)-1])
+	im.b.book.Enter(im.name, im.items[len(im.items)-1])
 	h := newHistory(im.b.place, im.name, im.items, "")
 	return &backends.Imported{Secret: h.Clone(), Stands: im.ordinals()}, nil
 }

@@ -1,7 +1,6 @@
 package azurekv
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -16,10 +15,7 @@ import (
 const pageSize = 250
 
 // listed is one name of the product's list.
-type listed struct {
-	item
-	model secret.Name
-}
+type listed = backends.Listed[item]
 
 // List implements backends.Backend.
 //
@@ -41,7 +37,7 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 }
 
 func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.book.all(b.now(), q.After == "", func() ([]item, error) { return b.client.secrets(ctx, false) })
+	all, err := b.book.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.secrets(ctx, false) }))
 	if err != nil {
 		return secret.Page{}, err
 	}
@@ -50,36 +46,30 @@ func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, er
 
 // page cuts one out of all names and resolves it.
 func page(q secret.Query, all []listed, resolve func([]listed) ([]*secret.Secret, error)) (secret.Page, error) {
-	from, found := slices.BinarySearchFunc(all, q.After, compareName)
-	if found {
-		from++
-	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = pageSize
-	}
-	cut := all[from:min(from+limit, len(all))]
+	cut, next := backends.CutPage(q, all, pageSize)
 	secrets, err := resolve(cut)
 	if err != nil {
 		return secret.Page{}, err
 	}
-	p := secret.Page{Secrets: secrets}
-	if from+len(cut) < len(all) {
-		p.Next = cut[len(cut)-1].model
-	}
-	return p, nil
+	return secret.Page{Secrets: secrets, Next: next}, nil
 }
 
-// modelNames sorts bytewise. A name that the product cannot have is no secret.
-func modelNames(items []item) []listed {
-	out := make([]listed, 0, len(items))
-	for i := range items {
-		if n, err := naming.Decode(strings.ToLower(items[i].name)); err == nil {
-			out = append(out, listed{items[i], n})
+// named makes of the product's list, two pages of which may repeat a name, one
+// of the model's names. A name that the product cannot have is no secret.
+func named(read func() ([]item, error)) func() ([]listed, error) {
+	return func() ([]listed, error) {
+		items, err := read()
+		if err != nil {
+			return nil, err
 		}
+		out := make([]listed, 0, len(items))
+		for i := range items {
+			if n, err := naming.Decode(strings.ToLower(items[i].name)); err == nil {
+				out = append(out, listed{Name: n, Item: items[i]})
+			}
+		}
+		return out, nil
 	}
-	slices.SortFunc(out, func(a, b listed) int { return cmp.Compare(a.model, b.model) })
-	return slices.CompactFunc(out, func(a, b listed) bool { return a.model == b.model }) // two pages may repeat one
 }
 
 // resolve finds what the list does not say, and leaves out what went away
@@ -90,12 +80,12 @@ func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, 
 	g.SetLimit(readers)
 	for i := range cut {
 		l := &cut[i]
-		if l.whole() {
-			out[i] = newHistory(b.place, l.model, []item{l.item}, "").Clone()
+		if l.Item.whole() {
+			out[i] = newHistory(b.place, l.Name, []item{l.Item}, "").Clone()
 			continue
 		}
 		g.Go(func() error {
-			h, err := b.load(ctx, l.model, strings.ToLower(l.name), nothing)
+			h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
 			switch {
 			case is(err, secret.NotFound):
 				return nil

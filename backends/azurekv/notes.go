@@ -36,7 +36,7 @@ func (b *Backend) WriteNote(ctx context.Context, key string, text []byte, revisi
 	if err := backends.CheckNote(key, text); err != nil {
 		return err
 	}
-	release, err := b.locks.take(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
+	release, err := b.turns.Take(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
 	if err != nil {
 		return err
 	}

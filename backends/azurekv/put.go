@@ -23,7 +23,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err := checkDraft(&d); err != nil {
 		return nil, err
 	}
-	release, err := b.locks.take(ctx, name)
+	release, err := b.turns.Take(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err != nil {
 		return nil, err
 	}
-	b.book.enter(name, it)
+	b.book.Enter(name, it)
 	return after(b.place, name, items, it, d.Value)
 }
 

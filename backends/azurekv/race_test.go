@@ -1,7 +1,6 @@
 package azurekv
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -83,32 +82,5 @@ func TestPagesWhileWriting(t *testing.T) {
 	s, err := b.Describe(t.Context(), "s")
 	if err != nil || len(s.Versions) != 3 || lists.Load() != 3 {
 		t.Errorf("%d lists: %v", lists.Load(), err)
-	}
-}
-
-// TestLocksAreOfNames: a long write to one name keeps no other waiting, and
-// nothing is left of a lock that nobody needs.
-func TestLocksAreOfNames(t *testing.T) {
-	t.Parallel()
-	var l locks
-	release, err := l.take(t.Context(), "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.take(ctx, "s"); secret.KindOf(err) != secret.Unavailable {
-		t.Errorf("a lock that is held: %v", err)
-	}
-	for i := range 1000 {
-		other, err := l.take(t.Context(), secret.Name(fmt.Sprint(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		other()
-	}
-	release()
-	if len(l.held) != 0 {
-		t.Errorf("%d locks are left", len(l.held))
 	}
 }

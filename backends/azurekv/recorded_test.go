@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -18,15 +19,19 @@ func TestRecordedPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := modelNames(items)
+	var book backends.Book[item]
+	names, err := book.All(time.Now(), true, named(func() ([]item, error) { return items, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(items) != 168 || len(names) != len(items) {
 		t.Errorf("%d items of %d names, want 168", len(items), len(names))
 	}
-	if !slices.IsSortedFunc(names, func(a, b listed) int { return cmp.Compare(a.model, b.model) }) {
+	if !slices.IsSortedFunc(names, func(a, b listed) int { return cmp.Compare(a.Name, b.Name) }) {
 		t.Error("the names are not sorted bytewise")
 	}
-	managed := slices.IndexFunc(names, func(l listed) bool { return l.model == "backuprestorecertificate" })
-	if managed < 0 || !names[managed].managed || names[managed].name != "BackupRestoreCertificate" {
+	managed := slices.IndexFunc(names, func(l listed) bool { return l.Name == "backuprestorecertificate" })
+	if managed < 0 || !names[managed].Item.managed || names[managed].Item.name != "BackupRestoreCertificate" {
 		t.Error("the managed secret is not found under its folded name")
 	}
 }

@@ -2,15 +2,13 @@ package azurekv
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf16"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -88,8 +86,15 @@ const (
 	formFields = "j" // the JSON text of an object
 )
 
-// secretRawMap is a secret.Extra that may be encoded.
-type secretRawMap map[string]json.RawMessage
+// What the tag is made of.
+type (
+	shortUID     = backends.CompactUID
+	stamp        = backends.CompactTime
+	secretRawMap = backends.RawMembers
+)
+
+// maxSeconds is the year 9999.
+const maxSeconds = backends.MaxCompactTime
 
 const tagVersion = 1
 
@@ -150,56 +155,4 @@ func decodeTag(s string) *reserved {
 		return nil
 	}
 	return r
-}
-
-// shortUID is a UID in 22 characters.
-type shortUID secret.UID
-
-// MarshalText implements encoding.TextMarshaler.
-func (u shortUID) MarshalText() ([]byte, error) {
-	return []byte(base64.RawURLEncoding.EncodeToString(u[:])), nil
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (u *shortUID) UnmarshalText(b []byte) error {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
-	if err != nil || len(raw) != len(u) {
-		return errors.New("not a UID")
-	}
-	copy(u[:], raw)
-	return nil
-}
-
-// stamp is a time as Unix seconds with as much fraction as it has, so that
-// people who look with native tools can read it.
-type stamp struct{ time.Time }
-
-// MarshalJSON implements json.Marshaler.
-func (s stamp) MarshalJSON() ([]byte, error) {
-	b := strconv.AppendInt(nil, s.Unix(), 10)
-	if ns := s.Nanosecond(); ns != 0 {
-		fraction := strconv.Itoa(1e9 + ns)[1:]
-		b = append(append(b, '.'), strings.TrimRight(fraction, "0")...)
-	}
-	return b, nil
-}
-
-// maxSeconds keeps times within what other products can say: year 9999.
-const maxSeconds = 253402300799
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *stamp) UnmarshalJSON(b []byte) error {
-	whole, fraction, _ := strings.Cut(string(b), ".")
-	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec > maxSeconds || sec < -maxSeconds || len(fraction) > 9 {
-		return errors.New("not a time")
-	}
-	var ns int64
-	if fraction != "" {
-		if ns, err = strconv.ParseInt(fraction+strings.Repeat("0", 9-len(fraction)), 10, 64); err != nil || ns < 0 {
-			return errors.New("not a time")
-		}
-	}
-	s.Time = time.Unix(sec, ns).UTC()
-	return nil
 }

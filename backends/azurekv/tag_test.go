@@ -16,13 +16,13 @@ func TestTagBytes(t *testing.T) {
 	uid := shortUID(secret.DeriveUID("s", "p", "i", epoch))
 	previous := secret.Ordinal(11)
 	for want, r := range map[string]reserved{
-		`{"v":1,"u":"` + text(uid) + `","n":1,"c":1735787045}`: {V: 1, UID: uid, Ordinal: 1, Created: stamp{epoch}},
+		`{"v":1,"u":"` + text(uid) + `","n":1,"c":1735787045}`: {V: 1, UID: uid, Ordinal: 1, Created: stamp{Time: epoch}},
 		`{"v":1,"u":"` + text(uid) + `","n":12,"c":1735787045.00025,"m":1735787046,"w":1735787047,"f":"b","d":true,"e":true,` +
 			`"s":["a","b"],"x":{"k":[1,"<&>"]},"i":"marker","z":true,"p":11,"q":10,"h":13,"sc":1735787044,"sd":"é","st":{"k":""},"sx":{"j":null}}`: {
-			V: 1, UID: uid, Ordinal: 12, Created: stamp{epoch.Add(250 * time.Microsecond)}, Updated: stamp{epoch.Add(time.Second)},
-			Written: stamp{epoch.Add(2 * time.Second)}, Form: formBinary, OurType: true, EmptyTags: true, Stages: []string{"a", "b"},
+			V: 1, UID: uid, Ordinal: 12, Created: stamp{Time: epoch.Add(250 * time.Microsecond)}, Updated: stamp{Time: epoch.Add(time.Second)},
+			Written: stamp{Time: epoch.Add(2 * time.Second)}, Form: formBinary, OurType: true, EmptyTags: true, Stages: []string{"a", "b"},
 			Extra: secretRawMap{"k": json.RawMessage(`[1,"<&>"]`)}, Import: "marker", Last: true, Previous: &previous, Current: 10, Highest: 13,
-			SecretCreated: stamp{epoch.Add(-time.Second)}, Description: "é", SecretTags: map[string]string{"k": ""},
+			SecretCreated: stamp{Time: epoch.Add(-time.Second)}, Description: "é", SecretTags: map[string]string{"k": ""},
 			SecretExtra: secretRawMap{"j": json.RawMessage("null")},
 		},
 	} {

@@ -38,8 +38,8 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 		if err != nil {
 			return err
 		}
-		b.book.strike(name)
-		b.trash.enter(name, it)
+		b.book.Strike(name)
+		b.trash.Enter(name, it)
 		// Done, whether or not it shows before the caller's patience ends.
 		_ = await(ctx, func() (bool, error) { return b.shown(ctx, name, wire) })
 		out = h.Clone()
@@ -76,7 +76,7 @@ func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
 
 // ListTrash implements backends.Trasher. It costs what List costs.
 func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.trash.all(b.now(), q.After == "", func() ([]item, error) { return b.client.trash(ctx) })
+	all, err := b.trash.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.trash(ctx) }))
 	if err != nil {
 		return secret.Page{}, err
 	}
@@ -90,15 +90,15 @@ func (b *Backend) resolveTrash(ctx context.Context, cut []listed) ([]*secret.Sec
 	g.SetLimit(readers)
 	for i := range cut {
 		l := &cut[i]
-		if l.tag != nil {
-			out[i] = b.fromTrash(l.model, l.item)
+		if l.Item.tag != nil {
+			out[i] = b.fromTrash(l.Name, l.Item)
 			continue
 		}
 		g.Go(func() error {
-			it, err := b.client.getDeleted(ctx, l.model, strings.ToLower(l.name))
+			it, err := b.client.getDeleted(ctx, l.Name, strings.ToLower(l.Item.name))
 			switch {
 			case err == nil:
-				out[i] = b.fromTrash(l.model, it)
+				out[i] = b.fromTrash(l.Name, it)
 			case !is(err, secret.NotFound): // gone meanwhile
 				return err
 			}
@@ -121,8 +121,8 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 		if err != nil {
 			return err
 		}
-		b.trash.strike(name)
-		b.book.enter(name, it)
+		b.trash.Strike(name)
+		b.book.Enter(name, it)
 		h, err := b.awaitLive(ctx, name, wire)
 		if err != nil {
 			return &secret.Error{Kind: secret.Unknown, Op: "azurekv.recover", Name: name, Detail: "Key Vault is recovering the secret, and it cannot be read yet", Err: secret.Cause(err)}
@@ -159,7 +159,7 @@ func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
 		if err := b.client.purge(ctx, name, wire); err != nil {
 			return err
 		}
-		b.trash.strike(name)
+		b.trash.Strike(name)
 		_ = await(ctx, func() (bool, error) {
 			there, err := b.shown(ctx, name, wire)
 			return !there, err
@@ -193,7 +193,7 @@ func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wi
 	if err != nil {
 		return err
 	}
-	release, err := b.locks.take(ctx, name)
+	release, err := b.turns.Take(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edit
 		}
 		items[slices.IndexFunc(items, func(i item) bool { return i.id == e.id })] = it
 		if e.newest {
-			b.book.enter(name, it)
+			b.book.Enter(name, it)
 		}
 	}
 	return nil

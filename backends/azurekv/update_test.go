@@ -217,7 +217,7 @@ func TestTouchedAfterUpdate(t *testing.T) {
 	t.Parallel()
 	made := time.Unix(1_700_000_000, 0).UTC()
 	ours := made.Add(time.Hour + 123*time.Millisecond)
-	tag := &reserved{V: 1, Updated: stamp{ours}, Touched: stamp{ours.Truncate(time.Second)}}
+	tag := &reserved{V: 1, Updated: stamp{Time: ours}, Touched: stamp{Time: ours.Truncate(time.Second)}}
 	for updated, want := range map[time.Time]time.Time{
 		made:                                 ours,
 		ours.Truncate(time.Second):           ours,
