@@ -5,6 +5,7 @@ package backends
 
 import (
 	"context"
+	"time"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -110,4 +111,7 @@ type Capabilities struct {
 	// TrashHidesVersions: of what is in the trash the product shows one version
 	// alone: the one that its own tools take for the current one.
 	TrashHidesVersions bool
+	// MaxRetention is how long the product keeps what is deleted at most; a
+	// later date of a Delete is cut to it. Zero: no limit.
+	MaxRetention time.Duration
 }

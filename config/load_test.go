@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -23,7 +24,7 @@ import (
 const testSecret = "s3cr3t-of-the-test"
 
 // testKinds has one backend, so that messages which list them stay the same.
-func testKinds() backends.Registry { return backends.Registry{memory.Driver} }
+func testKinds() backends.Registry { return backends.Registry{huaweicsms.Driver, memory.Driver} }
 
 func setEnv(t *testing.T) {
 	t.Setenv("TEST_SECRET", testSecret)

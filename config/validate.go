@@ -13,10 +13,6 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 )
 
-// later names the backends that the configuration may speak of before this
-// build has them.
-var later = []string{"huaweicsms"}
-
 var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (c *Config) validate(rep *report, kinds backends.Registry) {
@@ -142,7 +138,7 @@ func (s *Store) validateLimits(rep *report, at string) {
 }
 
 func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry) {
-	known := append(kinds.Kinds(), later...)
+	known := kinds.Kinds()
 	for key := range s.Sections {
 		switch {
 		case key == s.Backend:
@@ -156,10 +152,6 @@ func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry)
 	}
 	if s.Backend == "" {
 		rep.bad(at+".backend", "missing (known: %s)", strings.Join(kinds.Kinds(), ", "))
-		return
-	}
-	if slices.Contains(later, s.Backend) && !slices.Contains(kinds.Kinds(), s.Backend) {
-		rep.bad(at+".backend", "%s is not available yet", s.Backend)
 		return
 	}
 	d, err := kinds.Find(s.Backend)

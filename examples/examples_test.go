@@ -11,7 +11,7 @@ import (
 )
 
 func TestExamplesLoad(t *testing.T) {
-	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SECRET", "APP_SK", "PIPELINE_SK", "PIPELINE_PASSWORD", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET"} {
+	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SECRET", "APP_SK", "PIPELINE_SK", "PIPELINE_PASSWORD", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET", "CSMS_SK"} {
 		t.Setenv(name, "not-a-secret-"+name)
 	}
 	files, err := filepath.Glob("*.yaml")

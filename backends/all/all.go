@@ -6,6 +6,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
+	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
@@ -16,6 +17,7 @@ func Registry() backends.Registry {
 		azurekv.Driver,
 		bolt.Driver,
 		hashivault.Driver,
+		huaweicsms.Driver,
 		memory.DriverOf(Imitations()),
 	}
 }

@@ -1,0 +1,174 @@
+package huaweicsms
+
+import (
+	"encoding/base64"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
+)
+
+// facts are what the product says of one secret, without values.
+type facts struct {
+	head
+	tags     map[string]string // as they stand there
+	versions []versionFact     // by number
+}
+
+// head is what the product's list says.
+type head struct {
+	id, wire    string
+	state       string
+	description string
+	kind        string // secret_type
+	created     time.Time
+	updated     time.Time
+	scheduled   time.Time // zero: not to be deleted
+}
+
+// versionFact is one version, without its value.
+type versionFact struct {
+	number  int64
+	created time.Time // milliseconds, rising
+	expires time.Time // whole seconds
+	stages  []string  // the roles among them
+}
+
+// States and stages of the product.
+const (
+	stateEnabled = "ENABLED"
+	statePending = "PENDING_DELETE"
+
+	sysCurrent  = "SYSCURRENT"
+	sysPrevious = "SYSPREVIOUS"
+	// ourStage is on a version that took no other label: the product makes a
+	// version that is told none the current one.
+	ourStage = "vaultferry"
+
+	kindCommon = "COMMON"
+)
+
+func (h *head) pending() bool { return h.state == statePending }
+
+// readable reports whether the product shows values, and takes new versions.
+func (h *head) readable() bool { return h.state == stateEnabled }
+
+func newHead(s *model.Secret) (head, error) {
+	if s == nil || s.Id == nil || s.Name == nil || s.State == nil || s.CreateTime == nil || *s.Id == "" {
+		return head{}, errMalformed
+	}
+	h := head{
+		id: *s.Id, wire: *s.Name, state: *s.State, description: text(s.Description), kind: kindCommon,
+		created: millis(s.CreateTime), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
+	}
+	if s.SecretType != nil && s.SecretType.Value() != "" {
+		h.kind = s.SecretType.Value()
+	}
+	return h, nil
+}
+
+func newVersion(m *model.VersionMetadata) (versionFact, error) {
+	if m == nil || m.Id == nil || m.CreateTime == nil {
+		return versionFact{}, errMalformed
+	}
+	n, ok := parseNumber(*m.Id)
+	if !ok {
+		return versionFact{}, errMalformed
+	}
+	v := versionFact{number: n, created: millis(m.CreateTime), expires: millis(m.ExpireTime)}
+	if m.VersionStages != nil {
+		v.stages = slices.DeleteFunc(slices.Clone(*m.VersionStages), func(s string) bool { return s == "" })
+	}
+	return v, nil
+}
+
+var versionID = regexp.MustCompile(`^v[1-9][0-9]{0,9}$`)
+
+func parseNumber(id string) (int64, bool) {
+	if !versionID.MatchString(id) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(id[1:], 10, 64)
+	return n, err == nil
+}
+
+func idOf(number int64) string { return "v" + strconv.FormatInt(number, 10) }
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func millis(ms *int64) time.Time {
+	if ms == nil || *ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(*ms).UTC()
+}
+
+// content is a value as the product holds it.
+type content struct {
+	text   []byte
+	binary bool
+}
+
+// newContent takes either member; the product may leave the other out, or say
+// null or "" for it. With both empty nobody can tell bytes from text but the
+// trailer.
+func newContent(v *model.Version) (content, error) {
+	switch {
+	case v == nil || v.SecretString == nil && v.SecretBinary == nil:
+		return content{}, errMalformed
+	case v.SecretString != nil && *v.SecretString != "", v.SecretBinary == nil:
+		return content{text: []byte(*v.SecretString)}, nil
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(*v.SecretBinary)
+	if err != nil {
+		return content{}, errMalformed
+	}
+	return content{text: b, binary: len(b) > 0 || v.SecretString == nil}, nil
+}
+
+func (f *facts) highest() int64 {
+	if len(f.versions) == 0 {
+		return 0
+	}
+	return f.versions[len(f.versions)-1].number
+}
+
+// version returns the one of that number, or nil.
+func (f *facts) version(number int64) *versionFact {
+	i, found := slices.BinarySearchFunc(f.versions, number, func(v versionFact, n int64) int { return int(v.number - n) })
+	if !found {
+		return nil
+	}
+	return &f.versions[i]
+}
+
+// holder returns the number of the version that holds the stage, zero if none.
+func (f *facts) holder(stage string) int64 {
+	for i := range f.versions {
+		if slices.Contains(f.versions[i].stages, stage) {
+			return f.versions[i].number
+		}
+	}
+	return 0
+}
+
+// add puts in a version that was just made: it takes its labels from whoever
+// held them. By default it becomes current, and leaves the former holder the
+// previous role.
+func (f *facts) add(v versionFact, byDefault bool) {
+	former := f.holder(sysCurrent)
+	for _, stage := range v.stages {
+		f.unlabel(stage)
+	}
+	f.versions = append(f.versions, v)
+	if byDefault && former != 0 {
+		f.label(sysPrevious, former)
+	}
+}

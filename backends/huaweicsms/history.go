@@ -1,0 +1,205 @@
+package huaweicsms
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// history makes one secret of the product's facts and of the trailer:
+//
+//   - A version's ordinal is its number and the trailer's offset, unless its
+//     entry says another. Numbers rise, so ordinals do.
+//   - Its identity and times are its entry's, else derived from the product's.
+//   - Roles and labels are the product's; the trailer says where there is none.
+//   - Description and tags are the product's, less the trailer.
+type history struct {
+	secret.Secret // values are missing
+	f             *facts
+	t             trailer
+	human         string
+	numbers       []int64 // of Versions
+}
+
+// place is where a store's secrets live, for derived UIDs.
+type place struct{ store, project string }
+
+// extraType is the member of a secret's Extra that names its type, where that
+// is not the common one.
+const extraType = "huawei.secret_type"
+
+func newHistory(p place, name secret.Name, f *facts) *history {
+	h := &history{Secret: secret.Secret{Name: name}, f: f}
+	human, t := split(f.wire, f.description)
+	if h.human = human; t != nil {
+		h.t = *t
+	}
+	h.Description, h.Tags = human, readTags(f.tags)
+	uids := map[secret.UID]bool{}
+	var last secret.Ordinal
+	for i := range f.versions {
+		v, e := &f.versions[i], h.t.entry(f.versions[i].number)
+		m := h.version(v, &e)
+		m.Ordinal = max(orElse(e.Ordinal, secret.Ordinal(v.number)+h.t.Offset), last+1)
+		if m.UID = secret.UID(e.UID); m.UID.IsZero() || uids[m.UID] {
+			m.UID = secret.DeriveUID(p.store, p.project+"/"+f.wire, idOf(v.number), v.created)
+		}
+		uids[m.UID], last = true, m.Ordinal
+		h.setRoles(v, m.Ordinal)
+		h.Versions, h.numbers = append(h.Versions, m), append(h.numbers, v.number)
+	}
+	h.setTimes()
+	h.setExtra()
+	if f.pending() {
+		h.Deleted = h.deletion()
+	}
+	return h
+}
+
+func (h *history) version(v *versionFact, e *entry) secret.Version {
+	m := secret.Version{
+		ContentType: e.Type, Tags: e.Tags, Disabled: e.Disabled, NotBefore: e.NotBefore.Time, Expires: v.expires,
+		Created: orTime(e.Created.Time, v.created),
+	}
+	m.Updated = orTime(e.Updated.Time, m.Created)
+	switch {
+	case e.NoExpires && v.expires.Unix() == maxExpires:
+		m.Expires = time.Time{}
+	case !e.Expires.IsZero() && e.Expires.Unix() == v.expires.Unix():
+		m.Expires = e.Expires.Time
+	}
+	if e.Extra != nil {
+		m.Extra = secret.Extra(e.Extra)
+	}
+	if !h.f.readable() && !h.f.pending() {
+		m.Disabled, m.Missing = true, secret.Unreadable // the product shows no value of it
+	}
+	for _, s := range v.stages {
+		if custom(s) {
+			m.Stages = append(m.Stages, s)
+		}
+	}
+	slices.Sort(m.Stages)
+	return m
+}
+
+func custom(stage string) bool {
+	return stage != sysCurrent && stage != sysPrevious && stage != ourStage
+}
+
+func (h *history) setRoles(v *versionFact, o secret.Ordinal) {
+	if slices.Contains(v.stages, sysCurrent) && h.t.NoCurrent != v.number {
+		h.Current = o
+	}
+	if slices.Contains(v.stages, sysPrevious) && h.t.NoPrevious != v.number {
+		h.Previous = o
+	}
+}
+
+// setTimes leaves the product's own time of the last change alone: it moves
+// with a deletion that was cancelled. What native tools change of a description
+// or a tag does not show.
+func (h *history) setTimes() {
+	h.Created, h.Updated = h.f.created, h.t.Updated.Time
+	for i := range h.Versions {
+		v, e := &h.Versions[i], h.t.entry(h.numbers[i])
+		if i == 0 && v.Created.Before(h.Created) {
+			h.Created = v.Created
+		}
+		if h.t.Updated.IsZero() || e.Created.IsZero() {
+			h.Updated = later(h.Updated, v.Updated)
+		}
+	}
+	h.Created = orTime(h.t.Created.Time, h.Created)
+	h.Updated = orTime(h.Updated, h.Created)
+}
+
+func (h *history) setExtra() {
+	if h.t.Extra != nil {
+		h.Extra = secret.Extra(h.t.Extra)
+	}
+	if h.f.kind != kindCommon {
+		h.Extra = h.Extra.WithText(extraType, h.f.kind)
+	}
+}
+
+// deletion reckons when the secret was deleted from when it goes: the product
+// does not say. Of a deletion by native tools, which chose a number of days
+// that nobody knows, its last change is as near as one gets.
+func (h *history) deletion() *secret.Deletion {
+	at := h.f.scheduled.AddDate(0, 0, -h.t.Days)
+	if h.t.Days == 0 || h.f.scheduled.IsZero() {
+		at = orTime(h.f.updated, h.f.created)
+	}
+	return &secret.Deletion{At: at, Purge: h.f.scheduled}
+}
+
+// number is that of the version that has the ordinal; it must be there.
+func (h *history) number(o secret.Ordinal) int64 {
+	return h.numbers[slices.IndexFunc(h.Versions, func(v secret.Version) bool { return v.Ordinal == o })]
+}
+
+func (h *history) unfinished() bool { return h.t.Import != "" }
+
+// value is the model's view of what the product holds.
+func (h *history) value(number int64, c content) secret.Value {
+	e := h.t.entry(number)
+	switch {
+	case c.binary, e.Form == formBinary && len(c.text) == 0:
+		return secret.BinaryValue(c.text)
+	case e.Form == formFields && json.Valid(c.text) && strings.HasPrefix(strings.TrimSpace(string(c.text)), "{"):
+		return secret.FieldsValue(c.text)
+	}
+	return secret.TextBytes(c.text)
+}
+
+// latest is when the newest version was made, in whole milliseconds.
+func (h *history) latest() time.Time {
+	var t time.Time
+	for i := range h.Versions {
+		t = later(t, h.Versions[i].Created)
+	}
+	return t.Truncate(time.Millisecond)
+}
+
+// expiry is an end as the product holds it, in milliseconds of whole seconds;
+// zero: none. It reports false for what is out of its range, the last second
+// of which is ours.
+func expiry(t time.Time) (ms int64, ok bool) {
+	if t.IsZero() {
+		return 0, true
+	}
+	s := t.Unix()
+	return s * 1000, s > 0 && s < maxExpires
+}
+
+// maxExpires is the last second that the product takes: the year 2286.
+const maxExpires = 9999999999
+
+func compact(t time.Time) backends.CompactTime { return backends.CompactTime{Time: t} }
+
+func orElse[T comparable](a, b T) T {
+	var zero T
+	if a == zero {
+		return b
+	}
+	return a
+}
+
+func orTime(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,128 @@
+// Package huaweicsms keeps secrets in Huawei Cloud CSMS, or behind a private
+// endpoint that speaks the same API, through the vendor's client.
+//
+// What the product holds natively stays native: text and bytes, versions,
+// stages and their two roles, expiry, the description and the tags of a secret.
+// The rest of the model stands at the end of the description (trailer.go),
+// where the product's own facts would not do; versions that native tools wrote
+// read well without (history.go says how).
+//
+// The product holds 20 versions of a secret. The twenty-first takes the place
+// of the oldest that has no label, and that one is gone for good: the product
+// does that by itself, whoever writes. An import of more is foretold to lose
+// the oldest that have neither label nor role.
+//
+// The product has no conditional write but the creation of a secret. Within
+// one gateway, writes to one name wait for each other; of two gateways that
+// write attributes of one secret at the same moment, the later takes away what
+// the other put into the trailer.
+//
+// Costs in calls: a read of attributes is three (versions, secret, tags), a
+// value one more, and values are read 16 at a time; a List is one for a hundred
+// names and three for each secret of the page; a Put is four, five with
+// attributes that the product lacks.
+package huaweicsms
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Limits of the product.
+const (
+	maxValue    = 32768 // bytes of text, base64 for binary
+	maxVersions = 20
+	maxLabels   = 12 // of a secret, the two roles included
+)
+
+// Backend is a backends.Backend. Its zero value is not usable: see New.
+type Backend struct {
+	client       client
+	place        place
+	key, project string // of new secrets
+	now          func() time.Time
+	transport    *http.Transport
+	turns        backends.Turns
+	book         backends.Book[head] // of live secrets and deleted ones
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// New returns the backend of a valid configuration. It contacts nothing.
+func New(env backends.Env, c *Config) (*Backend, error) {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(c)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := basic.NewCredentialsBuilder().WithAk(c.AccessKey.ID).WithSk(string(c.AccessKey.Secret.Reveal())).
+		WithSecurityToken(string(c.SecurityToken.Reveal())).WithProjectId(c.ProjectID).SafeBuild()
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{
+		client: client{endpoint: "https://" + u.Host, credential: credential, transport: transport},
+		place:  place{env.Store, strings.ToLower(u.Host) + "/" + c.ProjectID},
+		key:    c.KMSKeyID, project: c.EnterpriseProjectID, now: env.Now, transport: transport,
+	}
+	if c.wrap != nil {
+		b.client.transport = c.wrap(transport)
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	return b, nil
+}
+
+// Capabilities implements backends.Backend.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Product:        "Huawei Cloud CSMS",
+		MaxValue:       maxValue,
+		MaxVersions:    maxVersions,
+		AtomicCreate:   true,
+		Durable:        true,
+		KeepsCurrent:   true,
+		KeepsEmptyTags: true,
+		MaxRetention:   maxDays * day,
+	}
+}
+
+// Check implements backends.Backend: it lists one page of names.
+func (b *Backend) Check(ctx context.Context) error {
+	_, err := b.client.secrets(ctx, true)
+	return err
+}
+
+// Close implements backends.Backend.
+func (b *Backend) Close() error {
+	b.transport.CloseIdleConnections()
+	return nil
+}
+
+func (b *Backend) writer(name secret.Name, wire string) writer { return writer{b.client, name, wire} }
+
+// changing runs change as the only writer of the name in this process.
+func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wire string) error) error {
+	wire, err := encodeName(name)
+	if err != nil {
+		return err
+	}
+	release, err := b.turns.Take(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return change(wire)
+}

@@ -1,0 +1,221 @@
+package huaweicsms
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Forecast implements backends.Backend.
+func (b *Backend) Forecast(s *secret.Secret) []secret.Loss {
+	wire, err := encodeName(s.Name)
+	if err != nil {
+		return nil // Import refuses the name itself
+	}
+	return newPlan(wire, s, noMarker).losses
+}
+
+const (
+	markerLen = 6 // enough to tell the imports of one name apart
+	noMarker  = "------"
+)
+
+// marker is what the description of an import carries until it is done: of the
+// token, or of chance.
+func marker(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	if token == "" {
+		_, _ = rand.Read(sum[:]) // never fails (crypto/rand)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:markerLen]
+}
+
+// Import implements backends.Backend. It makes the secret with its first
+// version, which the product refuses where the name is taken, then adds the
+// others one by one, then what they share. The description carries a mark until
+// all is done. It stops at the first failure and says what stands; a second try
+// with the token proves that, and goes on.
+func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*backends.Imported, error) {
+	if _, err := backends.HeadOf(s); err != nil {
+		return nil, err
+	}
+	var out *backends.Imported
+	err := b.changing(ctx, s.Name, func(wire string) (err error) {
+		// The forecast knew no marker, so the layout must not depend on it.
+		p := newPlan(wire, s, noMarker)
+		p.t.Import = marker(token)
+		switch {
+		case len(p.versions) == 0:
+			return secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
+		case !fits(wire, p.human, &p.t):
+			return secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
+		}
+		im := &importing{b: b, w: b.writer(s.Name, wire), plan: p, token: token}
+		out, err = im.run(ctx)
+		return err
+	})
+	return out, err
+}
+
+// importing is one import under way.
+type importing struct {
+	b     *Backend
+	w     writer
+	plan  *plan
+	token string
+	made  int // versions that stand
+}
+
+func (im *importing) run(ctx context.Context) (*backends.Imported, error) {
+	h, err := im.b.look(ctx, im.w.name, im.w.wire)
+	switch {
+	case err != nil:
+		return nil, err
+	case h == nil:
+		err = im.begin(ctx)
+	case h.f.pending():
+		return nil, im.refuse(secret.Trashed, nil)
+	case im.token == "" || h.t.Import != im.plan.t.Import:
+		return nil, im.refuse(secret.AlreadyExists, nil)
+	default:
+		err = im.resume(ctx, h)
+	}
+	if err == nil {
+		err = im.versions(ctx)
+	}
+	if err == nil {
+		err = im.finish(ctx)
+	}
+	if err != nil {
+		return im.stopped(err)
+	}
+	h, err = im.b.look(ctx, im.w.name, im.w.wire)
+	if err != nil || h == nil {
+		return &backends.Imported{Stands: im.stands()}, partly("import", im.w.name, "the import is done, but could not be read back", orError(err, errMalformed))
+	}
+	im.b.book.Enter(im.w.name, h.f.head)
+	return &backends.Imported{Secret: h.Clone(), Stands: im.stands()}, nil
+}
+
+func (im *importing) refuse(k secret.Kind, err error) error {
+	return &secret.Error{Kind: k, Op: "huaweicsms.import", Name: im.w.name, Err: err}
+}
+
+func (im *importing) begin(ctx context.Context) error {
+	p := im.plan
+	_, err := im.w.create(ctx, p.versions[0].Value, join(p.wire, p.human, &p.t), im.b.key, im.b.project)
+	if err == nil {
+		im.made = 1
+		return nil
+	}
+	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); is(err, secret.Conflict) {
+		return im.refuse(secret.AlreadyExists, secret.Cause(err))
+	}
+	return err
+}
+
+// resume proves that what stands is what this import would have written.
+func (im *importing) resume(ctx context.Context, h *history) error {
+	if len(h.f.versions) > len(im.plan.versions) {
+		return im.intruder()
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i := range h.f.versions {
+		if h.f.versions[i].number != int64(i)+1 {
+			return im.intruder()
+		}
+		g.Go(func() error {
+			_, c, err := im.b.client.value(gctx, im.w.name, im.w.wire, idOf(int64(i)+1))
+			if err == nil && !h.value(int64(i)+1, c).Equal(im.plan.versions[i].Value) {
+				err = im.intruder()
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	im.made = len(h.f.versions)
+	return nil
+}
+
+func (im *importing) intruder() error {
+	return &secret.Error{
+		Kind: secret.Conflict, Op: "huaweicsms.import", Name: im.w.name,
+		Detail: "another writer added versions to the unfinished import, or a lost write landed late: remove the secret and repeat",
+	}
+}
+
+func (im *importing) versions(ctx context.Context) error {
+	for im.made < len(im.plan.versions) {
+		v := im.plan.versions[im.made]
+		expires, _ := expiry(v.Expires)
+		fact, err := im.w.append(ctx, v.Value, expires, nil)
+		if err != nil {
+			return err
+		}
+		if im.made++; fact.number != int64(im.made) {
+			return im.intruder()
+		}
+	}
+	return nil
+}
+
+// finish writes what the versions share. The description, which ends the
+// import, comes last.
+func (im *importing) finish(ctx context.Context) error {
+	for moved := true; moved; {
+		h, err := im.b.look(ctx, im.w.name, im.w.wire)
+		if err != nil || h == nil {
+			return orError(err, errMalformed)
+		}
+		if len(h.f.versions) != im.made {
+			return im.intruder()
+		}
+		want := im.plan.wanted()
+		want.description = h.f.description
+		before := want.steps(im.w, h.f)
+		if moved = len(before) > 0; !moved { // only now is it known who holds the roles
+			want.description = im.plan.final(h.f)
+			before = want.steps(im.w, h.f)
+		}
+		if _, err := run(ctx, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (im *importing) stands() []secret.Ordinal {
+	var out []secret.Ordinal
+	for _, v := range im.plan.versions[:im.made] {
+		out = append(out, v.Ordinal)
+	}
+	return out
+}
+
+// stopped is the error of an import that failed midway. As long as nothing
+// stands it is just the error of the write.
+func (im *importing) stopped(err error) (*backends.Imported, error) {
+	unknown := is(err, secret.Unknown)
+	if im.made == 0 && !unknown {
+		return nil, err
+	}
+	detail := fmt.Sprintf("%d of %d versions are written", im.made, len(im.plan.versions))
+	switch {
+	case is(err, secret.Conflict):
+		detail += "; " + secret.DetailOf(err)
+	case unknown:
+		detail += ", and one more write may be done"
+	}
+	e := partly("import", im.w.name, detail, err)
+	return &backends.Imported{Stands: im.stands()}, e
+}

@@ -1,0 +1,318 @@
+package huaweicsms
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Put implements backends.Backend. It reads what is there, and writes: first
+// what the description has to say of the version, then the version.
+//
+// A twenty-first version takes the place of the oldest that has no label, as
+// the product has it.
+func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	if err := checkDraft(&d); err != nil {
+		return nil, err
+	}
+	var out *secret.Secret
+	err := b.changing(ctx, name, func(wire string) (err error) {
+		for range maxReads { // another gateway may make the secret meanwhile
+			out, err = b.put(ctx, name, wire, &d)
+			if !is(err, secret.Conflict) {
+				return err
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (b *Backend) put(ctx context.Context, name secret.Name, wire string, d *secret.Draft) (*secret.Secret, error) {
+	h, err := b.look(ctx, name, wire)
+	switch {
+	case err != nil:
+		return nil, err
+	case h == nil:
+		return b.make(ctx, name, wire, d)
+	case h.f.pending():
+		return nil, &secret.Error{Kind: secret.Trashed, Op: "huaweicsms.put", Name: name}
+	case d.OnlyIfAbsent:
+		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "huaweicsms.put", Name: name}
+	case !h.f.readable():
+		return nil, &secret.Error{Kind: secret.Disabled, Op: "huaweicsms.put", Name: name}
+	}
+	return b.append(ctx, h, d)
+}
+
+// checkDraft refuses what the product cannot hold, whatever is there.
+func checkDraft(d *secret.Draft) error {
+	if err := backends.CheckDraft(d); err != nil {
+		return err
+	}
+	if d.Missing != "" {
+		return secret.Errorf(secret.Unsupported, "CSMS holds no version without a value")
+	}
+	if kind, why := valueProblem(d.Value); why != "" {
+		return secret.Errorf(kind, "%s", why)
+	}
+	if why := expiresProblem(d.Expires); why != "" {
+		return secret.Errorf(secret.Invalid, "%s: %s", backends.LossExpires, why)
+	}
+	if why := labelsProblem(nil, d.Stages); why != "" {
+		return secret.Errorf(secret.Invalid, "%s: %s", backends.LossStages, why)
+	}
+	if d.OfSecret != nil {
+		if _, why := spellTags(d.OfSecret.Tags); why != "" {
+			return secret.Errorf(secret.Invalid, "%s: %s", backends.LossTags, why)
+		}
+	}
+	return nil
+}
+
+// versionOf is the version that the draft asks for, without what the product
+// mints.
+func versionOf(d *secret.Draft) *secret.Version {
+	return &secret.Version{
+		UID: d.UID, Value: d.Value, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
+		NotBefore: d.NotBefore, Expires: d.Expires, Stages: d.Stages, Extra: d.Extra, Created: d.Created, Updated: d.Updated,
+	}
+}
+
+// draftEntry says of the version what the product cannot.
+func draftEntry(number int64, d *secret.Draft) entry {
+	e := entry{Number: number, UID: backends.CompactUID(d.UID), Created: compact(d.Created), Form: formOf(d.Value)}
+	if !d.Updated.Equal(d.Created) {
+		e.Updated = compact(d.Updated)
+	}
+	e.fill(versionOf(d))
+	return e
+}
+
+// make creates the secret.
+func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *secret.Draft) (*secret.Secret, error) {
+	a := secret.Attributes{}
+	if d.OfSecret != nil {
+		a = *d.OfSecret
+	}
+	a.Extra = backends.PatchExtra(backends.PatchExtra(a.Extra, d.NewExtra), d.MergeExtra)
+	t := trailer{Extra: backends.RawMembers(a.Extra), Created: compact(d.Created)}
+	if isHash(wire) {
+		t.Name = name
+	}
+	t = t.set(draftEntry(1, d))
+	if !fits(wire, a.Description, &t) {
+		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
+	}
+	w := b.writer(name, wire)
+	made, err := w.create(ctx, d.Value, join(wire, a.Description, &t), b.key, b.project)
+	if err != nil {
+		return nil, b.taken(ctx, name, wire, err)
+	}
+	b.book.Enter(name, made)
+	versions, err := b.client.versions(ctx, name, wire)
+	if err != nil || len(versions) == 0 {
+		return nil, partly("put", name, "the secret is made, and cannot be read back", orError(err, errMalformed))
+	}
+	f := &facts{head: made, versions: versions[:1]}
+	number := f.versions[0].number
+	want := wanted{description: f.description, expires: map[int64]int64{}, labels: map[string]int64{}}
+	want.tags, _ = spellTags(a.Tags)
+	want.expires[number], _ = expiry(d.Expires)
+	for _, l := range d.Stages {
+		want.labels[l] = number
+	}
+	if _, err := run(ctx, want.steps(w, f)); err != nil {
+		return nil, partly("put", name, "the secret is made, and some of its attributes may not be written", err)
+	}
+	return b.answer(name, f, number, d.Value), nil
+}
+
+// taken is the error of a creation that the product refused. It has no code of
+// its own for a name that is taken, so that is looked up.
+func (b *Backend) taken(ctx context.Context, name secret.Name, wire string, err error) error {
+	if !is(err, secret.Invalid, secret.Conflict, secret.Trashed) {
+		return err
+	}
+	h, lookErr := b.client.show(ctx, name, wire)
+	switch {
+	case lookErr != nil:
+		return err
+	case h.pending():
+		return &secret.Error{Kind: secret.Trashed, Op: "huaweicsms.create", Name: name, Err: secret.Cause(err)}
+	}
+	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.create", Name: name, Detail: "another writer came first", Err: secret.Cause(err)}
+}
+
+// append adds a version to h.
+func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*secret.Secret, error) {
+	p, err := b.planAppend(h, d)
+	if err != nil {
+		return nil, err
+	}
+	w := b.writer(h.Name, h.f.wire)
+	if p.describe {
+		if err := w.describe(ctx, p.description); err != nil {
+			return nil, err
+		}
+		h.f.description = p.description
+	}
+	expires, _ := expiry(d.Expires)
+	v, err := w.append(ctx, d.Value, expires, p.stages)
+	switch {
+	case err != nil && p.ofSecret && !is(err, secret.Unknown):
+		return nil, partly("put", h.Name, "the secret's attributes are written, and the version is not", err)
+	case err != nil:
+		return nil, err
+	}
+	h.f.add(v, len(p.stages) == 0)
+	if err := b.finish(ctx, w, h, p, &v); err != nil {
+		return nil, partly("put", h.Name, "version "+idOf(v.number)+" of CSMS is written, and some attributes may not be", err)
+	}
+	b.book.Enter(h.Name, h.f.head)
+	return b.answer(h.Name, h.f, v.number, d.Value), nil
+}
+
+// finish writes what comes after the version: the previous role, the tags of
+// the secret, and the entry in its place if another writer took the number
+// that it was made for.
+func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending, v *versionFact) error {
+	want := wanted{description: h.f.description, tags: p.tags, labels: map[string]int64{}}
+	if v.number != p.entry.Number && p.describe {
+		now, err := b.look(ctx, h.Name, h.f.wire)
+		if err != nil || now == nil || now.f.version(v.number) == nil {
+			return orError(err, errMalformed)
+		}
+		h.f = now.f
+		want.description = move(now, p.entry, v.number)
+	}
+	if p.previous != 0 {
+		want.labels[sysPrevious] = p.previous
+	}
+	if slices.Contains(p.stages, ourStage) {
+		_ = w.unlabel(ctx, ourStage) // it hides nothing if it stays
+		h.f.unlabel(ourStage)
+	}
+	_, err := run(ctx, want.steps(w, h.f))
+	return err
+}
+
+// move gives an entry of ours another number. One that another gateway wrote
+// for the old number stays.
+func move(now *history, e entry, number int64) string {
+	t := now.t
+	if old := t.entry(e.Number); old.UID == e.UID && old.Type == e.Type && old.Disabled == e.Disabled {
+		t = t.set(entry{Number: e.Number})
+	}
+	e.Number = number
+	t = t.set(e)
+	return join(now.f.wire, now.human, &t)
+}
+
+// appending is an append, decided before anything is written.
+type appending struct {
+	entry       entry
+	stages      []string
+	tags        map[string]string // as spelt; as they are where nobody sets them
+	previous    int64             // who gets that role, where the product may not give it
+	description string
+	describe    bool // it must be written
+	ofSecret    bool // and says another thing of the secret
+}
+
+func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
+	p := &appending{entry: draftEntry(h.f.highest()+1, d), tags: h.f.tags}
+	if why := labelsProblem(h.f.labels(), d.Stages); why != "" {
+		return nil, secret.Errorf(secret.Invalid, "%s: %s", backends.LossStages, why)
+	}
+	p.setStages(h.f, d)
+	if slices.Contains(p.stages, ourStage) && len(h.f.labels()) >= maxLabels {
+		return nil, secret.Errorf(secret.Invalid, "%s", tooManyLabels)
+	}
+	b.identify(h, &p.entry)
+	t := h.t.keep(h.f.versions).set(p.entry)
+	t.Import, t.Days = "", 0
+	if !t.Updated.IsZero() && !p.entry.Created.IsZero() {
+		t.Updated = compact(later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
+	}
+	roles(h, &t, d)
+	human := h.human
+	if a := d.OfSecret; a != nil {
+		human, t.Extra = a.Description, backends.RawMembers(a.Extra)
+		p.tags, _ = spellTags(a.Tags)
+	}
+	extra := backends.PatchExtra(secret.Extra(t.Extra), d.MergeExtra)
+	t.Extra = backends.RawMembers(extra)
+	if h.f.kind != kindCommon && len(d.MergeExtra) > 0 && extra.Text(extraType) != "" && extra.Text(extraType) != h.f.kind {
+		return nil, secret.Errorf(secret.Invalid, "CSMS keeps the type of the secret")
+	}
+	p.ofSecret = d.OfSecret != nil || len(d.MergeExtra) > 0
+	p.description = join(h.f.wire, human, &t)
+	old := h.t.entry(p.entry.Number) // of a write that failed
+	p.describe = p.description != h.f.description && (p.ofSecret || !p.entry.empty() || !old.empty() || h.unfinished() ||
+		t.NoCurrent != h.t.NoCurrent || t.NoPrevious != h.t.NoPrevious || t.Updated != h.t.Updated)
+	if p.describe && !fits(h.f.wire, human, &t) {
+		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
+	}
+	return p, nil
+}
+
+// setStages names the labels of the new version, where the product's default,
+// which is to make it current, would not do. It takes none but with a label.
+func (p *appending) setStages(f *facts, d *secret.Draft) {
+	p.stages = slices.Clone(d.Stages)
+	switch {
+	case !d.KeepCurrent && len(d.Stages) > 0:
+		p.stages = append(p.stages, sysCurrent)
+		p.previous = f.holder(sysCurrent)
+	case d.KeepCurrent && d.TakePrevious:
+		p.stages = append(p.stages, sysPrevious)
+	case d.KeepCurrent && len(d.Stages) == 0:
+		p.stages = append(p.stages, ourStage)
+	}
+}
+
+// identify completes the entry: an ordinal above all others, a UID that no
+// other version has, and a time after all others.
+func (b *Backend) identify(h *history, e *entry) {
+	last := h.Newest()
+	if last == nil {
+		return
+	}
+	if o := secret.Ordinal(e.Number) + h.t.Offset; o <= last.Ordinal {
+		e.Ordinal = last.Ordinal + 1
+	}
+	if h.Find(secret.ByUID(secret.UID(e.UID))) != nil {
+		e.UID = backends.CompactUID{}
+	}
+	if now := b.now().UTC().Truncate(time.Millisecond); e.Created.IsZero() && !now.After(h.latest()) {
+		e.Created = compact(h.latest().Add(time.Millisecond))
+	}
+}
+
+// roles says in t which the product shows and the model has not, once the
+// draft is written.
+func roles(h *history, t *trailer, d *secret.Draft) {
+	switch {
+	case !d.KeepCurrent:
+		t.NoCurrent, t.NoPrevious = 0, 0
+		if h.Current == 0 {
+			t.NoPrevious = h.f.holder(sysCurrent)
+		}
+	case d.TakePrevious:
+		t.NoPrevious = 0
+	}
+}
+
+func orError(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.put", Err: otherwise}
+}

@@ -1,0 +1,162 @@
+package huaweicsms
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// readers is how many calls of one export or list are under way at once.
+const readers = 16
+
+// maxReads bounds how often a secret is read until nobody writes meanwhile.
+const maxReads = 4
+
+// look reads what the product says of a secret, live or to be deleted. Nil and
+// no error: there is none.
+//
+// The versions come first: a write puts its entry into the description before
+// the version is there, so who sees a version sees its entry.
+func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*history, error) {
+	versions, err := b.client.versions(ctx, name, wire)
+	switch {
+	case is(err, secret.NotFound):
+		return nil, nil
+	case err != nil && !is(err, secret.Trashed): // of what is to be deleted the product may hide them
+		return nil, err
+	}
+	h, err := b.client.show(ctx, name, wire)
+	if is(err, secret.NotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return b.complete(ctx, name, h, versions)
+}
+
+// complete adds the tags.
+func (b *Backend) complete(ctx context.Context, name secret.Name, h head, versions []versionFact) (*history, error) {
+	tags, err := b.client.tags(ctx, name, h.id)
+	if is(err, secret.NotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return newHistory(b.place, name, &facts{head: h, tags: tags, versions: versions}), nil
+}
+
+// load is look for what must be there and live.
+func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire string) (*history, error) {
+	h, err := b.look(ctx, name, wire)
+	switch {
+	case err != nil:
+		return nil, err
+	case h == nil || h.f.pending():
+		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms." + what, Name: name}
+	}
+	return h, nil
+}
+
+// Get implements backends.Backend. The value of the current version is read
+// while the rest is.
+func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	wire, err := encodeName(name)
+	if err != nil {
+		return nil, err
+	}
+	var seen int64
+	var early content
+	var h *history
+	g, gctx := errgroup.WithContext(ctx)
+	if sel.IsCurrent() {
+		g.Go(func() error {
+			if n, c, err := b.client.value(gctx, name, wire, latest); err == nil { // else the rest tells why
+				seen, early = n, c
+			}
+			return nil
+		})
+	}
+	g.Go(func() (err error) {
+		h, err = b.load(gctx, "get", name, wire)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	v := h.Find(sel)
+	if v == nil {
+		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: name, Detail: "no such version"}
+	}
+	if n := h.number(v.Ordinal); n == seen {
+		v.Value = h.value(n, early)
+	} else if err := b.read(ctx, h, v); err != nil {
+		return nil, err
+	}
+	return h.Only(v.Ordinal), nil
+}
+
+// read fills in the value of one version, or why there is none.
+func (b *Backend) read(ctx context.Context, h *history, v *secret.Version) error {
+	if v.Missing != "" {
+		return nil
+	}
+	number := h.number(v.Ordinal)
+	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(number))
+	switch {
+	case is(err, secret.Disabled):
+		v.Disabled, v.Missing = true, secret.Unreadable
+		return nil
+	case is(err, secret.Trashed): // since it was looked at
+		return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: h.Name}
+	case err != nil:
+		return err
+	}
+	v.Value = h.value(number, c)
+	return nil
+}
+
+// Describe implements backends.Backend.
+func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	wire, err := encodeName(name)
+	if err != nil {
+		return nil, err
+	}
+	h, err := b.load(ctx, "describe", name, wire)
+	if err != nil {
+		return nil, err
+	}
+	return h.Clone(), nil
+}
+
+// Export implements backends.Backend. The state is that of the list of
+// versions; a value never changes, so reading it at another moment takes
+// nothing from that. If one was recycled meanwhile, all is read again.
+func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	wire, err := encodeName(name)
+	if err != nil {
+		return nil, err
+	}
+	for range maxReads {
+		h, err := b.load(ctx, "export", name, wire)
+		if err != nil {
+			return nil, err
+		}
+		if err = b.readAll(ctx, h); err == nil {
+			return h.Clone(), nil
+		} else if !is(err, secret.NotFound) {
+			return nil, err
+		}
+	}
+	return nil, &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.export", Name: name, Detail: "the secret is being written too fast to be read"}
+}
+
+func (b *Backend) readAll(ctx context.Context, h *history) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i := range h.Versions {
+		g.Go(func() error { return b.read(ctx, h, &h.Versions[i]) })
+	}
+	return g.Wait()
+}

@@ -1,0 +1,183 @@
+package huaweicsms
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+var _ backends.Updater = (*Backend)(nil)
+
+// Update implements backends.Updater. The description comes first, for it says
+// whether a version is disabled, then what the product has calls for. Partial
+// says that some writes were made and others not.
+//
+// The product cannot take an expiry away: the version gets the last one that
+// there is, and the trailer says that it has none. Nor can it take away the
+// previous role.
+func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	if err := backends.CheckPatch(&p); err != nil {
+		return nil, err
+	}
+	var out *secret.Secret
+	err := b.changing(ctx, name, func(wire string) error {
+		h, err := b.load(ctx, "update", name, wire)
+		if err != nil {
+			return err
+		}
+		v := h.Find(sel)
+		if v == nil {
+			return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.update", Name: name, Detail: "no such version"}
+		}
+		u := &updating{h: h, p: &p, v: v.Clone(), number: h.number(v.Ordinal), t: h.t, human: h.human}
+		want, err := u.plan(b.now())
+		if err != nil {
+			return err
+		}
+		steps := want.steps(b.writer(name, wire), h.f)
+		done, err := run(ctx, steps)
+		if err != nil && done > 0 {
+			err = partly("update", name, fmt.Sprintf("%d of %d changes are made; the same request completes them", done, len(steps)), err)
+		}
+		if err != nil {
+			return err
+		}
+		b.book.Enter(name, h.f.head)
+		out = newHistory(b.place, name, h.f).Only(v.Ordinal)
+		return nil
+	})
+	return out, err
+}
+
+// updating is one update, decided before anything is written.
+type updating struct {
+	h      *history
+	p      *secret.Patch
+	v      secret.Version // as it is to be
+	number int64
+	t      trailer
+	human  string
+	want   wanted
+}
+
+func (u *updating) plan(now time.Time) (*wanted, error) {
+	if err := backends.CheckRoles(&u.h.Secret, u.v.Ordinal, u.p); err != nil {
+		return nil, err
+	}
+	backends.PatchVersion(&u.v, u.p, now)
+	u.want = wanted{tags: u.h.f.tags, expires: map[int64]int64{}, labels: map[string]int64{}}
+	if !u.h.unfinished() {
+		u.t = u.t.keep(u.h.f.versions)
+	}
+	u.t.Days = 0
+	for _, part := range []func() error{u.version, u.labels, u.roles, u.ofSecret} {
+		if err := part(); err != nil {
+			return nil, err
+		}
+	}
+	if !u.t.Updated.IsZero() {
+		u.t.Updated = compact(later(u.t.Updated.Time, u.v.Updated))
+	}
+	if !fits(u.h.f.wire, u.human, &u.t) {
+		return nil, lossy(backends.LossUpdated, noRoom)
+	}
+	u.want.description = join(u.h.f.wire, u.human, &u.t)
+	return &u.want, nil
+}
+
+func lossy(what, why string) error {
+	return &secret.Error{Kind: secret.Lossy, Op: "huaweicsms.update", Detail: what + ": " + why}
+}
+
+// version is what concerns the one version. That a whole secret is disabled in
+// the product is not the version's own.
+func (u *updating) version() error {
+	if why := expiresProblem(u.v.Expires); why != "" {
+		return lossy(backends.LossExpires, why)
+	}
+	e := u.t.entry(u.number)
+	disabled := e.Disabled
+	if e.fill(&u.v); u.p.Disabled == nil {
+		e.Disabled = disabled
+	}
+	e.Updated = compact(u.v.Updated)
+	have, _ := expiry(u.h.f.version(u.number).expires)
+	at, _ := expiry(u.v.Expires)
+	e.NoExpires = at == 0 && have != 0
+	if e.NoExpires {
+		at = maxExpires * 1000
+	}
+	if at != have && at != 0 {
+		u.want.expires[u.number] = at
+	}
+	u.t = u.t.set(e)
+	return nil
+}
+
+func (u *updating) labels() error {
+	there := u.h.f.labels()
+	for _, l := range u.p.DropStages {
+		if slices.Contains(u.v.Stages, l) {
+			delete(there, l)
+			u.want.drop = append(u.want.drop, l)
+		}
+	}
+	if why := labelsProblem(there, u.p.AddStages); why != "" {
+		return lossy(backends.LossStages, why)
+	}
+	for _, l := range u.p.AddStages {
+		u.want.labels[l] = u.number
+	}
+	return nil
+}
+
+// roles moves them in the product, and says in the trailer where the model has
+// none and the product always has one.
+func (u *updating) roles() error {
+	f := u.h.f
+	holder := f.holder(sysCurrent)
+	switch {
+	case u.p.MakeCurrent && u.h.Current != u.v.Ordinal:
+		u.t.NoCurrent, u.t.NoPrevious = 0, 0
+		if holder == u.number { // the product never knew that it is not
+			u.t.NoPrevious = f.holder(sysPrevious)
+			break
+		}
+		u.want.labels[sysCurrent], u.want.labels[sysPrevious] = u.number, holder
+		if u.h.Current == 0 {
+			u.t.NoPrevious = holder
+		}
+	case u.p.MakePrevious && holder == u.number:
+		return lossy(backends.LossPrevious, "CSMS has this version as the current one")
+	case u.p.MakePrevious:
+		u.t.NoPrevious = 0
+		u.want.labels[sysPrevious] = u.number
+	}
+	return nil
+}
+
+func (u *updating) ofSecret() error {
+	if u.p.Description != nil {
+		u.human = *u.p.Description
+	}
+	if u.p.SecretTags != nil {
+		spelt, why := spellTags(*u.p.SecretTags)
+		if why != "" {
+			return lossy(backends.LossTags, why)
+		}
+		u.want.tags = spelt
+	}
+	if len(u.p.Extra) == 0 {
+		return nil
+	}
+	extra := backends.PatchExtra(secret.Extra(u.t.Extra), u.p.Extra)
+	if kind := u.h.f.kind; kind != kindCommon && extra.Text(extraType) != "" && extra.Text(extraType) != kind {
+		return lossy(backends.LossExtra, "CSMS keeps the type of the secret")
+	}
+	u.t.Extra = backends.RawMembers(extra)
+	return nil
+}
