@@ -141,8 +141,12 @@ func New(o Options) (*Service, error) {
 		st.Timeout = orDefault(st.Timeout, DefaultTimeout)
 		st.Concurrency = orDefault(st.Concurrency, DefaultConcurrency)
 		st.RetentionDays = orDefault(st.RetentionDays, DefaultRetentionDays)
+		caps := st.Backend.Capabilities()
+		if most := int(caps.MaxRetention / (24 * time.Hour)); most > 0 {
+			st.RetentionDays = min(st.RetentionDays, most)
+		}
 		s.stores[st.Name] = &store{
-			Store: st, caps: st.Backend.Capabilities(),
+			Store: st, caps: caps,
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
 			notes: semaphore.NewWeighted(1),

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -18,6 +20,15 @@ type keyVaultSuite struct {
 	gateway      *gatewaytest.Gateway
 	store, other string
 	days         int // of retention
+	most         int // that the product holds of a secret; zero: any number
+}
+
+// atMost is n, or as many versions as the product holds.
+func (s *keyVaultSuite) atMost(n int) int {
+	if s.most > 0 {
+		return min(n, s.most)
+	}
+	return n
 }
 
 // keyVaultParts run at once, each under names of its own.
@@ -45,7 +56,8 @@ func TestKeyVaultOverProducts(t *testing.T) {
 			for _, name := range []string{"one", "two", "lists", "trash"} {
 				stores = append(stores, gateway.Store{Name: name, Kind: kind, Backend: open(t, name), Concurrency: 64})
 			}
-			keyVault(t, gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16}), gateway.DefaultRetentionDays)
+			caps := stores[0].Backend.Capabilities()
+			keyVault(t, gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16}), retentionDays(caps), caps.MaxVersions)
 		})
 	}
 }
@@ -60,26 +72,35 @@ func TestKeyVaultBehindFolders(t *testing.T) {
 				Stores:   []gateway.Store{{Name: "shared", Kind: kind, Backend: products[kind](t, "shared"), RetentionDays: 7}},
 				Azure:    []azure.Route{{Host: "*.vault.localhost", Store: "shared", Prefix: "teams/{1}/"}},
 				MaxBlobs: 16,
-			}), 7)
+			}), 7, 0)
 		})
 	}
 }
 
-func keyVault(t *testing.T, g *gatewaytest.Gateway, days int) {
+// retentionDays are those of a store that says no other, as far as the product
+// goes.
+func retentionDays(c backends.Capabilities) int {
+	if c.MaxRetention > 0 {
+		return min(gateway.DefaultRetentionDays, int(c.MaxRetention/(24*time.Hour)))
+	}
+	return gateway.DefaultRetentionDays
+}
+
+func keyVault(t *testing.T, g *gatewaytest.Gateway, days, versions int) {
 	t.Helper()
 	for name, part := range keyVaultParts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			part(&keyVaultSuite{g, "one", "two", days}, t)
+			part(&keyVaultSuite{g, "one", "two", days, versions}, t)
 		})
 	}
 	t.Run("lists", func(t *testing.T) {
 		t.Parallel()
-		(&keyVaultSuite{g, "lists", "", days}).lists(t)
+		(&keyVaultSuite{g, "lists", "", days, versions}).lists(t)
 	})
 	t.Run("deleted lists", func(t *testing.T) {
 		t.Parallel()
-		(&keyVaultSuite{g, "trash", "", days}).deletedLists(t)
+		(&keyVaultSuite{g, "trash", "", days, versions}).deletedLists(t)
 	})
 }
 

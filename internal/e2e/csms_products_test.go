@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ import (
 // csmsSuite drives a store of one product through the vendor's Go client.
 type csmsSuite struct {
 	kind         string
+	most         int // versions of a secret that the product holds
 	gateway      *gatewaytest.Gateway
 	store, other string
 	fresh        *csmsSuite // another gateway over the same stores
@@ -50,7 +52,8 @@ func TestCSMSOverProducts(t *testing.T) {
 			}
 			open := func(fresh *csmsSuite) *csmsSuite {
 				g := gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16})
-				return &csmsSuite{kind: kind, gateway: g, store: "one", other: "two", fresh: fresh}
+				most := cmp.Or(stores[0].Backend.Capabilities().MaxVersions, 1000)
+				return &csmsSuite{kind: kind, most: most, gateway: g, store: "one", other: "two", fresh: fresh}
 			}
 			s := open(open(nil))
 			for name, part := range csmsParts {

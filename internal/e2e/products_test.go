@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
+	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -23,7 +24,8 @@ import (
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
 // products opens an empty store of each kind: the embedded ones, a fresh mount
-// of a real Vault server, and a vault of our own azure dialect over memory.
+// of a real Vault server, and a vault and a CSMS that are our own dialects over
+// memory.
 var products = map[string]func(t *testing.T, name string) backends.Backend{
 	"memory": func(t *testing.T, name string) backends.Backend {
 		return open(t, memory.Driver, name, memory.Config{})
@@ -40,6 +42,18 @@ var products = map[string]func(t *testing.T, name string) backends.Backend{
 			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
 		}}})
 		return open(t, azurekv.Driver, name, overCloud(t, cloud))
+	},
+	"huaweicsms": func(t *testing.T, name string) backends.Backend {
+		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
+			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
+		}}})
+		return open(t, huaweicsms.Driver, name, huaweicsms.Config{
+			Endpoint: cloud.Endpoint(), ProjectID: gatewaytest.Project("cloud"), CAFile: caFile(t, cloud),
+			AccessKey: huaweicsms.AccessKey{ID: cloud.AccessKey, Secret: secret.TextValue(cloud.SecretKey)},
+			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
+			},
+		})
 	},
 }
 

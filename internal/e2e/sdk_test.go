@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
@@ -149,6 +150,7 @@ type sdkWorld struct {
 	Vaults map[string]string `json:"vaults"` // URLs, by what they are for
 	Tokens map[string]string `json:"tokens"` // for each
 	Can    map[string]bool   `json:"can"`    // what the product does that others do not
+	Limits map[string]int    `json:"limits"` // versions of a secret, days of retention
 	ca     []byte
 	login  map[string]string // the environment that logs in
 }
@@ -163,7 +165,7 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 	w := &sdkWorld{Vaults: map[string]string{}, Tokens: map[string]string{}, Can: map[string]bool{
 		"keepDisabled": keepsDisabled(t, one),
 		"ownRetention": kind == "azurekv", // that of its vault, which has the default
-	}}
+	}, Limits: map[string]int{"days": retentionDays(one.Capabilities()), "versions": cmp.Or(one.Capabilities().MaxVersions, 1000)}}
 	w.login = w.add(t, gatewaytest.Options{
 		Stores: []gateway.Store{
 			{Name: "one", Kind: kind, Backend: one, Concurrency: 64},

@@ -41,12 +41,13 @@ test("a backup is restored whole", async () => {
 test("a long history of the largest values", async () => {
   const name = fresh("large");
   const large = (i) => `${10 + i}${"é".repeat(12_799)}`; // 25,600 bytes
-  for (let i = 0; i < 40; i++) await one.setSecret(name, large(i));
+  const count = Math.min(40, world.limits.versions);
+  for (let i = 0; i < count; i++) await one.setSecret(name, large(i));
   await two.restoreSecretBackup(await one.backupSecret(name));
   const [left, arrived] = [await versionsOf(one, name), await versionsOf(two, name)];
-  assert.equal(left.size, 40);
+  assert.equal(left.size, count);
   assert.deepEqual(arrived, left);
-  same((await two.getSecret(name)).value, large(39), "the current version");
+  same((await two.getSecret(name)).value, large(count - 1), "the current version");
 });
 
 test("a name in use is refused and left alone", async () => {

@@ -1,7 +1,7 @@
 // Lists arrive in pages, whole and in order.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { all, fresh, inTurns, one } from "./world.mjs";
+import { all, fresh, inTurns, one, world } from "./world.mjs";
 
 const count = 60;
 const numbers = Array.from({ length: count }, (_, i) => i);
@@ -31,10 +31,11 @@ test("60 secrets", async () => {
   }
 });
 
-test("60 versions", async () => {
+test("60 versions, or as many as the product holds", async () => {
   const name = fresh("versions");
   const made = [];
-  for (const i of numbers) made.push((await one.setSecret(name, `value ${i}`)).properties.version);
+  const count = Math.min(numbers.length, world.limits.versions);
+  for (const i of numbers.slice(0, count)) made.push((await one.setSecret(name, `value ${i}`)).properties.version);
   for (const size of [undefined, 1, 7, 25]) {
     const { pages, items } = await inPages(() => one.listPropertiesOfSecretVersions(name), size);
     assert.deepEqual(items.map((p) => p.version).sort(), [...made].sort());

@@ -25,7 +25,7 @@ test("a deleted secret is in the trash alone", async () => {
   assert.equal(p.version, made.at(-1).version);
   assert.equal(p.recoveryId, `${world.vaults.one}/deletedsecrets/${name}`);
   assert.ok(p.deletedOn >= start && p.deletedOn <= Date.now());
-  assert.equal(p.scheduledPurgeDate - p.deletedOn, 90 * day);
+  assert.equal(p.scheduledPurgeDate - p.deletedOn, world.limits.days * day);
   const got = await one.getDeletedSecret(name);
   assert.deepEqual(got.properties, p);
   assert.equal(got.value, undefined);

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { SecretClient, isRestError } from "@azure/keyvault-secrets";
 
-// vaults: URLs by role; tokens for each; can: what the product behind does that others do not.
+// vaults: URLs by role; tokens for each; can: what the product behind does that others do not;
+// limits: versions of a secret, days of retention.
 export const world = JSON.parse(process.env.WORLD);
 
 const credential = (token) => ({

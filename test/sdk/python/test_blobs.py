@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from world import CAN, WORLD, TestCase, attributes, fresh, one, two, versions_of
+from world import CAN, WORLD, TestCase, at_most, attributes, fresh, one, two, versions_of
 
 OPTIONS = (
     {"content_type": "text/plain", "tags": {"a": "1"}},
@@ -43,12 +43,13 @@ class Blobs(TestCase):
 
     def test_a_long_history_of_the_largest_values(self):
         name = fresh("large")
-        for i in range(40):
+        count = at_most(40)
+        for i in range(count):
             one.set_secret(name, f"{i:02}" + "é" * 12_799)
         two.restore_secret_backup(one.backup_secret(name))
-        self.assertEqual(40, len(versions_of(one, name)))
+        self.assertEqual(count, len(versions_of(one, name)))
         self.assertEqual(versions_of(two, name), versions_of(one, name))
-        self.same(two.get_secret(name).value, "39" + "é" * 12_799, "the current version")
+        self.same(two.get_secret(name).value, f"{count - 1}" + "é" * 12_799, "the current version")
 
     def test_a_name_in_use_is_left_alone(self):
         name, _ = secret_of("taken", 2)

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from azure.keyvault.secrets import ApiVersion, KeyVaultSecretIdentifier
 
-from world import WORLD, TestCase, attributes, client, fresh, one, versions_of
+from world import DAYS, WORLD, TestCase, attributes, client, fresh, one, versions_of
 
 NOT_BEFORE = datetime(2020, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 EXPIRES_ON = datetime(2045, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -26,7 +26,7 @@ class Secrets(TestCase):
         self.assertEqual((parsed.vault_url, parsed.name, parsed.version), (WORLD["vaults"]["one"], name, p.version))
         self.assertEqual(attributes(p), (p.version, True, "text/plain", tags, NOT_BEFORE, EXPIRES_ON, p.created_on))
         self.assertTrue(start <= p.created_on.timestamp() <= p.updated_on.timestamp() <= time.time())
-        self.assertEqual((p.recovery_level, p.recoverable_days), ("Recoverable+Purgeable", 90))
+        self.assertEqual((p.recovery_level, p.recoverable_days), ("Recoverable+Purgeable" if DAYS == 90 else "CustomizedRecoverable+Purgeable", DAYS))
 
     def test_old_versions_stay_as_they_were(self):
         name = fresh("versions")
@@ -65,5 +65,5 @@ class Secrets(TestCase):
             c.set_secret(name, "value")
             got = c.get_secret(name)
             self.same(got.value, "value", f"what was set by {api}")
-            days = None if api in (ApiVersion.V2016_10_01, ApiVersion.V7_0) else 90
+            days = None if api in (ApiVersion.V2016_10_01, ApiVersion.V7_0) else DAYS
             self.assertEqual(got.properties.recoverable_days, days, api)

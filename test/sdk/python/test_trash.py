@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from world import CAN, WORLD, TestCase, attributes, client, fresh, in_turns, inner_code, one, two, versions_of
+from world import CAN, DAYS, WORLD, TestCase, attributes, client, fresh, in_turns, inner_code, one, two, versions_of
 
 
 def secret_of(c, prefix, count=3):
@@ -36,7 +36,7 @@ class Trash(TestCase):
         self.assertEqual((deleted.name, deleted.properties.version), (name, made[-1].version))
         self.assertEqual(deleted.recovery_id, f"{WORLD['vaults']['one']}/deletedsecrets/{name}")
         self.assertTrue(start <= deleted.deleted_date.timestamp() <= time.time())
-        self.assertEqual(deleted.scheduled_purge_date - deleted.deleted_date, timedelta(days=90))
+        self.assertEqual(deleted.scheduled_purge_date - deleted.deleted_date, timedelta(days=DAYS))
         got = one.get_deleted_secret(name)
         for d in (got, *(s for s in one.list_deleted_secrets() if s.name == name)):
             self.assertEqual((d.recovery_id, d.deleted_date, d.scheduled_purge_date), (deleted.recovery_id, deleted.deleted_date, deleted.scheduled_purge_date))

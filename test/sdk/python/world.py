@@ -11,9 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from azure.core.credentials import AccessToken
 from azure.keyvault.secrets import SecretClient
 
-# vaults: URLs by role; tokens for each; can: what the product behind does that others do not.
+# vaults: URLs by role; tokens for each; can: what the product behind does that others do not;
+# limits: versions of a secret, days of retention.
 WORLD = json.loads(os.environ["WORLD"])
 CAN = WORLD["can"]
+DAYS = WORLD["limits"]["days"]
+
+
+def at_most(count):
+    """As many versions, or as the product holds of a secret."""
+    return min(count, WORLD["limits"]["versions"])
 
 
 class Token:
