@@ -49,9 +49,10 @@ func newHistory(p place, name secret.Name, f *facts) *history {
 			m.UID = secret.DeriveUID(p.store, p.project+"/"+f.wire, idOf(v.number), v.created)
 		}
 		uids[m.UID], last = true, m.Ordinal
-		h.setRoles(v, m.Ordinal)
 		h.Versions, h.numbers = append(h.Versions, m), append(h.numbers, v.number)
 	}
+	r := h.roles()
+	h.Current, h.Previous = h.ordinal(r.Current), h.ordinal(r.Previous)
 	h.setTimes()
 	h.setExtra()
 	if f.pending() {
@@ -91,13 +92,21 @@ func custom(stage string) bool {
 	return stage != sysCurrent && stage != sysPrevious && stage != ourStage
 }
 
-func (h *history) setRoles(v *versionFact, o secret.Ordinal) {
-	if slices.Contains(v.stages, sysCurrent) && h.t.NoCurrent != v.number {
-		h.Current = o
+// roles are the product's, unless the trailer knows better.
+func (h *history) roles() roles {
+	c, p := h.f.holder(sysCurrent), h.f.holder(sysPrevious)
+	if r := h.t.Roles; r != nil && r.TheirCurrent == c && r.TheirPrevious == p {
+		return *r
 	}
-	if slices.Contains(v.stages, sysPrevious) && h.t.NoPrevious != v.number {
-		h.Previous = o
+	return roles{c, p, c, p}
+}
+
+// ordinal is that of a number; zero if there is no such version.
+func (h *history) ordinal(number int64) secret.Ordinal {
+	if i := slices.Index(h.numbers, number); i >= 0 {
+		return h.Versions[i].Ordinal
 	}
+	return 0
 }
 
 // setTimes leaves the product's own time of the last change alone: it moves
@@ -157,11 +166,12 @@ func (h *history) value(number int64, c content) secret.Value {
 	return secret.TextBytes(c.text)
 }
 
-// latest is when the newest version was made, in whole milliseconds.
+// latest is the last time, in whole milliseconds, that the trailer says a
+// version was made. The product sees to its own times.
 func (h *history) latest() time.Time {
 	var t time.Time
-	for i := range h.Versions {
-		t = later(t, h.Versions[i].Created)
+	for i := range h.t.Entries {
+		t = later(t, h.t.Entries[i].Created.Time)
 	}
 	return t.Truncate(time.Millisecond)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -115,8 +116,8 @@ func (im *importing) begin(ctx context.Context) error {
 		im.made = 1
 		return nil
 	}
-	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); is(err, secret.Conflict) {
-		return im.refuse(secret.AlreadyExists, secret.Cause(err))
+	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); errors.Is(err, errTaken) {
+		return im.refuse(secret.AlreadyExists, errTaken)
 	}
 	return err
 }
@@ -172,7 +173,7 @@ func (im *importing) versions(ctx context.Context) error {
 // finish writes what the versions share. The description, which ends the
 // import, comes last.
 func (im *importing) finish(ctx context.Context) error {
-	for moved := true; moved; {
+	for range maxReads {
 		h, err := im.b.look(ctx, im.w.name, im.w.wire)
 		if err != nil || h == nil {
 			return orError(err, errMalformed)
@@ -182,16 +183,17 @@ func (im *importing) finish(ctx context.Context) error {
 		}
 		want := im.plan.wanted()
 		want.description = h.f.description
-		before := want.steps(im.w, h.f)
-		if moved = len(before) > 0; !moved { // only now is it known who holds the roles
+		steps := want.steps(im.w, h.f)
+		last := len(steps) == 0
+		if last { // only now is it known who holds the roles
 			want.description = im.plan.final(h.f)
-			before = want.steps(im.w, h.f)
+			steps = want.steps(im.w, h.f)
 		}
-		if _, err := run(ctx, before); err != nil {
+		if _, err := run(ctx, steps); err != nil || last {
 			return err
 		}
 	}
-	return nil
+	return &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.import", Name: im.w.name, Detail: "CSMS does not keep what it was told"}
 }
 
 func (im *importing) stands() []secret.Ordinal {

@@ -58,15 +58,18 @@ func (p *plan) choose(s *secret.Secret) []*secret.Version {
 		}
 		stands = append(stands, v)
 	}
-	over := len(stands) - maxVersions
-	return slices.DeleteFunc(stands, func(v *secret.Version) bool {
-		if over <= 0 || v.Ordinal == s.Current || v.Ordinal == s.Previous || len(v.Stages) > 0 {
-			return false
-		}
-		over--
-		p.lose(secret.Data, v.Ordinal, backends.LossVersion, "CSMS holds 20 versions; the oldest without a stage go")
-		return true
-	})
+	for _, labelled := range []bool{false, true} { // those with a label go last
+		over := len(stands) - maxVersions
+		stands = slices.DeleteFunc(stands, func(v *secret.Version) bool {
+			if over <= 0 || v.Ordinal == s.Current || v.Ordinal == s.Previous || len(v.Stages) > 0 && !labelled {
+				return false
+			}
+			over--
+			p.lose(secret.Data, v.Ordinal, backends.LossVersion, "CSMS holds 20 versions; the oldest go, those with a stage last")
+			return true
+		})
+	}
+	return stands
 }
 
 // unholdable returns the loss of a whole version, or nil.
@@ -117,13 +120,20 @@ func (p *plan) setRoles(s *secret.Secret) {
 	p.current, p.previous = p.number(s.Current), p.number(s.Previous)
 	n := int64(len(p.versions))
 	if p.current == 0 {
-		p.t.NoCurrent = n
 		p.lose(secret.Trace, 0, backends.LossCurrent, "CSMS always has a current version; the gateway knows that there is none")
 	}
-	if p.previous == 0 && n > 1 {
-		p.t.NoPrevious = n
-		p.lose(secret.Trace, 0, backends.LossPrevious, "CSMS always has a previous version; the gateway knows that there is none")
+	if p.previous == 0 && n > 1 || p.previous != 0 && p.previous == p.theirCurrent() {
+		p.lose(secret.Trace, 0, backends.LossPrevious, "CSMS always has a current and a previous version; the gateway knows which are none")
 	}
+	p.t.Roles = &roles{n, n, n, n} // the room that it may take
+}
+
+// theirCurrent is the current version of the product once all is done.
+func (p *plan) theirCurrent() int64 {
+	if p.current == 0 {
+		return int64(len(p.versions))
+	}
+	return p.current
 }
 
 // setLabels gives room to those of the newest versions first.
@@ -157,7 +167,7 @@ func (p *plan) setNative() {
 }
 
 func (p *plan) setSecret(s *secret.Secret) {
-	if p.human = s.Description; !fits(p.wire, p.human, &p.t) {
+	if p.human = s.Description; !p.fits(&p.t) {
 		p.human = ""
 		p.lose(secret.Meaning, 0, backends.LossDescription, noRoom)
 	}
@@ -187,9 +197,17 @@ func (p *plan) setAttributes() {
 	}
 }
 
+// spare is what another marker may cost, and what the final trailer may say
+// more of roles.
+const spare = 24
+
+func (p *plan) fits(t *trailer) bool {
+	return fits(p.wire, p.human, t) && len(join(p.wire, p.human, t)) <= maxDescription-spare
+}
+
 // try takes the trailer, or calls drop if it does not fit.
 func (p *plan) try(next trailer, drop func()) {
-	if !fits(p.wire, p.human, &next) {
+	if !p.fits(&next) {
 		drop()
 		return
 	}
@@ -206,7 +224,7 @@ func (p *plan) wanted() wanted {
 	if p.current != 0 {
 		x.labels[sysCurrent] = p.current
 	}
-	if p.previous != 0 {
+	if p.previous != 0 && p.previous != p.theirCurrent() {
 		x.labels[sysPrevious] = p.previous
 	}
 	for i, v := range p.versions {
@@ -221,12 +239,6 @@ func (p *plan) wanted() wanted {
 func (p *plan) final(f *facts) string {
 	t := p.t
 	t.Import = ""
-	t.NoCurrent, t.NoPrevious = 0, 0
-	if p.current == 0 {
-		t.NoCurrent = f.holder(sysCurrent)
-	}
-	if p.previous == 0 {
-		t.NoPrevious = f.holder(sysPrevious)
-	}
+	t.Roles = roles{f.holder(sysCurrent), f.holder(sysPrevious), p.current, p.previous}.needed()
 	return join(p.wire, p.human, &t)
 }

@@ -2,6 +2,7 @@ package huaweicsms
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	err := b.changing(ctx, name, func(wire string) (err error) {
 		for range maxReads { // another gateway may make the secret meanwhile
 			out, err = b.put(ctx, name, wire, &d)
-			if !is(err, secret.Conflict) {
+			if !errors.Is(err, errTaken) {
 				return err
 			}
 		}
@@ -134,6 +135,9 @@ func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *se
 	return b.answer(name, f, number, d.Value), nil
 }
 
+// errTaken: the name was taken since it was looked at.
+var errTaken = errors.New("the name is taken")
+
 // taken is the error of a creation that the product refused. It has no code of
 // its own for a name that is taken, so that is looked up.
 func (b *Backend) taken(ctx context.Context, name secret.Name, wire string, err error) error {
@@ -147,7 +151,7 @@ func (b *Backend) taken(ctx context.Context, name secret.Name, wire string, err 
 	case h.pending():
 		return &secret.Error{Kind: secret.Trashed, Op: "huaweicsms.create", Name: name, Err: secret.Cause(err)}
 	}
-	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.create", Name: name, Detail: "another writer came first", Err: secret.Cause(err)}
+	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.create", Name: name, Detail: "another writer came first", Err: errTaken}
 }
 
 // append adds a version to h.
@@ -159,7 +163,7 @@ func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*sec
 	w := b.writer(h.Name, h.f.wire)
 	if p.describe {
 		if err := w.describe(ctx, p.description); err != nil {
-			return nil, err
+			return nil, p.undone(err)
 		}
 		h.f.description = p.description
 	}
@@ -226,6 +230,15 @@ type appending struct {
 	ofSecret    bool // and says another thing of the secret
 }
 
+// undone is the error of a description whose version was never sent. What it
+// says of a version that is not there shows to nobody.
+func (p *appending) undone(err error) error {
+	if e, ok := errors.AsType[*secret.Error](err); ok && e.Kind == secret.Unknown && !p.ofSecret {
+		return &secret.Error{Kind: secret.Unavailable, Op: e.Op, Name: e.Name, Detail: "CSMS failed before the version was written", Err: e.Err}
+	}
+	return err
+}
+
 func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 	p := &appending{entry: draftEntry(h.f.highest()+1, d), tags: h.f.tags}
 	if why := labelsProblem(h.f.labels(), d.Stages); why != "" {
@@ -238,10 +251,13 @@ func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 	b.identify(h, &p.entry)
 	t := h.t.keep(h.f.versions).set(p.entry)
 	t.Import, t.Days = "", 0
+	if isHash(h.f.wire) {
+		t.Name = h.Name
+	}
 	if !t.Updated.IsZero() && !p.entry.Created.IsZero() {
 		t.Updated = compact(later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
 	}
-	roles(h, &t, d)
+	t.Roles = nextRoles(h, d, p.entry.Number).needed()
 	human := h.human
 	if a := d.OfSecret; a != nil {
 		human, t.Extra = a.Description, backends.RawMembers(a.Extra)
@@ -256,7 +272,7 @@ func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 	p.description = join(h.f.wire, human, &t)
 	old := h.t.entry(p.entry.Number) // of a write that failed
 	p.describe = p.description != h.f.description && (p.ofSecret || !p.entry.empty() || !old.empty() || h.unfinished() ||
-		t.NoCurrent != h.t.NoCurrent || t.NoPrevious != h.t.NoPrevious || t.Updated != h.t.Updated)
+		t.Name != h.t.Name || t.Roles != nil && !t.Roles.same(h.t.Roles) || t.Updated != h.t.Updated)
 	if p.describe && !fits(h.f.wire, human, &t) {
 		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
 	}
@@ -296,18 +312,16 @@ func (b *Backend) identify(h *history, e *entry) {
 	}
 }
 
-// roles says in t which the product shows and the model has not, once the
-// draft is written.
-func roles(h *history, t *trailer, d *secret.Draft) {
+// nextRoles are those once the draft is written as number.
+func nextRoles(h *history, d *secret.Draft, number int64) roles {
+	r := h.roles()
 	switch {
 	case !d.KeepCurrent:
-		t.NoCurrent, t.NoPrevious = 0, 0
-		if h.Current == 0 {
-			t.NoPrevious = h.f.holder(sysCurrent)
-		}
+		return roles{number, r.TheirCurrent, number, r.Current}
 	case d.TakePrevious:
-		t.NoPrevious = 0
+		r.TheirPrevious, r.Previous = number, number
 	}
+	return r
 }
 
 func orError(err, otherwise error) error {

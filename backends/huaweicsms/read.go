@@ -20,6 +20,11 @@ const maxReads = 4
 // The versions come first: a write puts its entry into the description before
 // the version is there, so who sees a version sees its entry.
 func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*history, error) {
+	return b.lookAlong(ctx, name, wire, func([]versionFact) {})
+}
+
+// lookAlong tells along of the versions while the rest is still to be read.
+func (b *Backend) lookAlong(ctx context.Context, name secret.Name, wire string, along func([]versionFact)) (*history, error) {
 	versions, err := b.client.versions(ctx, name, wire)
 	switch {
 	case is(err, secret.NotFound):
@@ -27,6 +32,7 @@ func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*his
 	case err != nil && !is(err, secret.Trashed): // of what is to be deleted the product may hide them
 		return nil, err
 	}
+	along(versions)
 	h, err := b.client.show(ctx, name, wire)
 	if is(err, secret.NotFound) {
 		return nil, nil
@@ -50,6 +56,10 @@ func (b *Backend) complete(ctx context.Context, name secret.Name, h head, versio
 // load is look for what must be there and live.
 func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire string) (*history, error) {
 	h, err := b.look(ctx, name, wire)
+	return live(what, name, h, err)
+}
+
+func live(what string, name secret.Name, h *history, err error) (*history, error) {
 	switch {
 	case err != nil:
 		return nil, err
@@ -59,8 +69,8 @@ func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire 
 	return h, nil
 }
 
-// Get implements backends.Backend. The value of the current version is read
-// while the rest is.
+// Get implements backends.Backend. The value of the current version is read as
+// soon as it is known which one that is, beside the rest.
 func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
 	wire, err := encodeName(name)
 	if err != nil {
@@ -68,21 +78,21 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	}
 	var seen int64
 	var early content
-	var h *history
-	g, gctx := errgroup.WithContext(ctx)
-	if sel.IsCurrent() {
-		g.Go(func() error {
-			if n, c, err := b.client.value(gctx, name, wire, latest); err == nil { // else the rest tells why
+	aside, gctx := errgroup.WithContext(ctx)
+	h, err := b.lookAlong(gctx, name, wire, func(versions []versionFact) {
+		current := (&facts{versions: versions}).holder(sysCurrent)
+		if !sel.IsCurrent() || current == 0 {
+			return
+		}
+		aside.Go(func() error {
+			if n, c, err := b.client.value(gctx, name, wire, idOf(current)); err == nil { // else it is read again
 				seen, early = n, c
 			}
 			return nil
 		})
-	}
-	g.Go(func() (err error) {
-		h, err = b.load(gctx, "get", name, wire)
-		return err
 	})
-	if err := g.Wait(); err != nil {
+	_ = aside.Wait()
+	if h, err = live("get", name, h, err); err != nil {
 		return nil, err
 	}
 	v := h.Find(sel)

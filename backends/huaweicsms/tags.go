@@ -42,7 +42,7 @@ func readTags(spelt map[string]string) map[string]string {
 	tags := make(map[string]string, len(spelt))
 	for k, v := range spelt {
 		key, value := readTag(k, tagKey), readTag(v, tagValue)
-		if _, plain := spelt[key]; plain && key != k {
+		if _, twin := spelt[key]; twin && key != k && readTag(key, tagKey) == key {
 			continue
 		}
 		tags[key] = value

@@ -46,10 +46,9 @@ type trailer struct {
 	Created backends.CompactTime `json:"c,omitzero"`
 	Updated backends.CompactTime `json:"m,omitzero"`
 	Extra   backends.RawMembers  `json:"x,omitempty"`
-	// The product always has a current version, and cannot take the previous
-	// role away. No version has the role as long as this number holds it there.
-	NoCurrent  int64 `json:"nc,omitempty"`
-	NoPrevious int64 `json:"np,omitempty"`
+	// Roles: the product always has a current version, and cannot take the
+	// previous role away.
+	Roles *roles `json:"r,omitempty"`
 	// Import marks an import that is not finished.
 	Import string `json:"i,omitempty"`
 	// Days that a gateway asked the product to keep the secret for.
@@ -77,6 +76,27 @@ type entry struct {
 	Extra     backends.RawMembers `json:"x,omitempty"`
 }
 
+// roles are numbers of versions, zero for none: who has the roles of the
+// product, and who has them here as long as that is so.
+type roles struct {
+	TheirCurrent  int64 `json:"tc,omitempty"`
+	TheirPrevious int64 `json:"tp,omitempty"`
+	Current       int64 `json:"c,omitempty"`
+	Previous      int64 `json:"p,omitempty"`
+}
+
+// needed returns r if it says more than the product does.
+func (r roles) needed() *roles {
+	if r.Current == r.TheirCurrent && r.Previous == r.TheirPrevious {
+		return nil
+	}
+	return &r
+}
+
+func (r *roles) same(o *roles) bool {
+	return r == o || r != nil && o != nil && *r == *o
+}
+
 // The forms of a value that the product does not tell.
 const (
 	formFields = "j" // the text is the JSON of an object
@@ -95,7 +115,7 @@ const (
 // empty reports whether there is nothing to keep.
 func (t *trailer) empty() bool {
 	return t.Name == "" && t.Offset == 0 && len(t.Entries) == 0 && t.Created.IsZero() && t.Updated.IsZero() && len(t.Extra) == 0 &&
-		t.NoCurrent == 0 && t.NoPrevious == 0 && t.Import == "" && t.Days == 0
+		t.Roles == nil && t.Import == "" && t.Days == 0
 }
 
 func (e *entry) empty() bool {
@@ -149,7 +169,10 @@ func join(wire, human string, t *trailer) string {
 }
 
 func (t *trailer) encode(wire string) string {
-	plain, err := json.Marshal(t)
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(t)
 	if err != nil { // raw members are valid JSON: CheckDraft and HeadOf saw to that
 		panic(err)
 	}
@@ -158,7 +181,7 @@ func (t *trailer) encode(wire string) string {
 	w, _ := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&b)
-	_, err = w.Write(plain)
+	_, err = w.Write(bytes.TrimSuffix(plain.Bytes(), []byte("\n")))
 	if err = errors.Join(err, w.Close()); err != nil { // a buffer takes everything
 		panic(err)
 	}

@@ -73,7 +73,9 @@ func (u *updating) plan(now time.Time) (*wanted, error) {
 	if !u.h.unfinished() {
 		u.t = u.t.keep(u.h.f.versions)
 	}
-	u.t.Days = 0
+	if u.t.Days = 0; isHash(u.h.f.wire) {
+		u.t.Name = u.h.Name
+	}
 	for _, part := range []func() error{u.version, u.labels, u.roles, u.ofSecret} {
 		if err := part(); err != nil {
 			return nil, err
@@ -135,28 +137,25 @@ func (u *updating) labels() error {
 	return nil
 }
 
-// roles moves them in the product, and says in the trailer where the model has
-// none and the product always has one.
+// roles moves them in the product, and says in the trailer what the product
+// cannot show.
 func (u *updating) roles() error {
-	f := u.h.f
-	holder := f.holder(sysCurrent)
+	r := u.h.roles()
 	switch {
 	case u.p.MakeCurrent && u.h.Current != u.v.Ordinal:
-		u.t.NoCurrent, u.t.NoPrevious = 0, 0
-		if holder == u.number { // the product never knew that it is not
-			u.t.NoPrevious = f.holder(sysPrevious)
-			break
+		r.Current, r.Previous = u.number, r.Current
+		if r.TheirCurrent != u.number {
+			r.TheirCurrent, r.TheirPrevious = u.number, r.TheirCurrent
+			u.want.labels[sysCurrent], u.want.labels[sysPrevious] = r.TheirCurrent, r.TheirPrevious
 		}
-		u.want.labels[sysCurrent], u.want.labels[sysPrevious] = u.number, holder
-		if u.h.Current == 0 {
-			u.t.NoPrevious = holder
-		}
-	case u.p.MakePrevious && holder == u.number:
-		return lossy(backends.LossPrevious, "CSMS has this version as the current one")
 	case u.p.MakePrevious:
-		u.t.NoPrevious = 0
-		u.want.labels[sysPrevious] = u.number
+		r.Previous = u.number
+		if r.TheirCurrent != u.number { // else the product has it as the current one
+			r.TheirPrevious = u.number
+			u.want.labels[sysPrevious] = u.number
+		}
 	}
+	u.t.Roles = r.needed()
 	return nil
 }
 

@@ -1,0 +1,81 @@
+package huaweicsms
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func goodConfig() *Config {
+	c := &Config{
+		Endpoint: "https://kms.cn-north-4.myhuaweicloud.com", ProjectID: project,
+		AccessKey: AccessKey{ID: "AK", Secret: secret.TextValue("canary-sk")},
+	}
+	c.SetDefaults()
+	return c
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		change func(*Config)
+		want   []string // key paths of the problems
+	}{
+		{func(*Config) {}, nil},
+		{func(c *Config) { c.Endpoint = "https://127.0.0.1:8443/" }, nil},
+		{func(c *Config) { c.EnterpriseProjectID, c.KMSKeyID = "0", id }, nil},
+		{func(c *Config) { c.EnterpriseProjectID, c.SecurityToken = id, secret.TextValue("t") }, nil},
+		{func(c *Config) { c.Endpoint = "" }, []string{"endpoint"}},
+		{func(c *Config) { c.Endpoint = "kms.cn-north-4.myhuaweicloud.com" }, []string{"endpoint"}},
+		{func(c *Config) { c.Endpoint = "http://kms.cn-north-4.myhuaweicloud.com" }, []string{"endpoint"}},
+		{func(c *Config) { c.Endpoint = "https://kms.example/v1" }, []string{"endpoint"}},
+		{func(c *Config) { c.Endpoint = "https://a:b@kms.example" }, []string{"endpoint"}},
+		{func(c *Config) { c.ProjectID = "cn-north-4" }, []string{"project_id"}},
+		{func(c *Config) { c.ProjectID = project[:31] + "/" }, []string{"project_id"}},
+		{func(c *Config) { c.EnterpriseProjectID = "default" }, []string{"enterprise_project_id"}},
+		{func(c *Config) { c.KMSKeyID = "csms/default" }, []string{"kms_key_id"}},
+		{func(c *Config) { *c = Config{} }, []string{"endpoint", "project_id", "access_key.id", "access_key.secret"}},
+	} {
+		conf := goodConfig()
+		c.change(conf)
+		err := conf.Validate()
+		var got []string
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				key, _, _ := strings.Cut(line, ":")
+				got = append(got, key)
+			}
+			if strings.Contains(err.Error(), "canary") {
+				t.Error("a problem shows the secret key")
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("problems %v, want %v", got, c.want)
+		}
+	}
+}
+
+func TestBadCA(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{empty, empty + ".absent"} {
+		c := goodConfig()
+		c.CAFile = file
+		_, err := New(backends.Env{Store: "test"}, c)
+		if err == nil || !strings.HasPrefix(err.Error(), "ca_file: ") {
+			t.Errorf("ca_file: %v", err)
+		}
+		if file != empty && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file that is not there: %v", err)
+		}
+	}
+}
