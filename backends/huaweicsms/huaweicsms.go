@@ -93,7 +93,6 @@ func (b *Backend) Capabilities() backends.Capabilities {
 		MaxVersions:    maxVersions,
 		AtomicCreate:   true,
 		Durable:        true,
-		KeepsCurrent:   true,
 		KeepsEmptyTags: true,
 		MaxRetention:   maxDays * day,
 	}
