@@ -147,9 +147,9 @@ func (h *history) deletion() *secret.Deletion {
 	return &secret.Deletion{At: at, Purge: h.f.scheduled}
 }
 
-// number is that of the version that has the ordinal; it must be there.
-func (h *history) number(o secret.Ordinal) int64 {
-	return h.numbers[slices.IndexFunc(h.Versions, func(v secret.Version) bool { return v.Ordinal == o })]
+// index is that of the version that has the ordinal; it must be there.
+func (h *history) index(o secret.Ordinal) int {
+	return slices.IndexFunc(h.Versions, func(v secret.Version) bool { return v.Ordinal == o })
 }
 
 func (h *history) unfinished() bool { return h.t.Import != "" }

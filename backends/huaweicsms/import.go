@@ -55,7 +55,7 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 		switch {
 		case len(p.versions) == 0:
 			return secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
-		case !fits(wire, p.human, &p.t):
+		case !fits(wire, p.human, &p.t, 0):
 			return secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
 		}
 		im := &importing{b: b, w: b.writer(s.Name, wire), plan: p, token: token}

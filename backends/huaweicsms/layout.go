@@ -66,11 +66,11 @@ func formOf(v secret.Value) string {
 	return ""
 }
 
-// fits reports whether the product takes the description, and it reads again
-// as what was meant.
-func fits(wire, human string, t *trailer) bool {
+// fits reports whether the product takes the description, with some bytes to
+// spare, and it reads again as what was meant.
+func fits(wire, human string, t *trailer, spare int) bool {
 	d := join(wire, human, t)
-	if len(d) > maxDescription {
+	if len(d) > maxDescription-spare {
 		return false
 	}
 	back, read := split(wire, d)

@@ -202,7 +202,7 @@ func (p *plan) setAttributes() {
 const spare = 24
 
 func (p *plan) fits(t *trailer) bool {
-	return fits(p.wire, p.human, t) && len(join(p.wire, p.human, t)) <= maxDescription-spare
+	return fits(p.wire, p.human, t, spare)
 }
 
 // try takes the trailer, or calls drop if it does not fit.

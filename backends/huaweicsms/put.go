@@ -108,7 +108,7 @@ func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *se
 		t.Name = name
 	}
 	t = t.set(draftEntry(1, d))
-	if !fits(wire, a.Description, &t) {
+	if !fits(wire, a.Description, &t, 0) {
 		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
 	}
 	w := b.writer(name, wire)
@@ -273,7 +273,7 @@ func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 	old := h.t.entry(p.entry.Number) // of a write that failed
 	p.describe = p.description != h.f.description && (p.ofSecret || !p.entry.empty() || !old.empty() || h.unfinished() ||
 		t.Name != h.t.Name || t.Roles != nil && !t.Roles.same(h.t.Roles) || t.Updated != h.t.Updated)
-	if p.describe && !fits(h.f.wire, human, &t) {
+	if p.describe && !fits(h.f.wire, human, &t, 0) {
 		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
 	}
 	return p, nil

@@ -99,20 +99,21 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if v == nil {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: name, Detail: "no such version"}
 	}
-	if n := h.number(v.Ordinal); n == seen {
-		v.Value = h.value(n, early)
-	} else if err := b.read(ctx, h, v); err != nil {
+	if i := h.index(v.Ordinal); h.numbers[i] == seen {
+		v.Value = h.value(seen, early)
+	} else if err := b.read(ctx, h, i); err != nil {
 		return nil, err
 	}
 	return h.Only(v.Ordinal), nil
 }
 
-// read fills in the value of one version, or why there is none.
-func (b *Backend) read(ctx context.Context, h *history, v *secret.Version) error {
+// read fills in the value of one version, or why there is none. It touches no
+// other.
+func (b *Backend) read(ctx context.Context, h *history, i int) error {
+	v, number := &h.Versions[i], h.numbers[i]
 	if v.Missing != "" {
 		return nil
 	}
-	number := h.number(v.Ordinal)
 	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(number))
 	switch {
 	case is(err, secret.Disabled):
@@ -166,7 +167,7 @@ func (b *Backend) readAll(ctx context.Context, h *history) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for i := range h.Versions {
-		g.Go(func() error { return b.read(ctx, h, &h.Versions[i]) })
+		g.Go(func() error { return b.read(ctx, h, i) })
 	}
 	return g.Wait()
 }

@@ -154,8 +154,16 @@ func TestDays(t *testing.T) {
 		left time.Duration
 		want int
 	}{
-		{0, 7}, {-day, 7}, {7 * day, 7}, {7*day + time.Minute, 7}, {7*day + 2*time.Hour, 8}, {8*day - time.Second, 8}, {29 * day, 29},
-		{30*day - time.Millisecond, 30}, {31 * day, 30}, {90 * day, 30},
+		{0, 7},
+		{-day, 7},
+		{7 * day, 7},
+		{7*day + time.Minute, 7},
+		{7*day + 2*time.Hour, 8},
+		{8*day - time.Second, 8},
+		{29 * day, 29},
+		{30*day - time.Millisecond, 30},
+		{31 * day, 30},
+		{90 * day, 30},
 	} {
 		if got := daysUntil(epoch, epoch.Add(c.left)); got != c.want {
 			t.Errorf("%v: %d days, want %d", c.left, got, c.want)

@@ -33,7 +33,7 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		if v == nil {
 			return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.update", Name: name, Detail: "no such version"}
 		}
-		u := &updating{h: h, p: &p, v: v.Clone(), number: h.number(v.Ordinal), t: h.t, human: h.human}
+		u := &updating{h: h, p: &p, v: v.Clone(), number: h.numbers[h.index(v.Ordinal)], t: h.t, human: h.human}
 		want, err := u.plan(b.now())
 		if err != nil {
 			return err
@@ -84,7 +84,7 @@ func (u *updating) plan(now time.Time) (*wanted, error) {
 	if !u.t.Updated.IsZero() {
 		u.t.Updated = compact(later(u.t.Updated.Time, u.v.Updated))
 	}
-	if !fits(u.h.f.wire, u.human, &u.t) {
+	if !fits(u.h.f.wire, u.human, &u.t, 0) {
 		return nil, lossy(backends.LossUpdated, noRoom)
 	}
 	u.want.description = join(u.h.f.wire, u.human, &u.t)
