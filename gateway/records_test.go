@@ -348,32 +348,3 @@ func TestRecordsAreBounded(t *testing.T) {
 		}
 	}
 }
-
-// TestManyExpiries: what is found at once is not compared each with each.
-func TestManyExpiries(t *testing.T) {
-	t.Parallel()
-	w, c := newClocked(t)
-	makeEvent(t, w, event("e", gateway.VersionExpired))
-	many := &secret.Secret{
-		Name: "n", Current: 1, Created: c.Now(), Updated: c.Now(),
-		Extra: secret.Extra{gateway.ExtraSubscriptions: []byte(`["e"]`)},
-	}
-	const versions = 50_000
-	for o := range secret.Ordinal(versions) {
-		many.Versions = append(many.Versions, secret.Version{
-			Ordinal: o + 1, UID: secret.NewUID(), Value: secret.TextValue("x"), Created: c.Now(), Updated: c.Now(), Expires: c.Now().Add(time.Second),
-		})
-	}
-	if _, err := w.a.Backend.Import(t.Context(), many, ""); err != nil {
-		t.Fatal(err)
-	}
-	c.advance(time.Minute)
-	start := time.Now()
-	got, err := w.Records(t.Context(), call, "a")
-	if took := time.Since(start); err != nil || took > 8*time.Second {
-		t.Errorf("the list took %v: %v", took, err)
-	}
-	if len(got) < 80 || got[0].Version != versions {
-		t.Errorf("%d records are kept", len(got))
-	}
-}
