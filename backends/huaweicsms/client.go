@@ -139,6 +139,9 @@ func (c client) tags(ctx context.Context, name secret.Name, id string) (map[stri
 	})
 }
 
+// latest is the id of the current version.
+const latest = "latest"
+
 // value reads one version's value, and says which version it is.
 func (c client) value(ctx context.Context, name secret.Name, wire, id string) (number int64, value content, err error) {
 	value, err = call(ctx, c, op{name: name, what: "get"}, func(sdk *csms.CsmsClient) (content, error) {
@@ -150,7 +153,7 @@ func (c client) value(ctx context.Context, name secret.Name, wire, id string) (n
 			return content{}, errMalformed
 		}
 		m, err := newVersion(r.Version.VersionMetadata)
-		if err != nil || idOf(m.number) != id {
+		if err != nil || id != latest && idOf(m.number) != id {
 			return content{}, errMalformed
 		}
 		number = m.number

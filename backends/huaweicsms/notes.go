@@ -2,67 +2,77 @@ package huaweicsms
 
 import (
 	"context"
+	"errors"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// ReadNote implements backends.Notebook. A note is the newest version of a
-// secret of a reserved name.
+// noteText tells those who look with native tools whose secret a note is.
+const noteText = "a record of vaultferry; leave it alone"
+
+// ReadNote implements backends.Notebook. The revision is the product's id of
+// the current version.
 func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
 	if err := backends.CheckNoteKey(key); err != nil {
 		return nil, "", err
 	}
-	newest, err := b.newestNote(ctx, key)
+	number, c, err := b.client.value(ctx, "", notePrefix+key, latest)
+	if is(err, secret.Trashed) {
+		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.read_note", Err: secret.Cause(err)}
+	}
 	if err != nil {
 		return nil, "", err
 	}
-	_, c, err := b.client.value(ctx, "", notePrefix+key, newest)
-	return c.text, newest, err
+	return c.text, idOf(number), nil
 }
 
-func (b *Backend) newestNote(ctx context.Context, key string) (string, error) {
-	all, err := b.client.versions(ctx, "", notePrefix+key)
-	switch {
-	case err != nil:
-		return "", err
-	case len(all) == 0:
-		return "", &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.note"}
-	}
-	return idOf(all[len(all)-1].number), nil
-}
-
-// WriteNote implements backends.Notebook. The product has no conditional
-// write but for the first version: this reads, compares and writes. Writers of
-// this process wait for each other; of two gateways that write one note in the
-// same moment, the later undoes the other's. The product keeps twenty versions.
+// WriteNote implements backends.Notebook. The product makes one secret of a
+// name, and numbers versions one by one: of two gateways that write one note in
+// the same moment, the one whose number is not the next gives the current role
+// back to the other's, and says Conflict. A reader in between may have seen it.
 //
-// A note whose deletion native tools have scheduled can be neither read nor
-// written until that is cancelled, or over.
+// Trashed: native tools have deleted the note, and must recover or purge it.
 func (b *Backend) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
 	if err := backends.CheckNote(key, text); err != nil {
 		return err
 	}
-	release, err := b.turns.Take(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
+	wire := notePrefix + key
+	release, err := b.turns.Take(ctx, secret.Name("\n"+wire)) // no secret's name begins so
 	if err != nil {
 		return err
 	}
 	defer release()
-	newest, err := b.newestNote(ctx, key)
+	versions, err := b.client.versions(ctx, "", wire)
 	if err != nil && !is(err, secret.NotFound) {
 		return err
 	}
-	conflict := &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.write_note"}
-	if newest != revision {
-		return conflict
+	f := &facts{versions: versions}
+	have := ""
+	if n := f.holder(sysCurrent); n != 0 {
+		have = idOf(n)
 	}
-	w := writer{client: b.client, wire: notePrefix + key}
-	if newest != "" {
-		_, err = w.append(ctx, secret.TextValue(string(text)), 0, nil)
+	w := b.writer("", wire)
+	switch {
+	case have != revision:
+		return noteConflict(nil)
+	case have == "":
+		_, err = w.create(ctx, secret.TextValue(string(text)), noteText, b.key, b.project)
+		if err = b.taken(ctx, "", wire, err); errors.Is(err, errTaken) {
+			return noteConflict(errTaken)
+		}
 		return err
 	}
-	if _, err = w.create(ctx, secret.TextValue(string(text)), "", b.key, b.project); is(err, secret.AlreadyExists) {
-		return conflict
+	made, err := w.append(ctx, secret.TextValue(string(text)), 0, nil)
+	if err != nil || made.number == f.highest()+1 {
+		return err
 	}
-	return err
+	if err := w.label(ctx, sysCurrent, f.highest()+1); err != nil {
+		return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.write_note", Detail: "another writer came first, and may be undone", Err: secret.Cause(err)}
+	}
+	return noteConflict(nil)
+}
+
+func noteConflict(cause error) error {
+	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.write_note", Err: cause}
 }
