@@ -125,6 +125,7 @@ func badTags(t testing.TB, g *gatewaytest.Gateway) []badInput {
 		batch("twice", `{"action":"create","tags":[{"key":"k"},{"key":"k","value":"v"}]}`, badParam, "twice"),
 		batch("action", `{"action":"update","tags":[{"key":"k"}]}`, badParam, "neither"),
 		batch("no action", `{"tags":[{"key":"k"}]}`, badParam, "neither"),
+		{"delete of the service's own", message{Method: "DELETE", Path: of + "/_sys_x"}, 400, badParam, "_sys_"},
 		{"delete absent", message{Method: "DELETE", Path: of + "/none"}, 404, "CSMS.0005", ""},
 		at("/csms/bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e/tags", 404, "CSMS.0005"),
 		at("/csms/taken/tags", 400, badParam),

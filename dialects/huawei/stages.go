@@ -43,16 +43,21 @@ func isRole(stage string) bool { return stage == sysCurrent || stage == sysPrevi
 // that is not enabled, nor stages that would make too many, and the
 // twenty-first version recycles one.
 func admit(have *secret.Secret, d *secret.Draft) error {
-	if err := enabled(have); err != nil {
-		return err
-	}
-	if err := roomFor(have, d.Stages...); err != nil {
+	if err := admitAll(have, d); err != nil {
 		return err
 	}
 	if past, one := recycle(have, d); one {
 		d.MergeExtra = extraText(extraRecycled, past.String())
 	}
 	return nil
+}
+
+// admitAll is admit without recycling.
+func admitAll(have *secret.Secret, d *secret.Draft) error {
+	if err := enabled(have); err != nil {
+		return err
+	}
+	return roomFor(have, d.Stages...)
 }
 
 func enabled(s *secret.Secret) error {

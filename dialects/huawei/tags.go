@@ -78,6 +78,9 @@ func (a *api) changeTags(r *request) (any, error) {
 
 func (a *api) deleteTag(r *request) (any, error) {
 	key := r.Vars["key"]
+	if strings.HasPrefix(key, systemTag) {
+		return nil, systemTagError()
+	}
 	return nil, a.editTags(r, func(have map[string]string) error {
 		if _, ok := have[key]; !ok {
 			return secret.Errorf(secret.NotFound, "the secret has no such tag")
@@ -167,12 +170,16 @@ func readTags(raw []json.RawMessage) (map[string]string, error) {
 	return tags, nil
 }
 
+func systemTagError() error {
+	return secret.Errorf(secret.Invalid, "keys that begin with %s are the service's own", systemTag)
+}
+
 func (t tagItem) check() error {
 	switch n := utf8.RuneCountInString(t.Key); {
 	case n < 1 || n > maxTagKey:
 		return secret.Errorf(secret.Invalid, "a tag's key has 1 to %d characters", maxTagKey)
 	case strings.HasPrefix(t.Key, systemTag):
-		return secret.Errorf(secret.Invalid, "keys that begin with %s are the service's own", systemTag)
+		return systemTagError()
 	case strings.TrimFunc(t.Key, unicode.IsSpace) != t.Key:
 		return secret.Errorf(secret.Invalid, "a tag's key neither begins nor ends with a space")
 	case !tagText(t.Key, "_.:=+-@"):

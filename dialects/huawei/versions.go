@@ -1,6 +1,8 @@
 package huawei
 
 import (
+	"errors"
+
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -37,12 +39,28 @@ func (a *api) createVersion(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := a.svc.Append(r.Context(), r.write(), ref, d, admit)
+	made, err := a.append(r, ref, d)
 	if err != nil {
 		return nil, err
 	}
 	m, err := renderMetadata(r.store, made, made.Newest())
 	return metadataAnswer{m}, err
+}
+
+// append adds a version. Where the product has no room to keep which versions
+// are recycled, none is: one more in the lists is better than none that can be
+// added.
+func (a *api) append(r *request, ref gateway.Ref, d secret.Draft) (*secret.Secret, error) {
+	recycles := false
+	made, err := a.svc.Append(r.Context(), r.write(), ref, d, func(have *secret.Secret, d *secret.Draft) error {
+		err := admit(have, d)
+		recycles = d.MergeExtra != nil
+		return err
+	})
+	if recycles && (errors.Is(err, secret.Invalid) || errors.Is(err, secret.Lossy)) {
+		return a.svc.Append(r.Context(), r.write(), ref, d, admitAll)
+	}
+	return made, err
 }
 
 func (a *api) showVersion(r *request) (any, error) {

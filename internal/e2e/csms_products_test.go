@@ -30,6 +30,7 @@ var csmsParts = map[string]func(*csmsSuite, *testing.T){
 	"life":      (*csmsSuite).life,
 	"stages":    (*csmsSuite).stages,
 	"recycling": (*csmsSuite).recycling,
+	"no room":   (*csmsSuite).noRoom,
 	"schedule":  (*csmsSuite).schedule,
 	"tags":      (*csmsSuite).tags,
 	"batches":   (*csmsSuite).batches,

@@ -139,6 +139,19 @@ func (s *csmsSuite) recycling(t *testing.T) {
 	}
 }
 
+// noRoom: where a product cannot keep which versions are recycled, a version
+// can be added all the same.
+func (s *csmsSuite) noRoom(t *testing.T) {
+	c := s.client(t, s.store)
+	got(c.CreateSecret(&model.CreateSecretRequest{Body: &model.CreateSecretRequestBody{
+		Name: "no-room", SecretString: new("1"), Description: new(strings.Repeat("d", 80)), KmsKeyId: new("b168fe00-ff56-4924-95a7-d22974df2d0b"),
+	}}))(t)
+	for i := 2; i <= 24; i++ {
+		c.add("no-room", fmt.Sprint(i))
+	}
+	c.wantValue("no-room", "latest", "24")
+}
+
 // schedule is a deletion that can be cancelled, and one that is made final.
 func (s *csmsSuite) schedule(t *testing.T) {
 	c := s.client(t, s.store)
