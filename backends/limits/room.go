@@ -106,7 +106,7 @@ func deflated(b *csmsBeside) int {
 }
 
 var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, flate.BestCompression)
+	w, err := flate.NewWriter(nil, flate.DefaultCompression)
 	if err != nil { // the level is a good one
 		panic(err)
 	}
