@@ -68,6 +68,9 @@ func testCancelledMidway(t *testing.T, h Harness) {
 	}
 	s := export(ctx, t, b, "s")
 	for o, want := range acknowledged {
+		if o < s.Versions[0].Ordinal && !room(b, int(s.Newest().Ordinal)) { // it made room
+			continue
+		}
 		if v := s.Find(secret.ByOrdinal(o)); v == nil || !v.Value.Equal(want) {
 			t.Errorf("version %d was acknowledged and is not there as written", o)
 		}

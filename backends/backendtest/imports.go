@@ -178,9 +178,15 @@ func testImportThenPut(t *testing.T, h Harness) {
 	if v.Created.Before(s.Versions[2].Created) {
 		t.Errorf("the new version was created at %v, before the newest imported one", v.Created)
 	}
-	got := export(ctx, t, b, "s")
-	if got.Current != v.Ordinal || got.Previous != want.Current {
-		t.Errorf("current %d, previous %d; want %d, %d", got.Current, got.Previous, v.Ordinal, want.Current)
+	got, previous := export(ctx, t, b, "s"), want.Current
+	if n := len(want.Versions); !room(b, n+1) {
+		want.Versions = want.Versions[1:]
+		if n == 1 {
+			previous = 0
+		}
+	}
+	if got.Current != v.Ordinal || got.Previous != previous {
+		t.Errorf("current %d, previous %d; want %d, %d", got.Current, got.Previous, v.Ordinal, previous)
 	}
 	for i := range want.Versions {
 		w := &want.Versions[i]

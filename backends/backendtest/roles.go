@@ -32,6 +32,7 @@ var (
 // testRoles: a draft says which roles it takes, and every read says the same.
 func testRoles(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
+	needRoom(t, b, 5)
 	moveRoles(ctx, t, b, []roleStep{
 		{keep: true, take: true, current: 1}, // the first is current whatever the draft says
 		{current: 2, previous: 1},
@@ -45,6 +46,7 @@ func testRoles(t *testing.T, h Harness) {
 // new version takes over from whoever is current then.
 func testRolesMove(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
+	needRoom(t, b, 7)
 	moveRoles(ctx, t, b, rolesBackAndForth())
 }
 
@@ -116,6 +118,7 @@ func checkRoles(ctx context.Context, t *testing.T, b backends.Backend, step role
 // from the roles, and life goes on from them.
 func testRolesStay(t *testing.T, h Harness) {
 	ctx, b, tr := beginTrash(t, h)
+	needRoom(t, b, 9)
 	steps := rolesBackAndForth()
 	moveRoles(ctx, t, b, steps)
 	last := steps[len(steps)-1]

@@ -178,6 +178,7 @@ var mutants = map[string]mutant{
 	}},
 	"a limit is claimed":         {"ValueLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxValue = 1000 } }},
 	"a version limit is claimed": {"ImportVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 5 } }},
+	"a version limit of writes":  {"PutVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 1 } }},
 	"empty tags are disclaimed":  {"EmptyTags", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsEmptyTags = false } }},
 	"extra is dropped":           {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Extra = nil } }},
 	"fractions are dropped":      {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Expires = d.Expires.Truncate(time.Second) } }},

@@ -212,6 +212,14 @@ var trashMutants = map[string]trashMutant{
 			return b.Store.Put(ctx, name, d)
 		}
 	}},
+	"for ever is until now": {"TrashForEver", func(b *brokenTrash) {
+		b.remove = func(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
+			if purge.IsZero() {
+				purge = time.Now()
+			}
+			return b.Store.Delete(ctx, name, purge)
+		}
+	}},
 	"purging takes the neighbours": {"TrashNeighbours", func(b *brokenTrash) {
 		b.purge = func(ctx context.Context, name secret.Name) error {
 			_ = b.Store.Purge(ctx, name+"/x")

@@ -137,6 +137,22 @@ func testTrash(t *testing.T, h Harness) {
 	Compare(t, src, export(ctx, t, b, "s"), b.Forecast(src))
 }
 
+// testTrashForEver: a deletion may have no end. A product that reckons one
+// itself says its own.
+func testTrashForEver(t *testing.T, h Harness) {
+	ctx, b, tr := beginTrash(t, h)
+	put(ctx, t, b, "s", text(canary+"x"))
+	before := export(ctx, t, b, "s")
+	if _, err := tr.Delete(ctx, "s", time.Time{}); err != nil {
+		t.Fatalf("Delete for ever: %v", checkErr(t, err))
+	}
+	if d := describeTrash(ctx, t, tr, "s").Deleted; d == nil || !d.Purge.IsZero() && d.Purge.Before(time.Now()) {
+		t.Errorf("deleted for ever is %v", d)
+	}
+	compareAs(t, "the answer to Recover", attributesOf(before), recoverTrash(ctx, t, tr, "s"))
+	compareAs(t, "after Recover", before, export(ctx, t, b, "s"))
+}
+
 // checkTrashed proves what must be true of a name in the trash.
 func checkTrashed(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Trasher, deleted *secret.Secret) {
 	t.Helper()

@@ -47,7 +47,7 @@ func (st *state) trashed() (*trash, error) {
 		t = new(trash)
 		bad = json.Unmarshal([]byte(st.more.entries[trashKey]), t) != nil
 	}
-	if bad || t.At.IsZero() || t.Purge.IsZero() {
+	if bad || t.At.IsZero() {
 		return nil, errForeign("custom_metadata " + trashKey)
 	}
 	return t, nil
