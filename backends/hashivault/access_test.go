@@ -73,9 +73,8 @@ func TestWrongMounts(t *testing.T) {
 		kind secret.Kind
 		text string
 	}{
-		"nowhere":              {secret.Upstream, "there is no mount nowhere"},
-		f.server.NewMountV1(t): {secret.Invalid, "version 1"},
-		"cubbyhole":            {secret.Invalid, "no key-value engine"},
+		"nowhere":   {secret.Upstream, "there is no mount nowhere"},
+		"cubbyhole": {secret.Invalid, "no key-value engine"},
 	} {
 		f.conf.Mount = mount
 		err := f.open(t, nil).Check(t.Context())
@@ -157,6 +156,7 @@ func TestConfig(t *testing.T) {
 		"address: want no":              func(c *Config) { c.Address = "https://u:p@vault.example" },
 		"mount":                         func(c *Config) { c.Mount = "" },
 		"mount: want":                   func(c *Config) { c.Mount = "a/../b" },
+		"kv: want":                      func(c *Config) { c.KV = 3 },
 		"prefix":                        func(c *Config) { c.Prefix = "a//b" },
 		"prefix: want":                  func(c *Config) { c.Prefix = companionFolder },
 		"field":                         func(c *Config) { c.Field = "" },

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -28,7 +29,12 @@ type client struct {
 	api   *api.Client
 	login *login // nil with a fixed token
 	close func()
+
+	doubtful atomic.Pointer[func(context.Context) error]
 }
+
+// doubt asks confirm before each request, until it agrees.
+func (c *client) doubt(confirm func(context.Context) error) { c.doubtful.Store(&confirm) }
 
 // newClient builds the client. base overrides the transport in tests.
 func newClient(c *Config, base http.RoundTripper) (*client, error) {
@@ -94,6 +100,16 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 // An answer 404 with data, which is how a deleted version looks, decodes too
 // and is no error.
 func (c *client) call(ctx context.Context, wrote bool, out any, send func(context.Context) (*api.Response, error)) error {
+	if confirm := c.doubtful.Load(); confirm != nil {
+		if err := (*confirm)(ctx); err != nil {
+			return err
+		}
+		c.doubtful.Store(nil)
+	}
+	return c.settled(ctx, wrote, out, send)
+}
+
+func (c *client) settled(ctx context.Context, wrote bool, out any, send func(context.Context) (*api.Response, error)) error {
 	err := begin(ctx)
 	if err == nil {
 		err = c.login.ensure(ctx)
@@ -157,6 +173,13 @@ func decode(body io.Reader, out any) error {
 func (c *client) read(ctx context.Context, path string, query url.Values, out any) error {
 	return c.call(ctx, false, out, func(ctx context.Context) (*api.Response, error) {
 		return c.api.Logical().ReadRawWithDataWithContext(ctx, path, query)
+	})
+}
+
+// ask is read for what confirm itself needs to know.
+func (c *client) ask(ctx context.Context, path string, out any) error {
+	return c.settled(ctx, false, out, func(ctx context.Context) (*api.Response, error) {
+		return c.api.Logical().ReadRawWithContext(ctx, path)
 	})
 }
 

@@ -11,7 +11,8 @@ import (
 // Config is the section `hashivault` of a store.
 type Config struct {
 	Address   string `mapstructure:"address"`
-	Mount     string `mapstructure:"mount"`     // of a KV v2 engine
+	Mount     string `mapstructure:"mount"`     // of a KV engine
+	KV        any    `mapstructure:"kv"`        // its version: 1, 2, or auto
 	Prefix    string `mapstructure:"prefix"`    // the folder that is the whole store
 	Field     string `mapstructure:"field"`     // of a single value
 	Namespace string `mapstructure:"namespace"` // Enterprise
@@ -38,7 +39,7 @@ func (c *Config) SetDefaults() { c.Mount, c.Field = "secret", "value" }
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
-	return errors.Join(c.checkAddress(), checkFolder("mount", c.Mount, true), checkFolder("prefix", c.Prefix, false),
+	return errors.Join(c.checkAddress(), checkFolder("mount", c.Mount, true), c.checkEngine(), checkFolder("prefix", c.Prefix, false),
 		c.checkField(), c.checkLogin(), c.checkTLS())
 }
 
@@ -53,6 +54,26 @@ func (c *Config) checkAddress() error {
 		return errors.New("address: want no user, path or query in it")
 	}
 	return nil
+}
+
+// checkEngine refuses what is no version. YAML reads a bare one as a number.
+func (c *Config) checkEngine() error {
+	switch c.KV {
+	case nil, "auto", 1, 2, "1", "2":
+		return nil
+	}
+	return errors.New("kv: want 1, 2 or auto")
+}
+
+// engine is the version that is asked for, or empty: as the mount says.
+func (c *Config) engine() string {
+	switch c.KV {
+	case 1, "1":
+		return "1"
+	case 2, "2":
+		return "2"
+	}
+	return ""
 }
 
 // checkFolder refuses what would not be the path that it says.

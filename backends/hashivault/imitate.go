@@ -10,7 +10,7 @@ import (
 func Imitation() backends.Imitation {
 	var c Config
 	c.SetDefaults()
-	s := &Store{field: c.Field}
+	s := &Store{&core{field: c.Field}}
 	return backends.Imitation{
 		Capabilities: s.Capabilities(),
 		CheckName: func(n secret.Name) error {

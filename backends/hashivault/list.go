@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 // describe is what a list asks of each name.
 type describe func(context.Context, place, secret.Name) (*secret.Secret, error)
 
-func (s *Store) list(ctx context.Context, q secret.Query, d describe) (secret.Page, error) {
+func (k *core) list(ctx context.Context, q secret.Query, d describe) (secret.Page, error) {
 	if err := begin(ctx); err != nil {
 		return secret.Page{}, err
 	}
@@ -35,7 +35,7 @@ func (s *Store) list(ctx context.Context, q secret.Query, d describe) (secret.Pa
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	names, err := s.names(ctx, q.After, limit+1)
+	names, err := k.names(ctx, q.After, limit+1)
 	if err != nil {
 		return secret.Page{}, err
 	}
@@ -49,7 +49,7 @@ func (s *Store) list(ctx context.Context, q secret.Query, d describe) (secret.Pa
 	g.SetLimit(inFlight)
 	for i, name := range names {
 		g.Go(func() (err error) {
-			found[i], err = s.summary(gctx, name, d)
+			found[i], err = k.summary(gctx, name, d)
 			return err
 		})
 	}
@@ -62,8 +62,8 @@ func (s *Store) list(ctx context.Context, q secret.Query, d describe) (secret.Pa
 
 // summary describes one secret by its current version; nil: it is not, or no
 // longer, there to be seen.
-func (s *Store) summary(ctx context.Context, name secret.Name, d describe) (*secret.Secret, error) {
-	at, err := s.place(name)
+func (k *core) summary(ctx context.Context, name secret.Name, d describe) (*secret.Secret, error) {
+	at, err := k.place(name)
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +79,14 @@ func (s *Store) summary(ctx context.Context, name secret.Name, d describe) (*sec
 
 // names returns the first names after a given one, sorted by the model's
 // spelling. Escapes lie in the top folder alone, anywhere among the others.
-func (s *Store) names(ctx context.Context, after secret.Name, limit int) ([]secret.Name, error) {
-	top, err := s.folder(ctx, "")
+func (k *core) names(ctx context.Context, after secret.Name, limit int) ([]secret.Name, error) {
+	top, err := k.folder(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{s: s, after: after, limit: limit}
+	w := &walk{k: k, after: after, limit: limit}
 	for _, entry := range top {
-		name, err := naming.Decode(entry)
+		name, err := k.spell.Decode(entry)
 		if err == nil && string(name) != entry && name > after {
 			w.escaped = append(w.escaped, name)
 		}
@@ -100,8 +100,8 @@ func (s *Store) names(ctx context.Context, after secret.Name, limit int) ([]secr
 	return all[:min(limit, len(all))], nil
 }
 
-func (s *Store) folder(ctx context.Context, path string) ([]string, error) {
-	keys, err := s.client.list(ctx, s.mount+"/metadata/"+s.prefix+path)
+func (k *core) folder(ctx context.Context, path string) ([]string, error) {
+	keys, err := k.client.list(ctx, k.mount+k.lists+k.prefix+path)
 	slices.Sort(keys)
 	return keys, err
 }
@@ -109,7 +109,7 @@ func (s *Store) folder(ctx context.Context, path string) ([]string, error) {
 // walk gathers natural names in order. The entry "a/" of a folder sorts where
 // the names in it do, so the order of entries is that of names.
 type walk struct {
-	s       *Store
+	k       *core
 	after   secret.Name
 	limit   int
 	escaped []secret.Name
@@ -128,10 +128,10 @@ func (w *walk) folder(ctx context.Context, path string, entries []string) error 
 			continue
 		}
 		passed := string(w.after) > full && !strings.HasPrefix(string(w.after), full)
-		if passed || !naturalPath(sub) {
+		if passed || !w.k.spell.Natural(sub) {
 			continue
 		}
-		inner, err := w.s.folder(ctx, full)
+		inner, err := w.k.folder(ctx, full)
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (w *walk) folder(ctx context.Context, path string, entries []string) error 
 // add takes a name that native tools, or we, gave. One that the model cannot
 // spell is not ours to show.
 func (w *walk) add(full string) {
-	name, err := naming.Decode(full)
+	name, err := w.k.spell.Decode(full)
 	if err == nil && string(name) == full && name > w.after {
 		w.found = append(w.found, name)
 	}

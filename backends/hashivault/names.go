@@ -18,6 +18,9 @@ const companionFolder = "vaultferry.meta"
 // the mount. So whatever is not a plain path becomes an escape of one segment.
 var naming = secret.Naming{Natural: naturalPath, What: "Vault"}
 
+// flatNaming is that of KV v1, which refuses two dots in a row anywhere.
+var flatNaming = secret.Naming{What: "Vault", Natural: func(s string) bool { return naturalPath(s) && !strings.Contains(s, "..") }}
+
 func naturalPath(s string) bool {
 	if !printable(s) {
 		return false
@@ -35,10 +38,10 @@ func printable(s string) bool {
 // place is where one secret lives, below the mount.
 type place struct{ name, path, companion string }
 
-func (s *Store) place(name secret.Name) (place, error) {
-	wire, err := naming.Encode(name)
+func (k *core) place(name secret.Name) (place, error) {
+	wire, err := k.spell.Encode(name)
 	if err != nil {
 		return place{}, err
 	}
-	return place{name: wire, path: s.prefix + wire, companion: s.prefix + companionFolder + "/" + wire}, nil
+	return place{name: wire, path: k.prefix + wire, companion: k.prefix + companionFolder + "/" + wire}, nil
 }

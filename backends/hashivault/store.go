@@ -1,4 +1,5 @@
-// Package hashivault keeps secrets in a KV v2 engine of HashiCorp Vault.
+// Package hashivault keeps secrets in a key-value engine of HashiCorp Vault.
+// What follows is about version 2 of the engine; of version 1 see Flat.
 //
 // Values lie there as native tools expect them: a text is the single field
 // "value" (or the configured one), fields are the fields. What KV v2 has no
@@ -32,68 +33,25 @@
 package hashivault
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"net/http"
-	"strings"
-	"time"
-
-	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Driver opens stores of kind "hashivault".
-var Driver = backends.Define("hashivault", open)
-
 // Store is a folder of a KV v2 engine.
-type Store struct {
-	client *client
-	locks  locks
-	store  string // the configured name
-	mount  string
-	prefix string // empty, or with a slash at the end
-	field  string
-	now    func() time.Time
-	log    *slog.Logger // may be nil
-}
-
-// settling bounds what Open waits for the product.
-const settling = 5 * time.Second
-
-// open fails where the configuration is wrong, not where the product is down:
-// a gateway serves its other stores meanwhile.
-func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, error) {
-	s, err := newStore(env, c, nil)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, settling)
-	defer cancel()
-	if err := s.Check(ctx); err != nil {
-		if secret.KindOf(err) == secret.Invalid {
-			_ = s.Close()
-			return nil, err
-		}
-		if env.Log != nil {
-			env.Log.WarnContext(ctx, "the store is not ready", "store", env.Store, "error", err)
-		}
-	}
-	return s, nil
-}
+type Store struct{ *core }
 
 func newStore(env backends.Env, c *Config, base http.RoundTripper) (*Store, error) {
-	cl, err := newClient(c, base)
+	k, err := newCore(env, c, base)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now, log: env.Log}
-	if p := strings.Trim(c.Prefix, "/"); p != "" {
-		s.prefix = p + "/"
-	}
-	return s, nil
+	return newVersioned(k), nil
+}
+
+func newVersioned(k *core) *Store {
+	k.engine, k.lists, k.spell = "2", "/metadata/", naming
+	return &Store{k}
 }
 
 // Capabilities implements backends.Backend.
@@ -102,42 +60,4 @@ func (*Store) Capabilities() backends.Capabilities {
 		Product: "HashiCorp Vault KV v2", MaxValue: maxValue,
 		AtomicCreate: true, Durable: true, KeepsEmptyTags: true,
 	}
-}
-
-// Check implements backends.Backend. A mount that is missing or no KV v2 is
-// told apart from a server that is down: Invalid.
-func (s *Store) Check(ctx context.Context) error {
-	var got struct {
-		Path    string            `json:"path"`
-		Type    string            `json:"type"`
-		Options map[string]string `json:"options"`
-	}
-	err := s.client.read(ctx, "sys/internal/ui/mounts/"+s.mount+"/"+s.prefix+"x", nil, &got)
-	switch {
-	case noPreflight(err):
-		return as(&secret.Error{Kind: secret.Upstream, Detail: "there is no mount " + s.mount + " in Vault, or the gateway's credentials have no right in it", Err: err}, "check", "")
-	case err != nil:
-		return as(err, "check", "")
-	case strings.Trim(got.Path, "/") != s.mount:
-		return as(secret.Errorf(secret.Invalid, "mount: there is no mount %s in Vault", s.mount), "check", "")
-	case got.Type != "kv" && got.Type != "generic":
-		return as(secret.Errorf(secret.Invalid, "mount: %s is no key-value engine", s.mount), "check", "")
-	case got.Options["version"] != "2":
-		return as(secret.Errorf(secret.Invalid, "mount: %s is a KV version 1 engine, which keeps no versions; version 2 is needed", s.mount), "check", "")
-	}
-	return nil
-}
-
-// noPreflight: the answer for a mount that is missing, or hidden from us; an
-// invalid token is answered otherwise.
-func noPreflight(err error) bool {
-	var resp *api.ResponseError
-	return errors.As(err, &resp) && says(resp, "preflight capability check")
-}
-
-// Close implements backends.Backend.
-func (s *Store) Close() error {
-	s.client.login.close()
-	s.client.close()
-	return nil
 }
