@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
+
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -112,6 +114,39 @@ func TestAppRoleOutlivesTokens(t *testing.T) {
 	if s.client.api.Token() == first {
 		t.Error("the token of the first login outlived its own end")
 	}
+}
+
+// TestFixedTokenIsRenewed: a token that Vault would end lives on, and its
+// renewal ends with the store.
+func TestFixedTokenIsRenewed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	made, err := f.native.Auth().Token().CreateOrphan(&api.TokenCreateRequest{Policies: []string{"default", f.server.Policy(t, rules(f.conf.Mount))}, Period: "2s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.conf.Token = secret.TextValue(made.Auth.ClientToken)
+	b, err := open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &f.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, tick := time.Now().Add(4*time.Second), time.NewTicker(100*time.Millisecond)
+	defer tick.Stop()
+	for time.Now().Before(end) {
+		if _, err := b.Get(t.Context(), "s", secret.Current); err != nil {
+			t.Fatalf("Get: %v", err)
+		}
+		<-tick.C
+	}
+	_ = b.Close()
+	for range 100 { // now nobody renews it
+		if _, err := f.native.Auth().Token().Lookup(made.Auth.ClientToken); err != nil {
+			return
+		}
+		<-tick.C
+	}
+	t.Error("the token lives on after Close")
 }
 
 // TestEnvironmentHasNoSay: VAULT_* of whoever starts the gateway changes

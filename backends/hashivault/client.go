@@ -81,8 +81,8 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	backends.Tick(ctx)
 	f, _ := ctx.Value(fateKey{}).(*fate)
-	if f == nil {
-		return m.next.RoundTrip(r)
+	if f == nil { // a login, or a renewal
+		f = new(fate)
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { f.connected = true }}
 	resp, err := m.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, trace)))

@@ -30,7 +30,11 @@ type core struct {
 	field  string
 	now    func() time.Time
 	log    *slog.Logger // may be nil
+	stop   func()       // ends what runs in the background
 }
+
+// lookAgain is how long a renewal waits for a server that is down.
+const lookAgain = 10 * time.Second
 
 // settling bounds what Open waits for the product.
 const settling = 5 * time.Second
@@ -50,6 +54,9 @@ func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err != nil {
 		_ = k.Close()
 		return nil, as(err, "check", "")
+	}
+	if c.method() == nil {
+		k.stop = k.keepToken(lookAgain)
 	}
 	if engine == "1" {
 		if k.prefix != "" && !flatNaming.Natural(strings.TrimSuffix(k.prefix, "/")) {
@@ -108,7 +115,7 @@ func newCore(env backends.Env, c *Config, base http.RoundTripper) (*core, error)
 	if err != nil {
 		return nil, err
 	}
-	k := &core{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now, log: env.Log}
+	k := &core{client: cl, store: env.Store, mount: strings.Trim(c.Mount, "/"), field: c.Field, now: env.Now, log: env.Log, stop: func() {}}
 	if p := strings.Trim(c.Prefix, "/"); p != "" {
 		k.prefix = p + "/"
 	}
@@ -157,6 +164,7 @@ func noPreflight(err error) bool {
 
 // Close implements backends.Backend.
 func (k *core) Close() error {
+	k.stop()
 	k.client.login.close()
 	k.client.close()
 	return nil

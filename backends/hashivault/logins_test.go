@@ -352,3 +352,39 @@ func TestTokenOfFewUses(t *testing.T) {
 		t.Errorf("%d logins for 12 requests", n)
 	}
 }
+
+// TestLoginUnanswered: a server that cannot log anybody in just now has refused
+// nobody; the next request asks again.
+func TestLoginUnanswered(t *testing.T) {
+	f := newFixture(t)
+	f.mustPut(t, "s", text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.conf.Token = secret.Value{}
+	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	var status atomic.Int64
+	f.front(t, func(w http.ResponseWriter, r *http.Request) bool {
+		code := int(status.Load())
+		if !strings.HasSuffix(r.URL.Path, "/login") || code == http.StatusOK {
+			return false
+		}
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(`{"errors":["Vault is sealed"]}`))
+		return true
+	})
+	s := f.open(t, nil)
+	for code, kind := range map[int]secret.Kind{
+		http.StatusServiceUnavailable: secret.Unavailable, http.StatusInternalServerError: secret.Unavailable, http.StatusTemporaryRedirect: secret.Unavailable,
+	} {
+		status.Store(int64(code))
+		if _, err := s.Get(t.Context(), "s", secret.Current); !errors.Is(err, kind) {
+			t.Errorf("%d: %v", code, err)
+		}
+		if _, err := s.Put(t.Context(), "s", text("canary-y")); !errors.Is(err, kind) || errors.Is(err, secret.Unknown) {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+	status.Store(http.StatusOK)
+	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil {
+		t.Errorf("once it answers: %v", err)
+	}
+}
