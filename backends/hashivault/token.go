@@ -3,6 +3,7 @@ package hashivault
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -29,7 +30,7 @@ func (k *core) lookUp(ctx context.Context, again time.Duration) *api.Secret {
 	for {
 		got, err := k.client.api.Auth().Token().LookupSelfWithContext(ctx)
 		var resp *api.ResponseError
-		if err == nil || errors.As(err, &resp) && resp.StatusCode < 500 && resp.StatusCode != 429 {
+		if err == nil || errors.As(err, &resp) && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
 			return got
 		}
 		select {

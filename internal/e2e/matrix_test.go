@@ -26,7 +26,7 @@ func newMatrix(t *testing.T) *matrix {
 	t.Helper()
 	m := &matrix{backends: map[string]backends.Backend{}}
 	var stores []gateway.Store
-	for kind, open := range products {
+	for kind, open := range moving() {
 		for role, onLoss := range map[string]gateway.OnLoss{"from": gateway.LossAccept, "into": gateway.LossAccept, "strict": gateway.LossFail} {
 			name := role + "-" + kind
 			m.backends[name] = open(t, name)
@@ -43,7 +43,7 @@ func newMatrix(t *testing.T) *matrix {
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
-	kinds := slices.Sorted(maps.Keys(products))
+	kinds := slices.Sorted(maps.Keys(moving()))
 	for _, out := range slices.Sorted(maps.Keys(dialects)) {
 		for _, in := range slices.Sorted(maps.Keys(dialects)) {
 			for _, from := range kinds {
