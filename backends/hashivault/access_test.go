@@ -93,6 +93,7 @@ func TestWrongMounts(t *testing.T) {
 // TestAppRoleOutlivesTokens: a token that cannot be renewed for long ends, and
 // nobody notices.
 func TestAppRoleOutlivesTokens(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.mustPut(t, "s", text("x"))
 	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})

@@ -13,16 +13,16 @@ import (
 // neither versions nor times nor attributes. A write replaces the version.
 //
 // What the engine does not know lies in the companion, the secret of the same
-// path under the reserved folder: an account of each value that stands, or is about
-// to. An account belongs to a value by its print. A value that no account belongs to
-// is one that native tools wrote: a new version, enabled, with the attributes
-// of the secret and none of the version before.
+// path under the reserved folder: an account of each value that stands, or is
+// about to. An account belongs to a value by its print. A value without one is
+// one that native tools wrote: a new version, enabled, with the attributes of
+// the secret and none of the version before, and no time but 1970.
 //
 // The account is written first and the value after it, so that no reader of any
 // gateway sees a value without what is known of it, or a disabled one as
 // enabled. The engine has no cas: two gateways that write one name in the same
-// moment may leave the value of one beside the account of the other, and then it
-// reads as written natively. Of an import and a native writer that come at
+// moment may leave the value of one beside the account of the other, and then
+// it reads as written natively. Of an import and a native writer that come at
 // once the later stays.
 //
 // A deleted secret has an account that says so. Its value stays where it is, and

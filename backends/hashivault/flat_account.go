@@ -18,7 +18,7 @@ import (
 // value that stands, that of one which is about to take its place, and some
 // before: a write whose end nobody saw may still arrive.
 type accounts struct {
-	Salt    string `json:"s"`
+	Salt    string    `json:"s"`
 	All     []account `json:"n"`
 	foreign bool
 }
@@ -159,11 +159,11 @@ var noTime = time.Unix(0, 0).UTC()
 type flatState struct {
 	place
 	*core
-	exists  bool
-	data    json.RawMessage
-	accounts   accounts
-	mine    *account // the value's, or nil
-	foreign error
+	exists   bool
+	data     json.RawMessage
+	accounts accounts
+	mine     *account // the value's, or nil
+	foreign  error
 
 	head  *backends.Head
 	v     secret.Version // value included

@@ -197,6 +197,7 @@ func TestV1DottedNames(t *testing.T) {
 // and refused for a Put and an Update before anything is written; what fits is
 // within integrated storage's limit.
 func TestV1NoRoom(t *testing.T) {
+	t.Parallel()
 	server := vaulttest.StartRaft(t, 1).Nodes[0]
 	f := newFlatFixture(t)
 	f.server, f.native, f.conf.Address, f.conf.Mount = server, server.Client(t, vaulttest.RootToken), server.Address, server.NewMountV1(t)

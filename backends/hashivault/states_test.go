@@ -85,6 +85,7 @@ func TestMountRemoved(t *testing.T) {
 // one that may not, or that has lost the active one, changes nothing and says
 // so.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	c := vaulttest.StartRaft(t, 2)
 	f := over(t, c.Nodes[0])
 	f.conf.Address = c.Nodes[1].Address
@@ -129,6 +130,7 @@ func TestStandby(t *testing.T) {
 // TestSealedInTheMiddle seals the server before one write of an import after
 // another: nothing shows, and once it is unsealed the second try completes it.
 func TestSealedInTheMiddle(t *testing.T) {
+	t.Parallel()
 	c := vaulttest.StartRaft(t, 1)
 	f := over(t, c.Nodes[0])
 	wire := newWire(t)
@@ -164,6 +166,7 @@ func TestSealedInTheMiddle(t *testing.T) {
 // TestThrottledWithoutAdvice: by default the server says no more than that the
 // limit is reached.
 func TestThrottledWithoutAdvice(t *testing.T) {
+	t.Parallel()
 	f := over(t, vaulttest.Start(t))
 	f.mustPut(t, "s", text("x"))
 	if _, err := f.native.Logical().Write("sys/quotas/rate-limit/slow", map[string]any{"path": f.conf.Mount + "/", "rate": 1, "interval": "60s"}); err != nil {
@@ -184,6 +187,7 @@ func TestThrottledWithoutAdvice(t *testing.T) {
 // TestThrottledInTheMiddle: the limit is reached within an import; what stands
 // is said, and the second try completes it.
 func TestThrottledInTheMiddle(t *testing.T) {
+	t.Parallel()
 	f := over(t, vaulttest.Start(t))
 	slow := f.conf.Mount + "/data/s"
 	if _, err := f.native.Logical().Write("sys/quotas/rate-limit/slow", map[string]any{"path": slow, "rate": 5, "interval": "60s"}); err != nil {
@@ -247,6 +251,7 @@ func TestTokenExpiresInTheMiddle(t *testing.T) {
 // TestRaftEntryLimit: integrated storage refuses an entry of more than 1 MiB.
 // The largest values and the most attributes that we admit are below it.
 func TestRaftEntryLimit(t *testing.T) {
+	t.Parallel()
 	f := over(t, vaulttest.StartRaft(t, 1).Nodes[0])
 	for what, v := range map[string]secret.Value{
 		"text":    secret.TextValue(strings.Repeat("x", maxValue)),
