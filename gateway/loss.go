@@ -42,14 +42,14 @@ func (s *Service) decide(j *job, sec, part *secret.Secret, losses []secret.Loss,
 	case choice == LossTrim:
 		return refuse(sec.Name, beyondTrim(j.Backend, sec, part, losses))
 	case choice == LossArchive:
-		return s.keep(j, sec.Name, o, out)
+		return s.putAside(j, sec.Name, o, out)
 	}
 	return refuse(sec.Name, losses)
 }
 
-// keep puts the document aside as it came: sealed, and by the key that has
+// putAside keeps the document aside as it came: sealed, and by the key that has
 // just opened it.
-func (s *Service) keep(j *job, name secret.Name, o RestoreOptions, out *Outcome) error {
+func (s *Service) putAside(j *job, name secret.Name, o RestoreOptions, out *Outcome) error {
 	dir := orDefault(o.Archive, s.archive)
 	if dir == "" {
 		return &secret.Error{Kind: secret.Unsupported, Name: name, Detail: "there is no archive to keep what the store cannot hold"}

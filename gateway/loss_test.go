@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
-	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/archive"
@@ -27,14 +27,14 @@ func newNarrow(t *testing.T, change func(*gateway.Options)) *world {
 			change(o)
 		}
 	})
-	w.b.Backend = memory.New(memory.Options{}).Imitate(limits.CSMS())
+	w.b.Backend = memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
 	return w
 }
 
 // narrow is a store that holds too few versions from the start, so that the
 // gateway knows its limit.
 func narrow(o *gateway.Options) {
-	o.Stores[1].Backend = &backendtest.Faulty{Backend: memory.New(memory.Options{}).Imitate(limits.CSMS())}
+	o.Stores[1].Backend = &backendtest.Faulty{Backend: memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())}
 }
 
 // fill writes versions up to n into a, edited.

@@ -7,7 +7,6 @@ import (
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
 	"github.com/vaultferry/vaultferry/backends/huaweicsms"
-	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
@@ -27,7 +26,7 @@ func Registry() backends.Registry {
 func Imitations() map[string]backends.Imitation {
 	return map[string]backends.Imitation{
 		"azurekv":    azurekv.Imitation(),
-		"csms":       limits.CSMS(),
+		"csms":       huaweicsms.Imitation(),
 		"hashivault": hashivault.Imitation(),
 	}
 }

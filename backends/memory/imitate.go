@@ -159,6 +159,11 @@ func (m *imitating) Export(ctx context.Context, name secret.Name) (*secret.Secre
 
 // Delete implements backends.Trasher.
 func (m *imitating) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
+	if most := m.as.Capabilities.MaxRetention; most > 0 {
+		if last := m.opt.Now().Add(most); purge.IsZero() || purge.After(last) {
+			purge = last
+		}
+	}
 	s, err := m.Store.Delete(ctx, name, purge)
 	return m.hide(s), err
 }
