@@ -34,7 +34,10 @@
 //     their name, whatever its case, and count while their deletion is pending.
 //   - A batch that reads values fails as a whole where one cannot be read. A
 //     batch import goes on; BatchDeleteSecrets deletes what belongs to another
-//     service's instance, which here is nothing. 1000 secrets each, at most.
+//     service's instance, which here is nothing. 1000 secrets each, at most,
+//     and about 32 MB of values.
+//   - An operation by a secret's id answers 404 where the caller may not use
+//     the secret, as for an id that is nobody's.
 //   - kms_key_id, enterprise_project_id: kept, shown and backed up, without
 //     effect; another key counts for the versions made afterwards. Rotation is
 //     refused: it would not happen. There are no password policies.

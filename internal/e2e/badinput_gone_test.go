@@ -116,6 +116,26 @@ func (l *leaving) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// leave sends a request whose client leaves while the store is in the hook,
+// which answers with err once the gateway knows and the client is gone for
+// good: one that is only about to close its connection still takes an answer.
+func (w *badWorld) leave(t *testing.T, proto string, r *http.Request, hook *func(context.Context, string) error, err error) {
+	t.Helper()
+	leaving, leave := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	*hook = func(ctx context.Context, _ string) error {
+		leave()
+		<-ctx.Done()
+		<-gone
+		return err
+	}
+	_, got := w.client(t, proto).Do(r.WithContext(leaving))
+	close(gone)
+	if got == nil {
+		t.Error("an answer to who is gone")
+	}
+}
+
 // TestClientGoneMeanwhile: the client leaves while the product works. The
 // product is told, and the audit says what is known: of a write, nothing.
 func TestClientGoneMeanwhile(t *testing.T) {
@@ -125,16 +145,8 @@ func TestClientGoneMeanwhile(t *testing.T) {
 			t.Run(c.name+" "+proto, func(t *testing.T) {
 				t.Parallel()
 				w, body := goneWorld(t, c.x)
-				ctx, leave := context.WithCancel(t.Context())
-				w.main.Before = func(ctx context.Context, _ string) error {
-					leave()
-					<-ctx.Done()
-					return ctx.Err()
-				}
-				r := w.request(t, c.vendor, c.x, body).WithContext(ctx)
-				if _, err := w.client(t, proto).Do(r); err == nil {
-					t.Error("an answer to who is gone")
-				}
+				r := w.request(t, c.vendor, c.x, body)
+				w.leave(t, proto, r, &w.main.Before, context.Canceled)
 				w.await(t, len(c.late))
 				w.main.Before = nil
 				w.checkGone(t, c.late)
@@ -148,16 +160,8 @@ func TestClientGoneMeanwhile(t *testing.T) {
 func TestClientGoneTooLate(t *testing.T) {
 	t.Parallel()
 	w, _ := goneWorld(t, &exchange{})
-	ctx, leave := context.WithCancel(t.Context())
-	w.main.After = func(ctx context.Context, _ string) error {
-		leave()
-		<-ctx.Done()
-		return nil
-	}
 	x := &exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + `"}`}
-	if _, err := w.client(t, "HTTP/1.1").Do(w.request(t, azureWire{}, x, x.body).WithContext(ctx)); err == nil {
-		t.Error("an answer to who is gone")
-	}
+	w.leave(t, "HTTP/1.1", w.request(t, azureWire{}, x, x.body), &w.main.After, nil)
 	w.await(t, 2)
 	w.checkAudit(t, "", writing("azure.SetSecret", "set", "main/new", "ok"))
 	if s, err := w.stores["main"].Get(t.Context(), "new", secret.Current); err != nil || !s.Newest().Value.Equal(secret.TextValue(hush)) {
@@ -172,15 +176,7 @@ func TestManyGone(t *testing.T) {
 	w, _ := goneWorld(t, &exchange{})
 	x := &exchange{method: httpPost, path: "/secrets/taken/backup"}
 	for range 12 {
-		ctx, leave := context.WithCancel(t.Context())
-		w.main.Before = func(ctx context.Context, _ string) error {
-			leave()
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		if _, err := w.client(t, "HTTP/2.0").Do(w.request(t, azureWire{}, x, "").WithContext(ctx)); err == nil {
-			t.Error("an answer to who is gone")
-		}
+		w.leave(t, "HTTP/2.0", w.request(t, azureWire{}, x, ""), &w.main.Before, context.Canceled)
 		w.await(t, 1)
 		w.mark(t)
 	}

@@ -355,12 +355,12 @@ func (s *csmsSuite) acrossDialects(t *testing.T) {
 	off := false
 	got(az.c.UpdateSecretProperties(ctx, "cross-2", "", azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Enabled: &off}}, nil))(t)
 	if state := *c.show("cross-2").State; state != "DISABLED" {
-		t.Errorf("hazard 9.1/12: a disabled secret is %s", state)
+		t.Errorf("hazards 9.1/12 and 9.2/15: a disabled secret is %s", state)
 	}
 	_, err := c.read("cross-2", "latest")
-	refused(t, "hazard 9.1/12: its value", err, 403, "CSMS.0109")
+	refused(t, "hazards 9.1/12 and 9.2/15: its value", err, 403, "CSMS.0109")
 	_, err = c.UpdateVersion(&model.UpdateVersionRequest{SecretName: "cross-2", VersionId: "v1", Body: &model.UpdateVersionRequestBody{ExpireTime: 1}})
-	refused(t, "hazard 9.1/12: an expiry", err, 403, "CSMS.0109")
+	refused(t, "hazards 9.1/12 and 9.2/15: an expiry", err, 403, "CSMS.0109")
 	got(az.c.DeleteSecret(ctx, "cross-2", nil))(t)
 	if state := *c.show("cross-2").State; state != "PENDING_DELETE" {
 		t.Errorf("hazard 9.1/16: a deleted secret is %s", state)
