@@ -170,6 +170,7 @@ func (s *sandbox) exports() string {
 		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.url(csmsHost)},
 	}))
 	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.clientSecret.Reveal()))))
+	fmt.Fprintf(&b, "# IAM's user: name dev, password $AZURE_CLIENT_SECRET, domain %s, project %s.\n", s.cfg.Dialects.Huawei.Domain, first)
 	return b.String()
 }
 
