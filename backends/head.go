@@ -32,14 +32,14 @@ func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Ver
 		Ordinal: h.Last + 1, UID: uid, Value: d.Value, Missing: d.Missing,
 		ContentType: d.ContentType, Tags: maps.Clone(d.Tags), Disabled: d.Disabled,
 		NotBefore: d.NotBefore, Expires: d.Expires, Extra: d.Extra.Clone(),
-		Created: orTime(d.Created, stamp), Updated: d.Updated,
+		Created: OrTime(d.Created, stamp), Updated: d.Updated,
 	}
-	v.Updated = orTime(v.Updated, v.Created)
-	h.Last, h.Newest = v.Ordinal, later(h.Newest, v.Created)
+	v.Updated = OrTime(v.Updated, v.Created)
+	h.Last, h.Newest = v.Ordinal, Later(h.Newest, v.Created)
 	if first {
 		h.Secret.Created = v.Created
 	}
-	h.Secret.Updated = later(h.Secret.Updated, stamp)
+	h.Secret.Updated = Later(h.Secret.Updated, stamp)
 	h.moveRoles(d, v.Ordinal, first)
 	for _, label := range d.Stages {
 		h.Stages[label] = v.Ordinal
@@ -136,7 +136,7 @@ func HeadOf(s *secret.Secret) (*Head, error) {
 			return nil, err
 		}
 		uids[v.UID] = true
-		h.Last, h.Newest = v.Ordinal, later(h.Newest, v.Created)
+		h.Last, h.Newest = v.Ordinal, Later(h.Newest, v.Created)
 	}
 	switch {
 	case len(s.Versions) == 0:
@@ -178,18 +178,4 @@ func withoutVersions(s *secret.Secret) *secret.Secret {
 
 func holds(s *secret.Secret, role secret.Ordinal) bool {
 	return role == 0 || s.Find(secret.ByOrdinal(role)) != nil
-}
-
-func orTime(t, otherwise time.Time) time.Time {
-	if t.IsZero() {
-		return otherwise
-	}
-	return t
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

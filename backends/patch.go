@@ -49,7 +49,7 @@ func PatchVersion(v *secret.Version, p *secret.Patch, now time.Time) {
 		v.Tags = maps.Clone(*p.Tags)
 	}
 	last := v.Updated.UTC().Truncate(time.Millisecond)
-	v.Updated = later(now.UTC().Truncate(time.Millisecond), last.Add(time.Millisecond))
+	v.Updated = Later(now.UTC().Truncate(time.Millisecond), last.Add(time.Millisecond))
 }
 
 func set[T any](to, from *T) {
@@ -65,7 +65,7 @@ func (h *Head) Patch(v *secret.Version, p *secret.Patch, now time.Time) error {
 		return err
 	}
 	PatchVersion(v, p, now)
-	s.Updated = later(s.Updated, v.Updated)
+	s.Updated = Later(s.Updated, v.Updated)
 	for _, label := range p.DropStages {
 		if h.Stages[label] == v.Ordinal {
 			delete(h.Stages, label)

@@ -2,9 +2,6 @@ package gateway
 
 import (
 	"context"
-	"hash/maphash"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -23,7 +20,7 @@ type Change struct {
 // may undo the other. Action: update.
 func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Secret) (*Change, error)) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		release, err := s.edits.take(ctx, r)
+		release, err := j.edits.Take(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -47,27 +44,4 @@ func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Sec
 		j.sawVersions(sec)
 		return sec, nil
 	})
-}
-
-// turns makes those who read a secret to write it wait for each other. Names
-// share turns, so their number is bounded.
-type turns struct {
-	seed  maphash.Seed
-	locks [256]*semaphore.Weighted
-}
-
-func newTurns() *turns {
-	t := &turns{seed: maphash.MakeSeed()}
-	for i := range t.locks {
-		t.locks[i] = semaphore.NewWeighted(1)
-	}
-	return t
-}
-
-func (t *turns) take(ctx context.Context, r Ref) (release func(), err error) {
-	lock := t.locks[maphash.String(t.seed, r.Store+"\x00"+string(r.Name))%uint64(len(t.locks))]
-	if err := lock.Acquire(ctx, 1); err != nil {
-		return nil, &secret.Error{Kind: secret.Unavailable, Name: r.Name, Detail: "too many changes of this secret are waiting", Err: err}
-	}
-	return func() { lock.Release(1) }, nil
 }

@@ -74,7 +74,6 @@ type Service struct {
 	observe func(Observation)
 	archive archive.Dir
 	repeats repeats
-	edits   *turns
 }
 
 type store struct {
@@ -86,6 +85,7 @@ type store struct {
 	slots  *semaphore.Weighted
 	blobs  *semaphore.Weighted // its share of Service.blobs
 	notes  *semaphore.Weighted // held by whoever changes a note
+	edits  backends.Turns      // of those who decide by what stands
 	state  storeState
 }
 
@@ -123,7 +123,7 @@ type Ref struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
-		log: o.Log, now: o.Now, observe: o.Observe, archive: o.Archive, edits: newTurns(),
+		log: o.Log, now: o.Now, observe: o.Observe, archive: o.Archive,
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,7 +37,7 @@ func newAnswer(e *azcore.ResponseError) *answer {
 		return a
 	}
 	a.requestID = clip(e.RawResponse.Header.Get("x-ms-request-id"))
-	a.after = retryAfter(e.RawResponse.Header)
+	a.after = backends.RetryAfter(e.RawResponse.Header)
 	var body struct {
 		Error struct {
 			Inner struct {
@@ -53,17 +53,6 @@ func newAnswer(e *azcore.ResponseError) *answer {
 
 // clip keeps a hostile answer from filling a log.
 func clip(s string) string { return s[:min(len(s), 64)] }
-
-func retryAfter(h http.Header) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(time.Until(t), 0)
-	}
-	return 0
-}
 
 // op is one call to the vault, for its error.
 type op struct {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -235,7 +236,7 @@ func (h *history) setSecret(order []*entry) {
 	t := order[from].tag
 	for i := range h.Versions {
 		v := &h.Versions[i]
-		h.Updated = later(h.Updated, v.Updated)
+		h.Updated = backends.Later(h.Updated, v.Updated)
 		if h.Created.IsZero() || v.Created.Before(h.Created) {
 			h.Created = v.Created
 		}
@@ -244,11 +245,11 @@ func (h *history) setSecret(order []*entry) {
 		return
 	}
 	holder := h.Find(secret.ByOrdinal(order[from].ordinal))
-	h.Created = orTime(t.SecretCreated.Time, holder.Created)
+	h.Created = backends.OrTime(t.SecretCreated.Time, holder.Created)
 	if from == at {
-		h.Updated = orTime(t.SecretUpdated.Time, holder.Updated)
+		h.Updated = backends.OrTime(t.SecretUpdated.Time, holder.Updated)
 		if newest.touched() {
-			h.Updated = later(h.Updated, newest.updated)
+			h.Updated = backends.Later(h.Updated, newest.updated)
 		}
 	}
 	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)

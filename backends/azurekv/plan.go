@@ -119,7 +119,7 @@ func (r *reserved) setTimes(created, updated time.Time) {
 	if !created.Equal(r.Created.Time) {
 		r.SecretCreated.Time = created
 	}
-	if !updated.Equal(orTime(r.Updated.Time, r.Created.Time)) {
+	if !updated.Equal(backends.OrTime(r.Updated.Time, r.Created.Time)) {
 		r.SecretUpdated.Time = updated
 	}
 }

@@ -130,9 +130,9 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 	stamp := b.stamp(h)
 	v := &secret.Version{
 		Ordinal: 1, UID: d.UID, Value: d.Value, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
-		NotBefore: d.NotBefore, Expires: d.Expires, Created: orTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
+		NotBefore: d.NotBefore, Expires: d.Expires, Created: backends.OrTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
 	}
-	v.Updated = orTime(d.Updated, v.Created)
+	v.Updated = backends.OrTime(d.Updated, v.Created)
 	created := v.Created
 	if h != nil {
 		v.Ordinal, created = h.highest+1, h.Created
@@ -203,7 +203,7 @@ func stampOr(stamp time.Time, v *secret.Version, d *secret.Draft) time.Time {
 	if d.Created.IsZero() && d.Updated.IsZero() {
 		return v.Updated
 	}
-	return later(stamp, v.Updated)
+	return backends.Later(stamp, v.Updated)
 }
 
 // bareEnough reports whether the product's own facts say all of d.

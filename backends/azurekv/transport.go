@@ -2,61 +2,25 @@ package azurekv
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 )
 
-// Limits of one connection; the caller's context bounds the call.
+// Limits of one answer.
 const (
-	dialTimeout  = 10 * time.Second
-	idleTimeout  = 90 * time.Second
-	connsPerHost = readers
-	maxAnswer    = 8 << 20  // far above a page of 25 or the largest value
-	maxBackup    = 64 << 20 // far above 500 versions, encoded twice
+	maxAnswer = 8 << 20  // far above a page of 25 or the largest value
+	maxBackup = 64 << 20 // far above 500 versions, encoded twice
 )
 
-// newTransport takes nothing from the environment, no proxy either.
 func newTransport(c *Config) (*http.Transport, error) {
-	dial := c.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	t := &http.Transport{
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: dialTimeout,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: connsPerHost,
-		IdleConnTimeout:     idleTimeout,
-	}
-	if c.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("ca_file: holds no certificate")
-	}
-	t.TLSClientConfig.RootCAs = pool
-	return t, nil
+	return backends.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
 }
 
 // plainClient follows no redirect: a token never goes where the configuration

@@ -129,7 +129,7 @@ func (u *updating) plan() ([]*edit, error) {
 		if e.newest && (u.ofSecret() || e.tag != nil) {
 			e.head = head
 			if u.ofSecret() || e.target {
-				head.Updated = later(head.Updated, u.updated())
+				head.Updated = backends.Later(head.Updated, u.updated())
 			}
 		}
 		if !e.target && !moved && (!e.newest || !u.ofSecret()) {

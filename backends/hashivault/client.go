@@ -91,7 +91,7 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close() // the client would take it for success
 		return nil, errRedirect
 	case err == nil:
-		f.retryAfter = retryAfter(resp.Header)
+		f.retryAfter = backends.RetryAfter(resp.Header)
 	}
 	return resp, err
 }

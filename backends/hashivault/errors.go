@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -130,12 +129,4 @@ func as(err error, op string, name secret.Name) error {
 		e.RetryAfter, e.Err = inner.RetryAfter, inner.Err
 	}
 	return e
-}
-
-func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || n < 0 {
-		return 0
-	}
-	return min(time.Duration(n)*time.Second, time.Hour)
 }

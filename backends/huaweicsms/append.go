@@ -111,7 +111,7 @@ func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 		t.Name = h.Name
 	}
 	if !t.Updated.IsZero() && !p.entry.Created.IsZero() {
-		t.Updated = compact(later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
+		t.Updated = compact(backends.Later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
 	}
 	t.Roles = nextRoles(h, d, p.entry.Number).needed()
 	human := h.human

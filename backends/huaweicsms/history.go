@@ -64,9 +64,9 @@ func newHistory(p place, name secret.Name, f *facts) *history {
 func (h *history) version(v *versionFact, e *entry) secret.Version {
 	m := secret.Version{
 		ContentType: e.Type, Tags: e.Tags, Disabled: e.Disabled, NotBefore: e.NotBefore.Time, Expires: v.expires,
-		Created: orTime(e.Created.Time, v.created),
+		Created: backends.OrTime(e.Created.Time, v.created),
 	}
-	m.Updated = orTime(e.Updated.Time, m.Created)
+	m.Updated = backends.OrTime(e.Updated.Time, m.Created)
 	switch {
 	case e.NoExpires && v.expires.Unix() == maxExpires:
 		m.Expires = time.Time{}
@@ -120,11 +120,11 @@ func (h *history) setTimes() {
 			h.Created = v.Created
 		}
 		if h.t.Updated.IsZero() || e.Created.IsZero() {
-			h.Updated = later(h.Updated, v.Updated)
+			h.Updated = backends.Later(h.Updated, v.Updated)
 		}
 	}
-	h.Created = orTime(h.t.Created.Time, h.Created)
-	h.Updated = orTime(h.Updated, h.Created)
+	h.Created = backends.OrTime(h.t.Created.Time, h.Created)
+	h.Updated = backends.OrTime(h.Updated, h.Created)
 }
 
 func (h *history) setExtra() {
@@ -142,7 +142,7 @@ func (h *history) setExtra() {
 func (h *history) deletion() *secret.Deletion {
 	at := h.f.scheduled.AddDate(0, 0, -h.t.Days)
 	if h.t.Days == 0 || h.f.scheduled.IsZero() {
-		at = orTime(h.f.updated, h.f.created)
+		at = backends.OrTime(h.f.updated, h.f.created)
 	}
 	return &secret.Deletion{At: at, Purge: h.f.scheduled}
 }
@@ -171,7 +171,7 @@ func (h *history) value(number int64, c content) secret.Value {
 func (h *history) latest() time.Time {
 	var t time.Time
 	for i := range h.t.Entries {
-		t = later(t, h.t.Entries[i].Created.Time)
+		t = backends.Later(t, h.t.Entries[i].Created.Time)
 	}
 	return t.Truncate(time.Millisecond)
 }
@@ -198,18 +198,4 @@ func orElse[T comparable](a, b T) T {
 		return b
 	}
 	return a
-}
-
-func orTime(t, otherwise time.Time) time.Time {
-	if t.IsZero() {
-		return otherwise
-	}
-	return t
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -2,59 +2,20 @@ package huaweicsms
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 )
 
-// Limits of one connection; the caller's context bounds the call.
-const (
-	dialTimeout  = 10 * time.Second
-	idleTimeout  = 90 * time.Second
-	connsPerHost = readers
-	maxAnswer    = 8 << 20 // far above a page of 100 or the largest value
-)
+// maxAnswer is far above a page of 100 or the largest value.
+const maxAnswer = 8 << 20
 
-// newTransport takes nothing from the environment, no proxy either.
 func newTransport(c *Config) (*http.Transport, error) {
-	dial := c.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	t := &http.Transport{
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: dialTimeout,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: connsPerHost,
-		IdleConnTimeout:     idleTimeout,
-	}
-	if c.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("ca_file: holds no certificate")
-	}
-	t.TLSClientConfig.RootCAs = pool
-	return t, nil
+	return backends.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
 }
 
 // exchange is the transport of one call. The vendor's client knows no
@@ -76,7 +37,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.after = retryAfter(resp.Header)
+	x.after = backends.RetryAfter(resp.Header)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		_ = resp.Body.Close()
 		return nil, errRedirected
@@ -86,14 +47,3 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var errRedirected = errors.New("CSMS answered with a redirection")
-
-func retryAfter(h http.Header) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(time.Until(t), 0)
-	}
-	return 0
-}

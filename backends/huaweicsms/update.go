@@ -82,7 +82,7 @@ func (u *updating) plan(now time.Time) (*wanted, error) {
 		}
 	}
 	if !u.t.Updated.IsZero() {
-		u.t.Updated = compact(later(u.t.Updated.Time, u.v.Updated))
+		u.t.Updated = compact(backends.Later(u.t.Updated.Time, u.v.Updated))
 	}
 	if !fits(u.h.f.wire, u.human, &u.t, 0) {
 		return nil, lossy(backends.LossUpdated, noRoom)

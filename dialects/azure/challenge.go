@@ -1,8 +1,6 @@
 package azure
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -27,8 +25,7 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if err == nil {
 		return who, nil
 	}
-	sum := sha256.Sum256([]byte(token))
-	key := "token:" + hex.EncodeToString(sum[:8])
+	key := access.HashedKey("token", token)
 	if d.throttle.Locked(key, r.Address) > 0 {
 		// Without a Retry-After: some SDKs would wait it out within one call.
 		return access.Caller{}, &secret.Error{Kind: secret.Throttled}

@@ -1,8 +1,6 @@
 package huawei
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 
@@ -83,8 +81,7 @@ func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 // the sender's next token nor his neighbours' are locked out. One of ours that
 // is out of date is no guess.
 func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
-	sum := sha256.Sum256([]byte(text))
-	key := "token:" + hex.EncodeToString(sum[:8])
+	key := access.HashedKey("token", text)
 	if a.throttle.Locked(key, r.Address) > 0 {
 		_, err := unproved(saidToken, nil)
 		return iam.Token{}, err

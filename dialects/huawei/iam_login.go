@@ -2,8 +2,6 @@ package huawei
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -12,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -132,8 +131,7 @@ func (a *api) byPassword(r *wire.Request, id *identityBody) (iam.Identity, error
 	if name == "" {
 		name = a.iam.UserName(u.ID)
 	}
-	sum := sha256.Sum256([]byte(name))
-	return a.prove(r, "user:"+hex.EncodeToString(sum[:8]), func() (iam.Identity, bool) {
+	return a.prove(r, access.HashedKey("user", name), func() (iam.Identity, bool) {
 		who, ok := a.iam.Password(name, u.Password)
 		return who, ok && a.isDomain(u.Domain) && (u.ID == "" || u.ID == who.UserID())
 	})

@@ -2,6 +2,7 @@ package access
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"time"
 )
@@ -36,6 +37,13 @@ func pairOf(key, address string) pair {
 		key = string(sum[:])
 	}
 	return pair{key, address}
+}
+
+// HashedKey is a key for what strangers send and nobody should keep: a token,
+// a name that may be a secret in the wrong place.
+func HashedKey(kind, text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return kind + ":" + hex.EncodeToString(sum[:8])
 }
 
 type failures struct {

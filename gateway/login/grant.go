@@ -3,7 +3,6 @@ package login
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"log/slog"
 	"mime"
 	"net/url"
@@ -63,8 +62,7 @@ func call(r *wire.Request) gateway.Call {
 // authenticate takes an unknown client for one with a wrong secret, in its
 // time and its answer alike. Failures lock the pair of client and address.
 func (l *Login) authenticate(r *wire.Request, f form) (Client, error) {
-	sum := sha256.Sum256([]byte(f.id))
-	key := "client:" + hex.EncodeToString(sum[:8])
+	key := access.HashedKey("client", f.id)
 	if l.throttle.Locked(key, r.Address) > 0 {
 		return Client{}, refuse(locked)
 	}
