@@ -80,7 +80,7 @@ func TestRestoreRefused(t *testing.T) {
 			answers[getTrash] = []http.HandlerFunc{c.trash}
 		}
 		b, vault := script(t, answers)
-		_, err := b.RestoreNative(within(t, 300*time.Millisecond), []byte(nativePrefix+"V1"))
+		_, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
 		wantKind(t, what, err, c.want)
 		checkText(t, err)
 		if named := err != nil && strings.Contains(err.Error(), `("s")`); named != c.named {
@@ -97,7 +97,7 @@ func TestRestoreRefused(t *testing.T) {
 func TestRestoreShowsLater(t *testing.T) {
 	t.Parallel()
 	b, _ := script(t, map[string][]http.HandlerFunc{doRestore: {reply(200, live)}, getVersions: {reply(200, listed0)}})
-	s, err := b.RestoreNative(within(t, 200*time.Millisecond), []byte(nativePrefix+"V1"))
+	s, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
 	if err != nil || s.Name != "s" || len(s.Versions) != 1 || s.Current != s.Versions[0].Ordinal {
 		t.Errorf("restored: %v", err)
 	}

@@ -278,7 +278,7 @@ func TestOpenElsewhere(t *testing.T) {
 		t.Errorf("after %d looks: %v", vault.count(getVersions), err)
 	}
 	b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, marked)}})
-	wantKind(t, "a write while a version is open", put(within(t, 300*time.Millisecond), b), secret.Unavailable)
+	wantKind(t, "a write while a version is open", put(within(t, brief), b), secret.Unavailable)
 	if vault.count(getVersions) < 2 {
 		t.Error("it did not wait")
 	}
@@ -297,7 +297,7 @@ func TestOpenStates(t *testing.T) {
 	off := strings.Replace(listed1, `"enabled":true`, `"enabled":false`, 1)
 	disabled := reply(403, `{"error":{"code":"Forbidden","message":"vendor text","innererror":{"code":"SecretDisabled"}}}`)
 	forbidden := reply(403, `{"error":{"code":"Forbidden"}}`)
-	const long, short = time.Minute, 300 * time.Millisecond
+	const long, short = time.Minute, brief
 	var gone context.CancelFunc
 	leave := func(w http.ResponseWriter, r *http.Request) { gone(); disabled(w, r) }
 	for what, c := range map[string]struct {
