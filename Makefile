@@ -67,8 +67,9 @@ bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
 .PHONY: golden
-golden: ## rewrite the golden wire files; read the diff before you commit it
+golden: ## rewrite what tests write: golden wire files, tables in docs; read the diff before you commit it
 	go test ./dialects/... -run Golden -update
+	go test ./backends/all -run ProductsDocument -update
 
 .PHONY: vault
 vault: ## build the real Vault server for tests, once; print its path

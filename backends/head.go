@@ -179,3 +179,9 @@ func withoutVersions(s *secret.Secret) *secret.Secret {
 func holds(s *secret.Secret, role secret.Ordinal) bool {
 	return role == 0 || s.Find(secret.ByOrdinal(role)) != nil
 }
+
+// Alone forgets the versions whose place o took.
+func (h *Head) Alone(o secret.Ordinal) {
+	h.Secret.Previous = 0
+	maps.DeleteFunc(h.Stages, func(_ string, holder secret.Ordinal) bool { return holder != o })
+}

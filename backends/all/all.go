@@ -25,8 +25,9 @@ func Registry() backends.Registry {
 // their word in memory.as.
 func Imitations() map[string]backends.Imitation {
 	return map[string]backends.Imitation{
-		"azurekv":    azurekv.Imitation(),
-		"csms":       huaweicsms.Imitation(),
-		"hashivault": hashivault.Imitation(),
+		"azurekv":       azurekv.Imitation(),
+		"csms":          huaweicsms.Imitation(),
+		"hashivault":    hashivault.Imitation(),
+		"hashivault-v1": hashivault.FlatImitation(),
 	}
 }

@@ -1,117 +1,80 @@
 package all_test
 
 import (
-	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func one(edit func(*secret.Version)) *secret.Secret { return several(1, edit) }
-
-// several returns a secret of n plain versions; the newest is edited.
-func several(n int, edit func(*secret.Version)) *secret.Secret {
-	at := time.Unix(1700000000, 0).UTC()
-	s := &secret.Secret{Name: "n", Created: at, Updated: at, Current: secret.Ordinal(n)}
-	for i := range n {
-		s.Versions = append(s.Versions, secret.Version{
-			Ordinal: secret.Ordinal(i + 1), UID: secret.DeriveUID("limits", "n", fmt.Sprint(i), at), Value: secret.TextValue("x"), Created: at, Updated: at,
-		})
+// cardOf asks the product itself, not the store that imitates it.
+func cardOf(p limits.Product) backendtest.Card {
+	switch p.Name {
+	case "memory":
+		return backendtest.CardOf(memory.New(memory.Options{}))
+	case "bolt":
+		return backendtest.CardOf(&bolt.Store{})
 	}
-	edit(&s.Versions[n-1])
-	return s
+	return backendtest.CardOf(imitated{all.Imitations()[p.As]})
 }
 
-func tagged(n, key, value int) map[string]string {
-	m := map[string]string{}
-	for i := range n {
-		m[fmt.Sprintf("%0*d", key, i)] = strings.Repeat("v", value)
-	}
-	return m
-}
+type imitated struct{ backends.Imitation }
 
-func labels(n, length int) []string {
-	var out []string
-	for i := range n {
-		out = append(out, fmt.Sprintf("%0*d", length, i))
-	}
-	return out
-}
+func (i imitated) Capabilities() backends.Capabilities { return i.Imitation.Capabilities }
 
-// atLimit are the limits of the table, each as a secret of that much.
-var atLimit = map[string]struct {
-	of   func(limits.Product) limits.Limit
-	lost []string
-	make func(int) *secret.Secret
-}{
-	"text": {func(p limits.Product) limits.Limit { return p.Text }, []string{backends.LossValue, backends.LossVersion}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.Value = secret.TextValue(strings.Repeat("x", n)) })
-	}},
-	"binary": {func(p limits.Product) limits.Limit { return p.Binary }, []string{backends.LossValue, backends.LossVersion}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.Value = secret.BinaryValue(bytes.Repeat([]byte{0xff}, n)) })
-	}},
-	"versions": {func(p limits.Product) limits.Limit { return p.Versions }, []string{backends.LossVersion}, func(n int) *secret.Secret {
-		return several(n, func(*secret.Version) {})
-	}},
-	"tags of a version": {func(p limits.Product) limits.Limit { return p.VersionTags }, []string{backends.LossTags}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.Tags = tagged(n, 2, 1) })
-	}},
-	"content type": {func(p limits.Product) limits.Limit { return p.ContentType }, []string{backends.LossContentType}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.ContentType = strings.Repeat("ü", n) })
-	}},
-	"tags of the secret": {func(p limits.Product) limits.Limit { return p.SecretTags }, []string{backends.LossTags}, func(n int) *secret.Secret {
-		s := one(func(*secret.Version) {})
-		s.Tags = tagged(n, 2, 1)
-		return s
-	}},
-	"stages": {func(p limits.Product) limits.Limit { return p.Stages }, []string{backends.LossStages}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.Stages = labels(n, 2) })
-	}},
-	"length of a stage": {func(p limits.Product) limits.Limit { return p.StageLength }, []string{backends.LossStages}, func(n int) *secret.Secret {
-		return one(func(v *secret.Version) { v.Stages = labels(1, n) })
-	}},
-}
+func (i imitated) Forecast(s *secret.Secret) []secret.Loss { return i.Imitation.Forecast(s) }
 
-// TestLimitsAreTrue: at each limit of the table nothing is lost, and above it
-// something is. Where the table says nothing, nothing is lost either.
+// TestLimitsAreTrue: the table's numbers are those that the product's own
+// forecast gives, each with its unit and its source.
 func TestLimitsAreTrue(t *testing.T) {
 	t.Parallel()
-	stores := cheap(t)
 	for _, p := range limits.Products() {
-		b := stores[p.Backend]
-		if p.As != "" {
-			b = stores["as "+p.As]
+		sizes := cardOf(p).Sizes
+		rows := []limits.Limit{
+			p.Text, p.Binary, p.Versions, p.VersionTags, {}, {}, p.ContentType, p.Stages, p.StageLength, {}, p.SecretTags, {}, {},
 		}
-		if b == nil {
-			continue // of another version of a product, which no store imitates
+		if p.VersionTags.Most > 0 {
+			rows[4], rows[5] = p.TagName, p.TagValue
 		}
-		for what, c := range atLimit {
-			l := c.of(p)
-			if l.Most == 0 {
-				continue
-			}
-			if l.Source == "" || l.Unit == "" {
-				t.Errorf("%s: %s: the unit or the source is missing", p.Name, what)
-			}
-			if lost := taken(b, c.make(l.Most), c.lost); len(lost) > 0 {
-				t.Errorf("%s: %s of %d is within the limit, and foretold is %v", p.Name, what, l.Most, lost)
-			}
-			if len(taken(b, c.make(l.Most+1), c.lost)) == 0 {
-				t.Errorf("%s: %s of %d is over the limit, and no loss is foretold", p.Name, what, l.Most+1)
+		if p.SecretTags.Most > 0 {
+			rows[11], rows[12] = p.TagName, p.TagValue
+		}
+		if len(sizes) != len(rows) {
+			t.Fatalf("a card has %d sizes, this test knows %d", len(sizes), len(rows))
+		}
+		for i, l := range rows {
+			switch {
+			case l.Most == 0: // the table says nothing
+			case l.Unit == "" || l.Source == "":
+				t.Errorf("%s: %s %s: the unit or the source is missing", p.Name, sizes[i].What, sizes[i].Unit)
+			case l.Most != sizes[i].Most:
+				t.Errorf("%s: %s %s: the table says %d, the forecast %s", p.Name, sizes[i].What, sizes[i].Unit, l.Most, sizes[i])
 			}
 		}
 	}
 }
 
-func taken(b backends.Backend, s *secret.Secret, words []string) []secret.Loss {
-	return slices.DeleteFunc(b.Forecast(s), func(l secret.Loss) bool { return l.Grade == secret.Trace || !slices.Contains(words, l.What) })
+// TestCharacters: Key Vault counts the characters of a content type, not bytes.
+func TestCharacters(t *testing.T) {
+	t.Parallel()
+	of := func(n int) *secret.Secret {
+		return &secret.Secret{Name: "n", Current: 1, Versions: []secret.Version{{
+			Ordinal: 1, UID: secret.NewUID(), Value: secret.TextValue("x"), ContentType: strings.Repeat("ü", n),
+		}}}
+	}
+	for n, lost := range map[int]bool{255: false, 256: true} {
+		got := slices.ContainsFunc(all.Imitations()["azurekv"].Forecast(of(n)), func(l secret.Loss) bool { return l.What == backends.LossContentType })
+		if got != lost {
+			t.Errorf("a content type of %d characters is lost: %v", n, got)
+		}
+	}
 }
 
 // TestTheTableIsWhole: each kind of store and each imitation has its row, of
@@ -143,37 +106,21 @@ func TestTheTableIsWhole(t *testing.T) {
 	}
 }
 
-// TestHomes: what the table says to be native is never lost of a plain secret,
-// and what it gives to nobody is foretold.
+// TestHomes: what the table says to be native or beside is held, what it gives
+// to nobody is lost.
 func TestHomes(t *testing.T) {
 	t.Parallel()
-	at := time.Unix(1800000000, 0).UTC()
-	of := map[limits.Attribute]struct {
-		lost string
-		edit func(*secret.Version)
-	}{
-		limits.Disabled:  {backends.LossState, func(v *secret.Version) { v.Disabled = true }},
-		limits.NotBefore: {backends.LossNotBefore, func(v *secret.Version) { v.NotBefore = at }},
-		limits.Expires:   {backends.LossExpires, func(v *secret.Version) { v.Expires = at }},
-		limits.Type:      {backends.LossContentType, func(v *secret.Version) { v.ContentType = "text/plain" }},
-		limits.Tags:      {backends.LossTags, func(v *secret.Version) { v.Tags = map[string]string{"a": "b"} }},
-		limits.Labels:    {backends.LossStages, func(v *secret.Version) { v.Stages = []string{"blue"} }},
-		limits.Bytes:     {backends.LossValue, func(v *secret.Version) { v.Value = secret.BinaryValue([]byte{0xff}) }},
-		limits.Valueless: {backends.LossVersion, func(v *secret.Version) { v.Value, v.Missing = secret.Value{}, secret.Destroyed }},
-	}
-	stores := cheap(t)
 	for _, p := range limits.Products() {
-		b := stores[p.Backend]
-		if p.As != "" {
-			b = stores["as "+p.As]
+		asked := map[limits.Attribute]bool{limits.DisabledOut: true} // what comes out of a product is no matter of a forecast
+		for _, h := range cardOf(p).Holds {
+			asked[h.Attribute] = true
+			if h.Lost() != (p.Homes[h.Attribute] == limits.Nobody) {
+				t.Errorf("%s: %s is at home %q, and the card says: %s", p.Name, h.Attribute, p.Homes[h.Attribute], h)
+			}
 		}
-		if b == nil {
-			continue
-		}
-		for a, c := range of {
-			lost := len(taken(b, one(c.edit), []string{c.lost})) > 0
-			if lost != (p.Homes[a] == limits.Nobody) {
-				t.Errorf("%s: %s is at home %q; that it is lost is %v", p.Name, a, p.Homes[a], lost)
+		for _, a := range limits.Attributes() {
+			if !asked[a] {
+				t.Errorf("no card says what becomes of %q", a)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 // Package backendtest is the conformance suite that every backend passes, with
 // the sample secret and the comparison that other tests share.
 //
+// It is for anybody's backend, in any module: a test calls Run with a Harness,
+// and `go test -v` prints the card of what the backend holds (see Card).
+//
 // Nothing in it prints a value: a failure names ordinals, attributes and
 // lengths.
 package backendtest
@@ -39,6 +42,7 @@ func Run(t *testing.T, h Harness) {
 		run  func(*testing.T, Harness)
 	}{
 		{"Capabilities", testCapabilities},
+		{"Card", testCard},
 		{"Values", testValues},
 		{"ValueLimit", testValueLimit},
 		{"Attributes", testAttributes},

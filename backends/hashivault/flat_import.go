@@ -71,13 +71,13 @@ func (f *Flat) Forecast(in *secret.Secret) []secret.Loss {
 	var losses []secret.Loss
 	for i := range in.Versions {
 		if v := &in.Versions[i]; v.Ordinal != kept {
-			why := oneVersion
+			grade, why := secret.Data, oneVersion
 			if v.Value.IsNone() {
-				why = "KV version 1 holds no version without a value"
+				grade, why = gradeOfGap(in, v), "KV version 1 holds no version without a value"
 			} else if _, _, err := encodeFlat(f.field, v.Value); err != nil {
 				why = "longer than Vault takes"
 			}
-			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: why})
+			losses = append(losses, secret.Loss{Grade: grade, Version: v.Ordinal, What: backends.LossVersion, Why: why})
 		}
 	}
 	if kept == 0 {
@@ -85,6 +85,15 @@ func (f *Flat) Forecast(in *secret.Secret) []secret.Loss {
 	}
 	losses = append(losses, roomInAccount(backends.Apply(in, losses))...)
 	return append(losses, f.nativeLosses(backends.Apply(in, losses))...)
+}
+
+// gradeOfGap is the grade of losing a version without a value: a trace where it
+// was destroyed and holds no role, as only a gap in the numbers tells of it.
+func gradeOfGap(in *secret.Secret, v *secret.Version) secret.Grade {
+	if v.Missing == secret.Destroyed && v.Ordinal != in.Current && v.Ordinal != in.Previous {
+		return secret.Trace
+	}
+	return secret.Meaning
 }
 
 // kept is the version that stays: the current one, or, where that has no value

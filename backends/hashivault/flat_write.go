@@ -55,21 +55,11 @@ func (f *Flat) put(ctx context.Context, st *flatState, name secret.Name, d *secr
 	h := st.head.Clone()
 	h.Last = st.last()
 	v := h.Append(d, uid, f.now())
-	alone(&h, v.Ordinal)
+	h.Alone(v.Ordinal)
 	if err := f.replace(ctx, st, &h, &v, data, form); err != nil {
 		return nil, err
 	}
 	return h.View(v), nil
-}
-
-// alone forgets the versions whose place o took.
-func alone(h *backends.Head, o secret.Ordinal) {
-	h.Secret.Previous = 0
-	for label, holder := range h.Stages {
-		if holder != o {
-			delete(h.Stages, label)
-		}
-	}
 }
 
 // replace writes the account of a version, beside the one of the value that

@@ -7,16 +7,28 @@ import (
 
 // Imitation is a KV v2 engine for a store in memory, with the field that a
 // configuration has by default.
-func Imitation() backends.Imitation {
+func Imitation() backends.Imitation { return imitation(&Store{imitated()}, naming) }
+
+// FlatImitation is a KV v1 engine in the same way.
+func FlatImitation() backends.Imitation { return imitation(newFlat(imitated()), flatNaming) }
+
+func imitated() *core {
 	var c Config
 	c.SetDefaults()
-	s := &Store{&core{field: c.Field}}
+	return &core{field: c.Field}
+}
+
+func imitation(b interface {
+	Capabilities() backends.Capabilities
+	Forecast(s *secret.Secret) []secret.Loss
+}, spell secret.Naming,
+) backends.Imitation {
 	return backends.Imitation{
-		Capabilities: s.Capabilities(),
+		Capabilities: b.Capabilities(),
 		CheckName: func(n secret.Name) error {
-			_, err := naming.Encode(n)
+			_, err := spell.Encode(n)
 			return err
 		},
-		Forecast: s.Forecast,
+		Forecast: b.Forecast,
 	}
 }

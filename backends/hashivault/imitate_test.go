@@ -7,6 +7,11 @@ import (
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
 
+func TestForecastIsWhatHappensFlat(t *testing.T) {
+	t.Parallel()
+	backendtest.Imitates(t, newFlatFixture(t).Flat, memory.New(memory.Options{}).Imitate(FlatImitation()))
+}
+
 func TestForecastIsWhatHappens(t *testing.T) {
 	t.Parallel()
 	backendtest.Imitates(t, newFixture(t).Store, memory.New(memory.Options{}).Imitate(Imitation()))

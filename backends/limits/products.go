@@ -60,7 +60,7 @@ func vault2() Product {
 // vault1 keeps one version, and in the companion what is known of it.
 func vault1() Product {
 	p := vault2()
-	p.Backend, p.As, p.Name = "", "", "HashiCorp Vault KV v1"
+	p.Backend, p.As, p.Name = "", "hashivault-v1", "HashiCorp Vault KV v1"
 	p.Versions = Limit{1, "versions", "KV v1 keeps no versions"}
 	p.Room = Limit{450 << 10, "bytes", "half of a companion secret of at most 900 KiB"}
 	p.Homes[Ordinal], p.Homes[Valueless] = Beside, Nobody

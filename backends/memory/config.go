@@ -30,7 +30,7 @@ func DriverOf(known map[string]backends.Imitation) backends.Driver {
 }
 
 // Products are the words for what a store may imitate.
-func Products() []string { return []string{"azurekv", "csms", "hashivault"} }
+func Products() []string { return []string{"azurekv", "csms", "hashivault", "hashivault-v1"} }
 
 // Config is the section `memory` of a store.
 type Config struct {

@@ -49,8 +49,8 @@ func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (
 	}
 	return m.put(ctx, name, d, func(old, e *entry) error {
 		if most := m.as.Capabilities.MaxVersions; most > 0 && len(e.versions) > most {
-			if !e.recycle() {
-				return secret.Errorf(secret.TooLarge, "%s holds %d versions, and each has a role or a label", m.as.Capabilities.Product, most)
+			if err := m.makeRoom(e, &d, most); err != nil {
+				return err
 			}
 		}
 		l := m.takenAway(old, e)
@@ -64,6 +64,20 @@ func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (
 		}
 		return secret.Errorf(secret.Invalid, "%s: %s", l.What, l.Why)
 	})
+}
+
+// makeRoom drops what the newest version takes the place of.
+func (m *imitating) makeRoom(e *entry, d *secret.Draft, most int) error {
+	switch {
+	case most > 1 && !e.recycle():
+		return secret.Errorf(secret.TooLarge, "%s holds %d versions, and each has a role or a label", m.as.Capabilities.Product, most)
+	case most == 1 && d.KeepCurrent:
+		return secret.Errorf(secret.TooLarge, "%s holds one version, and another is to stay current", m.as.Capabilities.Product)
+	case most == 1:
+		e.versions = slices.Clone(e.versions[len(e.versions)-1:])
+		e.head.Alone(e.versions[0].Ordinal)
+	}
+	return nil
 }
 
 // Update implements backends.Updater.

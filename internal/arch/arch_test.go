@@ -27,7 +27,7 @@ var rules = []rule{
 	{"secret", nil},
 	{"backup", []string{"secret"}},
 	{"backends", []string{"secret"}},
-	{"backends/backendtest", []string{"secret", "backends"}},
+	{"backends/backendtest", []string{"secret", "backends", "backends/limits"}},
 	{"backends/all", []string{"backends/..."}},
 	{"backends/*", []string{"secret", "backends", "internal/sdkhmac"}},
 	{"gateway/access", []string{"secret"}},

@@ -1,0 +1,111 @@
+package all_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/limits"
+)
+
+var update = flag.Bool("update", false, "write the cards into docs/products.md")
+
+const productsDoc = "../../docs/products.md"
+
+// TestProductsDocument: the document says what the products' own forecasts say,
+// to which the conformance suite holds each of them.
+func TestProductsDocument(t *testing.T) {
+	t.Parallel()
+	want := productsDocument()
+	if *update {
+		if err := os.WriteFile(productsDoc, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(productsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/products.md is not what the products say: make golden")
+	}
+}
+
+func productsDocument() string {
+	var b strings.Builder
+	b.WriteString(`# What each product holds
+
+Written by a test (` + "`make golden`" + `); do not edit. The first table is measured: each product's own forecast is asked about
+secrets that differ in one thing, and the conformance suite then imports these secrets, at each size and one above, and
+compares. ≥ means that no limit was met up to that size. In brackets stands what native tools see differently, with its
+grade: *trace* is accepted, *meaning* and *data* are refused unless ` + "`on_loss`" + ` of the store says otherwise.
+
+`)
+	var cards []backendtest.Card
+	for _, p := range limits.Products() {
+		cards = append(cards, cardOf(p))
+	}
+	b.WriteString(backendtest.Table(cards...))
+	b.WriteString(`
+Azure Key Vault's sizes of stages, description and tags of the secret are what one tag of 256 characters has room for when
+the rest is plain, and those of Huawei Cloud CSMS what its description has beside the gateway's own part; several at once
+share that room.
+
+## Where it lies
+
+*native*: the product has a place for it, and its own tools see it there. *beside*: the gateway keeps it where the product
+has room. *no*: it is lost, and foretold.
+
+`)
+	homes(&b)
+	b.WriteString("\n## Where the numbers come from\n\n")
+	sources(&b)
+	return b.String()
+}
+
+func homes(b *strings.Builder) {
+	b.WriteString("|")
+	for _, p := range limits.Products() {
+		b.WriteString(" | " + p.Name)
+	}
+	b.WriteString(" |\n|" + strings.Repeat("---|", len(limits.Products())+1) + "\n")
+	for _, a := range limits.Attributes() {
+		b.WriteString("| " + string(a))
+		for _, p := range limits.Products() {
+			b.WriteString(" | " + string(p.Homes[a]))
+		}
+		b.WriteString(" |\n")
+	}
+}
+
+func sources(b *strings.Builder) {
+	b.WriteString("| product | what | most | source |\n|---|---|---|---|\n")
+	for _, p := range limits.Products() {
+		for _, l := range []struct {
+			what string
+			limits.Limit
+		}{
+			{"text", p.Text},
+			{"binary", p.Binary},
+			{"versions", p.Versions},
+			{"name", p.NameLength},
+			{"tags of a version", p.VersionTags},
+			{"tags of the secret", p.SecretTags},
+			{"key of a tag", p.TagName},
+			{"value of a tag", p.TagValue},
+			{"stages", p.Stages},
+			{"stage", p.StageLength},
+			{"description", p.Description},
+			{"content type", p.ContentType},
+			{"room for what is kept beside", p.Room},
+		} {
+			if l.Most > 0 {
+				fmt.Fprintf(b, "| %s | %s | %d %s | %s |\n", p.Name, l.what, l.Most, l.Unit, l.Source)
+			}
+		}
+		fmt.Fprintf(b, "| %s | alphabet of names | %s | %s |\n", p.Name, p.Names.Text, p.Names.Source)
+	}
+}

@@ -1,0 +1,3 @@
+module acme.example/store
+
+go 1.26.0

@@ -1,0 +1,40 @@
+// Package store stands for a backend that somebody else wrote, in a module of
+// their own: a store in memory that holds six versions of short texts.
+package store
+
+import (
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+const (
+	mostVersions = 6
+	mostBytes    = 512
+)
+
+// New returns an empty store.
+func New() backends.Backend {
+	return memory.New(memory.Options{}).Imitate(backends.Imitation{
+		Capabilities: backends.Capabilities{Product: "ACME Secrets", MaxValue: mostBytes, MaxVersions: mostVersions},
+		CheckName:    func(secret.Name) error { return nil },
+		Forecast:     forecast,
+	})
+}
+
+func forecast(s *secret.Secret) []secret.Loss {
+	var losses []secret.Loss
+	held := 0
+	for i := len(s.Versions) - 1; i >= 0; i-- {
+		v := &s.Versions[i]
+		switch {
+		case v.Value.Len() > mostBytes:
+			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: "longer than ACME takes"})
+		case held == mostVersions:
+			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: "ACME keeps six versions"})
+		default:
+			held++
+		}
+	}
+	return losses
+}
