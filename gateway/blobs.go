@@ -79,10 +79,15 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 				return nil, err
 			}
 		}
-		return s.keys.Seal(&backup.Document{
-			Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: r.Name},
-			SealedAt: s.now().UTC(), Secret: renamed(sec, r.inside()),
-		})
+		return s.seal(j, sec)
+	})
+}
+
+// seal makes a blob of what the job's name held.
+func (s *Service) seal(j *job, sec *secret.Secret) ([]byte, error) {
+	return s.keys.Seal(&backup.Document{
+		Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: j.ref.Name},
+		SealedAt: s.now().UTC(), Secret: renamed(sec, j.ref.inside()),
 	})
 }
 

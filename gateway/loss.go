@@ -12,6 +12,10 @@ import (
 // OnLoss says what to do when a product cannot hold all of a secret. Losses of
 // grade trace never ask. Of what a product could not give, only LossAccept
 // makes a backup: what cannot be read can be kept nowhere.
+//
+// It is about restores. A write that pushes an old version out of a product is
+// that product's own way and never refused; with LossArchive the secret is
+// kept before, and the audit names in either case what goes.
 type OnLoss string
 
 // The choices. The empty OnLoss is LossFail.
@@ -42,28 +46,28 @@ func (s *Service) decide(j *job, sec, part *secret.Secret, losses []secret.Loss,
 	case choice == LossTrim:
 		return refuse(sec.Name, beyondTrim(j.Backend, sec, part, losses))
 	case choice == LossArchive:
-		return s.putAside(j, sec.Name, o, out)
+		var err error
+		out.Archive, err = s.putAside(j, sec.Name, j.blob, o)
+		return err
 	}
 	return refuse(sec.Name, losses)
 }
 
-// putAside keeps the document aside as it came: sealed, and by the key that has
-// just opened it.
-func (s *Service) putAside(j *job, name secret.Name, o RestoreOptions, out *Outcome) error {
+// putAside keeps the blob aside: the document as it came, by the key that has
+// just opened it, or of what a write is about to push out.
+func (s *Service) putAside(j *job, name secret.Name, blob []byte, o RestoreOptions) (string, error) {
 	dir := orDefault(o.Archive, s.archive)
 	if dir == "" {
-		return &secret.Error{Kind: secret.Unsupported, Name: name, Detail: "there is no archive to keep what the store cannot hold"}
+		return "", &secret.Error{Kind: secret.Unsupported, Name: name, Detail: "there is no archive to keep what the store cannot hold"}
 	}
-	out.Archive = dir.Path(j.Name, name, j.blob)
-	j.entry.Archive = out.Archive
-	if o.DryRun {
-		return nil
+	path := dir.Path(j.Name, name, blob)
+	if !o.DryRun {
+		if err := dir.Keep(path, blob); err != nil {
+			return path, &secret.Error{Kind: secret.Internal, Op: "archive", Name: name, Detail: "the archive cannot be written, and nothing else was", Err: err}
+		}
 	}
-	if err := dir.Keep(out.Archive, j.blob); err != nil {
-		j.entry.Archive = ""
-		return &secret.Error{Kind: secret.Internal, Op: "archive", Name: name, Detail: "the archive cannot be written, and nothing else was", Err: err}
-	}
-	return nil
+	j.entry.Archive = path
+	return path, nil
 }
 
 // beyondTrim returns the losses that LossTrim does not take: whatever is not

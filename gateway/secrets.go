@@ -58,6 +58,9 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		s.recordVersions(ctx, j, sec)
 		return sec, nil
 	}
+	if err := s.spare(ctx, j, &d); err != nil {
+		return nil, err
+	}
 	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, j.ref.Name) {
 		sec, err = j.Backend.Put(ctx, j.ref.Name, d)

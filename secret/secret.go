@@ -153,6 +153,26 @@ func (s *Secret) Find(sel Selector) *Version {
 	return nil
 }
 
+// Displaced returns the version that d takes the place of where a product holds
+// no more: the oldest that is named by neither a role nor a label once d has
+// moved them. Nil: each is named.
+func (s *Secret) Displaced(d *Draft) *Version {
+	current, previous := s.Current, s.Previous
+	switch {
+	case !d.KeepCurrent:
+		current, previous = 0, current
+	case d.TakePrevious:
+		previous = 0
+	}
+	stays := func(label string) bool { return !slices.Contains(d.Stages, label) }
+	for i := range s.Versions {
+		if v := &s.Versions[i]; v.Ordinal != current && v.Ordinal != previous && !slices.ContainsFunc(v.Stages, stays) {
+			return v
+		}
+	}
+	return nil
+}
+
 // Newest returns the version with the highest ordinal, or nil.
 func (s *Secret) Newest() *Version {
 	if len(s.Versions) == 0 {

@@ -78,32 +78,15 @@ func gone(past ranges, v *secret.Version) bool {
 }
 
 // recycle returns which versions have been recycled once d is written: one
-// more, where have lists as many as the service does. The write moves the
-// roles and labels, and what loses its last one by that may go too.
+// more, where have lists as many as the service does.
 func recycle(have *secret.Secret, d *secret.Draft) (ranges, bool) {
-	past := recycled(have)
-	var listed []*secret.Version
-	for i := range have.Versions {
-		if v := &have.Versions[i]; !gone(past, v) {
-			listed = append(listed, v)
-		}
-	}
-	if len(listed) < maxVersions {
+	past, listed := recycled(have), *have
+	listed.Versions = slices.DeleteFunc(slices.Clone(have.Versions), func(v secret.Version) bool { return gone(past, &v) })
+	if len(listed.Versions) < maxVersions {
 		return past, false
 	}
-	current, previous := have.Current, have.Previous
-	switch {
-	case !d.KeepCurrent:
-		current, previous = 0, current
-	case d.TakePrevious:
-		previous = 0
-	}
-	for _, v := range listed {
-		moved := func(label string) bool { return slices.Contains(d.Stages, label) }
-		kept := slices.ContainsFunc(v.Stages, func(label string) bool { return !moved(label) })
-		if v.Ordinal != current && v.Ordinal != previous && !kept {
-			return past.with(v.Ordinal), true
-		}
+	if v := listed.Displaced(d); v != nil {
+		return past.with(v.Ordinal), true
 	}
 	return past, false
 }

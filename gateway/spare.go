@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// spare finds out which version a write pushes out of a product that holds too
+// few, has the audit name it, and keeps it in the archive first where the store
+// asks for that: what cannot be kept is not pushed out, the write is refused.
+//
+// Another gateway may write between this look and the write: it keeps what it
+// pushes out itself.
+func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
+	if j.caps.MaxVersions == 0 || d.OnlyIfAbsent {
+		return nil
+	}
+	have, err := j.Backend.Describe(ctx, j.ref.Name)
+	if errors.Is(err, secret.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v := pushedOut(have, d, j.caps.MaxVersions)
+	if v == nil {
+		return nil
+	}
+	j.entry.Losses = lossLines([]secret.Loss{{
+		Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+		Why: fmt.Sprintf("%s holds %d versions, and a newer one takes the place of this one", j.caps.Product, j.caps.MaxVersions),
+	}})
+	if j.OnLoss != LossArchive {
+		return nil
+	}
+	return s.keepVersion(ctx, j, v.Ordinal)
+}
+
+// keepVersion puts the version aside as a backup of its own, which a restore
+// adds to the secret again or makes another of.
+func (s *Service) keepVersion(ctx context.Context, j *job, o secret.Ordinal) error {
+	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.ByOrdinal(o))
+	if err != nil {
+		return err
+	}
+	sec.Current, sec.Previous = o, 0
+	blob, err := s.seal(j, sec)
+	if err != nil {
+		return err
+	}
+	_, err = s.putAside(j, j.ref.Name, blob, RestoreOptions{})
+	return err
+}
+
+// pushedOut is the version that makes room for the one of d, or nil: there is
+// room, or the product refuses the write.
+func pushedOut(have *secret.Secret, d *secret.Draft, most int) *secret.Version {
+	switch {
+	case len(have.Versions) < most:
+		return nil
+	case most > 1:
+		return have.Displaced(d)
+	case d.KeepCurrent:
+		return nil
+	}
+	return have.Newest()
+}
