@@ -20,7 +20,7 @@ import (
 func TestHazards(t *testing.T) {
 	t.Parallel()
 	for name, run := range map[string]func(*testing.T, *Backend){
-		"9.1/3 version ids": hazardVersionIDs, "9.1/4 latest": hazardLatest, "9.1/5 stages": hazardStages,
+		"9.1/1 name alphabet": hazardNames, "9.1/3 version ids": hazardVersionIDs, "9.1/4 latest": hazardLatest, "9.1/5 stages": hazardStages,
 		"9.1/8 binary": hazardBinary, "9.1/9 content type": hazardContentType, "9.1/10 expiry": hazardExpiry,
 		"9.1/11 not before": hazardNotBefore, "9.1/12 disabled": hazardDisabled, "9.1/13 description": hazardDescription,
 		"9.1/14 tags": hazardTags, "9.1/15 times": hazardTimes, "9.1/16 deletion": hazardDeletion, "9.1/21 managed": hazardManaged,
@@ -68,6 +68,33 @@ func seenNatively(t *testing.T, b *Backend) azsecrets.Secret {
 		t.Fatal(err)
 	}
 	return r.Secret
+}
+
+// hazardNames: names that Key Vault cannot spell, or takes for one another, are
+// secrets of their own, and native tools see an escape.
+func hazardNames(t *testing.T, b *Backend) {
+	names := map[secret.Name]string{"plain-1": "plain-1", "Foo": "", "foo": "foo", "with_dot.s": "", "a/b": "", "x0-8pnmu": ""}
+	for name := range names {
+		if _, err := b.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("canary " + string(name))}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for name, wire := range names {
+		s, err := b.Get(t.Context(), name, secret.Current)
+		if err != nil || string(s.Versions[0].Value.Reveal()) != "canary "+string(name) {
+			t.Errorf("%s: it reads otherwise: %v", name, err)
+		}
+		seen, err := naming.Encode(name)
+		if err != nil || wire != "" && seen != wire || wire == "" && !strings.HasPrefix(seen, "x0-") {
+			t.Errorf("%s: native tools see %q: %v", name, seen, err)
+		}
+		if _, err := b.client.sdk.GetSecret(t.Context(), seen, "", nil); err != nil {
+			t.Errorf("%s: native tools do not find %q: %v", name, seen, err)
+		}
+	}
+	if p, err := b.List(t.Context(), secret.Query{}); err != nil || len(p.Secrets) != len(names) {
+		t.Errorf("List shows %d secrets: %v", len(p.Secrets), err)
+	}
 }
 
 func hazardVersionIDs(t *testing.T, b *Backend) {

@@ -21,6 +21,7 @@ func TestHazards(t *testing.T) {
 		"9.2/5 number fidelity": hazardNumbers, "9.2/7 custom metadata": hazardTags, "9.2/8 description": hazardDescription,
 		"9.2/9 stages": hazardStages, "9.2/10 latest": hazardLatest, "9.2/11 delete version": hazardDeletedVersion,
 		"9.2/12 expiry": hazardExpiry, "9.2/14 delete secret": hazardDeletion,
+		"9.2/15 disabled": hazardDisabled,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, newFixture(t)) })
 	}
@@ -193,6 +194,24 @@ func hazardExpiry(t *testing.T, f *fixture) {
 	kv, err := f.kv.Get(t.Context(), "s")
 	if err != nil || kv.Data == nil || !kv.VersionMetadata.DeletionTime.IsZero() {
 		t.Errorf("Vault deletes what CSMS would only call expired: %v", err)
+	}
+}
+
+func hazardDisabled(t *testing.T, f *fixture) {
+	s := plain(1, 2)
+	s.Versions[0].Disabled = true
+	told := slices.ContainsFunc(f.Forecast(s), func(l secret.Loss) bool {
+		return l.Grade == secret.Data && l.What == backends.LossDisabled && l.Version == 1
+	})
+	if !told {
+		t.Error("that native tools can read the disabled version is not foretold")
+	}
+	f.moved(t, s)
+	if v := f.mustGet(t, "s", secret.ByOrdinal(1)).Versions[0]; !v.Disabled {
+		t.Error("the version is enabled")
+	}
+	if native, err := f.kv.GetVersion(t.Context(), "s", 1); err != nil || native.Data["value"] != "canary-1" {
+		t.Errorf("native tools do not see what was foretold: %v", err)
 	}
 }
 

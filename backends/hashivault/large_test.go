@@ -188,6 +188,8 @@ func TestWideGaps(t *testing.T) {
 	}
 }
 
+// TestTooLarge: what the server would refuse with a 500, which its client
+// repeats, never reaches it (trap 2.7).
 func TestTooLarge(t *testing.T) {
 	f := newFixture(t)
 	for what, v := range map[string]secret.Value{

@@ -258,7 +258,7 @@ func anyObject(rt *rapid.T) []byte {
 	return marshal(m)
 }
 
-// TestTraversal: no name reaches beyond the prefix.
+// TestTraversal: no name reaches beyond the prefix (trap 2.1).
 func TestTraversal(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Prefix = "in/side" })
 	other := f.server.NewMountV1(t)

@@ -15,8 +15,8 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// TestTraps takes the traps of KV v2 that no other test is named after, by the
-// numbers of the wire reference's sections.
+// TestTraps takes the traps of KV v2 by the numbers of the wire reference's
+// sections. Paths (2.1) and sizes (2.7) are TestTraversal and TestTooLarge.
 func TestTraps(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, *fixture){
 		"2.2 keys without a version are listed": trapEmptyKeys, "2.3 data may be null": trapNull, "2.3 numbers are float64": trapNumbers,
