@@ -1,7 +1,6 @@
 package wiretest
 
 import (
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,9 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write what the dialect answers into the golden files")
 
 // Target is a gateway for one golden file, fresh, with a clock and ids that
 // are the same in every run.
@@ -91,7 +89,7 @@ func runFile(t *testing.T, path string, target Target) {
 	if got["request"] == 0 || got["response"] != got["request"] || got["audit"] != got["request"] {
 		t.Fatal("request, response and audit do not come in threes")
 	}
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(path, txtar.Format(a), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +98,7 @@ func runFile(t *testing.T, path string, target Target) {
 
 func (p *player) compare(f *txtar.File, got string) {
 	p.t.Helper()
-	if *update {
+	if golden.Updating() {
 		f.Data = []byte(got)
 		return
 	}

@@ -45,6 +45,7 @@ var rules = []rule{
 	{"config", []string{"secret", "backends", "gateway", "gateway/access"}},
 	{"cmd/...", []string{"..."}},
 	{"internal/sdkhmac", []string{"secret"}},
+	{"internal/golden", nil},
 	{"internal/pki", nil},
 	{"internal/vaulttest", nil},
 	{"internal/gatewaytest", []string{"..."}},
