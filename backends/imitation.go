@@ -10,12 +10,23 @@ type Imitation struct {
 	// where they are about time and not about content: AtomicCreate,
 	// AtomicImport, Durable, TrashHidesVersions.
 	Capabilities Capabilities
-	// CheckName refuses (Invalid) what the product cannot spell.
-	CheckName func(secret.Name) error
+	Names        Names
 	// Forecast is the product's: pure, and what Import does.
 	Forecast func(*secret.Secret) []secret.Loss
 	// HidesDisabled: the product does not show the value of a disabled version.
 	HidesDisabled bool
+}
+
+// Names is how a product spells the model's names: the two directions of one
+// bijection.
+type Names struct {
+	// Spell returns the product's name, and refuses (Invalid) what the product
+	// cannot spell.
+	Spell func(secret.Name) (string, error)
+	// Read returns the model's name. kept is what the product holds of it
+	// beside the secret, where the spelling alone is not enough; else "". It
+	// reports false for what is no secret of the model's.
+	Read func(wire string, kept secret.Name) (secret.Name, bool)
 }
 
 // TakesAway reports whether the model lacks what l names once it is lost. The

@@ -64,7 +64,7 @@ func named(read func() ([]item, error)) func() ([]listed, error) {
 		}
 		out := make([]listed, 0, len(items))
 		for i := range items {
-			if n, err := naming.Decode(strings.ToLower(items[i].name)); err == nil {
+			if n, ok := decodeName(items[i].name, ""); ok {
 				out = append(out, listed{Name: n, Item: items[i]})
 			}
 		}

@@ -28,6 +28,13 @@ func natural(s string) bool {
 	return true
 }
 
+// decodeName reads a name of the product's, in whatever case. The second
+// result is false for what is no secret of the model's.
+func decodeName(wire string, _ secret.Name) (secret.Name, bool) {
+	n, err := naming.Decode(strings.ToLower(wire))
+	return n, err == nil
+}
+
 // extraName is the member of a secret's Extra that holds a native spelling.
 const extraName = "azure.name"
 

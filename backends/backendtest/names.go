@@ -14,7 +14,11 @@ import (
 // escape of a longer one may not fit.
 const shortName = 40
 
-func sampleNames() []secret.Name {
+// HostileNames are names that meet in a careless product: the same but for
+// case, for what a path or a URL makes of them, for the form of their Unicode,
+// and names that look like the escape or the hash of another. All keep the
+// rules of the model.
+func HostileNames() []secret.Name {
 	escape := func(s string) secret.Name {
 		enc := base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 		return secret.Name("x0-" + enc.EncodeToString([]byte(s)))
@@ -25,9 +29,12 @@ func sampleNames() []secret.Name {
 		"/", "//", "/a", "a/", "a//b", "a/b", "a/b/c", "a/b/", "a\\b", "a%2Fb", "a%2fb", "%", "%00", "a%",
 		" ", "a b", " a", "a ", "a+b", "a?b", "a#b", "a;b", "a:b", "a*b", "*", "a&b", "a=b", "a,b", "a'b", `a"b`, "a<b", "a|b", "~a", "@a", "$a", "{a}",
 		"ü", "u\u0308", "日本語", "😀", "İ", "ß", "ſ", "K", "\u00a0", "\u202e", "\ufeff",
+		"\u00e9", "e\u0301", "\u212a", "k", "\u1e9b\u0323", "\ufb01", "fi", "\uff41", // each of two forms of Unicode
+		"x1-", "x1-" + secret.Name(strings.Repeat("0", 52)), "x1-" + secret.Name(strings.Repeat("v", 51)+"0"), "X1-" + secret.Name(strings.Repeat("0", 52)),
 		"x0-", "x0", "X0-", "x0-c4", "x0-C4", "x0-zz", "x0-=",
 		escape("a"), escape("Foo"), escape("a/b"), escape(string(escape("Foo"))), secret.Name(strings.ToUpper(string(escape("Foo")))),
-		"vaultferry", "vaultferry.v1", "vaultferry.meta/a", "metadata/a", "data/a", "a/metadata/b", "versions", "a/versions", "deletedsecrets",
+		"vaultferry", "vaultferry.v1", "vaultferry.meta", "vaultferry.meta/a", "a/vaultferry.meta/b", "vaultferry-note-", "vaultferry-note-a", "Vaultferry-note-a",
+		"metadata/a", "data/a", "a/metadata/b", "versions", "a/versions", "deletedsecrets",
 	}
 	for _, n := range []int{shortName, 63, 64, 126, 127, 128, 254, 255, 256, 511, secret.MaxName} {
 		all = append(all, secret.Name(strings.Repeat("n", n)), secret.Name(strings.Repeat("N", n)),
@@ -40,7 +47,7 @@ func sampleNames() []secret.Name {
 func testNames(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
 	var held []secret.Name
-	for _, name := range sampleNames() {
+	for _, name := range HostileNames() {
 		_, err := b.Put(ctx, name, secret.Draft{Value: secret.TextValue(string(name)), OnlyIfAbsent: true})
 		switch {
 		case err == nil:

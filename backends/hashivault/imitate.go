@@ -25,10 +25,7 @@ func imitation(b interface {
 ) backends.Imitation {
 	return backends.Imitation{
 		Capabilities: b.Capabilities(),
-		CheckName: func(n secret.Name) error {
-			_, err := spell.Encode(n)
-			return err
-		},
-		Forecast: b.Forecast,
+		Names:        backends.Names{Spell: spell.Encode, Read: readBy(spell)},
+		Forecast:     b.Forecast,
 	}
 }

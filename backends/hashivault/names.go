@@ -18,6 +18,14 @@ const companionFolder = "vaultferry.meta"
 // the mount. So whatever is not a plain path becomes an escape of one segment.
 var naming = secret.Naming{Natural: naturalPath, What: "Vault"}
 
+// readBy reports false for a path that is no secret's of the model.
+func readBy(spell secret.Naming) func(string, secret.Name) (secret.Name, bool) {
+	return func(wire string, _ secret.Name) (secret.Name, bool) {
+		n, err := spell.Decode(wire)
+		return n, err == nil
+	}
+}
+
 // flatNaming is that of KV v1, which refuses two dots in a row anywhere.
 var flatNaming = secret.Naming{What: "Vault", Natural: func(s string) bool { return naturalPath(s) && !strings.Contains(s, "..") }}
 

@@ -1,19 +1,13 @@
 package huaweicsms
 
-import (
-	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/secret"
-)
+import "github.com/vaultferry/vaultferry/backends"
 
 // Imitation is CSMS for a store in memory.
 func Imitation() backends.Imitation {
 	b := &Backend{}
 	return backends.Imitation{
 		Capabilities: b.Capabilities(),
-		CheckName: func(n secret.Name) error {
-			_, err := encodeName(n)
-			return err
-		},
-		Forecast: b.Forecast,
+		Names:        backends.Names{Spell: encodeName, Read: decodeName},
+		Forecast:     b.Forecast,
 	}
 }

@@ -35,7 +35,7 @@ func (m *imitating) Capabilities() backends.Capabilities {
 
 // Forecast implements backends.Backend.
 func (m *imitating) Forecast(s *secret.Secret) []secret.Loss {
-	if m.as.CheckName(s.Name) != nil {
+	if _, err := m.as.Names.Spell(s.Name); err != nil {
 		return nil // Import refuses the name itself
 	}
 	return m.as.Forecast(s)
@@ -44,7 +44,7 @@ func (m *imitating) Forecast(s *secret.Secret) []secret.Loss {
 // Put implements backends.Backend. Where the product holds no more versions,
 // the oldest without a role or label makes room.
 func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	if err := m.as.CheckName(name); err != nil {
+	if _, err := m.as.Names.Spell(name); err != nil {
 		return nil, named(err, "memory.put", name)
 	}
 	return m.put(ctx, name, d, func(old, e *entry) error {
@@ -118,7 +118,7 @@ func (e *entry) recycle() bool {
 
 // Import implements backends.Backend.
 func (m *imitating) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
-	if err := m.as.CheckName(in.Name); err != nil {
+	if _, err := m.as.Names.Spell(in.Name); err != nil {
 		return nil, named(err, "memory.import", in.Name)
 	}
 	if _, err := backends.HeadOf(in); err != nil {

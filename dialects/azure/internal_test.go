@@ -133,7 +133,7 @@ func TestNames(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%q kept as %q is shown as %q, want %q", c.name, c.kept, got, c.want)
 		}
-		if back, err := modelName(got); err != nil || back != c.name {
+		if back, err := ModelName(got); err != nil || back != c.name {
 			t.Errorf("%q is read back as %q (%v)", got, back, err)
 		}
 	}

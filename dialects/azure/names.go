@@ -29,8 +29,9 @@ func fold(s string) string {
 	}, s)
 }
 
-// modelName reads a name off the wire.
-func modelName(wire string) (secret.Name, error) {
+// ModelName reads a secret's name off the wire. It fails with Invalid where
+// Key Vault could not have such a name.
+func ModelName(wire string) (secret.Name, error) {
 	name, err := naming.Decode(fold(wire))
 	if err != nil {
 		return "", refuse(secret.Invalid, wrongName)
@@ -47,8 +48,13 @@ func wireName(name secret.Name, x secret.Extra) string {
 	return spell(name)
 }
 
+// WireName is the name under which clients of this dialect find the secret n,
+// as long as it is none that was created with upper case. It fails with
+// Invalid where n breaks the model's rules.
+func WireName(n secret.Name) (string, error) { return naming.Encode(n) }
+
 func spell(n secret.Name) string {
-	s, err := naming.Encode(n)
+	s, err := WireName(n)
 	if err != nil { // breaks the model's rules: no store returns it
 		return ""
 	}

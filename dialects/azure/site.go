@@ -98,7 +98,7 @@ func (d *Dialect) site(o origin) *site {
 
 // model reads a name off the wire, as the store knows it.
 func (s *site) model(wire string) (secret.Name, error) {
-	name, err := modelName(wire)
+	name, err := ModelName(wire)
 	if err != nil || s.folder == "" {
 		return name, err
 	}

@@ -66,7 +66,7 @@ func (a *api) importOne(r *request, raw json.RawMessage) (name string, err error
 		return name, nil
 	}
 	ref := gateway.Ref{Store: r.store}
-	if n, bad := naming.Decode(name); bad == nil { // else it may be anything, a value too
+	if n, bad := ModelName(name); bad == nil { // else it may be anything, a value too
 		ref.Name = n
 	}
 	if auditErr := a.svc.Reject(r.call, ref, err); auditErr != nil {
@@ -97,7 +97,7 @@ func (a *api) showVersions(r *request) (any, error) {
 	out := versionsAnswer{Versions: []versionObject{}}
 	size := 0
 	for _, n := range body.Names {
-		name, err := naming.Decode(n)
+		name, err := ModelName(n)
 		if err != nil {
 			return nil, err
 		}

@@ -162,7 +162,7 @@ type (
 // Error answers err and sees to its audit line.
 func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	ref := gateway.Ref{Store: a.stores[r.Vars["project_id"]]}
-	if name, bad := naming.Decode(r.Vars["secret_name"]); bad == nil {
+	if name, bad := ModelName(r.Vars["secret_name"]); bad == nil {
 		ref.Name = name
 	}
 	if event := r.Vars["event_name"]; checkEventName(event) == nil {

@@ -143,13 +143,13 @@ func FuzzName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if name, err := naming.Decode(s); err == nil {
-			if back, err := naming.Encode(name); err != nil || back != s {
+		if name, err := ModelName(s); err == nil {
+			if back, err := WireName(name); err != nil || back != s {
 				t.Errorf("%q reads as a name that is written %q (%v)", s, back, err)
 			}
 		}
-		if wired, err := naming.Encode(secret.Name(s)); err == nil {
-			if back, err := naming.Decode(wired); err != nil || string(back) != s || !label(wired, "-_.") {
+		if wired, err := WireName(secret.Name(s)); err == nil {
+			if back, err := ModelName(wired); err != nil || string(back) != s || !label(wired, "-_.") {
 				t.Errorf("%q is written %q, which reads %q (%v)", s, wired, back, err)
 			}
 		}

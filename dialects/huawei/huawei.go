@@ -146,7 +146,7 @@ func call(r *wire.Request) gateway.Call {
 
 // ref names the secret of the path.
 func (r *request) ref() (gateway.Ref, error) {
-	name, err := naming.Decode(r.Vars["secret_name"])
+	name, err := ModelName(r.Vars["secret_name"])
 	return gateway.Ref{Store: r.store, Name: name}, err
 }
 

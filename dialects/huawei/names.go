@@ -32,9 +32,17 @@ func label(s, more string) bool {
 	return s != "" && len(s) <= maxLabel
 }
 
+// WireName is the name under which clients of this dialect find the secret n.
+// It fails with Invalid where CSMS cannot show the name at all.
+func WireName(n secret.Name) (string, error) { return naming.Encode(n) }
+
+// ModelName reads a secret's name off the wire. It fails with Invalid where
+// CSMS could not have such a name.
+func ModelName(wire string) (secret.Name, error) { return naming.Decode(wire) }
+
 // speakable reports whether CSMS can show the name at all.
 func speakable(name secret.Name) error {
-	_, err := naming.Encode(name)
+	_, err := WireName(name)
 	return err
 }
 

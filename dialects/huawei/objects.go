@@ -96,7 +96,7 @@ type (
 
 // renderSecret fails only where CSMS cannot spell the name.
 func (a *api) renderSecret(store string, s *secret.Secret) (secretObject, error) {
-	name, err := naming.Encode(s.Name)
+	name, err := WireName(s.Name)
 	if err != nil {
 		return secretObject{}, err
 	}
@@ -140,7 +140,7 @@ func events(s *secret.Secret) []string {
 
 // renderMetadata fails only where CSMS cannot spell the name.
 func renderMetadata(store string, s *secret.Secret, v *secret.Version) (versionMetadata, error) {
-	name, err := naming.Encode(s.Name)
+	name, err := WireName(s.Name)
 	if err != nil {
 		return versionMetadata{}, err
 	}

@@ -50,7 +50,7 @@ func (a *api) listRecords(r *request) (any, error) {
 }
 
 func renderRecord(r *gateway.Record) (recordObject, error) {
-	name, err := naming.Encode(r.Secret)
+	name, err := WireName(r.Secret)
 	if err != nil {
 		return recordObject{}, err
 	}
@@ -108,7 +108,7 @@ func checkTaskQuery(raw string) error {
 		return secret.Errorf(secret.Invalid, "status must be SUCCESS or FAILED")
 	}
 	if s := values.Get("secret_name"); s != "" {
-		if _, err := naming.Decode(s); err != nil {
+		if _, err := ModelName(s); err != nil {
 			return err
 		}
 	}

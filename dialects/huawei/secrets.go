@@ -40,7 +40,7 @@ func (a *api) createSecret(r *request) (any, error) {
 
 // create makes the secret that a body asks for.
 func (a *api) create(r *request, body *createSecretBody) (*secret.Secret, error) {
-	name, err := naming.Decode(body.Name)
+	name, err := ModelName(body.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (a *api) listSecrets(r *request) (any, error) {
 	}
 	var after secret.Name
 	if q.marker != "" {
-		if after, err = naming.Decode(q.marker); err != nil {
+		if after, err = ModelName(q.marker); err != nil {
 			return nil, err
 		}
 	}

@@ -242,7 +242,7 @@ func noSuchStage() *secret.Error {
 // renderStage says of a stage that it was updated when its version was: products
 // keep no time for a label alone.
 func renderStage(s *secret.Secret, stage string, v *secret.Version) (any, error) {
-	name, err := naming.Encode(s.Name)
+	name, err := WireName(s.Name)
 	return stageAnswer{stageObject{
 		Name: stage, UpdateTime: max(millis(v.Updated), millis(v.Created)), SecretName: name, VersionID: versionID(v.Ordinal),
 	}}, err

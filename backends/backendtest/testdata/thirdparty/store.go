@@ -17,8 +17,11 @@ const (
 func New() backends.Backend {
 	return memory.New(memory.Options{}).Imitate(backends.Imitation{
 		Capabilities: backends.Capabilities{Product: "ACME Secrets", MaxValue: mostBytes, MaxVersions: mostVersions},
-		CheckName:    func(secret.Name) error { return nil },
-		Forecast:     forecast,
+		Names: backends.Names{
+			Spell: func(n secret.Name) (string, error) { return string(n), nil },
+			Read:  func(wire string, _ secret.Name) (secret.Name, bool) { return secret.Name(wire), true },
+		},
+		Forecast: forecast,
 	})
 }
 
