@@ -27,21 +27,19 @@ func Compare(t testing.TB, path, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line := firstDifference(string(want), got); line > 0 {
-		t.Errorf("%s is stale from line %d on; make golden writes it anew. Now:\n%s", path, line, got)
+	w, g := strings.Split(string(want), "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		if lineAt(w, i) != lineAt(g, i) {
+			t.Errorf("%s is stale; make golden writes it anew. Line %d is now\n%s\nand was\n%s", path, i+1, lineAt(g, i), lineAt(w, i))
+			return
+		}
 	}
 }
 
-// firstDifference is the number of the first line that differs, or zero.
-func firstDifference(want, got string) int {
-	if want == got {
-		return 0
+// lineAt is line i, or nothing that a line can be.
+func lineAt(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
 	}
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range min(len(w), len(g)) {
-		if w[i] != g[i] {
-			return i + 1
-		}
-	}
-	return min(len(w), len(g)) + 1
+	return "(no line\n)"
 }
