@@ -94,11 +94,11 @@ func TestMatrix(t *testing.T) {
 
 // checksPerDocument is how many checks of rapid make one document of a cell: a
 // check here takes a hundred times as long as elsewhere.
-const checksPerDocument = 50
+const checksPerDocument = 50 * slowness
 
 // TestMatrixOfAnything is TestMatrix with whatever a document may hold. One
-// document in rapid.checks/50 goes through each cell: -rapid.checks=1000 are
-// twenty. A failing one is made smaller, and named by its seed.
+// document in 50 of rapid's checks goes through each cell: -rapid.checks=1000
+// are twenty. A failing one is made smaller, and named by its seed.
 func TestMatrixOfAnything(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
