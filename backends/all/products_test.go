@@ -1,44 +1,27 @@
 package all_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/internal/golden"
 )
 
-var update = flag.Bool("update", false, "write the cards into docs/products.md")
-
-const productsDoc = "../../docs/products.md"
-
-// TestProductsDocument: the document says what the products' own forecasts say,
-// to which the conformance suite holds each of them.
-func TestProductsDocument(t *testing.T) {
+// TestProductsTable: the document says what the products' own forecasts say, to
+// which the conformance suite holds each of them.
+func TestProductsTable(t *testing.T) {
 	t.Parallel()
-	want := productsDocument()
-	if *update {
-		if err := os.WriteFile(productsDoc, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(productsDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/products.md is not what the products say: make golden")
-	}
+	golden.Compare(t, "../../docs/products.md", productsDocument())
 }
 
 func productsDocument() string {
 	var b strings.Builder
 	b.WriteString(`# What each product holds
 
-Written by a test (` + "`make golden`" + `); do not edit. The first table is measured: each product's own forecast is asked about
+Written by ` + "`make golden`" + `; a test fails where it is stale. The first table is measured: each product's own forecast is asked about
 secrets that differ in one thing, and the conformance suite then imports these secrets, at each size and one above, and
 compares. ≥ means that no limit was met up to that size. In brackets stands what native tools see differently, with its
 grade: *trace* is accepted, *meaning* and *data* are refused unless ` + "`on_loss`" + ` of the store says otherwise.
