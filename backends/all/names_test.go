@@ -223,7 +223,7 @@ travels. Policies, the audit and the command line say the model's name.
   is kept aside and shown. The model's ` + "`Foo`" + `, as any other dialect can make it, is another secret.
 - Names that the gateway needs for itself, such as ` + "`vaultferry-note-`" + ` and ` + "`vaultferry.meta/`" + `, are escaped like any other
   that cannot stand for itself.
-- memory and bolt take the model's name as it is.
+- memory and bolt take the model's name as it is. hashivault-v1 is the engine KV v1, which refuses two dots in a row.
 
 A dash is a name that this side cannot spell: it is refused before anything is written.
 
@@ -232,13 +232,13 @@ A dash is a name that this side cannot spell: it is refused before anything is w
 // TestNamesTable: the table in docs is what the code does.
 func TestNamesTable(t *testing.T) {
 	t.Parallel()
-	columns := []string{"azure dialect", "huawei dialect", "azurekv", "csms", "hashivault"}
+	columns := []string{"azure dialect", "huawei dialect", "azurekv", "csms", "hashivault", "hashivault-v1"}
 	var b strings.Builder
 	both := sides()
 	b.WriteString(namesIntro)
 	fmt.Fprintf(&b, "| model | %s |\n|---%s|\n", strings.Join(columns, " | "), strings.Repeat("|---", len(columns)))
 	for _, n := range []secret.Name{
-		"db-password", "Foo", "foo", "team/db", "a.b_c", "a b", "é", "e\u0301", "..", "a/../b", "x0-c5h66", "x0-8pnmu",
+		"db-password", "Foo", "foo", "team/db", "a.b_c", "a b", "é", "e\u0301", "..", "a..b", "a/../b", "x0-c5h66", "x0-8pnmu",
 		"vaultferry-note-a", "vaultferry.meta/a", secret.Name(strings.Repeat("n", 65)), secret.Name(strings.Repeat("N", 40)), secret.Name(strings.Repeat("N", 80)),
 	} {
 		fmt.Fprintf(&b, "| %s ", shown(string(n)))
