@@ -1,7 +1,6 @@
 package hashivault
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
@@ -225,47 +222,4 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s: the fields came back otherwise", what)
 		}
 	}
-}
-
-// BenchmarkExport compares an export of 100 versions with a bare client that
-// reads them 16 at a time: the metric "ratio" is to stay below 1.3.
-func BenchmarkExport(b *testing.B) {
-	f := newFixture(b)
-	s := many("s", 100, "x")
-	for i := range s.Versions {
-		s.Versions[i].Value = secret.TextValue(strings.Repeat("x", 1024))
-	}
-	if _, err := f.Import(b.Context(), s, "token"); err != nil {
-		b.Fatal(err)
-	}
-	var ours, bare time.Duration
-	for b.Loop() {
-		start := time.Now()
-		if _, err := f.Export(b.Context(), "s"); err != nil {
-			b.Fatal(err)
-		}
-		ours += time.Since(start)
-		start = time.Now()
-		if err := f.bareExport(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		bare += time.Since(start)
-	}
-	b.ReportMetric(float64(ours)/float64(bare), "ratio")
-}
-
-func (f *fixture) bareExport(ctx context.Context) error {
-	m, err := f.kv.GetMetadata(ctx, "s")
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for _, v := range m.Versions {
-		g.Go(func() error {
-			_, err := f.kv.GetVersion(ctx, "s", v.Version)
-			return err
-		})
-	}
-	return g.Wait()
 }

@@ -72,15 +72,6 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-func BenchmarkExport100(b *testing.B) {
-	s := filled(b)
-	for b.Loop() {
-		if _, err := s.Export(b.Context(), "s"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // filled holds one secret with 100 versions of 1 KiB.
 func filled(b *testing.B) *memory.Store {
 	b.Helper()

@@ -32,7 +32,7 @@ type client interface {
 }
 
 // dialects makes a client of each vendor's SDK for a store.
-var dialects = map[string]func(*testing.T, *gatewaytest.Gateway, string) client{
+var dialects = map[string]func(testing.TB, *gatewaytest.Gateway, string) client{
 	"azure":  newAzure,
 	"huawei": newHuawei,
 }
@@ -46,7 +46,7 @@ func (s token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Acc
 }
 
 // newAzure leaves the vendor's verification of the challenge on.
-func newAzure(t *testing.T, g *gatewaytest.Gateway, store string) client {
+func newAzure(t testing.TB, g *gatewaytest.Gateway, store string) client {
 	t.Helper()
 	c, err := azsecrets.NewClient(g.VaultURL(store), token(g.Token), &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{Transport: g.Client, Retry: policy.RetryOptions{MaxRetries: -1}},
@@ -83,7 +83,7 @@ func (a azureClient) read(ctx context.Context, name string, v *secret.Version) (
 
 type huaweiClient struct{ c *csms.CsmsClient }
 
-func newHuawei(t *testing.T, g *gatewaytest.Gateway, store string) client {
+func newHuawei(t testing.TB, g *gatewaytest.Gateway, store string) client {
 	t.Helper()
 	auth, err := basic.NewCredentialsBuilder().WithAk(g.AccessKey).WithSk(g.SecretKey).
 		WithProjectId(gatewaytest.Project(store)).SafeBuild()

@@ -26,40 +26,49 @@ func TestMain(m *testing.M) { vaulttest.Main(m) }
 // products opens an empty store of each kind: the embedded ones, a fresh mount
 // of a real Vault server, and a vault and a CSMS that are our own dialects over
 // memory.
-var products = map[string]func(t *testing.T, name string) backends.Backend{
-	"memory": func(t *testing.T, name string) backends.Backend {
+var products = map[string]func(t testing.TB, name string) backends.Backend{
+	"memory": func(t testing.TB, name string) backends.Backend {
 		return open(t, memory.Driver, name, memory.Config{})
 	},
-	"bolt": func(t *testing.T, name string) backends.Backend {
+	"bolt": func(t testing.TB, name string) backends.Backend {
 		return open(t, bolt.Driver, name, bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
 	},
-	"hashivault": func(t *testing.T, name string) backends.Backend {
+	"hashivault": func(t testing.TB, name string) backends.Backend {
 		server := vaulttest.Shared(t)
 		return openVault(t, server, server.NewMount(t), name)
 	},
-	"azurekv": func(t *testing.T, name string) backends.Backend {
-		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
-			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
-		}}})
-		return open(t, azurekv.Driver, name, overCloud(t, cloud))
+	"azurekv": func(t testing.TB, name string) backends.Backend {
+		return open(t, azurekv.Driver, name, overCloud(t, newCloud(t)))
 	},
-	"huaweicsms": func(t *testing.T, name string) backends.Backend {
-		cloud := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
-			Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
-		}}})
-		return open(t, huaweicsms.Driver, name, huaweicsms.Config{
-			Endpoint: cloud.Endpoint(), ProjectID: gatewaytest.Project("cloud"), CAFile: caFile(t, cloud),
-			AccessKey: huaweicsms.AccessKey{ID: cloud.AccessKey, Secret: secret.TextValue(cloud.SecretKey)},
-			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
-			},
-		})
+	"huaweicsms": func(t testing.TB, name string) backends.Backend {
+		return open(t, huaweicsms.Driver, name, overCSMS(t, newCloud(t)))
 	},
+}
+
+// newCloud is the gateway over memory that stands for a cloud.
+func newCloud(t testing.TB) *gatewaytest.Gateway {
+	t.Helper()
+	return gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
+		Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
+	}}})
+}
+
+// overCSMS is the configuration of a store over the gateway that stands for
+// CSMS.
+func overCSMS(t testing.TB, cloud *gatewaytest.Gateway) huaweicsms.Config {
+	t.Helper()
+	return huaweicsms.Config{
+		Endpoint: cloud.Endpoint(), ProjectID: gatewaytest.Project("cloud"), CAFile: caFile(t, cloud),
+		AccessKey: huaweicsms.AccessKey{ID: cloud.AccessKey, Secret: secret.TextValue(cloud.SecretKey)},
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
+		},
+	}
 }
 
 // overCloud is the configuration of a store over the gateway that stands for
 // Key Vault.
-func overCloud(t *testing.T, cloud *gatewaytest.Gateway) azurekv.Config {
+func overCloud(t testing.TB, cloud *gatewaytest.Gateway) azurekv.Config {
 	t.Helper()
 	c := azurekv.Config{}
 	c.SetDefaults()
@@ -79,7 +88,7 @@ func openVault(t testing.TB, server *vaulttest.Server, mount, store string) back
 	return open(t, hashivault.Driver, store, c)
 }
 
-func caFile(t *testing.T, g *gatewaytest.Gateway) string {
+func caFile(t testing.TB, g *gatewaytest.Gateway) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(path, g.CAPEM, 0o600); err != nil {

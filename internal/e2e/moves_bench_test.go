@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// mover is a product twice: through our backend, and through the vendor's own
+// client alone.
+type mover struct {
+	ours backends.Backend
+	bare bareClient
+	// apart: the bare client has a store of its own, for a local one has a
+	// single owner.
+	apart bool
+}
+
+// bareClient is the vendor's client, doing as well as it can what somebody
+// needs who moves one secret by hand: values and what the product itself holds
+// beside them, and nothing else. Which calls it makes is said at each.
+type bareClient interface {
+	// export reads all versions, as many values at once as readers.
+	export(ctx context.Context, name string, readers int) error
+	// load makes a secret that is not there, one write after the other: no
+	// product but a local one keeps the order of two writes at once.
+	load(ctx context.Context, s *secret.Secret) error
+}
+
+// bareReaders is what a sweep found best, or as good as the best, for every
+// product here: see BenchmarkBareReaders.
+const bareReaders = 16
+
+var movers = map[string]struct {
+	open     func(b *testing.B) mover
+	versions []int
+}{
+	"memory":      {moveMemory, []int{1, 100, 500}},
+	"bolt":        {moveBolt, []int{1, 100, 500}},
+	"hashivault":  {moveVault, []int{1, 100, 500}},
+	"hashivault1": {moveVault1, []int{1}},
+	"azurekv":     {moveAzure, []int{1, 100, 500}},
+	"huaweicsms":  {moveHuawei, []int{1, 20}}, // it holds no more
+}
+
+// BenchmarkExport is the export of 1, 100 and 500 versions of 1 KiB; of CSMS,
+// which holds no more, 1 and 20; of KV version 1, 1. Ours beside the bare
+// client: the metric ours/bare is to be at most 1.2. Lines that end in "rich" are of
+// secrets with attributes that the product does not hold by itself, which the
+// bare client leaves unread; they have no target.
+func BenchmarkExport(b *testing.B) {
+	eachMove(b, func(b *testing.B, m mover, s *secret.Secret) {
+		ctx := b.Context()
+		m.fill(b, s)
+		got, err := m.ours.Export(ctx, s.Name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if d := backendtest.Differences(s, got, m.ours.Forecast(s)); len(d) > 0 {
+			b.Fatal(d)
+		}
+		compare(b, func() {
+			if _, err := m.ours.Export(ctx, s.Name); err != nil {
+				b.Fatal(err)
+			}
+		}, func() {
+			if err := m.bare.export(ctx, string(s.Name), bareReaders); err != nil {
+				b.Fatal(err)
+			}
+		}, "ours/bare")
+		b.ReportMetric(requests(b, func(ctx context.Context) error { _, err := m.ours.Export(ctx, s.Name); return err }), "requests")
+	})
+}
+
+// BenchmarkImport is the other way, of the same secrets: ours/bare is to be at
+// most 1.15. The bare client writes what the product holds by itself, of a
+// "rich" secret too.
+func BenchmarkImport(b *testing.B) {
+	eachMove(b, func(b *testing.B, m mover, s *secret.Secret) {
+		ctx := b.Context()
+		count := 0
+		next := func() *secret.Secret {
+			c := *s
+			count++
+			c.Name = secret.Name(fmt.Sprint(s.Name, "-", count))
+			return &c
+		}
+		compare(b, func() {
+			if _, err := m.ours.Import(ctx, next(), "token"); err != nil {
+				b.Fatal(err)
+			}
+		}, func() {
+			if err := m.bare.load(ctx, next()); err != nil {
+				b.Fatal(err)
+			}
+		}, "ours/bare")
+		b.ReportMetric(requests(b, func(ctx context.Context) error { _, err := m.ours.Import(ctx, next(), "token"); return err }), "requests")
+	})
+}
+
+// BenchmarkBareReaders is the bare client's export of as many versions as
+// there may be, at different widths.
+func BenchmarkBareReaders(b *testing.B) {
+	for _, product := range slices.Sorted(maps.Keys(movers)) {
+		versions := movers[product].versions
+		m, s := movers[product].open(b), moved(versions[len(versions)-1], false)
+		m.fill(b, s)
+		for _, readers := range []int{1, 4, 8, 16, 32, 64} {
+			b.Run(fmt.Sprint(product, "/", readers), func(b *testing.B) {
+				for b.Loop() {
+					if err := m.bare.export(b.Context(), string(s.Name), readers); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// fill puts s where both can read it.
+func (m mover) fill(b *testing.B, s *secret.Secret) {
+	b.Helper()
+	_, err := m.ours.Import(b.Context(), s, "")
+	if err == nil && m.apart {
+		err = m.bare.load(b.Context(), s)
+	}
+	if err == nil { // and once, so that there are connections
+		err = m.bare.export(b.Context(), string(s.Name), bareReaders)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func requests(b *testing.B, f func(context.Context) error) float64 {
+	b.Helper()
+	ctx, count := backends.WithMeter(b.Context())
+	if err := f(ctx); err != nil {
+		b.Fatal(err)
+	}
+	return float64(count())
+}
+
+func eachMove(b *testing.B, f func(*testing.B, mover, *secret.Secret)) {
+	for _, product := range slices.Sorted(maps.Keys(movers)) {
+		for _, n := range movers[product].versions {
+			for _, rich := range []bool{false, true} {
+				s := moved(n, rich)
+				name := fmt.Sprint(product, "/", n)
+				if rich {
+					name += "/rich"
+				}
+				b.Run(name, func(b *testing.B) { f(b, movers[product].open(b), s) })
+			}
+		}
+	}
+}
+
+// moved is a secret of n versions of 1 KiB, the last one current. A plain one
+// has what a product has of any version: its value, and when it was made. A
+// rich one has all that any dialect knows.
+func moved(n int, rich bool) *secret.Secret {
+	born := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := &secret.Secret{Name: "moved", Created: born, Current: secret.Ordinal(n), Previous: secret.Ordinal(n - 1)}
+	for i := range n {
+		at := born.Add(time.Duration(i) * time.Hour)
+		v := secret.Version{
+			Ordinal: secret.Ordinal(i + 1), UID: secret.NewUID(), Created: at, Updated: at,
+			Value: secret.TextValue(fmt.Sprintf("%04d", i) + strings.Repeat("x", 1020)),
+		}
+		if rich {
+			v.ContentType, v.Tags = "text/plain", map[string]string{"env": "prod"}
+			v.NotBefore, v.Expires = at.Add(time.Millisecond), at.AddDate(20, 0, 0)
+		}
+		s.Versions, s.Updated = append(s.Versions, v), at
+	}
+	if rich {
+		s.Description, s.Tags = "what it is for", map[string]string{"team": "payments"}
+		s.Versions[0].Stages = []string{"first"}
+	}
+	return s
+}
