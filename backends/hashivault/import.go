@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,10 +34,10 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*b
 	}
 	done := &backends.Imported{Stands: m.plan.stands(m.written)}
 	if err == nil {
-		if done.Secret, err = m.result(ctx); err == nil {
+		if done.Secret, err = m.result(); err == nil {
 			return done, nil
 		}
-		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, but could not be read back", Err: secret.Cause(err)}
+		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, and does not read as it was written", Err: secret.Cause(err)}
 	}
 	return done, as(m.grade(err), "import", in.Name)
 }
@@ -89,8 +90,8 @@ func (s *Store) newImport(ctx context.Context, in *secret.Secret, token string) 
 }
 
 func (m *importing) run(ctx context.Context) error {
-	var err error
-	if m.st, err = m.s.load(ctx, m.at); err != nil {
+	lasting, err := m.look(ctx)
+	if err != nil {
 		return err
 	}
 	switch st := m.st; {
@@ -110,7 +111,7 @@ func (m *importing) run(ctx context.Context) error {
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}
-	if err := m.s.checkLasting(ctx, m.st); err != nil {
+	if err := checkLasting(lasting, m.st); err != nil {
 		return err
 	}
 	m.begun = true
@@ -120,13 +121,33 @@ func (m *importing) run(ctx context.Context) error {
 	if err := m.mark(ctx); err != nil {
 		return err
 	}
+	if len(m.layOut().companion) > 0 { // now, for the metadata grows with each version
+		if err := m.s.ensureBorn(ctx, m.st); err != nil {
+			return err
+		}
+	}
 	if err := m.values(ctx); err != nil {
 		return err
 	}
-	if err := m.s.destroy(ctx, m.at.path, m.plan.erased()); err != nil {
+	if err := m.erase(ctx); err != nil {
 		return err
 	}
 	return m.reveal(ctx)
+}
+
+// look reads what stands and, at the same time, what the mount says of how
+// long versions last.
+func (m *importing) look(ctx context.Context) (lasting string, err error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		m.st, err = m.s.load(gctx, m.at)
+		return err
+	})
+	g.Go(func() (err error) {
+		lasting, err = m.s.lasting(gctx)
+		return err
+	})
+	return lasting, g.Wait()
 }
 
 func (m *importing) mark(ctx context.Context) error {
@@ -167,19 +188,23 @@ func sameJSON(a, b []byte) bool {
 	return ok && bytes.Equal(a, b)
 }
 
-// checkLasting refuses, before anything is written, a place where Vault
-// deletes versions after a time: nobody foretold that history would go. A
-// gateway that may not read the mount's configuration learns it from its first
-// write.
-func (s *Store) checkLasting(ctx context.Context, st *state) error {
+// lasting is the mount's delete_version_after. A gateway that may not read the
+// mount's configuration learns it from its first write.
+func (s *Store) lasting(ctx context.Context) (string, error) {
 	var mount struct {
 		Lasting string `json:"delete_version_after"`
 	}
 	err := s.client.read(ctx, s.mount+"/config", nil, &mount)
 	if err != nil && !errors.Is(err, secret.Upstream) {
-		return err
+		return "", err
 	}
-	ofMount, _ := time.ParseDuration(mount.Lasting)
+	return mount.Lasting, nil
+}
+
+// checkLasting refuses, before anything is written, a place where Vault
+// deletes versions after a time: nobody foretold that history would go.
+func checkLasting(lasting string, st *state) error {
+	ofMount, _ := time.ParseDuration(lasting)
 	ofKey, _ := time.ParseDuration(st.Lasting)
 	if ofMount > 0 || ofMount == 0 && ofKey > 0 { // below zero: never, whatever the key says
 		return secret.Errorf(secret.Unsupported, detailDoomed)
@@ -208,6 +233,7 @@ func (m *importing) values(ctx context.Context) error {
 			return err
 		}
 		m.written++
+		m.st.grow(m.written, versionFact{Created: got.Created, Deletion: got.Deletion})
 		if got.Deletion != "" {
 			return secret.Errorf(secret.Unsupported, detailDoomed)
 		}
@@ -263,33 +289,54 @@ func (m *importing) yield(ctx context.Context) error {
 	return &secret.Error{Kind: secret.AlreadyExists}
 }
 
-// reveal adds the attributes and removes the marker in one request.
-func (m *importing) reveal(ctx context.Context) error {
+// erase destroys what is to be no version, or one without a value.
+func (m *importing) erase(ctx context.Context) error {
+	numbers := m.plan.erased()
+	if err := m.s.destroy(ctx, m.at.path, numbers); err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		m.st.grow(n, versionFact{Created: m.st.fact(n).Created, Destroyed: true})
+	}
+	return nil
+}
+
+// layOut finds the attributes their places.
+func (m *importing) layOut() layout {
 	st := m.st
 	st.head = head{} // of a write that failed before this import
-	c := change{records: m.plan.recs, head: &m.plan.head}
+	h := m.plan.head.clone()
+	c := change{records: maps.Clone(m.plan.recs), head: &h}
 	for _, k := range st.ahead(1) { // of the same
 		c.records[k] = ""
 	}
 	l := st.layOut(c)
+	l.custom[markerKey] = nil
+	return l
+}
+
+// reveal adds the attributes and removes the marker in one request.
+func (m *importing) reveal(ctx context.Context) error {
+	l := m.layOut()
 	if len(l.companion) > 0 {
-		if err := m.s.writeCompanion(ctx, st, l.companion); err != nil {
+		if err := m.s.writeCompanion(ctx, m.st, l.companion); err != nil {
 			return err
 		}
 	}
-	l.custom[markerKey] = nil
-	return m.s.patchCustom(ctx, m.at.path, l.custom)
+	if err := m.s.patchCustom(ctx, m.at.path, l.custom); err != nil {
+		return err
+	}
+	return m.st.absorb(l)
 }
 
-func (m *importing) result(ctx context.Context) (*secret.Secret, error) {
-	st, err := m.s.load(ctx, m.at)
-	if err != nil {
+// result is the secret as the writes left it: the product has told all that it
+// makes of a version in its answers.
+func (m *importing) result() (*secret.Secret, error) {
+	m.st.numbers = m.st.number()
+	if err := m.st.visible(); err != nil {
 		return nil, err
 	}
-	if err := st.visible(); err != nil {
-		return nil, err
-	}
-	return m.s.secret(st, m.name)
+	return m.s.secret(m.st, m.name)
 }
 
 // grade says of an error what it means once something may stand.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -199,14 +198,10 @@ func (w *write) headAfter() *head {
 
 // grow makes the state that of the product after the value.
 func (w *write) grow(fact *dataMetadata) {
-	if w.st.Versions == nil {
-		w.st.Versions = map[string]versionFact{}
-	}
-	w.wrote, w.st.exists = true, true
+	w.wrote = true
 	latest := w.latest()
-	w.st.Versions[strconv.FormatInt(w.number, 10)] = versionFact{Created: fact.Created}
+	w.st.grow(w.number, versionFact{Created: fact.Created})
 	w.st.numbers = append(w.st.numbers, w.number)
-	w.st.Current = w.number
 	// A version is never older than the one before it, in milliseconds, though
 	// an import brought times from the future.
 	if w.rec.Created.IsZero() && !fact.Created.Truncate(time.Millisecond).After(latest.Truncate(time.Millisecond)) {

@@ -95,7 +95,7 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 // described is for readers who get no value: foreign attributes are logged,
 // and the product's own facts shown, so that one such secret hides no other.
 func (s *Store) described(ctx context.Context, at place, name secret.Name) (*secret.Secret, error) {
-	_, out, err := s.snapshot(ctx, at, name)
+	_, out, err := s.snapshot(ctx, at, name, s.load)
 	if out == nil {
 		return nil, err
 	}
@@ -107,13 +107,13 @@ func (s *Store) described(ctx context.Context, at place, name secret.Name) (*sec
 
 // snapshot reads one consistent state without values. With an error and a
 // secret, some of its attributes are foreign.
-func (s *Store) snapshot(ctx context.Context, at place, name secret.Name) (*state, *secret.Secret, error) {
+func (s *Store) snapshot(ctx context.Context, at place, name secret.Name, load func(context.Context, place) (*state, error)) (*state, *secret.Secret, error) {
 	unlock, err := s.locks.read(ctx, at.path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	st, err := s.load(ctx, at)
+	st, err := load(ctx, at)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,12 +129,16 @@ func (s *Store) snapshot(ctx context.Context, at place, name secret.Name) (*stat
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := s.reading(ctx, name, func(at place) error {
-		st, all, err := s.snapshot(ctx, at, name)
+		var newest *dataAnswer[json.RawMessage]
+		st, all, err := s.snapshot(ctx, at, name, func(ctx context.Context, at place) (st *state, err error) {
+			st, newest, err = s.loadToRead(ctx, at)
+			return st, err
+		})
 		if err != nil {
 			return err
 		}
 		out = all
-		return s.values(ctx, st, all)
+		return s.values(ctx, st, all, newest)
 	})
 	if err != nil {
 		return nil, as(err, "export", name)
@@ -142,11 +146,12 @@ func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, e
 	return out, nil
 }
 
-func (s *Store) values(ctx context.Context, st *state, all *secret.Secret) error {
+// values reads all that are not in hand.
+func (s *Store) values(ctx context.Context, st *state, all *secret.Secret, newest *dataAnswer[json.RawMessage]) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(inFlight)
 	for i, number := range st.numbers {
-		g.Go(func() error { return s.value(ctx, st, number, &all.Versions[i], nil) })
+		g.Go(func() error { return s.value(ctx, st, number, &all.Versions[i], newest) })
 	}
 	return g.Wait()
 }

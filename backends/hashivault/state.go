@@ -49,8 +49,48 @@ type state struct {
 	numbers []int64 // the versions that are no placeholders, ascending
 }
 
+// fact is what the product says of a version.
+func (st *state) fact(number int64) *versionFact {
+	f := st.Versions[strconv.FormatInt(number, 10)]
+	return &f
+}
+
+// grow makes the state that of the product after a version was written, or
+// changed.
+func (st *state) grow(number int64, f versionFact) {
+	if st.Versions == nil {
+		st.Versions = map[string]versionFact{}
+	}
+	st.exists, st.Current = true, max(st.Current, number)
+	st.Versions[strconv.FormatInt(number, 10)] = f
+}
+
 // load reads a secret's state. Absence is no error: see state.visible.
 func (s *Store) load(ctx context.Context, at place) (*state, error) {
+	return s.loadChecked(ctx, at, s.unchanged)
+}
+
+// loadToRead is load for who is going to read the newest value: that read tells,
+// too, whether the secret has changed, and costs less than its whole metadata
+// does. It is nil where nothing had to be checked.
+func (s *Store) loadToRead(ctx context.Context, at place) (*state, *dataAnswer[json.RawMessage], error) {
+	var newest *dataAnswer[json.RawMessage]
+	st, err := s.loadChecked(ctx, at, func(ctx context.Context, st *state) (bool, error) {
+		if st.Current == 0 {
+			return s.unchanged(ctx, st)
+		}
+		got, err := s.readData(ctx, at.path, 0)
+		if errors.Is(err, secret.NotFound) {
+			return false, nil
+		}
+		newest = got
+		return err == nil && got.Metadata.Version == st.Current && maps.Equal(got.Metadata.Custom, st.Custom), err
+	})
+	return st, newest, err
+}
+
+// loadChecked asks unchanged where the state took more than one read.
+func (s *Store) loadChecked(ctx context.Context, at place, unchanged func(context.Context, *state) (bool, error)) (*state, error) {
 	for range 5 {
 		st := &state{place: at}
 		err := s.client.read(ctx, s.mount+"/metadata/"+at.path, nil, &st.metadata)
@@ -66,7 +106,7 @@ func (s *Store) load(ctx context.Context, at place) (*state, error) {
 			if st.more, err = s.readCompanion(ctx, st); err != nil {
 				return nil, err
 			}
-			same, err := s.unchanged(ctx, st)
+			same, err := unchanged(ctx, st)
 			if err != nil {
 				return nil, err
 			}
@@ -219,7 +259,7 @@ func (st *state) entry(key string) (record, bool, error) {
 // version returns one version without its value. If what is kept of it is
 // foreign, it passes for disabled.
 func (s *Store) version(st *state, number int64) (secret.Version, error) {
-	fact := st.Versions[strconv.FormatInt(number, 10)]
+	fact := st.fact(number)
 	v := secret.Version{
 		Ordinal: st.head.ordinal(number), UID: s.derive(st.place, number, fact.Created),
 		Created: fact.Created, Updated: fact.Created, Missing: fact.missing(s.now()),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -109,11 +108,6 @@ func (st *state) deletedBefore(now time.Time) [][2]int64 {
 		}
 	}
 	return out
-}
-
-func (st *state) fact(number int64) *versionFact {
-	f := st.Versions[strconv.FormatInt(number, 10)]
-	return &f
 }
 
 // putTrash writes the entry. A long one goes into the companion, and what
