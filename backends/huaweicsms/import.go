@@ -71,7 +71,8 @@ type importing struct {
 	w     writer
 	plan  *plan
 	token string
-	made  int // versions that stand
+	f     *facts // of the product, as far as the import has heard
+	made  int    // versions that stand
 }
 
 func (im *importing) run(ctx context.Context) (*backends.Imported, error) {
@@ -97,12 +98,8 @@ func (im *importing) run(ctx context.Context) (*backends.Imported, error) {
 	if err != nil {
 		return im.stopped(err)
 	}
-	h, err = im.b.look(ctx, im.w.name, im.w.wire)
-	if err != nil || h == nil {
-		return &backends.Imported{Stands: im.stands()}, partly("import", im.w.name, "the import is done, but could not be read back", orError(err, errMalformed))
-	}
-	im.b.book.Enter(im.w.name, h.f.head)
-	return &backends.Imported{Secret: h.Clone(), Stands: im.stands()}, nil
+	im.b.book.Enter(im.w.name, im.f.head)
+	return &backends.Imported{Secret: newHistory(im.b.place, im.w.name, im.f).Clone(), Stands: im.stands()}, nil
 }
 
 func (im *importing) refuse(k secret.Kind, err error) error {
@@ -111,9 +108,9 @@ func (im *importing) refuse(k secret.Kind, err error) error {
 
 func (im *importing) begin(ctx context.Context) error {
 	p := im.plan
-	_, err := im.w.create(ctx, p.versions[0].Value, join(p.wire, p.human, &p.t), im.b.key, im.b.project)
+	made, err := im.w.create(ctx, p.versions[0].Value, join(p.wire, p.human, &p.t), im.b.key, im.b.project)
 	if err == nil {
-		im.made = 1
+		im.f, im.made = &facts{head: made}, 1
 		return nil
 	}
 	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); errors.Is(err, errTaken) {
@@ -144,7 +141,7 @@ func (im *importing) resume(ctx context.Context, h *history) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	im.made = len(h.f.versions)
+	im.f, im.made = h.f, len(h.f.versions)
 	return nil
 }
 
@@ -174,26 +171,37 @@ func (im *importing) versions(ctx context.Context) error {
 // import, comes last.
 func (im *importing) finish(ctx context.Context) error {
 	for range maxReads {
-		h, err := im.b.look(ctx, im.w.name, im.w.wire)
-		if err != nil || h == nil {
-			return orError(err, errMalformed)
-		}
-		if len(h.f.versions) != im.made {
-			return im.intruder()
+		if err := im.hear(ctx); err != nil {
+			return err
 		}
 		want := im.plan.wanted()
-		want.description = h.f.description
-		steps := want.steps(im.w, h.f)
+		want.description = im.f.description
+		steps := want.steps(im.w, im.f)
 		last := len(steps) == 0
 		if last { // only now is it known who holds the roles
-			want.description = im.plan.final(h.f)
-			steps = want.steps(im.w, h.f)
+			want.description = im.plan.final(im.f)
+			steps = want.steps(im.w, im.f)
 		}
 		if _, err := run(ctx, steps); err != nil || last {
 			return err
 		}
 	}
 	return &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.import", Name: im.w.name, Detail: "CSMS does not keep what it was told"}
+}
+
+// hear asks the product for what it has made of the writes: who holds the roles
+// and labels and, where the import brings some, the tags.
+func (im *importing) hear(ctx context.Context) (err error) {
+	if im.f.versions, err = im.b.client.versions(ctx, im.w.name, im.w.wire); err != nil {
+		return err
+	}
+	if len(im.f.versions) != im.made {
+		return im.intruder()
+	}
+	if len(im.plan.tags) > 0 {
+		im.f.tags, err = im.b.client.tags(ctx, im.w.name, im.f.id)
+	}
+	return err
 }
 
 func (im *importing) stands() []secret.Ordinal {

@@ -2,6 +2,8 @@ package huaweicsms
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -107,15 +109,21 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	return h.Only(v.Ordinal), nil
 }
 
-// read fills in the value of one version, or why there is none. It touches no
-// other.
+// read fills in the value of one version, or why there is none.
 func (b *Backend) read(ctx context.Context, h *history, i int) error {
-	v, number := &h.Versions[i], h.numbers[i]
-	if v.Missing != "" {
+	if h.Versions[i].Missing != "" {
 		return nil
 	}
-	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(number))
+	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(h.numbers[i]))
+	return h.fill(i, &shown{c, err})
+}
+
+// fill makes of an answer the value of one version, or why there is none.
+func (h *history) fill(i int, r *shown) error {
+	v, err := &h.Versions[i], r.err
 	switch {
+	case v.Missing != "":
+		return nil
 	case is(err, secret.Disabled):
 		v.Disabled, v.Missing = true, secret.Unreadable
 		return nil
@@ -124,7 +132,7 @@ func (b *Backend) read(ctx context.Context, h *history, i int) error {
 	case err != nil:
 		return err
 	}
-	v.Value = h.value(number, c)
+	v.Value = h.value(h.numbers[i], r.c)
 	return nil
 }
 
@@ -150,24 +158,67 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 		return nil, err
 	}
 	for range maxReads {
-		h, err := b.load(ctx, "export", name, wire)
-		if err != nil {
-			return nil, err
-		}
-		if err = b.readAll(ctx, h); err == nil {
+		if h, err := b.export(ctx, name, wire); err == nil {
 			return h.Clone(), nil
-		} else if !is(err, secret.NotFound) {
+		} else if !errors.Is(err, errRecycled) {
 			return nil, err
 		}
 	}
 	return nil, &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.export", Name: name, Detail: "the secret is being written too fast to be read"}
 }
 
-func (b *Backend) readAll(ctx context.Context, h *history) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for i := range h.Versions {
-		g.Go(func() error { return b.read(ctx, h, i) })
+var errRecycled = errors.New("a version went away while it was read")
+
+// export reads the values while the rest is still to be read.
+func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*history, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the reads where the rest fails
+	defer cancel()
+	r := reading{slots: make(chan struct{}, readers), found: map[int64]*shown{}}
+	h, err := b.lookAlong(ctx, name, wire, func(versions []versionFact) {
+		for i := range versions {
+			r.start(versions[i].number, func(number int64) (content, error) {
+				_, c, err := b.client.value(ctx, name, wire, idOf(number))
+				return c, err
+			})
+		}
+	})
+	if h, err = live("export", name, h, err); err != nil {
+		cancel()
 	}
-	return g.Wait()
+	r.group.Wait()
+	if err != nil {
+		return nil, err
+	}
+	for i := range h.Versions {
+		err := h.fill(i, r.found[h.numbers[i]])
+		if is(err, secret.NotFound) {
+			return nil, errRecycled
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// reading reads the values of versions while others are still being listed.
+type reading struct {
+	group sync.WaitGroup
+	slots chan struct{}
+	found map[int64]*shown // by number; good once the group is done
+}
+
+// shown is what the product answered to a read of a value.
+type shown struct {
+	c   content
+	err error
+}
+
+func (r *reading) start(number int64, read func(int64) (content, error)) {
+	a := new(shown)
+	r.found[number] = a
+	r.group.Go(func() { // who starts it does not wait for a slot
+		r.slots <- struct{}{}
+		defer func() { <-r.slots }()
+		a.c, a.err = read(number)
+	})
 }
