@@ -28,6 +28,9 @@ func (st *state) layOut(c change) layout {
 	if st.Custom[headKey] == "" {
 		used++ // kept free for it
 	}
+	if n := st.newcomers(c); n > 1 && used+n > maxKeys {
+		used = maxKeys // all of them beside: each read of a version brings custom_metadata along
+	}
 	for key, s := range c.records {
 		_, there := st.Custom[key]
 		switch {
@@ -50,6 +53,17 @@ func (st *state) layOut(c change) layout {
 	}
 	st.layOutHead(c.head, &l)
 	return l
+}
+
+// newcomers counts the records that would be new in custom_metadata.
+func (st *state) newcomers(c change) int {
+	n := 0
+	for key, s := range c.records {
+		if _, there := st.Custom[key]; !there && s != "" && len(s) <= maxEntry {
+			n++
+		}
+	}
+	return n
 }
 
 func (st *state) layOutHead(h *head, l *layout) {
