@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -89,16 +91,12 @@ type importing struct {
 // look refuses a name that is taken, unless by a try of this very import.
 func (im *importing) look(ctx context.Context, token, mark string) error {
 	im.stands = map[secret.UID]bool{}
-	items, err := im.b.client.versions(ctx, im.name, im.wire, nothing)
-	if err != nil {
+	items, gone, err := im.lookBoth(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(items) == 0 {
-		gone, err := im.b.client.deleted(ctx, im.name, im.wire)
-		if err == nil && gone {
-			err = &secret.Error{Kind: secret.Trashed, Op: "azurekv.import", Name: im.name}
-		}
-		return err
+	case len(items) == 0 && gone:
+		return &secret.Error{Kind: secret.Trashed, Op: "azurekv.import", Name: im.name}
 	}
 	for i := range items {
 		t := items[i].tag
@@ -112,6 +110,20 @@ func (im *importing) look(ctx context.Context, token, mark string) error {
 	}
 	im.items = items
 	return nil
+}
+
+// lookBoth looks among the live secrets and among the deleted at the same time.
+func (im *importing) lookBoth(ctx context.Context) (items []item, gone bool, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		items, err = im.b.client.versions(ctx, im.name, im.wire, nothing)
+		return err
+	})
+	g.Go(func() (err error) {
+		gone, err = im.b.client.deleted(ctx, im.name, im.wire)
+		return err
+	})
+	return items, gone, g.Wait()
 }
 
 func (im *importing) ours(u secret.UID) bool {
