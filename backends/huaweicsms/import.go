@@ -49,20 +49,37 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 	}
 	var out *backends.Imported
 	err := b.changing(ctx, s.Name, func(wire string) (err error) {
-		// The forecast knew no marker, so the layout must not depend on it.
-		p := newPlan(wire, s, noMarker)
-		p.t.Import = marker(token)
-		switch {
-		case len(p.versions) == 0:
-			return secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
-		case !fits(wire, p.human, &p.t, 0):
-			return secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
+		var h *history
+		look, lookCtx := errgroup.WithContext(ctx)
+		look.Go(func() (err error) { // laying out takes as long as this does
+			h, err = b.look(lookCtx, s.Name, wire)
+			return err
+		})
+		p, err := planImport(wire, s, token)
+		if lookErr := look.Wait(); err == nil {
+			err = lookErr
+		}
+		if err != nil {
+			return err
 		}
 		im := &importing{b: b, w: b.writer(s.Name, wire), plan: p, token: token}
-		out, err = im.run(ctx)
+		out, err = im.run(ctx, h)
 		return err
 	})
 	return out, err
+}
+
+// planImport is newPlan for one import, and refuses what cannot be one.
+func planImport(wire string, s *secret.Secret, token string) (*plan, error) {
+	p := newPlan(wire, s, noMarker) // the forecast knew no marker, so the layout must not depend on it
+	p.t.Import = marker(token)
+	switch {
+	case len(p.versions) == 0:
+		return nil, secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
+	case p.cramped && !fits(wire, p.human, &p.t, 0):
+		return nil, secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
+	}
+	return p, nil
 }
 
 // importing is one import under way.
@@ -75,11 +92,10 @@ type importing struct {
 	made  int    // versions that stand
 }
 
-func (im *importing) run(ctx context.Context) (*backends.Imported, error) {
-	h, err := im.b.look(ctx, im.w.name, im.w.wire)
+// run imports where h is what stands, nil: nothing.
+func (im *importing) run(ctx context.Context, h *history) (*backends.Imported, error) {
+	var err error
 	switch {
-	case err != nil:
-		return nil, err
 	case h == nil:
 		err = im.begin(ctx)
 	case h.f.pending():

@@ -23,6 +23,9 @@ type plan struct {
 	labels            map[string]int64
 	current, previous int64 // by number; zero: none
 	losses            []secret.Loss
+	// cramped: the description was given up, and perhaps even the identities
+	// do not fit.
+	cramped bool
 }
 
 func newPlan(wire string, s *secret.Secret, marker string) *plan {
@@ -168,7 +171,7 @@ func (p *plan) setNative() {
 
 func (p *plan) setSecret(s *secret.Secret) {
 	if p.human = s.Description; !p.fits(&p.t) {
-		p.human = ""
+		p.human, p.cramped = "", true
 		p.lose(secret.Meaning, 0, backends.LossDescription, noRoom)
 	}
 	var why string
@@ -181,19 +184,34 @@ func (p *plan) setSecret(s *secret.Secret) {
 	}
 }
 
-// setAttributes: one kind after the other, of the newest version first.
+// setAttributes: one kind after the other, of the newest version first where
+// there is no room for all.
 func (p *plan) setAttributes() {
 	kinds := len(attributes(p.versions[0]))
 	for k := range kinds {
-		for i, v := range slices.Backward(p.versions) {
-			a := attributes(v)[k]
-			if !a.held {
-				continue
+		next, held := p.t, false
+		next.Entries = slices.Clone(p.t.Entries)
+		for i, v := range p.versions {
+			if a := attributes(v)[k]; a.held {
+				a.set(&next.Entries[i])
+				held = true
 			}
-			e := p.t.Entries[i]
-			a.set(&e)
-			p.try(p.t.set(e), func() { p.lose(secret.Meaning, v.Ordinal, a.what, noRoom) })
 		}
+		if held {
+			p.try(next, func() { p.setKind(k) })
+		}
+	}
+}
+
+func (p *plan) setKind(k int) {
+	for i, v := range slices.Backward(p.versions) {
+		a := attributes(v)[k]
+		if !a.held {
+			continue
+		}
+		e := p.t.Entries[i]
+		a.set(&e)
+		p.try(p.t.set(e), func() { p.lose(secret.Meaning, v.Ordinal, a.what, noRoom) })
 	}
 }
 
