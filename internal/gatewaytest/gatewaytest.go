@@ -171,8 +171,13 @@ func (g *Gateway) listen(t testing.TB) {
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	g.CA, g.CAPEM, g.Address = pool, caPEM, srv.Listener.Addr().String()
+	g.newClient(t)
+}
+
+func (g *Gateway) newClient(t testing.TB) {
+	t.Helper()
 	transport := &http.Transport{
-		TLSClientConfig:   clientTLS(pool),
+		TLSClientConfig:   clientTLS(g.CA),
 		ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, g.Address)
