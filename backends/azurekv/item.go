@@ -3,7 +3,6 @@ package azurekv
 import (
 	"encoding/base64"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -199,22 +198,23 @@ func (it *item) whole() bool {
 	return t != nil && t.Previous != nil && t.Current == 0 && (t.Import == "" || t.Last) && it.written().Sub(it.created).Abs() <= skew
 }
 
-// value is the model's view of what the product holds. A tag that does not fit
-// the text was copied from another version.
-func (it *item) value(s string) secret.Value {
+// value is the model's view of what the product holds; it takes text over. A tag
+// that does not fit the text was copied from another version.
+func (it *item) value(text []byte) secret.Value {
 	if it.tag != nil {
 		switch it.tag.Form {
 		case formBinary:
-			if b, err := base64.StdEncoding.Strict().DecodeString(s); err == nil {
-				return secret.BinaryValue(b)
+			b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+			if n, err := base64.StdEncoding.Strict().Decode(b, text); err == nil {
+				return secret.BinaryValue(b[:n])
 			}
 		case formFields:
-			if json.Valid([]byte(s)) && strings.HasPrefix(strings.TrimSpace(s), "{") {
-				return secret.FieldsValue([]byte(s))
+			if isObject(text) {
+				return secret.FieldsValue(text)
 			}
 		}
 	}
-	return secret.TextValue(s)
+	return secret.TextBytes(text)
 }
 
 // ourType is the content type of a value whose source had none, for those who

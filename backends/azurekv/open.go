@@ -75,7 +75,7 @@ func (b *Backend) ExportOpened(ctx context.Context, name secret.Name) (s *secret
 			if err != nil {
 				return err
 			}
-			v.Value, v.Missing = e.value(text), ""
+			v.Value, v.Missing = e.value([]byte(text)), ""
 		}
 		s = h.Clone()
 		return nil

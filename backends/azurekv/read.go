@@ -38,7 +38,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no such version"}
 	}
 	if e := h.find(v.Ordinal); seen.id == e.id {
-		v.Value, v.Missing = e.value(text), ""
+		v.Value, v.Missing = e.value([]byte(text)), ""
 	} else if err := b.read(ctx, h, wire, v); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secr
 	if h.Current == 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no version is current"}
 	}
-	h.Versions[0].Value = it.value(text)
+	h.Versions[0].Value = it.value([]byte(text))
 	return h.Clone(), nil
 }
 
@@ -92,7 +92,7 @@ func (b *Backend) read(ctx context.Context, h *history, wire string, v *secret.V
 
 // content is what the product shows of one version.
 type content struct {
-	text   string
+	text   []byte // and not the string, which would be held beside the value
 	hidden bool // the version is disabled
 }
 
@@ -101,7 +101,7 @@ func (b *Backend) content(ctx context.Context, name secret.Name, wire, id string
 	if is(err, secret.Disabled) {
 		return content{hidden: true}, nil
 	}
-	return content{text: text}, err
+	return content{text: []byte(text)}, err
 }
 
 func (e *entry) fill(v *secret.Version, c *content) {
