@@ -1,6 +1,7 @@
 package hashivault
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,7 +133,7 @@ func once(ctx context.Context, wrote bool, out any, send func(context.Context) (
 		defer func() { _ = resp.Body.Close() }()
 	}
 	if err != nil {
-		if resp != nil && resp.StatusCode == http.StatusNotFound && out != nil && decode(resp.Body, out) == nil {
+		if resp != nil && resp.StatusCode == http.StatusNotFound && out != nil && decode(resp, out) == nil {
 			return nil
 		}
 		if !f.connected { // though the caller's end may be all that the client tells
@@ -148,7 +149,7 @@ func once(ctx context.Context, wrote bool, out any, send func(context.Context) (
 	if out == nil {
 		return nil
 	}
-	if err := decode(resp.Body, out); err != nil {
+	if err := decode(resp, out); err != nil {
 		return classify(err, wrote)
 	}
 	return nil
@@ -157,17 +158,38 @@ func once(ctx context.Context, wrote bool, out any, send func(context.Context) (
 var errNoData = errors.New("the answer holds no data")
 
 // decode reads the envelope of every answer.
-func decode(body io.Reader, out any) error {
-	var envelope struct {
-		Data json.RawMessage `json:"data"`
+func decode(resp *api.Response, out any) error {
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 {
+		body.Grow(int(min(n, likelyAnswer)) + bytes.MinRead)
 	}
-	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&envelope); err != nil {
+	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return err
+	}
+	var envelope struct {
+		Data member `json:"data"`
+	}
+	if err := json.Unmarshal(body.Bytes(), &envelope); err != nil {
 		return err
 	}
 	if len(envelope.Data) == 0 || string(envelope.Data) == "null" {
 		return errNoData
 	}
 	return json.Unmarshal(envelope.Data, out)
+}
+
+// likelyAnswer is as much room as an answer is given before it has come.
+const likelyAnswer = 1 << 20
+
+// member is JSON as it stands in what is decoded, and part of that: a value is
+// large, and is not copied at each layer.
+type member []byte
+
+// UnmarshalJSON keeps b, which nobody changes: all of the answer is in memory
+// that is this answer's alone.
+func (m *member) UnmarshalJSON(b []byte) error {
+	*m = b
+	return nil
 }
 
 func (c *client) read(ctx context.Context, path string, query url.Values, out any) error {

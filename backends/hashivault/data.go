@@ -2,7 +2,6 @@ package hashivault
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"net/url"
@@ -27,12 +26,12 @@ type dataMetadata struct {
 }
 
 // readData reads one version; number zero is the newest.
-func (s *Store) readData(ctx context.Context, path string, number int64) (*dataAnswer[json.RawMessage], error) {
+func (s *Store) readData(ctx context.Context, path string, number int64) (*dataAnswer[member], error) {
 	var query url.Values
 	if number > 0 {
 		query = url.Values{"version": {strconv.FormatInt(number, 10)}}
 	}
-	got := new(dataAnswer[json.RawMessage])
+	got := new(dataAnswer[member])
 	return got, s.client.read(ctx, s.mount+"/data/"+path, query, got)
 }
 
@@ -127,7 +126,7 @@ var errVanished = errors.New("a version went away while it was read")
 
 // value reads the value of v, which has the number, into v. A version that
 // native tools took away in this moment says so.
-func (s *Store) value(ctx context.Context, st *state, number int64, v *secret.Version, got *dataAnswer[json.RawMessage]) error {
+func (s *Store) value(ctx context.Context, st *state, number int64, v *secret.Version, got *dataAnswer[member]) error {
 	if v.Missing != "" {
 		return nil
 	}

@@ -160,7 +160,7 @@ type flatState struct {
 	place
 	*core
 	exists   bool
-	data     json.RawMessage
+	data     member
 	accounts accounts
 	mine     *account // the value's, or nil
 	foreign  error

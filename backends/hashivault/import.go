@@ -170,7 +170,7 @@ func (m *importing) verify(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if theirs, ok := canonical(got.Data, false); !ok || !sameJSON(theirs, st.data) {
+			if theirs, ok := canonical(got.Data, false); !ok || !sameJSON(theirs, m.s.data(&st)) {
 				return errIntruder()
 			}
 			return nil
@@ -221,7 +221,7 @@ func errIntruder() error {
 // values writes the versions in order, each only onto the one before it.
 func (m *importing) values(ctx context.Context) error {
 	for surprises := 0; m.written < int64(len(m.plan.steps)); {
-		got, err := m.s.writeData(ctx, m.at.path, m.plan.steps[m.written].data, m.written)
+		got, err := m.s.writeData(ctx, m.at.path, m.s.data(&m.plan.steps[m.written]), m.written)
 		switch {
 		case errors.Is(err, secret.Conflict) && surprises < attempts:
 			surprises++

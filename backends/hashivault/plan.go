@@ -15,7 +15,7 @@ type plan struct {
 
 // step is one version of the product.
 type step struct {
-	data    []byte
+	value   secret.Value
 	erase   bool           // destroyed afterwards: a placeholder, or a version without a value
 	ordinal secret.Ordinal // zero for a placeholder
 }
@@ -38,14 +38,21 @@ func (s *Store) plan(in *secret.Secret) *plan {
 		if st.ordinal == 0 {
 			continue
 		}
-		data, form, err := encodeValue(s.field, versions[0].Value)
-		if err != nil { // the forecast took such values away
-			data = []byte("{}")
-		}
-		st.data, p.recs[keyOf(int64(i)+1)] = data, ascii(recordOf(&versions[0], form))
+		_, form, _ := encodeValue(s.field, versions[0].Value)
+		st.value, p.recs[keyOf(int64(i)+1)] = versions[0].Value, ascii(recordOf(&versions[0], form))
 		versions = versions[1:]
 	}
 	return p
+}
+
+// data is a step as it is written: encoded when its turn comes, for all of them
+// are as large as the secret.
+func (s *Store) data(st *step) []byte {
+	data, _, err := encodeValue(s.field, st.value)
+	if err != nil { // the forecast took such values away
+		data = []byte("{}")
+	}
+	return data
 }
 
 // outline is the plan without the values and the records.
@@ -79,7 +86,7 @@ func outline(in *secret.Secret) *plan {
 func (p *plan) fill(from, n int64) {
 	p.head.Gaps = append(p.head.Gaps, [2]int64{from, from + n - 1})
 	for range n {
-		p.steps = append(p.steps, step{data: []byte("{}"), erase: true})
+		p.steps = append(p.steps, step{erase: true})
 	}
 }
 

@@ -2,7 +2,6 @@ package hashivault
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"golang.org/x/sync/errgroup"
@@ -46,7 +45,7 @@ func (s *Store) get(ctx context.Context, at place, name secret.Name, sel secret.
 	}
 	defer unlock()
 	var st *state
-	var guess *dataAnswer[json.RawMessage]
+	var guess *dataAnswer[member]
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		st, err = s.load(gctx, at)
@@ -129,7 +128,7 @@ func (s *Store) snapshot(ctx context.Context, at place, name secret.Name, load f
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := s.reading(ctx, name, func(at place) error {
-		var newest *dataAnswer[json.RawMessage]
+		var newest *dataAnswer[member]
 		st, all, err := s.snapshot(ctx, at, name, func(ctx context.Context, at place) (st *state, err error) {
 			st, newest, err = s.loadToRead(ctx, at)
 			return st, err
@@ -147,7 +146,7 @@ func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, e
 }
 
 // values reads all that are not in hand.
-func (s *Store) values(ctx context.Context, st *state, all *secret.Secret, newest *dataAnswer[json.RawMessage]) error {
+func (s *Store) values(ctx context.Context, st *state, all *secret.Secret, newest *dataAnswer[member]) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(inFlight)
 	for i, number := range st.numbers {

@@ -73,8 +73,8 @@ func (s *Store) load(ctx context.Context, at place) (*state, error) {
 // loadToRead is load for who is going to read the newest value: that read tells,
 // too, whether the secret has changed, and costs less than its whole metadata
 // does. It is nil where nothing had to be checked.
-func (s *Store) loadToRead(ctx context.Context, at place) (*state, *dataAnswer[json.RawMessage], error) {
-	var newest *dataAnswer[json.RawMessage]
+func (s *Store) loadToRead(ctx context.Context, at place) (*state, *dataAnswer[member], error) {
+	var newest *dataAnswer[member]
 	st, err := s.loadChecked(ctx, at, func(ctx context.Context, st *state) (bool, error) {
 		if st.Current == 0 {
 			return s.unchanged(ctx, st)

@@ -79,15 +79,16 @@ func decodeValue(field string, data []byte, form string) (v secret.Value, conten
 	s, one := single(field, data)
 	switch {
 	case form == formNatural && one:
-		return secret.TextValue(s), "", nil
+		return secret.TextBytes(s), "", nil
 	case form == formFieldsText && one:
-		return secret.FieldsValue([]byte(s)), "", nil
+		return secret.FieldsValue(s), "", nil
 	case form == formBinary && one:
-		b, err := base64.StdEncoding.Strict().DecodeString(s)
+		b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
+		n, err := base64.StdEncoding.Strict().Decode(b, s)
 		if err != nil {
 			return secret.Value{}, "", secret.Errorf(secret.Internal, "a value marked as base64 is none")
 		}
-		return secret.BinaryValue(b), "", nil
+		return secret.BinaryValue(b[:n]), "", nil
 	}
 	c, ok := canonical(data, false)
 	if !ok {
@@ -97,17 +98,27 @@ func decodeValue(field string, data []byte, form string) (v secret.Value, conten
 }
 
 // single returns the string that is the only member.
-func single(field string, data []byte) (string, bool) {
-	var m map[string]json.RawMessage
+func single(field string, data []byte) ([]byte, bool) {
+	var m map[string]member
 	if json.Unmarshal(data, &m) != nil || len(m) != 1 {
-		return "", false
+		return nil, false
 	}
 	raw, ok := m[field]
 	if !ok || len(raw) == 0 || raw[0] != '"' {
-		return "", false
+		return nil, false
 	}
-	var s string
-	return s, json.Unmarshal(raw, &s) == nil
+	var s characters
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}
+
+// characters are those of a JSON string, for who wants them as bytes.
+type characters []byte
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *characters) UnmarshalText(b []byte) error {
+	*c = bytes.Clone(b)
+	return nil
 }
 
 // canonical rewrites a JSON object with sorted keys and no white space.
