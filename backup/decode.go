@@ -43,12 +43,8 @@ func DecodeDocument(b []byte) (*Document, error) {
 	// Writing it again settles at one stroke what encoding/json is lenient
 	// about: unknown and repeated members, the case and order of names, white
 	// space, nulls, spellings of strings and times, invalid UTF-8.
-	again, err := d.Encode()
-	if err != nil {
+	if err := d.encodesTo(b); err != nil {
 		return nil, corrupt(err)
-	}
-	if !bytes.Equal(again, b) {
-		return nil, corrupt(errNotCanonical)
 	}
 	return d, nil
 }
@@ -93,9 +89,19 @@ type wireVersion struct {
 }
 
 type wireValue struct {
-	Binary *string `json:"binary"`
-	Fields *string `json:"fields"`
-	Text   *string `json:"text"`
+	Binary *wireText `json:"binary"`
+	Fields *wireText `json:"fields"`
+	Text   *wireText `json:"text"`
+}
+
+// wireText are the characters of a string that becomes a value: bytes, which
+// that takes over, for together they are as large as the secret.
+type wireText []byte
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *wireText) UnmarshalText(b []byte) error {
+	*t = bytes.Clone(b)
+	return nil
 }
 
 // wireTime is a time that a document spells as RFC 3339.
@@ -175,15 +181,16 @@ func (w *wireValue) value(bad *bool) secret.Value {
 	case w == nil:
 		return secret.Value{}
 	case w.Text != nil:
-		return secret.TextValue(*w.Text)
+		return secret.TextBytes(*w.Text)
 	case w.Fields != nil:
-		return secret.FieldsValue([]byte(*w.Fields))
+		return secret.FieldsValue(*w.Fields)
 	case w.Binary != nil:
-		b, err := base64.StdEncoding.Strict().DecodeString(*w.Binary)
+		b := make([]byte, base64.StdEncoding.DecodedLen(len(*w.Binary)))
+		n, err := base64.StdEncoding.Strict().Decode(b, *w.Binary)
 		if err != nil {
 			*bad = true
 		}
-		return secret.BinaryValue(b)
+		return secret.BinaryValue(b[:n])
 	}
 	*bad = true
 	return secret.Value{}

@@ -29,6 +29,24 @@ func (d *Document) Encode() ([]byte, error) {
 	return e.b, nil
 }
 
+// encodesTo reports whether Encode would return b, which it compares piece by
+// piece: two whole encodings would be twice the size of the secret.
+func (d *Document) encodesTo(b []byte) error {
+	if err := d.validate(); err != nil {
+		return encodeError(err)
+	}
+	e := encoder{comparing: true, rest: b}
+	e.document(d)
+	e.settle()
+	switch {
+	case e.err != nil:
+		return encodeError(e.err)
+	case len(e.rest) > 0:
+		return errNotCanonical
+	}
+	return nil
+}
+
 // encodeError blames whoever built the document: a backend or the gateway.
 func encodeError(cause error) error {
 	return &secret.Error{Kind: secret.Internal, Op: "backup.encode", Err: cause}
@@ -53,6 +71,30 @@ func sizeHint(s *secret.Secret) int {
 type encoder struct {
 	b   []byte
 	err error
+
+	// Comparing, b is only what was written since settle was called last, behind
+	// the one byte before that which comma looks at.
+	comparing bool
+	settled   bool   // that byte is there
+	rest      []byte // what is still to come
+}
+
+// settle compares what was written, and lets it go.
+func (e *encoder) settle() {
+	if !e.comparing || len(e.b) == 0 {
+		return
+	}
+	fresh := e.b
+	if e.settled {
+		fresh = e.b[1:]
+	}
+	after, same := bytes.CutPrefix(e.rest, fresh)
+	if !same {
+		e.fail(errNotCanonical)
+	}
+	e.rest, e.settled = after, true
+	e.b[0] = e.b[len(e.b)-1]
+	e.b = e.b[:1]
 }
 
 func (e *encoder) document(d *Document) {
@@ -85,6 +127,7 @@ func (e *encoder) secret(s *secret.Secret) {
 	for i := range s.Versions {
 		e.comma()
 		e.version(&s.Versions[i])
+		e.settle()
 	}
 	e.end(']')
 	e.end('}')

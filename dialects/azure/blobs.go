@@ -35,6 +35,7 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	q.Forget()
 	call := d.call(q.Request)
 	call.NativeBlobs = true
 	out, err := d.service.Restore(q.Context(), call, q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -17,7 +18,7 @@ func (a *api) downloadBlob(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return blobBody{string(blob)}, nil
+	return blobBody{blob}, nil
 }
 
 func (a *api) uploadBlob(r *request) (any, error) {
@@ -28,7 +29,8 @@ func (a *api) uploadBlob(r *request) (any, error) {
 	if err := checkWrapping(body.Blob); err != nil {
 		return nil, err
 	}
-	out, err := a.svc.Restore(r.Context(), r.call, r.store, []byte(body.Blob), gateway.RestoreOptions{CheckName: speakable})
+	r.Forget()
+	out, err := a.svc.Restore(r.Context(), r.call, r.store, body.Blob, gateway.RestoreOptions{CheckName: speakable})
 	if err != nil {
 		return nil, err
 	}
@@ -43,17 +45,17 @@ const (
 
 // checkWrapping tells apart what people upload by mistake. A backup starts
 // with a parenthesis here; Azure's clients hold it in base64url.
-func checkWrapping(blob string) error {
+func checkWrapping(blob []byte) error {
 	switch {
-	case blob == "":
+	case len(blob) == 0:
 		return secret.Errorf(secret.Invalid, "secret_blob is empty")
-	case strings.HasPrefix(blob, realHuawei):
+	case bytes.HasPrefix(blob, []byte(realHuawei)):
 		return secret.Errorf(secret.Invalid, "this backup was made by Huawei Cloud, which alone can restore it")
-	case strings.HasPrefix(blob, ")"):
+	case blob[0] == ')':
 		return nil
 	}
 	head := blob[:min(len(blob), 44)]
-	b, _ := base64.RawURLEncoding.DecodeString(head[:len(head)/4*4])
+	b, _ := base64.RawURLEncoding.DecodeString(string(head[:len(head)/4*4]))
 	switch {
 	case strings.HasPrefix(string(b), realAzure):
 		return secret.Errorf(secret.Invalid, "this backup was made by Azure Key Vault, which alone can restore it")

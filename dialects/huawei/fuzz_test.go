@@ -95,7 +95,7 @@ func FuzzBlobBody(f *testing.F) {
 	addBodies(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var body blobBody
-		if decode(raw, &body) == nil && checkWrapping(body.Blob) == nil && (body.Blob == "" || body.Blob[0] != ')') {
+		if decode(raw, &body) == nil && checkWrapping(body.Blob) == nil && (len(body.Blob) == 0 || body.Blob[0] != ')') {
 			t.Error("taken")
 		}
 	})

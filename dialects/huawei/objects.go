@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -90,9 +91,21 @@ type (
 		PageInfo  pageInfo          `json:"page_info"`
 	}
 	blobBody struct {
-		Blob string `json:"secret_blob"`
+		Blob blobText `json:"secret_blob"`
 	}
 )
+
+// blobText is a string on the wire: bytes, for it is copied often enough.
+type blobText []byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (b blobText) MarshalText() ([]byte, error) { return b, nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *blobText) UnmarshalText(text []byte) error {
+	*b = bytes.Clone(text)
+	return nil
+}
 
 // renderSecret fails only where CSMS cannot spell the name.
 func (a *api) renderSecret(store string, s *secret.Secret) (secretObject, error) {

@@ -63,19 +63,24 @@ func (r *Request) Body() ([]byte, error) {
 	return r.body, r.err
 }
 
-// readBody believes no Content-Length: memory grows with what really comes.
+// Forget lets the body go for the rest of the request: who has decoded one of
+// tens of megabytes need not hold it as well. Body has none after that.
+func (r *Request) Forget() { r.body = nil }
+
+// readBody believes no Content-Length: memory grows with what really comes, to
+// twice that at most. But it does not grow beyond what a Content-Length says.
 func (r *Request) readBody() ([]byte, error) {
 	if r.ContentLength > r.max {
 		return nil, tooLarge()
 	}
-	var buf bytes.Buffer
+	buf := new(bytes.Buffer)
 	src := http.MaxBytesReader(r.w, r.Request.Body, r.max)
 	_, err := buf.ReadFrom(io.LimitReader(src, DefaultMaxBody+1))
 	if err == nil && buf.Len() > DefaultMaxBody {
 		if err := r.hold(); err != nil {
 			return nil, err
 		}
-		_, err = buf.ReadFrom(src)
+		buf, err = r.readLarge(buf, src)
 	}
 	if err != nil {
 		var over *http.MaxBytesError
@@ -85,6 +90,22 @@ func (r *Request) readBody() ([]byte, error) {
 		return nil, &secret.Error{Kind: secret.Invalid, Detail: "the body ended early", Err: errors.Join(ErrBodyRead, err)}
 	}
 	return buf.Bytes(), nil
+}
+
+// readLarge reads on behind what has come. A buffer left to itself would end
+// with up to twice the room that it needs.
+func (r *Request) readLarge(come *bytes.Buffer, src io.Reader) (*bytes.Buffer, error) {
+	for int64(come.Len()) < r.ContentLength {
+		n := min(int64(come.Len()), r.ContentLength-int64(come.Len()))
+		more := bytes.NewBuffer(make([]byte, 0, int64(come.Len())+n+bytes.MinRead))
+		more.Write(come.Bytes())
+		come = more
+		if got, err := come.ReadFrom(io.LimitReader(src, n)); err != nil || got < n {
+			return come, err
+		}
+	}
+	_, err := come.ReadFrom(src) // nothing, where a length was told
+	return come, err
 }
 
 // hold takes a place for a large body, until release.
