@@ -45,11 +45,6 @@ func measuredGateway(b *testing.B, told string) {
 		b.Fatal(err)
 	}
 	stores := job.open(b)
-	for _, local := range []string{"memory", "bolt"} {
-		if _, err := stores[local].Import(b.Context(), measuredSecret(local), ""); err != nil {
-			b.Fatal(err)
-		}
-	}
 	log, err := audit.Open(filepath.Join(b.TempDir(), "audit.jsonl"), time.Now)
 	if err != nil {
 		b.Fatal(err)
@@ -68,6 +63,10 @@ func measuredGateway(b *testing.B, told string) {
 				watch.start(percent)
 			case "/measured/stop":
 				_ = json.NewEncoder(w).Encode(watch.stop())
+			case "/measured/fill":
+				if _, err := stores[q.Get("store")].Import(r.Context(), measuredSecret(q.Get("store")), ""); err != nil {
+					w.WriteHeader(http.StatusInternalServerError)
+				}
 			case "/measured/export":
 				if got, err := stores[q.Get("store")].Export(r.Context(), measuredName); err != nil || len(got.Versions) < 20 {
 					w.WriteHeader(http.StatusInternalServerError)

@@ -34,13 +34,8 @@ func BenchmarkMemory(b *testing.B) {
 		return
 	}
 	w := newMeasured(b)
-	for _, store := range []string{"memory", "bolt", "hashivault", "azurekv", "huaweicsms"} {
-		size := w.sizes[store]
-		b.Run("export/"+store, func(b *testing.B) {
-			w.eachMeasure(b, size, func() {
-				w.ask(b, "/measured/export?store="+store, nil)
-			})
-		})
+	for _, store := range []string{"hashivault", "azurekv", "huaweicsms"} {
+		w.exports(b, store)
 	}
 	for _, dialect := range []string{"azure", "huawei"} {
 		c := dialects[dialect](b, w.Gateway, "hashivault")
@@ -66,6 +61,16 @@ func BenchmarkMemory(b *testing.B) {
 			})
 		})
 	}
+	for _, store := range []string{"bolt", "memory"} { // last: the collector lets garbage grow with what is there
+		w.ask(b, "/measured/fill?store="+store, nil)
+		w.exports(b, store)
+	}
+}
+
+func (w *measured) exports(b *testing.B, store string) {
+	b.Run("export/"+store, func(b *testing.B) {
+		w.eachMeasure(b, w.sizes[store], func() { w.ask(b, "/measured/export?store="+store, nil) })
+	})
 }
 
 const (
@@ -90,7 +95,7 @@ type measured struct {
 }
 
 // newMeasured fills the products that are processes of their own, and starts
-// the child, which fills those that are not.
+// the child, which fills those that are not once it is told.
 func newMeasured(b *testing.B) *measured {
 	b.Helper()
 	az, hw, server := newCloud(b), newCloud(b), vaulttest.Shared(b)
