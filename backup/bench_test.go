@@ -91,7 +91,7 @@ func TestMemoryOfAFullSecret(t *testing.T) { // not in parallel: it counts for t
 		if _, err := k.Open(blob); err != nil {
 			t.Error(err)
 		}
-	}), 10)
+	}), 4)
 }
 
 func checkBudget(t *testing.T, what string, d *Document, got uint64, times float64) {

@@ -107,15 +107,21 @@ func craft(t testing.TB, k *Keyring, protected string, plain []byte) string {
 	if !ok {
 		t.Fatal("the key aes is no oct key")
 	}
-	cek, iv := make([]byte, 32), make([]byte, ivSize)
+	cek := make([]byte, 32)
 	_, _ = rand.Read(cek)
-	_, _ = rand.Read(iv)
-	outer, inner := newAES(t, kek), newAES(t, cek)
-	wrapped, err := jcipher.KeyWrap(outer, cek)
+	wrapped, err := jcipher.KeyWrap(newAES(t, kek), cek)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gcm, err := cipher.NewGCM(inner)
+	return craftWith(t, protected, cek, wrapped, plain)
+}
+
+// craftWith is craft with a content key of the caller's.
+func craftWith(t testing.TB, protected string, cek, wrapped, plain []byte) string {
+	t.Helper()
+	iv := make([]byte, ivSize)
+	_, _ = rand.Read(iv)
+	gcm, err := cipher.NewGCM(newAES(t, cek))
 	if err != nil {
 		t.Fatal(err)
 	}

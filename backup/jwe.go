@@ -73,8 +73,7 @@ func (k *key) seal(plain []byte, typ string) (string, error) {
 }
 
 // open decrypts a compact JWE of the given type. Everything about its form is
-// checked before a key is touched: go-jose alone would accept line breaks,
-// stray bits, compression and headers that nobody asked for.
+// checked before a key is touched.
 func (k *Keyring) open(compact []byte, typ string) ([]byte, error) {
 	parts := bytes.SplitN(compact, []byte("."), 6) // no more, whatever the sender chose
 	if len(parts) != 5 || slices.ContainsFunc(parts, func(p []byte) bool { return !canonicalBase64URL(p) }) {
@@ -91,14 +90,13 @@ func (k *Keyring) open(compact []byte, typ string) ([]byte, error) {
 	if err := key.checkSizes(parts); err != nil {
 		return nil, err
 	}
-	if h.EPK != nil && !h.EPK.fits(key.public) {
-		return nil, errEPK
+	var epk *ecdsa.PublicKey
+	if h.EPK != nil {
+		if epk = h.EPK.on(key.public); epk == nil {
+			return nil, errEPK
+		}
 	}
-	obj, err := jose.ParseEncryptedCompact(string(compact), []jose.KeyAlgorithm{key.alg}, []jose.ContentEncryption{encryption})
-	if err != nil {
-		return nil, errDecrypt
-	}
-	plain, err := obj.Decrypt(key.private)
+	plain, err := key.decrypt(parts, epk)
 	if err != nil {
 		return nil, errDecrypt
 	}
@@ -158,19 +156,22 @@ func (k *key) checkSizes(parts [][]byte) error {
 	return nil
 }
 
-// fits reports whether the point is on the curve of the key, and spelled in
-// the one way that RFC 7518 allows.
-func (e *ephemeral) fits(public any) bool {
+// on is the point as a key, if it is on the curve of ours and spelled in the one
+// way that RFC 7518 allows.
+func (e *ephemeral) on(public any) *ecdsa.PublicKey {
 	pub, ok := public.(*ecdsa.PublicKey)
 	if !ok || e.Kty != "EC" || e.Crv != pub.Curve.Params().Name {
-		return false
+		return nil
 	}
 	size := (pub.Curve.Params().BitSize + 7) / 8
 	x, errX := DecodeBase64URL(e.X)
 	y, errY := DecodeBase64URL(e.Y)
 	if errX != nil || errY != nil || len(x) != size || len(y) != size {
-		return false
+		return nil
 	}
-	_, err := ecdsa.ParseUncompressedPublicKey(pub.Curve, slices.Concat([]byte{4}, x, y)) // refuses what is not on the curve
-	return err == nil
+	point, err := ecdsa.ParseUncompressedPublicKey(pub.Curve, slices.Concat([]byte{4}, x, y)) // refuses what is not on the curve
+	if err != nil {
+		return nil
+	}
+	return point
 }
