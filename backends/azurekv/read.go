@@ -93,7 +93,7 @@ func (b *Backend) read(ctx context.Context, h *history, wire string, v *secret.V
 // content is what the product shows of one version.
 type content struct {
 	text   []byte // and not the string, which would be held beside the value
-	hidden bool // the version is disabled
+	hidden bool   // the version is disabled
 }
 
 func (b *Backend) content(ctx context.Context, name secret.Name, wire, id string) (content, error) {

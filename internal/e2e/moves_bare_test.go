@@ -100,7 +100,7 @@ func moveAzure(b *testing.B) mover {
 	if !ok {
 		b.Fatal("no client of Azure")
 	}
-	return mover{ours: open(b, azurekv.Driver, "ours", overCloud(b, cloud)), bare: bareAzure{bare.c}}
+	return mover{ours: open(b, azurekv.Driver, "ours", overCloud(b, cloud)), bare: bareAzure(bare)}
 }
 
 func (c bareAzure) export(ctx context.Context, name string, readers int) error {
@@ -165,7 +165,7 @@ func moveHuawei(b *testing.B) mover {
 	if !ok {
 		b.Fatal("no client of Huawei Cloud")
 	}
-	return mover{ours: open(b, huaweicsms.Driver, "ours", overCSMS(b, cloud)), bare: bareHuawei{bare.c}}
+	return mover{ours: open(b, huaweicsms.Driver, "ours", overCSMS(b, cloud)), bare: bareHuawei(bare)}
 }
 
 func (c bareHuawei) export(_ context.Context, name string, readers int) error {
