@@ -29,6 +29,11 @@ type client interface {
 	// read returns the version's value under the id that this vendor's
 	// clients know it by.
 	read(ctx context.Context, name string, v *secret.Version) ([]byte, error)
+	// create makes a secret, list names all, and current returns the text that
+	// is current.
+	create(ctx context.Context, name, value string) error
+	list(ctx context.Context) ([]string, error)
+	current(ctx context.Context, name string) (string, error)
 }
 
 // dialects makes a client of each vendor's SDK for a store.
@@ -81,6 +86,33 @@ func (a azureClient) read(ctx context.Context, name string, v *secret.Version) (
 	return []byte(*out.Value), nil
 }
 
+func (a azureClient) create(ctx context.Context, name, value string) error {
+	_, err := a.c.SetSecret(ctx, name, azsecrets.SetSecretParameters{Value: &value}, nil)
+	return err
+}
+
+func (a azureClient) list(ctx context.Context) ([]string, error) {
+	var names []string
+	for pager := a.c.NewListSecretPropertiesPager(nil); pager.More(); {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.Value {
+			names = append(names, s.ID.Name())
+		}
+	}
+	return names, nil
+}
+
+func (a azureClient) current(ctx context.Context, name string) (string, error) {
+	out, err := a.c.GetSecret(ctx, name, "", nil)
+	if err != nil {
+		return "", err
+	}
+	return *out.Value, nil
+}
+
 type huaweiClient struct{ c *csms.CsmsClient }
 
 func newHuawei(t testing.TB, g *gatewaytest.Gateway, store string) client {
@@ -129,6 +161,35 @@ func (h huaweiClient) read(_ context.Context, name string, v *secret.Version) ([
 		return []byte(*out.Version.SecretString), nil
 	}
 	return nil, errors.New("the answer holds no value")
+}
+
+func (h huaweiClient) create(_ context.Context, name, value string) error {
+	_, err := h.c.CreateSecret(&model.CreateSecretRequest{Body: &model.CreateSecretRequestBody{Name: name, SecretString: &value}})
+	return err
+}
+
+func (h huaweiClient) list(context.Context) ([]string, error) {
+	var names []string
+	for marker := (*string)(nil); ; {
+		page, err := h.c.ListSecrets(&model.ListSecretsRequest{Marker: marker})
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range *page.Secrets {
+			names = append(names, *s.Name)
+		}
+		if marker = page.PageInfo.NextMarker; marker == nil {
+			return names, nil
+		}
+	}
+}
+
+func (h huaweiClient) current(_ context.Context, name string) (string, error) {
+	out, err := h.c.ShowSecretVersion(&model.ShowSecretVersionRequest{SecretName: name, VersionId: "latest"})
+	if err != nil {
+		return "", err
+	}
+	return *out.Version.SecretString, nil
 }
 
 // vendorError returns what the vendor's typed error carries; ok is false where

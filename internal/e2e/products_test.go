@@ -48,8 +48,14 @@ var products = map[string]func(t testing.TB, name string) backends.Backend{
 // newCloud is the gateway over memory that stands for a cloud.
 func newCloud(t testing.TB) *gatewaytest.Gateway {
 	t.Helper()
+	return newCloudAt(t, time.Now)
+}
+
+// newCloudAt is newCloud where the time is what now says.
+func newCloudAt(t testing.TB, now func() time.Time) *gatewaytest.Gateway {
+	t.Helper()
 	return gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{
-		Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{}), Concurrency: 64,
+		Name: "cloud", Kind: "memory", Backend: memory.New(memory.Options{Now: now}), Concurrency: 64,
 	}}})
 }
 
@@ -111,7 +117,12 @@ func (s section[C]) Decode(into any) error {
 
 func open[C any](t testing.TB, d backends.Driver, store string, c C) backends.Backend {
 	t.Helper()
-	b, err := d.Open(t.Context(), backends.Env{Store: store, Keys: gatewaytest.NewKeyring(t), Now: time.Now}, section[C]{c})
+	return openAt(t, d, store, c, time.Now)
+}
+
+func openAt[C any](t testing.TB, d backends.Driver, store string, c C, now func() time.Time) backends.Backend {
+	t.Helper()
+	b, err := d.Open(t.Context(), backends.Env{Store: store, Keys: gatewaytest.NewKeyring(t), Now: now}, section[C]{c})
 	if err != nil {
 		t.Fatal(err)
 	}

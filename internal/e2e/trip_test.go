@@ -16,6 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/huawei"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -44,6 +45,7 @@ func spellable(dialect string, name secret.Name) secret.Name {
 // stop is a store on a way, and its clients of both vendors.
 type stop struct {
 	kind    string
+	store   string
 	backend backends.Backend
 	clients map[string]client
 }
@@ -68,14 +70,19 @@ type journey struct {
 	thorough bool
 }
 
+func newStop(t *testing.T, g *gatewaytest.Gateway, kind, store string, b backends.Backend) *stop {
+	t.Helper()
+	s := &stop{kind: kind, store: store, backend: b, clients: map[string]client{}}
+	for dialect, open := range dialects {
+		s.clients[dialect] = open(t, g, store)
+	}
+	return s
+}
+
 func (m *matrix) journey(t *testing.T, w way) *journey {
 	t.Helper()
 	at := func(role, kind string) *stop {
-		s := &stop{kind: kind, backend: m.backends[role+"-"+kind], clients: map[string]client{}}
-		for dialect, open := range dialects {
-			s.clients[dialect] = open(t, m.Gateway, role+"-"+kind)
-		}
-		return s
+		return newStop(t, m.Gateway, kind, role+"-"+kind, m.backends[role+"-"+kind])
 	}
 	return &journey{
 		way: w, turns: &m.turns,
@@ -119,7 +126,7 @@ func (j *journey) take(ctx context.Context, s *secret.Secret) *trip {
 	if tr.returned == nil {
 		return tr
 	}
-	j.ask(ctx, j.home, s, tr.returned, tr)
+	j.home.ask(ctx, s, tr.returned, j.step(s), tr)
 	whole := unshown(backends.Apply(s, tr.first), tr.left)
 	whole = unshown(backends.Apply(whole, tr.there), tr.arrived)
 	for _, d := range backendtest.Differences(whole, tr.returned, tr.back) {
@@ -214,7 +221,7 @@ func (j *journey) hop(ctx context.Context, out string, a *stop, in string, b *st
 		tr.say("%s: %s", b.kind, d)
 	}
 	if b == j.into {
-		j.ask(ctx, b, left, arrived, tr)
+		b.ask(ctx, left, arrived, j.step(left), tr)
 	}
 	if j.thorough {
 		if _, err := to.restore(ctx, blob); err == nil {
@@ -258,13 +265,16 @@ func (j *journey) refuse(ctx context.Context, in string, blob []byte, left *secr
 // fewVersions are all asked for; of more, some.
 const fewVersions = 8
 
-// ask reads versions under the ids that they had where they came from, through
-// both dialects.
-func (j *journey) ask(ctx context.Context, s *stop, was, now *secret.Secret, tr *trip) {
-	step := 1
-	if !j.thorough {
-		step += len(was.Versions) / (fewVersions + 1)
+func (j *journey) step(s *secret.Secret) int {
+	if j.thorough {
+		return 1
 	}
+	return 1 + len(s.Versions)/(fewVersions+1)
+}
+
+// ask reads each step-th version and the current one under the ids that they
+// had where they came from, through both dialects.
+func (s *stop) ask(ctx context.Context, was, now *secret.Secret, step int, tr *trip) {
 	for dialect, c := range s.clients {
 		wire, err := wireNames[dialect](was.Name)
 		if err != nil {
@@ -294,12 +304,16 @@ func (j *journey) ask(ctx context.Context, s *stop, was, now *secret.Secret, tr 
 // free removes the secret everywhere, so that others may have its name.
 func (j *journey) free(ctx context.Context, name secret.Name, tr *trip) {
 	for _, s := range []*stop{j.from, j.into, j.home, j.strict} {
-		_, err := s.backend.Delete(ctx, name, time.Time{})
-		if errors.Is(err, secret.NotFound) || errors.Is(err, secret.Invalid) {
-			continue
-		}
-		if err := errors.Join(err, s.backend.Purge(ctx, name)); err != nil {
-			tr.say("%s: remove: %v", s.kind, err)
-		}
+		s.free(ctx, name, tr)
+	}
+}
+
+func (s *stop) free(ctx context.Context, name secret.Name, tr *trip) {
+	_, err := s.backend.Delete(ctx, name, time.Time{})
+	if errors.Is(err, secret.NotFound) || errors.Is(err, secret.Invalid) {
+		return
+	}
+	if err := errors.Join(err, s.backend.Purge(ctx, name)); err != nil {
+		tr.say("%s: remove: %v", s.kind, err)
 	}
 }
