@@ -23,6 +23,9 @@ type KeyWrapper interface {
 	WrapKey(key []byte) (wrapped []byte, err error)
 	// UnwrapKey opens what any WrapKey of this keyring made.
 	UnwrapKey(wrapped []byte) (key []byte, err error)
+	// WrappedBy names the key of the keyring that a WrapKey used, as far as it
+	// says so. Nothing of that is authenticated.
+	WrappedBy(wrapped []byte) string
 	// CanUnwrap is false for a keyring that seals and cannot open.
 	CanUnwrap() bool
 }

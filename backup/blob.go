@@ -85,6 +85,17 @@ func (k *Keyring) UnwrapKey(wrapped []byte) ([]byte, error) {
 	return key, nil
 }
 
+// WrappedBy returns the id of the key that a WrapKey of some keyring used, or
+// "" where it does not say. Nothing of it is authenticated.
+func (*Keyring) WrappedBy(wrapped []byte) string {
+	part, _, _ := bytes.Cut(wrapped, []byte("."))
+	h, err := parseHeader(part)
+	if err != nil || h.Typ != typeKey {
+		return ""
+	}
+	return h.Kid
+}
+
 // SealSession seals what a temporary credential says of itself. No blob and no
 // key can be opened in its place.
 func (k *Keyring) SealSession(plain []byte) (string, error) { return k.sealAs(plain, typeSession) }

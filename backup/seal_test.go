@@ -150,6 +150,9 @@ func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 		if got, err := k.UnwrapKey(wrapped); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: the key came back changed: %v", id, err)
 		}
+		if got := k.WrappedBy(wrapped); got != id {
+			t.Errorf("%s: it says that %q wrapped it", id, got)
+		}
 		if _, err := k.Open([]byte(prefix + string(wrapped))); secret.DetailOf(err) != cannotOpen {
 			t.Errorf("%s: a wrapped key opened as a blob: %v", id, err)
 		}
@@ -157,6 +160,9 @@ func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 		for _, b := range [][]byte{blob, blob[len(prefix):], wrapped[1:], nil} {
 			if _, err := k.UnwrapKey(b); secret.KindOf(err) != secret.Corrupt {
 				t.Errorf("%s: unwrapped what is no wrapped key: %v", id, err)
+			}
+			if got := k.WrappedBy(b); got != "" {
+				t.Errorf("%s: what is no wrapped key says that %q wrapped it", id, got)
 			}
 		}
 	}

@@ -14,12 +14,18 @@
 //
 // Whoever can write the file can put an older copy of it, or of one record, in
 // place of a newer one: sealing proves where a record belongs, not how old it is.
+//
+// # As a whole
+//
+// Snapshot copies a store and Examine looks through one, open or not. Compact,
+// Rekey and Restore put a new file in the place of the old one, which nobody
+// may have open. Examine reads the pages of bbolt by itself: see pages.go.
 package bolt
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,7 +60,9 @@ const MaxValue = 16 << 20
 // Store is a backend in one file.
 type Store struct {
 	db     *bbolt.DB
+	file   *os.File // that db reads and writes
 	seal   sealer
+	keys   backends.KeyWrapper
 	now    func() time.Time
 	writes *group
 }
@@ -65,32 +73,26 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err := ctx.Err(); err != nil {
 		return nil, failure("bolt.open", "", err)
 	}
-	switch {
-	case env.Keys == nil:
-		return nil, openError(secret.Invalid, nil, "%s: a bolt store needs a keyring", c.Path)
-	case !env.Keys.CanUnwrap():
-		return nil, openError(secret.Invalid, nil, "%s: the keyring can seal and not open; a bolt store needs one that opens", c.Path)
+	if err := checkKeys(c.Path, env.Keys); err != nil {
+		return nil, err
 	}
 	db, m, err := openFile(c.Path, env)
 	if err != nil {
 		return nil, err
 	}
-	key, err := env.Keys.UnwrapKey(m.Key)
-	if err == nil && len(key) != keySize {
-		err = fmt.Errorf("the data key has %d bytes", len(key))
-	}
+	seal, err := m.sealer(env.Keys)
 	if err != nil {
 		_ = db.Close()
-		return nil, openError(secret.Invalid, err, "%s: the keyring does not open this file; it was made with another one", c.Path)
+		return nil, keyError(c.Path, err)
 	}
-	if err := upgrade(db, m); err != nil {
+	if err := upgrade(db.DB, m); err != nil {
 		_ = db.Close()
 		return nil, openError(secret.Unavailable, err, "%s: the file cannot be brought to this release's format", c.Path)
 	}
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	return &Store{db: db, seal: sealer{key: key, store: m.Store}, now: env.Now, writes: newGroup(db)}, nil
+	return &Store{db: db.DB, file: db.file, seal: seal, keys: env.Keys, now: env.Now, writes: newGroup(db.DB)}, nil
 }
 
 // Capabilities implements backends.Backend.
@@ -123,7 +125,7 @@ func (s *Store) view(ctx context.Context, op string, name secret.Name, f func(*b
 		return failure(op, name, err)
 	}
 	backends.Tick(ctx)
-	if err := s.db.View(f); err != nil {
+	if err := guarded(func() error { return s.db.View(f) }); err != nil {
 		return failure(op, name, err)
 	}
 	return nil

@@ -30,22 +30,33 @@ const childEnv = "VAULTFERRY_BOLT_CHILD"
 func TestMain(m *testing.M) {
 	mode, dir, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {
-		os.Exit(m.Run())
+		code := m.Run()
+		bolt.AtExit()
+		os.Exit(code)
 	}
-	run := map[string]func(backends.Backend) error{"write": childWrites, "fill": childFills, "trash": childTrashes}[mode]
-	if err := child(dir, run); err != nil {
+	var err error
+	if op := strings.Split(mode, ":"); op[0] == "renew" {
+		err = childRenews(dir, op[1], op[2])
+	} else {
+		err = child(dir, map[string]func(backends.Backend) error{"write": childWrites, "fill": childFills, "trash": childTrashes}[mode])
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-func child(dir string, run func(backends.Backend) error) error {
+func keysIn(dir string) (*backup.Keyring, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, "keyring.json"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keys, err := backup.ParseKeyring(raw)
+	return backup.ParseKeyring(raw)
+}
+
+func child(dir string, run func(backends.Backend) error) error {
+	keys, err := keysIn(dir)
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -58,4 +60,38 @@ func noSpace(err error) bool {
 // openError is for whoever starts the program: its detail names the file.
 func openError(k secret.Kind, cause error, format string, args ...any) error {
 	return &secret.Error{Kind: k, Op: "bolt.open", Detail: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// fileError is of a file that openDB or lockFile did not open.
+func fileError(path string, err error) error {
+	switch {
+	case errors.Is(err, ErrHeld):
+		return openError(secret.Unavailable, err, "%s is held by another process", path)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		return openError(secret.Unavailable, err, "%s: the file cannot be opened", path)
+	}
+	return openError(secret.Invalid, err, "%s: the file is damaged, or no store of this program", path)
+}
+
+// storeError is of a file that opens and is no store that this release knows.
+func storeError(path string, err error) error {
+	if newer := (*newerError)(nil); errors.As(err, &newer) {
+		return openError(secret.Invalid, nil, "%s: %s", path, newer)
+	}
+	return openError(secret.Invalid, err, "%s: the file is no store of this program", path)
+}
+
+func keyError(path string, err error) error {
+	return openError(secret.Invalid, err, "%s: the keyring does not open this file; it was made with another one", path)
+}
+
+// checkKeys refuses a keyring that no store can live with.
+func checkKeys(path string, keys backends.KeyWrapper) error {
+	switch {
+	case keys == nil:
+		return openError(secret.Invalid, nil, "%s: a bolt store needs a keyring", path)
+	case !keys.CanUnwrap():
+		return openError(secret.Invalid, nil, "%s: the keyring can seal and not open; a bolt store needs one that opens", path)
+	}
+	return nil
 }

@@ -10,11 +10,9 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
@@ -24,9 +22,10 @@ import (
 const lockWait = 1500 * time.Millisecond
 
 // A larger file than mapSize is mapped anew when it grows, which copies all of
-// the transaction that makes it grow and waits for every reader. The size is
-// one of addresses, not of memory.
-const mapSize = 64 << 20 << (bits.UintSize / 64 * 4) // 1 GiB; 64 MiB where addresses are scarce
+// the transaction that makes it grow and waits for every reader. One of those
+// can be a backup that goes to a slow disk. The size is one of addresses, not of
+// memory.
+const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where addresses are scarce
 
 // growth is what the file gains at a time.
 const growth = 1 << 20
@@ -57,6 +56,11 @@ var (
 	bucketNotes    = []byte("notes")    // key: sealed note
 )
 
+// buckets are all that this release makes.
+func buckets() [][]byte {
+	return [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash, bucketNotes}
+}
+
 var keyMeta = []byte("meta")
 
 // ErrHeld is the cause where another process has the file open.
@@ -64,7 +68,7 @@ var ErrHeld = errors.New("the file is locked")
 
 // openFile opens the database and reads its meta, making the file first where
 // there is none.
-func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
+func openFile(path string, env backends.Env) (*database, *meta, error) {
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(path, env); err != nil {
@@ -73,14 +77,9 @@ func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
 	case err == nil && info.Size() == 0: // bbolt would take it for its own
 		return nil, nil, openError(secret.Invalid, nil, "%s: the file is empty", path)
 	}
-	db, err := openDB(path)
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, openError(secret.Unavailable, fmt.Errorf("%w: %w", ErrHeld, err), "%s is held by another process", path)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
-		return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be opened", path)
-	case err != nil:
-		return nil, nil, openError(secret.Invalid, err, "%s: the file is damaged, or no store of this program", path)
+	db, err := openDB(path, options{wait: lockWait})
+	if err != nil {
+		return nil, nil, fileError(path, err)
 	}
 	var m *meta
 	err = db.View(func(tx *bbolt.Tx) (err error) {
@@ -89,7 +88,7 @@ func openFile(path string, env backends.Env) (*bbolt.DB, *meta, error) {
 	})
 	if err != nil {
 		_ = db.Close()
-		return nil, nil, openError(secret.Invalid, err, "%s: the file is no store of this program, or of a later release", path)
+		return nil, nil, storeError(path, err)
 	}
 	return db, m, nil
 }
@@ -128,45 +127,20 @@ func (m *meta) write(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyMeta, b)
 }
 
-// openDB turns the fault that a file cut short raises in its memory map into
-// an error.
-func openDB(path string) (db *bbolt.DB, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("reading the file: %v", p)
-		}
-	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockWait, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize,
-		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
-			return os.OpenFile(path, flag&^os.O_CREATE, mode) // create alone makes files
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	db.AllocSize = growth
-	return db, nil
-}
-
 // create makes the file whole under another name and then links it to its own,
 // so that a crash leaves a complete store or none, and two processes that
 // create at once end up with one.
 func create(path string, env backends.Env) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*") // mode 0600
+	temp, err := emptyFile(path, ".new-*")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	if err := f.Close(); err != nil {
+	defer func() { _ = os.Remove(temp) }()
+	if err := fill(temp, env); err != nil {
 		return err
 	}
-	if err := fill(f.Name(), env); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(dir)
@@ -179,12 +153,12 @@ func fill(path string, env backends.Env) error {
 	if err != nil {
 		return fmt.Errorf("wrap the data key: %w", err)
 	}
-	db, err := openDB(path)
+	db, err := openDB(path, options{wait: lockWait})
 	if err != nil {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash, bucketNotes} {
+		for _, name := range buckets() {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -192,6 +166,15 @@ func fill(path string, env backends.Env) error {
 		return (&meta{Format: format, Store: env.Store, Key: wrapped}).write(tx)
 	})
 	return errors.Join(err, db.Close())
+}
+
+// emptyFile makes one beside path, of mode 0600.
+func emptyFile(path, suffix string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+suffix)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
 }
 
 func syncDir(dir string) error {
@@ -205,24 +188,61 @@ func syncDir(dir string) error {
 func readMeta(tx *bbolt.Tx) (*meta, error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil {
-		return nil, errors.New("there is no meta record")
+		return nil, errNoMeta
 	}
-	m := new(meta)
-	d := json.NewDecoder(bytes.NewReader(b.Get(keyMeta)))
-	if err := d.Decode(m); err != nil {
-		return nil, fmt.Errorf("meta record: %w", err)
+	m, err := parseMeta(b.Get(keyMeta))
+	if err != nil {
+		return nil, err
 	}
-	if m.Format < 1 || m.Format > format {
-		return nil, fmt.Errorf("format %d, this release knows 1 to %d", m.Format, format)
-	}
-	need := [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash}
-	if m.Format == 1 {
-		need = need[:4]
-	}
-	for _, name := range need {
+	for _, name := range m.buckets() {
 		if tx.Bucket(name) == nil {
 			return nil, fmt.Errorf("there is no bucket %q", name)
 		}
 	}
 	return m, nil
+}
+
+func parseMeta(b []byte) (*meta, error) {
+	m := new(meta)
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(m); err != nil {
+		return nil, fmt.Errorf("meta record: %w", err)
+	}
+	switch {
+	case m.Format > format:
+		return nil, &newerError{m.Format}
+	case m.Format < 1:
+		return nil, fmt.Errorf("meta record: format %d", m.Format)
+	}
+	return m, nil
+}
+
+// newerError is of a file that a later release wrote.
+type newerError struct{ format int }
+
+func (e *newerError) Error() string {
+	return fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", e.format, format)
+}
+
+// buckets are those that a file of this format has at least, beside its meta.
+func (m *meta) buckets() [][]byte {
+	if m.Format == 1 {
+		return [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs}
+	}
+	return [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash}
+}
+
+// errOtherKey: the keyring is not the one that the file was made with.
+var errOtherKey = errors.New("the keyring does not open this file; it was made with another one")
+
+// sealer opens the data key.
+func (m *meta) sealer(keys backends.KeyWrapper) (sealer, error) {
+	key, err := keys.UnwrapKey(m.Key)
+	if err == nil && len(key) != keySize {
+		err = fmt.Errorf("the data key has %d bytes", len(key))
+	}
+	if err != nil {
+		return sealer{}, fmt.Errorf("%w: %w", errOtherKey, err)
+	}
+	return sealer{key: key, store: m.Store}, nil
 }

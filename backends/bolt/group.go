@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -92,6 +93,7 @@ func (g *group) withdraw(w *write) bool {
 
 // lead commits all that wait. The caller has taken the turn.
 func (g *group) lead() {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // see guarded
 	defer func() { <-g.turn }()
 	g.mu.Lock()
 	batch := g.queue

@@ -158,10 +158,17 @@ type plainKeys struct{}
 func (plainKeys) WrapKey(k []byte) ([]byte, error)   { return k, nil }
 func (plainKeys) UnwrapKey(k []byte) ([]byte, error) { return k, nil }
 func (plainKeys) CanUnwrap() bool                    { return true }
+func (plainKeys) WrappedBy([]byte) string            { return "plain" }
 
 func newStore(t testing.TB) *Store {
 	t.Helper()
-	b, err := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: filepath.Join(t.TempDir(), "s.db")})
+	return storeAt(t, filepath.Join(t.TempDir(), "s.db"))
+}
+
+// storeAt opens a store, which the test may close.
+func storeAt(t testing.TB, path string) *Store {
+	t.Helper()
+	b, err := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

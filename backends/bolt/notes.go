@@ -61,6 +61,10 @@ func (s *Store) note(tx *bbolt.Tx, key string) (number uint64, text []byte, err 
 	if sealed == nil {
 		return 0, nil, nil
 	}
+	return s.openNote(key, sealed)
+}
+
+func (s *Store) openNote(key string, sealed []byte) (number uint64, text []byte, err error) {
 	plain, err := s.seal.open(sealedNote, "", []byte(key), sealed)
 	switch {
 	case err != nil:

@@ -188,4 +188,12 @@ func ordinalBytes(o secret.Ordinal) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(o))
 }
 
+// ordinalOf reads ordinalBytes, or returns zero.
+func ordinalOf(b []byte) secret.Ordinal {
+	if len(b) != 8 {
+		return 0
+	}
+	return secret.Ordinal(binary.BigEndian.Uint64(b))
+}
+
 func uidKey(name secret.Name, u secret.UID) []byte { return append(prefix(name), u[:]...) }

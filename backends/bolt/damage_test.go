@@ -1,0 +1,302 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// TestDamagedRecords: each damage is told, of the secret that has it.
+func TestDamagedRecords(t *testing.T) {
+	t.Parallel()
+	del := func(bucket, key []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete(key) }
+	}
+	set := func(bucket, key []byte, value string) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, []byte(value)) }
+	}
+	swap := func(bucket, one, two []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return exchange(tx.Bucket(bucket), one, two) }
+	}
+	const a, b, dead = secret.Name("a"), secret.Name("b"), secret.Name("dead")
+	uid := func(o byte) secret.UID { return secret.UID{0: o, 1: 0, 15: 1} }
+	for what, c := range map[string]struct {
+		tamper func(*bbolt.Tx) error
+		want   []string // "NAME: WHAT"
+	}{
+		"heads swapped":      {swap(bucketHeads, []byte(a), []byte(b)), []string{"a: its own record does not open", "b: its own record does not open"}},
+		"values swapped":     {swap(bucketValues, ordinalKey(a, 1), ordinalKey(b, 1)), []string{"a: version 1: its value does not open", "b: version 1: its value does not open"}},
+		"own values swapped": {swap(bucketValues, ordinalKey(a, 1), ordinalKey(a, 2)), []string{"a: version 1: its value does not open", "a: version 2: its value does not open"}},
+		"attributes swapped": {swap(bucketVersions, ordinalKey(a, 1), ordinalKey(b, 1)), []string{"a: version 1: its attributes do not open", "b: version 1: its attributes do not open"}},
+		"ids swapped":        {swap(bucketUIDs, uidKey(a, uid(1)), uidKey(a, uid(2))), []string{"a: the id " + uid(1).String() + " leads to another version than 1", "a: the id " + uid(2).String() + " leads to another version than 2"}},
+		"id gone":            {del(bucketUIDs, uidKey(a, uid(2))), []string{"a: version 2 is not found by its id"}},
+		"id too many":        {set(bucketUIDs, uidKey(a, uid(9)), "\x00\x00\x00\x00\x00\x00\x00\x01"), []string{"a: the id " + uid(9).String() + " leads to a version that is not there"}},
+		"id nowhere":         {set(bucketUIDs, uidKey(a, uid(1)), "x"), []string{"a: the id " + uid(1).String() + " leads nowhere"}},
+		"value gone":         {del(bucketValues, ordinalKey(a, 1)), []string{"a: version 1: its value is not there"}},
+		"value too many":     {set(bucketValues, ordinalKey(a, 7), "x"), []string{"a: version 7: there is a value and nothing else"}},
+		"value of a missing": {set(bucketValues, ordinalKey(b, 2), "x"), []string{"b: version 2 says that it has no value, and there is one"}},
+		"head gone":          {del(bucketHeads, []byte(a)), []string{"a: there is no secret of this name, only what belongs to one"}},
+		"head in the open":   {set(bucketHeads, []byte(a), `{"last":3}`), []string{"a: its own record does not open"}},
+		"attributes gone":    {del(bucketVersions, ordinalKey(a, 3)), []string{"a: version 3: there is a value and nothing else", "a: the id " + uid(3).String() + " leads to a version that is not there", "a: version 3 is the current one, and is not there", "a: a label is on version 3, which is not there"}},
+		"previous gone":      {del(bucketVersions, ordinalKey(a, 2)), []string{"a: version 2: there is a value and nothing else", "a: the id " + uid(2).String() + " leads to a version that is not there", "a: version 2 is the previous one, and is not there"}},
+		"version zero":       {set(bucketVersions, ordinalKey(a, 0), "x"), []string{"a: a version has the number 0"}},
+		"live and dead":      {set(bucketTrash, []byte(a), "x"), []string{"a: it is deleted and not deleted at once", "a: its own record does not open"}},
+		"out of the trash": {func(tx *bbolt.Tx) error {
+			return errors.Join(set(bucketHeads, []byte(dead), string(tx.Bucket(bucketTrash).Get([]byte(dead))))(tx), del(bucketTrash, []byte(dead))(tx))
+		}, []string{"dead: its own record does not open"}},
+		"note in the open":      {set(bucketNotes, []byte("events"), `{}`), []string{`: the note "events" does not open`}},
+		"note under a bad key":  {set(bucketNotes, []byte("Events"), `{}`), []string{`: notes: a key is none: "Events"`}},
+		"key of a version cut":  {set(bucketVersions, []byte("a\x001"), "x"), []string{`: versions: a key is none: "a"`}},
+		"name is none":          {set(bucketHeads, []byte("a\nb"), "x"), []string{`: heads: a key is none: "a\nb"`}},
+		"bucket among records":  {func(tx *bbolt.Tx) error { _, err := tx.Bucket(bucketNotes).CreateBucket([]byte("x")); return err }, []string{": notes: there is a bucket where a record belongs"}},
+		"bucket gone":           {func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketUIDs) }, []string{`: there is no bucket "uids"`, "a: version 1 is not found by its id"}},
+		"unknown beside meta":   {set(bucketMeta, []byte("x"), "x"), []string{": an unknown record beside the one that describes the file"}},
+		"bucket of a later day": {func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("later")); return err }, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			for i, name := range []secret.Name{a, a, a, b, b, dead} {
+				d := secret.Draft{UID: uid(byte(i + 1)), Value: secret.TextValue("x")}
+				if name == a {
+					d.Stages = []string{"blue"}
+				}
+				if i == 4 {
+					d.Value, d.Missing = secret.Value{}, secret.Destroyed
+				}
+				if _, err := s.Put(t.Context(), name, d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := s.Delete(t.Context(), dead, time.Now())
+			if err := errors.Join(err, s.WriteNote(t.Context(), "events", []byte("{}"), ""), s.db.Update(c.tamper)); err != nil {
+				t.Fatal(err)
+			}
+			found, err := s.Examine(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range found.Damage {
+				got = append(got, d.Name+": "+d.What)
+			}
+			for _, want := range c.want {
+				if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, want) }) {
+					t.Errorf("it is not said that %s", want)
+				}
+			}
+			if len(c.want) == 0 && len(got) > 0 || what != "bucket gone" && len(got) > len(c.want) {
+				t.Errorf("said: %q", got)
+			}
+		})
+	}
+}
+
+// TestOlderRecords: an older record in the place of a newer one is found where
+// the others do not fit it. Where they do, nobody can tell: this test says so
+// as well, for the documents do.
+func TestOlderRecords(t *testing.T) {
+	t.Parallel()
+	record := func(s *Store, bucket, key []byte) (out []byte) {
+		_ = s.db.View(func(tx *bbolt.Tx) error {
+			out = bytes.Clone(tx.Bucket(bucket).Get(key))
+			return nil
+		})
+		return out
+	}
+	put := func(s *Store) error {
+		_, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")})
+		return err
+	}
+	mark := func(s *Store) error {
+		text := "marked"
+		_, err := s.Update(t.Context(), "s", secret.Current, secret.Patch{ContentType: &text})
+		return err
+	}
+	for what, c := range map[string]struct {
+		bucket, key []byte
+		newer       func(*Store) error
+		want        string
+	}{
+		"head before a version":       {bucketHeads, []byte("s"), put, "version 2 stands, and its own record knows 1 alone: an older record stands in the place of a newer one"},
+		"head before an update":       {bucketHeads, []byte("s"), mark, ""},
+		"attributes before an update": {bucketVersions, ordinalKey("s", 1), mark, ""},
+	} {
+		s := newStore(t)
+		if err := put(s); err != nil {
+			t.Fatal(err)
+		}
+		old := record(s, c.bucket, c.key)
+		if err := c.newer(s); err != nil {
+			t.Fatal(err)
+		}
+		err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(c.bucket).Put(c.key, old) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Examine(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if !found.Sound() {
+			got = found.Damage[0].What
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", what, got, c.want)
+		}
+	}
+}
+
+// TestFormats: an older format is said, a newer one refused.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	path := s.db.Path()
+	set := func(n int) {
+		t.Helper()
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			m, err := readMeta(tx)
+			if err != nil {
+				return err
+			}
+			m.Format = n
+			return m.write(tx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(1)
+	found, err := s.Examine(t.Context())
+	if err != nil || found.Format != 1 || found.Newest != format {
+		t.Errorf("format %d of %d, %v", found.Format, found.Newest, err)
+	}
+	set(format + 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", format+1, format)
+	_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
+	_, examined := Examine(t.Context(), path, plainKeys{})
+	_, _, compacted := Compact(t.Context(), path, plainKeys{})
+	for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
+		if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestLostPage: what bbolt does with a number that leads to where no memory is
+// ends the call and not the program.
+func TestLostPage(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	fillSecrets(t, s, 200)
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		r, err := rootOf(tx)
+		if err != nil {
+			return err
+		}
+		f := &pageFile{s.file, r}
+		top := newWalker(t.Context(), f, func(string, string) {}).buckets()[string(bucketHeads)].root
+		for i := range 2 { // the child of its first and second entry
+			at := int64(top)*int64(r.pageSize) + pageHeader + int64(i)*elementSize + 8
+			if _, err := s.file.WriteAt(native.AppendUint64(nil, r.end+100000), at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), manyName(0), secret.Current); secret.KindOf(err) != secret.Internal || secret.DetailOf(err) != "" {
+		t.Errorf("Get: %v", err)
+	}
+	if _, err := s.List(t.Context(), secret.Query{}); secret.KindOf(err) != secret.Internal {
+		t.Errorf("List: %v", err)
+	}
+	found, err := s.Examine(t.Context())
+	if err != nil || found.Sound() {
+		t.Errorf("Examine: %v, %v", found, err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a write went on")
+			}
+		}()
+		_, _ = s.Put(t.Context(), manyName(0), secret.Draft{Value: secret.TextValue("x")})
+	}()
+}
+
+// TestOtherKeyring: a keyring that does not open the file is no damage.
+func TestOtherKeyring(t *testing.T) {
+	t.Parallel()
+	_, err := Examine(t.Context(), smallFile(t), noKeys{})
+	if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), "another one") {
+		t.Errorf("Examine: %v", err)
+	}
+}
+
+type noKeys struct{ plainKeys }
+
+func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, errUnseal }
+
+// TestNoStoreToExamine: what is no store is refused and not changed.
+func TestNoStoreToExamine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for what, content := range map[string]string{"empty": "", "text": strings.Repeat("no store\n", 9000), "zeros": strings.Repeat("\x00", 1<<16)} {
+		path := filepath.Join(dir, what)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Examine(t.Context(), path, plainKeys{})
+		if secret.KindOf(err) != secret.Invalid {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := Examine(t.Context(), filepath.Join(dir, "absent"), plainKeys{}); secret.KindOf(err) != secret.Unavailable {
+		t.Errorf("absent: %v", err)
+	}
+}
+
+// TestWholeInterrupted: a caller who leaves ends what goes through the store.
+func TestWholeInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	small(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &leaver{leave: cancel}
+	if err := s.Snapshot(ctx, w); !errors.Is(err, context.Canceled) || w.n > 2 {
+		t.Errorf("Snapshot: %v, after %d writes", err, w.n)
+	}
+	if _, err := s.Examine(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Examine: %v", err)
+	}
+}
+
+type leaver struct {
+	leave func()
+	n     int
+}
+
+func (l *leaver) Write(b []byte) (int, error) {
+	l.n++
+	l.leave()
+	return len(b), nil
+}

@@ -1,0 +1,316 @@
+package bolt
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// small fills a store with some of everything.
+func small(t testing.TB, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 12 {
+		name := secret.Name(fmt.Sprintf("secret-%02d", i))
+		for v := range 1 + i%3 {
+			_, err := s.Put(ctx, name, secret.Draft{Value: secret.TextValue(strings.Repeat("v", 40*v+i)), Stages: []string{"blue"}})
+			must(err)
+		}
+	}
+	_, err := s.Put(ctx, "large", secret.Draft{Value: secret.TextValue(strings.Repeat("v", 3*os.Getpagesize()))})
+	must(err)
+	_, err = s.Import(ctx, backendtest.Sample("sample"), "")
+	must(err)
+	for _, name := range []secret.Name{"secret-03", "secret-05"} {
+		_, err = s.Delete(ctx, name, time.Now())
+		must(err)
+	}
+	must(s.Purge(ctx, "secret-05"))
+	must(s.WriteNote(ctx, "events", []byte(`{"a":1}`), ""))
+}
+
+// smallFile is the path of such a store, closed.
+func smallFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := storeAt(t, path)
+	small(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func examined(t testing.TB, path string) *backends.Findings {
+	t.Helper()
+	found, err := Examine(t.Context(), path, plainKeys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func wantSound(t testing.TB, found *backends.Findings) {
+	t.Helper()
+	for _, d := range found.Damage {
+		t.Errorf("%q: %s", d.Name, d.What)
+	}
+}
+
+// boltAgrees asks bbolt's own check, which can be asked of a sound file alone.
+func boltAgrees(t testing.TB, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			t.Error(err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExamine: a sound store is found sound, open and closed, and counted.
+func TestExamine(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := storeAt(t, path)
+	small(t, s)
+	open, err := s.Examine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	boltAgrees(t, path)
+	closed := examined(t, path)
+	sample := len(backendtest.Sample("sample").Versions)
+	for what, found := range map[string]*backends.Findings{"open": open, "closed": closed} {
+		wantSound(t, found)
+		got := fmt.Sprint(found.Format, found.Newest, found.MadeAs, found.Key, found.Secrets, found.Deleted, found.Versions, found.Notes)
+		want := fmt.Sprint(format, format, "s", "plain", 12, 1, 24-3+1+sample, 1)
+		if got != want || found.Bytes == 0 || found.FreePages == 0 || found.FreeBytes != int64(found.FreePages*os.Getpagesize()) {
+			t.Errorf("%s: %s, want %s; %d bytes, %d pages free", what, got, want, found.Bytes, found.FreePages)
+		}
+	}
+}
+
+// TestExamineWhileWriting: writers do not disturb it, nor it them.
+func TestExamineWhileWriting(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	small(t, s)
+	done := make(chan error, 1)
+	stop := make(chan struct{})
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			name := secret.Name(fmt.Sprintf("secret-%02d", 6+i%6))
+			if _, err := s.Put(t.Context(), name, secret.Draft{Value: secret.TextValue(strings.Repeat("w", i%6000))}); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for range 20 {
+		found, err := s.Examine(t.Context())
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		wantSound(t, found)
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// dump is all that can be read of a file, key by key.
+func dump(t testing.TB, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := readRoot(f, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	w := newWalker(t.Context(), &pageFile{f, r}, func(string, string) {})
+	all := w.buckets()
+	for _, name := range buckets() {
+		for k, v := range w.records(all[string(name)]) {
+			fmt.Fprintf(&b, "%s %x %x\n", name, k, v)
+		}
+	}
+	return b.String()
+}
+
+// TestFlippedBytes turns a bit of byte after byte of a file. Either that is
+// found, or it is a byte that means nothing: all records stand as they were.
+// Never does looking at the file end the program.
+func TestFlippedBytes(t *testing.T) {
+	t.Parallel()
+	path := smallFile(t)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := dump(t, path)
+	r, err := readRoot(bytes.NewReader(whole), func(what string) { t.Error(what) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := int(r.end) * r.pageSize
+	rounds := 600
+	if testing.Short() {
+		rounds = 200
+	}
+	file := filepath.Join(t.TempDir(), "f.db")
+	if err := os.WriteFile(file, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	flip := func(at, bit int) (found bool) {
+		t.Helper()
+		if _, err := f.WriteAt([]byte{whole[at] ^ 1<<bit}, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Examine(t.Context(), file, plainKeys{})
+		found = err != nil || !got.Sound()
+		if !found && dump(t, file) != want {
+			t.Errorf("bit %d of byte %d, in page %d: a record is another, and nothing is said", bit, at, at/r.pageSize)
+		}
+		if _, err := f.WriteAt(whole[at:at+1], int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	told := 0
+	for range rounds { // anywhere
+		if flip(rand.IntN(used), rand.IntN(8)) {
+			told++
+		}
+	}
+	for id := range int(r.end) { // and where bbolt's own numbers lie
+		for range 3 {
+			flip(id*r.pageSize+rand.IntN(8*pageHeader), rand.IntN(8))
+		}
+	}
+	t.Logf("%d of %d in %d bytes were found; the others mean nothing", told, rounds, used)
+	if told < rounds/20 {
+		t.Error("hardly any was found: this test looks in the wrong place")
+	}
+}
+
+// TestCutShort: a file that lost its end is found damaged wherever it ends.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	whole, err := os.ReadFile(smallFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := readRoot(bytes.NewReader(whole), func(what string) { t.Error(what) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "f.db")
+	for id := range int(r.end) {
+		if err := os.WriteFile(file, whole[:id*r.pageSize+r.pageSize/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := Examine(t.Context(), file, plainKeys{}); err == nil && found.Sound() {
+			t.Errorf("cut in page %d of %d: it is found sound", id, r.end)
+		}
+	}
+}
+
+// TestZeroed: a page that was lost takes its own records with it and no
+// others, and the secrets that it concerns are named.
+func TestZeroed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := storeAt(t, path)
+	fillSecrets(t, s, 200)
+	var page uint64
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		r, err := rootOf(tx)
+		if err != nil {
+			return err
+		}
+		w := newWalker(t.Context(), &pageFile{s.file, r}, func(string, string) {})
+		p, err := w.read(w.buckets()[string(bucketValues)].root)
+		if err != nil {
+			return err
+		}
+		es, err := p.elements()
+		page = es[len(es)/2].child
+		return err
+	})
+	if err != nil || page == 0 {
+		t.Fatal(page, err)
+	}
+	if _, err := s.file.WriteAt(make([]byte, os.Getpagesize()), int64(page)*int64(os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Examine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, d := range found.Damage {
+		if d.Name != "" {
+			named++
+		}
+		if d.Name != "" && d.What != "version 1: its value is not there" || d.Name == "" && !strings.HasPrefix(d.What, "values: page ") {
+			t.Errorf("%q: %s", d.Name, d.What)
+		}
+	}
+	if found.Secrets != 200 || named == 0 || named > 100 {
+		t.Errorf("%d secrets, %d of them damaged", found.Secrets, named)
+	}
+	if _, err := s.Get(t.Context(), secret.Name(found.Damage[len(found.Damage)-1].Name), secret.Current); secret.KindOf(err) != secret.Internal {
+		t.Errorf("Get of a damaged secret: %v", err)
+	}
+	if _, err := s.Get(t.Context(), manyName(0), secret.Current); err != nil {
+		t.Errorf("Get of a sound secret: %v", err)
+	}
+}

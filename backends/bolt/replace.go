@@ -1,0 +1,281 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// A file is replaced in whole: the new one is made beside it under another
+// name, brought to stable storage, read once more and found sound, and takes
+// the name in one step. Whenever that ends, the old or the new stands whole.
+// The old one stays locked until then, and openDB refuses it afterwards.
+
+// workSuffix is of files in the making. What a crash leaves of one is removed
+// by the next that replaces the same store.
+const workSuffix = ".work-*"
+
+// commitSize bounds a transaction of a new file. It bounds memory.
+const commitSize = 16 << 20
+
+// atStep is where tests stop the program.
+var atStep = func(string) {}
+
+// Compact writes the file anew without its free pages, in which lies what was
+// purged or replaced: sealed, but there.
+func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
+	return renew(ctx, path, keys, func(to, from *database, _ *meta) error {
+		return bbolt.Compact(to.DB, from.DB, commitSize)
+	})
+}
+
+// Rekey writes the file anew with a new data key, wrapped by the key of the
+// keyring that seals now. Of the old keys none opens anything in it.
+func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
+	return renew(ctx, path, keys, func(to, from *database, m *meta) error {
+		return rekey(ctx, to, from, m, keys)
+	})
+}
+
+// renew replaces the file at path by what write makes of it.
+func renew(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database, m *meta) error) (before, after *backends.Findings, err error) {
+	if err := checkKeys(path, keys); err != nil {
+		return nil, nil, err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, nil, fileError(path, err)
+	}
+	from, err := openDB(path, options{wait: lockWait})
+	if err != nil {
+		return nil, nil, openOrDamage(ctx, path, keys, err)
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	before, err = examineFile(ctx, from.file, path, keys)
+	if err == nil {
+		err = damaged(path, before)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	temp, err := workFile(path)
+	if err != nil {
+		return nil, nil, writeError(path, err)
+	}
+	defer func() { err = errors.Join(err, remove(temp)) }()
+	if err := writeNew(temp, from, write); err != nil {
+		return nil, nil, writeError(path, err)
+	}
+	atStep("written")
+	if after, err = Verify(ctx, "the new file", temp, keys); err != nil {
+		return nil, nil, err
+	}
+	if !sameCounts(before, after) {
+		return nil, nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", path)
+	}
+	atStep("checked")
+	return before, after, publish(temp, path)
+}
+
+// openOrDamage says of a file that bbolt cannot open what is wrong with it.
+func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, opened error) error {
+	if !errors.Is(opened, ErrHeld) {
+		if _, err := Verify(ctx, path, path, keys); err != nil {
+			return err
+		}
+	}
+	return fileError(path, opened)
+}
+
+func sameCounts(a, b *backends.Findings) bool {
+	return a.Secrets == b.Secrets && a.Deleted == b.Deleted && a.Versions == b.Versions && a.Notes == b.Notes
+}
+
+// writeNew fills temp, which is empty, and brings it to stable storage.
+func writeNew(temp string, from *database, write func(to, from *database, m *meta) error) error {
+	to, err := openDB(temp, options{wait: lockWait, noSync: true})
+	if err != nil {
+		return err
+	}
+	err = from.View(func(tx *bbolt.Tx) error {
+		m, err := readMeta(tx)
+		if err != nil {
+			return err
+		}
+		return write(to, from, m)
+	})
+	if err == nil {
+		atStep("copied")
+		err = to.Sync()
+	}
+	return errors.Join(err, to.Close())
+}
+
+// publish gives a finished file its name, in the place of the one that has it.
+func publish(temp, path string) error {
+	if err := os.Rename(temp, path); err != nil {
+		return writeError(path, err)
+	}
+	atStep("renamed")
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return openError(secret.Unknown, err, "%s was replaced; that it is so after a loss of power is not known", path)
+	}
+	return nil
+}
+
+// workFile makes an empty file beside path, after what crashes left is gone.
+func workFile(path string) (string, error) {
+	left, err := filepath.Glob(filepath.Join(escaped(filepath.Dir(path)), "."+escaped(filepath.Base(path))+workSuffix))
+	if err != nil {
+		return "", err
+	}
+	for _, l := range left {
+		if err := remove(l); err != nil {
+			return "", err
+		}
+	}
+	return emptyFile(path, workSuffix)
+}
+
+// remove is content where there is nothing: after a rename the name is gone.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func writeError(path string, err error) error {
+	if known := (*secret.Error)(nil); errors.As(err, &known) {
+		return err
+	}
+	return openError(secret.Unavailable, err, "%s: the new file cannot be written; the old one stands", path)
+}
+
+// Restored is what a Restore did.
+type Restored struct {
+	Findings *backends.Findings
+	Old      string // where the file that stood there is now
+}
+
+// Restore says what is to stand in the place of a store.
+type Restore struct {
+	From    string // a file that Snapshot wrote
+	MadeAs  string // the store's name when that was made
+	Keys    backends.KeyWrapper
+	Replace bool      // a store that stands; it is kept under another name
+	Now     time.Time // which is in that name
+	DryRun  bool      // nothing is written
+}
+
+// Into puts the file at path, where no process has the store open.
+func (r *Restore) Into(ctx context.Context, path string) (out *Restored, err error) {
+	if err := checkKeys(path, r.Keys); err != nil {
+		return nil, err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	release, stands, err := r.lock(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	out = &Restored{}
+	if stands {
+		out.Old = fmt.Sprintf("%s.%s.old", path, r.Now.UTC().Format("20060102T150405.000Z"))
+	}
+	if r.DryRun {
+		out.Findings, err = r.check(ctx, r.From)
+		return out, err
+	}
+	temp, err := r.copy(ctx, path, stands)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, remove(temp)) }()
+	atStep("written")
+	if out.Findings, err = r.check(ctx, temp); err != nil {
+		return nil, err
+	}
+	atStep("checked")
+	if !stands {
+		return out, link(temp, path)
+	}
+	if err := link(path, out.Old); err != nil {
+		return nil, err
+	}
+	atStep("kept")
+	return out, publish(temp, path)
+}
+
+// check refuses what is not whole, or is another store.
+func (r *Restore) check(ctx context.Context, path string) (*backends.Findings, error) {
+	found, err := Verify(ctx, r.From, path, r.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if found.MadeAs != r.MadeAs {
+		return nil, openError(secret.Invalid, nil, "%s was made as store %q, not %q", r.From, found.MadeAs, r.MadeAs)
+	}
+	return found, nil
+}
+
+// lock takes the store that stands at path, if one does.
+func (r *Restore) lock(path string) (release func() error, stands bool, err error) {
+	f, err := lockFile(path, true, lockWait)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return func() error { return nil }, false, nil
+	case err != nil:
+		return nil, false, fileError(path, err)
+	case !r.Replace:
+		return nil, true, errors.Join(openError(secret.AlreadyExists, nil, "%s exists already", path), f.Close())
+	}
+	return f.Close, true, nil
+}
+
+// copy makes a file of what is to be restored beside path.
+func (r *Restore) copy(ctx context.Context, path string, stands bool) (temp string, err error) {
+	from, err := lockFile(r.From, false, lockWait)
+	if err != nil {
+		return "", fileError(r.From, err)
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	if stands {
+		temp, err = workFile(path)
+	} else { // nothing is locked: another may be in the making, and may win
+		temp, err = emptyFile(path, workSuffix)
+	}
+	if err != nil {
+		return "", writeError(path, err)
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = io.Copy(&contextWriter{ctx, f}, from)
+		atStep("copied")
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return "", errors.Join(writeError(path, err), remove(temp))
+	}
+	return temp, nil
+}
+
+// link gives a file one more name. Unlike a rename it fails where something
+// has come to stand there meanwhile.
+func link(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return openError(secret.Unavailable, err, "%s cannot be made; nothing was done", to)
+	}
+	atStep("linked")
+	return syncDir(filepath.Dir(to))
+}
