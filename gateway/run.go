@@ -54,10 +54,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	if !ok {
 		return zero, secret.Errorf(secret.NotFound, "no such store")
 	}
-	j := &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
-		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
-		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
-	}}
+	j := s.newJob(st, c, a, r)
 	ctx, ops := backends.WithMeter(ctx)
 	out, err := attempt(ctx, s, j, f)
 	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
@@ -67,6 +64,13 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 		return zero, auditedError{err}
 	}
 	return out, nil
+}
+
+func (s *Service) newJob(st *store, c Call, a access.Action, r Ref) *job {
+	return &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
+		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
+		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
+	}}
 }
 
 // attempt does everything between the request and its outcome's line.

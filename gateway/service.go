@@ -85,6 +85,7 @@ type store struct {
 	slots  *semaphore.Weighted
 	blobs  *semaphore.Weighted // its share of Service.blobs
 	notes  *semaphore.Weighted // held by whoever changes a note
+	whole  *semaphore.Weighted // held by whoever goes through all of the store
 	edits  backends.Turns      // of those who decide by what stands
 	state  storeState
 }
@@ -149,7 +150,7 @@ func New(o Options) (*Service, error) {
 			Store: st, caps: caps,
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
-			notes: semaphore.NewWeighted(1),
+			notes: semaphore.NewWeighted(1), whole: semaphore.NewWeighted(1),
 		}
 		s.stores[st.Name].native, _ = st.Backend.(backends.NativeBlobs)
 		s.stores[st.Name].opener, _ = st.Backend.(backends.Opener)

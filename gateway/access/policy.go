@@ -99,6 +99,16 @@ func (p *Policy) AllowRestoreAny(c Caller, store string) bool {
 	})
 }
 
+// AllowWhole reports whether one rule lets c do a to every name in the store.
+// A file of a whole store comes from anywhere, so whoever restores one needs a
+// rule that says so.
+func (p *Policy) AllowWhole(c Caller, a Action, store string) bool {
+	if a == Restore {
+		return p.AllowRestoreAny(c, store)
+	}
+	return p.find(c, a, store, func(r Rule) bool { return slices.Contains(r.Names, "*") })
+}
+
 func (p *Policy) find(c Caller, a Action, store string, covers func(Rule) bool) bool {
 	if c.ID == "" {
 		return false

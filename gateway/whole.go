@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"io"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Snapshot writes one state of a whole store, a file, while its callers go on.
+// What was written before an error is no store. Unlike other calls it has no
+// deadline but that of ctx. Action: backup, of every name.
+//
+// It is audited as a change is, for its first byte leaves before its outcome
+// is known.
+func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Writer) error {
+	_, err := throughAll(ctx, s, c, access.Backup, store, func(ctx context.Context, sn backends.Snapshotter) (struct{}, error) {
+		return struct{}{}, sn.Snapshot(ctx, w)
+	})
+	return err
+}
+
+// Examine looks through a whole store while its callers go on. Like Snapshot
+// it has no deadline of its own. Action: list, of every name.
+func (s *Service) Examine(ctx context.Context, c Call, store string) (*backends.Findings, error) {
+	return throughAll(ctx, s, c, access.List, store, func(ctx context.Context, e backends.Examiner) (*backends.Findings, error) {
+		return e.Examine(ctx)
+	})
+}
+
+// Whole authorises and audits f, which does something to all of a store that
+// this service does not have open. Only Name and ReadOnly of st matter. The
+// action is of every name.
+func (s *Service) Whole(ctx context.Context, c Call, a access.Action, st Store, f func(context.Context) error) error {
+	return s.whole(ctx, s.newJob(&store{Store: st}, c, a, Ref{Store: st.Name}), f)
+}
+
+// throughAll is whole for one who calls an optional part of an open store's
+// backend. One at a time goes through a store.
+func throughAll[P, T any](ctx context.Context, s *Service, c Call, a access.Action, name string, f func(context.Context, P) (T, error)) (out T, err error) {
+	st, ok := s.stores[name]
+	if !ok {
+		return out, secret.Errorf(secret.NotFound, "no such store")
+	}
+	err = s.whole(ctx, s.newJob(st, c, a, Ref{Store: name}), func(ctx context.Context) error {
+		part, ok := st.Backend.(P)
+		if !ok {
+			return secret.Errorf(secret.Unsupported, "a store of kind %s is no file", st.Kind)
+		}
+		if !st.whole.TryAcquire(1) {
+			return secret.Errorf(secret.Unavailable, "another backup or check of the whole store is running")
+		}
+		defer st.whole.Release(1)
+		out, err = f(ctx, part)
+		return err
+	})
+	return out, err
+}
+
+func (s *Service) whole(ctx context.Context, j *job, f func(context.Context) error) error {
+	ctx, ops := backends.WithMeter(ctx)
+	err := s.authoriseWhole(j)
+	if err == nil {
+		err = s.intend(j)
+	}
+	if err == nil {
+		err = classify(j, f(ctx))
+	}
+	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
+		return auditedError{auditErr}
+	}
+	if err != nil {
+		return auditedError{err}
+	}
+	return nil
+}
+
+func (s *Service) authoriseWhole(j *job) error {
+	switch {
+	case !s.policy.AllowWhole(j.call.Caller, j.action, j.Name):
+		return secret.Errorf(secret.Denied, "no permission to %s all of this store", j.action)
+	case j.ReadOnly && mutates(j.action):
+		return secret.Errorf(secret.Denied, ReadOnly)
+	}
+	return nil
+}
