@@ -150,7 +150,7 @@ configuration, 130 interrupted.`,
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.initCommand(), a.checkCommand(),
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.restoreCommand(), a.inspectCommand(),
-		a.keysCommand(), a.sweepCommand(), a.versionCommand(),
+		a.keysCommand(), a.sweepCommand(), a.storeCommand(), a.versionCommand(),
 	)
 	return root
 }

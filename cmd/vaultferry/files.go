@@ -17,7 +17,16 @@ const maxBlobFile = 64 << 20
 
 // writeFile writes data to a file of mode 0600, whole or not at all. An
 // existing file is refused (os.ErrExist) unless force replaces it.
-func writeFile(path string, data []byte, force bool) (err error) {
+func writeFile(path string, data []byte, force bool) error {
+	return writeWhole(path, force, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
+}
+
+// writeWhole is writeFile of what fill writes, and leaves the file for others
+// to see once fill is done with it.
+func writeWhole(path string, force bool, fill func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".vaultferry-*") // mode 0600
 	if err != nil {
@@ -29,8 +38,7 @@ func writeFile(path string, data []byte, force bool) (err error) {
 			err = errors.Join(err, e)
 		}
 	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if force {

@@ -45,20 +45,28 @@ func (a *app) open(ctx context.Context, only ...string) (*parts, error) {
 		return nil, err
 	}
 	for _, name := range only {
-		s, ok := cfg.Store(name)
-		if !ok {
-			return nil, usagef("there is no store %q in %s", name, a.configPath())
+		s, err := a.configured(cfg, name)
+		if err != nil {
+			return nil, err
 		}
 		if s.Backend == memoryKind {
 			a.complain("warning: " + name + " is in memory: this command has an empty one of its own, not that of a running gateway")
 		}
 	}
-	keys, err := backup.LoadKeyring(cfg.Keyring.File)
+	keys, err := loadKeyring(cfg.Keyring.File)
 	if err != nil {
-		return nil, &exitError{exitUsage, errors.New(words(err))}
+		return nil, err
 	}
 	a.level = slog.LevelError // what a store answers, the command says itself
 	return a.assemble(ctx, cfg, keys, only...)
+}
+
+func (a *app) configured(cfg *config.Config, name string) (*config.Store, error) {
+	s, ok := cfg.Store(name)
+	if !ok {
+		return nil, usagef("there is no store %q in %s", name, a.configPath())
+	}
+	return s, nil
 }
 
 // assemble opens what a sound configuration names.
@@ -68,18 +76,27 @@ func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Key
 	if err != nil {
 		return nil, err
 	}
-	if p.audit, err = audit.Open(cfg.Audit.File, a.now); err != nil {
-		return nil, errors.Join(err, closeStores(stores))
-	}
-	p.service, err = gateway.New(gateway.Options{
-		Stores: stores, Policy: access.NewPolicy(cfg.Rules()), Keyring: keys, Audit: p.audit,
-		Log: p.log, Now: a.now, MaxBlobs: cfg.Server.MaxBlobs, Observe: p.metrics.Observe,
-		Archive: archive.Dir(cfg.Archive.Dir),
-	})
-	if err != nil {
-		return nil, errors.Join(err, closeStores(stores), p.audit.Close())
+	if err := a.assembleOver(p, stores); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// assembleOver puts the service over open stores, which it closes where it
+// fails.
+func (a *app) assembleOver(p *parts, stores []gateway.Store) (err error) {
+	if p.audit, err = audit.Open(p.cfg.Audit.File, a.now); err != nil {
+		return errors.Join(err, closeStores(stores))
+	}
+	p.service, err = gateway.New(gateway.Options{
+		Stores: stores, Policy: access.NewPolicy(p.cfg.Rules()), Keyring: p.keys, Audit: p.audit,
+		Log: p.log, Now: a.now, MaxBlobs: p.cfg.Server.MaxBlobs, Observe: p.metrics.Observe,
+		Archive: archive.Dir(p.cfg.Archive.Dir),
+	})
+	if err != nil {
+		return errors.Join(err, closeStores(stores), p.audit.Close())
+	}
+	return nil
 }
 
 // close ends the stores before the audit, so that the last outcome is written.

@@ -73,6 +73,8 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 	if err := server.Listen(ctx); err != nil {
 		return err
 	}
+	sockets := a.listenStores(ctx, p)
+	defer func() { err = errors.Join(err, sockets.close()) }()
 	p.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
 	if err := server.Run(ctx); err != nil {

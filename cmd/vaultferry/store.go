@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
+)
+
+// fileKind is the backend whose stores are files.
+const fileKind = "bolt"
+
+func (a *app) storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Back up, check and renew a bolt store as a whole",
+		Long: `A bolt store is one file, sealed with a key of its own that the keyring wraps.
+"backup" and "check" work beside a running gateway: they ask it, on the socket
+beside the file. The others need the file for themselves: stop the gateway.`,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.storeBackupCommand(), a.storeRestoreCommand(), a.storeCheckCommand(), a.storeCompactCommand(), a.storeRekeyCommand())
+	return cmd
+}
+
+// storeFile is a store that this program does not have open, as a file.
+type storeFile struct {
+	*parts
+	gateway.Store
+	path string
+}
+
+// withStore runs f over the file of a bolt store.
+func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	s, err := a.configured(cfg, name)
+	if err != nil {
+		return err
+	}
+	if s.Backend != fileKind {
+		return usagef("store %s is of kind %s: only one of kind %s is a file", name, s.Backend, fileKind)
+	}
+	path, err := storePath(s)
+	if err != nil {
+		return err
+	}
+	keys, err := loadKeyring(cfg.Keyring.File)
+	if err != nil {
+		return err
+	}
+	p := &parts{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	if err := a.assembleOver(p, nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	return f(&storeFile{parts: p, Store: gateway.Store{Name: name, ReadOnly: s.ReadOnly}, path: path})
+}
+
+// storePath is where the file of a bolt store is.
+func storePath(s *config.Store) (string, error) {
+	var c bolt.Config
+	if err := s.Section().Decode(&c); err != nil {
+		return "", err
+	}
+	return c.Path, nil
+}
+
+// failure says what a store's file is not fit for.
+func (s *storeFile) failure(err error) error {
+	if errors.Is(err, bolt.ErrHeld) {
+		return fmt.Errorf("store %s: %w; if that is a running gateway, stop it first", s.Name, err)
+	}
+	return fmt.Errorf("store %s: %w", s.Name, err)
+}
+
+// storeReport is what a command did to a store, for programs.
+type storeReport struct {
+	Store  string             `json:"store"`
+	Result string             `json:"result"` // done, would or declined
+	File   string             `json:"file,omitempty"`
+	Old    string             `json:"old,omitempty"`    // the file that stood there before
+	Before *backends.Findings `json:"before,omitempty"` // of the file that was replaced
+	Found  *backends.Findings `json:"found,omitempty"`  // of the file that stands now
+
+	line string
+}
+
+func (r *storeReport) text(w io.Writer) error {
+	if r.line == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, r.line)
+	return err
+}
+
+// storeDo asks, does and reports.
+func (a *app) storeDo(ctx context.Context, w *writing, question string, r *storeReport, do func() error) error {
+	r.Result = "done"
+	if w.dryRun {
+		r.Result = "would"
+	} else if err := w.ask(ctx, a, question); errors.Is(err, errDeclined) {
+		r.Result = "declined"
+		return a.print(r, r.text)
+	} else if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return a.print(r, r.text)
+}
+
+// secrets counts what a store holds.
+func countSecrets(f *backends.Findings) string {
+	s := fmt.Sprintf("%d secrets", f.Secrets)
+	if f.Secrets == 1 {
+		s = "1 secret"
+	}
+	if f.Deleted > 0 {
+		s += fmt.Sprintf(" and %d deleted", f.Deleted)
+	}
+	return s + " with " + versions(f.Versions)
+}

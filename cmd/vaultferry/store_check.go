@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+func (a *app) storeCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check STORE [FILE]",
+		Short: "Look for damage in a bolt store, or in a copy of one",
+		Long: `Reads all of a bolt store, or of a FILE that "store backup" wrote: every page of
+the file, every record under its own place, and whether the records agree. Lists
+what is wrong, by the names of the secrets, and never a value. Exit code 1: there
+is damage. A running gateway is asked to do it, and serves on meanwhile.
+
+It cannot tell an older file in the place of a newer one, nor an older record
+where all others fit it. It changes nothing.`,
+		Example: `  vaultferry store check payments
+  vaultferry store check payments payments-1700000000.000000.db
+  vaultferry store check payments --output json | jq -r '.damage[].name'`,
+		Args: oneOrTwo("STORE", "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withStore(args[0], func(s *storeFile) error {
+				v := storeCheckView{Store: s.Name, File: s.path}
+				var err error
+				if len(args) == 2 {
+					v.File = args[1]
+					v.Findings, err = bolt.Examine(cmd.Context(), v.File, s.keys) // no store: nobody's business
+				} else {
+					v.Findings, err = a.storeExamine(cmd.Context(), s)
+				}
+				if err != nil {
+					return s.failure(err)
+				}
+				v.OK = v.Sound()
+				if err := a.print(v, v.text); err != nil {
+					return err
+				}
+				return failed(len(v.Damage))
+			})
+		},
+	}
+}
+
+type storeCheckView struct {
+	Store string `json:"store"`
+	File  string `json:"file"`
+	OK    bool   `json:"ok"`
+	*backends.Findings
+}
+
+func (a *app) storeExamine(ctx context.Context, s *storeFile) (found *backends.Findings, err error) {
+	found, err = askExamine(ctx, s.path)
+	if !errors.Is(err, errNobody) {
+		return found, err
+	}
+	err = s.service.Whole(ctx, a.call("store.check"), access.List, s.Store, func(ctx context.Context) error {
+		found, err = bolt.Examine(ctx, s.path, s.keys)
+		return err
+	})
+	return found, err
+}
+
+func (v storeCheckView) text(w io.Writer) error {
+	form := strconv.Itoa(v.Format)
+	if v.Format < v.Newest {
+		form += fmt.Sprintf("; this release writes %d and moves the file on when it opens the store", v.Newest)
+	}
+	made := v.MadeAs
+	if made != v.Store {
+		made += ", and not " + v.Store
+	}
+	rows := [][]string{
+		{"file", v.File},
+		{"made as", printable(made)},
+		{"format", form},
+		{"key", v.Key},
+		{"holds", countSecrets(v.Findings) + fmt.Sprintf(", %d notes", v.Notes)},
+		{"bytes", fmt.Sprintf("%d, of which %d are free (%d pages)", v.Bytes, v.FreeBytes, v.FreePages)},
+	}
+	for _, d := range v.Damage {
+		what := d.What
+		if d.Name != "" {
+			what = printable(d.Name) + ": " + what
+		}
+		rows = append(rows, []string{"damage", what})
+	}
+	switch {
+	case v.Unlisted > 0:
+		rows = append(rows, []string{"damage", fmt.Sprintf("and %d more", v.Unlisted)})
+	case v.OK:
+		rows = append(rows, []string{"ok", "nothing is damaged"})
+	}
+	return table(w, rows)
+}
