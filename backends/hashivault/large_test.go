@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,6 +58,40 @@ func TestManyVersions(t *testing.T) {
 	}
 	if len(m.CustomMetadata) > maxKeys || m.MaxVersions < 501 {
 		t.Errorf("%d keys in custom_metadata, max_versions %d", len(m.CustomMetadata), m.MaxVersions)
+	}
+}
+
+// TestExportWhileWritten: the attributes of many versions take two reads, and a
+// version that comes in between is there whole, or not at all.
+func TestExportWhileWritten(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.Import(t.Context(), many("s", 2*maxKeys, "x"), "token"); err != nil {
+		t.Fatal(err)
+	}
+	wire := newWire(t)
+	var once sync.Once
+	between := roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := wire.RoundTrip(r)
+		if strings.Contains(r.URL.Path, companionFolder) {
+			once.Do(func() {
+				f.mustPut(t, "s", secret.Draft{Value: secret.TextValue("more"), Tags: map[string]string{"own": "tag"}})
+			})
+		}
+		return resp, err
+	})
+	got, err := f.open(t, between).Export(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := got.Newest(); len(got.Versions) != 2*maxKeys+1 || last.Tags["own"] != "tag" || got.Current != last.Ordinal {
+		t.Errorf("%d versions, the newest without what was written with it", len(got.Versions))
+	}
+	if err := f.kv.Delete(t.Context(), "s"); err != nil { // of the newest, whose read tells whether all is as it was
+		t.Fatal(err)
+	}
+	got = f.mustExport(t, "s")
+	if last := got.Newest(); last.Missing != secret.Deleted || !last.Value.IsNone() || got.Versions[0].Tags["n"] != "0" {
+		t.Error("with its newest version deleted the secret does not read as it should")
 	}
 }
 
