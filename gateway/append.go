@@ -31,6 +31,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	part := addition(sec, lacking)
 	losses := j.Backend.Forecast(part)
 	losses = append(losses, crowded(j.caps, len(have.Versions), sec, backends.Apply(part, losses))...)
+	losses = append(losses, unfit(j.Backend, have, sec, backends.Apply(part, losses))...)
 	if err := s.decide(j, sec, part, losses, o, out); err != nil {
 		return nil, err
 	}
@@ -81,6 +82,57 @@ func crowded(c backends.Capabilities, stand int, sec, part *secret.Secret) []sec
 		}
 	}
 	return out
+}
+
+// unfit lists which of the versions of part fit alone, and not on top of what
+// stands: a product may keep what it has no room for otherwise, of the whole
+// secret, with the newest version. It would refuse such a version in the middle
+// of the append.
+func unfit(b backends.Backend, have, sec, part *secret.Secret) []secret.Loss {
+	var out []secret.Loss
+	stands := have
+	known := b.Forecast(stands)
+	for i := range part.Versions {
+		v := &part.Versions[i]
+		grown, o := grownBy(stands, sec, v)
+		losses, newest := b.Forecast(grown), *grown
+		newest.Current, newest.Previous = o, grown.Current // as some products lay out whichever comes last
+		losses = append(losses, b.Forecast(&newest)...)
+		at := slices.IndexFunc(losses, func(l secret.Loss) bool {
+			return (l.Version == 0 || l.Version == o) && l.Grade > secret.Trace && backends.TakesAway(l) &&
+				!slices.ContainsFunc(known, func(k secret.Loss) bool { return k.Version == l.Version && k.What == l.What })
+		})
+		if at >= 0 {
+			out = append(out, secret.Loss{
+				Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+				Why: "beside what stands, " + losses[at].What + " would be lost: " + losses[at].Why,
+			})
+			continue
+		}
+		stands, known = grown, losses
+	}
+	return out
+}
+
+// grownBy is s once v of sec is appended, under the ordinal that is returned.
+func grownBy(s, sec *secret.Secret, v *secret.Version) (*secret.Secret, secret.Ordinal) {
+	out, added := *s, *v
+	added.Ordinal = 1
+	if last := s.Newest(); last != nil {
+		added.Ordinal = last.Ordinal + 1
+	}
+	out.Versions = append(slices.Clone(s.Versions), added)
+	for i := range s.Versions {
+		w := &out.Versions[i]
+		w.Stages = slices.DeleteFunc(slices.Clone(w.Stages), func(l string) bool { return slices.Contains(v.Stages, l) })
+	}
+	switch v.Ordinal {
+	case sec.Current:
+		out.Current, out.Previous = added.Ordinal, s.Current
+	case sec.Previous:
+		out.Previous = added.Ordinal
+	}
+	return &out, added.Ordinal
 }
 
 // addition is what appending adds to a secret, as a document to forecast: the

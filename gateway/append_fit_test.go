@@ -1,0 +1,58 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends/azurekv"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// TestAppendForeseesWhatStands: a version that would fit alone, and not beside
+// what the product has to keep with the secret's newest version, is foretold to
+// be lost: nothing is half appended.
+func TestAppendForeseesWhatStands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.b.Backend = memory.New(memory.Options{}).Imitate(azurekv.Imitation())
+	fill(t, w, 5, func(i int, d *secret.Draft) {
+		if i%2 == 0 {
+			d.Extra = secret.Extra{"test.e": json.RawMessage(`"` + strings.Repeat("e", 130) + `"`)}
+		}
+	})
+	d := draft("stands")
+	d.OfSecret = &secret.Attributes{Description: strings.Repeat("d", 30)}
+	refB := gateway.Ref{Store: "b", Name: refA.Name}
+	if _, err := w.Put(t.Context(), call, refB, d); err != nil {
+		t.Fatal(err)
+	}
+	blob := backupOf(t, w, refA)
+	restore := func(onLoss gateway.OnLoss) (*gateway.Outcome, error) {
+		return w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{OnConflict: gateway.ConflictAppend, OnLoss: onLoss})
+	}
+	_, err := restore(gateway.LossFail)
+	if !errors.Is(err, secret.Lossy) || !strings.Contains(secret.DetailOf(err), "version of version 2") {
+		t.Errorf("a loss is not refused: %v", err)
+	}
+	out, err := restore(gateway.LossAccept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(gone(out.Losses), []secret.Ordinal{2, 4}) || out.Added != 3 {
+		t.Errorf("lost are %d, added %d", gone(out.Losses), out.Added)
+	}
+	stands, err := w.b.Backend.Export(t.Context(), refB.Name)
+	if err != nil || len(stands.Versions) != 4 || stands.Description != d.OfSecret.Description {
+		t.Fatalf("%d versions stand: %v", len(stands.Versions), err)
+	}
+	for i, want := range []string{"stands", "hush1", "hush3", "hush5"} {
+		if got := string(stands.Versions[i].Value.Reveal()); got != want {
+			t.Errorf("version %d is another one", i+1)
+		}
+	}
+}
