@@ -134,7 +134,7 @@ func mayRefuse(err error) bool {
 
 // refusedStep: what was refused changed nothing.
 func (c *chain) refusedStep(ctx context.Context, what string, err error) {
-	if !mayRefuse(err) {
+	if !mayRefuse(err) || errors.Is(err, secret.Partial) {
 		c.say("%s: %s: %v", c.at.kind, what, err)
 		return
 	}

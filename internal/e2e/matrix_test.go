@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -96,16 +97,29 @@ func TestMatrix(t *testing.T) {
 // check here takes a hundred times as long as elsewhere.
 const checksPerDocument = 50 * slowness
 
+// mostFailures bounds how long a test fails that fails in every cell: rapid
+// makes each failure smaller for half a minute.
+const mostFailures = 3
+
 // TestMatrixOfAnything is TestMatrix with whatever a document may hold. One
 // document in 50 of rapid's checks goes through each cell: -rapid.checks=1000
 // are twenty. A failing one is made smaller, and named by its seed.
 func TestMatrixOfAnything(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
+	var failures atomic.Int64
 	for _, w := range ways() {
 		t.Run(w.String(), func(t *testing.T) {
 			t.Parallel()
+			if failures.Load() > mostFailures {
+				t.Fatal("too many other cells failed to try this one")
+			}
 			j, run, failed := m.journey(t, w), 0, false
+			defer func() {
+				if failed {
+					failures.Add(1)
+				}
+			}()
 			rapid.Check(t, func(rt *rapid.T) {
 				if run++; run%checksPerDocument != 1 && !failed {
 					return
