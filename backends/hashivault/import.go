@@ -54,6 +54,7 @@ type importing struct {
 	written int64 // versions that stand
 	begun   bool  // this call may have changed something
 	resumed bool  // an earlier call began
+	met     bool  // a version came in where none was expected
 }
 
 func (s *Store) newImport(ctx context.Context, in *secret.Secret, token string) (*importing, error) {
@@ -162,12 +163,9 @@ func (m *importing) verify(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(inFlight)
 	for i, st := range m.plan.steps[:m.st.Current] {
-		if st.erase { // gone already, or soon
-			continue
-		}
 		g.Go(func() error {
 			got, err := m.s.readData(gctx, m.at.path, int64(i)+1)
-			if err != nil {
+			if err != nil || st.erase && got.Metadata.Destroyed {
 				return err
 			}
 			if theirs, ok := canonical(got.Data, false); !ok || !sameJSON(theirs, m.s.data(&st)) {
@@ -246,19 +244,24 @@ func (m *importing) values(ctx context.Context) error {
 	return nil
 }
 
-// catchUp follows a version that came in between. In a second try it may be a
-// late request of the first; in a first one the name is another's.
+// catchUp follows a version that came in between. It may be this import's own,
+// of a request that arrived twice or late: then it goes on. On a name on which
+// it has written nothing, another's version means that the name is taken.
 func (m *importing) catchUp(ctx context.Context) (err error) {
-	if m.written == 0 && !m.resumed {
+	m.met = true
+	first := m.written == 0 && !m.resumed
+	if m.st, err = m.s.load(ctx, m.at); err == nil {
+		if err = m.verify(ctx); m.st.Custom[markerKey] != m.marker {
+			err = errIntruder()
+		}
+	}
+	switch {
+	case err == nil || !first:
+		return err
+	case errors.Is(err, secret.Conflict):
 		return m.yield(ctx)
 	}
-	if m.st, err = m.s.load(ctx, m.at); err != nil {
-		return err
-	}
-	if m.st.Custom[markerKey] != m.marker {
-		return errIntruder()
-	}
-	return m.verify(ctx)
+	return &secret.Error{Kind: secret.Unknown, Detail: "whose the first version is could not be read", Err: secret.Cause(err)}
 }
 
 // withdrawing bounds what a failed import still does once its caller is gone.
@@ -267,7 +270,7 @@ const withdrawing = 2 * time.Second
 // withdraw frees a name on which surely nothing was written. What fails here
 // leaves the marker, which the next import of the name takes over.
 func (m *importing) withdraw(ctx context.Context, err error) {
-	if k := secret.KindOf(err); !m.begun || m.resumed || m.written > 0 || k == secret.Unknown || k == secret.AlreadyExists {
+	if k := secret.KindOf(err); !m.begun || m.resumed || m.met || m.written > 0 || k == secret.Unknown || k == secret.AlreadyExists {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawing)
