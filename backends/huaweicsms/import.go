@@ -118,6 +118,11 @@ func (im *importing) run(ctx context.Context, h *history) (*backends.Imported, e
 	return &backends.Imported{Secret: newHistory(im.b.place, im.w.name, im.f).Clone(), Stands: im.stands()}, nil
 }
 
+// unread is the error where only a look at what stands is missing.
+func (im *importing) unread(detail string, err error) error {
+	return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.import", Name: im.w.name, Detail: detail, Err: secret.Cause(err)}
+}
+
 func (im *importing) refuse(k secret.Kind, err error) error {
 	return &secret.Error{Kind: k, Op: "huaweicsms.import", Name: im.w.name, Err: err}
 }
@@ -129,10 +134,17 @@ func (im *importing) begin(ctx context.Context) error {
 		im.f, im.made = &facts{head: made}, 1
 		return nil
 	}
-	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); errors.Is(err, errTaken) {
+	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); !errors.Is(err, errTaken) {
+		return err
+	}
+	h, err := im.b.look(ctx, im.w.name, im.w.wire)
+	switch {
+	case err != nil || h == nil:
+		return im.unread("whose the secret is could not be read", orError(err, errMalformed))
+	case h.t.Import != p.t.Import || h.f.pending():
 		return im.refuse(secret.AlreadyExists, errTaken)
 	}
-	return err
+	return im.resume(ctx, h) // the request came twice: the mark is this import's own
 }
 
 // resume proves that what stands is what this import would have written.
