@@ -48,6 +48,7 @@ var rules = []rule{
 	{"internal/golden", nil},
 	{"internal/pki", nil},
 	{"internal/vaulttest", nil},
+	{"internal/faultproxy", nil},
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
 	{"internal/arch", nil},
@@ -65,7 +66,7 @@ var vendors = map[string][]string{
 	"github.com/go-jose/":                             {"backup", "gateway/token"},
 	"go.etcd.io/bbolt":                                {"backends/bolt"},
 	"github.com/prometheus/":                          {"gateway/httpd"},
-	"net/http/httptest":                               {"dialects/wiretest", "internal/gatewaytest"},
+	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
 }
