@@ -127,6 +127,9 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	}
 	defer unlock()
 	fact, err := w.s.writeData(ctx, w.st.path, data, w.number-1)
+	if errors.Is(err, secret.Conflict) {
+		fact, err = w.arrived(ctx, data, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +142,51 @@ func (w *write) run(ctx context.Context, name secret.Name, data []byte) (*secret
 	out := all.Only(w.st.head.ordinal(w.number))
 	out.Versions[0].Value = w.d.Value
 	return out, nil
+}
+
+// arrived tells a request that came twice, whose second answer is a lost cas,
+// from another writer's. Danger: what was put down ahead of a version that is
+// there, that it is disabled perhaps, must not be taken back.
+//
+// Of two who write one value in one moment the second sees what the first put
+// down for the version. Where there is nothing to put down, the two are one.
+func (w *write) arrived(ctx context.Context, data []byte, lost error) (*dataMetadata, error) {
+	now, err := w.s.load(ctx, w.st.place)
+	if err != nil {
+		return nil, w.unseen(err)
+	}
+	_, recorded, err := now.entry(keyOf(w.number))
+	if recorded || err != nil || !slices.Equal(now.ahead(w.number), w.down()) {
+		return nil, lost
+	}
+	got, err := w.s.readData(ctx, w.st.path, w.number)
+	switch {
+	case errors.Is(err, secret.NotFound):
+		return nil, lost
+	case err != nil:
+		return nil, w.unseen(err)
+	}
+	if theirs, ok := canonical(got.Data, false); !ok || !sameJSON(theirs, data) {
+		return nil, lost
+	}
+	return &got.Metadata, nil
+}
+
+func (*write) unseen(err error) error {
+	return &secret.Error{Kind: secret.Unknown, Detail: "whose the new version is could not be read", Err: secret.Cause(err)}
+}
+
+// down lists the keys of what this write put down ahead of its version.
+func (w *write) down() []string {
+	var keys []string
+	for k := range w.ahead.custom {
+		keys = append(keys, k)
+	}
+	for k := range w.ahead.companion {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return slices.DeleteFunc(slices.Compact(keys), func(k string) bool { return !strings.HasPrefix(k, aheadOf(w.number)) })
 }
 
 // change is what must stand before the value does: that it is disabled or in
