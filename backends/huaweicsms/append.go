@@ -32,7 +32,7 @@ func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*sec
 		return nil, err
 	}
 	h.f.add(v, len(p.stages) == 0)
-	if err := b.finish(ctx, w, h, p, &v); err != nil {
+	if err := b.finish(ctx, w, h, p, d, &v); err != nil {
 		return nil, partly("put", h.Name, "version "+idOf(v.number)+" of CSMS is written, and some attributes may not be", err)
 	}
 	b.book.Enter(h.Name, h.f.head)
@@ -41,16 +41,21 @@ func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*sec
 
 // finish writes what comes after the version: the previous role, the tags of
 // the secret, and the entry in its place if another writer took the number
-// that it was made for.
-func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending, v *versionFact) error {
+// that it was made for. A request that came twice took it itself: then both
+// have the entry, for the product takes no version away.
+func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending, d *secret.Draft, v *versionFact) error {
 	want := wanted{description: h.f.description, tags: p.tags, labels: map[string]int64{}}
 	if v.number != p.entry.Number && p.describe {
 		now, err := b.look(ctx, h.Name, h.f.wire)
 		if err != nil || now == nil || now.f.version(v.number) == nil {
 			return orError(err, errMalformed)
 		}
+		_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(p.entry.Number))
+		if err != nil && !is(err, secret.NotFound) {
+			return err
+		}
 		h.f = now.f
-		want.description = move(now, p.entry, v.number)
+		want.description = move(now, p.entry, v.number, err == nil && now.value(p.entry.Number, c).Equal(d.Value))
 	}
 	if p.previous != 0 {
 		want.labels[sysPrevious] = p.previous
@@ -64,10 +69,10 @@ func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending
 }
 
 // move gives an entry of ours another number. One that another gateway wrote
-// for the old number stays.
-func move(now *history, e entry, number int64) string {
+// for the old number stays, and ours if that number is ours as well.
+func move(now *history, e entry, number int64, both bool) string {
 	t := now.t
-	if old := t.entry(e.Number); old.UID == e.UID && old.Type == e.Type && old.Disabled == e.Disabled {
+	if old := t.entry(e.Number); !both && old.UID == e.UID && old.Type == e.Type && old.Disabled == e.Disabled {
 		t = t.set(entry{Number: e.Number})
 	}
 	e.Number = number
