@@ -111,6 +111,8 @@ type Capabilities struct {
 	// TrashHidesVersions: of what is in the trash the product shows one version
 	// alone: the one that its own tools take for the current one.
 	TrashHidesVersions bool
+	// HidesDisabled: the product shows nobody the value of a disabled version.
+	HidesDisabled bool
 	// MaxRetention is how long the product keeps what is deleted at most; a
 	// later date of a Delete is cut to it. Zero: no limit.
 	MaxRetention time.Duration

@@ -13,8 +13,6 @@ type Imitation struct {
 	Names        Names
 	// Forecast is the product's: pure, and what Import does.
 	Forecast func(*secret.Secret) []secret.Loss
-	// HidesDisabled: the product does not show the value of a disabled version.
-	HidesDisabled bool
 }
 
 // Names is how a product spells the model's names: the two directions of one

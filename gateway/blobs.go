@@ -202,7 +202,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	if repeated && errors.Is(err, secret.AlreadyExists) {
 		made, err = landedImport(ctx, j, backends.Apply(sec, out.Losses), err)
 	}
-	s.repeats.note(j, err)
+	s.repeats.note(j, secret.UID{}, err)
 	if err != nil {
 		return nil, describeTaken(describePartial(j, err, sec, made), sec)
 	}

@@ -117,7 +117,7 @@ func (s *Service) CreateEvent(ctx context.Context, c Call, store string, e Event
 			n.events = append(n.events, made)
 			return true, nil
 		})
-		s.repeats.note(j, err)
+		s.repeats.note(j, secret.UID{}, err)
 		return &made, tooMany(err)
 	})
 }
@@ -196,7 +196,7 @@ func (s *Service) DeleteEvent(ctx context.Context, c Call, store, name string) e
 		if repeated && errors.Is(err, secret.NotFound) {
 			err = nil
 		}
-		s.repeats.note(j, err)
+		s.repeats.note(j, secret.UID{}, err)
 		return struct{}{}, err
 	})
 	return err

@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +19,14 @@ type repeats struct {
 	now func() time.Time
 
 	mu     sync.Mutex
-	writes map[[sha256.Size]byte]time.Time
+	writes map[[sha256.Size]byte]doubt
+}
+
+// doubt is one such write.
+type doubt struct {
+	at, began time.Time
+	uid       secret.UID // that the version was to have, if the gateway chose it
+	torn      bool       // the value surely landed, and something else did not
 }
 
 const (
@@ -39,10 +44,11 @@ func repeatKey(j *job) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// note remembers the write of j if nobody knows how it ended, and forgets it
-// if it is known now. An attempt that surely changed nothing says nothing of
-// the one before it.
-func (r *repeats) note(j *job, err error) {
+// note remembers the write of j if nobody knows how it ended, or if a part of
+// it is missing, and forgets it if it is done. An attempt that surely changed
+// nothing says nothing of the one before it. uid is of the version it writes,
+// where the gateway chose that.
+func (r *repeats) note(j *job, uid secret.UID, err error) {
 	if j.call.Digest == [sha256.Size]byte{} {
 		return
 	}
@@ -52,62 +58,32 @@ func (r *repeats) note(j *job, err error) {
 	switch err = classify(j, err); {
 	case repeatable(err):
 		return
-	case !errors.Is(err, secret.Unknown):
+	case !errors.Is(err, secret.Unknown) && !errors.Is(err, secret.Partial):
 		delete(r.writes, key)
 		return
 	}
 	if len(r.writes) >= repeatsMax {
-		maps.DeleteFunc(r.writes, func(_ [sha256.Size]byte, t time.Time) bool { return now.Sub(t) > repeatWindow })
+		maps.DeleteFunc(r.writes, func(_ [sha256.Size]byte, a doubt) bool { return now.Sub(a.at) > repeatWindow })
 	}
 	if r.writes == nil {
-		r.writes = map[[sha256.Size]byte]time.Time{}
+		r.writes = map[[sha256.Size]byte]doubt{}
 	}
 	if len(r.writes) < repeatsMax {
-		r.writes[key] = now
+		r.writes[key] = doubt{now, j.start, uid, errors.Is(err, secret.Partial)}
 	}
 }
 
 // recent reports whether j repeats a write of unknown outcome.
 func (r *repeats) recent(j *job) bool {
+	_, ok := r.last(j)
+	return ok
+}
+
+func (r *repeats) last(j *job) (doubt, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, ok := r.writes[repeatKey(j)]
-	return ok && r.now().Sub(t) <= repeatWindow
-}
-
-// landed returns the current version, or the newest if the draft takes no
-// role, if j repeats a write of unknown outcome and that version is what it
-// would write. Where it cannot find out, writing might be once too often, and
-// it returns why.
-func (r *repeats) landed(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
-	if !r.recent(j) {
-		return nil, nil
-	}
-	sec, err := written(ctx, j, d)
-	switch {
-	case errors.Is(err, secret.NotFound):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case sec.Newest() == nil || !holds(sec.Newest(), d):
-		return nil, nil
-	}
-	return sec, nil
-}
-
-// written reads the version that d made if it landed and nothing came after.
-func written(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
-	sel := secret.Current
-	if d.KeepCurrent {
-		sec, err := j.Backend.Describe(ctx, j.ref.Name)
-		if err != nil {
-			return nil, err
-		}
-		if v := sec.Newest(); v != nil {
-			sel = secret.ByOrdinal(v.Ordinal)
-		}
-	}
-	return j.Backend.Get(ctx, j.ref.Name, sel)
+	a, ok := r.writes[repeatKey(j)]
+	return a, ok && r.now().Sub(a.at) <= repeatWindow
 }
 
 // landedImport is landed for an import that finds the name taken: by its own
@@ -128,12 +104,4 @@ func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) 
 		}
 	}
 	return &backends.Imported{Secret: have}, nil
-}
-
-func holds(v *secret.Version, d secret.Draft) bool {
-	stages := slices.Sorted(slices.Values(d.Stages))
-	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
-		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
-		slices.Equal(v.Stages, stages) && slices.EqualFunc(slices.Sorted(maps.Keys(v.Extra)), slices.Sorted(maps.Keys(d.Extra)),
-		func(a, b string) bool { return a == b && bytes.Equal(v.Extra[a], d.Extra[b]) })
 }

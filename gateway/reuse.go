@@ -23,7 +23,7 @@ func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secr
 			sec, err = there, thereErr
 		}
 	}
-	s.repeats.note(j, err)
+	s.repeats.note(j, secret.UID{}, err)
 	return sec, err
 }
 

@@ -49,7 +49,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if err := checkDraftSubscriptions(ctx, j, &d); err != nil {
 		return nil, err
 	}
-	sec, err := s.repeats.landed(ctx, j, d)
+	sec, err := s.landed(ctx, j, d)
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,11 +61,12 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if err := s.spare(ctx, j, &d); err != nil {
 		return nil, err
 	}
+	uid := identify(j, &d)
 	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, j.ref.Name) {
 		sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	}
-	s.repeats.note(j, err)
+	s.repeats.note(j, uid, err)
 	if err != nil {
 		return nil, err
 	}

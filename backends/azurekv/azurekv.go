@@ -108,6 +108,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 		Durable:            true,
 		KeepsEmptyTags:     true,
 		TrashHidesVersions: true,
+		HidesDisabled:      true,
 	}
 }
 

@@ -10,9 +10,8 @@ import (
 func Imitation() backends.Imitation {
 	b := &Backend{now: time.Now}
 	return backends.Imitation{
-		Capabilities:  b.Capabilities(),
-		Names:         backends.Names{Spell: naming.Encode, Read: decodeName},
-		Forecast:      b.Forecast,
-		HidesDisabled: true,
+		Capabilities: b.Capabilities(),
+		Names:        backends.Names{Spell: naming.Encode, Read: decodeName},
+		Forecast:     b.Forecast,
 	}
 }

@@ -180,6 +180,7 @@ var mutants = map[string]mutant{
 	"a version limit is claimed": {"ImportVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 5 } }},
 	"a version limit of writes":  {"PutVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 1 } }},
 	"empty tags are disclaimed":  {"EmptyTags", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsEmptyTags = false } }},
+	"a hidden value is claimed":  {"Attributes", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.HidesDisabled = true } }},
 	"extra is dropped":           {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Extra = nil } }},
 	"fractions are dropped":      {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Expires = d.Expires.Truncate(time.Second) } }},
 	"attributes are not kept":    {"AttributesOfSecret", func(b *broken) { b.draft = func(d *secret.Draft) { d.OfSecret = &secret.Attributes{} } }},

@@ -138,7 +138,11 @@ func testAttributes(t *testing.T, h Harness) {
 			continue
 		}
 		sameContent(t, "Put with "+what, want, got)
-		sameContent(t, "Get with "+what, want, getSecret(ctx, t, b, name, secret.ByOrdinal(1)))
+		read := getSecret(ctx, t, b, name, secret.ByOrdinal(1))
+		sameContent(t, "Get with "+what, want, read)
+		if hides := hidden(&read.Versions[0]); d.Disabled && hides != b.Capabilities().HidesDisabled {
+			t.Errorf("the value with %s is hidden: %v; HidesDisabled says %v", what, hides, !hides)
+		}
 		sameContent(t, "Export with "+what, want, export(ctx, t, b, name))
 	}
 }

@@ -142,7 +142,7 @@ func (m *imitating) Import(ctx context.Context, in *secret.Secret, _ string) (*b
 
 // hide takes away what the product does not show.
 func (m *imitating) hide(s *secret.Secret) *secret.Secret {
-	if s == nil || !m.as.HidesDisabled {
+	if s == nil || !m.as.Capabilities.HidesDisabled {
 		return s
 	}
 	for i := range s.Versions {

@@ -76,7 +76,7 @@ func TestRefusesWhatTheProductRefuses(t *testing.T) {
 func TestHidesDisabled(t *testing.T) {
 	t.Parallel()
 	im := huaweicsms.Imitation()
-	im.HidesDisabled = true
+	im.Capabilities.HidesDisabled = true
 	b := memory.New(memory.Options{}).Imitate(im)
 	puts(t, b, 1, func(_ int, d *secret.Draft) { d.Disabled = true })
 	got, err := b.Get(t.Context(), "s", secret.Current)

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// identify gives a draft the UID by which a repeat knows its version, where the
+// product will not show the value to compare.
+func identify(j *job, d *secret.Draft) (chosen secret.UID) {
+	if d.Disabled && d.UID.IsZero() && j.caps.HidesDisabled && j.call.Digest != [32]byte{} {
+		d.UID = secret.NewUID()
+		return d.UID
+	}
+	return secret.UID{}
+}
+
+// landed returns the version that j would write, if j repeats a write of
+// unknown outcome and that version is there: the current one, or the newest if
+// the draft takes no role. What it lacks is completed. Where landed cannot find
+// out, writing might be once too often, and it returns why.
+func (s *Service) landed(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
+	a, ok := s.repeats.last(j)
+	if !ok {
+		return nil, nil
+	}
+	sec, err := written(ctx, j, d, a)
+	switch {
+	case errors.Is(err, secret.NotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case sec == nil || sec.Newest() == nil:
+		return nil, nil
+	}
+	v := sec.Newest()
+	switch {
+	case !a.torn && holds(v, d):
+		return sec, nil
+	case !a.torn && v.Created.Before(a.began), !v.Value.Equal(d.Value), len(d.Extra) > 0: // older than the write, or another
+		return nil, nil
+	}
+	return complete(ctx, j, d, sec)
+}
+
+// written reads the version that d made if it landed and nothing came after.
+func written(ctx context.Context, j *job, d secret.Draft, a doubt) (*secret.Secret, error) {
+	sel := secret.Current
+	if d.KeepCurrent || !a.uid.IsZero() {
+		sec, err := j.Backend.Describe(ctx, j.ref.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !a.uid.IsZero() {
+			return withUID(sec, a.uid, d.Value), nil
+		}
+		if v := sec.Newest(); v != nil {
+			sel = secret.ByOrdinal(v.Ordinal)
+		}
+	}
+	return j.Backend.Get(ctx, j.ref.Name, sel)
+}
+
+// withUID is the secret with that one version, or nil. Nobody but the gateway
+// knew the UID, so the version has the value.
+func withUID(sec *secret.Secret, uid secret.UID, value secret.Value) *secret.Secret {
+	v := sec.Find(secret.ByUID(uid))
+	if v == nil {
+		return nil
+	}
+	v.Value, v.Missing = value, ""
+	return sec.Only(v.Ordinal)
+}
+
+func holds(v *secret.Version, d secret.Draft) bool {
+	stages := slices.Sorted(slices.Values(d.Stages))
+	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
+		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
+		slices.Equal(v.Stages, stages) && slices.EqualFunc(slices.Sorted(maps.Keys(v.Extra)), slices.Sorted(maps.Keys(d.Extra)),
+		func(a, b string) bool { return a == b && bytes.Equal(v.Extra[a], d.Extra[b]) })
+}
+
+// complete writes what a write that was torn left out of its one version in
+// sec, or of the secret.
+func complete(ctx context.Context, j *job, d secret.Draft, sec *secret.Secret) (*secret.Secret, error) {
+	v := sec.Newest()
+	p := secret.Patch{
+		ContentType: &d.ContentType, Disabled: &d.Disabled, NotBefore: &d.NotBefore, Expires: &d.Expires,
+		AddStages: d.Stages, MakeCurrent: !d.KeepCurrent, MakePrevious: d.TakePrevious && sec.Current != v.Ordinal,
+		Extra: map[string]json.RawMessage{},
+	}
+	if len(v.Tags) > 0 || d.Tags != nil {
+		p.Tags = &d.Tags
+	}
+	if a := d.OfSecret; a != nil {
+		p.Description, p.SecretTags = &a.Description, &a.Tags
+		for k := range sec.Extra {
+			p.Extra[k] = nil
+		}
+		maps.Copy(p.Extra, a.Extra)
+	}
+	if v.Ordinal == 1 { // the write made the secret
+		maps.Copy(p.Extra, d.NewExtra)
+	}
+	maps.Copy(p.Extra, d.MergeExtra)
+	made, err := j.Backend.Update(ctx, j.ref.Name, secret.ByOrdinal(v.Ordinal), p)
+	if err != nil {
+		return nil, err
+	}
+	if w := made.Newest(); w != nil {
+		w.Value, w.Missing = d.Value, ""
+	}
+	return made, nil
+}
