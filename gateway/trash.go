@@ -105,7 +105,13 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 			if _, err := s.recoverable(ctx, j); err != nil {
 				return nil, err
 			}
-			return j.Backend.Recover(ctx, r.Name)
+			sec, err := j.Backend.Recover(ctx, r.Name)
+			if errors.Is(err, secret.NotFound) { // it was there: the request came twice, or another's came first
+				if live, liveErr := j.Backend.Describe(ctx, r.Name); liveErr == nil {
+					return live, nil
+				}
+			}
+			return sec, err
 		}, func() (*secret.Secret, error) { return j.Backend.Describe(ctx, r.Name) })
 		if c.TellTrash && errors.Is(err, secret.NotFound) {
 			if _, live := j.Backend.Describe(ctx, r.Name); live == nil {
@@ -128,7 +134,13 @@ func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
 			if j.PurgeProtection {
 				return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
 			}
-			return sec, j.Backend.Purge(ctx, r.Name)
+			err = j.Backend.Purge(ctx, r.Name)
+			if errors.Is(err, secret.NotFound) { // likewise, unless it was recovered
+				if _, liveErr := j.Backend.Describe(ctx, r.Name); errors.Is(liveErr, secret.NotFound) {
+					err = nil
+				}
+			}
+			return sec, err
 		}, func() (*secret.Secret, error) { return nil, nil }) // gone, as was asked
 	})
 	return err

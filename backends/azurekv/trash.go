@@ -35,6 +35,9 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 			return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.delete", Name: name, Detail: "the vault has no soft delete, and would destroy the secret"}
 		}
 		it, err := b.client.remove(ctx, name, wire)
+		if is(err, secret.NotFound) {
+			it, err = b.deletedNow(ctx, name, wire, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -47,6 +50,15 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 		return nil
 	})
 	return out, err
+}
+
+// deletedNow is the secret in the trash that was live a moment before: its
+// deletion came twice, or another's came first. If it is not there, it is gone.
+func (b *Backend) deletedNow(ctx context.Context, name secret.Name, wire string, gone error) (item, error) {
+	if it, err := b.client.getDeleted(ctx, name, wire); err == nil {
+		return it, nil
+	}
+	return item{}, gone
 }
 
 // DescribeTrash implements backends.Trasher. Of what is deleted the vault

@@ -271,7 +271,9 @@ func TestPurgeProtection(t *testing.T) {
 func TestTornDelete(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]secret.Kind{500: secret.Unknown, 503: secret.Unknown, 429: secret.Throttled, 403: secret.Upstream, 404: secret.NotFound, 200: secret.Unknown} {
-		b, _ := script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, listed1)}, doDelete: {reply(status, "{}")}, doRecover: {reply(status, "{}")}})
+		b, _ := script(t, map[string][]http.HandlerFunc{
+			getVersions: {reply(200, listed1)}, doDelete: {reply(status, "{}")}, doRecover: {reply(status, "{}")}, getTrash: {reply(404, absent)},
+		})
 		_, err := b.Delete(t.Context(), "s", time.Time{})
 		wantKind(t, "Delete", err, want)
 		checkText(t, err)

@@ -50,8 +50,10 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, purge time.Time)
 			h.f.description = d
 		}
 		made, err := w.schedule(ctx, days)
-		if is(err, secret.Trashed) {
-			return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.delete", Name: name, Err: secret.Cause(err)}
+		if is(err, secret.Trashed) { // it came twice, or another's came first
+			if made, err = b.client.show(ctx, name, wire); err != nil || !made.pending() {
+				return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.delete", Name: name, Err: secret.Cause(orError(err, errMalformed))}
+			}
 		}
 		if err != nil {
 			return err
