@@ -17,6 +17,8 @@ import (
 //   - Its identity and times are its entry's, else derived from the product's.
 //   - Roles and labels are the product's; the trailer says where there is none.
 //   - Description and tags are the product's, less the trailer.
+//   - Until an import is finished nobody has proved which version has which
+//     number, so no value of it is given out.
 type history struct {
 	secret.Secret // values are missing
 	f             *facts
@@ -43,6 +45,9 @@ func newHistory(p place, name secret.Name, f *facts) *history {
 	var last secret.Ordinal
 	for i := range f.versions {
 		v, e := &f.versions[i], h.t.entry(f.versions[i].number)
+		if slices.Contains(h.t.Surplus, v.number) {
+			continue
+		}
 		m := h.version(v, &e)
 		m.Ordinal = max(orElse(e.Ordinal, secret.Ordinal(v.number)+h.t.Offset), last+1)
 		if m.UID = secret.UID(e.UID); m.UID.IsZero() || uids[m.UID] {
@@ -156,11 +161,14 @@ func (h *history) unfinished() bool { return h.t.Import != "" }
 
 // value is the model's view of what the product holds.
 func (h *history) value(number int64, c content) secret.Value {
-	e := h.t.entry(number)
+	return c.value(h.t.entry(number).Form)
+}
+
+func (c *content) value(form string) secret.Value {
 	switch {
-	case c.binary, e.Form == formBinary && len(c.text) == 0:
+	case c.binary, form == formBinary && len(c.text) == 0:
 		return secret.BinaryValue(c.text)
-	case e.Form == formFields && json.Valid(c.text) && strings.HasPrefix(strings.TrimSpace(string(c.text)), "{"):
+	case form == formFields && json.Valid(c.text) && strings.HasPrefix(strings.TrimSpace(string(c.text)), "{"):
 		return secret.FieldsValue(c.text)
 	}
 	return secret.TextBytes(c.text)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -147,30 +148,61 @@ func (im *importing) begin(ctx context.Context) error {
 	return im.resume(ctx, h) // the request came twice: the mark is this import's own
 }
 
-// resume proves that what stands is what this import would have written.
+// resume proves that what stands is what this import would have written, in its
+// order: each version once, but for a request that came twice, or late. Of such
+// a surplus the description tells before anything else is written.
 func (im *importing) resume(ctx context.Context, h *history) error {
-	if len(h.f.versions) > len(im.plan.versions) {
+	contents, err := im.read(ctx, h)
+	if err != nil {
+		return err
+	}
+	p, said := im.plan, len(h.t.Surplus)
+	im.f, im.made = h.f, 0
+	for i, c := range contents {
+		switch number := int64(i) + 1; {
+		case slices.Contains(p.t.Surplus, number):
+		case im.made < len(p.versions) && im.holds(c, im.made) && !slices.Contains(h.t.Surplus, number):
+			im.made++
+		case im.made > 0 && im.holds(c, im.made-1):
+			p.skip(number)
+		default:
+			return im.intruder()
+		}
+	}
+	if len(p.t.Surplus) == said {
+		return nil
+	}
+	description := join(p.wire, p.human, &p.t)
+	if len(description) > maxDescription {
 		return im.intruder()
 	}
+	if err := im.w.describe(ctx, description); err != nil {
+		return err
+	}
+	im.f.description = description
+	return nil
+}
+
+// read reads what stands, by number from one.
+func (im *importing) read(ctx context.Context, h *history) ([]content, error) {
+	out := make([]content, len(h.f.versions))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for i := range h.f.versions {
 		if h.f.versions[i].number != int64(i)+1 {
-			return im.intruder()
+			return nil, im.intruder()
 		}
-		g.Go(func() error {
-			_, c, err := im.b.client.value(gctx, im.w.name, im.w.wire, idOf(int64(i)+1))
-			if err == nil && !h.value(int64(i)+1, c).Equal(im.plan.versions[i].Value) {
-				err = im.intruder()
-			}
+		g.Go(func() (err error) {
+			_, out[i], err = im.b.client.value(gctx, im.w.name, im.w.wire, idOf(int64(i)+1))
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	im.f, im.made = h.f, len(h.f.versions)
-	return nil
+	return out, g.Wait()
+}
+
+// holds reports whether c is the value of the version with this index.
+func (im *importing) holds(c content, i int) bool {
+	return c.value(im.plan.t.Entries[i].Form).Equal(im.plan.versions[i].Value)
 }
 
 func (im *importing) intruder() error {
@@ -188,11 +220,27 @@ func (im *importing) versions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if im.made++; fact.number != int64(im.made) {
-			return im.intruder()
+		if im.made++; fact.number == im.plan.t.Entries[im.made-1].Number {
+			continue
+		}
+		if err := im.recount(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// recount looks again at what stands: a request came twice, or late, or another
+// writer is at work.
+func (im *importing) recount(ctx context.Context) error {
+	h, err := im.b.look(ctx, im.w.name, im.w.wire)
+	if err == nil && h == nil {
+		err = orError(nil, errMalformed)
+	}
+	if err != nil {
+		return err
+	}
+	return im.resume(ctx, h)
 }
 
 // finish writes what the versions share. The description, which ends the
@@ -201,6 +249,12 @@ func (im *importing) finish(ctx context.Context) error {
 	for range maxReads {
 		if err := im.hear(ctx); err != nil {
 			return err
+		}
+		if int64(len(im.f.versions)) != im.plan.newest() {
+			if err := im.recount(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		want := im.plan.wanted()
 		want.description = im.f.description
@@ -222,9 +276,6 @@ func (im *importing) finish(ctx context.Context) error {
 func (im *importing) hear(ctx context.Context) (err error) {
 	if im.f.versions, err = im.b.client.versions(ctx, im.w.name, im.w.wire); err != nil {
 		return err
-	}
-	if len(im.f.versions) != im.made {
-		return im.intruder()
 	}
 	if len(im.plan.tags) > 0 {
 		im.f.tags, err = im.b.client.tags(ctx, im.w.name, im.f.id)

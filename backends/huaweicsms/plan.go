@@ -12,8 +12,8 @@ import (
 // end, and what it leaves out. It is all that Forecast knows, so what that says
 // is what Import does.
 //
-// Versions are written in their order, from number one. Their entries are in
-// the description before they are there.
+// Versions are written in their order, from number one, less the surplus. Their
+// entries are in the description before they are there.
 type plan struct {
 	wire              string
 	human             string
@@ -121,7 +121,7 @@ func (p *plan) number(o secret.Ordinal) int64 {
 // on a previous one. It gives them to the newest.
 func (p *plan) setRoles(s *secret.Secret) {
 	p.current, p.previous = p.number(s.Current), p.number(s.Previous)
-	n := int64(len(p.versions))
+	n := p.newest()
 	if p.current == 0 {
 		p.lose(secret.Trace, 0, backends.LossCurrent, "CSMS always has a current version; the gateway knows that there is none")
 	}
@@ -134,9 +134,36 @@ func (p *plan) setRoles(s *secret.Secret) {
 // theirCurrent is the current version of the product once all is done.
 func (p *plan) theirCurrent() int64 {
 	if p.current == 0 {
-		return int64(len(p.versions))
+		return p.newest()
 	}
 	return p.current
+}
+
+// newest is the last number.
+func (p *plan) newest() int64 { return int64(len(p.versions) + len(p.t.Surplus)) }
+
+// skip leaves a number out, which is above those that were left out before.
+// What was planned for it, and for those after it, moves on by one.
+func (p *plan) skip(number int64) {
+	moved := func(n int64) int64 {
+		if n >= number {
+			n++
+		}
+		return n
+	}
+	p.t.Surplus = append(slices.Clone(p.t.Surplus), number)
+	p.t.Entries = slices.Clone(p.t.Entries)
+	for i := range p.t.Entries {
+		e := &p.t.Entries[i]
+		e.Number, e.Ordinal = moved(e.Number), 0
+		if o := p.versions[i].Ordinal; o != secret.Ordinal(e.Number)+p.t.Offset {
+			e.Ordinal = o
+		}
+	}
+	for l, n := range p.labels {
+		p.labels[l] = moved(n)
+	}
+	p.current, p.previous = moved(p.current), moved(p.previous)
 }
 
 // setLabels gives room to those of the newest versions first.
@@ -247,7 +274,7 @@ func (p *plan) wanted() wanted {
 	}
 	for i, v := range p.versions {
 		if ms, _ := expiry(v.Expires); ms != 0 {
-			x.expires[int64(i)+1] = ms
+			x.expires[p.t.Entries[i].Number] = ms
 		}
 	}
 	return x

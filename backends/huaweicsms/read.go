@@ -101,7 +101,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if v == nil {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: name, Detail: "no such version"}
 	}
-	if i := h.index(v.Ordinal); h.numbers[i] == seen {
+	if i := h.index(v.Ordinal); h.numbers[i] == seen && !h.unfinished() {
 		v.Value = h.value(seen, early)
 	} else if err := b.read(ctx, h, i); err != nil {
 		return nil, err
@@ -111,8 +111,8 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 
 // read fills in the value of one version, or why there is none.
 func (b *Backend) read(ctx context.Context, h *history, i int) error {
-	if h.Versions[i].Missing != "" {
-		return nil
+	if h.unfinished() || h.Versions[i].Missing != "" {
+		return h.fill(i, &shown{})
 	}
 	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(h.numbers[i]))
 	return h.fill(i, &shown{c, err})
@@ -124,7 +124,7 @@ func (h *history) fill(i int, r *shown) error {
 	switch {
 	case v.Missing != "":
 		return nil
-	case is(err, secret.Disabled):
+	case h.unfinished(), is(err, secret.Disabled):
 		v.Disabled, v.Missing = true, secret.Unreadable
 		return nil
 	case is(err, secret.Trashed): // since it was looked at

@@ -51,6 +51,9 @@ type trailer struct {
 	Roles *roles `json:"r,omitempty"`
 	// Import marks an import that is not finished.
 	Import string `json:"i,omitempty"`
+	// Surplus are numbers that an import's requests took which came twice, or
+	// too late, in order. They are no versions: the product takes none away.
+	Surplus []int64 `json:"s,omitempty"`
 	// Days that a gateway asked the product to keep the secret for.
 	Days int `json:"d,omitempty"`
 }
@@ -115,7 +118,7 @@ const (
 // empty reports whether there is nothing to keep.
 func (t *trailer) empty() bool {
 	return t.Name == "" && t.Offset == 0 && len(t.Entries) == 0 && t.Created.IsZero() && t.Updated.IsZero() && len(t.Extra) == 0 &&
-		t.Roles == nil && t.Import == "" && t.Days == 0
+		t.Roles == nil && t.Import == "" && len(t.Surplus) == 0 && t.Days == 0
 }
 
 func (e *entry) empty() bool {
@@ -146,11 +149,13 @@ func (t trailer) set(e entry) trailer {
 	return t
 }
 
-// keep returns t with the entries of these versions alone.
+// keep returns t with what it says of these versions alone.
 func (t trailer) keep(versions []versionFact) trailer {
-	t.Entries = slices.DeleteFunc(slices.Clone(t.Entries), func(e entry) bool {
-		return !slices.ContainsFunc(versions, func(v versionFact) bool { return v.number == e.Number })
-	})
+	gone := func(n int64) bool {
+		return !slices.ContainsFunc(versions, func(v versionFact) bool { return v.number == n })
+	}
+	t.Entries = slices.DeleteFunc(slices.Clone(t.Entries), func(e entry) bool { return gone(e.Number) })
+	t.Surplus = slices.DeleteFunc(slices.Clone(t.Surplus), gone)
 	return t
 }
 
@@ -248,6 +253,13 @@ func (t *trailer) valid() bool {
 		return false
 	}
 	var last int64
+	for _, n := range t.Surplus {
+		if n <= last || n > maxNumber {
+			return false
+		}
+		last = n
+	}
+	last = 0
 	for i := range t.Entries {
 		e := &t.Entries[i]
 		if e.Number <= last || e.Number > maxNumber || e.Ordinal < 0 || e.Ordinal > maxOrdinal ||
