@@ -59,19 +59,6 @@ func newCloudAt(t testing.TB, now func() time.Time) *gatewaytest.Gateway {
 	}}})
 }
 
-// overCSMS is the configuration of a store over the gateway that stands for
-// CSMS.
-func overCSMS(t testing.TB, cloud *gatewaytest.Gateway) huaweicsms.Config {
-	t.Helper()
-	return huaweicsms.Config{
-		Endpoint: cloud.Endpoint(), ProjectID: gatewaytest.Project("cloud"), CAFile: caFile(t, cloud),
-		AccessKey: huaweicsms.AccessKey{ID: cloud.AccessKey, Secret: secret.TextValue(cloud.SecretKey)},
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
-		},
-	}
-}
-
 // overCloud is the configuration of a store over the gateway that stands for
 // Key Vault.
 func overCloud(t testing.TB, cloud *gatewaytest.Gateway) azurekv.Config {
@@ -80,10 +67,25 @@ func overCloud(t testing.TB, cloud *gatewaytest.Gateway) azurekv.Config {
 	c.SetDefaults()
 	c.VaultURL, c.CAFile = cloud.VaultURL("cloud"), caFile(t, cloud)
 	c.Credential = azurekv.Credential{Kind: "token", Token: secret.TextValue(cloud.Token)}
-	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, cloud.Address)
-	}
+	c.Dial = always(cloud.Address)
 	return c
+}
+
+// overCSMS is the same for the gateway that stands for CSMS.
+func overCSMS(t testing.TB, cloud *gatewaytest.Gateway) huaweicsms.Config {
+	t.Helper()
+	return huaweicsms.Config{
+		Endpoint: cloud.Endpoint(), ProjectID: gatewaytest.Project("cloud"), CAFile: caFile(t, cloud),
+		AccessKey: huaweicsms.AccessKey{ID: cloud.AccessKey, Secret: secret.TextValue(cloud.SecretKey)},
+		Dial:      always(cloud.Address),
+	}
+}
+
+// always dials one address, whatever is asked for.
+func always(address string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
 }
 
 func openVault(t testing.TB, server *vaulttest.Server, mount, store string) backends.Backend {

@@ -5,6 +5,7 @@ package gatewaytest
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"log/slog"
@@ -57,6 +58,7 @@ type Gateway struct {
 	Address string         // of the listener
 	CA      *x509.CertPool // that signed its certificate
 	CAPEM   []byte         // the same, as a file has it
+	TLS     *tls.Config    // of the listener, for what stands before it
 	Handler http.Handler   // what the listener serves
 	// Client trusts CA and finds every host name at Address. It does not
 	// follow the environment's proxies.
@@ -170,7 +172,7 @@ func (g *Gateway) listen(t testing.TB) {
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	g.CA, g.CAPEM, g.Address = pool, caPEM, srv.Listener.Addr().String()
+	g.CA, g.CAPEM, g.TLS, g.Address = pool, caPEM, config, srv.Listener.Addr().String()
 	g.newClient(t)
 }
 
