@@ -35,8 +35,9 @@ type bareClient interface {
 	load(ctx context.Context, s *secret.Secret) error
 }
 
-// bareReaders is what a sweep found best, or as good as the best, for every
-// product here: see BenchmarkBareReaders.
+// bareReaders is how many reads at once were the fastest for the bare client of
+// Key Vault, and within what two runs differ by for the others: see
+// BenchmarkBareReaders.
 const bareReaders = 16
 
 var movers = map[string]struct {
@@ -55,7 +56,18 @@ var movers = map[string]struct {
 // which holds no more, 1 and 20; of KV version 1, 1. Ours beside the bare
 // client: the metric ours/bare is to be at most 1.2. Lines that end in "rich" are of
 // secrets with attributes that the product does not hold by itself, which the
-// bare client leaves unread; they have no target.
+// bare client leaves unread; they have no target. The metric requests is ours.
+//
+// Where 1.2 cannot be met:
+//
+//   - KV version 1, 2.3: two reads, one after the other, against one. The second
+//     is of what the gateway knows of the value; read first, it could be that of
+//     the value before, and a disabled one would be given out.
+//   - bolt and memory, 12 to 24 and 2 to 4: no client of a vendor's, and no network
+//     in which the difference would disappear. Bare bbolt has values under one
+//     key and nothing beside them; bolt has two records for a version, each
+//     under a key of its own: some 10 µs. Memory gives out copies of the
+//     attributes: some 50 ns.
 func BenchmarkExport(b *testing.B) {
 	eachMove(b, func(b *testing.B, m mover, s *secret.Secret) {
 		ctx := b.Context()
@@ -83,6 +95,25 @@ func BenchmarkExport(b *testing.B) {
 // BenchmarkImport is the other way, of the same secrets: ours/bare is to be at
 // most 1.15. The bare client writes what the product holds by itself, of a
 // "rich" secret too.
+//
+// Where 1.15 cannot be met: one version over a network, 2.5 to 5, for what makes
+// an import safe does not depend on how many versions it has.
+//
+//   - KV version 2, 6 calls against 2, of which 2 are at once: what stands there;
+//     whether the mount deletes versions after a time; the marker that hides
+//     half an import and that a second try goes by; the attributes, which take
+//     the marker away.
+//   - KV version 1, 3 against 1: what stands there, for the engine has no cas;
+//     and the account of the value, before it.
+//   - Key Vault, 3 against 1, of which 2 are at once: whether the name is live or
+//     deleted. The product would add to what stands.
+//   - CSMS, 4 against 1, and with 20 versions 23 against 20, 1.15 in calls and 1.2
+//     in time over loopback, where laying out the trailer counts as well: what
+//     stands there, for no document says how CSMS refuses a name that is taken;
+//     who holds the roles, and whether others wrote; the description without
+//     its mark, which ends the import.
+//   - bolt, up to 3 with 500 versions, and memory: as for an export. One version
+//     in bolt costs what bare bbolt does, a sync.
 func BenchmarkImport(b *testing.B) {
 	eachMove(b, func(b *testing.B, m mover, s *secret.Secret) {
 		ctx := b.Context()
@@ -107,9 +138,9 @@ func BenchmarkImport(b *testing.B) {
 }
 
 // BenchmarkBareReaders is the bare client's export of as many versions as
-// there may be, at different widths.
+// there may be, at different widths, where it reads over a network.
 func BenchmarkBareReaders(b *testing.B) {
-	for _, product := range slices.Sorted(maps.Keys(movers)) {
+	for _, product := range []string{"azurekv", "hashivault", "huaweicsms"} {
 		versions := movers[product].versions
 		m, s := movers[product].open(b), moved(versions[len(versions)-1], false)
 		m.fill(b, s)

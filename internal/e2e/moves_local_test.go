@@ -46,7 +46,8 @@ func (m *bareMap) load(_ context.Context, s *secret.Secret) error {
 }
 
 // bareBolt is a file of bbolt with a bucket for each secret, in it a value for
-// each ordinal, sealed with AES-GCM. An import is one transaction.
+// each ordinal, sealed with AES-GCM under one key. It holds no attributes. An
+// import is one transaction.
 type bareBolt struct {
 	db  *bbolt.DB
 	gcm cipher.AEAD
