@@ -32,7 +32,7 @@ func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
 	}
 	j.entry.Losses = lossLines([]secret.Loss{{
 		Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
-		Why: fmt.Sprintf("%s holds %d versions, and a newer one takes the place of this one", j.caps.Product, j.caps.MaxVersions),
+		Why: fmt.Sprintf("%s holds no more than %d, and a newer one takes the place of this one", j.caps.Product, j.caps.MaxVersions),
 	}})
 	if j.OnLoss != LossArchive {
 		return nil
