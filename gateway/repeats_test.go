@@ -101,3 +101,46 @@ func TestARepeatedRestoreWaitsUntilItKnows(t *testing.T) {
 		t.Errorf("the product is back: %v", err)
 	}
 }
+
+// A write of which the value landed and the attributes did not is completed by
+// its repeat, in the version that is there.
+func TestARepeatCompletesATornWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1")
+	torn := false
+	w.a.After = func(ctx context.Context, m string) error {
+		if m != "Put" || torn {
+			return nil
+		}
+		torn = true
+		bare := secret.Patch{ContentType: new(""), Tags: &map[string]string{}, DropStages: []string{"blue"}, Description: new("")}
+		if _, err := w.a.Backend.Update(ctx, "n", secret.Current, bare); err != nil {
+			t.Error(err)
+		}
+		return &secret.Error{Kind: secret.Partial}
+	}
+	d := draft("hush2")
+	d.ContentType, d.Tags, d.Stages = "text/plain", map[string]string{"a": "b"}, []string{"blue"}
+	d.OfSecret = &secret.Attributes{Description: "told"}
+	_, err := w.Put(t.Context(), call, refA, d)
+	wantKind(t, err, secret.Partial)
+	made, err := w.Put(t.Context(), call, refA, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stands, err := w.a.Backend.Get(t.Context(), "n", secret.Current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, s := range map[string]*secret.Secret{"the answer": made, "what stands": stands} {
+		v := s.Newest()
+		if v.Ordinal != 2 || !v.Value.Equal(d.Value) || v.ContentType != "text/plain" || v.Tags["a"] != "b" ||
+			len(v.Stages) != 1 || s.Description != "told" || s.Current != 2 {
+			t.Errorf("%s is not what was asked for", what)
+		}
+	}
+	if s, err := w.a.Describe(t.Context(), "n"); err != nil || len(s.Versions) != 2 {
+		t.Errorf("the repeat made another version, or %v", err)
+	}
+}
