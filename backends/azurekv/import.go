@@ -8,8 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
@@ -113,17 +112,18 @@ func (im *importing) look(ctx context.Context, token, mark string) error {
 }
 
 // lookBoth looks among the live secrets and among the deleted at the same time.
+// Where a vault refuses one of the two and throttles the other for that, the
+// refusal is what there is to tell.
 func (im *importing) lookBoth(ctx context.Context) (items []item, gone bool, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		items, err = im.b.client.versions(ctx, im.name, im.wire, nothing)
-		return err
-	})
-	g.Go(func() (err error) {
-		gone, err = im.b.client.deleted(ctx, im.name, im.wire)
-		return err
-	})
-	return items, gone, g.Wait()
+	var goneErr error
+	var g sync.WaitGroup
+	g.Go(func() { gone, goneErr = im.b.client.deleted(ctx, im.name, im.wire) })
+	items, err = im.b.client.versions(ctx, im.name, im.wire, nothing)
+	g.Wait()
+	if err == nil || is(goneErr, secret.Upstream) {
+		err = goneErr
+	}
+	return items, gone, err
 }
 
 func (im *importing) ours(u secret.UID) bool {
