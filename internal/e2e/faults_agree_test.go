@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -60,16 +58,9 @@ func (l *faultLine) audited(t *testing.T, a access.Action, losses []secret.Loss)
 	t.Helper()
 	var out audit.Entry
 	intended := map[string]bool{}
-	for line := range strings.Lines(l.Audit.Text()) {
-		if !strings.Contains(line, `"`+l.store+`"`) { // of another test
-			continue
-		}
-		var e audit.Entry
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatal(err)
-		}
+	for _, e := range l.Audit.EntriesOf(t, l.store) {
 		switch {
-		case e.Action != string(a) || e.Store != l.store:
+		case e.Action != string(a) || e.Store != l.store: // a line names the source's store as well
 		case e.Name != faulted:
 			t.Errorf("an audit line of %s names %q", a, e.Name)
 		case e.Phase == audit.Intent:

@@ -83,6 +83,7 @@ func (f *importFault) picks() func(*http.Request) bool {
 type cleanImport struct {
 	writes, reads int
 	things        []string
+	losses        []secret.Loss
 }
 
 // TestImportFaults: whichever request of an import meets whichever fault, the
@@ -148,7 +149,7 @@ func (l *faultLine) measure(t *testing.T, dialect string) *cleanImport {
 	}
 	c := new(cleanImport)
 	c.writes, c.reads = l.proxy.Count()
-	c.things = l.look(t).things
+	c.things, c.losses = l.look(t).things, l.Forecast(l.doc)
 	if c.writes < 2 || c.reads < 1 || len(c.things) == 0 {
 		t.Fatalf("the import took %d writes and %d reads", c.writes, c.reads)
 	}
@@ -156,7 +157,7 @@ func (l *faultLine) measure(t *testing.T, dialect string) *cleanImport {
 }
 
 func (f *importFault) run(t *testing.T, l *faultLine) {
-	losses := l.Forecast(l.doc)
+	losses := f.clean.losses
 	c, blob := dialects[f.dialect](t, l.Gateway, l.store), l.blobs[f.dialect]
 
 	first := l.meet(t, f.fault, f.picks(), f.n, f.leaves, func(ctx context.Context) error {

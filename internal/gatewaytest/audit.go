@@ -49,6 +49,24 @@ func (a *Audit) Text() string {
 	return a.buf.String()
 }
 
+// EntriesOf are the lines so far that name the store. It copies no other, which
+// counts where many tests share a gateway.
+func (a *Audit) EntriesOf(t testing.TB, store string) []audit.Entry {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []audit.Entry
+	named := []byte(`"store":"` + store + `"`)
+	for line := range bytes.Lines(a.buf.Bytes()) {
+		if bytes.Contains(line, named) {
+			var e audit.Entry
+			must(t, json.Unmarshal(line, &e))
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 // Entries are the lines so far.
 func (a *Audit) Entries(t testing.TB) []audit.Entry {
 	t.Helper()
