@@ -76,23 +76,37 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err := checkKeys(c.Path, env.Keys); err != nil {
 		return nil, err
 	}
-	db, m, err := openFile(c.Path, env)
+	db, seal, err := openStore(ctx, c.Path, env)
 	if err != nil {
 		return nil, err
-	}
-	seal, err := m.sealer(env.Keys)
-	if err != nil {
-		_ = db.Close()
-		return nil, keyError(c.Path, err)
-	}
-	if err := upgrade(db.DB, m); err != nil {
-		_ = db.Close()
-		return nil, openError(secret.Unavailable, err, "%s: the file cannot be brought to this release's format", c.Path)
 	}
 	if env.Now == nil {
 		env.Now = time.Now
 	}
 	return &Store{db: db.DB, file: db.file, seal: seal, keys: env.Keys, now: env.Now, writes: newGroup(db.DB)}, nil
+}
+
+// openStore opens the file, in the format of this release.
+func openStore(ctx context.Context, path string, env backends.Env) (*database, sealer, error) {
+	for {
+		db, m, err := openFile(path, env)
+		if err != nil {
+			return nil, sealer{}, err
+		}
+		seal, err := m.sealer(env.Keys)
+		switch {
+		case err != nil:
+			return nil, sealer{}, errors.Join(keyError(path, err), db.Close())
+		case m.Format == format:
+			return db, seal, nil
+		}
+		if env.Log != nil {
+			env.Log.InfoContext(ctx, "the file is replaced by one of this release's format", "file", path, "format", m.Format, "newest", format)
+		}
+		if err := errors.Join(db.Close(), modernise(ctx, path, env.Keys)); err != nil {
+			return nil, sealer{}, err
+		}
+	}
 }
 
 // Capabilities implements backends.Backend.

@@ -46,7 +46,8 @@ type examiner struct {
 	*walker
 	found   *backends.Findings
 	buckets map[string]tree // not visited yet
-	seal    Store           // its decoders alone
+	sources []source
+	seal    Store // its decoders alone
 }
 
 // bucket takes one out of those that are to be visited.
@@ -83,43 +84,38 @@ func (x *examiner) open(keys backends.KeyWrapper) error {
 			x.found.Add("", fmt.Sprintf("there is no bucket %q", name))
 		}
 	}
+	x.sources = sources(m.Format)
 	seal, err := m.sealer(keys)
 	x.seal.seal = seal
 	return err
 }
 
-// stream is the records of a bucket, one ahead.
+// stream is the records of a source, one ahead.
 type stream struct {
+	source
 	pull func() ([]byte, []byte, bool)
 	stop func()
 
-	key, value []byte
-	name       secret.Name // that the key begins with
-	tail       []byte      // of the key, behind the name
-	ok         bool
+	at    place // no name: the end
+	value []byte
 }
 
-// stream reads a bucket whose keys are a name and, behind a NUL, tail bytes
-// more; or a name alone.
-func (x *examiner) stream(bucket []byte, tail int) *stream {
-	t, ok := x.bucket(bucket)
+// stream tells of keys that are none, and leaves them out.
+func (x *examiner) stream(from source) *stream {
+	s := &stream{source: from, stop: func() {}, pull: func() ([]byte, []byte, bool) { return nil, nil, false }}
+	t, ok := x.bucket(from.bucket)
 	if !ok {
-		return &stream{stop: func() {}}
+		return s
 	}
-	s := &stream{}
 	next, stop := iter.Pull2(x.records(t))
 	s.stop = stop
 	s.pull = func() ([]byte, []byte, bool) {
 		for {
 			k, v, ok := next()
-			if !ok {
-				return nil, nil, false
+			if !ok || from.parse(k).name.Validate() == nil {
+				return k, v, ok
 			}
-			name, rest, cut := bytes.Cut(k, []byte{0})
-			if cut == (tail > 0) && len(rest) == tail && secret.Name(name).Validate() == nil {
-				s.name, s.tail = secret.Name(name), rest
-				return k, v, true
-			}
+			name, _, _ := bytes.Cut(k, []byte{0})
 			x.found.Add("", t.name+": a key is none: "+quoted(name))
 		}
 	}
@@ -127,35 +123,40 @@ func (x *examiner) stream(bucket []byte, tail int) *stream {
 	return s
 }
 
-func (s *stream) next() { s.key, s.value, s.ok = s.pull() }
+func (s *stream) next() {
+	s.at = place{}
+	k, v, ok := s.pull()
+	if ok {
+		s.at = s.parse(k)
+	}
+	s.value = v
+}
 
-// at reports whether the stream has a record of the name.
-func (s *stream) at(name secret.Name) bool { return s.ok && s.name == name }
-
-// secrets goes through the five buckets side by side, name by name: all of
-// them are sorted by name first, for no name holds a NUL.
+// secrets goes through the sources side by side, name by name: all of them are
+// sorted by name first, for no name holds a NUL.
 func (x *examiner) secrets() {
-	live, trash := x.stream(bucketHeads, 0), x.stream(bucketTrash, 0)
-	versions, values, uids := x.stream(bucketVersions, 8), x.stream(bucketValues, 8), x.stream(bucketUIDs, 16)
-	all := []*stream{live, trash, versions, values, uids}
-	for _, s := range all {
+	var all []*stream
+	for _, from := range x.sources {
+		s := x.stream(from)
 		defer s.stop()
+		all = append(all, s)
 	}
 	for {
 		var name secret.Name
 		for _, s := range all {
-			if s.ok && (name == "" || s.name < name) {
-				name = s.name
+			if s.at.name != "" && (name == "" || s.at.name < name) {
+				name = s.at.name
 			}
 		}
 		if name == "" {
 			return
 		}
-		o := one{x: x, name: name, versions: map[secret.Ordinal]*secret.Version{}, byUID: map[secret.UID]secret.Ordinal{}}
-		o.heads(live, trash)
-		o.readVersions(versions)
-		o.readValues(values)
-		o.readUIDs(uids)
+		o := newOne(x, name)
+		for _, s := range all {
+			for ; s.at.name == name; s.next() {
+				o.read(s)
+			}
+		}
 		o.agree()
 	}
 }

@@ -1,7 +1,7 @@
 package bolt
 
 import (
-	"encoding/binary"
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,116 +15,126 @@ type one struct {
 	x        *examiner
 	name     secret.Name
 	head     *backends.Head
-	claimed  bool // there is a head, though it may not open
-	versions map[secret.Ordinal]*secret.Version
+	live     bool // there is a head, though it may not open
+	deleted  bool
+	versions map[secret.Ordinal]*secret.Version // nil: its attributes do not open
+	values   map[secret.Ordinal]bool
 	byUID    map[secret.UID]secret.Ordinal
+	indexed  map[secret.UID]bool
 	last     secret.Ordinal
 	unread   int // versions whose attributes do not open
+}
+
+func newOne(x *examiner, name secret.Name) *one {
+	return &one{
+		x: x, name: name, versions: map[secret.Ordinal]*secret.Version{}, values: map[secret.Ordinal]bool{},
+		byUID: map[secret.UID]secret.Ordinal{}, indexed: map[secret.UID]bool{},
+	}
 }
 
 func (o *one) bad(format string, args ...any) {
 	o.x.found.Add(string(o.name), fmt.Sprintf(format, args...))
 }
 
-func (o *one) heads(live, trash *stream) {
-	if live.at(o.name) && trash.at(o.name) {
-		o.bad("it is deleted and not deleted at once")
-	}
-	if live.at(o.name) {
-		o.x.found.Secrets++
-		o.readHead(shelf{bucketHeads, sealedHead}, live)
-	}
-	if trash.at(o.name) {
-		o.x.found.Deleted++
-		o.readHead(shelf{bucketTrash, sealedTrash}, trash)
+// read takes the record that the stream is at.
+func (o *one) read(s *stream) {
+	switch s.at.part {
+	case partHead:
+		o.readHead(bytes.Equal(s.bucket, bucketTrash), s.value)
+	case partAttributes:
+		o.readVersion(s.at.ordinal, s.value)
+	case partValue:
+		o.readValue(s.at.ordinal, s.value)
+	case partUID:
+		o.readUID(s.at.uid, s.value)
 	}
 }
 
-func (o *one) readHead(on shelf, s *stream) {
-	o.claimed = true
-	h, err := o.x.seal.openHead(on, o.name, s.value)
-	s.next()
+func (o *one) readHead(deleted bool, sealed []byte) {
+	on := live
+	if deleted {
+		on, o.deleted = trash, true
+		o.x.found.Deleted++
+	} else {
+		o.live = true
+		o.x.found.Secrets++
+	}
+	h, err := o.x.seal.openHead(on, o.name, sealed)
 	switch {
 	case err != nil:
 		o.bad("its own record does not open: its description, tags, labels and which version is current are lost")
 		return
-	case (h.Secret.Deleted != nil) != (on.sealed == sealedTrash):
+	case (h.Secret.Deleted != nil) != deleted:
 		o.bad("its own record does not say what its place says: whether it is deleted")
 	}
 	o.head = h
 }
 
-func (o *one) readVersions(s *stream) {
-	for ; s.at(o.name); s.next() {
-		o.x.found.Versions++
-		n := secret.Ordinal(binary.BigEndian.Uint64(s.tail))
-		if n <= 0 {
-			o.bad("a version has the number %d", n)
-			continue
+func (o *one) readVersion(n secret.Ordinal, sealed []byte) {
+	o.x.found.Versions++
+	if n <= 0 {
+		o.bad("a version has the number %d", n)
+		return
+	}
+	o.last = max(o.last, n)
+	v, err := o.x.seal.openVersion(o.name, n, sealed)
+	o.versions[n] = v
+	if err != nil {
+		o.unread++
+		o.bad("version %d: its attributes do not open", n)
+		return
+	}
+	if _, taken := o.byUID[v.UID]; taken || v.UID.IsZero() {
+		o.bad("version %d has no id of its own", n)
+	}
+	o.byUID[v.UID] = n
+}
+
+// readValue needs the version, whose UID is part of its value's place.
+func (o *one) readValue(n secret.Ordinal, sealed []byte) {
+	twice := o.values[n]
+	o.values[n] = true
+	v, there := o.versions[n]
+	switch {
+	case twice:
+		o.bad("version %d has two values", n)
+	case !there:
+		o.bad("version %d: there is a value and nothing else", n)
+	case v == nil: // said already
+	case v.Missing != "":
+		o.bad("version %d says that it has no value, and there is one", n)
+	default:
+		plain, err := o.x.seal.seal.open(sealedValue, o.name, v.UID[:], sealed)
+		if err == nil {
+			_, err = decodeValue(plain)
 		}
-		o.last = max(o.last, n)
-		v, err := o.x.seal.openVersion(o.name, n, s.value)
 		if err != nil {
-			o.unread++
-			o.versions[n] = nil
-			o.bad("version %d: its attributes do not open", n)
-			continue
+			o.bad("version %d: its value does not open", n)
 		}
-		if _, taken := o.byUID[v.UID]; taken || v.UID.IsZero() {
-			o.bad("version %d has no id of its own", n)
-		}
-		o.versions[n], o.byUID[v.UID] = v, n
 	}
 }
 
-// readValues needs the versions, whose UID is part of a value's place.
-func (o *one) readValues(s *stream) {
-	seen := map[secret.Ordinal]bool{}
-	for ; s.at(o.name); s.next() {
-		n := secret.Ordinal(binary.BigEndian.Uint64(s.tail))
-		seen[n] = true
-		v, there := o.versions[n]
-		switch {
-		case !there:
-			o.bad("version %d: there is a value and nothing else", n)
-		case v == nil: // said already
-		case v.Missing != "":
-			o.bad("version %d says that it has no value, and there is one", n)
-		default:
-			plain, err := o.x.seal.seal.open(sealedValue, o.name, v.UID[:], s.value)
-			if err == nil {
-				_, err = decodeValue(plain)
-			}
-			if err != nil {
-				o.bad("version %d: its value does not open", n)
-			}
-		}
+func (o *one) readUID(u secret.UID, ordinal []byte) {
+	o.indexed[u] = true
+	n, there := o.byUID[u]
+	switch {
+	case !there && o.unread == 0:
+		o.bad("the id %s leads to a version that is not there", u)
+	case len(ordinal) != 8:
+		o.bad("the id %s leads nowhere", u)
+	case there && ordinalOf(ordinal) != n:
+		o.bad("the id %s leads to another version than %d", u, n)
 	}
+}
+
+// complete tells what is not there.
+func (o *one) complete() {
 	for _, n := range slices.Sorted(maps.Keys(o.versions)) {
-		if v := o.versions[n]; v != nil && v.Missing == "" && !seen[n] {
+		v := o.versions[n]
+		if v != nil && v.Missing == "" && !o.values[n] {
 			o.bad("version %d: its value is not there", n)
 		}
-	}
-}
-
-func (o *one) readUIDs(s *stream) {
-	seen := map[secret.UID]bool{}
-	for ; s.at(o.name); s.next() {
-		var u secret.UID
-		copy(u[:], s.tail)
-		seen[u] = true
-		n, there := o.byUID[u]
-		switch {
-		case !there && o.unread == 0:
-			o.bad("the id %s leads to a version that is not there", u)
-		case len(s.value) != 8:
-			o.bad("the id %s leads nowhere", u)
-		case there && binary.BigEndian.Uint64(s.value) != uint64(n):
-			o.bad("the id %s leads to another version than %d", u, n)
-		}
-	}
-	for _, n := range slices.Sorted(maps.Values(o.byUID)) {
-		if !seen[o.versions[n].UID] {
+		if v != nil && !o.indexed[v.UID] {
 			o.bad("version %d is not found by its id", n)
 		}
 	}
@@ -132,10 +142,15 @@ func (o *one) readUIDs(s *stream) {
 
 // agree compares the head with the versions.
 func (o *one) agree() {
+	o.complete()
 	switch {
-	case !o.claimed:
+	case o.live && o.deleted:
+		o.bad("it is deleted and not deleted at once")
+	case !o.live && !o.deleted:
 		o.bad("there is no secret of this name, only what belongs to one")
 		return
+	}
+	switch {
 	case o.head == nil:
 		return
 	case len(o.versions) == 0:

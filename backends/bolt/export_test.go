@@ -56,11 +56,15 @@ func Damage(t *testing.T, path string, name secret.Name) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketValues)
-		k, v := b.Cursor().Seek(prefix(name))
+		b, k := tx.Bucket(bucketSecrets), valueKey(name, 1)
+		v := b.Get(k)
+		if v == nil {
+			b = tx.Bucket(bucketValues)
+			v = b.Get(k)
+		}
 		bent := bytes.Clone(v)
 		bent[len(bent)-1] ^= 1
-		return b.Put(bytes.Clone(k), bent)
+		return b.Put(k, bent)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -79,24 +83,25 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 		}
 	}
 	seal := sealerOf(t, from, oldKeys)
-	s := Store{seal: sealerOf(t, path, keys)}
+	r := resealer{old: sealerOf(t, path, keys), next: seal}
 	inFile(t, path, func(tx *bbolt.Tx) error {
-		for _, p := range places(tx, &s) {
-			err := each(t.Context(), tx, p.bucket, func(k, sealed []byte) error {
-				kind, name, part, err := p.place(k)
-				if err != nil {
-					return err
-				}
-				if _, err := seal.open(kind, name, part, sealed); err == nil {
-					n++
-				}
+		count := func(one record) error {
+			if one.place.part == partUID {
 				return nil
-			})
-			if err != nil {
+			}
+			if _, err := r.again(one); err != nil { // it learns the UIDs
 				return err
 			}
+			kind, part := r.bound(one)
+			if _, err := seal.open(kind, one.place.name, part, one.value); err == nil {
+				n++
+			}
+			return nil
 		}
-		return nil
+		err := contents(t.Context(), tx, format, count)
+		return errors.Join(err, tx.Bucket(bucketNotes).ForEach(func(k, v []byte) error {
+			return count(record{bucket: bucketNotes, key: k, value: v})
+		}))
 	})
 	return n
 }

@@ -30,11 +30,13 @@ const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where add
 // growth is what the file gains at a time.
 const growth = 1 << 20
 
-// format is the version of everything in the file. A file of format 1, which
-// knows no trash, is moved on when it is opened. A release that knew only
-// format 1 would take the name of a deleted secret for free and write over its
-// versions; it refuses format 2.
-const format = 2
+// format is the version of everything in the file. One of an earlier format is
+// replaced by one of this when it is opened: see modernise. A release that knows
+// no later format refuses it, for it would take names for free that are not.
+//
+//	1 knew no trash
+//	2 had a bucket for each part of a secret
+const format = 3
 
 // meta is the one record in clear. Store is the store's name when the file was
 // made: a store that is renamed later keeps it as what its records are bound to.
@@ -42,23 +44,6 @@ type meta struct {
 	Format int    `json:"format"`
 	Store  string `json:"store"`
 	Key    []byte `json:"key"` // the data key, wrapped
-}
-
-// The buckets. Keys of the middle three begin with the name and a NUL, which no
-// name holds; then comes the ordinal (8 bytes, big-endian) or the UID.
-var (
-	bucketMeta     = []byte("meta")     // "meta": JSON
-	bucketHeads    = []byte("heads")    // name: sealed head
-	bucketVersions = []byte("versions") // name, ordinal: sealed attributes
-	bucketValues   = []byte("values")   // name, ordinal: sealed value
-	bucketUIDs     = []byte("uids")     // name, UID: ordinal
-	bucketTrash    = []byte("trash")    // name: sealed head of a deleted secret
-	bucketNotes    = []byte("notes")    // key: sealed note
-)
-
-// buckets are all that this release makes.
-func buckets() [][]byte {
-	return [][]byte{bucketMeta, bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash, bucketNotes}
 }
 
 var keyMeta = []byte("meta")
@@ -91,32 +76,6 @@ func openFile(path string, env backends.Env) (*database, *meta, error) {
 		return nil, nil, storeError(path, err)
 	}
 	return db, m, nil
-}
-
-// upgrade brings a file of an earlier format to this one, and gives it a
-// bucket of notes. That bucket is no new format: a release that does not know
-// it leaves it alone.
-func upgrade(db *bbolt.DB, m *meta) error {
-	if m.Format == format && hasNotes(db) {
-		return nil
-	}
-	return db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketTrash, bucketNotes} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		m.Format = format
-		return m.write(tx)
-	})
-}
-
-func hasNotes(db *bbolt.DB) (has bool) {
-	err := db.View(func(tx *bbolt.Tx) error {
-		has = tx.Bucket(bucketNotes) != nil
-		return nil
-	})
-	return has && err == nil
 }
 
 func (m *meta) write(tx *bbolt.Tx) error {
@@ -226,10 +185,14 @@ func (e *newerError) Error() string {
 
 // buckets are those that a file of this format has at least, beside its meta.
 func (m *meta) buckets() [][]byte {
-	if m.Format == 1 {
-		return [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs}
+	var out [][]byte
+	for _, s := range sources(m.Format) {
+		out = append(out, s.bucket)
 	}
-	return [][]byte{bucketHeads, bucketVersions, bucketValues, bucketUIDs, bucketTrash}
+	if m.Format > 2 {
+		out = append(out, bucketNotes)
+	}
+	return out
 }
 
 // errOtherKey: the keyring is not the one that the file was made with.

@@ -190,15 +190,15 @@ func TestTampered(t *testing.T) {
 	t.Parallel()
 	for what, tamper := range map[string]func(*bbolt.Tx) error{
 		"values exchanged": func(tx *bbolt.Tx) error {
-			return exchange(tx.Bucket(bucketValues), ordinalKey("s", 1), ordinalKey("s", 2))
+			return exchange(tx.Bucket(bucketSecrets), valueKey("s", 1), valueKey("s", 2))
 		},
 		"attributes exchanged": func(tx *bbolt.Tx) error {
-			return exchange(tx.Bucket(bucketVersions), ordinalKey("s", 1), ordinalKey("s", 2))
+			return exchange(tx.Bucket(bucketSecrets), attributesKey("s", 1), attributesKey("s", 2))
 		},
-		"secrets exchanged": func(tx *bbolt.Tx) error { return exchange(tx.Bucket(bucketHeads), []byte("s"), []byte("t")) },
-		"value gone":        func(tx *bbolt.Tx) error { return tx.Bucket(bucketValues).Delete(ordinalKey("s", 2)) },
-		"value cut":         func(tx *bbolt.Tx) error { return tx.Bucket(bucketValues).Put(ordinalKey("s", 2), []byte("x")) },
-		"head in the open":  func(tx *bbolt.Tx) error { return tx.Bucket(bucketHeads).Put([]byte("s"), []byte(`{"last":2}`)) },
+		"secrets exchanged": func(tx *bbolt.Tx) error { return exchange(tx.Bucket(bucketSecrets), headKey("s"), headKey("t")) },
+		"value gone":        func(tx *bbolt.Tx) error { return tx.Bucket(bucketSecrets).Delete(valueKey("s", 2)) },
+		"value cut":         func(tx *bbolt.Tx) error { return tx.Bucket(bucketSecrets).Put(valueKey("s", 2), []byte("x")) },
+		"head in the open":  func(tx *bbolt.Tx) error { return tx.Bucket(bucketSecrets).Put(headKey("s"), []byte(`{"last":2}`)) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -233,7 +233,7 @@ func TestIndexTampered(t *testing.T) {
 		uids = append(uids, got.Versions[0].UID)
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		return exchange(tx.Bucket(bucketUIDs), uidKey("s", uids[0]), uidKey("s", uids[1]))
+		return exchange(tx.Bucket(bucketSecrets), uidKey("s", uids[0]), uidKey("s", uids[1]))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,8 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -100,16 +100,22 @@ func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query
 		limit = min(q.Limit, maxPage)
 	}
 	c := tx.Bucket(on.bucket).Cursor()
-	k, sealed := c.Seek([]byte(q.After))
-	if k != nil && string(k) == string(q.After) {
-		k, sealed = c.Next()
+	k, sealed := c.First()
+	if q.After != "" {
+		k, sealed = c.Seek(beyond(q.After))
 	}
-	for ; k != nil; k, sealed = c.Next() {
-		if len(p.Secrets) == limit {
+	for ; k != nil; k, sealed = c.Seek(beyond(parsePlace(k).name)) {
+		at := parsePlace(k)
+		switch {
+		case at.name == "":
+			return p, errors.New("a record's key is none")
+		case at.part != partHead: // versions of a deleted secret
+			continue
+		case len(p.Secrets) == limit:
 			p.Next = p.Secrets[limit-1].Name
 			return p, nil
 		}
-		one, err := s.listed(ctx, tx, on, secret.Name(k), sealed)
+		one, err := s.listed(ctx, tx, on, at.name, sealed)
 		if err != nil {
 			return p, err
 		}
@@ -139,7 +145,7 @@ func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.
 
 // head reads what is kept of a secret beside its versions, or NotFound.
 func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*backends.Head, error) {
-	sealed := tx.Bucket(on.bucket).Get([]byte(name))
+	sealed := tx.Bucket(on.bucket).Get(headKey(name))
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}
@@ -161,9 +167,7 @@ func (s *Store) pick(tx *bbolt.Tx, h *backends.Head, sel secret.Selector) (*secr
 	case sel.IsCurrent():
 		o = h.Secret.Current
 	case o == 0:
-		if b := tx.Bucket(bucketUIDs).Get(uidKey(name, sel.UID)); len(b) == 8 {
-			o = secret.Ordinal(binary.BigEndian.Uint64(b))
-		}
+		o = ordinalOf(tx.Bucket(bucketSecrets).Get(uidKey(name, sel.UID)))
 	}
 	v, err := s.version(tx, name, o)
 	if err != nil {
@@ -176,7 +180,7 @@ func (s *Store) pick(tx *bbolt.Tx, h *backends.Head, sel secret.Selector) (*secr
 }
 
 func (s *Store) version(tx *bbolt.Tx, name secret.Name, o secret.Ordinal) (*secret.Version, error) {
-	sealed := tx.Bucket(bucketVersions).Get(ordinalKey(name, o))
+	sealed := tx.Bucket(bucketSecrets).Get(attributesKey(name, o))
 	if o <= 0 || sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such version")
 	}
@@ -194,21 +198,23 @@ func (s *Store) openVersion(name secret.Name, o secret.Ordinal, sealed []byte) (
 // versions reads the attributes of every version, oldest first.
 func (s *Store) versions(ctx context.Context, tx *bbolt.Tx, name secret.Name) ([]secret.Version, error) {
 	var out []secret.Version
-	c := tx.Bucket(bucketVersions).Cursor()
-	p := prefix(name)
-	for k, sealed := c.Seek(p); bytes.HasPrefix(k, p); k, sealed = c.Next() {
-		if len(k) != len(p)+8 {
+	c := tx.Bucket(bucketSecrets).Cursor()
+	group := append(prefix(name), byte(partAttributes))
+	for k, sealed := c.Seek(group); bytes.HasPrefix(k, group); k, sealed = c.Next() {
+		p := parsePlace(k)
+		if p.name == "" {
 			return nil, errors.New("a version's key has the wrong length")
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v, err := s.openVersion(name, secret.Ordinal(binary.BigEndian.Uint64(k[len(p):])), sealed)
+		v, err := s.openVersion(name, p.ordinal, sealed)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, *v)
 	}
+	slices.Reverse(out) // the newest has the first key
 	return out, nil
 }
 
@@ -217,7 +223,12 @@ func (s *Store) value(tx *bbolt.Tx, name secret.Name, v *secret.Version) error {
 	if v.Missing != "" {
 		return nil
 	}
-	plain, err := s.seal.open(sealedValue, name, v.UID[:], tx.Bucket(bucketValues).Get(ordinalKey(name, v.Ordinal)))
+	key := valueKey(name, v.Ordinal)
+	sealed := tx.Bucket(bucketSecrets).Get(key)
+	if sealed == nil {
+		sealed = tx.Bucket(bucketValues).Get(key)
+	}
+	plain, err := s.seal.open(sealedValue, name, v.UID[:], sealed)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,11 +19,11 @@ type shelf struct {
 }
 
 var (
-	live  = shelf{bucketHeads, sealedHead}
+	live  = shelf{bucketSecrets, sealedHead}
 	trash = shelf{bucketTrash, sealedTrash}
 )
 
-// headRecord is a backends.Head in the file. The name is the key.
+// headRecord is a backends.Head in the file. The name is in the key.
 type headRecord struct {
 	Description string                     `json:"description,omitempty"`
 	Tags        map[string]string          `json:"tags,omitzero"` // null and {} differ
@@ -176,24 +175,3 @@ func decodeValue(b []byte) (secret.Value, error) {
 		return secret.Value{}, fmt.Errorf("a value's record has the unknown form %d", b[0])
 	}
 }
-
-// prefix begins the keys of all versions of one secret.
-func prefix(name secret.Name) []byte { return append([]byte(name), 0) }
-
-func ordinalKey(name secret.Name, o secret.Ordinal) []byte {
-	return append(prefix(name), ordinalBytes(o)...)
-}
-
-func ordinalBytes(o secret.Ordinal) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(o))
-}
-
-// ordinalOf reads ordinalBytes, or returns zero.
-func ordinalOf(b []byte) secret.Ordinal {
-	if len(b) != 8 {
-		return 0
-	}
-	return secret.Ordinal(binary.BigEndian.Uint64(b))
-}
-
-func uidKey(name secret.Name, u secret.UID) []byte { return append(prefix(name), u[:]...) }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -31,115 +29,51 @@ func rekey(ctx context.Context, to, from *database, m *meta, keys backends.KeyWr
 		return fmt.Errorf("wrap the data key: %w", err)
 	}
 	w := &bulk{db: to}
-	if err := w.create(buckets()); err != nil {
-		return err
-	}
-	r := resealer{bulk: w, old: old, next: next}
-	err = from.View(func(tx *bbolt.Tx) error {
-		if err := known(tx); err != nil {
-			return err
-		}
-		return r.all(ctx, tx)
-	})
-	if err == nil {
-		err = w.begin()
-	}
-	if err == nil {
-		err = (&meta{Format: format, Store: m.Store, Key: wrapped}).write(w.tx)
-	}
-	return w.end(err)
+	err = rewrite(ctx, w, from, m, (&resealer{old: old, next: next}).again)
+	return finish(w, &meta{Format: format, Store: m.Store, Key: wrapped}, err)
 }
 
-// known refuses a file with a bucket that this release does not know: it would
-// be lost.
-func known(tx *bbolt.Tx) error {
-	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-		for _, b := range buckets() {
-			if bytes.Equal(b, name) {
-				return nil
-			}
-		}
-		return secret.Errorf(secret.Unsupported, "the file has a bucket %q, of a later release", name)
-	})
-}
-
+// resealer takes the records in the order of contents.
 type resealer struct {
-	*bulk
 	old, next sealer
+	name      secret.Name
+	uids      map[secret.Ordinal]secret.UID // of the name, as far as it has come
 }
 
-// sealedBucket is a bucket of sealed records, and what each is bound to.
-type sealedBucket struct {
-	bucket []byte
-	place  func(k []byte) (kind string, name secret.Name, part []byte, err error)
-}
-
-// places are all of them. The UID that a value is bound to is in its version's
-// attributes, which s opens.
-func places(tx *bbolt.Tx, s *Store) []sealedBucket {
-	split := func(k []byte) (secret.Name, []byte) {
-		name, tail, _ := bytes.Cut(k, []byte{0})
-		return secret.Name(name), tail
+func (r *resealer) again(one record) ([]byte, error) {
+	if one.place.part == partUID {
+		return one.value, nil
 	}
-	head := func(kind string) func(k []byte) (string, secret.Name, []byte, error) {
-		return func(k []byte) (string, secret.Name, []byte, error) { return kind, secret.Name(k), nil, nil }
+	kind, part := r.bound(one)
+	plain, err := r.old.open(kind, one.place.name, part, one.value)
+	if err != nil {
+		return nil, err
 	}
-	return []sealedBucket{
-		{bucketHeads, head(sealedHead)},
-		{bucketTrash, head(sealedTrash)},
-		{bucketVersions, func(k []byte) (string, secret.Name, []byte, error) {
-			name, ordinal := split(k)
-			return sealedVersion, name, ordinal, nil
-		}},
-		{bucketValues, func(k []byte) (string, secret.Name, []byte, error) {
-			name, ordinal := split(k)
-			v, err := s.version(tx, name, ordinalOf(ordinal))
-			if err != nil {
-				return "", "", nil, err
-			}
-			return sealedValue, name, v.UID[:], nil
-		}},
-		{bucketNotes, func(k []byte) (string, secret.Name, []byte, error) { return sealedNote, "", k, nil }},
-	}
-}
-
-func (r *resealer) all(ctx context.Context, tx *bbolt.Tx) error {
-	for _, b := range places(tx, &Store{seal: r.old}) {
-		if err := r.bucket(ctx, tx, b); err != nil {
-			return err
-		}
-	}
-	return each(ctx, tx, bucketUIDs, func(k, v []byte) error { return r.put(bucketUIDs, k, v) })
-}
-
-func (r *resealer) bucket(ctx context.Context, tx *bbolt.Tx, b sealedBucket) error {
-	return each(ctx, tx, b.bucket, func(k, sealed []byte) error {
-		kind, name, part, err := b.place(k)
+	if one.place.part == partAttributes {
+		v, err := decodeVersion(one.place.ordinal, plain)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		plain, err := r.old.open(kind, name, part, sealed)
-		if err != nil {
-			return err
-		}
-		again, err := r.next.seal(kind, name, part, plain)
-		if err != nil {
-			return err
-		}
-		return r.put(b.bucket, k, again)
-	})
+		r.uids[v.Ordinal] = v.UID
+	}
+	return r.next.seal(kind, one.place.name, part, plain)
 }
 
-// each visits the records of a bucket, if it is there.
-func each(ctx context.Context, tx *bbolt.Tx, bucket []byte, visit func(k, v []byte) error) error {
-	b := tx.Bucket(bucket)
-	if b == nil {
-		return nil
+// bound is what a record is and, beside its name, what it is bound to.
+func (r *resealer) bound(one record) (kind string, part []byte) {
+	if p := one.place; p.name != r.name {
+		r.name, r.uids = p.name, map[secret.Ordinal]secret.UID{}
 	}
-	return b.ForEach(func(k, v []byte) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return visit(k, v)
-	})
+	switch p := one.place; {
+	case p.name == "":
+		return sealedNote, one.key
+	case p.part == partAttributes:
+		return sealedVersion, ordinalBytes(p.ordinal)
+	case p.part == partValue:
+		uid := r.uids[p.ordinal]
+		return sealedValue, uid[:]
+	case bytes.Equal(one.bucket, bucketTrash):
+		return sealedTrash, nil
+	}
+	return sealedHead, nil
 }

@@ -414,22 +414,3 @@ func TestSnapshotClosed(t *testing.T) {
 		t.Errorf("after the caller left: %v", err)
 	}
 }
-
-// TestOldFormatRenewed: a file of an earlier format is sound, stays of that
-// format where it is only compacted, and opens after either.
-func TestOldFormatRenewed(t *testing.T) {
-	t.Parallel()
-	path, keys := format1(t)
-	_, compacted, err := bolt.Compact(t.Context(), path, keys)
-	if err != nil || compacted.Format != 1 || compacted.Newest != 2 {
-		t.Fatalf("%+v, %v", compacted, err)
-	}
-	before, after, err := bolt.Rekey(t.Context(), path, keys)
-	if err != nil || after.Format != 2 || after.Versions != before.Versions || after.Versions == 0 {
-		t.Fatalf("%+v, %v", after, err)
-	}
-	p, err := open(t, path, keys).List(t.Context(), secret.Query{})
-	if err != nil || len(p.Secrets) != after.Secrets {
-		t.Errorf("%d secrets, %v", len(p.Secrets), err)
-	}
-}

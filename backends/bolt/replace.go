@@ -33,7 +33,7 @@ var atStep = func(string) {}
 // Compact writes the file anew without its free pages, in which lies what was
 // purged or replaced: sealed, but there.
 func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, func(to, from *database, _ *meta) error {
+	return renew(ctx, path, keys, damaged, func(to, from *database, _ *meta) error {
 		return bbolt.Compact(to.DB, from.DB, commitSize)
 	})
 }
@@ -41,13 +41,28 @@ func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before
 // Rekey writes the file anew with a new data key, wrapped by the key of the
 // keyring that seals now. Of the old keys none opens anything in it.
 func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, func(to, from *database, m *meta) error {
+	return renew(ctx, path, keys, damaged, func(to, from *database, m *meta) error {
 		return rekey(ctx, to, from, m, keys)
 	})
 }
 
-// renew replaces the file at path by what write makes of it.
-func renew(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database, m *meta) error) (before, after *backends.Findings, err error) {
+// modernise puts a file of this format in the place of an earlier one. A record
+// that is damaged stays as it is: it concerns one secret.
+func modernise(ctx context.Context, path string, keys backends.KeyWrapper) error {
+	_, _, err := renew(ctx, path, keys, unreadable, func(to, from *database, m *meta) error {
+		w := &bulk{db: to}
+		err := rewrite(ctx, w, from, m, func(r record) ([]byte, error) { return r.value, nil })
+		return finish(w, &meta{Format: format, Store: m.Store, Key: m.Key}, err)
+	})
+	return err
+}
+
+// renew replaces the file at path by what write makes of it, unless refuse does
+// with what is found in it.
+func renew(
+	ctx context.Context, path string, keys backends.KeyWrapper,
+	refuse func(path string, found *backends.Findings) error, write func(to, from *database, m *meta) error,
+) (before, after *backends.Findings, err error) {
 	if err := checkKeys(path, keys); err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +76,7 @@ func renew(ctx context.Context, path string, keys backends.KeyWrapper, write fun
 	defer func() { err = errors.Join(err, from.Close()) }()
 	before, err = examineFile(ctx, from.file, path, keys)
 	if err == nil {
-		err = damaged(path, before)
+		err = refuse(path, before)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -75,7 +90,13 @@ func renew(ctx context.Context, path string, keys backends.KeyWrapper, write fun
 		return nil, nil, writeError(path, err)
 	}
 	atStep("written")
-	if after, err = Verify(ctx, "the new file", temp, keys); err != nil {
+	if after, err = examineAs(ctx, "the new file", temp, keys, lockWait); err != nil {
+		return nil, nil, err
+	}
+	if len(before.Damage) == 0 {
+		err = damaged("the new file", after)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if !sameCounts(before, after) {
@@ -96,7 +117,8 @@ func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, op
 }
 
 func sameCounts(a, b *backends.Findings) bool {
-	return a.Secrets == b.Secrets && a.Deleted == b.Deleted && a.Versions == b.Versions && a.Notes == b.Notes
+	return a.Secrets == b.Secrets && a.Deleted == b.Deleted && a.Versions == b.Versions && a.Notes == b.Notes &&
+		len(a.Damage)+a.Unlisted == len(b.Damage)+b.Unlisted
 }
 
 // writeNew fills temp, which is empty, and brings it to stable storage.

@@ -12,7 +12,7 @@ import (
 )
 
 // A deleted secret is its head in the bucket of the trash; versions, values
-// and UIDs stay where they are. No name is in both buckets of heads.
+// and UIDs stay where they are. No name has a head in both buckets.
 
 // Update implements backends.Updater. It touches the version and the head.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
@@ -77,7 +77,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 			return nil, err
 		}
 		out = h.View(vs...)
-		return []put{{from.bucket, []byte(name), nil}, moved}, nil
+		return []put{{from.bucket, headKey(name), nil}, moved}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -99,11 +99,11 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 // the file that no later write has used yet: sealed, as it was before.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
 	return s.update(ctx, "bolt.purge", name, func(tx *bbolt.Tx) ([]put, error) {
-		if tx.Bucket(trash.bucket).Get([]byte(name)) == nil {
+		if tx.Bucket(trash.bucket).Get(headKey(name)) == nil {
 			return nil, secret.Errorf(secret.NotFound, "no such deleted secret")
 		}
-		gone := []put{{trash.bucket, []byte(name), nil}}
-		for _, bucket := range [][]byte{bucketVersions, bucketValues, bucketUIDs} {
+		gone := []put{{trash.bucket, headKey(name), nil}}
+		for _, bucket := range [][]byte{bucketSecrets, bucketValues} {
 			keys, err := keysOf(ctx, tx, bucket, name)
 			if err != nil {
 				return nil, err

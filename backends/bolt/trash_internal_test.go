@@ -24,11 +24,11 @@ func TestTrashTampered(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		heads, trash := tx.Bucket(bucketHeads), tx.Bucket(bucketTrash)
-		if err := heads.Put([]byte("dead"), bytes.Clone(trash.Get([]byte("dead")))); err != nil {
+		heads, trash := tx.Bucket(bucketSecrets), tx.Bucket(bucketTrash)
+		if err := heads.Put(headKey("dead"), bytes.Clone(trash.Get(headKey("dead")))); err != nil {
 			return err
 		}
-		return trash.Put([]byte("live"), bytes.Clone(heads.Get([]byte("live"))))
+		return trash.Put(headKey("live"), bytes.Clone(heads.Get(headKey("live"))))
 	})
 	if err != nil {
 		t.Fatal(err)

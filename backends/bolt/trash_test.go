@@ -1,103 +1,15 @@
 package bolt_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/bolt"
-	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// format1 unpacks a file that a release before the trash wrote: the sample as
-// "sample", and "s" with three versions.
-func format1(t *testing.T) (path string, keys *backup.Keyring) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", "format-1", "keyring.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if keys, err = backup.ParseKeyring(raw); err != nil {
-		t.Fatal(err)
-	}
-	packed, err := os.ReadFile(filepath.Join("testdata", "format-1", "s.db.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "s.db")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, keys
-}
-
-// TestFormat1: a file from before the trash opens, holds what it held, and can
-// delete; once more it opens as it is now.
-func TestFormat1(t *testing.T) {
-	t.Parallel()
-	path, keys := format1(t)
-	for range 2 {
-		b := open(t, path, keys)
-		got, err := b.Export(t.Context(), "sample")
-		if err != nil {
-			t.Fatal(err)
-		}
-		backendtest.Compare(t, backendtest.Sample("sample"), got, nil)
-		s := store(t, b)
-		if got, err = s.Delete(t.Context(), "s", time.Now()); err != nil || len(got.Versions) != 3 {
-			t.Fatalf("Delete: %v", err)
-		}
-		if _, err := s.Recover(t.Context(), "s"); err != nil {
-			t.Fatalf("Recover: %v", err)
-		}
-		_, revision, err := s.ReadNote(t.Context(), "n")
-		if err != nil && !errors.Is(err, secret.NotFound) {
-			t.Fatalf("ReadNote: %v", err)
-		}
-		if err := s.WriteNote(t.Context(), "n", []byte(`{}`), revision); err != nil {
-			t.Fatalf("WriteNote: %v", err)
-		}
-		if err := b.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// TestFormat1OtherKeyring: a file that cannot be opened stays as it is.
-func TestFormat1OtherKeyring(t *testing.T) {
-	t.Parallel()
-	path, keys := format1(t)
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tryOpen(t, path, keyring(t)); !errors.Is(err, secret.Invalid) {
-		t.Errorf("with another keyring: %v", err)
-	}
-	after, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(before, after) {
-		t.Errorf("a file that was refused has changed, or is gone: %v", err)
-	}
-	if err := open(t, path, keys).Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
 
 // tester is what rapid's and testing's T share.
 type tester interface {
@@ -146,8 +58,8 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := store(t, open(t, filepath.Join(t.TempDir(), "s.db"), keyring(t)))
 	empty := bolt.Keys(t, s)
-	for range 5 {
-		if _, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")}); err != nil {
+	for i := range 5 { // some values are large
+		if _, err := s.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue(strings.Repeat("x", i*500))}); err != nil {
 			t.Fatal(err)
 		}
 	}

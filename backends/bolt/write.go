@@ -40,7 +40,7 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*backends.Head, error) {
 	h, err := s.head(tx, live, name)
 	switch {
-	case tx.Bucket(trash.bucket).Get([]byte(name)) != nil:
+	case tx.Bucket(trash.bucket).Get(headKey(name)) != nil:
 		return nil, secret.Errorf(secret.Trashed, "")
 	case errors.Is(err, secret.NotFound):
 		return backends.NewHead(name), nil
@@ -51,7 +51,7 @@ func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (
 }
 
 func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
-	for want.IsZero() || tx.Bucket(bucketUIDs).Get(uidKey(name, want)) != nil {
+	for want.IsZero() || tx.Bucket(bucketSecrets).Get(uidKey(name, want)) != nil {
 		want = secret.NewUID()
 	}
 	return want
@@ -80,7 +80,7 @@ func (s *Store) headRecord(to shelf, h *backends.Head) (put, error) {
 		return put{}, err
 	}
 	sealed, err := s.seal.seal(to.sealed, h.Secret.Name, nil, plain)
-	return put{to.bucket, []byte(h.Secret.Name), sealed}, err
+	return put{to.bucket, headKey(h.Secret.Name), sealed}, err
 }
 
 // attributes seals all of v but its value.
@@ -90,7 +90,7 @@ func (s *Store) attributes(name secret.Name, v *secret.Version) (put, error) {
 		return put{}, err
 	}
 	sealed, err := s.seal.seal(sealedVersion, name, ordinalBytes(v.Ordinal), plain)
-	return put{bucketVersions, ordinalKey(name, v.Ordinal), sealed}, err
+	return put{bucketSecrets, attributesKey(name, v.Ordinal), sealed}, err
 }
 
 func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, error) {
@@ -98,7 +98,7 @@ func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, erro
 	if err != nil {
 		return nil, err
 	}
-	puts := []put{attributes, {bucketUIDs, uidKey(name, v.UID), ordinalBytes(v.Ordinal)}}
+	puts := []put{attributes, {bucketSecrets, uidKey(name, v.UID), ordinalBytes(v.Ordinal)}}
 	if v.Missing != "" {
 		return puts, nil
 	}
@@ -106,7 +106,7 @@ func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, erro
 	if err != nil {
 		return nil, err
 	}
-	return append(puts, put{bucketValues, ordinalKey(name, v.Ordinal), sealed}), nil
+	return append(puts, put{valueBucket(sealed), valueKey(name, v.Ordinal), sealed}), nil
 }
 
 // Forecast implements backends.Backend: only values over MaxValue are lost.
