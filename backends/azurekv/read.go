@@ -9,7 +9,7 @@ import (
 )
 
 // readers is how many values an export reads at once.
-const readers = 16
+const readers = 32
 
 // Get implements backends.Backend. The current version is one call, if it was
 // written through a gateway.
