@@ -51,20 +51,6 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-func BenchmarkExport100(b *testing.B) {
-	s := newStore(b)
-	for range 100 {
-		if _, err := s.Put(b.Context(), "s", secret.Draft{Value: secret.TextValue(string(bytes.Repeat([]byte("x"), 1024)))}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for b.Loop() {
-		if _, err := s.Export(b.Context(), "s"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // TestFullSecret: a secret as large as they come goes in and out with little
 // more memory than its size. Not parallel: it counts what is allocated.
 func TestFullSecret(t *testing.T) {
