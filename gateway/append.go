@@ -168,7 +168,23 @@ func appendError(err error, name secret.Name, done, of int) error {
 	}
 	return &secret.Error{
 		Kind: kind, Name: name, Err: err, RetryAfter: retryAfterOf(err),
-		Detail: fmt.Sprintf("%d of %d new versions were added; the same restore again adds the rest", done, of),
+		Detail: fmt.Sprintf("%d of %d new versions were added; %s", done, of, afterAppend(err, done == of)),
+	}
+}
+
+// afterAppend says what is next where an append stopped midway.
+func afterAppend(err error, all bool) string {
+	if all {
+		return "how they stand could not be read"
+	}
+	switch secret.KindOf(err) {
+	case secret.Invalid, secret.TooLarge, secret.Lossy, secret.Unsupported, secret.Upstream:
+		if detail := secret.DetailOf(err); detail != "" {
+			return "the next one is refused: " + detail
+		}
+		return "the next one is refused"
+	default:
+		return "the same restore again adds the rest"
 	}
 }
 

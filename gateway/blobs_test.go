@@ -274,7 +274,18 @@ func TestARepeatOfAnUnknownRestoreIsDone(t *testing.T) {
 // What was added before the product went away is told, not "nothing changed".
 func TestAnAppendThatStopsMidwaySaysWhatStands(t *testing.T) {
 	t.Parallel()
-	for method, added := range map[string]int{"Put": 1, "Describe": 2} {
+	for _, c := range []struct {
+		method string
+		fails  *secret.Error
+		added  int
+		next   string
+	}{
+		{"Put", &secret.Error{Kind: secret.Unavailable}, 1, "1 of 2 new versions were added; the same restore again adds the rest"},
+		{"Put", &secret.Error{Kind: secret.TooLarge, Detail: "no room"}, 1, "1 of 2 new versions were added; the next one is refused: no room"},
+		{"Put", &secret.Error{Kind: secret.Upstream}, 1, "1 of 2 new versions were added; the next one is refused"},
+		{"Describe", &secret.Error{Kind: secret.Unavailable}, 2, "2 of 2 new versions were added; how they stand could not be read"},
+	} {
+		method, added := c.method, c.added
 		w := newWorld(t, nil)
 		put(t, w, refA, "hush1")
 		onto := gateway.RestoreOptions{OnConflict: gateway.ConflictAppend}
@@ -286,13 +297,16 @@ func TestAnAppendThatStopsMidwaySaysWhatStands(t *testing.T) {
 		w.b.Before = func(_ context.Context, m string) error {
 			if m == method {
 				if calls++; calls > 1 { // one Describe asks whether the name is taken
-					return &secret.Error{Kind: secret.Unavailable}
+					return c.fails
 				}
 			}
 			return nil
 		}
 		_, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), onto)
 		wantKind(t, err, secret.Partial)
+		if got := secret.DetailOf(err); got != c.next {
+			t.Errorf("%s: it says %q, want %q", method, got, c.next)
+		}
 		if e := w.last(t); len(e.Versions) != added || e.Result != secret.Partial.Error() {
 			t.Errorf("%s: audited %v as %q", method, e.Versions, e.Result)
 		}
