@@ -8,9 +8,9 @@
 // A data key of the file's own, wrapped by the gateway's keyring, seals every
 // record. In clear stand only the names of secrets, how many versions they
 // have and of what length, which are deleted, the UIDs, which notes there are,
-// and the name that the store had when the file was made. Description, tags, stages, states, times
-// and all the rest are sealed like the values, for any of them may hold
-// something private.
+// and the name that the store had when the file was made. Description, tags,
+// stages, states, times and all the rest are sealed like the values, for any of
+// them may hold something private.
 //
 // Whoever can write the file can put an older copy of it, or of one record, in
 // place of a newer one: sealing proves where a record belongs, not how old it is.
@@ -19,7 +19,8 @@
 //
 // Snapshot copies a store and Examine looks through one, open or not. Compact,
 // Rekey and Restore put a new file in the place of the old one, which nobody
-// may have open. Examine reads the pages of bbolt by itself: see pages.go.
+// may have open; so does Open with one of an earlier format. Examine reads the
+// pages of bbolt by itself: see pages.go.
 package bolt
 
 import (
