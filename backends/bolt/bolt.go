@@ -102,9 +102,9 @@ func openStore(ctx context.Context, path string, env backends.Env) (*database, s
 			return db, seal, nil
 		}
 		if env.Log != nil {
-			env.Log.InfoContext(ctx, "the file is replaced by one of this release's format", "file", path, "format", m.Format, "newest", format)
+			env.Log.WarnContext(ctx, "the file is replaced by one of this release's format", "file", path, "format", m.Format, "newest", format)
 		}
-		if err := errors.Join(db.Close(), modernise(ctx, path, env.Keys)); err != nil {
+		if err := errors.Join(modernise(ctx, path, db, env.Keys), db.Close()); err != nil {
 			return nil, sealer{}, err
 		}
 	}

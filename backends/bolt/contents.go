@@ -22,7 +22,8 @@ type record struct {
 
 // contents visits all records of secrets in a file of the format: name by name,
 // and in the order of their keys of now, so that the attributes of a version come
-// before what needs its UID.
+// before what needs its UID. It refuses keys that do not ascend: on damaged pages
+// bbolt can turn in circles.
 func contents(ctx context.Context, tx *bbolt.Tx, format int, visit func(record) error) error {
 	var from []*reader
 	for _, s := range sources(format) {
@@ -59,6 +60,7 @@ type reader struct {
 	source
 	c     *bbolt.Cursor
 	at    place // no name: the end
+	key   []byte
 	value []byte
 }
 
@@ -73,11 +75,12 @@ func first(of []*reader) (name secret.Name) {
 }
 
 func (r *reader) take(k, v []byte) error {
-	if r.at, r.value = (place{}), v; k == nil {
+	last := r.key
+	if r.at, r.key, r.value = (place{}), k, v; k == nil {
 		return nil
 	}
-	if r.at = r.parse(k); r.at.name == "" {
-		return fmt.Errorf("%s: a key is none", r.bucket)
+	if r.at = r.parse(k); r.at.name == "" || bytes.Compare(k, last) <= 0 {
+		return fmt.Errorf("%s: a key is none, or out of order", r.bucket)
 	}
 	return nil
 }
@@ -88,7 +91,7 @@ func (r *reader) all(ctx context.Context, name secret.Name) (out []record, err e
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		out = append(out, record{r.destination(r.at, r.value), r.at.key(), r.at, r.value})
+		out = append(out, r.kept(r.at, r.value))
 		if err := r.take(r.c.Next()); err != nil {
 			return nil, err
 		}
@@ -107,19 +110,26 @@ func rewrite(ctx context.Context, to *bulk, from *database, m *meta, change func
 		if err != nil {
 			return err
 		}
+		if r.place.part == partHead && bytes.Equal(r.bucket, bucketSecrets) {
+			if err := to.put(bucketLive, []byte(r.place.name), []byte{}); err != nil {
+				return err
+			}
+		}
 		return to.put(r.bucket, r.key, v)
 	}
-	return from.View(func(tx *bbolt.Tx) error {
-		err := known(tx, m)
-		if err == nil {
-			err = contents(ctx, tx, m.Format, move)
-		}
-		notes := tx.Bucket(bucketNotes)
-		if err != nil || notes == nil { // as in files of long ago
-			return err
-		}
-		return notes.ForEach(func(k, v []byte) error {
-			return errors.Join(ctx.Err(), move(record{bucket: bucketNotes, key: k, value: v}))
+	return guarded(func() error {
+		return from.View(func(tx *bbolt.Tx) error {
+			err := known(tx, m)
+			if err == nil {
+				err = contents(ctx, tx, m.Format, move)
+			}
+			notes := tx.Bucket(bucketNotes)
+			if err != nil || notes == nil { // as in files of long ago
+				return err
+			}
+			return notes.ForEach(func(k, v []byte) error {
+				return errors.Join(ctx.Err(), move(record{bucket: bucketNotes, key: k, value: v}))
+			})
 		})
 	})
 }
@@ -138,7 +148,7 @@ func finish(to *bulk, m *meta, err error) error {
 // known refuses a file with a bucket that this release does not know: it would
 // be lost.
 func known(tx *bbolt.Tx, m *meta) error {
-	names := append(buckets(), m.buckets()...)
+	names := append(m.buckets(), bucketMeta, bucketNotes)
 	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
 		if slices.ContainsFunc(names, func(b []byte) bool { return bytes.Equal(b, name) }) {
 			return nil

@@ -52,9 +52,9 @@ func TestDamagedRecords(t *testing.T) {
 		"attributes gone":    {del(bucketSecrets, attributesKey(a, 3)), []string{"a: version 3: there is a value and nothing else", "a: the id " + uid(3).String() + " leads to a version that is not there", "a: version 3 is the current one, and is not there", "a: a label is on version 3, which is not there"}},
 		"previous gone":      {del(bucketSecrets, attributesKey(a, 2)), []string{"a: version 2: there is a value and nothing else", "a: the id " + uid(2).String() + " leads to a version that is not there", "a: version 2 is the previous one, and is not there"}},
 		"version zero":       {set(bucketSecrets, attributesKey(a, 0), "x"), []string{"a: a version has the number 0"}},
-		"live and dead":      {set(bucketTrash, headKey(a), "x"), []string{"a: it is deleted and not deleted at once", "a: its own record does not open"}},
+		"live and dead":      {set(bucketTrash, []byte(a), "x"), []string{"a: it is deleted and not deleted at once", "a: its own record does not open"}},
 		"out of the trash": {func(tx *bbolt.Tx) error {
-			return errors.Join(set(bucketSecrets, headKey(dead), string(tx.Bucket(bucketTrash).Get(headKey(dead))))(tx), del(bucketTrash, headKey(dead))(tx))
+			return errors.Join(set(bucketSecrets, headKey(dead), string(tx.Bucket(bucketTrash).Get([]byte(dead))))(tx), set(bucketLive, []byte(dead), "")(tx), del(bucketTrash, []byte(dead))(tx))
 		}, []string{"dead: its own record does not open"}},
 		"note in the open":      {set(bucketNotes, []byte("events"), `{}`), []string{`: the note "events" does not open`}},
 		"note under a bad key":  {set(bucketNotes, []byte("Events"), `{}`), []string{`: notes: a key is none: "Events"`}},
@@ -62,6 +62,9 @@ func TestDamagedRecords(t *testing.T) {
 		"key of no part":        {set(bucketSecrets, append(prefix(a), 9), "x"), []string{`: secrets: a key is none: "a"`}},
 		"key without a part":    {set(bucketSecrets, []byte(a), "x"), []string{`: secrets: a key is none: "a"`}},
 		"version in the trash":  {set(bucketTrash, attributesKey(a, 1), "x"), []string{`: trash: a key is none: "a"`}},
+		"not listed":            {del(bucketLive, []byte(a)), []string{"a: it is not in the list of secrets"}},
+		"deleted and listed":    {set(bucketLive, []byte(dead), ""), []string{"dead: it is deleted, and in the list of secrets"}},
+		"listed and not there":  {set(bucketLive, []byte("c"), ""), []string{"c: there is no secret of this name, only what belongs to one"}},
 		"head among values":     {set(bucketValues, headKey(a), "x"), []string{`: values: a key is none: "a"`}},
 		"value twice":           {set(bucketValues, valueKey(a, 1), "x"), []string{"a: version 1 has two values"}},
 		"name is none":          {set(bucketSecrets, headKey("a\nb"), "x"), []string{`: secrets: a key is none: "a\nb"`}},

@@ -85,6 +85,9 @@ func (x *examiner) open(keys backends.KeyWrapper) error {
 		}
 	}
 	x.sources = sources(m.Format)
+	if m.Format > 2 {
+		x.sources = append(x.sources, source{bucketLive, parseName(partLive)})
+	}
 	seal, err := m.sealer(keys)
 	x.seal.seal = seal
 	return err

@@ -17,6 +17,7 @@ type one struct {
 	head     *backends.Head
 	live     bool // there is a head, though it may not open
 	deleted  bool
+	listed   bool
 	versions map[secret.Ordinal]*secret.Version // nil: its attributes do not open
 	values   map[secret.Ordinal]bool
 	byUID    map[secret.UID]secret.Ordinal
@@ -47,6 +48,8 @@ func (o *one) read(s *stream) {
 		o.readValue(s.at.ordinal, s.value)
 	case partUID:
 		o.readUID(s.at.uid, s.value)
+	case partLive:
+		o.listed = true
 	}
 }
 
@@ -67,7 +70,9 @@ func (o *one) readHead(deleted bool, sealed []byte) {
 	case (h.Secret.Deleted != nil) != deleted:
 		o.bad("its own record does not say what its place says: whether it is deleted")
 	}
-	o.head = h
+	if o.head == nil || !deleted {
+		o.head = h
+	}
 }
 
 func (o *one) readVersion(n secret.Ordinal, sealed []byte) {
@@ -84,10 +89,14 @@ func (o *one) readVersion(n secret.Ordinal, sealed []byte) {
 		o.bad("version %d: its attributes do not open", n)
 		return
 	}
-	if _, taken := o.byUID[v.UID]; taken || v.UID.IsZero() {
-		o.bad("version %d has no id of its own", n)
+	owner, taken := o.byUID[v.UID]
+	if !taken {
+		owner = n
 	}
-	o.byUID[v.UID] = n
+	if taken || v.UID.IsZero() {
+		o.bad("version %d has no id of its own", max(n, owner))
+	}
+	o.byUID[v.UID] = min(n, owner)
 }
 
 // readValue needs the version, whose UID is part of its value's place.
@@ -149,6 +158,10 @@ func (o *one) agree() {
 	case !o.live && !o.deleted:
 		o.bad("there is no secret of this name, only what belongs to one")
 		return
+	case o.live && !o.listed && o.x.found.Format > 2:
+		o.bad("it is not in the list of secrets")
+	case o.deleted && o.listed:
+		o.bad("it is deleted, and in the list of secrets")
 	}
 	switch {
 	case o.head == nil:

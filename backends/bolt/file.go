@@ -190,7 +190,7 @@ func (m *meta) buckets() [][]byte {
 		out = append(out, s.bucket)
 	}
 	if m.Format > 2 {
-		out = append(out, bucketNotes)
+		out = append(out, bucketLive, bucketNotes)
 	}
 	return out
 }

@@ -7,25 +7,28 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// The buckets. What one write of a secret touches lies side by side in one of
-// them, so that it costs one page and those that lead there. A value that is not
-// small has a bucket of its own: a page is written anew with all that is on it.
+// The buckets. What one write of a secret with few versions touches lies side by
+// side in one of them, so that it costs one page and those that lead there. A
+// value that is not small lies elsewhere: a page is written anew with all that is
+// on it. Secrets that are not deleted are listed, so that it costs nothing to list
+// them beside many that are.
 var (
 	bucketMeta    = []byte("meta")    // "meta": JSON
 	bucketSecrets = []byte("secrets") // place: record
 	bucketValues  = []byte("values")  // place: sealed value of more than inlineMax bytes
-	bucketTrash   = []byte("trash")   // place: sealed head of a deleted secret
+	bucketLive    = []byte("live")    // name of a secret that is not deleted: nothing
+	bucketTrash   = []byte("trash")   // name: sealed head of a deleted secret
 	bucketNotes   = []byte("notes")   // key: sealed note
 )
 
 // buckets are all that this release makes.
 func buckets() [][]byte {
-	return [][]byte{bucketMeta, bucketSecrets, bucketValues, bucketTrash, bucketNotes}
+	return [][]byte{bucketMeta, bucketSecrets, bucketValues, bucketLive, bucketTrash, bucketNotes}
 }
 
 // inlineMax bounds a sealed value that lies among the other records of its
-// secret: four of them fit a page.
-const inlineMax = 1024
+// secret: three or four of them fit a page.
+const inlineMax = 960
 
 // part is which record of a secret it is.
 type part byte
@@ -36,6 +39,7 @@ const (
 	partAttributes                 // sealed attributes of a version
 	partValue                      // its sealed value
 	partUID                        // its ordinal, 8 bytes
+	partLive                       // that it is listed; its key is the name
 )
 
 // place is whose record it is, and which.
@@ -56,16 +60,13 @@ func (p place) key() []byte {
 		return append(k, ordinalBytes(^p.ordinal)...)
 	case partUID:
 		return append(k, p.uid[:]...)
-	case partHead:
+	case partHead, partLive:
 	}
 	return k
 }
 
 // prefix begins the keys of all that belongs to one secret.
 func prefix(name secret.Name) []byte { return append([]byte(name), 0) }
-
-// beyond is after all keys of the secret and before those of any other.
-func beyond(name secret.Name) []byte { return append([]byte(name), 1) }
 
 func headKey(name secret.Name) []byte { return place{name: name, part: partHead}.key() }
 
@@ -102,7 +103,7 @@ func parsePlace(k []byte) place {
 		p.ordinal = ^ordinalOf(tail)
 	case p.part == partUID && len(tail) == len(p.uid):
 		copy(p.uid[:], tail)
-	default:
+	default: // nor partLive, which is in no such key
 		return place{}
 	}
 	return p
@@ -120,13 +121,17 @@ func ordinalOf(b []byte) secret.Ordinal {
 	return secret.Ordinal(binary.BigEndian.Uint64(b))
 }
 
-func parseOnly(is part) func(k []byte) place {
-	return func(k []byte) place {
-		if p := parsePlace(k); p.part == is {
-			return p
-		}
-		return place{}
+// parseLarge is parsePlace where only values are.
+func parseLarge(k []byte) place {
+	if p := parsePlace(k); p.part == partValue {
+		return p
 	}
+	return place{}
+}
+
+// parseName is of keys that are the name alone.
+func parseName(is part) func(k []byte) place {
+	return func(k []byte) place { return place{name: secret.Name(k), part: is} }
 }
 
 // source is a bucket of records that belong to secrets.
@@ -135,14 +140,14 @@ type source struct {
 	parse  func(k []byte) place // no name: not a key of this bucket
 }
 
-// sources are those of a file of the format. Whatever is named after a UID or
-// holds a value comes after the attributes.
+// sources are those of a file of the format, but for the list of live secrets.
+// Whatever is named after a UID or holds a value comes after the attributes.
 func sources(format int) []source {
 	if format > 2 {
-		return []source{{bucketTrash, parseOnly(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseOnly(partValue)}}
+		return []source{{bucketTrash, parseName(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseLarge}}
 	}
 	all := []source{
-		{[]byte("heads"), parseOldHead},
+		{[]byte("heads"), parseName(partHead)},
 		{[]byte("versions"), parseOldVersion(partAttributes)},
 		{[]byte("values"), parseOldVersion(partValue)},
 		{[]byte("uids"), parseOldUID},
@@ -150,24 +155,23 @@ func sources(format int) []source {
 	if format == 1 {
 		return all
 	}
-	return append(all, source{bucketTrash, parseOldHead})
+	return append(all, source{bucketTrash, parseName(partHead)})
 }
 
-// destination is the bucket in which this release keeps a record of s.
-func (s source) destination(p place, record []byte) []byte {
+// kept is a record of s, where this release keeps it.
+func (s source) kept(p place, value []byte) record {
+	r := record{bucketSecrets, p.key(), p, value}
 	switch {
 	case bytes.Equal(s.bucket, bucketTrash):
-		return bucketTrash
+		r.bucket, r.key = bucketTrash, []byte(p.name)
 	case p.part == partValue:
-		return valueBucket(record)
+		r.bucket = valueBucket(value)
 	}
-	return bucketSecrets
+	return r
 }
 
 // Until format 2 each part had a bucket of its own, with no part in the key and
 // the ordinal as it is.
-
-func parseOldHead(k []byte) place { return place{name: secret.Name(k), part: partHead} }
 
 func parseOldVersion(is part) func(k []byte) place {
 	return func(k []byte) place {

@@ -29,7 +29,7 @@ func fillSecrets(t testing.TB, s *Store, n int) {
 				h := backends.NewHead(manyName(i))
 				d := secret.Draft{Value: manyValue(i)}
 				v := h.Append(&d, secret.NewUID(), s.now())
-				puts, err := s.records(h, v)
+				puts, err := s.created(h, v)
 				if err != nil {
 					return err
 				}
@@ -149,7 +149,9 @@ func warm(b *testing.B, s *Store) {
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		for _, name := range buckets() {
 			err := tx.Bucket(name).ForEach(func(_, v []byte) error {
-				touched ^= v[len(v)-1]
+				if len(v) > 0 {
+					touched ^= v[len(v)-1]
+				}
 				return nil
 			})
 			if err != nil {
@@ -220,6 +222,50 @@ func BenchmarkManyList(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkManyTrash is a page of 25 where nearly all are deleted.
+func BenchmarkManyTrash(b *testing.B) {
+	for _, n := range []int{1000, 100000} {
+		s := newStore(b)
+		s.db.NoSync = true
+		fillSecrets(b, s, n)
+		trashSecrets(b, s, n-10)
+		for what, q := range map[string]secret.Query{"live": {Limit: 25}, "all": {Limit: 25, WithTrash: true}} {
+			b.Run(fmt.Sprintf("secrets=%d/%s", n, what), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := s.List(b.Context(), q); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// trashSecrets deletes the first n that fillSecrets made, in one transaction.
+func trashSecrets(b *testing.B, s *Store, n int) {
+	b.Helper()
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for i := range n {
+			h, err := s.head(tx, live, manyName(i))
+			if err != nil {
+				return err
+			}
+			h.Secret.Deleted = &secret.Deletion{At: s.now()}
+			puts, err := s.moveHead(h, live, trash)
+			if err != nil {
+				return err
+			}
+			if err := apply(tx, puts); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // BenchmarkManyOpen is the start of a gateway: open, and one answer.

@@ -99,23 +99,17 @@ func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	c := tx.Bucket(on.bucket).Cursor()
-	k, sealed := c.First()
-	if q.After != "" {
-		k, sealed = c.Seek(beyond(q.After))
+	c := tx.Bucket(on.list).Cursor()
+	k, _ := c.Seek([]byte(q.After))
+	if k != nil && string(k) == string(q.After) {
+		k, _ = c.Next()
 	}
-	for ; k != nil; k, sealed = c.Seek(beyond(parsePlace(k).name)) {
-		at := parsePlace(k)
-		switch {
-		case at.name == "":
-			return p, errors.New("a record's key is none")
-		case at.part != partHead: // versions of a deleted secret
-			continue
-		case len(p.Secrets) == limit:
+	for ; k != nil; k, _ = c.Next() {
+		if len(p.Secrets) == limit {
 			p.Next = p.Secrets[limit-1].Name
 			return p, nil
 		}
-		one, err := s.listed(ctx, tx, on, at.name, sealed)
+		one, err := s.listed(ctx, tx, on, secret.Name(k))
 		if err != nil {
 			return p, err
 		}
@@ -125,9 +119,13 @@ func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query
 }
 
 // listed returns a secret with its current version alone.
-func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.Name, sealed []byte) (*secret.Secret, error) {
+func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.Name) (*secret.Secret, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	sealed := tx.Bucket(on.bucket).Get(on.key(name))
+	if sealed == nil {
+		return nil, errors.New("a secret is listed that is not there")
 	}
 	h, err := s.openHead(on, name, sealed)
 	if err != nil {
@@ -145,7 +143,7 @@ func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.
 
 // head reads what is kept of a secret beside its versions, or NotFound.
 func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*backends.Head, error) {
-	sealed := tx.Bucket(on.bucket).Get(headKey(name))
+	sealed := tx.Bucket(on.bucket).Get(on.key(name))
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}

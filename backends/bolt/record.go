@@ -15,12 +15,14 @@ import (
 // shelf is where heads are: the live ones, or the trash.
 type shelf struct {
 	bucket []byte
+	key    func(secret.Name) []byte
 	sealed string // what their records are
+	list   []byte // bucket whose keys are the names
 }
 
 var (
-	live  = shelf{bucketSecrets, sealedHead}
-	trash = shelf{bucketTrash, sealedTrash}
+	live  = shelf{bucketSecrets, headKey, sealedHead, bucketLive}
+	trash = shelf{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, sealedTrash, bucketTrash}
 )
 
 // headRecord is a backends.Head in the file. The name is in the key.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -16,8 +18,8 @@ import (
 )
 
 // A file is replaced in whole: the new one is made beside it under another
-// name, brought to stable storage, read once more and found sound, and takes
-// the name in one step. Whenever that ends, the old or the new stands whole.
+// name, brought to stable storage, read once more and found to hold the same,
+// and takes the name in one step. Whenever that ends, the old or the new stands whole.
 // The old one stays locked until then, and openDB refuses it afterwards.
 
 // workSuffix is of files in the making. What a crash leaves of one is removed
@@ -33,7 +35,7 @@ var atStep = func(string) {}
 // Compact writes the file anew without its free pages, in which lies what was
 // purged or replaced: sealed, but there.
 func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, damaged, func(to, from *database, _ *meta) error {
+	return renew(ctx, path, keys, func(to, from *database, _ *meta) error {
 		return bbolt.Compact(to.DB, from.DB, commitSize)
 	})
 }
@@ -41,69 +43,114 @@ func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before
 // Rekey writes the file anew with a new data key, wrapped by the key of the
 // keyring that seals now. Of the old keys none opens anything in it.
 func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, damaged, func(to, from *database, m *meta) error {
+	return renew(ctx, path, keys, func(to, from *database, m *meta) error {
 		return rekey(ctx, to, from, m, keys)
 	})
 }
 
-// modernise puts a file of this format in the place of an earlier one. A record
-// that is damaged stays as it is: it concerns one secret.
-func modernise(ctx context.Context, path string, keys backends.KeyWrapper) error {
-	_, _, err := renew(ctx, path, keys, unreadable, func(to, from *database, m *meta) error {
+// modernise puts a file of this format in the place of an earlier one, which the
+// caller has open and closes. What is damaged in it stays so, record by record:
+// it is no reason to keep the rest from being used.
+func modernise(ctx context.Context, path string, from *database, keys backends.KeyWrapper) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	r := renewal{path: real, keys: keys, write: func(to, from *database, m *meta) error {
 		w := &bulk{db: to}
 		err := rewrite(ctx, w, from, m, func(r record) ([]byte, error) { return r.value, nil })
 		return finish(w, &meta{Format: format, Store: m.Store, Key: m.Key}, err)
-	})
+	}}
+	before, err := examineFile(ctx, from.file, path, keys)
+	if err != nil {
+		return err
+	}
+	_, err = r.run(ctx, from, before)
 	return err
 }
 
-// renew replaces the file at path by what write makes of it, unless refuse does
-// with what is found in it.
-func renew(
-	ctx context.Context, path string, keys backends.KeyWrapper,
-	refuse func(path string, found *backends.Findings) error, write func(to, from *database, m *meta) error,
-) (before, after *backends.Findings, err error) {
+// renewal replaces the file at path by what write makes of it.
+type renewal struct {
+	path  string
+	keys  backends.KeyWrapper
+	write func(to, from *database, m *meta) error
+}
+
+// renew replaces a file in which nothing is damaged.
+func renew(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database, m *meta) error) (before, after *backends.Findings, err error) {
 	if err := checkKeys(path, keys); err != nil {
 		return nil, nil, err
 	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
 		return nil, nil, fileError(path, err)
 	}
-	from, err := openDB(path, options{wait: lockWait})
+	from, err := openDB(real, options{wait: lockWait})
 	if err != nil {
-		return nil, nil, openOrDamage(ctx, path, keys, err)
+		return nil, nil, openOrDamage(ctx, real, keys, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	before, err = examineFile(ctx, from.file, path, keys)
+	before, err = examineFile(ctx, from.file, real, keys)
 	if err == nil {
-		err = refuse(path, before)
+		err = damaged(real, before)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	temp, err := workFile(path)
+	after, err = (&renewal{real, keys, write}).run(ctx, from, before)
+	return before, after, err
+}
+
+// run replaces the file that the caller has open and looked through.
+func (r *renewal) run(ctx context.Context, from *database, before *backends.Findings) (after *backends.Findings, err error) {
+	temp, err := workFile(r.path)
 	if err != nil {
-		return nil, nil, writeError(path, err)
+		return nil, writeError(r.path, err)
 	}
 	defer func() { err = errors.Join(err, remove(temp)) }()
-	if err := writeNew(temp, from, write); err != nil {
-		return nil, nil, writeError(path, err)
+	if err := sameOwner(temp, r.path); err != nil {
+		return nil, err
+	}
+	if err := writeNew(temp, from, r.write); err != nil {
+		if err := damaged(r.path, before); err != nil { // which is why
+			return nil, err
+		}
+		return nil, writeError(r.path, err)
 	}
 	atStep("written")
-	if after, err = examineAs(ctx, "the new file", temp, keys, lockWait); err != nil {
-		return nil, nil, err
+	if after, err = examineAs(ctx, "the new file", temp, r.keys, lockWait); err != nil {
+		return nil, err
 	}
-	if len(before.Damage) == 0 {
-		err = damaged("the new file", after)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if !sameCounts(before, after) {
-		return nil, nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", path)
+	if !sameContent(before, after) {
+		if err := damaged(r.path, before); err != nil {
+			return nil, err
+		}
+		return nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", r.path)
 	}
 	atStep("checked")
-	return before, after, publish(temp, path)
+	return after, publish(temp, r.path)
+}
+
+// sameOwner gives temp, which is to take the place of path, the owner, group and
+// mode of that: whoever could open it still can, and nobody else.
+func sameOwner(temp, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	mode := info.Mode().Perm()
+	if have, ok := info.Sys().(*syscall.Stat_t); ok {
+		if err := os.Chown(temp, int(have.Uid), -1); err != nil {
+			return openError(secret.Unavailable, err, "%s belongs to another user, who alone can replace it; nothing was done", path)
+		}
+		if err := os.Chown(temp, -1, int(have.Gid)); err != nil {
+			mode &^= 0o070 // of a group that the owner is not in
+		}
+	}
+	if err := os.Chmod(temp, mode); err != nil {
+		return writeError(path, err)
+	}
+	return nil
 }
 
 // openOrDamage says of a file that bbolt cannot open what is wrong with it.
@@ -116,9 +163,24 @@ func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, op
 	return fileError(path, opened)
 }
 
-func sameCounts(a, b *backends.Findings) bool {
-	return a.Secrets == b.Secrets && a.Deleted == b.Deleted && a.Versions == b.Versions && a.Notes == b.Notes &&
-		len(a.Damage)+a.Unlisted == len(b.Damage)+b.Unlisted
+// sameContent reports whether two files hold the same, the same damage to it
+// included. Damage to pages may be gone: what they led to is there.
+func sameContent(before, after *backends.Findings) bool {
+	counts := func(f *backends.Findings) [5]int {
+		return [5]int{f.Secrets, f.Deleted, f.Versions, f.Notes, f.Unlisted}
+	}
+	if counts(before) != counts(after) || before.Unlisted > 0 {
+		return false
+	}
+	left := slices.Clone(before.Damage)
+	for _, d := range after.Damage {
+		i := slices.Index(left, d)
+		if i < 0 {
+			return false
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	return !slices.ContainsFunc(left, func(d backends.Damage) bool { return d.Name != "" })
 }
 
 // writeNew fills temp, which is empty, and brings it to stable storage.
@@ -178,6 +240,9 @@ func remove(path string) error {
 func writeError(path string, err error) error {
 	if known := (*secret.Error)(nil); errors.As(err, &known) {
 		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return failure("bolt.open", "", err)
 	}
 	return openError(secret.Unavailable, err, "%s: the new file cannot be written; the old one stands", path)
 }
@@ -273,7 +338,11 @@ func (r *Restore) copy(ctx context.Context, path string, stands bool) (temp stri
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
 	if stands {
-		temp, err = workFile(path)
+		if temp, err = workFile(path); err == nil {
+			if err := sameOwner(temp, path); err != nil {
+				return "", errors.Join(err, remove(temp))
+			}
+		}
 	} else { // nothing is locked: another may be in the making, and may win
 		temp, err = emptyFile(path, workSuffix)
 	}

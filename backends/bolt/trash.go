@@ -12,7 +12,7 @@ import (
 )
 
 // A deleted secret is its head in the bucket of the trash; versions, values
-// and UIDs stay where they are. No name has a head in both buckets.
+// and UIDs stay where they are. No name has a head in both, or is listed there.
 
 // Update implements backends.Updater. It touches the version and the head.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
@@ -72,17 +72,26 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 			return nil, err
 		}
 		h.Secret.Deleted = d
-		moved, err := s.headRecord(to, h)
-		if err != nil {
-			return nil, err
-		}
 		out = h.View(vs...)
-		return []put{{from.bucket, headKey(name), nil}, moved}, nil
+		return s.moveHead(h, from, to)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+func (s *Store) moveHead(h *backends.Head, from, to shelf) ([]put, error) {
+	moved, err := s.headRecord(to, h)
+	if err != nil {
+		return nil, err
+	}
+	name := h.Secret.Name
+	list := listing(name)
+	if h.Secret.Deleted != nil {
+		list.value = nil
+	}
+	return []put{{from.bucket, from.key(name), nil}, moved, list}, nil
 }
 
 // DescribeTrash implements backends.Trasher.
@@ -99,10 +108,10 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 // the file that no later write has used yet: sealed, as it was before.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
 	return s.update(ctx, "bolt.purge", name, func(tx *bbolt.Tx) ([]put, error) {
-		if tx.Bucket(trash.bucket).Get(headKey(name)) == nil {
+		if tx.Bucket(trash.bucket).Get(trash.key(name)) == nil {
 			return nil, secret.Errorf(secret.NotFound, "no such deleted secret")
 		}
-		gone := []put{{trash.bucket, headKey(name), nil}}
+		gone := []put{{trash.bucket, trash.key(name), nil}}
 		for _, bucket := range [][]byte{bucketSecrets, bucketValues} {
 			keys, err := keysOf(ctx, tx, bucket, name)
 			if err != nil {

@@ -25,10 +25,10 @@ func TestTrashTampered(t *testing.T) {
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		heads, trash := tx.Bucket(bucketSecrets), tx.Bucket(bucketTrash)
-		if err := heads.Put(headKey("dead"), bytes.Clone(trash.Get(headKey("dead")))); err != nil {
+		if err := heads.Put(headKey("dead"), bytes.Clone(trash.Get([]byte("dead")))); err != nil {
 			return err
 		}
-		return trash.Put(headKey("live"), bytes.Clone(heads.Get(headKey("live"))))
+		return trash.Put([]byte("live"), bytes.Clone(heads.Get(headKey("live"))))
 	})
 	if err != nil {
 		t.Fatal(err)

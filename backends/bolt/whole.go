@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -175,14 +174,4 @@ func damaged(path string, found *backends.Findings) error {
 		what += fmt.Sprintf(" (and %d more)", n)
 	}
 	return &secret.Error{Kind: secret.Corrupt, Op: "bolt.examine", Detail: fmt.Sprintf("%s is damaged: %s", path, what)}
-}
-
-// unreadable refuses to go on from a file that is damaged beyond some records
-// of secrets.
-func unreadable(path string, found *backends.Findings) error {
-	file := func(d backends.Damage) bool { return d.Name == "" }
-	if found.Unlisted > 0 || slices.ContainsFunc(found.Damage, file) {
-		return damaged(path, found)
-	}
-	return nil
 }

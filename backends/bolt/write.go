@@ -26,8 +26,12 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 		if err != nil {
 			return nil, err
 		}
+		fresh := h.Last == 0
 		v := h.Append(&d, freeUID(tx, name, d.UID), s.now())
 		out = h.View(v)
+		if fresh {
+			return s.created(h, v)
+		}
 		return s.records(h, v)
 	})
 	if err != nil {
@@ -40,7 +44,7 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*backends.Head, error) {
 	h, err := s.head(tx, live, name)
 	switch {
-	case tx.Bucket(trash.bucket).Get(headKey(name)) != nil:
+	case tx.Bucket(trash.bucket).Get(trash.key(name)) != nil:
 		return nil, secret.Errorf(secret.Trashed, "")
 	case errors.Is(err, secret.NotFound):
 		return backends.NewHead(name), nil
@@ -80,8 +84,17 @@ func (s *Store) headRecord(to shelf, h *backends.Head) (put, error) {
 		return put{}, err
 	}
 	sealed, err := s.seal.seal(to.sealed, h.Secret.Name, nil, plain)
-	return put{to.bucket, headKey(h.Secret.Name), sealed}, err
+	return put{to.bucket, to.key(h.Secret.Name), sealed}, err
 }
+
+// created is records of a secret that was not there.
+func (s *Store) created(h *backends.Head, vs ...secret.Version) ([]put, error) {
+	puts, err := s.records(h, vs...)
+	return append(puts, listing(h.Secret.Name)), err
+}
+
+// listing is what lists a secret that is not deleted.
+func listing(name secret.Name) put { return put{bucketLive, []byte(name), []byte{}} }
 
 // attributes seals all of v but its value.
 func (s *Store) attributes(name secret.Name, v *secret.Version) (put, error) {
@@ -135,7 +148,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 		if _, err := s.headToWrite(tx, in.Name, true); err != nil {
 			return nil, err
 		}
-		return s.records(fresh, in.Versions...)
+		return s.created(fresh, in.Versions...)
 	})
 	if err != nil {
 		return nil, err
