@@ -3,11 +3,11 @@ package huaweicsms
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
@@ -19,23 +19,31 @@ import (
 // client is the product's API in our types and errors. It retries nothing: the
 // gateway does, and never a 401, five of which lock the key.
 type client struct {
-	endpoint   string
-	credential auth.ICredential
-	transport  http.RoundTripper
+	endpoint    string
+	credentials *credentials
+	transport   http.RoundTripper
 }
 
 // call makes one call of the vendor's client under ctx. The client is put
 // together by hand, for its builder looks at files and the environment.
 func call[T any](ctx context.Context, c client, o op, f func(*csms.CsmsClient) (T, error)) (T, error) {
+	var zero T
+	key, err := c.credentials.get(ctx)
+	if err != nil {
+		return zero, o.unsigned(err)
+	}
 	x := &exchange{ctx: ctx, next: c.transport}
 	conf := config.DefaultHttpConfig().WithTimeout(0).WithHttpRoundTripper(x)
 	out, err := f(csms.NewCsmsClient(core.NewHcHttpClient(impl.NewDefaultHttpClient(conf)).
-		WithEndpoints([]string{c.endpoint}).WithCredential(c.credential)))
+		WithEndpoints([]string{c.endpoint}).WithCredential(key)))
 	if err == nil {
 		return out, nil
 	}
-	var zero T
-	return zero, o.fail(x, err)
+	e := o.fail(x, err)
+	if a, ok := errors.AsType[*answer](e); ok && a.status == http.StatusUnauthorized {
+		c.credentials.refused(key)
+	}
+	return zero, e
 }
 
 // show reads a secret without its versions and tags. Kinds: NotFound and those

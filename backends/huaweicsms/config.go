@@ -3,6 +3,7 @@ package huaweicsms
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,9 +27,12 @@ type Config struct {
 	// endpoint which speaks the same API.
 	Endpoint string `mapstructure:"endpoint"`
 	// ProjectID is never looked up: with it the client asks no other service.
-	ProjectID string    `mapstructure:"project_id"`
-	AccessKey AccessKey `mapstructure:"access_key"`
-	// SecurityToken goes with a temporary access key. It is not renewed here.
+	ProjectID string `mapstructure:"project_id"`
+	// AccessKey is a fixed key; Credential gets keys that are renewed. One of
+	// the two is given.
+	AccessKey  AccessKey   `mapstructure:"access_key"`
+	Credential *Credential `mapstructure:"credential"`
+	// SecurityToken goes with an AccessKey that is temporary. It is not renewed.
 	SecurityToken secret.Value `mapstructure:"security_token"`
 	// EnterpriseProjectID is where new secrets are made. Empty: the default.
 	EnterpriseProjectID string `mapstructure:"enterprise_project_id"`
@@ -55,16 +59,16 @@ func (c *Config) SetDefaults() {}
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
-	errs := []error{c.validateEndpoint()}
+	errs := []error{checkEndpoint("endpoint", c.Endpoint)}
 	bad := func(is bool, text string) {
 		if is {
 			errs = append(errs, errors.New(text))
 		}
 	}
+	bad(c.Endpoint == "", "endpoint: is missing; it looks like https://kms.REGION.myhuaweicloud.com")
 	bad(c.ProjectID == "", "project_id: is missing; the console shows it under My Credentials")
 	bad(c.ProjectID != "" && !projectID.MatchString(c.ProjectID), "project_id: wants 32 to 64 letters and digits")
-	bad(c.AccessKey.ID == "", "access_key.id: is missing")
-	bad(c.AccessKey.Secret.Len() == 0, "access_key.secret: is missing; write {env: NAME} or {file: PATH}")
+	errs = append(errs, c.validateCredential())
 	bad(c.EnterpriseProjectID != "" && c.EnterpriseProjectID != "0" && uuid.Validate(c.EnterpriseProjectID) != nil,
 		"enterprise_project_id: wants a UUID, or 0")
 	bad(c.KMSKeyID != "" && uuid.Validate(c.KMSKeyID) != nil, "kms_key_id: wants the UUID of a symmetric key")
@@ -73,15 +77,38 @@ func (c *Config) Validate() error {
 
 var projectID = regexp.MustCompile(`^[0-9A-Za-z]{32,64}$`)
 
-func (c *Config) validateEndpoint() error {
-	u, err := url.Parse(c.Endpoint)
+func (c *Config) validateCredential() error {
+	hasID, hasSecret := c.AccessKey.ID != "", c.AccessKey.Secret.Len() > 0
+	if (hasID || hasSecret) == (c.Credential != nil) {
+		return errors.New("access_key: want exactly one of access_key and credential")
+	}
+	if c.Credential == nil {
+		var errs []error
+		if !hasID {
+			errs = append(errs, errors.New("access_key.id: is missing"))
+		}
+		if !hasSecret {
+			errs = append(errs, errors.New("access_key.secret: is missing; write {env: NAME} or {file: PATH}"))
+		}
+		return errors.Join(errs...)
+	}
+	err := c.Credential.validate()
+	if c.SecurityToken.Len() > 0 {
+		err = errors.Join(err, errors.New("security_token: does nothing with credential; it goes with access_key"))
+	}
+	return err
+}
+
+// checkEndpoint leaves it to the caller whether the endpoint is given at all.
+func checkEndpoint(key, endpoint string) error {
+	u, err := url.Parse(endpoint)
 	switch {
-	case c.Endpoint == "":
-		return errors.New("endpoint: is missing; it looks like https://kms.REGION.myhuaweicloud.com")
+	case endpoint == "":
+		return nil
 	case err != nil, u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "", strings.Trim(u.Path, "/") != "":
-		return errors.New("endpoint: wants https://HOST, with a port at most behind it")
+		return fmt.Errorf("%s: wants https://HOST, with a port at most behind it", key)
 	case u.Scheme != "https":
-		return errors.New("endpoint: wants https; a value never goes in clear text")
+		return fmt.Errorf("%s: wants https; nothing secret goes in clear text", key)
 	}
 	return nil
 }

@@ -21,8 +21,15 @@ func goodConfig() *Config {
 	return c
 }
 
+func credential(k Credential) func(*Config) {
+	return func(c *Config) { c.AccessKey, c.Credential = AccessKey{}, &k }
+}
+
 func TestValidate(t *testing.T) {
 	t.Parallel()
+	federation := Credential{Kind: "federation", IdPID: "i", TokenFile: "f", IAMEndpoint: "https://iam.cn-north-4.myhuaweicloud.com"}
+	plain, deep := federation, federation
+	plain.IAMEndpoint, deep.IAMEndpoint = "http://iam.cn-north-4.myhuaweicloud.com", federation.IAMEndpoint+"/v3"
 	for _, c := range []struct {
 		change func(*Config)
 		want   []string // key paths of the problems
@@ -40,7 +47,21 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.ProjectID = project[:31] + "/" }, []string{"project_id"}},
 		{func(c *Config) { c.EnterpriseProjectID = "default" }, []string{"enterprise_project_id"}},
 		{func(c *Config) { c.KMSKeyID = "csms/default" }, []string{"kms_key_id"}},
-		{func(c *Config) { *c = Config{} }, []string{"endpoint", "project_id", "access_key.id", "access_key.secret"}},
+		{func(c *Config) { *c = Config{} }, []string{"endpoint", "project_id", "access_key"}},
+		{func(c *Config) { c.AccessKey.ID = "" }, []string{"access_key.id"}},
+		{func(c *Config) { c.AccessKey.Secret = secret.Value{} }, []string{"access_key.secret"}},
+		{func(c *Config) { c.Credential = &Credential{Kind: "metadata"} }, []string{"access_key"}},
+		{credential(Credential{Kind: "metadata"}), nil},
+		{credential(Credential{Kind: "pod_identity"}), nil},
+		{credential(federation), nil},
+		{credential(Credential{}), []string{"credential.kind"}},
+		{credential(Credential{Kind: "profile"}), []string{"credential.kind"}},
+		{credential(Credential{Kind: "federation"}), []string{"credential.idp_id", "credential.token_file", "credential.iam_endpoint"}},
+		{credential(Credential{Kind: "metadata", IdPID: "i"}), []string{"credential.idp_id"}},
+		{credential(Credential{Kind: "pod_identity", TokenFile: "f", IAMEndpoint: "x"}), []string{"credential.iam_endpoint", "credential.token_file"}},
+		{credential(plain), []string{"credential.iam_endpoint"}},
+		{credential(deep), []string{"credential.iam_endpoint"}},
+		{func(c *Config) { credential(federation)(c); c.SecurityToken = secret.TextValue("canary") }, []string{"security_token"}},
 	} {
 		conf := goodConfig()
 		c.change(conf)
@@ -76,6 +97,22 @@ func TestBadCA(t *testing.T) {
 		}
 		if file != empty && !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("a file that is not there: %v", err)
+		}
+	}
+}
+
+// TestPodEnvironment: what CCE did not set is told when the store is opened.
+func TestPodEnvironment(t *testing.T) {
+	for _, c := range []struct{ endpoint, file, want string }{
+		{"", "f", podEndpoint}, {"http://127.0.0.1/x", "", podTokenFile}, {"127.0.0.1", "f", podEndpoint}, {"ftp://127.0.0.1", "f", podEndpoint},
+	} {
+		t.Setenv(podEndpoint, c.endpoint)
+		t.Setenv(podTokenFile, c.file)
+		conf := goodConfig()
+		credential(Credential{Kind: "pod_identity"})(conf)
+		_, err := New(backends.Env{Store: "test"}, conf)
+		if err == nil || !strings.HasPrefix(err.Error(), "credential.kind: ") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q, %q: %v", c.endpoint, c.file, err)
 		}
 	}
 }

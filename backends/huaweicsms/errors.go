@@ -65,6 +65,11 @@ func (o op) fail(x *exchange, err error) error {
 	return e
 }
 
+// unsigned is the error of a call that was not made for want of a key.
+func (o op) unsigned(err error) error {
+	return &secret.Error{Kind: secret.KindOf(err), Op: "huaweicsms." + o.what, Name: o.name, Detail: secret.DetailOf(err), Err: secret.Cause(err)}
+}
+
 // Codes that several answers turn on.
 const (
 	codePending  = "CSMS.0103" // the secret is to be deleted

@@ -30,8 +30,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
-
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -66,23 +64,22 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	credential, err := basic.NewCredentialsBuilder().WithAk(c.AccessKey.ID).WithSk(string(c.AccessKey.Secret.Reveal())).
-		WithSecurityToken(string(c.SecurityToken.Reveal())).WithProjectId(c.ProjectID).SafeBuild()
+	if env.Now == nil {
+		env.Now = time.Now
+	}
+	wire := http.RoundTripper(transport)
+	if c.wrap != nil {
+		wire = c.wrap(transport)
+	}
+	credentials, err := newCredentials(env, c, wire)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{
-		client: client{endpoint: "https://" + u.Host, credential: credential, transport: transport},
+	return &Backend{
+		client: client{endpoint: "https://" + u.Host, credentials: credentials, transport: wire},
 		place:  place{env.Store, strings.ToLower(u.Host) + "/" + c.ProjectID},
 		key:    c.KMSKeyID, project: c.EnterpriseProjectID, now: env.Now, transport: transport,
-	}
-	if c.wrap != nil {
-		b.client.transport = c.wrap(transport)
-	}
-	if b.now == nil {
-		b.now = time.Now
-	}
-	return b, nil
+	}, nil
 }
 
 // Capabilities implements backends.Backend.

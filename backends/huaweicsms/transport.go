@@ -46,4 +46,4 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-var errRedirected = errors.New("CSMS answered with a redirection")
+var errRedirected = errors.New("the answer is a redirection")

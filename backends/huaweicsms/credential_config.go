@@ -1,0 +1,67 @@
+package huaweicsms
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Credential is how the gateway gets temporary access keys that renew
+// themselves. The kinds are those of the vendor's client.
+type Credential struct {
+	// Kind is one of the keys of needs.
+	Kind string `mapstructure:"kind"`
+	// IdPID names the identity provider that IAM knows the tokens from.
+	IdPID string `mapstructure:"idp_id"`
+	// TokenFile holds an OIDC token. It is read anew at each renewal: whoever
+	// put it there changes it before it ends.
+	TokenFile string `mapstructure:"token_file" path:"true"`
+	// IAMEndpoint is https://iam.REGION.myhuaweicloud.com. CAFile counts for it
+	// too.
+	IAMEndpoint string `mapstructure:"iam_endpoint"`
+}
+
+// The kinds.
+const (
+	kindMetadata    = "metadata"     // the agency of an ECS host
+	kindPodIdentity = "pod_identity" // of a pod in CCE, by what CCE sets in its environment
+	kindFederation  = "federation"   // an OIDC token, exchanged at IAM
+)
+
+// needs lists the keys that each kind wants. It may have no other.
+var needs = map[string][]string{
+	kindMetadata:    nil,
+	kindPodIdentity: nil,
+	kindFederation:  {"idp_id", "token_file", "iam_endpoint"},
+}
+
+// keys are all keys of the section but kind, and whether they are set.
+func (c *Credential) keys() map[string]bool {
+	return map[string]bool{"idp_id": c.IdPID != "", "token_file": c.TokenFile != "", "iam_endpoint": c.IAMEndpoint != ""}
+}
+
+func (c *Credential) validate() error {
+	must, ok := needs[c.Kind]
+	if !ok {
+		return fmt.Errorf("credential.kind: %q is not known; use one of %s", c.Kind, strings.Join(slices.Sorted(maps.Keys(needs)), ", "))
+	}
+	set := c.keys()
+	var errs []error
+	for _, key := range must {
+		if !set[key] {
+			errs = append(errs, fmt.Errorf("credential.%s: is missing; kind %s needs it", key, c.Kind))
+		}
+		delete(set, key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		if set[key] {
+			errs = append(errs, fmt.Errorf("credential.%s: does nothing with kind %s", key, c.Kind))
+		}
+	}
+	if c.Kind == kindFederation {
+		errs = append(errs, checkEndpoint("credential.iam_endpoint", c.IAMEndpoint))
+	}
+	return errors.Join(errs...)
+}
