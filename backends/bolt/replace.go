@@ -112,8 +112,8 @@ func (r *renewal) run(ctx context.Context, from *database, before *backends.Find
 		return nil, err
 	}
 	if err := writeNew(temp, from, r.write); err != nil {
-		if err := damaged(r.path, before); err != nil { // which is why
-			return nil, err
+		if why := damaged(r.path, before); why != nil && !noSpace(err) && ctx.Err() == nil {
+			return nil, why
 		}
 		return nil, writeError(r.path, err)
 	}
