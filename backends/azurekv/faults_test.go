@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -99,6 +102,72 @@ func interrupted(t *testing.T, b *Backend, s *secret.Secret, k int, before, last
 		t.Fatal(err)
 	}
 	backendtest.Compare(t, s, got, b.Forecast(s))
+}
+
+// TestImportIntruded: what this import has not written, it neither adds to nor
+// takes for its own: a secret of native tools, one that they wrote into midway,
+// and one of another document under the same token.
+func TestImportIntruded(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	br := &breaker{before: true}
+	b := open(t, g, func(c *Config) {
+		c.wrap = func(next http.RoundTripper) http.RoundTripper { br.next = next; return br }
+	})
+	native := func(t *testing.T) {
+		t.Helper()
+		if _, err := b.client.sdk.SetSecret(t.Context(), "s", azsecrets.SetSecretParameters{Value: new("canary-native")}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	half := func(t *testing.T, s *secret.Secret) {
+		t.Helper()
+		br.at.Store(4)
+		if _, err := b.Import(t.Context(), s, "token"); !errors.Is(err, secret.Partial) {
+			t.Fatalf("the cut import: %v", err)
+		}
+	}
+	if err := b.Check(t.Context()); err != nil { // the challenge is over
+		t.Fatal(err)
+	}
+	for what, stands := range map[string]func(t *testing.T){
+		"a native secret":          native,
+		"a native write midway":    func(t *testing.T) { half(t, backendtest.Sample("s")); native(t) },
+		"another document's start": func(t *testing.T) { half(t, plain(1, 2, 3, 4, 5)) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			stands(t)
+			before := nativeVersions(t, b)
+			for _, token := range []string{"token", ""} {
+				done, err := b.Import(t.Context(), backendtest.Sample("s"), token)
+				wantKind(t, "the import", err, secret.AlreadyExists)
+				if done != nil || !slices.Equal(nativeVersions(t, b), before) {
+					t.Error("it wrote something, or says so")
+				}
+			}
+			if _, err := b.Delete(t.Context(), "s", time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Purge(t.Context(), "s"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// nativeVersions are the product's own ids of the secret "s", sorted.
+func nativeVersions(t *testing.T, b *Backend) []string {
+	t.Helper()
+	items, err := b.client.versions(t.Context(), "s", "s", nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, it := range items {
+		out = append(out, it.id)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // TestPutUnknown: a write whose answer is lost is unknown, one that was never

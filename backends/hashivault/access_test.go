@@ -1,8 +1,10 @@
 package hashivault
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -83,9 +85,19 @@ func TestWrongMounts(t *testing.T) {
 		if !errors.Is(err, want.kind) || !strings.Contains(secret.DetailOf(err), want.text) {
 			t.Errorf("%s: %v", mount, err)
 		}
-		_, err = open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &f.conf)
+		var log bytes.Buffer
+		b, err := open(t.Context(), backends.Env{Store: "s", Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))}, &f.conf)
 		if (err != nil) != (want.kind == secret.Invalid) {
 			t.Errorf("open with %s: %v", mount, err)
+		}
+		if err != nil {
+			continue
+		}
+		if said := log.String(); !strings.Contains(said, "not ready") || !strings.Contains(said, want.text) {
+			t.Errorf("the start with %s logs %q", mount, said)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
