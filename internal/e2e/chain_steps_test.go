@@ -34,9 +34,22 @@ type sealed struct {
 	doc  *secret.Secret
 }
 
+// begin picks the first store, and whether its own client writes first.
+func (c *chain) begin(rt *rapid.T) (nativeFirst bool) {
+	stops := c.stops
+	if len(c.natives) > 0 {
+		nativeFirst = rapid.Bool().Draw(rt, "native first")
+	}
+	if nativeFirst {
+		stops = slices.DeleteFunc(slices.Clone(stops), func(s *stop) bool { return c.natives[s.store] == nil })
+	}
+	c.at = rapid.SampledFrom(stops).Draw(rt, "first store")
+	return nativeFirst
+}
+
 // follow imports s somewhere and takes some steps with it.
 func (c *chain) follow(ctx context.Context, rt *rapid.T, s *secret.Secret) {
-	c.at = rapid.SampledFrom(c.stops).Draw(rt, "first store")
+	nativeFirst := c.begin(rt)
 	defer func() { c.at.free(ctx, c.name, &c.trip) }()
 	if refuses(c.at, s) {
 		return
@@ -49,6 +62,9 @@ func (c *chain) follow(ctx context.Context, rt *rapid.T, s *secret.Secret) {
 		c.knows(&s.Versions[i])
 	}
 	c.settle(ctx, "import", backends.Apply(s, c.at.backend.Forecast(s)))
+	if nativeFirst {
+		c.native(ctx, rt)
+	}
 	steps := map[string]func(context.Context, *rapid.T){"move": c.move, "append": c.appendOld, "put": c.put, "native": c.native, "update": c.update}
 	words := []string{"move", "move", "append", "put", "native", "update"}
 	for range rapid.IntRange(1, 8).Draw(rt, "steps") {
