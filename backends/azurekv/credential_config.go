@@ -45,7 +45,8 @@ type Credential struct {
 	// Token is a fixed bearer token, for private endpoints.
 	Token secret.Value `mapstructure:"token"`
 	// TokenFile is read anew whenever a token is wanted: the federated token
-	// of workload_identity, or a bearer token that another program renews.
+	// of workload_identity, which the library then keeps for ten minutes, or a
+	// bearer token that another program renews.
 	TokenFile string `mapstructure:"token_file" path:"true"`
 }
 

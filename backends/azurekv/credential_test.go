@@ -9,17 +9,22 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -61,7 +66,11 @@ func (e *entra) answer(w http.ResponseWriter, r *http.Request, vault string) {
 	e.mu.Lock()
 	e.asked = append(e.asked, r)
 	e.mu.Unlock()
-	base := "https://" + r.Host + "/" + tenant
+	at, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if strings.HasPrefix(rest, "discovery/") {
+		at = tenant // that path is of no tenant
+	}
+	base := "https://" + r.Host + "/" + at
 	_, resource, _ := strings.Cut(vault, ".")
 	switch {
 	case r.Host == vault && r.Header.Get("Authorization") == "Bearer good":
@@ -297,6 +306,124 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// federated writes a federated token, and sets the environment to another
+// tenant, application, cloud and file, which the configuration's go before.
+func federated(t *testing.T, token string) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "federated")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AZURE_TENANT_ID", elsewhere)
+	t.Setenv("AZURE_CLIENT_ID", "of-the-environment")
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", filepath.Join(t.TempDir(), "absent"))
+	t.Setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
+	return file
+}
+
+// elsewhere is a tenant that no configuration names.
+const elsewhere = "0d2f3a52-5a0c-4a4e-8f0e-6a1f5f0b7c11"
+
+// wantToken checks who asked for the token, where, and with which proof.
+func (e *entra) wantToken(t *testing.T, host, client, proof, value string) {
+	t.Helper()
+	r := e.token(t)
+	if got := strings.Join(e.hosts(), " "); got != host {
+		t.Errorf("it spoke to %s, want %s", got, host)
+	}
+	if r.URL.Path != "/"+tenant+"/t" || r.Form.Get("client_id") != client {
+		t.Errorf("%q asks at %s, want %q of tenant %s", r.Form.Get("client_id"), r.URL.Path, client, tenant)
+	}
+	if r.Form.Get(proof) != value {
+		t.Errorf("the %s is another", proof)
+	}
+}
+
+// TestWorkloadIdentity: the token of the file is the proof, for the tenant and
+// the application of the configuration and not those of the environment.
+func TestWorkloadIdentity(t *testing.T) {
+	file := federated(t, "of-the-pod")
+	for _, c := range []struct{ vault, authority, want string }{
+		{"v.vault.azure.net", "", "login.microsoftonline.com"},
+		{"v.vault.azure.cn", "", "login.chinacloudapi.cn"},
+		{"v.vault.azure.net", "https://login.private.example/", "login.private.example"},
+	} {
+		e := &entra{}
+		b := e.over(t, c.vault, func(conf *Config) {
+			conf.Credential = Credential{Kind: "workload_identity", TenantID: tenant, ClientID: "i", TokenFile: file, Authority: c.authority}
+		})
+		if err := b.Check(t.Context()); err != nil {
+			t.Errorf("%v: %v", c, err)
+			continue
+		}
+		e.wantToken(t, c.want, "i", "client_assertion", "of-the-pod")
+	}
+}
+
+// direct asks an entra without a network, as a bubble of synctest wants it.
+type direct struct{ e *entra }
+
+func (d direct) Do(r *http.Request) (*http.Response, error) {
+	r.Host = r.URL.Host
+	w := httptest.NewRecorder()
+	d.e.answer(w, r, "v.vault.azure.net")
+	return w.Result(), nil
+}
+
+// TestWorkloadIdentityIsRenewed: a token file that Kubernetes wrote anew is
+// read anew.
+func TestWorkloadIdentityIsRenewed(t *testing.T) {
+	file := federated(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		d := &direct{}
+		cred, err := newCredential(&Config{
+			VaultURL: "https://v.vault.azure.net", Credential: Credential{Kind: "workload_identity", TenantID: tenant, ClientID: "i", TokenFile: file},
+		}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range []string{"first", "second"} {
+			d.e = &entra{}
+			if err := os.WriteFile(file, []byte(now), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}); err != nil {
+				t.Fatal(err)
+			}
+			d.e.wantToken(t, "login.microsoftonline.com", "i", "client_assertion", now)
+			<-time.After(time.Hour) // of the bubble: takes no time
+		}
+	})
+}
+
+// TestDefault: whichever of the chain answers, it asks the cloud of the vault,
+// over the gateway's own transport, and for the tenant of the configuration
+// where it can be told one.
+func TestDefault(t *testing.T) {
+	file := federated(t, "of-the-pod")
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", file)
+	const private = "https://login.private.example/"
+	for _, c := range []struct{ chain, tenant, secret, vault, authority, host, proof, value string }{
+		{"prod", tenant, "of-the-app", "v.vault.azure.cn", "", "login.chinacloudapi.cn", "client_secret", "of-the-app"},
+		{"EnvironmentCredential", tenant, "of-the-app", "v.vault.azure.net", private, "login.private.example", "client_secret", "of-the-app"},
+		{"prod", elsewhere, "", "v.vault.azure.cn", "", "login.chinacloudapi.cn", "client_assertion", "of-the-pod"},
+		{"WorkloadIdentityCredential", elsewhere, "", "v.vault.azure.net", private, "login.private.example", "client_assertion", "of-the-pod"},
+	} {
+		t.Setenv("AZURE_TOKEN_CREDENTIALS", c.chain)
+		t.Setenv("AZURE_TENANT_ID", c.tenant)
+		t.Setenv("AZURE_CLIENT_SECRET", c.secret)
+		e := &entra{}
+		b := e.over(t, c.vault, func(conf *Config) {
+			conf.Credential = Credential{Kind: "default", TenantID: tenant, Authority: c.authority}
+		})
+		if err := b.Check(t.Context()); err != nil {
+			t.Errorf("%s at %s: %v", c.chain, c.host, err)
+			continue
+		}
+		e.wantToken(t, c.host, "of-the-environment", c.proof, c.value)
+	}
+}
+
 // TestTools: the developers' tools are asked for the vault's resource.
 func TestTools(t *testing.T) {
 	bin := t.TempDir()
@@ -313,21 +440,77 @@ func TestTools(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for kind, want := range map[string]string{
-		"cli": "--resource https://vault.azure.net", "developer_cli": "--scope https://vault.azure.net/.default", "powershell": "-EncodedCommand",
+	for _, c := range []struct {
+		kind, subscription string
+		want               []string
+	}{
+		{"cli", "", []string{"--resource https://vault.azure.net", "--tenant " + tenant}},
+		{"cli", "The One", []string{"--tenant " + tenant, "--subscription The One"}},
+		{"developer_cli", "", []string{"--scope https://vault.azure.net/.default", "--tenant-id " + tenant}},
+		{"powershell", "", []string{"'https://vault.azure.net'", "$tenantId = '" + tenant + "'"}},
 	} {
 		e := &entra{}
-		b := e.over(t, "v.vault.azure.net", func(c *Config) { c.Credential = Credential{Kind: kind, TenantID: tenant} })
+		b := e.over(t, "v.vault.azure.net", func(conf *Config) {
+			conf.Credential = Credential{Kind: c.kind, TenantID: tenant, Subscription: c.subscription}
+		})
 		if err := b.Check(t.Context()); err != nil {
-			t.Errorf("%s: %v", kind, err)
+			t.Errorf("%s: %v", c.kind, err)
 			continue
 		}
-		line, err := os.ReadFile(said)
-		if err != nil || !strings.Contains(string(line), want) {
-			t.Errorf("%s was asked with %s, %v", kind, line, err)
+		line := askedWith(t, said)
+		for _, want := range c.want {
+			if !strings.Contains(line, want) {
+				t.Errorf("%s was asked with %s, without %s", c.kind, line, want)
+			}
+		}
+		if strings.Contains(line, "--subscription") != (c.subscription != "") {
+			t.Errorf("%s: a subscription that nobody named: %s", c.kind, line)
 		}
 		if len(e.hosts()) != 0 {
-			t.Errorf("%s: it spoke to %s", kind, e.hosts())
+			t.Errorf("%s: it spoke to %s", c.kind, e.hosts())
 		}
 	}
+}
+
+// TestToolsOfOneTenant: where the vault is of another tenant than the
+// configuration says, the tools are not asked for a token of theirs.
+func TestToolsOfOneTenant(t *testing.T) {
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":/usr/bin:/bin")
+	said := filepath.Join(bin, "said")
+	for _, tool := range []string{"az", "azd", "pwsh"} {
+		if err := os.WriteFile(filepath.Join(bin, tool), []byte("#!/bin/sh\necho \"$@\" >'"+said+"'\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, kind := range []string{"cli", "developer_cli", "powershell"} {
+		e := &entra{}
+		b := e.over(t, "v.vault.azure.net", func(c *Config) { c.Credential = Credential{Kind: kind, TenantID: elsewhere} })
+		if err := b.Check(t.Context()); !errors.Is(err, secret.Upstream) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if _, err := os.Stat(said); err == nil {
+			t.Errorf("%s was asked with %s", kind, askedWith(t, said))
+			_ = os.Remove(said)
+		}
+	}
+}
+
+// askedWith is what the file says that a tool was asked with: PowerShell's is a
+// script, as base64 of UTF-16.
+func askedWith(t *testing.T, file string) string {
+	t.Helper()
+	line, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, coded := strings.Cut(string(line), "-EncodedCommand ")
+	if !coded {
+		return string(line)
+	}
+	wide, err := base64.StdEncoding.DecodeString(strings.TrimSpace(script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(wide), "\x00", "")
 }
