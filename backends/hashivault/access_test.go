@@ -103,7 +103,7 @@ func TestWrongMounts(t *testing.T) {
 }
 
 // TestAppRoleOutlivesTokens: a token that cannot be renewed for long ends, and
-// nobody notices.
+// nobody notices (2.10).
 func TestAppRoleOutlivesTokens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -130,7 +130,7 @@ func TestAppRoleOutlivesTokens(t *testing.T) {
 }
 
 // TestFixedTokenIsRenewed: a token that Vault would end lives on, and its
-// renewal ends with the store.
+// renewal ends with the store (2.10).
 func TestFixedTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

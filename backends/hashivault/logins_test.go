@@ -336,7 +336,7 @@ func TestNamespace(t *testing.T) {
 	}
 }
 
-// TestTokenOfFewUses: a token that is used up is one that went.
+// TestTokenOfFewUses: a token that is used up is one that went (2.10).
 func TestTokenOfFewUses(t *testing.T) {
 	f := newFixture(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_num_uses": 4})

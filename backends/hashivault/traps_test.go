@@ -16,7 +16,9 @@ import (
 )
 
 // TestTraps takes the traps of KV v2 by the numbers of the wire reference's
-// sections. Paths (2.1) and sizes (2.7) are TestTraversal and TestTooLarge.
+// sections. Paths (2.1) and sizes (2.7) are TestTraversal and TestTooLarge;
+// tokens and logins (2.10) are TestAppRoleOutlivesTokens, TestFixedTokenIsRenewed
+// and TestTokenOfFewUses.
 func TestTraps(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, *fixture){
 		"2.2 keys without a version are listed": trapEmptyKeys, "2.3 data may be null": trapNull, "2.3 numbers are float64": trapNumbers,

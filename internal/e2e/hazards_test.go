@@ -14,9 +14,27 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// TestHazards names those hazards of the mapping between the products that show
-// at the two wires. What shows in the products is tested beside each of them,
-// under the same numbers.
+// hazards are those of the mapping between the products that show at the two
+// wires, by the numbers of the wire reference's tables.
+var hazards = map[string]func(*csmsSuite, *testing.T){
+	"9.1-2 case collisions":         (*csmsSuite).caseCollisions,
+	"9.1-6 number of versions":      (*csmsSuite).manyVersions,
+	"9.1-7 9.2-6 value size":        (*csmsSuite).valueSize,
+	"9.1-17 9.1-18 9.1-20 the rest": (*csmsSuite).recordedOnly,
+	"9.1-19 blobs of others":        (*csmsSuite).foreignBlobs,
+	"9.1-22 empty value":            (*csmsSuite).emptyValue,
+	"9.2-1 9.2-16 paths and levels": (*csmsSuite).paths,
+	"9.2-13 no cas":                 (*csmsSuite).noCas,
+	"9.2-17 times":                  (*csmsSuite).times,
+}
+
+// hazardsBeside are those that show in a product, and are tested beside it.
+var hazardsBeside = map[string][]int{
+	"9.1": {1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 21}, // azurekv
+	"9.2": {2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15},          // hashivault
+}
+
+// TestHazards takes the hazards one by one, over each product.
 func TestHazards(t *testing.T) {
 	t.Parallel()
 	for kind, open := range products {
@@ -25,23 +43,44 @@ func TestHazards(t *testing.T) {
 			s := &csmsSuite{kind: kind, store: "one", gateway: gatewaytest.New(t, gatewaytest.Options{
 				Stores: []gateway.Store{{Name: "one", Kind: kind, Backend: open(t, "one"), Concurrency: 64}},
 			})}
-			for name, hazard := range map[string]func(*csmsSuite, *testing.T){
-				"9.1-2 case collisions":         (*csmsSuite).caseCollisions,
-				"9.1-6 number of versions":      (*csmsSuite).manyVersions,
-				"9.1-7 and 9.2-6 value size":    (*csmsSuite).valueSize,
-				"9.1-17, 18, 20 the rest":       (*csmsSuite).recordedOnly,
-				"9.1-19 blobs of others":        (*csmsSuite).foreignBlobs,
-				"9.1-22 empty value":            (*csmsSuite).emptyValue,
-				"9.2-1 and 16 paths and levels": (*csmsSuite).paths,
-				"9.2-13 no cas":                 (*csmsSuite).noCas,
-				"9.2-17 times":                  (*csmsSuite).times,
-			} {
+			for name, hazard := range hazards {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					hazard(s, t)
 				})
 			}
 		})
+	}
+}
+
+// TestHazardsAreNamed: every hazard of both tables is tested, and once: here or
+// in the tests of the products, which hold their own to the same numbers.
+func TestHazardsAreNamed(t *testing.T) {
+	t.Parallel()
+	named := map[string]int{}
+	for table, numbers := range hazardsBeside {
+		for _, n := range numbers {
+			named[fmt.Sprintf("%s-%d", table, n)]++
+		}
+	}
+	for name := range hazards {
+		for _, word := range strings.Fields(name) {
+			if strings.HasPrefix(word, "9.") {
+				named[word]++
+			}
+		}
+	}
+	total := 0
+	for table, last := range map[string]int{"9.1": 22, "9.2": 17} {
+		total += last
+		for n := 1; n <= last; n++ {
+			if number := fmt.Sprintf("%s-%d", table, n); named[number] != 1 {
+				t.Errorf("%s is named %d times", number, named[number])
+			}
+		}
+	}
+	if len(named) != total {
+		t.Errorf("%d hazards are named of %d", len(named), total)
 	}
 }
 
