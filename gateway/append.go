@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -30,12 +32,12 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	out.Appended = true
 	part := addition(sec, lacking)
 	losses := j.Backend.Forecast(part)
-	losses = append(losses, crowded(j.caps, len(have.Versions), sec, backends.Apply(part, losses))...)
-	losses = append(losses, unfit(j.Backend, have, sec, backends.Apply(part, losses))...)
+	losses = append(losses, crowded(j.caps, len(have.Versions), sec, loss.Apply(part, losses))...)
+	losses = append(losses, unfit(j.Backend, have, sec, loss.Apply(part, losses))...)
 	if err := s.decide(j, sec, part, losses, o, out); err != nil {
 		return nil, err
 	}
-	part = backends.Apply(part, losses)
+	part = loss.Apply(part, losses)
 	out.Added = len(part.Versions)
 	if o.DryRun {
 		return rehearsed(j, have, out), nil
@@ -72,10 +74,10 @@ func crowded(c backends.Capabilities, stand int, sec, part *secret.Secret) []sec
 	over := len(part.Versions) - max(0, c.MaxVersions-stand)
 	for _, named := range []bool{false, true} {
 		for i := range part.Versions {
-			if v := &part.Versions[i]; over > 0 && named != backends.Free(sec, v) {
+			if v := &part.Versions[i]; over > 0 && named != history.Free(sec, v) {
 				over--
 				out = append(out, secret.Loss{
-					Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+					Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
 					Why: fmt.Sprintf("%s holds %d versions, and %d stand already", c.Product, c.MaxVersions, stand),
 				})
 			}
@@ -99,12 +101,12 @@ func unfit(b backends.Backend, have, sec, part *secret.Secret) []secret.Loss {
 		newest.Current, newest.Previous = o, grown.Current // as some products lay out whichever comes last
 		losses = append(losses, b.Forecast(&newest)...)
 		at := slices.IndexFunc(losses, func(l secret.Loss) bool {
-			return (l.Version == 0 || l.Version == o) && l.Grade > secret.Trace && backends.TakesAway(l) &&
+			return (l.Version == 0 || l.Version == o) && l.Grade > secret.Trace && loss.TakesAway(l) &&
 				!slices.ContainsFunc(known, func(k secret.Loss) bool { return k.Version == l.Version && k.What == l.What })
 		})
 		if at >= 0 {
 			out = append(out, secret.Loss{
-				Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+				Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
 				Why: "beside what stands, " + losses[at].What + " would be lost: " + losses[at].Why,
 			})
 			continue

@@ -19,7 +19,7 @@ import (
 func TestAppendForeseesWhatStands(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.b.Backend = memory.New(memory.Options{}).Imitate(azurekv.Imitation())
+	w.b.Backend = memory.New(memory.Options{}).Imitate(azurekv.Profile())
 	fill(t, w, 5, func(i int, d *secret.Draft) {
 		if i%2 == 0 {
 			d.Extra = secret.Extra{"test.e": json.RawMessage(`"` + strings.Repeat("e", 130) + `"`)}

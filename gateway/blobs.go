@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
@@ -94,13 +95,13 @@ func (s *Service) seal(j *job, sec *secret.Secret) ([]byte, error) {
 // export reads the secret. Where that enables disabled versions for a moment it
 // is a change, and audited as one; a read-only store is never changed.
 func (s *Service) export(ctx context.Context, j *job) (*secret.Secret, error) {
-	if j.ReadOnly || j.opener == nil || !j.opener.OpensDisabled() {
+	if j.ReadOnly || j.disabled == nil || !j.disabled.ReadsDisabled() {
 		return j.Backend.Export(ctx, j.ref.Name)
 	}
 	if err := s.intend(j); err != nil {
 		return nil, err
 	}
-	sec, opened, err := j.opener.ExportOpened(ctx, j.ref.Name)
+	sec, opened, err := j.disabled.ExportDisabled(ctx, j.ref.Name)
 	j.opened = append(j.opened, opened...)
 	slices.Sort(j.opened)
 	j.opened = slices.Compact(j.opened)
@@ -114,7 +115,7 @@ func openedLosses(opened []secret.Ordinal) []secret.Loss {
 	var losses []secret.Loss
 	for _, o := range opened {
 		losses = append(losses, secret.Loss{
-			Grade: secret.Trace, Version: o, What: backends.LossUpdated,
+			Grade: secret.Trace, Version: o, What: loss.Updated,
 			Why: "this disabled version of the source was enabled for a moment, to be read, and disabled again",
 		})
 	}
@@ -192,7 +193,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		if err := s.heldByTrash(ctx, j, sec.Name); err != nil {
 			return nil, describeTaken(err, sec)
 		}
-		return rehearsed(j, backends.Apply(sec, out.Losses), out), nil
+		return rehearsed(j, loss.Apply(sec, out.Losses), out), nil
 	}
 	repeated := s.repeats.recent(j)
 	made, err := j.Backend.Import(ctx, sec, token)
@@ -200,7 +201,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		made, err = j.Backend.Import(ctx, sec, token)
 	}
 	if repeated && errors.Is(err, secret.AlreadyExists) {
-		made, err = landedImport(ctx, j, backends.Apply(sec, out.Losses), err)
+		made, err = landedImport(ctx, j, loss.Apply(sec, out.Losses), err)
 	}
 	s.repeats.note(j, secret.UID{}, err)
 	if err != nil {

@@ -20,7 +20,7 @@ type Change struct {
 // may undo the other. Action: update.
 func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Secret) (*Change, error)) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		release, err := j.edits.Take(ctx, r.Name)
+		release, err := j.edits.Lock(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}

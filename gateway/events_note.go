@@ -116,7 +116,7 @@ type note[T any] interface {
 
 // readNote returns an empty note where there is none.
 func readNote[T any, P note[T]](ctx context.Context, j *job, key string) (n T, revision string, err error) {
-	text, revision, err := j.Backend.ReadNote(ctx, key)
+	text, revision, err := j.stateStore.ReadState(ctx, key)
 	switch {
 	case errors.Is(err, secret.NotFound):
 		return n, "", nil
@@ -152,10 +152,10 @@ func editNote[T any, P note[T]](ctx context.Context, j *job, key string, change 
 		switch {
 		case err != nil:
 			return err
-		case len(text) > backends.MaxNote:
+		case len(text) > backends.MaxState:
 			return &secret.Error{Kind: secret.TooLarge, Op: "note." + key, Err: errNoteFull}
 		}
-		if err = j.Backend.WriteNote(ctx, key, text, revision); !errors.Is(err, secret.Conflict) {
+		if err = j.stateStore.WriteState(ctx, key, text, revision); !errors.Is(err, secret.Conflict) {
 			return err
 		}
 	}

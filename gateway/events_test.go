@@ -253,7 +253,7 @@ func TestEventRepeated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	lose := func(_ context.Context, method string) error {
-		if method == "WriteNote" {
+		if method == "WriteState" {
 			return &secret.Error{Kind: secret.Unknown}
 		}
 		return nil
@@ -279,17 +279,17 @@ func TestForeignNote(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`[]`, `{}`, `{"v":2,"events":[]}`, `{"v":1,"events":{}}`} {
 		w := newWorld(t, nil)
-		if err := w.a.WriteNote(t.Context(), "events", []byte(text), ""); err != nil {
+		if err := w.a.WriteState(t.Context(), "events", []byte(text), ""); err != nil {
 			t.Fatal(err)
 		}
 		_, err := w.Events(t.Context(), call, "a")
 		wantKind(t, err, secret.Internal)
 		_, err = w.CreateEvent(t.Context(), call, "a", event("e"))
 		wantKind(t, err, secret.Internal)
-		if got, _, err := w.a.ReadNote(t.Context(), "events"); err != nil || string(got) != text {
+		if got, _, err := w.a.ReadState(t.Context(), "events"); err != nil || string(got) != text {
 			t.Errorf("the note has changed: %v", err)
 		}
 	}
 }
 
-var _ backends.Notebook = (*lossy)(nil)
+var _ backends.StateStore = (*lossy)(nil)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -77,7 +79,7 @@ func beyondTrim(b backends.Backend, sec, part *secret.Secret, losses []secret.Lo
 	var newest secret.Ordinal // of the free versions that go
 	rest := slices.DeleteFunc(slices.Clone(losses), func(l secret.Loss) bool {
 		v := sec.Find(secret.ByOrdinal(l.Version))
-		if l.Version == 0 || v == nil || l.What != backends.LossVersion || !backends.Free(sec, v) || !heldAlone(b, sec, v) {
+		if l.Version == 0 || v == nil || l.What != loss.Version || !history.Free(sec, v) || !heldAlone(b, sec, v) {
 			return l.Grade <= secret.Trace
 		}
 		newest = max(newest, l.Version)
@@ -85,8 +87,8 @@ func beyondTrim(b backends.Backend, sec, part *secret.Secret, losses []secret.Lo
 	})
 	for i := range part.Versions {
 		v := &part.Versions[i]
-		goes := slices.ContainsFunc(losses, func(l secret.Loss) bool { return l.Version == v.Ordinal && l.What == backends.LossVersion })
-		if v.Ordinal < newest && backends.Free(sec, v) && !goes {
+		goes := slices.ContainsFunc(losses, func(l secret.Loss) bool { return l.Version == v.Ordinal && l.What == loss.Version })
+		if v.Ordinal < newest && history.Free(sec, v) && !goes {
 			return losses // what goes is not the oldest
 		}
 	}
@@ -99,7 +101,7 @@ func heldAlone(b backends.Backend, sec *secret.Secret, v *secret.Version) bool {
 	alone := sec.Only(v.Ordinal)
 	alone.Current, alone.Previous = v.Ordinal, 0
 	return !slices.ContainsFunc(b.Forecast(alone), func(l secret.Loss) bool {
-		return l.Version == v.Ordinal && (l.What == backends.LossVersion || l.What == backends.LossValue)
+		return l.Version == v.Ordinal && (l.What == loss.Version || l.What == loss.Value)
 	})
 }
 

@@ -27,14 +27,14 @@ func newNarrow(t *testing.T, change func(*gateway.Options)) *world {
 			change(o)
 		}
 	})
-	w.b.Backend = memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
+	w.b.Backend = memory.New(memory.Options{}).Imitate(huaweicsms.Profile())
 	return w
 }
 
 // narrow is a store that holds too few versions from the start, so that the
 // gateway knows its limit.
 func narrow(o *gateway.Options) {
-	o.Stores[1].Backend = &backendtest.Faulty{Backend: memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())}
+	o.Stores[1].Backend = &backendtest.Faulty{Backend: memory.New(memory.Options{}).Imitate(huaweicsms.Profile())}
 }
 
 // fill writes versions up to n into a, edited.

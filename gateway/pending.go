@@ -53,7 +53,7 @@ func (s *Service) Find(ctx context.Context, c Call, name string, a access.Action
 		return "", waiting(err)
 	}
 	defer st.slots.Release(1)
-	ctx, _ = backends.WithMeter(ctx)
+	ctx, _ = backends.WithCallCount(ctx)
 	j := &job{store: st, call: c, action: access.List}
 	return retry(ctx, j, func(ctx context.Context, j *job) (secret.Name, error) {
 		for q := (secret.Query{WithTrash: true}); ; {

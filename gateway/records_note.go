@@ -109,6 +109,6 @@ func (r Record) happened() happened {
 func (n *recordsNote) room() int {
 	return sort.Search(len(n.records), func(i int) bool {
 		text, err := recordsNote{n.records[:i+1]}.MarshalJSON()
-		return err != nil || len(text) > backends.MaxNote
+		return err != nil || len(text) > backends.MaxState
 	})
 }

@@ -190,7 +190,7 @@ func TestExpiriesOfAReadOnlyStore(t *testing.T) {
 		o.Now, o.Stores[0].ReadOnly, o.Stores[0].Backend = c.Now, true, w.a
 	})
 	w.a.Before = func(_ context.Context, method string) error {
-		if method == "WriteNote" {
+		if method == "WriteState" {
 			t.Error("a read-only store is written")
 		}
 		return nil
@@ -232,7 +232,7 @@ func TestRecordsCannotFail(t *testing.T) {
 	makeEvent(t, w, event("e"))
 	putDraft(t, w, refA, subscribing("e"))
 	for _, kind := range []secret.Kind{secret.Unavailable, secret.Unknown, secret.Upstream, secret.Conflict} {
-		for _, failing := range []string{"ReadNote", "WriteNote"} {
+		for _, failing := range []string{"ReadState", "WriteState"} {
 			w.a.Before = func(_ context.Context, method string) error {
 				if method == failing {
 					return &secret.Error{Kind: kind}
@@ -250,7 +250,7 @@ func TestRecordsCannotFail(t *testing.T) {
 		}
 	}
 	w.a.Before = func(ctx context.Context, method string) error {
-		if method == "WriteNote" { // a product that hangs
+		if method == "WriteState" { // a product that hangs
 			<-ctx.Done()
 			return ctx.Err()
 		}

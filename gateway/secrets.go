@@ -23,7 +23,7 @@ func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secr
 // each other in this gateway; other writers may come between. Action: set.
 func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, prepare func(*secret.Secret, *secret.Draft) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		release, err := j.edits.Take(ctx, r.Name)
+		release, err := j.edits.Lock(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}

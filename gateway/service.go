@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
@@ -79,15 +80,33 @@ type Service struct {
 type store struct {
 	Store
 	caps backends.Capabilities
-	// native is the optional part of Backend, or nil.
-	native backends.NativeBlobs
-	opener backends.Opener // likewise
-	slots  *semaphore.Weighted
-	blobs  *semaphore.Weighted // its share of Service.blobs
-	notes  *semaphore.Weighted // held by whoever changes a note
-	whole  *semaphore.Weighted // held by whoever goes through all of the store
-	edits  backends.Turns      // of those who decide by what stands
-	state  storeState
+	optional
+	slots *semaphore.Weighted
+	blobs *semaphore.Weighted // its share of Service.blobs
+	notes *semaphore.Weighted // held by whoever changes a note
+	whole *semaphore.Weighted // held by whoever goes through all of the store
+	edits kit.KeyedLock       // of those who decide by what stands
+	state storeState
+}
+
+// optional are the optional parts of a backend; nil where it lacks one.
+type optional struct {
+	native     backends.NativeBlobs
+	disabled   backends.DisabledReader
+	retention  backends.RetentionReporter
+	snapshots  backends.Snapshotter
+	verifier   backends.Verifier
+	stateStore backends.StateStore
+}
+
+func optionalOf(b backends.Backend) (o optional) {
+	o.native, _ = b.(backends.NativeBlobs)
+	o.disabled, _ = b.(backends.DisabledReader)
+	o.retention, _ = b.(backends.RetentionReporter)
+	o.snapshots, _ = b.(backends.Snapshotter)
+	o.verifier, _ = b.(backends.Verifier)
+	o.stateStore, _ = b.(backends.StateStore)
+	return o
 }
 
 // Call is who asks, and how the request is known.
@@ -147,13 +166,11 @@ func New(o Options) (*Service, error) {
 			st.RetentionDays = min(st.RetentionDays, most)
 		}
 		s.stores[st.Name] = &store{
-			Store: st, caps: caps,
+			Store: st, caps: caps, optional: optionalOf(st.Backend),
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
 			notes: semaphore.NewWeighted(1), whole: semaphore.NewWeighted(1),
 		}
-		s.stores[st.Name].native, _ = st.Backend.(backends.NativeBlobs)
-		s.stores[st.Name].opener, _ = st.Backend.(backends.Opener)
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil
@@ -233,13 +250,12 @@ func (s *Service) Retention(ctx context.Context, name string) (int, error) {
 	if !ok {
 		return 0, secret.Errorf(secret.NotFound, "no store %q", name)
 	}
-	r, ok := st.Backend.(backends.Retainer)
-	if !ok {
+	if st.retention == nil {
 		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, st.Timeout)
 	defer cancel()
-	return r.Retention(ctx)
+	return st.retention.Retention(ctx)
 }
 
 // Ready returns why the gateway itself cannot serve, or nil. A store that is

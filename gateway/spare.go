@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -31,7 +31,7 @@ func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
 		return nil
 	}
 	j.entry.Losses = lossLines([]secret.Loss{{
-		Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion,
+		Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
 		Why: fmt.Sprintf("%s holds no more than %d, and a newer one takes the place of this one", j.caps.Product, j.caps.MaxVersions),
 	}})
 	if j.OnLoss != LossArchive {

@@ -24,7 +24,7 @@ func TestPushedOut(t *testing.T) {
 	for _, choice := range gateway.OnLosses() {
 		t.Run(string(choice), func(t *testing.T) {
 			t.Parallel()
-			b := memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
+			b := memory.New(memory.Options{}).Imitate(huaweicsms.Profile())
 			w := newNarrow(t, func(o *gateway.Options) { o.Stores[1].Backend, o.Stores[1].OnLoss = b, choice })
 			ref := gateway.Ref{Store: "b", Name: "s"}
 			for i := 1; i <= 24; i++ {
@@ -101,7 +101,7 @@ func comesBack(t *testing.T, w *world, file, said string) {
 // TestPushedOutCannotBeKept: then nothing is pushed out.
 func TestPushedOutCannotBeKept(t *testing.T) {
 	t.Parallel()
-	b := memory.New(memory.Options{}).Imitate(hashivault.FlatImitation())
+	b := memory.New(memory.Options{}).Imitate(hashivault.FlatProfile())
 	w := newWorld(t, func(o *gateway.Options) {
 		o.Archive = "/dev/null/archive"
 		o.Stores[1].Backend, o.Stores[1].OnLoss = b, gateway.LossArchive

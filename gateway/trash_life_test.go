@@ -169,7 +169,7 @@ func TestTrashExpires(t *testing.T) {
 }
 
 // trash is that of the product behind store a.
-func trash(w *world) backends.Trasher { return w.a.Backend }
+func trash(w *world) backends.Backend { return w.a.Backend }
 
 // TestNameIsUsedAgain: a write or a restore onto what is over purges it first,
 // and the audit tells both.

@@ -27,7 +27,7 @@ func (r *rival) DescribeTrash(ctx context.Context, n secret.Name) (*secret.Secre
 	return r.Store.DescribeTrash(ctx, n)
 }
 
-var _ backends.Trasher = (*rival)(nil)
+var _ backends.Backend = (*rival)(nil)
 
 // sweeping is a service whose store a holds deleted secrets of which the time
 // is over.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -16,17 +17,23 @@ import (
 // It is audited as a change is, for its first byte leaves before its outcome
 // is known.
 func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Writer) error {
-	_, err := throughAll(ctx, s, c, access.Backup, store, func(ctx context.Context, sn backends.Snapshotter) (struct{}, error) {
-		return struct{}{}, sn.Snapshot(ctx, w)
+	_, err := throughAll(ctx, s, c, access.Backup, store, func(ctx context.Context, o optional) (struct{}, error) {
+		if o.snapshots == nil {
+			return struct{}{}, errNoFile
+		}
+		return struct{}{}, o.snapshots.Snapshot(ctx, w)
 	})
 	return err
 }
 
-// Examine looks through a whole store while its callers go on. Like Snapshot
+// Verify looks through a whole store while its callers go on. Like Snapshot
 // it has no deadline of its own. Action: list, of every name.
-func (s *Service) Examine(ctx context.Context, c Call, store string) (*backends.Findings, error) {
-	return throughAll(ctx, s, c, access.List, store, func(ctx context.Context, e backends.Examiner) (*backends.Findings, error) {
-		return e.Examine(ctx)
+func (s *Service) Verify(ctx context.Context, c Call, store string) (*backends.Findings, error) {
+	return throughAll(ctx, s, c, access.List, store, func(ctx context.Context, o optional) (*backends.Findings, error) {
+		if o.verifier == nil {
+			return nil, errNoFile
+		}
+		return o.verifier.Verify(ctx)
 	})
 }
 
@@ -37,30 +44,30 @@ func (s *Service) Whole(ctx context.Context, c Call, a access.Action, st Store, 
 	return s.whole(ctx, s.newJob(&store{Store: st}, c, a, Ref{Store: st.Name}), f)
 }
 
+var errNoFile = errors.New("the store is no file")
+
 // throughAll is whole for one who calls an optional part of an open store's
 // backend. One at a time goes through a store.
-func throughAll[P, T any](ctx context.Context, s *Service, c Call, a access.Action, name string, f func(context.Context, P) (T, error)) (out T, err error) {
+func throughAll[T any](ctx context.Context, s *Service, c Call, a access.Action, name string, f func(context.Context, optional) (T, error)) (out T, err error) {
 	st, ok := s.stores[name]
 	if !ok {
 		return out, secret.Errorf(secret.NotFound, "no such store")
 	}
 	err = s.whole(ctx, s.newJob(st, c, a, Ref{Store: name}), func(ctx context.Context) error {
-		part, ok := st.Backend.(P)
-		if !ok {
-			return secret.Errorf(secret.Unsupported, "a store of kind %s is no file", st.Kind)
-		}
 		if !st.whole.TryAcquire(1) {
 			return secret.Errorf(secret.Unavailable, "another backup or check of the whole store is running")
 		}
 		defer st.whole.Release(1)
-		out, err = f(ctx, part)
+		if out, err = f(ctx, st.optional); errors.Is(err, errNoFile) {
+			return secret.Errorf(secret.Unsupported, "a store of kind %s is no file", st.Kind)
+		}
 		return err
 	})
 	return out, err
 }
 
 func (s *Service) whole(ctx context.Context, j *job, f func(context.Context) error) error {
-	ctx, ops := backends.WithMeter(ctx)
+	ctx, ops := backends.WithCallCount(ctx)
 	err := s.authoriseWhole(j)
 	if err == nil {
 		err = s.intend(j)

@@ -41,7 +41,7 @@ func TestWholeIsAudited(t *testing.T) {
 	if err := w.Snapshot(t.Context(), call, "a", &size); err != nil || size == 0 {
 		t.Errorf("Snapshot: %d bytes, %v", size, err)
 	}
-	found, err := w.Examine(t.Context(), call, "a")
+	found, err := w.Verify(t.Context(), call, "a")
 	if err != nil || found.Secrets != 1 || !found.Sound() {
 		t.Errorf("Examine: %+v, %v", found, err)
 	}
@@ -94,7 +94,7 @@ func TestWholeAsksThePolicy(t *testing.T) {
 		w := newFileWorld(t, c.rule)
 		var size counter
 		err := w.Snapshot(t.Context(), call, "a", &size)
-		_, err2 := w.Examine(t.Context(), call, "a")
+		_, err2 := w.Verify(t.Context(), call, "a")
 		if (err == nil) != c.backup || (err2 == nil) != c.check {
 			t.Errorf("%s: Snapshot %v, Examine %v", what, err, err2)
 		}
@@ -137,14 +137,14 @@ func TestWholeOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newFileWorld(t)
 	err := w.Snapshot(t.Context(), call, "a", writerFunc(func(b []byte) (int, error) {
-		_, err := w.Examine(t.Context(), call, "a")
+		_, err := w.Verify(t.Context(), call, "a")
 		wantKind(t, err, secret.Unavailable)
 		return len(b), nil
 	}))
 	if err != nil {
 		t.Error(err)
 	}
-	if _, err := w.Examine(t.Context(), call, "a"); err != nil {
+	if _, err := w.Verify(t.Context(), call, "a"); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,17 +17,17 @@ func Registry() backends.Registry {
 		bolt.Driver,
 		hashivault.Driver,
 		huaweicsms.Driver,
-		memory.DriverOf(Imitations()),
+		memory.DriverOf(Profiles()),
 	}
 }
 
-// Imitations are the products whose limits a store in memory can have, by
+// Profiles are the products whose limits a store in memory can have, by
 // their word in memory.as.
-func Imitations() map[string]backends.Imitation {
-	return map[string]backends.Imitation{
-		"azurekv":       azurekv.Imitation(),
-		"csms":          huaweicsms.Imitation(),
-		"hashivault":    hashivault.Imitation(),
-		"hashivault-v1": hashivault.FlatImitation(),
+func Profiles() map[string]backends.Profile {
+	return map[string]backends.Profile{
+		"azurekv":       azurekv.Profile(),
+		"csms":          huaweicsms.Profile(),
+		"hashivault":    hashivault.Profile(),
+		"hashivault-v1": hashivault.FlatProfile(),
 	}
 }

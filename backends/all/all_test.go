@@ -45,7 +45,7 @@ func TestRegistry(t *testing.T) {
 // TestEveryWordIsImitated: what the configuration may name, this build has.
 func TestEveryWordIsImitated(t *testing.T) {
 	t.Parallel()
-	have := slices.Sorted(maps.Keys(all.Imitations()))
+	have := slices.Sorted(maps.Keys(all.Profiles()))
 	if want := memory.Products(); !slices.Equal(have, want) {
 		t.Errorf("imitated are %v, named %v", have, want)
 	}

@@ -29,7 +29,7 @@ func cheap(t *testing.T) map[string]backends.Backend {
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	stores := map[string]backends.Backend{"bolt": b, "memory": memory.New(memory.Options{})}
-	for as, im := range all.Imitations() {
+	for as, im := range all.Profiles() {
 		stores["as "+as] = memory.New(memory.Options{}).Imitate(im)
 	}
 	return stores

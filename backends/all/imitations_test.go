@@ -13,7 +13,7 @@ import (
 // any other.
 func TestImitations(t *testing.T) {
 	t.Parallel()
-	for as, im := range all.Imitations() {
+	for as, im := range all.Profiles() {
 		t.Run(as, func(t *testing.T) {
 			t.Parallel()
 			h := backendtest.Harness{Open: func(*testing.T) backends.Backend { return memory.New(memory.Options{}).Imitate(im) }}

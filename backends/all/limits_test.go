@@ -10,33 +10,34 @@ import (
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// cardOf asks the product itself, not the store that imitates it.
-func cardOf(p limits.Product) backendtest.Card {
+// reportOf asks the product itself, not the store that imitates it.
+func reportOf(p limits.Product) backendtest.CapabilityReport {
 	switch p.Name {
 	case "memory":
-		return backendtest.CardOf(memory.New(memory.Options{}))
+		return backendtest.ReportOf(memory.New(memory.Options{}))
 	case "bolt":
-		return backendtest.CardOf(&bolt.Store{})
+		return backendtest.ReportOf(&bolt.Store{})
 	}
-	return backendtest.CardOf(imitated{all.Imitations()[p.As]})
+	return backendtest.ReportOf(imitated{all.Profiles()[p.As]})
 }
 
-type imitated struct{ backends.Imitation }
+type imitated struct{ backends.Profile }
 
-func (i imitated) Capabilities() backends.Capabilities { return i.Imitation.Capabilities }
+func (i imitated) Capabilities() backends.Capabilities { return i.Profile.Capabilities }
 
-func (i imitated) Forecast(s *secret.Secret) []secret.Loss { return i.Imitation.Forecast(s) }
+func (i imitated) Forecast(s *secret.Secret) []secret.Loss { return i.Profile.Forecast(s) }
 
 // TestLimitsAreTrue: the table's numbers are those that the product's own
 // forecast gives, each with its unit and its source.
 func TestLimitsAreTrue(t *testing.T) {
 	t.Parallel()
 	for _, p := range limits.Products() {
-		sizes := cardOf(p).Sizes
+		sizes := reportOf(p).Sizes
 		rows := []limits.Limit{
 			p.Text, p.Binary, p.Versions, p.VersionTags, {}, {}, p.ContentType, p.Stages, p.StageLength, {}, p.SecretTags, {}, {},
 		}
@@ -47,7 +48,7 @@ func TestLimitsAreTrue(t *testing.T) {
 			rows[11], rows[12] = p.TagName, p.TagValue
 		}
 		if len(sizes) != len(rows) {
-			t.Fatalf("a card has %d sizes, this test knows %d", len(sizes), len(rows))
+			t.Fatalf("a report has %d sizes, this test knows %d", len(sizes), len(rows))
 		}
 		for i, l := range rows {
 			switch {
@@ -70,7 +71,7 @@ func TestCharacters(t *testing.T) {
 		}}}
 	}
 	for n, lost := range map[int]bool{255: false, 256: true} {
-		got := slices.ContainsFunc(all.Imitations()["azurekv"].Forecast(of(n)), func(l secret.Loss) bool { return l.What == backends.LossContentType })
+		got := slices.ContainsFunc(all.Profiles()["azurekv"].Forecast(of(n)), func(l secret.Loss) bool { return l.What == loss.ContentType })
 		if got != lost {
 			t.Errorf("a content type of %d characters is lost: %v", n, got)
 		}
@@ -87,7 +88,7 @@ func TestTheTableIsWhole(t *testing.T) {
 		}
 	}
 	stores := cheap(t)
-	for as := range all.Imitations() {
+	for as := range all.Profiles() {
 		p, ok := limits.Of(as)
 		c := stores["as "+as].Capabilities()
 		if !ok || p.Text.Most != c.MaxValue || p.Versions.Most != c.MaxVersions || !strings.HasPrefix(c.Product, p.Name) {
@@ -112,15 +113,15 @@ func TestHomes(t *testing.T) {
 	t.Parallel()
 	for _, p := range limits.Products() {
 		asked := map[limits.Attribute]bool{limits.DisabledOut: true} // what comes out of a product is no matter of a forecast
-		for _, h := range cardOf(p).Holds {
+		for _, h := range reportOf(p).Holds {
 			asked[h.Attribute] = true
 			if h.Lost() != (p.Homes[h.Attribute] == limits.Nobody) {
-				t.Errorf("%s: %s is at home %q, and the card says: %s", p.Name, h.Attribute, p.Homes[h.Attribute], h)
+				t.Errorf("%s: %s is at home %q, and the report says: %s", p.Name, h.Attribute, p.Homes[h.Attribute], h)
 			}
 		}
 		for _, a := range limits.Attributes() {
 			if !asked[a] {
-				t.Errorf("no card says what becomes of %q", a)
+				t.Errorf("no report says what becomes of %q", a)
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func sides() map[string]side {
 		"azure dialect":  {dialect(azure.WireName, azure.ModelName), true},
 		"huawei dialect": {dialect(huawei.WireName, huawei.ModelName), false},
 	}
-	for as, im := range all.Imitations() {
+	for as, im := range all.Profiles() {
 		m[as] = side{im.Names, im.Capabilities.FoldsCase}
 	}
 	return m
@@ -273,7 +273,7 @@ func shown(s string) string {
 func TestSidesAreWhole(t *testing.T) {
 	t.Parallel()
 	have := slices.Sorted(maps.Keys(sides()))
-	if len(have) != len(all.Imitations())+4 {
+	if len(have) != len(all.Profiles())+4 {
 		t.Errorf("the sides are %v", have)
 	}
 }

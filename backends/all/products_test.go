@@ -27,11 +27,11 @@ compares. ≥ means that no limit was met up to that size. In brackets stands wh
 grade: *trace* is accepted, *meaning* and *data* are refused unless ` + "`on_loss`" + ` of the store says otherwise.
 
 `)
-	var cards []backendtest.Card
+	var reports []backendtest.CapabilityReport
 	for _, p := range limits.Products() {
-		cards = append(cards, cardOf(p))
+		reports = append(reports, reportOf(p))
 	}
-	b.WriteString(backendtest.Table(cards...))
+	b.WriteString(backendtest.Table(reports...))
 	b.WriteString(`
 Azure Key Vault's sizes of stages, description and tags of the secret are what one tag of 256 characters has room for when
 the rest is plain, and those of Huawei Cloud CSMS what its description has beside the gateway's own part; several at once

@@ -42,6 +42,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // Backend is a backends.Backend. Its zero value is not usable: see New.
@@ -51,11 +52,11 @@ type Backend struct {
 	now       func() time.Time
 	log       *slog.Logger
 	transport *http.Transport
-	turns     backends.Turns
-	book      backends.Book[item] // of live secrets
-	trash     backends.Book[item] // of deleted ones
-	native    bool                // backups are the vault's own
-	opens     bool                // disabled versions, to read them
+	locks     kit.KeyedLock
+	listing   kit.ListingCache[item] // of live secrets
+	trash     kit.ListingCache[item] // of deleted ones
+	native    bool                   // backups are the vault's own
+	opens     bool                   // disabled versions, to read them
 }
 
 var _ backends.Backend = (*Backend)(nil)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -38,12 +38,12 @@ func (u *updating) write(e *edit) error {
 	}
 	if len(losses) > 0 {
 		if e.head != nil && u.promotes() { // what stood is in the way
-			losses[0].What = backends.LossCurrent
+			losses[0].What = loss.Current
 		}
 		return lossy(losses[0].What, losses[0].Why)
 	}
 	if !s.tag.fits() {
-		return lossy(backends.LossUpdated, noRoom)
+		return lossy(loss.Updated, noRoom)
 	}
 	full, err := s.parameters()
 	if err != nil {
@@ -119,14 +119,14 @@ func (r *reserved) ofHead(own secret.Ordinal, s *secret.Secret) {
 func (e *edit) bare(p *secret.Patch) error {
 	switch {
 	case p.ContentType != nil && characters(*p.ContentType) > maxContentType:
-		return lossy(backends.LossContentType, "Key Vault holds content types of at most 255 characters")
+		return lossy(loss.ContentType, "Key Vault holds content types of at most 255 characters")
 	case p.Tags == nil:
 		return nil
 	case len(e.v.Tags) > maxTags:
-		return lossy(backends.LossTags, "Key Vault holds at most 15 tags")
+		return lossy(loss.Tags, "Key Vault holds at most 15 tags")
 	}
 	if why := tagTextProblem(e.v.Tags); why != "" {
-		return lossy(backends.LossTags, why)
+		return lossy(loss.Tags, why)
 	}
 	e.body.Tags = make(map[string]*string, len(e.v.Tags))
 	for k, t := range e.v.Tags {

@@ -13,7 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,7 +37,7 @@ func newAnswer(e *azcore.ResponseError) *answer {
 		return a
 	}
 	a.requestID = clip(e.RawResponse.Header.Get("x-ms-request-id"))
-	a.after = backends.RetryAfter(e.RawResponse.Header)
+	a.after = kit.RetryAfter(e.RawResponse.Header)
 	var body struct {
 		Error struct {
 			Inner struct {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -165,7 +165,7 @@ func hazardStages(t *testing.T, b *Backend) {
 	for i := range 10 { // as many as CSMS lets a secret have beside the two roles, as long as it lets them be
 		many.Versions[0].Stages = append(many.Versions[0].Stages, fmt.Sprint(i)+strings.Repeat("x", 63))
 	}
-	if !foretells(b, many, backends.LossStages, secret.Meaning) {
+	if !foretells(b, many, loss.Stages, secret.Meaning) {
 		t.Error("it is not foretold that long stages are lost")
 	}
 }
@@ -195,7 +195,7 @@ func hazardContentType(t *testing.T, b *Backend) {
 		t.Error("the content type is not native")
 	}
 	s.Versions[0].ContentType += "x"
-	if !foretells(b, s, backends.LossContentType, secret.Meaning) {
+	if !foretells(b, s, loss.ContentType, secret.Meaning) {
 		t.Error("it is not foretold that a content type of 256 characters is lost")
 	}
 }
@@ -257,7 +257,7 @@ func hazardDescription(t *testing.T, b *Backend) {
 		t.Error("a new version loses the description")
 	}
 	s.Description = strings.Repeat("d", 2048) // as CSMS allows
-	if !foretells(b, s, backends.LossDescription, secret.Meaning) {
+	if !foretells(b, s, loss.Description, secret.Meaning) {
 		t.Error("it is not foretold that a long description is lost")
 	}
 	_, err := b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x"), OfSecret: &secret.Attributes{Description: s.Description}})
@@ -276,11 +276,11 @@ func hazardTags(t *testing.T, b *Backend) {
 		t.Errorf("native tools see %d tags, or the secret's among the version's", len(seen.Tags))
 	}
 	s.Versions[1].Tags = someTags(maxTags)
-	if !foretells(b, s, backends.LossTags, secret.Meaning) {
+	if !foretells(b, s, loss.Tags, secret.Meaning) {
 		t.Error("it is not foretold that 15 tags beside ours are lost")
 	}
 	s.Versions[1].Tags, s.Tags = nil, map[string]string{strings.Repeat("k", 128): strings.Repeat("v", 255)} // as CSMS allows
-	if !foretells(b, s, backends.LossTags, secret.Meaning) {
+	if !foretells(b, s, loss.Tags, secret.Meaning) {
 		t.Error("it is not foretold that long tags of the secret are lost")
 	}
 }
@@ -329,7 +329,7 @@ func hazardDeletion(t *testing.T, b *Backend) {
 func hazardManaged(t *testing.T, b *Backend) {
 	s := plain(1, 2)
 	s.Versions[0].Extra = secret.Extra{extraManaged: []byte("true")}
-	if !foretells(b, s, backends.LossVersion, secret.Data) {
+	if !foretells(b, s, loss.Version, secret.Data) {
 		t.Error("it is not foretold that a managed version is left out")
 	}
 	if got := moved(t, b, s); len(got.Versions) != 1 || got.Versions[0].Ordinal != 2 {

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// history makes one secret of the versions that the product lists, in any
+// stored makes one secret of the versions that the product lists, in any
 // order. The product knows neither ordinals nor roles, and its times are whole
 // seconds, so:
 //
@@ -34,7 +34,7 @@ import (
 //   - Previous is what the newest's tag says, else who was current before it.
 //   - What belongs to the secret as a whole stands in the newest's tag; native
 //     tools that add a version do not hide it: then the newest tag counts.
-type history struct {
+type stored struct {
 	secret.Secret
 	entries []entry // as Versions
 	highest secret.Ordinal
@@ -50,10 +50,10 @@ type entry struct {
 // place is where a secret lives, for derived UIDs.
 type place struct{ store, vault string }
 
-// newHistory takes at least one item. newest is the product's id of the one
+// newStored takes at least one item. newest is the product's id of the one
 // that a version-less read gives, "" where nobody asked.
-func newHistory(p place, name secret.Name, items []item, newest string) *history {
-	h := &history{Secret: secret.Secret{Name: name}, entries: number(identify(p, items))}
+func newStored(p place, name secret.Name, items []item, newest string) *stored {
+	h := &stored{Secret: secret.Secret{Name: name}, entries: number(identify(p, items))}
 	for i := range h.entries {
 		h.highest = max(h.highest, h.entries[i].ordinal)
 		if t := h.entries[i].tag; t != nil {
@@ -177,7 +177,7 @@ func undecided(p place, items []item) bool {
 	return tied > 1 && native
 }
 
-func (h *history) setVersions() {
+func (h *stored) setVersions() {
 	stages := map[string]secret.Ordinal{}
 	for i := range h.entries {
 		e := &h.entries[i]
@@ -197,7 +197,7 @@ func (h *history) setVersions() {
 	}
 }
 
-func (h *history) setRoles(order []*entry) {
+func (h *stored) setRoles(order []*entry) {
 	last := len(order) - 1
 	newest := order[last]
 	h.Current = newest.current(h.entries)
@@ -223,7 +223,7 @@ func (e *entry) current(entries []entry) secret.Ordinal {
 	return e.ordinal
 }
 
-func (h *history) setSecret(order []*entry) {
+func (h *stored) setSecret(order []*entry) {
 	at := len(order) - 1
 	newest := order[at]
 	if n := newest.name; n != strings.ToLower(n) {
@@ -236,7 +236,7 @@ func (h *history) setSecret(order []*entry) {
 	t := order[from].tag
 	for i := range h.Versions {
 		v := &h.Versions[i]
-		h.Updated = backends.Later(h.Updated, v.Updated)
+		h.Updated = history.Later(h.Updated, v.Updated)
 		if h.Created.IsZero() || v.Created.Before(h.Created) {
 			h.Created = v.Created
 		}
@@ -245,11 +245,11 @@ func (h *history) setSecret(order []*entry) {
 		return
 	}
 	holder := h.Find(secret.ByOrdinal(order[from].ordinal))
-	h.Created = backends.OrTime(t.SecretCreated.Time, holder.Created)
+	h.Created = history.OrTime(t.SecretCreated.Time, holder.Created)
 	if from == at {
-		h.Updated = backends.OrTime(t.SecretUpdated.Time, holder.Updated)
+		h.Updated = history.OrTime(t.SecretUpdated.Time, holder.Updated)
 		if newest.touched() {
-			h.Updated = backends.Later(h.Updated, newest.updated)
+			h.Updated = history.Later(h.Updated, newest.updated)
 		}
 	}
 	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)
@@ -261,13 +261,13 @@ func (h *history) setSecret(order []*entry) {
 }
 
 // find returns the entry of a version, which must be there.
-func (h *history) find(o secret.Ordinal) *entry {
+func (h *stored) find(o secret.Ordinal) *entry {
 	i := slices.IndexFunc(h.entries, func(e entry) bool { return e.ordinal == o })
 	return &h.entries[i]
 }
 
 // tied lists the native versions whose order nobody can know.
-func (h *history) tied() []secret.Ordinal {
+func (h *stored) tied() []secret.Ordinal {
 	var out []secret.Ordinal
 	for i := range h.entries {
 		e := &h.entries[i]

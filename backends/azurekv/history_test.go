@@ -87,7 +87,7 @@ func TestHistory(t *testing.T) {
 	} {
 		for range 5 { // the product's order means nothing
 			rand.Shuffle(len(c.items), func(i, j int) { c.items[i], c.items[j] = c.items[j], c.items[i] })
-			h := newHistory(place{"s", "v"}, "n", c.items, c.current)
+			h := newStored(place{"s", "v"}, "n", c.items, c.current)
 			if got := said(h); got != c.want {
 				t.Errorf("%s: %s, want %s", c.name, got, c.want)
 			}
@@ -95,7 +95,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-func said(h *history) string {
+func said(h *stored) string {
 	s := ""
 	for i := range h.entries {
 		s += fmt.Sprintf("%s:%d ", h.entries[i].id, h.entries[i].ordinal)
@@ -122,7 +122,7 @@ func TestOrdinalsAreStable(t *testing.T) {
 			next := secret.Ordinal(1)
 			var prev secret.Ordinal
 			if len(items) > 0 {
-				h := newHistory(p, "n", items, items[len(items)-1].id)
+				h := newStored(p, "n", items, items[len(items)-1].id)
 				next, prev = h.highest+1, h.Current
 			}
 			if r.IntN(3) == 0 { // natives of one second are the one thing undecidable
@@ -133,7 +133,7 @@ func TestOrdinalsAreStable(t *testing.T) {
 				second += r.IntN(2)
 				items = append(items, tagged(id, second, next, func(t *reserved) { t.Previous = &prev }))
 			}
-			h := newHistory(p, "n", items, id)
+			h := newStored(p, "n", items, id)
 			for k := range h.entries {
 				e := &h.entries[k]
 				if o := number[e.id]; o != 0 && (o != e.ordinal || seen[e.id] != e.uid) {
@@ -168,7 +168,7 @@ func TestManaged(t *testing.T) {
 	t.Parallel()
 	it := native("a", 0)
 	it.managed = true
-	s := newHistory(place{"s", "v"}, "n", []item{it}, "").Clone()
+	s := newStored(place{"s", "v"}, "n", []item{it}, "").Clone()
 	if string(s.Versions[0].Extra[extraManaged]) != "true" || s.Extra.Text(extraName) != "Spelled" {
 		t.Error("the mark or the spelling is not kept aside")
 	}

@@ -7,9 +7,9 @@ import (
 )
 
 // Imitation is Key Vault for a store in memory.
-func Imitation() backends.Imitation {
+func Profile() backends.Profile {
 	b := &Backend{now: time.Now}
-	return backends.Imitation{
+	return backends.Profile{
 		Capabilities: b.Capabilities(),
 		Names:        backends.Names{Spell: naming.Encode, Read: decodeName},
 		Forecast:     b.Forecast,

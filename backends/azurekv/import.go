@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -44,10 +45,10 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 	if err != nil {
 		return nil, err
 	}
-	if _, err := backends.HeadOf(s); err != nil {
+	if _, err := history.HeadOf(s); err != nil {
 		return nil, err
 	}
-	release, err := b.turns.Take(ctx, s.Name)
+	release, err := b.locks.Lock(ctx, s.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +143,8 @@ func (im *importing) write(ctx context.Context) (*backends.Imported, error) {
 		im.items = append(im.items, it)
 		im.stands[s.version.UID] = true
 	}
-	im.b.book.Enter(im.name, im.items[len(im.items)-1])
-	h := newHistory(im.b.place, im.name, im.items, "")
+	im.b.listing.Enter(im.name, im.items[len(im.items)-1])
+	h := newStored(im.b.place, im.name, im.items, "")
 	return &backends.Imported{Secret: h.Clone(), Stands: im.ordinals()}, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -136,9 +136,9 @@ func (it *item) version() secret.Version {
 
 // refine adds what the tag knows better than the product.
 func (it *item) refine(v *secret.Version, t *reserved) {
-	v.Created = backends.OrTime(t.Created.Time, v.Created)
+	v.Created = history.OrTime(t.Created.Time, v.Created)
 	if !it.touched() {
-		v.Updated = backends.OrTime(t.Updated.Time, v.Created)
+		v.Updated = history.OrTime(t.Updated.Time, v.Created)
 	}
 	v.NotBefore, v.Expires = exact(v.NotBefore, t.NotBefore.Time), exact(v.Expires, t.Expires.Time)
 	if t.NoNotBefore && v.NotBefore.Equal(it.created) {
@@ -182,7 +182,7 @@ func (it *item) written() time.Time {
 	if it.tag == nil {
 		return it.created
 	}
-	return backends.OrTime(it.tag.Written.Time, it.tag.Created.Time)
+	return history.OrTime(it.tag.Written.Time, it.tag.Created.Time)
 }
 
 // skew is how far the gateway's clock may be from the product's for a tag to

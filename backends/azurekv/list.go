@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -15,7 +15,7 @@ import (
 const pageSize = 250
 
 // listed is one name of the product's list.
-type listed = backends.Listed[item]
+type listed = kit.Listed[item]
 
 // List implements backends.Backend.
 //
@@ -33,11 +33,11 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 	if err != nil {
 		return secret.Page{}, err
 	}
-	return backends.Join(q.Limit, live, deleted), nil
+	return kit.JoinPages(q.Limit, live, deleted), nil
 }
 
 func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.book.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.secrets(ctx, false) }))
+	all, err := b.listing.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.secrets(ctx, false) }))
 	if err != nil {
 		return secret.Page{}, err
 	}
@@ -46,7 +46,7 @@ func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, er
 
 // page cuts one out of all names and resolves it.
 func page(q secret.Query, all []listed, resolve func([]listed) ([]*secret.Secret, error)) (secret.Page, error) {
-	cut, next := backends.CutPage(q, all, pageSize)
+	cut, next := kit.CutPage(q, all, pageSize)
 	secrets, err := resolve(cut)
 	if err != nil {
 		return secret.Page{}, err
@@ -81,7 +81,7 @@ func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, 
 	for i := range cut {
 		l := &cut[i]
 		if l.Item.whole() {
-			out[i] = newHistory(b.place, l.Name, []item{l.Item}, "").Clone()
+			out[i] = newStored(b.place, l.Name, []item{l.Item}, "").Clone()
 			continue
 		}
 		g.Go(func() error {
@@ -105,6 +105,6 @@ func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, 
 
 // unfinished reports whether all there is are parts of one import that never
 // wrote its last version.
-func (h *history) unfinished() bool {
+func (h *stored) unfinished() bool {
 	return !slices.ContainsFunc(h.entries, func(e entry) bool { return !e.imported() || e.tag.Last })
 }

@@ -61,10 +61,10 @@ func (b *Backend) RestoreNative(ctx context.Context, blob []byte) (*secret.Secre
 	if err != nil { // it stands, under a name that no gateway can say
 		return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.restore", Err: errMalformed}
 	}
-	b.book.Enter(name, it)
+	b.listing.Enter(name, it)
 	h, err := b.awaitLive(ctx, name, wire)
 	if err != nil {
-		h = newHistory(b.place, name, []item{it}, it.id)
+		h = newStored(b.place, name, []item{it}, it.id)
 	}
 	return h.Clone(), nil
 }

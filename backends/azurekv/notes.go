@@ -5,17 +5,17 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // noteType tells those who look with native tools whose secret a note is.
 const noteType = "application/vnd.vaultferry.note+json"
 
-// ReadNote implements backends.Notebook. The revision is the product's id of
+// ReadState implements backends.StateStore. The revision is the product's id of
 // the version.
-func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
-	if err := backends.CheckNoteKey(key); err != nil {
+func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, error) {
+	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
 	it, text, err := b.client.get(ctx, "", notePrefix+key, "")
@@ -25,18 +25,18 @@ func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, err
 	return []byte(text), it.id, nil
 }
 
-// WriteNote implements backends.Notebook. The product has no conditional
+// WriteState implements backends.StateStore. The product has no conditional
 // write: this reads, compares and writes. Writers of this process wait for each
 // other; of two gateways that write one note in the same moment, the later
 // undoes the other's. Each write is one more version in the vault, and the
 // vault offers no way to remove the older ones.
 //
 // Trashed: native tools have deleted the note, and must recover or purge it.
-func (b *Backend) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
-	if err := backends.CheckNote(key, text); err != nil {
+func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
+	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
-	release, err := b.turns.Take(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
+	release, err := b.locks.Lock(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestNoteNatively(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.New(t, gatewaytest.Options{})
 	b := open(t, g)
-	if err := b.WriteNote(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
+	if err := b.WriteState(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
 		t.Fatal(err)
 	}
 	native := gateway.Call{Caller: access.Local("native"), Op: "native"}
@@ -27,16 +27,16 @@ func TestNoteNatively(t *testing.T) {
 	if _, err := g.Service.Delete(t.Context(), native, at); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = b.ReadNote(t.Context(), "n")
-	wantKind(t, "ReadNote of a deleted note", err, secret.NotFound)
-	wantKind(t, "WriteNote over a deleted note", b.WriteNote(t.Context(), "n", []byte(`{}`), ""), secret.Trashed)
+	_, _, err = b.ReadState(t.Context(), "n")
+	wantKind(t, "ReadState of a deleted note", err, secret.NotFound)
+	wantKind(t, "WriteState over a deleted note", b.WriteState(t.Context(), "n", []byte(`{}`), ""), secret.Trashed)
 	if p, err := b.ListTrash(t.Context(), secret.Query{}); err != nil || len(p.Secrets) != 0 {
 		t.Errorf("the trash shows the note: %v", err)
 	}
 	if err := g.Service.Purge(t.Context(), native, at); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.WriteNote(t.Context(), "n", []byte(`{}`), ""); err != nil {
-		t.Errorf("WriteNote after the purge: %v", err)
+	if err := b.WriteState(t.Context(), "n", []byte(`{}`), ""); err != nil {
+		t.Errorf("WriteState after the purge: %v", err)
 	}
 }

@@ -33,7 +33,7 @@ import (
 // Native tools see that the version was updated, and that it has an empty set
 // of tags where it had none.
 
-var _ backends.Opener = (*Backend)(nil)
+var _ backends.DisabledReader = (*Backend)(nil)
 
 const (
 	// openFor is much longer than a version is open, and shorter than a caller
@@ -43,12 +43,12 @@ const (
 	closeTime = 20 * time.Second
 )
 
-// OpensDisabled implements backends.Opener.
-func (b *Backend) OpensDisabled() bool { return b.opens }
+// ReadsDisabled implements backends.DisabledReader.
+func (b *Backend) ReadsDisabled() bool { return b.opens }
 
-// ExportOpened implements backends.Opener. Versions are opened one after the
+// ExportDisabled implements backends.DisabledReader. Versions are opened one after the
 // other: the vault asks for that.
-func (b *Backend) ExportOpened(ctx context.Context, name secret.Name) (s *secret.Secret, opened []secret.Ordinal, err error) {
+func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secret.Secret, opened []secret.Ordinal, err error) {
 	err = b.changing(ctx, name, func(wire string) error {
 		h, err := b.export(ctx, name, wire)
 		if err == nil && slices.ContainsFunc(h.entries, func(e entry) bool { return e.isOpen() }) {

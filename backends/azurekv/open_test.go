@@ -25,7 +25,7 @@ func opening(c *Config) { c.ReadDisabled = true }
 type opener struct{ *Backend }
 
 func (o opener) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	s, _, err := o.ExportOpened(ctx, name)
+	s, _, err := o.ExportDisabled(ctx, name)
 	return s, err
 }
 
@@ -114,14 +114,14 @@ func mixed(t *testing.T, b *Backend, name secret.Name) {
 // the native ones, which are of one second.
 func isOn(v *secret.Version) bool { return v.Ordinal == 2 || (v.Ordinal > 3 && len(v.Tags) == 1) }
 
-// TestExportOpened: every value but one that cannot be marked, and afterwards
+// TestExportDisabled: every value but one that cannot be marked, and afterwards
 // all is as it was, to native tools and to gateways.
-func TestExportOpened(t *testing.T) {
+func TestExportDisabled(t *testing.T) {
 	t.Parallel()
 	b := open(t, gatewaytest.New(t, gatewaytest.Options{}), opening)
 	mixed(t, b, "s")
 	before, was := sight(t, b, "s"), describe(t, b)
-	got, opened, err := b.ExportOpened(t.Context(), "s")
+	got, opened, err := b.ExportDisabled(t.Context(), "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestExportOpened(t *testing.T) {
 	if diff := cmp.Diff(was, describe(t, b)); diff != "" {
 		t.Errorf("gateways see a difference: %s", diff)
 	}
-	again, opened, err := b.ExportOpened(t.Context(), "s")
+	again, opened, err := b.ExportDisabled(t.Context(), "s")
 	if err != nil || len(opened) != 4 || len(again.Versions) != 7 {
 		t.Errorf("a second time: %d opened, %v", opened, err)
 	}
@@ -223,7 +223,7 @@ func TestOpenInterrupted(t *testing.T) {
 				mixed(t, dying, name)
 				before := sight(t, dying, string(name))
 				m.left.Store(n)
-				if _, _, err := dying.ExportOpened(t.Context(), name); err == nil {
+				if _, _, err := dying.ExportDisabled(t.Context(), name); err == nil {
 					t.Fatal("nothing failed")
 				}
 				repaired(t, g, name, before, n%2 == 0)
@@ -248,7 +248,7 @@ func repaired(t *testing.T, g *gatewaytest.Gateway, name secret.Name, before map
 	}
 	b.now = func() time.Time { return time.Now().Add(time.Minute) }
 	if byBackup {
-		if _, _, err := b.ExportOpened(t.Context(), name); err != nil {
+		if _, _, err := b.ExportDisabled(t.Context(), name); err != nil {
 			t.Error(err)
 		}
 	} else if _, err := b.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("eight")}); err != nil {
@@ -320,7 +320,7 @@ func TestOpenStates(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), c.patience)
 		defer cancel()
 		gone = cancel
-		s, opened, err := b.ExportOpened(ctx, "s")
+		s, opened, err := b.ExportDisabled(ctx, "s")
 		if c.want != 0 {
 			wantKind(t, what, err, c.want)
 			checkText(t, err)

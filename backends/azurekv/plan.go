@@ -5,7 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -16,7 +17,7 @@ import (
 // The version that is to be current is written last, whatever its ordinal,
 // for the product takes the newest as current. The tags keep the true order.
 func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet, []secret.Loss) {
-	losses := []secret.Loss{{Grade: secret.Trace, What: backends.LossCreated, Why: "Key Vault stamps its own times; the gateway keeps these beside the version"}}
+	losses := []secret.Loss{{Grade: secret.Trace, What: loss.Created, Why: "Key Vault stamps its own times; the gateway keeps these beside the version"}}
 	var stands []*secret.Version
 	for i := range s.Versions {
 		v := &s.Versions[i]
@@ -32,9 +33,9 @@ func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet
 	last := stands[len(stands)-1].Ordinal
 	switch {
 	case !holds(stands, s.Current):
-		losses = append(losses, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Key Vault's own tools take the version that is written last for the current one"})
+		losses = append(losses, secret.Loss{Grade: secret.Meaning, What: loss.Current, Why: "Key Vault's own tools take the version that is written last for the current one"})
 	case s.Current != last:
-		losses = append(losses, secret.Loss{Grade: secret.Trace, What: backends.LossCurrent, Why: "Key Vault's own tools take the version that is written last for the current one; the gateway keeps the role and the order"})
+		losses = append(losses, secret.Loss{Grade: secret.Trace, What: loss.Current, Why: "Key Vault's own tools take the version that is written last for the current one; the gateway keeps the role and the order"})
 		last = s.Current
 	}
 	var sheets []*sheet
@@ -47,7 +48,7 @@ func plan(wire string, s *secret.Secret, marker string, now time.Time) ([]*sheet
 		sh, l := newSheet(v, tag)
 		losses = append(losses, l...)
 		if sh.tag.Form != "" {
-			losses = append(losses, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Key Vault holds text: its own tools see " + formWords[sh.tag.Form]})
+			losses = append(losses, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: "Key Vault holds text: its own tools see " + formWords[sh.tag.Form]})
 		}
 		if v.Ordinal == last {
 			losses = append(losses, sh.addSecret(wire, &secret.Attributes{Description: s.Description, Tags: s.Tags, Extra: s.Extra})...)
@@ -74,7 +75,7 @@ func lastOf(s *sheet) int {
 // role. One that the source could not read (Deleted, Unreadable) was consented
 // to when it was exported; that it existed at all is what is lost here.
 func unholdable(s *secret.Secret, v *secret.Version) *secret.Loss {
-	l := &secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion}
+	l := &secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Version}
 	switch _, why := valueProblem(v.Value); {
 	case string(v.Extra[extraManaged]) == "true":
 		l.Why = "a certificate manages this version; it is never imported"
@@ -119,7 +120,7 @@ func (r *reserved) setTimes(created, updated time.Time) {
 	if !created.Equal(r.Created.Time) {
 		r.SecretCreated.Time = created
 	}
-	if !updated.Equal(backends.OrTime(r.Updated.Time, r.Created.Time)) {
+	if !updated.Equal(history.OrTime(r.Updated.Time, r.Created.Time)) {
 		r.SecretUpdated.Time = updated
 	}
 }

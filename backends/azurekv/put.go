@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -23,7 +23,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err := checkDraft(&d); err != nil {
 		return nil, err
 	}
-	release, err := b.turns.Take(ctx, name)
+	release, err := b.locks.Lock(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -47,13 +47,13 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err != nil {
 		return nil, err
 	}
-	b.book.Enter(name, it)
+	b.listing.Enter(name, it)
 	return after(b.place, name, items, it, d.Value)
 }
 
 // before returns nothing and no error where the name is free. What it returns
 // is not open: see open.go.
-func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*history, []item, error) {
+func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*stored, []item, error) {
 	items, err := b.client.versions(ctx, name, wire, nothing)
 	if err == nil && slices.ContainsFunc(items, func(it item) bool { return it.isOpen() }) {
 		items, err = b.closed(ctx, name, wire)
@@ -64,7 +64,7 @@ func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*h
 	case len(items) == 0:
 		return nil, nil, nil
 	case !undecided(b.place, items):
-		return newHistory(b.place, name, items, ""), items, nil
+		return newStored(b.place, name, items, ""), items, nil
 	}
 	h, err := b.load(ctx, name, wire, nothing)
 	if err != nil {
@@ -75,7 +75,7 @@ func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*h
 
 // after is the state with one more version, of which it returns that one.
 func after(p place, name secret.Name, items []item, it item, v secret.Value) (*secret.Secret, error) {
-	h := newHistory(p, name, append(items, it), it.id)
+	h := newStored(p, name, append(items, it), it.id)
 	for i := range h.entries {
 		if e := &h.entries[i]; e.id == it.id {
 			h.Versions[i].Value, h.Versions[i].Missing = v, ""
@@ -85,7 +85,7 @@ func after(p place, name secret.Name, items []item, it item, v secret.Value) (*s
 	return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.set", Name: name, Err: errMalformed}
 }
 
-func (h *history) items() []item {
+func (h *stored) items() []item {
 	out := make([]item, len(h.entries))
 	for i := range h.entries {
 		out[i] = h.entries[i].item
@@ -95,7 +95,7 @@ func (h *history) items() []item {
 
 // checkDraft refuses what the product cannot hold, whatever is there.
 func checkDraft(d *secret.Draft) error {
-	if err := backends.CheckDraft(d); err != nil {
+	if err := history.CheckDraft(d); err != nil {
 		return err
 	}
 	if d.Missing != "" {
@@ -113,26 +113,26 @@ func checkDraft(d *secret.Draft) error {
 	return nil
 }
 
-func allowed(h *history, name secret.Name, d *secret.Draft) error {
+func allowed(h *stored, name secret.Name, d *secret.Draft) error {
 	switch {
 	case h == nil:
 		return nil
 	case d.OnlyIfAbsent:
 		return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.put", Name: name}
-	case backends.PatchExtra(h.Extra, d.MergeExtra).Text(extraName) != h.Extra.Text(extraName):
+	case history.PatchExtra(h.Extra, d.MergeExtra).Text(extraName) != h.Extra.Text(extraName):
 		return secret.Errorf(secret.Invalid, "Key Vault keeps the spelling of the name")
 	}
 	return nil
 }
 
 // draftSheet lays the draft out as the version after h, which may be nil.
-func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, error) {
+func (b *Backend) draftSheet(h *stored, wire string, d *secret.Draft) (*sheet, error) {
 	stamp := b.stamp(h)
 	v := &secret.Version{
 		Ordinal: 1, UID: d.UID, Value: d.Value, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
-		NotBefore: d.NotBefore, Expires: d.Expires, Created: backends.OrTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
+		NotBefore: d.NotBefore, Expires: d.Expires, Created: history.OrTime(d.Created, stamp), Stages: d.Stages, Extra: d.Extra,
 	}
-	v.Updated = backends.OrTime(d.Updated, v.Created)
+	v.Updated = history.OrTime(d.Updated, v.Created)
 	created := v.Created
 	if h != nil {
 		v.Ordinal, created = h.highest+1, h.Created
@@ -165,7 +165,7 @@ func (b *Backend) draftSheet(h *history, wire string, d *secret.Draft) (*sheet, 
 }
 
 // roles are who holds them once version o is written.
-func roles(h *history, o secret.Ordinal, d *secret.Draft) (current, previous secret.Ordinal) {
+func roles(h *stored, o secret.Ordinal, d *secret.Draft) (current, previous secret.Ordinal) {
 	switch {
 	case h == nil:
 		return o, 0
@@ -179,7 +179,7 @@ func roles(h *history, o secret.Ordinal, d *secret.Draft) (current, previous sec
 
 // attributes are those of the secret after the write. They move from tag to
 // tag with the newest version, as the roles do.
-func attributes(h *history, d *secret.Draft) *secret.Attributes {
+func attributes(h *stored, d *secret.Draft) *secret.Attributes {
 	var a secret.Attributes
 	switch {
 	case d.OfSecret != nil:
@@ -193,7 +193,7 @@ func attributes(h *history, d *secret.Draft) *secret.Attributes {
 		}
 		maps.Copy(a.Extra, d.NewExtra)
 	}
-	a.Extra = backends.PatchExtra(a.Extra, d.MergeExtra)
+	a.Extra = history.PatchExtra(a.Extra, d.MergeExtra)
 	return &a
 }
 
@@ -203,7 +203,7 @@ func stampOr(stamp time.Time, v *secret.Version, d *secret.Draft) time.Time {
 	if d.Created.IsZero() && d.Updated.IsZero() {
 		return v.Updated
 	}
-	return backends.Later(stamp, v.Updated)
+	return history.Later(stamp, v.Updated)
 }
 
 // bareEnough reports whether the product's own facts say all of d.
@@ -214,7 +214,7 @@ func bareEnough(d *secret.Draft) bool {
 
 // stamp is now in whole milliseconds, or the first one after every version so
 // far: dialects promise their clients times that strictly increase.
-func (b *Backend) stamp(h *history) time.Time {
+func (b *Backend) stamp(h *stored) time.Time {
 	now := b.now().UTC().Truncate(time.Millisecond)
 	if h == nil {
 		return now

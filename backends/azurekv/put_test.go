@@ -190,7 +190,7 @@ func TestCalls(t *testing.T) {
 	if err := b.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, n := backends.WithMeter(t.Context())
+	ctx, n := backends.WithCallCount(t.Context())
 	for _, c := range []struct {
 		what string
 		want int64

@@ -47,7 +47,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 
 // current is the answer that one call gives.
 func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secret, error) {
-	h := newHistory(b.place, name, []item{*it}, it.id)
+	h := newStored(b.place, name, []item{*it}, it.id)
 	if h.Current == 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no version is current"}
 	}
@@ -56,7 +56,7 @@ func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secr
 }
 
 // load reads everything but the values. seen is told of versions early.
-func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen func([]item)) (*history, error) {
+func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen func([]item)) (*stored, error) {
 	for range maxReads {
 		items, err := b.client.versions(ctx, name, wire, seen)
 		switch {
@@ -65,7 +65,7 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 		case len(items) == 0:
 			return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.versions", Name: name}
 		case !undecided(b.place, items):
-			return newHistory(b.place, name, items, ""), nil
+			return newStored(b.place, name, items, ""), nil
 		}
 		it, _, err := b.client.get(ctx, name, wire, "")
 		if err != nil && !is(err, secret.Disabled) {
@@ -73,7 +73,7 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 		}
 		for i := range items {
 			if it.id == "" || it.id == items[i].id { // disabled: the product does not say
-				return newHistory(b.place, name, items, it.id), nil
+				return newStored(b.place, name, items, it.id), nil
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 }
 
 // read fills in the value of one version, or why there is none.
-func (b *Backend) read(ctx context.Context, h *history, wire string, v *secret.Version) error {
+func (b *Backend) read(ctx context.Context, h *stored, wire string, v *secret.Version) error {
 	e := h.find(v.Ordinal)
 	c, err := b.content(ctx, h.Name, wire, e.id)
 	if err == nil {
@@ -139,7 +139,7 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 	return h.Clone(), nil
 }
 
-func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*history, error) {
+func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*stored, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the reads where the list fails
 	defer cancel()
 	r := b.newReading(ctx, name, wire)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -19,8 +19,8 @@ func TestRecordedPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var book backends.Book[item]
-	names, err := book.All(time.Now(), true, named(func() ([]item, error) { return items, nil }))
+	var listing kit.ListingCache[item]
+	names, err := listing.All(time.Now(), true, named(func() ([]item, error) { return items, nil }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -129,7 +130,7 @@ func TestDisabledNewest(t *testing.T) {
 func TestMovedRoleCosts(t *testing.T) {
 	t.Parallel()
 	b, _ := three(t)
-	ctx, n := backends.WithMeter(t.Context())
+	ctx, n := backends.WithCallCount(t.Context())
 	for _, c := range []struct {
 		what string
 		want int64
@@ -225,7 +226,7 @@ func TestNoRoomForRole(t *testing.T) {
 	before := mustExport(t, b)
 	_, err := b.Update(t.Context(), "s", secret.ByOrdinal(1), makeCurrent)
 	wantKind(t, "a role", err, secret.Lossy)
-	if !strings.HasPrefix(secret.DetailOf(err), backends.LossCurrent+": ") {
+	if !strings.HasPrefix(secret.DetailOf(err), loss.Current+": ") {
 		t.Errorf("the refusal says %q", secret.DetailOf(err))
 	}
 	h, err := b.load(t.Context(), "s", "s", nothing)
@@ -289,7 +290,7 @@ func TestNobodyCurrent(t *testing.T) {
 	s.Description, s.Tags, s.Extra = "", nil, nil
 	foretold := false
 	for _, l := range b.Forecast(s) {
-		foretold = foretold || (l.What == backends.LossCurrent && l.Grade == secret.Meaning)
+		foretold = foretold || (l.What == loss.Current && l.Grade == secret.Meaning)
 	}
 	if !foretold {
 		t.Error("it is not foretold")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -44,30 +44,30 @@ func layOut(v *secret.Version, tag reserved) (*sheet, []secret.Loss) {
 		losses = append(losses, secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: what, Why: why})
 	}
 	if characters(c.ContentType) > maxContentType || !utf8.ValidString(c.ContentType) {
-		lose(backends.LossContentType, "Key Vault holds content types of at most 255 characters")
+		lose(loss.ContentType, "Key Vault holds content types of at most 255 characters")
 		c.ContentType = ""
 	}
 	if why := tagsProblem(c.Tags); why != "" {
-		lose(backends.LossTags, why)
+		lose(loss.Tags, why)
 		c.Tags = nil
 	}
 	s.tag.EmptyTags = c.Tags != nil && len(c.Tags) == 0
 	s.tag.OurType = c.ContentType == "" && s.tag.Form != ""
 	s.try(c.Expires.Nanosecond() != 0, func(r *reserved) { r.Expires.Time = c.Expires }, func() {
-		lose(backends.LossExpiresFraction, noRoom)
+		lose(loss.ExpiresFraction, noRoom)
 		c.Expires = c.Expires.Truncate(time.Second)
 	})
 	s.try(c.NotBefore.Nanosecond() != 0, func(r *reserved) { r.NotBefore.Time = c.NotBefore }, func() {
-		lose(backends.LossNotBeforeFraction, noRoom)
+		lose(loss.NotBeforeFraction, noRoom)
 		c.NotBefore = c.NotBefore.Truncate(time.Second)
 	})
 	s.try(len(c.Stages) > 0, func(r *reserved) { r.Stages = c.Stages }, func() {
-		lose(backends.LossStages, noRoom)
+		lose(loss.Stages, noRoom)
 		c.Stages = nil
 	})
 	delete(c.Extra, extraManaged)
 	s.try(len(c.Extra) > 0, func(r *reserved) { r.Extra = secretRawMap(c.Extra) }, func() {
-		lose(backends.LossExtra, noRoom)
+		lose(loss.Extra, noRoom)
 		c.Extra = nil
 	})
 	return s, losses
@@ -96,17 +96,17 @@ func (s *sheet) addSecret(wire string, a *secret.Attributes) []secret.Loss {
 		return func() { losses = append(losses, secret.Loss{Grade: secret.Meaning, What: what, Why: noRoom}) }
 	}
 	if utf8.ValidString(a.Description) {
-		s.try(a.Description != "", func(r *reserved) { r.Description = a.Description }, lose(backends.LossDescription))
+		s.try(a.Description != "", func(r *reserved) { r.Description = a.Description }, lose(loss.Description))
 	} else {
-		lose(backends.LossDescription)()
+		lose(loss.Description)()
 	}
-	s.try(len(a.Tags) > 0, func(r *reserved) { r.SecretTags = a.Tags }, lose(backends.LossTags))
+	s.try(len(a.Tags) > 0, func(r *reserved) { r.SecretTags = a.Tags }, lose(loss.Tags))
 	extra := a.Extra
 	if spelling(wire, extra) != wire { // the product keeps it
 		extra = extra.Clone()
 		delete(extra, extraName)
 	}
-	s.try(len(extra) > 0, func(r *reserved) { r.SecretExtra = secretRawMap(extra) }, lose(backends.LossExtra))
+	s.try(len(extra) > 0, func(r *reserved) { r.SecretExtra = secretRawMap(extra) }, lose(loss.Extra))
 	return losses
 }
 

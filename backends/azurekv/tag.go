@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -88,13 +88,13 @@ const (
 
 // What the tag is made of.
 type (
-	shortUID     = backends.CompactUID
-	stamp        = backends.CompactTime
-	secretRawMap = backends.RawMembers
+	shortUID     = sidecar.UID
+	stamp        = sidecar.Time
+	secretRawMap = sidecar.Members
 )
 
 // maxSeconds is the year 9999.
-const maxSeconds = backends.MaxCompactTime
+const maxSeconds = sidecar.MaxTime
 
 const tagVersion = 1
 

@@ -87,7 +87,7 @@ func FuzzTag(f *testing.F) {
 		}
 		it := native("a", 0)
 		it.tag = r
-		newHistory(place{"s", "v"}, "n", []item{it, native("b", 1)}, "b").Clone()
+		newStored(place{"s", "v"}, "n", []item{it, native("b", 1)}, "b").Clone()
 		out, err := r.encode()
 		if err != nil {
 			t.Fatalf("what was read does not encode: %v", err)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // Limits of one answer.
@@ -20,7 +21,7 @@ const (
 )
 
 func newTransport(c *Config) (*http.Transport, error) {
-	return backends.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
+	return kit.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
 }
 
 // plainClient follows no redirect: a token never goes where the configuration
@@ -49,7 +50,7 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errForeignHost
 	}
 	ctx := r.Context()
-	backends.Tick(ctx)
+	backends.CountCall(ctx)
 	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok && r.Header.Get("Authorization") != "" {
 		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}))
 	}

@@ -14,11 +14,11 @@ import (
 )
 
 var (
-	_ backends.Trasher  = (*Backend)(nil)
-	_ backends.Retainer = (*Backend)(nil)
+	_ backends.Backend           = (*Backend)(nil)
+	_ backends.RetentionReporter = (*Backend)(nil)
 )
 
-// Delete implements backends.Trasher. The vault's own retention decides until
+// Delete implements backends.Backend. The vault's own retention decides until
 // when, not the argument: Deleted.Purge is what the vault answers.
 //
 // A vault without soft delete would destroy the secret: Unsupported.
@@ -41,7 +41,7 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 		if err != nil {
 			return err
 		}
-		b.book.Strike(name)
+		b.listing.Strike(name)
 		b.trash.Enter(name, it)
 		// Done, whether or not it shows before the caller's patience ends.
 		_ = await(ctx, func() (bool, error) { return b.shown(ctx, name, wire) })
@@ -61,7 +61,7 @@ func (b *Backend) deletedNow(ctx context.Context, name secret.Name, wire string,
 	return item{}, gone
 }
 
-// DescribeTrash implements backends.Trasher. Of what is deleted the vault
+// DescribeTrash implements backends.Backend. Of what is deleted the vault
 // shows the newest version alone, whose tag tells the roles. If native tools
 // wrote that one, nothing tells its ordinal among the others, and it is called
 // the first.
@@ -78,7 +78,7 @@ func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.
 }
 
 func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
-	s := newHistory(b.place, name, []item{it}, it.id).Clone()
+	s := newStored(b.place, name, []item{it}, it.id).Clone()
 	s.Deleted = it.deleted
 	if it.tag != nil && it.tag.Current != 0 {
 		s.Current = it.tag.Current
@@ -86,7 +86,7 @@ func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
 	return s
 }
 
-// ListTrash implements backends.Trasher. It costs what List costs.
+// ListTrash implements backends.Backend. It costs what List costs.
 func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	all, err := b.trash.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.trash(ctx) }))
 	if err != nil {
@@ -123,7 +123,7 @@ func (b *Backend) resolveTrash(ctx context.Context, cut []listed) ([]*secret.Sec
 	return slices.DeleteFunc(out, func(s *secret.Secret) bool { return s == nil }), nil
 }
 
-// Recover implements backends.Trasher. It returns when the secret can be read
+// Recover implements backends.Backend. It returns when the secret can be read
 // again, which takes the vault some seconds. Unknown: it was still not there
 // when the caller's patience ended.
 func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
@@ -134,7 +134,7 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 			return err
 		}
 		b.trash.Strike(name)
-		b.book.Enter(name, it)
+		b.listing.Enter(name, it)
 		h, err := b.awaitLive(ctx, name, wire)
 		if err != nil {
 			return &secret.Error{Kind: secret.Unknown, Op: "azurekv.recover", Name: name, Detail: "Key Vault is recovering the secret, and it cannot be read yet", Err: secret.Cause(err)}
@@ -147,8 +147,8 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 
 // awaitLive loads a secret that the vault has said is there, as soon as it can
 // be read. That the vault is busy or throttles meanwhile says nothing of it.
-func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) (*history, error) {
-	var h *history
+func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) (*stored, error) {
+	var h *stored
 	var last error
 	err := await(ctx, func() (bool, error) {
 		h, last = b.load(ctx, name, wire, nothing)
@@ -163,7 +163,7 @@ func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) 
 	return h, err
 }
 
-// Purge implements backends.Trasher. The vault frees the name some seconds
+// Purge implements backends.Backend. The vault frees the name some seconds
 // later and lets nobody see when: a Put or Import meanwhile waits for it.
 // Denied: the vault has purge protection.
 func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
@@ -190,7 +190,7 @@ func (b *Backend) shown(ctx context.Context, name secret.Name, wire string) (boo
 	return err == nil, err
 }
 
-// Retention implements backends.Retainer: every secret tells that of its vault.
+// Retention implements backends.RetentionReporter: every secret tells that of its vault.
 func (b *Backend) Retention(ctx context.Context) (int, error) {
 	items, err := b.client.secrets(ctx, true)
 	if err != nil || len(items) == 0 {
@@ -205,7 +205,7 @@ func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wi
 	if err != nil {
 		return err
 	}
-	release, err := b.turns.Take(ctx, name)
+	release, err := b.locks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var _ backends.Updater = (*Backend)(nil)
+var _ backends.Backend = (*Backend)(nil)
 
-// Update implements backends.Updater. What the product has attributes for goes
+// Update implements backends.Backend. What the product has attributes for goes
 // there; the rest goes into the version's tag, and that of the secret as a
 // whole, the roles included, into the tag of the newest version. So an update
 // may take several writes; Partial says that some were made and others not.
@@ -31,7 +33,7 @@ var _ backends.Updater = (*Backend)(nil)
 // whole: of two gateways that update one version in the same moment the later
 // takes away what the other put into tags.
 func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
-	if err := backends.CheckPatch(&p); err != nil {
+	if err := history.CheckPatch(&p); err != nil {
 		return nil, err
 	}
 	var out *secret.Secret
@@ -55,7 +57,7 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		if err := b.apply(ctx, name, wire, edits, items); err != nil {
 			return err
 		}
-		out = newHistory(b.place, name, items, h.newest).Only(v.Ordinal)
+		out = newStored(b.place, name, items, h.newest).Only(v.Ordinal)
 		return nil
 	})
 	return out, err
@@ -77,7 +79,7 @@ func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edit
 		}
 		items[slices.IndexFunc(items, func(i item) bool { return i.id == e.id })] = it
 		if e.newest {
-			b.book.Enter(name, it)
+			b.listing.Enter(name, it)
 		}
 	}
 	return nil
@@ -104,7 +106,7 @@ func (c client) update(ctx context.Context, name secret.Name, wire, version stri
 
 // updating is one update under way.
 type updating struct {
-	h    *history
+	h    *stored
 	wire string
 	now  time.Time
 	at   secret.Ordinal // of the version
@@ -124,12 +126,12 @@ func (u *updating) plan() ([]*edit, error) {
 		e.target, e.newest = e.ordinal == u.at, e.id == u.h.newest
 		moved := u.moveStages(e)
 		if e.target {
-			backends.PatchVersion(&e.v, u.p, u.now)
+			history.PatchVersion(&e.v, u.p, u.now)
 		}
 		if e.newest && (u.ofSecret() || e.tag != nil) {
 			e.head = head
 			if u.ofSecret() || e.target {
-				head.Updated = backends.Later(head.Updated, u.updated())
+				head.Updated = history.Later(head.Updated, u.updated())
 			}
 		}
 		if !e.target && !moved && (!e.newest || !u.ofSecret()) {
@@ -159,7 +161,7 @@ func (u *updating) turn(e *edit) int {
 // updated is when the update is, to the version and its secret.
 func (u *updating) updated() time.Time {
 	v := u.h.Find(secret.ByOrdinal(u.at)).Clone()
-	backends.PatchVersion(&v, u.p, u.now)
+	history.PatchVersion(&v, u.p, u.now)
 	return v.Updated
 }
 
@@ -173,7 +175,7 @@ func (u *updating) promotes() bool { return u.p.MakeCurrent && u.at != u.h.Curre
 
 // head is the secret as it is to be, without its versions.
 func (u *updating) head() (*secret.Secret, error) {
-	if err := backends.CheckRoles(&u.h.Secret, u.at, u.p); err != nil {
+	if err := history.CheckRoles(&u.h.Secret, u.at, u.p); err != nil {
 		return nil, err
 	}
 	s := u.h.Secret
@@ -190,9 +192,9 @@ func (u *updating) head() (*secret.Secret, error) {
 	if u.p.SecretTags != nil {
 		s.Tags = *u.p.SecretTags
 	}
-	s.Extra = backends.PatchExtra(s.Extra, u.p.Extra)
+	s.Extra = history.PatchExtra(s.Extra, u.p.Extra)
 	if s.Extra.Text(extraName) != u.h.Extra.Text(extraName) {
-		return nil, lossy(backends.LossExtra, "Key Vault keeps the spelling of the name")
+		return nil, lossy(loss.Extra, "Key Vault keeps the spelling of the name")
 	}
 	return &s, nil
 }

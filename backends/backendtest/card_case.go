@@ -10,13 +10,13 @@ import (
 // tooSlow is how large a probe may be that is written in the suite.
 const tooSlow = 20 << 20
 
-// testCard prints the card, and holds the store to it: each attribute, and
+// testReport prints the report, and holds the store to it: each attribute, and
 // each size at its most and one above, are what was foretold once they are
 // imported.
-func testCard(t *testing.T, h Harness) {
+func testReport(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
-	card := CardOf(b)
-	t.Logf("the card:\n%s", card)
+	report := ReportOf(b)
+	t.Logf("the report:\n%s", report)
 	try := func(what string, s *secret.Secret) {
 		for _, d := range ForecastDifferences(ctx, b, s) {
 			t.Errorf("%s: %s", what, d)
@@ -27,7 +27,7 @@ func testCard(t *testing.T, h Harness) {
 		try(string(p.attribute), p.s)
 	}
 	for i, p := range sizes() {
-		most := card.Sizes[i].Most
+		most := report.Sizes[i].Most
 		if most == 0 || most > tooSlow {
 			continue
 		}

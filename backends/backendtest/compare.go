@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Compare fails t unless got is want less the losses, as backends.Apply takes
+// Compare fails t unless got is want less the losses, as loss.Apply takes
 // them away: every attribute, version, role, time and value. It prints no
 // value.
 //
@@ -34,7 +34,7 @@ func Differences(want, got *secret.Secret, losses []secret.Loss) []string {
 	if got == nil {
 		return []string{"there is no secret"}
 	}
-	want = backends.Apply(want, losses)
+	want = loss.Apply(want, losses)
 	var d differences
 	d.check("name", want.Name == got.Name)
 	d.check("description", want.Description == got.Description)

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -108,7 +108,7 @@ func TestDeletionDiffers(t *testing.T) {
 func TestSample(t *testing.T) {
 	t.Parallel()
 	s := backendtest.Sample("s")
-	if _, err := backends.HeadOf(s); err != nil {
+	if _, err := history.HeadOf(s); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.Versions) != 12 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,7 +23,7 @@ func ForecastDifferences(ctx context.Context, b backends.Backend, s *secret.Secr
 	if err != nil {
 		return refused(ctx, b, s, losses, err)
 	}
-	want := backends.Apply(s, losses)
+	want := loss.Apply(s, losses)
 	var out []string
 	if w := ordinals(want); !slices.Equal(done.Stands, w) {
 		out = append(out, fmt.Sprintf("what stands is %d, foretold was %d", done.Stands, w))
@@ -43,7 +44,7 @@ func refused(ctx context.Context, b backends.Backend, s *secret.Secret, losses [
 	if _, err := b.Describe(ctx, s.Name); err == nil {
 		return []string{"what was refused is there"}
 	}
-	if len(backends.Apply(s, losses).Versions) > 0 && secret.DetailOf(err) == "" {
+	if len(loss.Apply(s, losses).Versions) > 0 && secret.DetailOf(err) == "" {
 		return []string{"refused without a reason: " + err.Error()}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -101,7 +102,7 @@ func tryPut(ctx context.Context, t *testing.T, b backends.Backend, name secret.N
 	losses := b.Forecast(s)
 	got, err := b.Put(ctx, name, d)
 	if err == nil {
-		return got, backends.Apply(s, losses)
+		return got, loss.Apply(s, losses)
 	}
 	_ = checkErr(t, err, secret.Invalid, secret.TooLarge, secret.Unsupported)
 	if secret.Worst(losses) < secret.Meaning {

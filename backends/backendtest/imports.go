@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 var knownLosses = []string{
-	backends.LossVersion, backends.LossValue, backends.LossState, backends.LossExpires, backends.LossNotBefore,
-	backends.LossExpiresFraction, backends.LossNotBeforeFraction, backends.LossContentType, backends.LossTags,
-	backends.LossStages, backends.LossExtra, backends.LossDescription, backends.LossUID, backends.LossDisabled,
-	backends.LossCurrent, backends.LossPrevious, backends.LossCreated, backends.LossUpdated, backends.LossForm,
+	loss.Version, loss.Value, loss.State, loss.Expires, loss.NotBefore,
+	loss.ExpiresFraction, loss.NotBeforeFraction, loss.ContentType, loss.Tags,
+	loss.Stages, loss.Extra, loss.Description, loss.UID, loss.Disabled,
+	loss.Current, loss.Previous, loss.Created, loss.Updated, loss.Form,
 }
 
 // testForecast: the same each time, after Close as well (so it needs no
@@ -74,7 +75,7 @@ func testImport(t *testing.T, h Harness) {
 func checkImport(ctx context.Context, t *testing.T, b backends.Backend, s *secret.Secret) {
 	t.Helper()
 	losses := b.Forecast(s)
-	want := backends.Apply(s, losses)
+	want := loss.Apply(s, losses)
 	done := mustImport(ctx, t, b, s, "")
 	if w := ordinals(want); !slices.Equal(done.Stands, w) {
 		t.Errorf("%q: what stands is %d, want %d", s.Name, done.Stands, w)
@@ -169,7 +170,7 @@ func testImportEach(t *testing.T, h Harness) {
 func testImportThenPut(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
 	s := bare("s", 3, 5, 9)
-	want := backends.Apply(s, b.Forecast(s))
+	want := loss.Apply(s, b.Forecast(s))
 	mustImport(ctx, t, b, s, "")
 	v := put(ctx, t, b, "s", text(canary+"new"))
 	if v.Ordinal <= 9 {
@@ -269,7 +270,7 @@ func testImportVersionLimit(t *testing.T, h Harness) {
 		of = append(of, o+1)
 	}
 	over := bare("over", of...)
-	if lost := backends.Apply(over, b.Forecast(over)); (len(lost.Versions) < n+1) != (limit > 0) {
+	if lost := loss.Apply(over, b.Forecast(over)); (len(lost.Versions) < n+1) != (limit > 0) {
 		t.Errorf("of %d versions %d are foretold to stand; MaxVersions is %d", n+1, len(lost.Versions), limit)
 	}
 	checkImport(ctx, t, b, over)

@@ -13,11 +13,33 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func readNote(ctx context.Context, t *testing.T, b backends.Backend, key, want string) (revision string) {
+// stateBackend is a backend with the optional part that this file is about.
+type stateBackend interface {
+	backends.Backend
+	backends.StateStore
+}
+
+// withState skips the test where the backend has no such part.
+func withState(t *testing.T, b backends.Backend) stateBackend {
 	t.Helper()
-	got, revision, err := b.ReadNote(ctx, key)
+	s, ok := b.(stateBackend)
+	if !ok {
+		t.Skip("the store keeps no records of the gateway")
+	}
+	return s
+}
+
+func beginState(t *testing.T, h Harness) (context.Context, stateBackend) {
+	t.Helper()
+	ctx, b := begin(t, h)
+	return ctx, withState(t, b)
+}
+
+func readNote(ctx context.Context, t *testing.T, b stateBackend, key, want string) (revision string) {
+	t.Helper()
+	got, revision, err := b.ReadState(ctx, key)
 	if err != nil {
-		t.Fatalf("ReadNote %q: %v", key, checkErr(t, err))
+		t.Fatalf("ReadState %q: %v", key, checkErr(t, err))
 	}
 	if string(got) != want || revision == "" {
 		t.Errorf("note %q has %d bytes under revision %q, want %d others", key, len(got), revision, len(want))
@@ -25,35 +47,35 @@ func readNote(ctx context.Context, t *testing.T, b backends.Backend, key, want s
 	return revision
 }
 
-func writeNote(ctx context.Context, t *testing.T, b backends.Backend, key, text, revision string) {
+func writeNote(ctx context.Context, t *testing.T, b stateBackend, key, text, revision string) {
 	t.Helper()
-	if err := b.WriteNote(ctx, key, []byte(text), revision); err != nil {
-		t.Fatalf("WriteNote %q: %v", key, checkErr(t, err))
+	if err := b.WriteState(ctx, key, []byte(text), revision); err != nil {
+		t.Fatalf("WriteState %q: %v", key, checkErr(t, err))
 	}
 }
 
 // longNote is as long as a note may be, and needs escapes wherever it is put.
 func longNote() string {
 	head := `{"a": "é\n\u0000<&>\"😀", "b":"`
-	return head + strings.Repeat(`\`, (backends.MaxNote-len(head)-2)/2*2) + `"}`
+	return head + strings.Repeat(`\`, (backends.MaxState-len(head)-2)/2*2) + `"}`
 }
 
 func testNotes(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
-	_, _, err := b.ReadNote(ctx, "events")
-	wantErr(t, "ReadNote of none", err, secret.NotFound)
-	wantErr(t, "WriteNote over none", b.WriteNote(ctx, "events", []byte(`{}`), "1"), secret.Conflict)
+	ctx, b := beginState(t, h)
+	_, _, err := b.ReadState(ctx, "events")
+	wantErr(t, "ReadState of none", err, secret.NotFound)
+	wantErr(t, "WriteState over none", b.WriteState(ctx, "events", []byte(`{}`), "1"), secret.Conflict)
 
 	writeNote(ctx, t, b, "events", `{"n":1}`, "")
 	first := readNote(ctx, t, b, "events", `{"n":1}`)
-	wantErr(t, "a second WriteNote of a new one", b.WriteNote(ctx, "events", []byte(`{}`), ""), secret.Conflict)
+	wantErr(t, "a second WriteState of a new one", b.WriteState(ctx, "events", []byte(`{}`), ""), secret.Conflict)
 	writeNote(ctx, t, b, "events", `{"n":2}`, first)
 	second := readNote(ctx, t, b, "events", `{"n":2}`)
 	if first == second {
 		t.Error("two states of a note have one revision")
 	}
 	for _, stale := range []string{first, "", "x", second + "0"} {
-		wantErr(t, "WriteNote over another state", b.WriteNote(ctx, "events", []byte(`{"n":3}`), stale), secret.Conflict)
+		wantErr(t, "WriteState over another state", b.WriteState(ctx, "events", []byte(`{"n":3}`), stale), secret.Conflict)
 	}
 	if again := readNote(ctx, t, b, "events", `{"n":2}`); again != second {
 		t.Error("a refused write changed the revision")
@@ -65,27 +87,27 @@ func testNotes(t *testing.T, h Harness) {
 
 	text := []byte(`{"mine":1}`)
 	writeNote(ctx, t, b, "alias", string(text), "")
-	got, _, err := b.ReadNote(ctx, "alias")
+	got, _, err := b.ReadState(ctx, "alias")
 	if err != nil {
-		t.Fatalf("ReadNote: %v", checkErr(t, err))
+		t.Fatalf("ReadState: %v", checkErr(t, err))
 	}
 	copy(got, bytes.Repeat([]byte("x"), len(got)))
 	readNote(ctx, t, b, "alias", `{"mine":1}`)
 }
 
 func testNotesRefused(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
+	ctx, b := beginState(t, h)
 	for _, key := range []string{"", "A", "a/b", "a.b", "a_b", "..", "é", "a b", "a\x00", strings.Repeat("a", 41)} {
-		_, _, err := b.ReadNote(ctx, key)
-		wantErr(t, "ReadNote of a bad key", err, secret.Invalid)
-		wantErr(t, "WriteNote of a bad key", b.WriteNote(ctx, key, []byte(`{}`), ""), secret.Invalid)
+		_, _, err := b.ReadState(ctx, key)
+		wantErr(t, "ReadState of a bad key", err, secret.Invalid)
+		wantErr(t, "WriteState of a bad key", b.WriteState(ctx, key, []byte(`{}`), ""), secret.Invalid)
 	}
-	wantErr(t, "WriteNote of a long note", b.WriteNote(ctx, "a", []byte(longNote()+"  "), ""), secret.TooLarge)
+	wantErr(t, "WriteState of a long note", b.WriteState(ctx, "a", []byte(longNote()+"  "), ""), secret.TooLarge)
 	for _, text := range []string{"", "{", "canary-", "\"\xff\""} {
-		wantErr(t, "WriteNote of no JSON", b.WriteNote(ctx, "a", []byte(text), ""), secret.Invalid)
+		wantErr(t, "WriteState of no JSON", b.WriteState(ctx, "a", []byte(text), ""), secret.Invalid)
 	}
-	_, _, err := b.ReadNote(ctx, "a")
-	wantErr(t, "ReadNote after refusals", err, secret.NotFound)
+	_, _, err := b.ReadState(ctx, "a")
+	wantErr(t, "ReadState after refusals", err, secret.NotFound)
 }
 
 // reaching are names that might lead to the notes of some product.
@@ -99,7 +121,7 @@ func reaching(key string) []secret.Name {
 // testNotesHidden: a note is no secret, under any name, and a secret of any
 // name is no note.
 func testNotesHidden(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
+	ctx, b := beginState(t, h)
 	put(ctx, t, b, "s", text("canary-s"))
 	writeNote(ctx, t, b, "ev", `{"n":1}`, "")
 	if got := names(ctx, t, b, 0); !slices.Equal(got, []secret.Name{"s"}) {
@@ -137,19 +159,19 @@ func testNotesHidden(t *testing.T, h Harness) {
 }
 
 func testNotesCancelled(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
+	ctx, b := beginState(t, h)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	_, _, err := b.ReadNote(gone, "a")
-	wantErr(t, "ReadNote of who has gone", err, secret.Unavailable)
-	wantErr(t, "WriteNote of who has gone", b.WriteNote(gone, "a", []byte(`{}`), ""), secret.Unavailable)
-	_, _, err = b.ReadNote(ctx, "a")
-	wantErr(t, "ReadNote afterwards", err, secret.NotFound)
+	_, _, err := b.ReadState(gone, "a")
+	wantErr(t, "ReadState of who has gone", err, secret.Unavailable)
+	wantErr(t, "WriteState of who has gone", b.WriteState(gone, "a", []byte(`{}`), ""), secret.Unavailable)
+	_, _, err = b.ReadState(ctx, "a")
+	wantErr(t, "ReadState afterwards", err, secret.NotFound)
 }
 
 // testNoteWriters: each adds itself to one list, again after a Conflict.
 func testNoteWriters(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
+	ctx, b := beginState(t, h)
 	writers := min(h.Writers, 8) // each meets all others
 	together(writers, func(i int) {
 		for {
@@ -164,9 +186,9 @@ func testNoteWriters(t *testing.T, h Harness) {
 		}
 	})
 	var all []int
-	text, _, err := b.ReadNote(ctx, "list")
+	text, _, err := b.ReadState(ctx, "list")
 	if err != nil || json.Unmarshal(text, &all) != nil {
-		t.Fatalf("ReadNote: %v", err)
+		t.Fatalf("ReadState: %v", err)
 	}
 	slices.Sort(all)
 	if len(all) != writers || len(slices.Compact(all)) != writers {
@@ -174,9 +196,9 @@ func testNoteWriters(t *testing.T, h Harness) {
 	}
 }
 
-func addToNote(ctx context.Context, b backends.Backend, i int) error {
+func addToNote(ctx context.Context, b stateBackend, i int) error {
 	var all []int
-	text, revision, err := b.ReadNote(ctx, "list")
+	text, revision, err := b.ReadState(ctx, "list")
 	switch {
 	case errors.Is(err, secret.NotFound):
 	case err != nil:
@@ -190,17 +212,17 @@ func addToNote(ctx context.Context, b backends.Backend, i int) error {
 	if err != nil {
 		return err
 	}
-	return b.WriteNote(ctx, "list", text, revision)
+	return b.WriteState(ctx, "list", text, revision)
 }
 
 func testNotesReopen(t *testing.T, h Harness) {
 	if h.Reopen == nil {
 		t.Skip("the store is not embedded, or not durable")
 	}
-	ctx, b := begin(t, h)
+	ctx, b := beginState(t, h)
 	writeNote(ctx, t, b, "kept", `{"n":1}`, "")
 	before := readNote(ctx, t, b, "kept", `{"n":1}`)
-	b = h.Reopen(t, b)
+	b = withState(t, h.Reopen(t, b))
 	if after := readNote(ctx, t, b, "kept", `{"n":1}`); after != before {
 		t.Error("the revision changed")
 	}

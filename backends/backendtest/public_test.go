@@ -10,7 +10,7 @@ import (
 )
 
 // TestPublic: a module of others can run the suite over its own backend, and
-// gets its card.
+// gets its report.
 func TestPublic(t *testing.T) {
 	t.Parallel()
 	here, err := os.Getwd()

@@ -2,7 +2,7 @@
 // the sample secret and the comparison that other tests share.
 //
 // It is for anybody's backend, in any module: a test calls Run with a Harness,
-// and `go test -v` prints the card of what the backend holds (see Card).
+// and `go test -v` prints the report of what the backend holds (see CapabilityReport).
 //
 // Nothing in it prints a value: a failure names ordinals, attributes and
 // lengths.
@@ -42,7 +42,7 @@ func Run(t *testing.T, h Harness) {
 		run  func(*testing.T, Harness)
 	}{
 		{"Capabilities", testCapabilities},
-		{"Card", testCard},
+		{"CapabilityReport", testReport},
 		{"Values", testValues},
 		{"ValueLimit", testValueLimit},
 		{"Attributes", testAttributes},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -22,18 +23,18 @@ type brokenNotes struct {
 	get   func(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error)
 }
 
-func (b *brokenNotes) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+func (b *brokenNotes) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if b.write != nil {
 		return b.write(ctx, key, text, revision)
 	}
-	return b.Store.WriteNote(ctx, key, text, revision)
+	return b.Store.WriteState(ctx, key, text, revision)
 }
 
-func (b *brokenNotes) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
+func (b *brokenNotes) ReadState(ctx context.Context, key string) ([]byte, string, error) {
 	if b.read != nil {
 		return b.read(ctx, key)
 	}
-	return b.Store.ReadNote(ctx, key)
+	return b.Store.ReadState(ctx, key)
 }
 
 func (b *brokenNotes) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
@@ -52,8 +53,8 @@ func (b *brokenNotes) Get(ctx context.Context, name secret.Name, sel secret.Sele
 
 // over writes whatever stands.
 func (b *brokenNotes) over(ctx context.Context, key string, text []byte) error {
-	_, now, _ := b.Store.ReadNote(ctx, key)
-	return b.Store.WriteNote(ctx, key, text, now)
+	_, now, _ := b.Store.ReadState(ctx, key)
+	return b.Store.WriteState(ctx, key, text, now)
 }
 
 var noteMutants = map[string]struct {
@@ -68,17 +69,17 @@ var noteMutants = map[string]struct {
 			if revision == "" {
 				return b.over(ctx, key, text)
 			}
-			return b.Store.WriteNote(ctx, key, text, revision)
+			return b.Store.WriteState(ctx, key, text, revision)
 		}
 	}},
 	"all notes are one": {"Notes", func(b *brokenNotes) {
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
-			if err := backends.CheckNote(key, text); err != nil {
+			if err := kit.CheckState(key, text); err != nil {
 				return err
 			}
-			return b.Store.WriteNote(ctx, "one", text, revision)
+			return b.Store.WriteState(ctx, "one", text, revision)
 		}
-		b.read = func(ctx context.Context, _ string) ([]byte, string, error) { return b.Store.ReadNote(ctx, "one") }
+		b.read = func(ctx context.Context, _ string) ([]byte, string, error) { return b.Store.ReadState(ctx, "one") }
 	}},
 	"acknowledged and dropped": {"NoteWriters", func(b *brokenNotes) {
 		var n atomic.Int64
@@ -86,17 +87,17 @@ var noteMutants = map[string]struct {
 			if n.Add(1)%2 == 0 {
 				return nil
 			}
-			return b.Store.WriteNote(ctx, key, text, revision)
+			return b.Store.WriteState(ctx, key, text, revision)
 		}
 	}},
 	"bad keys pass": {"NotesRefused", func(b *brokenNotes) {
 		b.write = func(ctx context.Context, _ string, text []byte, revision string) error {
-			return b.Store.WriteNote(ctx, "k", text, revision)
+			return b.Store.WriteState(ctx, "k", text, revision)
 		}
 	}},
 	"contexts are ignored": {"NotesCancelled", func(b *brokenNotes) {
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
-			return b.Store.WriteNote(context.WithoutCancel(ctx), key, text, revision)
+			return b.Store.WriteState(context.WithoutCancel(ctx), key, text, revision)
 		}
 	}},
 	"a secret writes over a note": {"NotesHidden", func(b *brokenNotes) {

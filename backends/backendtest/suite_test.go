@@ -15,6 +15,8 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -195,7 +197,7 @@ var mutants = map[string]mutant{
 	"what is merged replaces all": {"MergeExtra", func(b *broken) {
 		b.draft = func(d *secret.Draft) {
 			if d.MergeExtra != nil {
-				d.OfSecret, d.MergeExtra = &secret.Attributes{Description: "d", Extra: backends.PatchExtra(nil, d.MergeExtra)}, nil
+				d.OfSecret, d.MergeExtra = &secret.Attributes{Description: "d", Extra: history.PatchExtra(nil, d.MergeExtra)}, nil
 			}
 		}
 	}},
@@ -236,7 +238,7 @@ var mutants = map[string]mutant{
 	"pages are in another order":  {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
 	"forecasts change":            {"Forecast", func(b *broken) { b.forecast = everyOther() }},
 	"forecasts use other words":   {"Forecast", func(b *broken) { b.forecast = foretell("colour") }},
-	"what is held is foretold":    {"Import", func(b *broken) { b.forecast = foretell(backends.LossContentType) }},
+	"what is held is foretold":    {"Import", func(b *broken) { b.forecast = foretell(loss.ContentType) }},
 	"a state is lost":             {"Import", func(b *broken) { b.source = lose(func(v *secret.Version) { v.Disabled = false }) }},
 	"a destroyed version is lost": {"Import", func(b *broken) { b.source = loseDestroyed }},
 	"versions are renumbered":     {"ImportEach", func(b *broken) { b.source = renumber }},
@@ -279,7 +281,7 @@ func everyOther() func(*secret.Secret) []secret.Loss {
 		if n.Add(1)%2 == 0 {
 			return nil
 		}
-		return []secret.Loss{{Grade: secret.Trace, What: backends.LossCreated, Why: "odd"}}
+		return []secret.Loss{{Grade: secret.Trace, What: loss.Created, Why: "odd"}}
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// beginTrash is begin for cases of backends.Trasher.
-func beginTrash(t *testing.T, h Harness) (context.Context, backends.Backend, backends.Trasher) {
+// beginTrash is begin for cases of backends.Backend.
+func beginTrash(t *testing.T, h Harness) (context.Context, backends.Backend, backends.Backend) {
 	t.Helper()
 	ctx, b := begin(t, h)
 	return ctx, b, b
@@ -27,7 +27,7 @@ const slack = time.Hour
 
 // remove deletes name and proves that the answer is what stood, without
 // values, and deleted.
-func remove(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Trasher, name secret.Name) *secret.Secret {
+func remove(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Backend, name secret.Name) *secret.Secret {
 	t.Helper()
 	want, purge := attributesOf(describe(ctx, t, b, name)), in90Days()
 	got, err := tr.Delete(ctx, name, purge)
@@ -66,7 +66,7 @@ func noValues(t *testing.T, what string, s *secret.Secret) *secret.Secret {
 	return attributesOf(s)
 }
 
-func describeTrash(ctx context.Context, t *testing.T, tr backends.Trasher, name secret.Name) *secret.Secret {
+func describeTrash(ctx context.Context, t *testing.T, tr backends.Backend, name secret.Name) *secret.Secret {
 	t.Helper()
 	s, err := tr.DescribeTrash(ctx, name)
 	if err != nil {
@@ -75,7 +75,7 @@ func describeTrash(ctx context.Context, t *testing.T, tr backends.Trasher, name 
 	return noValues(t, "DescribeTrash", s)
 }
 
-func recoverTrash(ctx context.Context, t *testing.T, tr backends.Trasher, name secret.Name) *secret.Secret {
+func recoverTrash(ctx context.Context, t *testing.T, tr backends.Backend, name secret.Name) *secret.Secret {
 	t.Helper()
 	s, err := tr.Recover(ctx, name)
 	if err != nil {
@@ -87,7 +87,7 @@ func recoverTrash(ctx context.Context, t *testing.T, tr backends.Trasher, name s
 	return noValues(t, "Recover", s)
 }
 
-func purge(ctx context.Context, t *testing.T, tr backends.Trasher, name secret.Name) {
+func purge(ctx context.Context, t *testing.T, tr backends.Backend, name secret.Name) {
 	t.Helper()
 	if err := tr.Purge(ctx, name); err != nil {
 		t.Fatalf("Purge %q: %v", name, checkErr(t, err))
@@ -154,7 +154,7 @@ func testTrashForEver(t *testing.T, h Harness) {
 }
 
 // checkTrashed proves what must be true of a name in the trash.
-func checkTrashed(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Trasher, deleted *secret.Secret) {
+func checkTrashed(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Backend, deleted *secret.Secret) {
 	t.Helper()
 	name := deleted.Name
 	checkGone(ctx, t, b, name)
@@ -216,7 +216,7 @@ func checkGone(ctx context.Context, t *testing.T, b backends.Backend, name secre
 	}
 }
 
-func checkNotTrashed(ctx context.Context, t *testing.T, tr backends.Trasher, name secret.Name) {
+func checkNotTrashed(ctx context.Context, t *testing.T, tr backends.Backend, name secret.Name) {
 	t.Helper()
 	_, err := tr.DescribeTrash(ctx, name)
 	wantErr(t, "DescribeTrash of what is not in it", err, secret.NotFound)
@@ -254,7 +254,7 @@ func testTrashNeighbours(t *testing.T, h Harness) {
 	}
 }
 
-func recovered(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Trasher, name secret.Name) *secret.Secret {
+func recovered(ctx context.Context, t *testing.T, b backends.Backend, tr backends.Backend, name secret.Name) *secret.Secret {
 	t.Helper()
 	recoverTrash(ctx, t, tr, name)
 	return export(ctx, t, b, name)

@@ -43,7 +43,7 @@ func testTrashCancelledMidway(t *testing.T, h Harness) {
 
 // settled leaves the name in the trash, though a delete that nobody waits for
 // any more may still take effect at this moment.
-func settled(ctx context.Context, t *testing.T, tr backends.Trasher, name secret.Name) {
+func settled(ctx context.Context, t *testing.T, tr backends.Backend, name secret.Name) {
 	t.Helper()
 	if _, err := tr.Delete(ctx, name, in90Days()); err != nil && !errors.Is(err, secret.NotFound) {
 		t.Fatalf("Delete: %v", checkErr(t, err))

@@ -120,7 +120,7 @@ func testTrashTurmoil(t *testing.T, h Harness) {
 
 // disturb does one of the things that a store lets many do at once. It returns
 // the version that it wrote, if any.
-func disturb(ctx context.Context, b backends.Backend, tr backends.Trasher, i, round int) (secret.Ordinal, secret.Value, error) {
+func disturb(ctx context.Context, b backends.Backend, tr backends.Backend, i, round int) (secret.Ordinal, secret.Value, error) {
 	var err error
 	switch (i + round) % 4 {
 	case 0:

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// beginUpdate is begin for cases of backends.Updater.
-func beginUpdate(t *testing.T, h Harness) (context.Context, backends.Backend, backends.Updater) {
+// beginUpdate is begin for cases of backends.Backend.
+func beginUpdate(t *testing.T, h Harness) (context.Context, backends.Backend, backends.Backend) {
 	t.Helper()
 	ctx, b := begin(t, h)
 	return ctx, b, b
@@ -66,13 +67,13 @@ func replace[T any](to, from *T) {
 // One that has little room may have none for a role beside everything else;
 // testRolesMove is about roles alone.
 func mayRefuse(b backends.Backend, p secret.Patch, next *secret.Secret) bool {
-	tight := foretold(b.Forecast(Sample("s")), 0, backends.LossExtra)
+	tight := foretold(b.Forecast(Sample("s")), 0, loss.Extra)
 	return secret.Worst(b.Forecast(next)) >= secret.Meaning || (tight && (p.MakeCurrent || p.MakePrevious))
 }
 
 // update applies p to the secret that stands as have, proves that this and
 // nothing else happened, and returns what stands now.
-func update(ctx context.Context, t *testing.T, b backends.Backend, u backends.Updater, what string, have *secret.Secret, sel secret.Selector, p secret.Patch) *secret.Secret {
+func update(ctx context.Context, t *testing.T, b backends.Backend, u backends.Backend, what string, have *secret.Secret, sel secret.Selector, p secret.Patch) *secret.Secret {
 	t.Helper()
 	before, next := have.Find(sel), patched(have, sel, p)
 	got, err := u.Update(ctx, have.Name, sel, p)
@@ -205,7 +206,7 @@ func testUpdate(t *testing.T, h Harness) {
 	ctx, b, u := beginUpdate(t, h)
 	src := updatable("s")
 	mustImport(ctx, t, b, src, "")
-	have := backends.Apply(src, b.Forecast(src))
+	have := loss.Apply(src, b.Forecast(src))
 	for i := range have.Versions {
 		if v := &have.Versions[i]; v.UID.IsZero() { // foretold to be another
 			v.UID = get(ctx, t, b, "s", secret.ByOrdinal(v.Ordinal)).UID
@@ -315,7 +316,7 @@ func testUpdateAliasing(t *testing.T, h Harness) {
 
 // updatePatiently tries again after Conflict and Throttled, which promise that
 // nothing was changed.
-func updatePatiently(ctx context.Context, u backends.Updater, name secret.Name, sel secret.Selector, p secret.Patch) error {
+func updatePatiently(ctx context.Context, u backends.Backend, name secret.Name, sel secret.Selector, p secret.Patch) error {
 	for {
 		_, err := u.Update(ctx, name, sel, p)
 		if !errors.Is(err, secret.Conflict) && !errors.Is(err, secret.Throttled) {
@@ -330,7 +331,7 @@ func testUpdaters(t *testing.T, h Harness) {
 	ctx, b, u := beginUpdate(t, h)
 	src := bare("s", 1, 2, 3, 4)
 	mustImport(ctx, t, b, src, "")
-	want := backends.Apply(src, b.Forecast(src))
+	want := loss.Apply(src, b.Forecast(src))
 	steps := slices.DeleteFunc(disjointSteps(), func(s updateStep) bool { return want.Find(s.sel) == nil })
 	steps = steps[:min(len(steps), h.Writers)]
 	puts := 2

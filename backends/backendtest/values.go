@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -71,7 +71,7 @@ func testValueLimit(t *testing.T, h Harness) {
 		size = bigValue
 	}
 	d := text(strings.Repeat("x", size))
-	if losses := b.Forecast(single("full", d)); foretold(losses, 1, backends.LossValue, backends.LossVersion) {
+	if losses := b.Forecast(single("full", d)); foretold(losses, 1, loss.Value, loss.Version) {
 		t.Errorf("a text of %d bytes is within the limit and yet foretold to be lost: %v", size, losses)
 	}
 	put(ctx, t, b, "full", d)
@@ -87,7 +87,7 @@ func testValueLimit(t *testing.T, h Harness) {
 	} {
 		_, err := b.Put(ctx, "over", d)
 		wantErr(t, what+" of one byte too many", err, secret.TooLarge)
-		if losses := b.Forecast(single("over", d)); !foretold(losses, 1, backends.LossValue, backends.LossVersion) {
+		if losses := b.Forecast(single("over", d)); !foretold(losses, 1, loss.Value, loss.Version) {
 			t.Errorf("%s of one byte too many: the loss is not foretold: %v", what, losses)
 		}
 	}
@@ -180,7 +180,7 @@ func testAttributesOfSecret(t *testing.T, h Harness) {
 	for i, step := range []struct{ set, want *secret.Attributes }{{first, first}, {nil, first}, {second, second}, {&secret.Attributes{}, &secret.Attributes{}}} {
 		d := text(fmt.Sprint("x", i))
 		d.OfSecret = step.want
-		want := backends.Apply(single("s", d), b.Forecast(single("s", d)))
+		want := loss.Apply(single("s", d), b.Forecast(single("s", d)))
 		d.OfSecret = step.set
 		put(ctx, t, b, "s", d)
 		got := getSecret(ctx, t, b, "s", secret.Current)
@@ -201,7 +201,7 @@ func testNewExtra(t *testing.T, h Harness) {
 	}{"alone": {nil, first}, "beside": {own, both}} {
 		d := text(canary + "x")
 		d.OfSecret = &secret.Attributes{Extra: step.want}
-		if losses := b.Forecast(single(name, d)); foretold(losses, 0, backends.LossExtra) {
+		if losses := b.Forecast(single(name, d)); foretold(losses, 0, loss.Extra) {
 			t.Skipf("the store cannot keep it: %v", losses)
 		}
 		want := single(name, d)
@@ -233,7 +233,7 @@ func testMergeExtra(t *testing.T, h Harness) {
 		name := secret.Name("s")
 		d := text(fmt.Sprint(canary, i))
 		d.OfSecret = &secret.Attributes{Description: "d", Extra: step.want}
-		if foretold(b.Forecast(single(name, d)), 0, backends.LossExtra) {
+		if foretold(b.Forecast(single(name, d)), 0, loss.Extra) {
 			t.Skip("the store foretells that it cannot keep it")
 		}
 		want := single(name, d)

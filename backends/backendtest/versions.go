@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -110,7 +111,7 @@ func testStages(t *testing.T, h Harness) {
 	for _, stages := range [][]string{{"b", "a", "c"}, {"b"}, nil, {"c", "a"}} {
 		d := text("x")
 		d.Stages = stages
-		if got, _ := tryPut(ctx, t, b, "s", d); got == nil || foretold(b.Forecast(single("s", d)), 1, backends.LossStages) {
+		if got, _ := tryPut(ctx, t, b, "s", d); got == nil || foretold(b.Forecast(single("s", d)), 1, loss.Stages) {
 			t.Skip("the store foretells that it holds no stages")
 		}
 	}

@@ -139,7 +139,7 @@ func (s *Store) view(ctx context.Context, op string, name secret.Name, f func(*b
 	if err := ctx.Err(); err != nil {
 		return failure(op, name, err)
 	}
-	backends.Tick(ctx)
+	backends.CountCall(ctx)
 	if err := guarded(func() error { return s.db.View(f) }); err != nil {
 		return failure(op, name, err)
 	}
@@ -151,7 +151,7 @@ func (s *Store) update(ctx context.Context, op string, name secret.Name, plan pl
 	if err := ctx.Err(); err != nil {
 		return failure(op, name, err)
 	}
-	backends.Tick(ctx)
+	backends.CountCall(ctx)
 	if err := s.writes.do(ctx, plan); err != nil {
 		return failure(op, name, err)
 	}

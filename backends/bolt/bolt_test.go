@@ -28,7 +28,7 @@ func keyring(t testing.TB) backends.KeyWrapper {
 	return k
 }
 
-func open(t testing.TB, path string, keys backends.KeyWrapper) backends.Backend {
+func open(t testing.TB, path string, keys backends.KeyWrapper) *bolt.Store {
 	t.Helper()
 	b, err := tryOpen(t, path, keys)
 	if err != nil {
@@ -39,7 +39,11 @@ func open(t testing.TB, path string, keys backends.KeyWrapper) backends.Backend 
 			t.Errorf("close: %v", err)
 		}
 	})
-	return b
+	s, ok := b.(*bolt.Store)
+	if !ok {
+		t.Fatalf("open returned a %T", b)
+	}
+	return s
 }
 
 func tryOpen(t testing.TB, path string, keys backends.KeyWrapper) (backends.Backend, error) {

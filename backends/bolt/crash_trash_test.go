@@ -105,10 +105,7 @@ func TestKillTrash(t *testing.T) {
 		}) {
 			killed++
 		}
-		b, ok := open(t, filepath.Join(dir, "s.db"), keys).(*bolt.Store)
-		if !ok {
-			t.Fatal("open returns no *bolt.Store")
-		}
+		b := open(t, filepath.Join(dir, "s.db"), keys)
 		for w, n := range done {
 			verifyLife(t, b, writerName(w), n)
 		}

@@ -89,10 +89,10 @@ func TestDamagedRecords(t *testing.T) {
 				}
 			}
 			_, err := s.Delete(t.Context(), dead, time.Now())
-			if err := errors.Join(err, s.WriteNote(t.Context(), "events", []byte("{}"), ""), s.db.Update(c.tamper)); err != nil {
+			if err := errors.Join(err, s.WriteState(t.Context(), "events", []byte("{}"), ""), s.db.Update(c.tamper)); err != nil {
 				t.Fatal(err)
 			}
-			found, err := s.Examine(t.Context())
+			found, err := s.Verify(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestOlderRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := s.Examine(t.Context())
+		found, err := s.Verify(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestLaterFormat(t *testing.T) {
 	}
 	want := fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", format+1, format)
 	_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
-	_, examined := Examine(t.Context(), path, plainKeys{})
+	_, examined := VerifyFile(t.Context(), path, plainKeys{})
 	_, _, compacted := Compact(t.Context(), path, plainKeys{})
 	for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
 		if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
@@ -228,7 +228,7 @@ func TestLostPage(t *testing.T) {
 	if _, err := s.List(t.Context(), secret.Query{}); secret.KindOf(err) != secret.Internal {
 		t.Errorf("List: %v", err)
 	}
-	found, err := s.Examine(t.Context())
+	found, err := s.Verify(t.Context())
 	if err != nil || found.Sound() {
 		t.Errorf("Examine: %v, %v", found, err)
 	}
@@ -245,7 +245,7 @@ func TestLostPage(t *testing.T) {
 // TestOtherKeyring: a keyring that does not open the file is no damage.
 func TestOtherKeyring(t *testing.T) {
 	t.Parallel()
-	_, err := Examine(t.Context(), smallFile(t), noKeys{})
+	_, err := VerifyFile(t.Context(), smallFile(t), noKeys{})
 	if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), "another one") {
 		t.Errorf("Examine: %v", err)
 	}
@@ -264,12 +264,12 @@ func TestNoStoreToExamine(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Examine(t.Context(), path, plainKeys{})
+		_, err := VerifyFile(t.Context(), path, plainKeys{})
 		if secret.KindOf(err) != secret.Invalid {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := Examine(t.Context(), filepath.Join(dir, "absent"), plainKeys{}); secret.KindOf(err) != secret.Unavailable {
+	if _, err := VerifyFile(t.Context(), filepath.Join(dir, "absent"), plainKeys{}); secret.KindOf(err) != secret.Unavailable {
 		t.Errorf("absent: %v", err)
 	}
 }
@@ -284,7 +284,7 @@ func TestWholeInterrupted(t *testing.T) {
 	if err := s.Snapshot(ctx, w); !errors.Is(err, context.Canceled) || w.n > 2 {
 		t.Errorf("Snapshot: %v, after %d writes", err, w.n)
 	}
-	if _, err := s.Examine(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := s.Verify(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Examine: %v", err)
 	}
 }

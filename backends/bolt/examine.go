@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -173,7 +174,7 @@ func (x *examiner) notes() {
 		x.found.Notes++
 		_, text, err := x.seal.openNote(string(k), v)
 		switch {
-		case backends.CheckNoteKey(string(k)) != nil:
+		case kit.CheckStateKey(string(k)) != nil:
 			x.found.Add("", "notes: a key is none: "+quoted(k))
 		case err != nil:
 			x.found.Add("", "the note "+quoted(k)+" does not open")

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -14,7 +14,7 @@ import (
 type one struct {
 	x        *examiner
 	name     secret.Name
-	head     *backends.Head
+	head     *history.Head
 	live     bool // there is a head, though it may not open
 	deleted  bool
 	listed   bool

@@ -43,7 +43,7 @@ func small(t testing.TB, s *Store) {
 		must(err)
 	}
 	must(s.Purge(ctx, "secret-05"))
-	must(s.WriteNote(ctx, "events", []byte(`{"a":1}`), ""))
+	must(s.WriteState(ctx, "events", []byte(`{"a":1}`), ""))
 }
 
 // smallFile is the path of such a store, closed.
@@ -60,7 +60,7 @@ func smallFile(t testing.TB) string {
 
 func examined(t testing.TB, path string) *backends.Findings {
 	t.Helper()
-	found, err := Examine(t.Context(), path, plainKeys{})
+	found, err := VerifyFile(t.Context(), path, plainKeys{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestExamine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := storeAt(t, path)
 	small(t, s)
-	open, err := s.Examine(t.Context())
+	open, err := s.Verify(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestExamineWhileWriting(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		found, err := s.Examine(t.Context())
+		found, err := s.Verify(t.Context())
 		if err != nil {
 			t.Error(err)
 			break
@@ -214,7 +214,7 @@ func TestFlippedBytes(t *testing.T) {
 		if _, err := f.WriteAt([]byte{whole[at] ^ 1<<bit}, int64(at)); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Examine(t.Context(), file, plainKeys{})
+		got, err := VerifyFile(t.Context(), file, plainKeys{})
 		found = err != nil || !got.Sound()
 		if !found && dump(t, file) != want {
 			t.Errorf("bit %d of byte %d, in page %d: a record is another, and nothing is said", bit, at, at/r.pageSize)
@@ -257,7 +257,7 @@ func TestCutShort(t *testing.T) {
 		if err := os.WriteFile(file, whole[:id*r.pageSize+r.pageSize/2], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if found, err := Examine(t.Context(), file, plainKeys{}); err == nil && found.Sound() {
+		if found, err := VerifyFile(t.Context(), file, plainKeys{}); err == nil && found.Sound() {
 			t.Errorf("cut in page %d of %d: it is found sound", id, r.end)
 		}
 	}
@@ -293,7 +293,7 @@ func TestZeroed(t *testing.T) {
 	if _, err := s.file.WriteAt(make([]byte, os.Getpagesize()), int64(page)*int64(os.Getpagesize())); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.Examine(t.Context())
+	found, err := s.Verify(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,12 +74,12 @@ func TestFormat1(t *testing.T) {
 		if _, err := s.Recover(t.Context(), "s"); err != nil {
 			t.Fatalf("Recover: %v", err)
 		}
-		_, revision, err := s.ReadNote(t.Context(), "n")
+		_, revision, err := s.ReadState(t.Context(), "n")
 		if err != nil && !errors.Is(err, secret.NotFound) {
-			t.Fatalf("ReadNote: %v", err)
+			t.Fatalf("ReadState: %v", err)
 		}
-		if err := s.WriteNote(t.Context(), "n", []byte(`{}`), revision); err != nil {
-			t.Fatalf("WriteNote: %v", err)
+		if err := s.WriteState(t.Context(), "n", []byte(`{}`), revision); err != nil {
+			t.Fatalf("WriteState: %v", err)
 		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)

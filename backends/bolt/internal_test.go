@@ -19,6 +19,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -26,7 +27,7 @@ import (
 // the same from its own encoding.
 func FuzzRecord(f *testing.F) {
 	s := backendtest.Sample("s")
-	h, err := backends.HeadOf(s)
+	h, err := history.HeadOf(s)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := decodeHead("s", b); err == nil {
-			again(t, h, encodeHead, func(b []byte) (*backends.Head, error) { return decodeHead("s", b) })
+			again(t, h, encodeHead, func(b []byte) (*history.Head, error) { return decodeHead("s", b) })
 		}
 		if v, err := decodeVersion(7, b); err == nil {
 			again(t, v, encodeVersion, func(b []byte) (*secret.Version, error) { return decodeVersion(7, b) })

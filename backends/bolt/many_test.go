@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -26,7 +26,7 @@ func fillSecrets(t testing.TB, s *Store, n int) {
 	for from := 0; from < n; from += batch {
 		err := s.db.Update(func(tx *bbolt.Tx) error {
 			for i := from; i < min(from+batch, n); i++ {
-				h := backends.NewHead(manyName(i))
+				h := history.NewHead(manyName(i))
 				d := secret.Draft{Value: manyValue(i)}
 				v := h.Append(&d, secret.NewUID(), s.now())
 				puts, err := s.created(h, v)
@@ -291,7 +291,7 @@ func BenchmarkManyWhole(b *testing.B) {
 	forSizes(b, func(b *testing.B, s *Store, _ int) {
 		b.Run("examine", func(b *testing.B) {
 			for b.Loop() {
-				found, err := s.Examine(b.Context())
+				found, err := s.Verify(b.Context())
 				if err != nil || !found.Sound() {
 					b.Fatal(err)
 				}

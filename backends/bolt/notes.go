@@ -8,16 +8,16 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // A note's record is its number (8 bytes, big-endian) and then its text.
 
-// ReadNote implements backends.Notebook.
-func (s *Store) ReadNote(ctx context.Context, key string) (text []byte, revision string, err error) {
+// ReadState implements backends.StateStore.
+func (s *Store) ReadState(ctx context.Context, key string) (text []byte, revision string, err error) {
 	const op = "bolt.read_note"
-	if err := backends.CheckNoteKey(key); err != nil {
+	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", failure(op, "", err)
 	}
 	err = s.view(ctx, op, "", func(tx *bbolt.Tx) error {
@@ -35,10 +35,10 @@ func (s *Store) ReadNote(ctx context.Context, key string) (text []byte, revision
 	return text, revision, nil
 }
 
-// WriteNote implements backends.Notebook.
-func (s *Store) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+// WriteState implements backends.StateStore.
+func (s *Store) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	const op = "bolt.write_note"
-	if err := backends.CheckNote(key, text); err != nil {
+	if err := kit.CheckState(key, text); err != nil {
 		return failure(op, "", err)
 	}
 	return s.update(ctx, op, "", func(tx *bbolt.Tx) ([]put, error) {

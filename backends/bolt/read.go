@@ -8,7 +8,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -87,7 +88,7 @@ func (s *Store) list(ctx context.Context, op string, q secret.Query, from ...she
 			if err != nil {
 				return err
 			}
-			p = backends.Join(q.Limit, p, more)
+			p = kit.JoinPages(q.Limit, p, more)
 		}
 		return nil
 	})
@@ -142,7 +143,7 @@ func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.
 }
 
 // head reads what is kept of a secret beside its versions, or NotFound.
-func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*backends.Head, error) {
+func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*history.Head, error) {
 	sealed := tx.Bucket(on.bucket).Get(on.key(name))
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
@@ -150,7 +151,7 @@ func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*backends.Head, 
 	return s.openHead(on, name, sealed)
 }
 
-func (s *Store) openHead(on shelf, name secret.Name, sealed []byte) (*backends.Head, error) {
+func (s *Store) openHead(on shelf, name secret.Name, sealed []byte) (*history.Head, error) {
 	plain, err := s.seal.open(on.sealed, name, nil, sealed)
 	if err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (s *Store) openHead(on shelf, name secret.Name, sealed []byte) (*backends.H
 }
 
 // pick reads the attributes of the version that sel selects, or NotFound.
-func (s *Store) pick(tx *bbolt.Tx, h *backends.Head, sel secret.Selector) (*secret.Version, error) {
+func (s *Store) pick(tx *bbolt.Tx, h *history.Head, sel secret.Selector) (*secret.Version, error) {
 	name, o := h.Secret.Name, sel.Ordinal
 	switch {
 	case sel.IsCurrent():

@@ -8,7 +8,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -25,7 +25,7 @@ var (
 	trash = shelf{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, sealedTrash, bucketTrash}
 )
 
-// headRecord is a backends.Head in the file. The name is in the key.
+// headRecord is a history.Head in the file. The name is in the key.
 type headRecord struct {
 	Description string                     `json:"description,omitempty"`
 	Tags        map[string]string          `json:"tags,omitzero"` // null and {} differ
@@ -74,7 +74,7 @@ func (i *instant) time() time.Time {
 	return time.Unix(i[0], i[1]).UTC()
 }
 
-func encodeHead(h *backends.Head) ([]byte, error) {
+func encodeHead(h *history.Head) ([]byte, error) {
 	s := &h.Secret
 	r := headRecord{
 		Description: s.Description, Tags: s.Tags, Created: toInstant(s.Created), Updated: toInstant(s.Updated),
@@ -89,12 +89,12 @@ func encodeHead(h *backends.Head) ([]byte, error) {
 	return encode(r)
 }
 
-func decodeHead(name secret.Name, b []byte) (*backends.Head, error) {
+func decodeHead(name secret.Name, b []byte) (*history.Head, error) {
 	var r headRecord
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
-	h := backends.NewHead(name)
+	h := history.NewHead(name)
 	s := &h.Secret
 	s.Description, s.Tags, s.Created, s.Updated = r.Description, r.Tags, r.Created.time(), r.Updated.time()
 	s.Current, s.Previous, s.Extra = r.Current, r.Previous, r.Extra

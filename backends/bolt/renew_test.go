@@ -19,12 +19,12 @@ import (
 )
 
 // stock puts some of everything into a store, and room that is free.
-func stock(t testing.TB, b backends.Backend) {
+func stock(t testing.TB, b *bolt.Store) {
 	t.Helper()
 	_, err := b.Import(t.Context(), backendtest.Sample("live"), "")
 	_, err2 := b.Import(t.Context(), backendtest.Sample("dead"), "")
 	_, err3 := b.Delete(t.Context(), "dead", time.Now())
-	err4 := b.WriteNote(t.Context(), "events", []byte(`{"n":1}`), "")
+	err4 := b.WriteState(t.Context(), "events", []byte(`{"n":1}`), "")
 	_, err5 := b.Put(t.Context(), "gone", secret.Draft{Value: secret.TextValue(strings.Repeat("gone ", 100000))})
 	_, err6 := b.Delete(t.Context(), "gone", time.Now())
 	if err := errors.Join(err, err2, err3, err4, err5, err6, b.Purge(t.Context(), "gone")); err != nil {
@@ -33,7 +33,7 @@ func stock(t testing.TB, b backends.Backend) {
 }
 
 // wantStock: all of it is there, and nothing else.
-func wantStock(t testing.TB, b backends.Backend) {
+func wantStock(t testing.TB, b *bolt.Store) {
 	t.Helper()
 	p, err := b.List(t.Context(), secret.Query{WithTrash: true})
 	if err != nil || len(p.Secrets) != 2 {
@@ -51,7 +51,7 @@ func wantStock(t testing.TB, b backends.Backend) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-	note, _, err := b.ReadNote(t.Context(), "events")
+	note, _, err := b.ReadState(t.Context(), "events")
 	if err != nil || string(note) != `{"n":1}` {
 		t.Errorf("the note is %q, %v", note, err)
 	}
@@ -264,11 +264,7 @@ func snapshotFile(t testing.TB, keys backends.KeyWrapper) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, ok := b.(backends.Snapshotter)
-	if !ok {
-		t.Fatal("the store makes no snapshot")
-	}
-	if err := errors.Join(s.Snapshot(t.Context(), f), f.Close()); err != nil {
+	if err := errors.Join(b.Snapshot(t.Context(), f), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return file

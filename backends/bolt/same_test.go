@@ -19,8 +19,8 @@ import (
 
 type embedded interface {
 	backends.Backend
-	backends.Updater
-	backends.Trasher
+	backends.Backend
+	backends.Backend
 }
 
 // TestSameAsMemory: whatever is done to both, bolt and memory answer alike.

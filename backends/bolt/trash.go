@@ -7,16 +7,16 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // A deleted secret is its head in the bucket of the trash; versions, values
 // and UIDs stay where they are. No name has a head in both, or is listed there.
 
-// Update implements backends.Updater. It touches the version and the head.
+// Update implements backends.Backend. It touches the version and the head.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
-	if err := backends.CheckPatch(&p); err != nil {
+	if err := history.CheckPatch(&p); err != nil {
 		return nil, failure("bolt.update", name, err)
 	}
 	err = s.update(ctx, "bolt.update", name, func(tx *bbolt.Tx) ([]put, error) {
@@ -48,13 +48,13 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 	return out, nil
 }
 
-// Delete implements backends.Trasher.
+// Delete implements backends.Backend.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	at := s.now().UTC().Truncate(time.Millisecond)
 	return s.move(ctx, "bolt.delete", name, live, trash, &secret.Deletion{At: at, Purge: purge})
 }
 
-// Recover implements backends.Trasher.
+// Recover implements backends.Backend.
 func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return s.move(ctx, "bolt.recover", name, trash, live, nil)
 }
@@ -81,7 +81,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 	return out, nil
 }
 
-func (s *Store) moveHead(h *backends.Head, from, to shelf) ([]put, error) {
+func (s *Store) moveHead(h *history.Head, from, to shelf) ([]put, error) {
 	moved, err := s.headRecord(to, h)
 	if err != nil {
 		return nil, err
@@ -94,17 +94,17 @@ func (s *Store) moveHead(h *backends.Head, from, to shelf) ([]put, error) {
 	return []put{{from.bucket, from.key(name), nil}, moved, list}, nil
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return s.all(ctx, "bolt.describe_trash", trash, name, noValue)
 }
 
-// ListTrash implements backends.Trasher.
+// ListTrash implements backends.Backend.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return s.list(ctx, "bolt.list_trash", q, trash)
 }
 
-// Purge implements backends.Trasher. What it removes can still be in pages of
+// Purge implements backends.Backend. What it removes can still be in pages of
 // the file that no later write has used yet: sealed, as it was before.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
 	return s.update(ctx, "bolt.purge", name, func(tx *bbolt.Tx) ([]put, error) {

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,7 +33,7 @@ func oldStore(t *testing.T, tamper func(tx *bbolt.Tx, s *Store) error) string {
 	}
 	_, err := s.Delete(t.Context(), "dead", time.Now())
 	if err == nil {
-		err = s.WriteNote(t.Context(), "events", []byte(`{}`), "")
+		err = s.WriteState(t.Context(), "events", []byte(`{}`), "")
 	}
 	if err == nil {
 		err = s.db.Update(func(tx *bbolt.Tx) error { return errors.Join(backdate(tx), tamper(tx, s)) })
@@ -104,7 +105,7 @@ func TestUpgradeKeepsDamage(t *testing.T) {
 		"a head":     {put("heads", []byte("s"), "x"), "its own record does not open"},
 		"an id":      {put("uids", append(prefix("s"), make([]byte, 16)...), "x"), "leads to a version that is not there"},
 		"an older head in the trash": {func(tx *bbolt.Tx, s *Store) error {
-			h := backends.NewHead("s")
+			h := history.NewHead("s")
 			h.Last, h.Secret.Current, h.Secret.Deleted = 9, 9, &secret.Deletion{At: time.Now()}
 			p, err := s.headRecord(trash, h)
 			return errors.Join(err, tx.Bucket(bucketTrash).Put([]byte("s"), p.value))
@@ -116,7 +117,7 @@ func TestUpgradeKeepsDamage(t *testing.T) {
 	} {
 		path := oldStore(t, c.tamper)
 		s := storeAt(t, path)
-		found, err := s.Examine(t.Context())
+		found, err := s.Verify(t.Context())
 		if err != nil || found.Format != format || found.Secrets != 1 || found.Deleted < 1 {
 			t.Errorf("%s: %+v, %v", what, found, err)
 		}
@@ -159,7 +160,7 @@ func TestUpgradeTornMeta(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	found, err := storeAt(t, path).Examine(t.Context())
+	found, err := storeAt(t, path).Verify(t.Context())
 	if err != nil || !found.Sound() || found.Versions != 4 {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -40,10 +40,10 @@ func (w *contextWriter) Write(b []byte) (int, error) {
 	return w.w.Write(b)
 }
 
-// Examine implements backends.Examiner. It reads one state in one go and not
+// Examine implements backends.Verifier. It reads one state in one go and not
 // piece by piece: only so can it tell that records disagree. The file may grow
 // meanwhile, as under a Snapshot.
-func (s *Store) Examine(ctx context.Context) (*backends.Findings, error) {
+func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {
 	found := &backends.Findings{Damage: []backends.Damage{}}
 	err := s.view(ctx, "bolt.examine", "", func(tx *bbolt.Tx) error {
 		r, err := rootOf(tx)
@@ -84,9 +84,9 @@ func (w *firstPage) Write(b []byte) (int, error) {
 	return 0, errEnough
 }
 
-// Examine looks through a file that no process holds as a store, whatever its
+// VerifyFile looks through a file that no process holds as a store, whatever its
 // state.
-func Examine(ctx context.Context, path string, keys backends.KeyWrapper) (*backends.Findings, error) {
+func VerifyFile(ctx context.Context, path string, keys backends.KeyWrapper) (*backends.Findings, error) {
 	return examineAs(ctx, path, path, keys, lockWait)
 }
 

@@ -8,13 +8,15 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Put implements backends.Backend. It touches the new version and the head of
 // its secret, however many versions there are.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	if err := errors.Join(name.Validate(), backends.CheckDraft(&d)); err != nil {
+	if err := errors.Join(name.Validate(), history.CheckDraft(&d)); err != nil {
 		return nil, failure("bolt.put", name, err)
 	}
 	if d.Value.Len() > MaxValue {
@@ -41,13 +43,13 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 }
 
 // headToWrite returns the head of name, or a new one.
-func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*backends.Head, error) {
+func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*history.Head, error) {
 	h, err := s.head(tx, live, name)
 	switch {
 	case tx.Bucket(trash.bucket).Get(trash.key(name)) != nil:
 		return nil, secret.Errorf(secret.Trashed, "")
 	case errors.Is(err, secret.NotFound):
-		return backends.NewHead(name), nil
+		return history.NewHead(name), nil
 	case err == nil && onlyIfAbsent:
 		return nil, secret.Errorf(secret.AlreadyExists, "")
 	}
@@ -62,7 +64,7 @@ func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
 }
 
 // records seals the head and the given versions.
-func (s *Store) records(h *backends.Head, vs ...secret.Version) ([]put, error) {
+func (s *Store) records(h *history.Head, vs ...secret.Version) ([]put, error) {
 	head, err := s.headRecord(live, h)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func (s *Store) records(h *backends.Head, vs ...secret.Version) ([]put, error) {
 	return puts, nil
 }
 
-func (s *Store) headRecord(to shelf, h *backends.Head) (put, error) {
+func (s *Store) headRecord(to shelf, h *history.Head) (put, error) {
 	plain, err := encodeHead(h)
 	if err != nil {
 		return put{}, err
@@ -88,7 +90,7 @@ func (s *Store) headRecord(to shelf, h *backends.Head) (put, error) {
 }
 
 // created is records of a secret that was not there.
-func (s *Store) created(h *backends.Head, vs ...secret.Version) ([]put, error) {
+func (s *Store) created(h *history.Head, vs ...secret.Version) ([]put, error) {
 	puts, err := s.records(h, vs...)
 	return append(puts, listing(h.Secret.Name)), err
 }
@@ -128,7 +130,7 @@ func (*Store) Forecast(in *secret.Secret) []secret.Loss {
 	for i := range in.Versions {
 		if v := &in.Versions[i]; v.Value.Len() > MaxValue {
 			out = append(out, secret.Loss{
-				Grade: secret.Data, Version: v.Ordinal, What: backends.LossValue,
+				Grade: secret.Data, Version: v.Ordinal, What: loss.Value,
 				Why: fmt.Sprintf("it is longer than %d bytes", MaxValue),
 			})
 		}
@@ -139,8 +141,8 @@ func (*Store) Forecast(in *secret.Secret) []secret.Loss {
 // Import implements backends.Backend, in one transaction: none is ever
 // unfinished, so no token is needed to complete one.
 func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
-	in = backends.Apply(in, s.Forecast(in))
-	fresh, err := backends.HeadOf(in)
+	in = loss.Apply(in, s.Forecast(in))
+	fresh, err := history.HeadOf(in)
 	if err != nil {
 		return nil, failure("bolt.import", in.Name, err)
 	}

@@ -47,8 +47,8 @@ func TestDocumentedPolicyIsEnough(t *testing.T) {
 	if p, err := s.List(t.Context(), secret.Query{}); err != nil || len(p.Secrets) != 1 {
 		t.Errorf("List: %v", err)
 	}
-	if err := s.WriteNote(t.Context(), "n", []byte(`{}`), ""); err != nil {
-		t.Errorf("WriteNote: %v", err)
+	if err := s.WriteState(t.Context(), "n", []byte(`{}`), ""); err != nil {
+		t.Errorf("WriteState: %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -80,7 +81,7 @@ type metered struct{ next http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
-	backends.Tick(ctx)
+	backends.CountCall(ctx)
 	f, _ := ctx.Value(fateKey{}).(*fate)
 	if f == nil { // a login, or a renewal
 		f = new(fate)
@@ -92,7 +93,7 @@ func (m metered) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close() // the client would take it for success
 		return nil, errRedirect
 	case err == nil:
-		f.retryAfter = backends.RetryAfter(resp.Header)
+		f.retryAfter = kit.RetryAfter(resp.Header)
 	}
 	return resp, err
 }

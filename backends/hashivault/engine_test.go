@@ -87,7 +87,7 @@ func TestEngineInDoubt(t *testing.T) {
 		if _, err := b.Put(t.Context(), "s", text("x")); err != nil {
 			t.Errorf("Put once Vault is back: %v", err)
 		}
-		ctx, count := backends.WithMeter(t.Context())
+		ctx, count := backends.WithCallCount(t.Context())
 		if _, err := b.Describe(ctx, "s"); err != nil || count() != 1 {
 			t.Errorf("Describe takes %d requests: %v", count(), err)
 		}

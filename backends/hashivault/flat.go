@@ -88,7 +88,7 @@ func (f *Flat) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return p, as(err, "list", "")
 }
 
-// ListTrash implements backends.Trasher. The product keeps no list of its
+// ListTrash implements backends.Backend. The product keeps no list of its
 // trash: it costs as much as List.
 func (f *Flat) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	p, err := f.list(ctx, q, func(ctx context.Context, at place, _ secret.Name) (*secret.Secret, error) {

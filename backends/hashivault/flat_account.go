@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -123,7 +123,7 @@ func (n *accounts) find(print string) *account {
 }
 
 // accountOf is what must be kept of a secret whose one version is v.
-func accountOf(h *backends.Head, v *secret.Version, form, print string, t *trash) account {
+func accountOf(h *history.Head, v *secret.Version, form, print string, t *trash) account {
 	s := &h.Secret
 	n := account{
 		Print: print, Ordinal: v.Ordinal, Last: h.Last, Current: s.Current, Previous: s.Previous, Newest: moment{h.Newest},
@@ -138,8 +138,8 @@ func accountOf(h *backends.Head, v *secret.Version, form, print string, t *trash
 func (n *account) size() int { return quotedSize(ascii(n)) }
 
 // head is the inverse of accountOf.
-func (n *account) head(name secret.Name) (*backends.Head, secret.Version) {
-	h := backends.NewHead(name)
+func (n *account) head(name secret.Name) (*history.Head, secret.Version) {
+	h := history.NewHead(name)
 	h.Last, h.Newest = n.Last, n.Newest.Time
 	h.Secret.Current, h.Secret.Previous = n.Current, n.Previous
 	h.Secret.Created, h.Secret.Updated = n.Created.Time, n.Updated.Time
@@ -165,7 +165,7 @@ type flatState struct {
 	mine     *account // the value's, or nil
 	foreign  error
 
-	head  *backends.Head
+	head  *history.Head
 	v     secret.Version // value included
 	form  string
 	trash *trash

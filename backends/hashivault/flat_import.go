@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -35,8 +37,8 @@ func (f *Flat) Import(ctx context.Context, in *secret.Secret, _ string) (*backen
 }
 
 // reduced is what stays of in, less the losses.
-func (f *Flat) reduced(in *secret.Secret) (*backends.Head, *secret.Version, error) {
-	h, err := backends.HeadOf(in)
+func (f *Flat) reduced(in *secret.Secret) (*history.Head, *secret.Version, error) {
+	h, err := history.HeadOf(in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +51,7 @@ func (f *Flat) reduced(in *secret.Secret) (*backends.Head, *secret.Version, erro
 			return nil, nil, err
 		}
 	}
-	out := backends.Apply(in, f.Forecast(in))
+	out := loss.Apply(in, f.Forecast(in))
 	if len(out.Versions) == 0 {
 		return nil, nil, secret.Errorf(secret.Lossy, "no version of the secret fits into Vault")
 	}
@@ -77,14 +79,14 @@ func (f *Flat) Forecast(in *secret.Secret) []secret.Loss {
 			} else if _, _, err := encodeFlat(f.field, v.Value); err != nil {
 				why = "longer than Vault takes"
 			}
-			losses = append(losses, secret.Loss{Grade: grade, Version: v.Ordinal, What: backends.LossVersion, Why: why})
+			losses = append(losses, secret.Loss{Grade: grade, Version: v.Ordinal, What: loss.Version, Why: why})
 		}
 	}
 	if kept == 0 {
 		return losses
 	}
-	losses = append(losses, roomInAccount(backends.Apply(in, losses))...)
-	return append(losses, f.nativeLosses(backends.Apply(in, losses))...)
+	losses = append(losses, roomInAccount(loss.Apply(in, losses))...)
+	return append(losses, f.nativeLosses(loss.Apply(in, losses))...)
 }
 
 // gradeOfGap is the grade of losing a version without a value: a trace where it
@@ -121,21 +123,21 @@ func roomInAccount(in *secret.Secret) []secret.Loss {
 	var out []secret.Loss
 	v := in.Versions[0].Ordinal
 	for _, l := range []secret.Loss{
-		{Version: v, What: backends.LossExtra},
-		{What: backends.LossExtra},
-		{Version: v, What: backends.LossTags},
-		{What: backends.LossTags},
-		{Version: v, What: backends.LossStages},
-		{What: backends.LossDescription},
-		{Version: v, What: backends.LossContentType},
+		{Version: v, What: loss.Extra},
+		{What: loss.Extra},
+		{Version: v, What: loss.Tags},
+		{What: loss.Tags},
+		{Version: v, What: loss.Stages},
+		{What: loss.Description},
+		{Version: v, What: loss.ContentType},
 	} {
 		l.Grade, l.Why = secret.Meaning, "Vault has no room for so many attributes"
-		now := backends.Apply(in, out)
+		now := loss.Apply(in, out)
 		size := sizeOfAccount(now)
 		if size <= maxAccount {
 			break
 		}
-		if sizeOfAccount(backends.Apply(now, []secret.Loss{l})) < size {
+		if sizeOfAccount(loss.Apply(now, []secret.Loss{l})) < size {
 			out = append(out, l)
 		}
 	}
@@ -143,7 +145,7 @@ func roomInAccount(in *secret.Secret) []secret.Loss {
 }
 
 func sizeOfAccount(in *secret.Secret) int {
-	h, err := backends.HeadOf(in)
+	h, err := history.HeadOf(in)
 	if err != nil {
 		return 0
 	}
@@ -157,16 +159,16 @@ func (f *Flat) nativeLosses(in *secret.Secret) []secret.Loss {
 	v := &in.Versions[0]
 	var out []secret.Loss
 	if v.Disabled {
-		out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossDisabled, Why: "Vault knows no disabled version: its own tools can read this one"})
+		out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Disabled, Why: "Vault knows no disabled version: its own tools can read this one"})
 	}
 	switch _, form, _ := encodeFlat(f.field, v.Value); form {
 	case formBinary:
-		out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault's own tools see the bytes as base64"})
+		out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: "Vault's own tools see the bytes as base64"})
 	case formFieldsText:
-		out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault would change how these fields are written: its own tools see the JSON as one text"})
+		out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: "Vault would change how these fields are written: its own tools see the JSON as one text"})
 	}
 	if in.Current != v.Ordinal {
-		out = append(out, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Vault's own tools take the one version for the current one"})
+		out = append(out, secret.Loss{Grade: secret.Meaning, What: loss.Current, Why: "Vault's own tools take the one version for the current one"})
 	}
-	return append(out, secret.Loss{Grade: secret.Trace, What: backends.LossCreated, Why: "KV version 1 keeps no time"})
+	return append(out, secret.Loss{Grade: secret.Trace, What: loss.Created, Why: "KV version 1 keeps no time"})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -17,9 +17,9 @@ type flatNote struct {
 
 func (f *Flat) notePath(key string) string { return f.prefix + noteFolder + key }
 
-// ReadNote implements backends.Notebook.
-func (f *Flat) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
-	err := backends.CheckNoteKey(key)
+// ReadState implements backends.StateStore.
+func (f *Flat) ReadState(ctx context.Context, key string) ([]byte, string, error) {
+	err := kit.CheckStateKey(key)
 	var got flatNote
 	if err == nil {
 		got, err = f.readNote(ctx, key)
@@ -42,14 +42,14 @@ func (f *Flat) readNote(ctx context.Context, key string) (got flatNote, err erro
 	return got, err
 }
 
-// WriteNote implements backends.Notebook. Of two processes that write in one
+// WriteState implements backends.StateStore. Of two processes that write in one
 // moment the later wins.
-func (f *Flat) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+func (f *Flat) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	return as(f.writeNote(ctx, key, text, revision), "write_note", "")
 }
 
 func (f *Flat) writeNote(ctx context.Context, key string, text []byte, revision string) error {
-	if err := errors.Join(begin(ctx), backends.CheckNote(key, text)); err != nil {
+	if err := errors.Join(begin(ctx), kit.CheckState(key, text)); err != nil {
 		return err
 	}
 	unlock, err := f.locks.hide(ctx, f.notePath(key))

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -25,7 +25,7 @@ func (f *Flat) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secr
 }
 
 func (f *Flat) admit(d *secret.Draft) (data []byte, form string, err error) {
-	if err := errors.Join(backends.CheckDraft(d), checkTimes(d.NotBefore, d.Expires, d.Created, d.Updated)); err != nil {
+	if err := errors.Join(history.CheckDraft(d), checkTimes(d.NotBefore, d.Expires, d.Created, d.Updated)); err != nil {
 		return nil, "", err
 	}
 	if d.Missing != "" {
@@ -46,7 +46,7 @@ func (f *Flat) put(ctx context.Context, st *flatState, name secret.Name, d *secr
 		return nil, secret.Errorf(secret.TooLarge, "KV version 1 holds one version, and another is to stay current")
 	}
 	if !st.exists {
-		st.head = backends.NewHead(name)
+		st.head = history.NewHead(name)
 	}
 	uid := d.UID
 	if uid.IsZero() || st.exists && uid == st.v.UID {
@@ -64,7 +64,7 @@ func (f *Flat) put(ctx context.Context, st *flatState, name secret.Name, d *secr
 
 // replace writes the account of a version, beside the one of the value that
 // stands, and then the value.
-func (f *Flat) replace(ctx context.Context, st *flatState, h *backends.Head, v *secret.Version, data []byte, form string) error {
+func (f *Flat) replace(ctx context.Context, st *flatState, h *history.Head, v *secret.Version, data []byte, form string) error {
 	next := st.known()
 	n := accountOf(h, v, form, next.print(data), nil)
 	if n.size() > maxAccount {
@@ -116,10 +116,10 @@ func (f *Flat) account(ctx context.Context, st *flatState) error {
 	return f.writeAccounts(ctx, st.place, next)
 }
 
-// Update implements backends.Updater.
+// Update implements backends.Backend.
 func (f *Flat) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	var out *secret.Secret
-	err := backends.CheckPatch(&p)
+	err := history.CheckPatch(&p)
 	if err == nil && (p.NotBefore != nil || p.Expires != nil) {
 		err = checkTimes(orZero(p.NotBefore), orZero(p.Expires))
 	}
@@ -144,14 +144,14 @@ func (f *Flat) Update(ctx context.Context, name secret.Name, sel secret.Selector
 	return out, nil
 }
 
-// Delete implements backends.Trasher.
+// Delete implements backends.Backend.
 func (f *Flat) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	return f.bin(ctx, "delete", name, (*flatState).visible, func(*flatState) *trash {
 		return &trash{At: moment{f.now().UTC()}, Purge: moment{purge.UTC()}}
 	})
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (f *Flat) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := f.changing(ctx, name, func(st *flatState) error {
@@ -164,7 +164,7 @@ func (f *Flat) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Sec
 	return out, as(err, "describe deleted", name)
 }
 
-// Recover implements backends.Trasher.
+// Recover implements backends.Backend.
 func (f *Flat) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return f.bin(ctx, "recover", name, (*flatState).inTrash, func(*flatState) *trash { return nil })
 }
@@ -194,7 +194,7 @@ func (st *flatState) inTrash() error {
 	return nil
 }
 
-// Purge implements backends.Trasher. The value goes before its account, which
+// Purge implements backends.Backend. The value goes before its account, which
 // says nothing to anybody without it.
 func (f *Flat) Purge(ctx context.Context, name secret.Name) error {
 	err := f.changing(ctx, name, func(st *flatState) error {

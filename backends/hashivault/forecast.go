@@ -1,15 +1,15 @@
 package hashivault
 
 import (
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Forecast implements backends.Backend.
 func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
 	losses := s.valueLosses(in)
-	losses = append(losses, roomLosses(backends.Apply(in, losses))...)
-	return append(losses, s.nativeLosses(backends.Apply(in, losses))...)
+	losses = append(losses, roomLosses(loss.Apply(in, losses))...)
+	return append(losses, s.nativeLosses(loss.Apply(in, losses))...)
 }
 
 // valueLosses: a value that the product would refuse.
@@ -21,7 +21,7 @@ func (s *Store) valueLosses(in *secret.Secret) []secret.Loss {
 			continue
 		}
 		if _, _, err := encodeValue(s.field, v.Value); err != nil {
-			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossValue, Why: "longer than Vault takes"})
+			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Value, Why: "longer than Vault takes"})
 		}
 	}
 	return out
@@ -33,23 +33,23 @@ func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 	for i := range in.Versions {
 		v := &in.Versions[i]
 		if v.Disabled && !v.Value.IsNone() {
-			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossDisabled, Why: "Vault knows no disabled version: its own tools can read this one"})
+			out = append(out, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Disabled, Why: "Vault knows no disabled version: its own tools can read this one"})
 		}
 		if v.Value.Form() == secret.Text {
 			continue
 		}
 		switch _, form, _ := encodeValue(s.field, v.Value); form {
 		case formBinary:
-			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault's own tools see the bytes as base64"})
+			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: "Vault's own tools see the bytes as base64"})
 		case formFieldsText:
-			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: backends.LossForm, Why: "Vault would change how these fields are written: its own tools see the JSON as one text"})
+			out = append(out, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: "Vault would change how these fields are written: its own tools see the JSON as one text"})
 		}
 	}
 	if last := in.Newest(); last != nil {
 		if in.Current != last.Ordinal {
-			out = append(out, secret.Loss{Grade: secret.Meaning, What: backends.LossCurrent, Why: "Vault's own tools take the newest version for the current one"})
+			out = append(out, secret.Loss{Grade: secret.Meaning, What: loss.Current, Why: "Vault's own tools take the newest version for the current one"})
 		}
-		out = append(out, secret.Loss{Grade: secret.Trace, What: backends.LossCreated, Why: "Vault's own tools see the time of the import"})
+		out = append(out, secret.Loss{Grade: secret.Trace, What: loss.Created, Why: "Vault's own tools see the time of the import"})
 	}
 	return out
 }
@@ -75,7 +75,7 @@ func roomLosses(in *secret.Secret) []secret.Loss {
 			used += bare
 			loseAttributes(v, lose)
 		default:
-			lose(secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: noRoom})
+			lose(secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Version, Why: noRoom})
 		}
 	}
 	return out
@@ -89,7 +89,7 @@ func loseOfSecret(in *secret.Secret, lose func(secret.Loss)) {
 		what string
 		held bool
 	}{
-		{backends.LossExtra, len(in.Extra) > 0}, {backends.LossTags, len(in.Tags) > 0}, {backends.LossDescription, len(in.Description) > maxCompanion/8},
+		{loss.Extra, len(in.Extra) > 0}, {loss.Tags, len(in.Tags) > 0}, {loss.Description, len(in.Description) > maxCompanion/8},
 	} {
 		if l.held {
 			lose(secret.Loss{Grade: secret.Meaning, What: l.what, Why: noRoom})
@@ -103,7 +103,7 @@ func loseOfSecret(in *secret.Secret, lose func(secret.Loss)) {
 	}
 	for i := range in.Versions {
 		if v := &in.Versions[i]; labels > maxCompanion/8 && len(v.Stages) > 0 {
-			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: backends.LossStages, Why: noRoom})
+			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: loss.Stages, Why: noRoom})
 		}
 	}
 }
@@ -119,7 +119,7 @@ func loseAttributes(v *secret.Version, lose func(secret.Loss)) {
 		what string
 		held bool
 	}{
-		{backends.LossContentType, v.ContentType != ""}, {backends.LossTags, len(v.Tags) > 0}, {backends.LossExtra, len(v.Extra) > 0},
+		{loss.ContentType, v.ContentType != ""}, {loss.Tags, len(v.Tags) > 0}, {loss.Extra, len(v.Extra) > 0},
 	} {
 		if l.held {
 			lose(secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: l.what, Why: noRoom})

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -176,7 +176,7 @@ func hazardStages(t *testing.T, f *fixture) {
 func hazardLatest(t *testing.T, f *fixture) {
 	s := plain(1, 2)
 	s.Current, s.Previous = 1, 2
-	if !slices.ContainsFunc(f.Forecast(s), func(l secret.Loss) bool { return l.What == backends.LossCurrent }) {
+	if !slices.ContainsFunc(f.Forecast(s), func(l secret.Loss) bool { return l.What == loss.Current }) {
 		t.Error("it is not foretold that native tools see another current version")
 	}
 	f.moved(t, s)
@@ -222,7 +222,7 @@ func hazardDisabled(t *testing.T, f *fixture) {
 	s := plain(1, 2)
 	s.Versions[0].Disabled = true
 	told := slices.ContainsFunc(f.Forecast(s), func(l secret.Loss) bool {
-		return l.Grade == secret.Data && l.What == backends.LossDisabled && l.Version == 1
+		return l.Grade == secret.Data && l.What == loss.Disabled && l.Version == 1
 	})
 	if !told {
 		t.Error("that native tools can read the disabled version is not foretold")

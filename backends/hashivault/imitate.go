@@ -7,10 +7,10 @@ import (
 
 // Imitation is a KV v2 engine for a store in memory, with the field that a
 // configuration has by default.
-func Imitation() backends.Imitation { return imitation(&Store{imitated()}, naming) }
+func Profile() backends.Profile { return imitation(&Store{imitated()}, naming) }
 
 // FlatImitation is a KV v1 engine in the same way.
-func FlatImitation() backends.Imitation { return imitation(newFlat(imitated()), flatNaming) }
+func FlatProfile() backends.Profile { return imitation(newFlat(imitated()), flatNaming) }
 
 func imitated() *core {
 	var c Config
@@ -22,8 +22,8 @@ func imitation(b interface {
 	Capabilities() backends.Capabilities
 	Forecast(s *secret.Secret) []secret.Loss
 }, spell secret.Naming,
-) backends.Imitation {
-	return backends.Imitation{
+) backends.Profile {
+	return backends.Profile{
 		Capabilities: b.Capabilities(),
 		Names:        backends.Names{Spell: spell.Encode, Read: readBy(spell)},
 		Forecast:     b.Forecast,

@@ -9,10 +9,10 @@ import (
 
 func TestForecastIsWhatHappensFlat(t *testing.T) {
 	t.Parallel()
-	backendtest.Imitates(t, newFlatFixture(t).Flat, memory.New(memory.Options{}).Imitate(FlatImitation()))
+	backendtest.Imitates(t, newFlatFixture(t).Flat, memory.New(memory.Options{}).Imitate(FlatProfile()))
 }
 
 func TestForecastIsWhatHappens(t *testing.T) {
 	t.Parallel()
-	backendtest.Imitates(t, newFixture(t).Store, memory.New(memory.Options{}).Imitate(Imitation()))
+	backendtest.Imitates(t, newFixture(t).Store, memory.New(memory.Options{}).Imitate(Profile()))
 }

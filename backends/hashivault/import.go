@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -61,7 +63,7 @@ func (s *Store) newImport(ctx context.Context, in *secret.Secret, token string) 
 	if err := begin(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := backends.HeadOf(in); err != nil {
+	if _, err := history.HeadOf(in); err != nil {
 		return nil, err
 	}
 	if err := checkTimes(in.Created, in.Updated); err != nil {
@@ -77,7 +79,7 @@ func (s *Store) newImport(ctx context.Context, in *secret.Secret, token string) 
 	if err != nil {
 		return nil, err
 	}
-	reduced := backends.Apply(in, s.Forecast(in))
+	reduced := loss.Apply(in, s.Forecast(in))
 	if len(reduced.Versions) == 0 {
 		return nil, secret.Errorf(secret.Lossy, "no version of the secret fits into Vault")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -173,8 +174,8 @@ func TestNoRoomForTheSecret(t *testing.T) {
 				t.Fatalf("the worst loss is %v", secret.Worst(losses))
 			}
 			for _, l := range losses {
-				held := l.What != backends.LossTags || l.Version != 0 || s.Tags != nil
-				if l.Grade == secret.Meaning && (!held || l.What == backends.LossExtra && s.Extra == nil) {
+				held := l.What != loss.Tags || l.Version != 0 || s.Tags != nil
+				if l.Grade == secret.Meaning && (!held || l.What == loss.Extra && s.Extra == nil) {
 					t.Errorf("what is not there is foretold to be lost: %v", l)
 				}
 			}
@@ -205,7 +206,7 @@ func TestWideGaps(t *testing.T) {
 		s.Versions[i].Ordinal = o
 	}
 	s.Current, s.Previous = 1_000_002, 5
-	ctx, count := backends.WithMeter(t.Context())
+	ctx, count := backends.WithCallCount(t.Context())
 	if _, err := f.Import(ctx, s, "token"); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 	// What the product would answer with a 500 is refused before.
-	ctx, count := backends.WithMeter(t.Context())
+	ctx, count := backends.WithCallCount(t.Context())
 	for what, v := range map[string]secret.Value{
 		"escapes": secret.TextValue(strings.Repeat("\x01", maxValue/2)), "HTML": secret.TextValue(strings.Repeat("<", maxValue)),
 	} {

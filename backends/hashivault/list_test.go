@@ -32,7 +32,7 @@ func TestListCost(t *testing.T) {
 	const limit = 10
 	var got []secret.Name
 	for q := (secret.Query{Limit: limit}); ; {
-		ctx, calls := backends.WithMeter(t.Context())
+		ctx, calls := backends.WithCallCount(t.Context())
 		p, err := f.List(ctx, q)
 		if err != nil {
 			t.Fatal(err)

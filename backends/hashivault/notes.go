@@ -4,7 +4,7 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -20,9 +20,9 @@ type note struct {
 	Note string `json:"note"`
 }
 
-// ReadNote implements backends.Notebook.
-func (s *Store) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
-	if err := backends.CheckNoteKey(key); err != nil {
+// ReadState implements backends.StateStore.
+func (s *Store) ReadState(ctx context.Context, key string) ([]byte, string, error) {
+	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", as(err, "read_note", "")
 	}
 	got, err := s.readNote(ctx, key)
@@ -45,10 +45,10 @@ func (s *Store) readNote(ctx context.Context, key string) (*dataAnswer[*note], e
 	return got, err
 }
 
-// WriteNote implements backends.Notebook. cas guards it, so two writers lose
+// WriteState implements backends.StateStore. cas guards it, so two writers lose
 // nothing.
-func (s *Store) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
-	if err := backends.CheckNote(key, text); err != nil {
+func (s *Store) WriteState(ctx context.Context, key string, text []byte, revision string) error {
+	if err := kit.CheckState(key, text); err != nil {
 		return as(err, "write_note", "")
 	}
 	number, err := strconv.ParseInt(revision, 10, 64)

@@ -12,23 +12,23 @@ import (
 func TestNoteDeletedNatively(t *testing.T) {
 	f := newFixture(t)
 	path := f.notePath("n")
-	if err := f.WriteNote(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
+	if err := f.WriteState(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.kv.Delete(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.ReadNote(t.Context(), "n"); !errors.Is(err, secret.NotFound) {
-		t.Errorf("ReadNote of a deleted note: %v", err)
+	if _, _, err := f.ReadState(t.Context(), "n"); !errors.Is(err, secret.NotFound) {
+		t.Errorf("ReadState of a deleted note: %v", err)
 	}
-	if err := f.WriteNote(t.Context(), "n", []byte(`{"n":2}`), ""); err != nil {
+	if err := f.WriteState(t.Context(), "n", []byte(`{"n":2}`), ""); err != nil {
 		t.Fatal(err)
 	}
-	text, revision, err := f.ReadNote(t.Context(), "n")
+	text, revision, err := f.ReadState(t.Context(), "n")
 	if err != nil || string(text) != `{"n":2}` {
-		t.Fatalf("ReadNote: %s, %v", text, err)
+		t.Fatalf("ReadState: %s, %v", text, err)
 	}
-	if err := f.open(t, nil).WriteNote(t.Context(), "n", []byte(`{"n":3}`), revision); err != nil {
+	if err := f.open(t, nil).WriteState(t.Context(), "n", []byte(`{"n":3}`), revision); err != nil {
 		t.Fatal(err)
 	}
 	kept, err := f.kv.GetVersionsAsList(t.Context(), path)

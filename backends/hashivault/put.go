@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,7 +32,7 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(backends.CheckDraft(d), checkTimes(d.NotBefore, d.Expires, d.Created, d.Updated)); err != nil {
+	if err := errors.Join(history.CheckDraft(d), checkTimes(d.NotBefore, d.Expires, d.Created, d.Updated)); err != nil {
 		return nil, err
 	}
 	data, form, err := encodeValue(s.field, d.Value)

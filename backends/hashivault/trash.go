@@ -60,7 +60,7 @@ func (st *state) inTrash() (*trash, error) {
 	return st.trashed()
 }
 
-// Delete implements backends.Trasher. The entry comes first: from then on no
+// Delete implements backends.Backend. The entry comes first: from then on no
 // gateway shows the secret, whatever happens to the native deletion. Where that
 // fails the kind is Unknown: a repeat finishes it, and finds the secret gone.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
@@ -159,7 +159,7 @@ func (s *Store) fromTrash(st *state, name secret.Name, t *trash) (*secret.Secret
 	return out, nil
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := s.reading(ctx, name, func(at place) (err error) {
@@ -190,14 +190,14 @@ func (s *Store) anywhere(ctx context.Context, at place, name secret.Name) (*secr
 	return out, err
 }
 
-// ListTrash implements backends.Trasher. It costs a request for each secret
+// ListTrash implements backends.Backend. It costs a request for each secret
 // that it passes, deleted or not: the product keeps no list of its trash.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	p, err := s.list(ctx, q, s.describeTrash)
 	return p, as(err, "list deleted", "")
 }
 
-// Recover implements backends.Trasher. The entry goes last: until then no
+// Recover implements backends.Backend. The entry goes last: until then no
 // gateway shows a part.
 func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
@@ -224,7 +224,7 @@ func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, 
 	return out, as(err, "recover", name)
 }
 
-// Purge implements backends.Trasher. The key goes before its companion, which
+// Purge implements backends.Backend. The key goes before its companion, which
 // says nothing to anybody without it.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
 	err := s.changing(ctx, name, func(st *state) error {

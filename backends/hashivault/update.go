@@ -7,16 +7,16 @@ import (
 	"maps"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Update implements backends.Updater. The attributes lie where Put lays them.
+// Update implements backends.Backend. The attributes lie where Put lays them.
 // Two gateways that change one version in the same moment: the later wins,
 // for metadata knows no cas.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	var out *secret.Secret
-	err := backends.CheckPatch(&p)
+	err := history.CheckPatch(&p)
 	if err == nil && (p.NotBefore != nil || p.Expires != nil) {
 		err = checkTimes(orZero(p.NotBefore), orZero(p.Expires))
 	}
@@ -48,7 +48,7 @@ func (s *Store) update(ctx context.Context, st *state, name secret.Name, sel sec
 	case v == nil:
 		return nil, &secret.Error{Kind: secret.NotFound, Detail: "no such version"}
 	}
-	if err := backends.CheckRoles(all, v.Ordinal, p); err != nil {
+	if err := history.CheckRoles(all, v.Ordinal, p); err != nil {
 		return nil, err
 	}
 	number := st.numberOf(v.Ordinal)
@@ -88,7 +88,7 @@ func (s *Store) patched(ctx context.Context, st *state, number int64, v *secret.
 			return record{}, err
 		}
 	}
-	backends.PatchVersion(&now, p, s.now())
+	history.PatchVersion(&now, p, s.now())
 	rec := recordOf(&now, old.Form)
 	rec.Missing = old.Missing // of the rest the product knows
 	return rec, nil

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // append adds a version to h.
-func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*secret.Secret, error) {
+func (b *Backend) append(ctx context.Context, h *stored, d *secret.Draft) (*secret.Secret, error) {
 	p, err := b.planAppend(h, d)
 	if err != nil {
 		return nil, err
@@ -35,7 +37,7 @@ func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*sec
 	if err := b.finish(ctx, w, h, p, d, &v); err != nil {
 		return nil, partly("put", h.Name, "version "+idOf(v.number)+" of CSMS is written, and some attributes may not be", err)
 	}
-	b.book.Enter(h.Name, h.f.head)
+	b.listing.Enter(h.Name, h.f.head)
 	return b.answer(h.Name, h.f, v.number, d.Value), nil
 }
 
@@ -43,7 +45,7 @@ func (b *Backend) append(ctx context.Context, h *history, d *secret.Draft) (*sec
 // the secret, and the entry in its place if another writer took the number
 // that it was made for. A request that came twice took it itself: then both
 // have the entry, for the product takes no version away.
-func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending, d *secret.Draft, v *versionFact) error {
+func (b *Backend) finish(ctx context.Context, w writer, h *stored, p *appending, d *secret.Draft, v *versionFact) error {
 	want := wanted{description: h.f.description, tags: p.tags, labels: map[string]int64{}}
 	if v.number != p.entry.Number && p.describe {
 		now, err := b.look(ctx, h.Name, h.f.wire)
@@ -70,7 +72,7 @@ func (b *Backend) finish(ctx context.Context, w writer, h *history, p *appending
 
 // move gives an entry of ours another number. One that another gateway wrote
 // for the old number stays, and ours if that number is ours as well.
-func move(now *history, e entry, number int64, both bool) string {
+func move(now *stored, e entry, number int64, both bool) string {
 	t := now.t
 	if old := t.entry(e.Number); !both && old.UID == e.UID && old.Type == e.Type && old.Disabled == e.Disabled {
 		t = t.set(entry{Number: e.Number})
@@ -100,10 +102,10 @@ func (p *appending) undone(err error) error {
 	return err
 }
 
-func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
+func (b *Backend) planAppend(h *stored, d *secret.Draft) (*appending, error) {
 	p := &appending{entry: draftEntry(h.f.highest()+1, d), tags: h.f.tags}
 	if why := labelsProblem(h.f.labels(), d.Stages); why != "" {
-		return nil, secret.Errorf(secret.Invalid, "%s: %s", backends.LossStages, why)
+		return nil, secret.Errorf(secret.Invalid, "%s: %s", loss.Stages, why)
 	}
 	p.setStages(h.f, d)
 	if slices.Contains(p.stages, ourStage) && len(h.f.labels()) >= maxLabels {
@@ -116,16 +118,16 @@ func (b *Backend) planAppend(h *history, d *secret.Draft) (*appending, error) {
 		t.Name = h.Name
 	}
 	if !t.Updated.IsZero() && !p.entry.Created.IsZero() {
-		t.Updated = compact(backends.Later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
+		t.Updated = compact(history.Later(t.Updated.Time, b.now().UTC().Truncate(time.Millisecond)))
 	}
 	t.Roles = nextRoles(h, d, p.entry.Number).needed()
 	human := h.human
 	if a := d.OfSecret; a != nil {
-		human, t.Extra = a.Description, backends.RawMembers(a.Extra)
+		human, t.Extra = a.Description, sidecar.Members(a.Extra)
 		p.tags, _ = spellTags(a.Tags)
 	}
-	extra := backends.PatchExtra(secret.Extra(t.Extra), d.MergeExtra)
-	t.Extra = backends.RawMembers(extra)
+	extra := history.PatchExtra(secret.Extra(t.Extra), d.MergeExtra)
+	t.Extra = sidecar.Members(extra)
 	if h.f.kind != kindCommon && len(d.MergeExtra) > 0 && extra.Text(extraType) != "" && extra.Text(extraType) != h.f.kind {
 		return nil, secret.Errorf(secret.Invalid, "CSMS keeps the type of the secret")
 	}
@@ -157,7 +159,7 @@ func (p *appending) setStages(f *facts, d *secret.Draft) {
 
 // identify completes the entry: an ordinal above all others, a UID that no
 // other version has, and a time after all others.
-func (b *Backend) identify(h *history, e *entry) {
+func (b *Backend) identify(h *stored, e *entry) {
 	last := h.Newest()
 	if last == nil {
 		return
@@ -166,7 +168,7 @@ func (b *Backend) identify(h *history, e *entry) {
 		e.Ordinal = last.Ordinal + 1
 	}
 	if h.Find(secret.ByUID(secret.UID(e.UID))) != nil {
-		e.UID = backends.CompactUID{}
+		e.UID = sidecar.UID{}
 	}
 	if now := b.now().UTC().Truncate(time.Millisecond); e.Created.IsZero() && !now.After(h.latest()) {
 		e.Created = compact(h.latest().Add(time.Millisecond))
@@ -174,7 +176,7 @@ func (b *Backend) identify(h *history, e *entry) {
 }
 
 // nextRoles are those once the draft is written as number.
-func nextRoles(h *history, d *secret.Draft, number int64) roles {
+func nextRoles(h *stored, d *secret.Draft, number int64) roles {
 	r := h.roles()
 	switch {
 	case !d.KeepCurrent:

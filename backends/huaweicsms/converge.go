@@ -153,7 +153,7 @@ func (f *facts) retag(action string, tags map[string]string) {
 
 // answer is the state with that one version.
 func (b *Backend) answer(name secret.Name, f *facts, number int64, v secret.Value) *secret.Secret {
-	h := newHistory(b.place, name, f)
+	h := newStored(b.place, name, f)
 	i := slices.Index(h.numbers, number)
 	h.Versions[i].Value, h.Versions[i].Missing = v, ""
 	return h.Only(h.Versions[i].Ordinal)

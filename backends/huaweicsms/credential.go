@@ -12,6 +12,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -145,7 +146,7 @@ func (c *credentials) renew(run *renewal) {
 		if now.Before(end.Add(-slack)) {
 			key.ProjectId = c.project
 			c.current, run.key = &issued{key, end}, key
-			next = backends.Later(next, end.Add(-early))
+			next = history.Later(next, end.Add(-early))
 		} else {
 			err = &secret.Error{Kind: secret.Upstream, Detail: "the access key that the gateway was given is over already; compare the clocks"}
 		}

@@ -43,7 +43,7 @@ func FuzzTrailer(f *testing.F) {
 		for i := range int64(n%20) + 1 {
 			fa.add(versionFact{number: i + 1, created: epoch.Add(time.Duration(i) * time.Millisecond), stages: []string{sysCurrent}}, true)
 		}
-		h := newHistory(place{"store", "project"}, "s", fa)
+		h := newStored(place{"store", "project"}, "s", fa)
 		uids := map[secret.UID]bool{}
 		var last secret.Ordinal
 		for i := range h.Versions {

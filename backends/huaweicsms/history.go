@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// history makes one secret of the product's facts and of the trailer:
+// stored makes one secret of the product's facts and of the trailer:
 //
 //   - A version's ordinal is its number and the trailer's offset, unless its
 //     entry says another. Numbers rise, so ordinals do.
@@ -19,7 +20,7 @@ import (
 //   - Description and tags are the product's, less the trailer.
 //   - Until an import is finished nobody has proved which version has which
 //     number, so no value of it is given out.
-type history struct {
+type stored struct {
 	secret.Secret // values are missing
 	f             *facts
 	t             trailer
@@ -34,8 +35,8 @@ type place struct{ store, project string }
 // is not the common one.
 const extraType = "huawei.secret_type"
 
-func newHistory(p place, name secret.Name, f *facts) *history {
-	h := &history{Secret: secret.Secret{Name: name}, f: f}
+func newStored(p place, name secret.Name, f *facts) *stored {
+	h := &stored{Secret: secret.Secret{Name: name}, f: f}
 	human, t := split(f.wire, f.description)
 	if h.human = human; t != nil {
 		h.t = *t
@@ -66,12 +67,12 @@ func newHistory(p place, name secret.Name, f *facts) *history {
 	return h
 }
 
-func (h *history) version(v *versionFact, e *entry) secret.Version {
+func (h *stored) version(v *versionFact, e *entry) secret.Version {
 	m := secret.Version{
 		ContentType: e.Type, Tags: e.Tags, Disabled: e.Disabled, NotBefore: e.NotBefore.Time, Expires: v.expires,
-		Created: backends.OrTime(e.Created.Time, v.created),
+		Created: history.OrTime(e.Created.Time, v.created),
 	}
-	m.Updated = backends.OrTime(e.Updated.Time, m.Created)
+	m.Updated = history.OrTime(e.Updated.Time, m.Created)
 	switch {
 	case e.NoExpires && v.expires.Unix() == maxExpires:
 		m.Expires = time.Time{}
@@ -98,7 +99,7 @@ func custom(stage string) bool {
 }
 
 // roles are the product's, unless the trailer knows better.
-func (h *history) roles() roles {
+func (h *stored) roles() roles {
 	c, p := h.f.holder(sysCurrent), h.f.holder(sysPrevious)
 	if r := h.t.Roles; r != nil && r.TheirCurrent == c && r.TheirPrevious == p {
 		return *r
@@ -107,7 +108,7 @@ func (h *history) roles() roles {
 }
 
 // ordinal is that of a number; zero if there is no such version.
-func (h *history) ordinal(number int64) secret.Ordinal {
+func (h *stored) ordinal(number int64) secret.Ordinal {
 	if i := slices.Index(h.numbers, number); i >= 0 {
 		return h.Versions[i].Ordinal
 	}
@@ -117,7 +118,7 @@ func (h *history) ordinal(number int64) secret.Ordinal {
 // setTimes leaves the product's own time of the last change alone: it moves
 // with a deletion that was cancelled. What native tools change of a description
 // or a tag does not show.
-func (h *history) setTimes() {
+func (h *stored) setTimes() {
 	h.Created, h.Updated = h.f.created, h.t.Updated.Time
 	for i := range h.Versions {
 		v, e := &h.Versions[i], h.t.entry(h.numbers[i])
@@ -125,14 +126,14 @@ func (h *history) setTimes() {
 			h.Created = v.Created
 		}
 		if h.t.Updated.IsZero() || e.Created.IsZero() {
-			h.Updated = backends.Later(h.Updated, v.Updated)
+			h.Updated = history.Later(h.Updated, v.Updated)
 		}
 	}
-	h.Created = backends.OrTime(h.t.Created.Time, h.Created)
-	h.Updated = backends.OrTime(h.Updated, h.Created)
+	h.Created = history.OrTime(h.t.Created.Time, h.Created)
+	h.Updated = history.OrTime(h.Updated, h.Created)
 }
 
-func (h *history) setExtra() {
+func (h *stored) setExtra() {
 	if h.t.Extra != nil {
 		h.Extra = secret.Extra(h.t.Extra)
 	}
@@ -144,23 +145,23 @@ func (h *history) setExtra() {
 // deletion reckons when the secret was deleted from when it goes: the product
 // does not say. Of a deletion by native tools, which chose a number of days
 // that nobody knows, its last change is as near as one gets.
-func (h *history) deletion() *secret.Deletion {
+func (h *stored) deletion() *secret.Deletion {
 	at := h.f.scheduled.AddDate(0, 0, -h.t.Days)
 	if h.t.Days == 0 || h.f.scheduled.IsZero() {
-		at = backends.OrTime(h.f.updated, h.f.created)
+		at = history.OrTime(h.f.updated, h.f.created)
 	}
 	return &secret.Deletion{At: at, Purge: h.f.scheduled}
 }
 
 // index is that of the version that has the ordinal; it must be there.
-func (h *history) index(o secret.Ordinal) int {
+func (h *stored) index(o secret.Ordinal) int {
 	return slices.IndexFunc(h.Versions, func(v secret.Version) bool { return v.Ordinal == o })
 }
 
-func (h *history) unfinished() bool { return h.t.Import != "" }
+func (h *stored) unfinished() bool { return h.t.Import != "" }
 
 // value is the model's view of what the product holds.
-func (h *history) value(number int64, c content) secret.Value {
+func (h *stored) value(number int64, c content) secret.Value {
 	return c.value(h.t.entry(number).Form)
 }
 
@@ -176,10 +177,10 @@ func (c *content) value(form string) secret.Value {
 
 // latest is the last time, in whole milliseconds, that the trailer says a
 // version was made. The product sees to its own times.
-func (h *history) latest() time.Time {
+func (h *stored) latest() time.Time {
 	var t time.Time
 	for i := range h.t.Entries {
-		t = backends.Later(t, h.t.Entries[i].Created.Time)
+		t = history.Later(t, h.t.Entries[i].Created.Time)
 	}
 	return t.Truncate(time.Millisecond)
 }
@@ -198,7 +199,7 @@ func expiry(t time.Time) (ms int64, ok bool) {
 // maxExpires is the last second that the product takes: the year 2286.
 const maxExpires = 9999999999
 
-func compact(t time.Time) backends.CompactTime { return backends.CompactTime{Time: t} }
+func compact(t time.Time) sidecar.Time { return sidecar.Time{Time: t} }
 
 func orElse[T comparable](a, b T) T {
 	var zero T

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -48,8 +49,8 @@ type Backend struct {
 	key, project string // of new secrets
 	now          func() time.Time
 	transport    *http.Transport
-	turns        backends.Turns
-	book         backends.Book[head] // of live secrets and deleted ones
+	locks        kit.KeyedLock
+	listing      kit.ListingCache[head] // of live secrets and deleted ones
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -115,7 +116,7 @@ func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wi
 	if err != nil {
 		return err
 	}
-	release, err := b.turns.Take(ctx, name)
+	release, err := b.locks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}

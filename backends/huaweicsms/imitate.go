@@ -3,9 +3,9 @@ package huaweicsms
 import "github.com/vaultferry/vaultferry/backends"
 
 // Imitation is CSMS for a store in memory.
-func Imitation() backends.Imitation {
+func Profile() backends.Profile {
 	b := &Backend{}
-	return backends.Imitation{
+	return backends.Profile{
 		Capabilities: b.Capabilities(),
 		Names:        backends.Names{Spell: encodeName, Read: decodeName},
 		Forecast:     b.Forecast,

@@ -10,5 +10,5 @@ import (
 
 func TestForecastIsWhatHappens(t *testing.T) {
 	t.Parallel()
-	backendtest.Imitates(t, open(t, gatewaytest.New(t, gatewaytest.Options{})), memory.New(memory.Options{}).Imitate(Imitation()))
+	backendtest.Imitates(t, open(t, gatewaytest.New(t, gatewaytest.Options{})), memory.New(memory.Options{}).Imitate(Profile()))
 }

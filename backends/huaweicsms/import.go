@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -45,12 +46,12 @@ func marker(token string) string {
 // all is done. It stops at the first failure and says what stands; a second try
 // with the token proves that, and goes on.
 func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*backends.Imported, error) {
-	if _, err := backends.HeadOf(s); err != nil {
+	if _, err := history.HeadOf(s); err != nil {
 		return nil, err
 	}
 	var out *backends.Imported
 	err := b.changing(ctx, s.Name, func(wire string) (err error) {
-		var h *history
+		var h *stored
 		look, lookCtx := errgroup.WithContext(ctx)
 		look.Go(func() (err error) { // laying out takes as long as this does
 			h, err = b.look(lookCtx, s.Name, wire)
@@ -94,7 +95,7 @@ type importing struct {
 }
 
 // run imports where h is what stands, nil: nothing.
-func (im *importing) run(ctx context.Context, h *history) (*backends.Imported, error) {
+func (im *importing) run(ctx context.Context, h *stored) (*backends.Imported, error) {
 	var err error
 	switch {
 	case h == nil:
@@ -115,8 +116,8 @@ func (im *importing) run(ctx context.Context, h *history) (*backends.Imported, e
 	if err != nil {
 		return im.stopped(err)
 	}
-	im.b.book.Enter(im.w.name, im.f.head)
-	return &backends.Imported{Secret: newHistory(im.b.place, im.w.name, im.f).Clone(), Stands: im.stands()}, nil
+	im.b.listing.Enter(im.w.name, im.f.head)
+	return &backends.Imported{Secret: newStored(im.b.place, im.w.name, im.f).Clone(), Stands: im.stands()}, nil
 }
 
 // unread is the error where only a look at what stands is missing.
@@ -151,7 +152,7 @@ func (im *importing) begin(ctx context.Context) error {
 // resume proves that what stands is what this import would have written, in its
 // order: each version once, but for a request that came twice, or late. Of such
 // a surplus the description tells before anything else is written.
-func (im *importing) resume(ctx context.Context, h *history) error {
+func (im *importing) resume(ctx context.Context, h *stored) error {
 	contents, err := im.read(ctx, h)
 	if err != nil {
 		return err
@@ -184,7 +185,7 @@ func (im *importing) resume(ctx context.Context, h *history) error {
 }
 
 // read reads what stands, by number from one.
-func (im *importing) read(ctx context.Context, h *history) ([]content, error) {
+func (im *importing) read(ctx context.Context, h *stored) ([]content, error) {
 	out := make([]content, len(h.f.versions))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)

@@ -7,7 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -27,17 +28,17 @@ type attribute struct {
 // attributes of v, the least dispensable first.
 func attributes(v *secret.Version) []attribute {
 	return []attribute{
-		{backends.LossNotBefore, !v.NotBefore.IsZero(), func(e *entry) { e.NotBefore = compact(v.NotBefore) }},
-		{backends.LossContentType, v.ContentType != "", func(e *entry) { e.Type = v.ContentType }},
-		{backends.LossTags, v.Tags != nil, func(e *entry) { e.Tags = maps.Clone(v.Tags) }},
-		{backends.LossExtra, len(v.Extra) > 0, func(e *entry) { e.Extra = backends.RawMembers(v.Extra.Clone()) }},
-		{backends.LossExpiresFraction, v.Expires.Nanosecond() != 0, func(e *entry) { e.Expires = compact(v.Expires) }},
+		{loss.NotBefore, !v.NotBefore.IsZero(), func(e *entry) { e.NotBefore = compact(v.NotBefore) }},
+		{loss.ContentType, v.ContentType != "", func(e *entry) { e.Type = v.ContentType }},
+		{loss.Tags, v.Tags != nil, func(e *entry) { e.Tags = maps.Clone(v.Tags) }},
+		{loss.Extra, len(v.Extra) > 0, func(e *entry) { e.Extra = sidecar.Members(v.Extra.Clone()) }},
+		{loss.ExpiresFraction, v.Expires.Nanosecond() != 0, func(e *entry) { e.Expires = compact(v.Expires) }},
 	}
 }
 
 // fill puts all attributes of v into e, in place of what is there.
 func (e *entry) fill(v *secret.Version) {
-	e.NotBefore, e.Type, e.Tags, e.Extra, e.Expires = backends.CompactTime{}, "", nil, nil, backends.CompactTime{}
+	e.NotBefore, e.Type, e.Tags, e.Extra, e.Expires = sidecar.Time{}, "", nil, nil, sidecar.Time{}
 	for _, a := range attributes(v) {
 		if a.held {
 			a.set(e)
@@ -48,8 +49,8 @@ func (e *entry) fill(v *secret.Version) {
 
 // identify puts the identity of v into e.
 func (e *entry) identify(v *secret.Version) {
-	e.UID, e.Created = backends.CompactUID(v.UID), compact(v.Created)
-	e.Updated = backends.CompactTime{}
+	e.UID, e.Created = sidecar.UID(v.UID), compact(v.Created)
+	e.Updated = sidecar.Time{}
 	if !v.Updated.Equal(v.Created) {
 		e.Updated = compact(v.Updated)
 	}

@@ -6,14 +6,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // listPage is that of a page for which nobody said a limit.
 const listPage = 100
 
-type listed = backends.Listed[head]
+type listed = kit.Listed[head]
 
 // List implements backends.Backend.
 //
@@ -25,18 +25,18 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 	return b.list(ctx, q, func(h head) bool { return q.WithTrash || !h.pending() })
 }
 
-// ListTrash implements backends.Trasher. It costs what List costs.
+// ListTrash implements backends.Backend. It costs what List costs.
 func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return b.list(ctx, q, func(h head) bool { return h.pending() })
 }
 
 func (b *Backend) list(ctx context.Context, q secret.Query, wanted func(head) bool) (secret.Page, error) {
-	all, err := b.book.All(b.now(), q.After == "", func() ([]listed, error) { return b.names(ctx) })
+	all, err := b.listing.All(b.now(), q.After == "", func() ([]listed, error) { return b.names(ctx) })
 	if err != nil {
 		return secret.Page{}, err
 	}
 	all = slices.DeleteFunc(slices.Clone(all), func(l listed) bool { return !wanted(l.Item) })
-	cut, next := backends.CutPage(q, all, listPage)
+	cut, next := kit.CutPage(q, all, listPage)
 	secrets, err := b.resolve(ctx, cut, wanted)
 	if err != nil {
 		return secret.Page{}, err

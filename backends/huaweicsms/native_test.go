@@ -13,8 +13,8 @@ import (
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -273,7 +273,7 @@ func TestPlan(t *testing.T) {
 		}
 		got := must(b.Export(t.Context(), s.Name))(t)
 		backendtest.Compare(t, s, got, losses)
-		left := backends.Apply(s, losses)
+		left := loss.Apply(s, losses)
 		if len(left.Versions) != 20 {
 			t.Errorf("%s: %d versions stand", what, len(left.Versions))
 		}

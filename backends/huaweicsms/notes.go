@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // noteText tells those who look with native tools whose secret a note is.
 const noteText = "a record of vaultferry; leave it alone"
 
-// ReadNote implements backends.Notebook. The revision is the product's id of
+// ReadState implements backends.StateStore. The revision is the product's id of
 // the current version.
-func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
-	if err := backends.CheckNoteKey(key); err != nil {
+func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, error) {
+	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
 	number, c, err := b.client.value(ctx, "", notePrefix+key, latest)
@@ -27,18 +27,18 @@ func (b *Backend) ReadNote(ctx context.Context, key string) ([]byte, string, err
 	return c.text, idOf(number), nil
 }
 
-// WriteNote implements backends.Notebook. The product makes one secret of a
+// WriteState implements backends.StateStore. The product makes one secret of a
 // name, and numbers versions one by one: of two gateways that write one note in
 // the same moment, the one whose number is not the next gives the current role
 // back to the other's, and says Conflict. A reader in between may have seen it.
 //
 // Trashed: native tools have deleted the note, and must recover or purge it.
-func (b *Backend) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
-	if err := backends.CheckNote(key, text); err != nil {
+func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
+	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
 	wire := notePrefix + key
-	release, err := b.turns.Take(ctx, secret.Name("\n"+wire)) // no secret's name begins so
+	release, err := b.locks.Lock(ctx, secret.Name("\n"+wire)) // no secret's name begins so
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestNoteOvertaken(t *testing.T) {
 			"POST " + note + "/versions":         {reply(200, `{"version_metadata":{"id":"`+number+`","create_time":1581507590000}}`)},
 			"PUT " + note + "/stages/SYSCURRENT": {reply(200, `{"stage":{"name":"SYSCURRENT","version_id":"v2"}}`)},
 		})
-		err := b.WriteNote(t.Context(), "events", []byte(`{}`), "v1")
+		err := b.WriteState(t.Context(), "events", []byte(`{}`), "v1")
 		moved := s.count("PUT " + note + "/stages/SYSCURRENT")
 		if number == "v2" && (err != nil || moved != 0) {
 			t.Errorf("the next number: %v", err)
@@ -39,7 +39,7 @@ func TestNoteDeleted(t *testing.T) {
 		"GET " + note + "/versions":        {reply(200, metas)},
 		"GET " + note + "/versions/latest": {pending}, "POST " + note + "/versions": {pending},
 	})
-	_, _, err := b.ReadNote(t.Context(), "events")
-	wantKind(t, "ReadNote", err, secret.NotFound)
-	wantKind(t, "WriteNote", b.WriteNote(t.Context(), "events", []byte(`{}`), "v1"), secret.Trashed)
+	_, _, err := b.ReadState(t.Context(), "events")
+	wantKind(t, "ReadState", err, secret.NotFound)
+	wantKind(t, "WriteState", b.WriteState(t.Context(), "events", []byte(`{}`), "v1"), secret.Trashed)
 }

@@ -4,7 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -30,7 +31,7 @@ type plan struct {
 
 func newPlan(wire string, s *secret.Secret, marker string) *plan {
 	p := &plan{wire: wire, t: trailer{Import: marker}, labels: map[string]int64{}}
-	p.lose(secret.Trace, 0, backends.LossCreated, "CSMS stamps its own times; the gateway keeps these beside the version")
+	p.lose(secret.Trace, 0, loss.Created, "CSMS stamps its own times; the gateway keeps these beside the version")
 	for _, v := range p.choose(s) {
 		p.versions = append(p.versions, new(v.Clone()))
 	}
@@ -68,7 +69,7 @@ func (p *plan) choose(s *secret.Secret) []*secret.Version {
 				return false
 			}
 			over--
-			p.lose(secret.Data, v.Ordinal, backends.LossVersion, "CSMS holds 20 versions; the oldest go, those with a stage last")
+			p.lose(secret.Data, v.Ordinal, loss.Version, "CSMS holds 20 versions; the oldest go, those with a stage last")
 			return true
 		})
 	}
@@ -82,7 +83,7 @@ func (p *plan) choose(s *secret.Secret) []*secret.Version {
 // the source could not read (Deleted, Unreadable) was consented to when it was
 // exported; that it existed at all is what is lost here.
 func unholdable(s *secret.Secret, v *secret.Version) *secret.Loss {
-	l := &secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion}
+	l := &secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Version}
 	switch _, why := valueProblem(v.Value); {
 	case v.Missing == secret.Destroyed && v.Ordinal != s.Current && v.Ordinal != s.Previous:
 		l.Grade, l.Why = secret.Trace, "CSMS holds no version without a value; the number stays unused"
@@ -123,10 +124,10 @@ func (p *plan) setRoles(s *secret.Secret) {
 	p.current, p.previous = p.number(s.Current), p.number(s.Previous)
 	n := p.newest()
 	if p.current == 0 {
-		p.lose(secret.Trace, 0, backends.LossCurrent, "CSMS always has a current version; the gateway knows that there is none")
+		p.lose(secret.Trace, 0, loss.Current, "CSMS always has a current version; the gateway knows that there is none")
 	}
 	if p.previous == 0 && n > 1 || p.previous != 0 && p.previous == p.theirCurrent() {
-		p.lose(secret.Trace, 0, backends.LossPrevious, "CSMS always has a current and a previous version; the gateway knows which are none")
+		p.lose(secret.Trace, 0, loss.Previous, "CSMS always has a current and a previous version; the gateway knows which are none")
 	}
 	p.t.Roles = &roles{n, n, n, n} // the room that it may take
 }
@@ -171,7 +172,7 @@ func (p *plan) setLabels() {
 	taken := map[string]bool{}
 	for i, v := range slices.Backward(p.versions) {
 		if why := labelsProblem(taken, v.Stages); why != "" {
-			p.lose(secret.Meaning, v.Ordinal, backends.LossStages, why)
+			p.lose(secret.Meaning, v.Ordinal, loss.Stages, why)
 			v.Stages = nil
 		}
 		for _, l := range v.Stages {
@@ -184,14 +185,14 @@ func (p *plan) setLabels() {
 func (p *plan) setNative() {
 	for _, v := range p.versions {
 		if why := expiresProblem(v.Expires); why != "" {
-			p.lose(secret.Meaning, v.Ordinal, backends.LossExpires, why)
+			p.lose(secret.Meaning, v.Ordinal, loss.Expires, why)
 			v.Expires = time.Time{}
 		}
 		if v.Disabled {
-			p.lose(secret.Data, v.Ordinal, backends.LossDisabled, "CSMS knows no disabled version: its own tools can read this one")
+			p.lose(secret.Data, v.Ordinal, loss.Disabled, "CSMS knows no disabled version: its own tools can read this one")
 		}
 		if formOf(v.Value) == formFields {
-			p.lose(secret.Trace, v.Ordinal, backends.LossForm, "CSMS holds text: its own tools see the fields as JSON")
+			p.lose(secret.Trace, v.Ordinal, loss.Form, "CSMS holds text: its own tools see the fields as JSON")
 		}
 	}
 }
@@ -199,15 +200,15 @@ func (p *plan) setNative() {
 func (p *plan) setSecret(s *secret.Secret) {
 	if p.human = s.Description; !p.fits(&p.t) {
 		p.human, p.cramped = "", true
-		p.lose(secret.Meaning, 0, backends.LossDescription, noRoom)
+		p.lose(secret.Meaning, 0, loss.Description, noRoom)
 	}
 	var why string
 	if p.tags, why = spellTags(s.Tags); why != "" {
-		p.lose(secret.Meaning, 0, backends.LossTags, why)
+		p.lose(secret.Meaning, 0, loss.Tags, why)
 	}
 	next := p.t
-	if next.Extra = backends.RawMembers(s.Extra.Clone()); len(s.Extra) > 0 {
-		p.try(next, func() { p.lose(secret.Meaning, 0, backends.LossExtra, noRoom) })
+	if next.Extra = sidecar.Members(s.Extra.Clone()); len(s.Extra) > 0 {
+		p.try(next, func() { p.lose(secret.Meaning, 0, loss.Extra, noRoom) })
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -52,7 +54,7 @@ func (b *Backend) put(ctx context.Context, name secret.Name, wire string, d *sec
 
 // checkDraft refuses what the product cannot hold, whatever is there.
 func checkDraft(d *secret.Draft) error {
-	if err := backends.CheckDraft(d); err != nil {
+	if err := history.CheckDraft(d); err != nil {
 		return err
 	}
 	if d.Missing != "" {
@@ -62,14 +64,14 @@ func checkDraft(d *secret.Draft) error {
 		return secret.Errorf(kind, "%s", why)
 	}
 	if why := expiresProblem(d.Expires); why != "" {
-		return secret.Errorf(secret.Invalid, "%s: %s", backends.LossExpires, why)
+		return secret.Errorf(secret.Invalid, "%s: %s", loss.Expires, why)
 	}
 	if why := labelsProblem(nil, d.Stages); why != "" {
-		return secret.Errorf(secret.Invalid, "%s: %s", backends.LossStages, why)
+		return secret.Errorf(secret.Invalid, "%s: %s", loss.Stages, why)
 	}
 	if d.OfSecret != nil {
 		if _, why := spellTags(d.OfSecret.Tags); why != "" {
-			return secret.Errorf(secret.Invalid, "%s: %s", backends.LossTags, why)
+			return secret.Errorf(secret.Invalid, "%s: %s", loss.Tags, why)
 		}
 	}
 	return nil
@@ -86,7 +88,7 @@ func versionOf(d *secret.Draft) *secret.Version {
 
 // draftEntry says of the version what the product cannot.
 func draftEntry(number int64, d *secret.Draft) entry {
-	e := entry{Number: number, UID: backends.CompactUID(d.UID), Created: compact(d.Created), Form: formOf(d.Value)}
+	e := entry{Number: number, UID: sidecar.UID(d.UID), Created: compact(d.Created), Form: formOf(d.Value)}
 	if !d.Updated.Equal(d.Created) {
 		e.Updated = compact(d.Updated)
 	}
@@ -100,8 +102,8 @@ func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *se
 	if d.OfSecret != nil {
 		a = *d.OfSecret
 	}
-	a.Extra = backends.PatchExtra(backends.PatchExtra(a.Extra, d.NewExtra), d.MergeExtra)
-	t := trailer{Extra: backends.RawMembers(a.Extra), Created: compact(d.Created)}
+	a.Extra = history.PatchExtra(history.PatchExtra(a.Extra, d.NewExtra), d.MergeExtra)
+	t := trailer{Extra: sidecar.Members(a.Extra), Created: compact(d.Created)}
 	if isHash(wire) {
 		t.Name = name
 	}
@@ -114,7 +116,7 @@ func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *se
 	if err != nil {
 		return nil, b.taken(ctx, name, wire, err)
 	}
-	b.book.Enter(name, made)
+	b.listing.Enter(name, made)
 	versions, err := b.client.versions(ctx, name, wire)
 	if err != nil || len(versions) == 0 {
 		return nil, partly("put", name, "the secret is made, and cannot be read back", orError(err, errMalformed))

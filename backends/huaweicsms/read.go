@@ -21,12 +21,12 @@ const maxReads = 4
 //
 // The versions come first: a write puts its entry into the description before
 // the version is there, so who sees a version sees its entry.
-func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*history, error) {
+func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*stored, error) {
 	return b.lookAlong(ctx, name, wire, func([]versionFact) {})
 }
 
 // lookAlong tells along of the versions while the rest is still to be read.
-func (b *Backend) lookAlong(ctx context.Context, name secret.Name, wire string, along func([]versionFact)) (*history, error) {
+func (b *Backend) lookAlong(ctx context.Context, name secret.Name, wire string, along func([]versionFact)) (*stored, error) {
 	versions, err := b.client.versions(ctx, name, wire)
 	switch {
 	case is(err, secret.NotFound):
@@ -45,23 +45,23 @@ func (b *Backend) lookAlong(ctx context.Context, name secret.Name, wire string, 
 }
 
 // complete adds the tags.
-func (b *Backend) complete(ctx context.Context, name secret.Name, h head, versions []versionFact) (*history, error) {
+func (b *Backend) complete(ctx context.Context, name secret.Name, h head, versions []versionFact) (*stored, error) {
 	tags, err := b.client.tags(ctx, name, h.id)
 	if is(err, secret.NotFound) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
-	return newHistory(b.place, name, &facts{head: h, tags: tags, versions: versions}), nil
+	return newStored(b.place, name, &facts{head: h, tags: tags, versions: versions}), nil
 }
 
 // load is look for what must be there and live.
-func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire string) (*history, error) {
+func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire string) (*stored, error) {
 	h, err := b.look(ctx, name, wire)
 	return live(what, name, h, err)
 }
 
-func live(what string, name secret.Name, h *history, err error) (*history, error) {
+func live(what string, name secret.Name, h *stored, err error) (*stored, error) {
 	switch {
 	case err != nil:
 		return nil, err
@@ -110,7 +110,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 }
 
 // read fills in the value of one version, or why there is none.
-func (b *Backend) read(ctx context.Context, h *history, i int) error {
+func (b *Backend) read(ctx context.Context, h *stored, i int) error {
 	if h.unfinished() || h.Versions[i].Missing != "" {
 		return h.fill(i, &shown{})
 	}
@@ -119,7 +119,7 @@ func (b *Backend) read(ctx context.Context, h *history, i int) error {
 }
 
 // fill makes of an answer the value of one version, or why there is none.
-func (h *history) fill(i int, r *shown) error {
+func (h *stored) fill(i int, r *shown) error {
 	v, err := &h.Versions[i], r.err
 	switch {
 	case v.Missing != "":
@@ -170,7 +170,7 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 var errRecycled = errors.New("a version went away while it was read")
 
 // export reads the values while the rest is still to be read.
-func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*history, error) {
+func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*stored, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the reads where the rest fails
 	defer cancel()
 	r := reading{slots: make(chan struct{}, readers), found: map[int64]*shown{}}

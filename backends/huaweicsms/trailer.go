@@ -13,7 +13,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -43,9 +43,9 @@ type trailer struct {
 	Entries []entry        `json:"v,omitempty"` // by Number
 	// Of the secret, where an import brought them. Created: nil is the
 	// product's.
-	Created backends.CompactTime `json:"c,omitzero"`
-	Updated backends.CompactTime `json:"m,omitzero"`
-	Extra   backends.RawMembers  `json:"x,omitempty"`
+	Created sidecar.Time    `json:"c,omitzero"`
+	Updated sidecar.Time    `json:"m,omitzero"`
+	Extra   sidecar.Members `json:"x,omitempty"`
 	// Roles: the product always has a current version, and cannot take the
 	// previous role away.
 	Roles *roles `json:"r,omitempty"`
@@ -60,23 +60,23 @@ type trailer struct {
 
 // entry is what the product cannot say of a version.
 type entry struct {
-	Number  int64                `json:"v"`
-	Ordinal secret.Ordinal       `json:"o,omitempty"` // zero: Number and Offset
-	UID     backends.CompactUID  `json:"u,omitzero"`
-	Created backends.CompactTime `json:"c,omitzero"`
-	Updated backends.CompactTime `json:"m,omitzero"` // only if not Created
-	Form    string               `json:"f,omitempty"`
-	Type    string               `json:"t,omitempty"`
+	Number  int64          `json:"v"`
+	Ordinal secret.Ordinal `json:"o,omitempty"` // zero: Number and Offset
+	UID     sidecar.UID    `json:"u,omitzero"`
+	Created sidecar.Time   `json:"c,omitzero"`
+	Updated sidecar.Time   `json:"m,omitzero"` // only if not Created
+	Form    string         `json:"f,omitempty"`
+	Type    string         `json:"t,omitempty"`
 	// Tags: nil: never set; empty: set to nothing.
-	Tags      map[string]string    `json:"g,omitzero"`
-	Disabled  bool                 `json:"d,omitempty"`
-	NotBefore backends.CompactTime `json:"b,omitzero"`
+	Tags      map[string]string `json:"g,omitzero"`
+	Disabled  bool              `json:"d,omitempty"`
+	NotBefore sidecar.Time      `json:"b,omitzero"`
 	// Expires is exact, and good only as long as the product shows its second.
-	Expires backends.CompactTime `json:"e,omitzero"`
+	Expires sidecar.Time `json:"e,omitzero"`
 	// NoExpires: the product cannot take an expiry away. The version has none
 	// as long as the product shows the last that it can.
-	NoExpires bool                `json:"z,omitempty"`
-	Extra     backends.RawMembers `json:"x,omitempty"`
+	NoExpires bool            `json:"z,omitempty"`
+	Extra     sidecar.Members `json:"x,omitempty"`
 }
 
 // roles are numbers of versions, zero for none: who has the roles of the
@@ -122,7 +122,7 @@ func (t *trailer) empty() bool {
 }
 
 func (e *entry) empty() bool {
-	return e.Ordinal == 0 && e.UID == backends.CompactUID{} && e.Created.IsZero() && e.Updated.IsZero() && e.Form == "" && e.Type == "" &&
+	return e.Ordinal == 0 && e.UID == sidecar.UID{} && e.Created.IsZero() && e.Updated.IsZero() && e.Form == "" && e.Type == "" &&
 		e.Tags == nil && !e.Disabled && e.NotBefore.IsZero() && e.Expires.IsZero() && !e.NoExpires && len(e.Extra) == 0
 }
 

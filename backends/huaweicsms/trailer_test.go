@@ -10,22 +10,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 var epoch = time.Date(2025, 1, 2, 3, 4, 5, 250000, time.UTC)
 
 func fullTrailer() trailer {
-	uid := backends.CompactUID(secret.DeriveUID("s", "p", "i", epoch))
+	uid := sidecar.UID(secret.DeriveUID("s", "p", "i", epoch))
 	return trailer{
 		Name: "a/b", Offset: 3, Created: compact(epoch), Updated: compact(epoch.Add(time.Second)), Days: 30, Import: "marker",
-		Roles: &roles{TheirCurrent: 2, TheirPrevious: 1, Previous: 1}, Extra: backends.RawMembers{"k": json.RawMessage(`[1,"<&>"]`)},
+		Roles: &roles{TheirCurrent: 2, TheirPrevious: 1, Previous: 1}, Extra: sidecar.Members{"k": json.RawMessage(`[1,"<&>"]`)},
 		Entries: []entry{
 			{Number: 1, UID: uid, Created: compact(epoch), Disabled: true},
 			{
 				Number: 20, Ordinal: 40, UID: uid, Created: compact(epoch), Updated: compact(epoch.Add(time.Hour)), Form: formFields, Type: "text/plain",
-				Tags: map[string]string{}, NotBefore: compact(epoch), Expires: compact(epoch), NoExpires: true, Extra: backends.RawMembers{"j": json.RawMessage("null")},
+				Tags: map[string]string{}, NotBefore: compact(epoch), Expires: compact(epoch), NoExpires: true, Extra: sidecar.Members{"j": json.RawMessage("null")},
 			},
 		},
 	}

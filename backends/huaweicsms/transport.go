@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // maxAnswer is far above a page of 100 or the largest value.
 const maxAnswer = 8 << 20
 
 func newTransport(c *Config) (*http.Transport, error) {
-	return backends.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
+	return kit.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
 }
 
 // exchange is the transport of one call. The vendor's client knows no
@@ -31,13 +32,13 @@ type exchange struct {
 // RoundTrip implements http.RoundTripper. It refuses redirections, which the
 // vendor's client would take for successes.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	backends.Tick(x.ctx)
+	backends.CountCall(x.ctx)
 	ctx := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) }})
 	resp, err := x.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
-	x.after = backends.RetryAfter(resp.Header)
+	x.after = kit.RetryAfter(resp.Header)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		_ = resp.Body.Close()
 		return nil, errRedirected

@@ -8,7 +8,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var _ backends.Trasher = (*Backend)(nil)
+var _ backends.Backend = (*Backend)(nil)
 
 // The days that the product keeps what is to be deleted.
 const (
@@ -32,7 +32,7 @@ func daysUntil(now, purge time.Time) int {
 	return min(max(days, minDays), maxDays)
 }
 
-// Delete implements backends.Trasher. The product keeps the secret for 7 to 30
+// Delete implements backends.Backend. The product keeps the secret for 7 to 30
 // days; Deleted.Purge is what it answers. The number goes into the description
 // first, for the product does not tell when a secret was deleted; where that
 // fails, nothing but this time is missing.
@@ -59,15 +59,15 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, purge time.Time)
 			return err
 		}
 		h.f.state, h.f.scheduled, h.f.updated = made.state, made.scheduled, made.updated
-		b.book.Enter(name, h.f.head)
-		out = newHistory(b.place, name, h.f).Clone()
+		b.listing.Enter(name, h.f.head)
+		out = newStored(b.place, name, h.f).Clone()
 		return nil
 	})
 	return out, err
 }
 
 // fromTrash finds what is to be deleted.
-func (b *Backend) fromTrash(ctx context.Context, what string, name secret.Name, wire string) (*history, error) {
+func (b *Backend) fromTrash(ctx context.Context, what string, name secret.Name, wire string) (*stored, error) {
 	h, err := b.look(ctx, name, wire)
 	if err == nil && (h == nil || !h.f.pending()) {
 		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms." + what, Name: name}
@@ -78,7 +78,7 @@ func (b *Backend) fromTrash(ctx context.Context, what string, name secret.Name, 
 	return h, nil
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	wire, err := encodeName(name)
 	if err != nil {
@@ -91,7 +91,7 @@ func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.
 	return h.Clone(), nil
 }
 
-// Recover implements backends.Trasher.
+// Recover implements backends.Backend.
 func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	var out *secret.Secret
 	err := b.changing(ctx, name, func(wire string) error {
@@ -104,14 +104,14 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 			return err
 		}
 		h.f.state, h.f.scheduled, h.f.updated = made.state, made.scheduled, made.updated
-		b.book.Enter(name, h.f.head)
-		out = newHistory(b.place, name, h.f).Clone()
+		b.listing.Enter(name, h.f.head)
+		out = newStored(b.place, name, h.f).Clone()
 		return nil
 	})
 	return out, err
 }
 
-// Purge implements backends.Trasher. The product has one deletion for what is
+// Purge implements backends.Backend. The product has one deletion for what is
 // live and what is not, so a secret that native tools, or another gateway,
 // recover in the same moment goes as well.
 //
@@ -136,7 +136,7 @@ func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
 		if err != nil {
 			return err
 		}
-		b.book.Strike(name)
+		b.listing.Strike(name)
 		return nil
 	})
 }

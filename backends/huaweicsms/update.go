@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var _ backends.Updater = (*Backend)(nil)
+var _ backends.Backend = (*Backend)(nil)
 
-// Update implements backends.Updater. The description comes first, for it says
+// Update implements backends.Backend. The description comes first, for it says
 // whether a version is disabled, then what the product has calls for. Partial
 // says that some writes were made and others not.
 //
@@ -20,7 +23,7 @@ var _ backends.Updater = (*Backend)(nil)
 // there is, and the trailer says that it has none. Nor can it take away the
 // previous role.
 func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
-	if err := backends.CheckPatch(&p); err != nil {
+	if err := history.CheckPatch(&p); err != nil {
 		return nil, err
 	}
 	var out *secret.Secret
@@ -46,8 +49,8 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		if err != nil {
 			return err
 		}
-		b.book.Enter(name, h.f.head)
-		out = newHistory(b.place, name, h.f).Only(v.Ordinal)
+		b.listing.Enter(name, h.f.head)
+		out = newStored(b.place, name, h.f).Only(v.Ordinal)
 		return nil
 	})
 	return out, err
@@ -55,7 +58,7 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 
 // updating is one update, decided before anything is written.
 type updating struct {
-	h      *history
+	h      *stored
 	p      *secret.Patch
 	v      secret.Version // as it is to be
 	number int64
@@ -65,10 +68,10 @@ type updating struct {
 }
 
 func (u *updating) plan(now time.Time) (*wanted, error) {
-	if err := backends.CheckRoles(&u.h.Secret, u.v.Ordinal, u.p); err != nil {
+	if err := history.CheckRoles(&u.h.Secret, u.v.Ordinal, u.p); err != nil {
 		return nil, err
 	}
-	backends.PatchVersion(&u.v, u.p, now)
+	history.PatchVersion(&u.v, u.p, now)
 	u.want = wanted{tags: u.h.f.tags, expires: map[int64]int64{}, labels: map[string]int64{}}
 	if !u.h.unfinished() {
 		u.t = u.t.keep(u.h.f.versions)
@@ -82,10 +85,10 @@ func (u *updating) plan(now time.Time) (*wanted, error) {
 		}
 	}
 	if !u.t.Updated.IsZero() {
-		u.t.Updated = compact(backends.Later(u.t.Updated.Time, u.v.Updated))
+		u.t.Updated = compact(history.Later(u.t.Updated.Time, u.v.Updated))
 	}
 	if !fits(u.h.f.wire, u.human, &u.t, 0) {
-		return nil, lossy(backends.LossUpdated, noRoom)
+		return nil, lossy(loss.Updated, noRoom)
 	}
 	u.want.description = join(u.h.f.wire, u.human, &u.t)
 	return &u.want, nil
@@ -99,7 +102,7 @@ func lossy(what, why string) error {
 // the product is not the version's own.
 func (u *updating) version() error {
 	if why := expiresProblem(u.v.Expires); why != "" {
-		return lossy(backends.LossExpires, why)
+		return lossy(loss.Expires, why)
 	}
 	e := u.t.entry(u.number)
 	disabled := e.Disabled
@@ -129,7 +132,7 @@ func (u *updating) labels() error {
 		}
 	}
 	if why := labelsProblem(there, u.p.AddStages); why != "" {
-		return lossy(backends.LossStages, why)
+		return lossy(loss.Stages, why)
 	}
 	for _, l := range u.p.AddStages {
 		u.want.labels[l] = u.number
@@ -166,17 +169,17 @@ func (u *updating) ofSecret() error {
 	if u.p.SecretTags != nil {
 		spelt, why := spellTags(*u.p.SecretTags)
 		if why != "" {
-			return lossy(backends.LossTags, why)
+			return lossy(loss.Tags, why)
 		}
 		u.want.tags = spelt
 	}
 	if len(u.p.Extra) == 0 {
 		return nil
 	}
-	extra := backends.PatchExtra(secret.Extra(u.t.Extra), u.p.Extra)
+	extra := history.PatchExtra(secret.Extra(u.t.Extra), u.p.Extra)
 	if kind := u.h.f.kind; kind != kindCommon && extra.Text(extraType) != "" && extra.Text(extraType) != kind {
-		return lossy(backends.LossExtra, "CSMS keeps the type of the secret")
+		return lossy(loss.Extra, "CSMS keeps the type of the secret")
 	}
-	u.t.Extra = backends.RawMembers(extra)
+	u.t.Extra = sidecar.Members(extra)
 	return nil
 }

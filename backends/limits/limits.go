@@ -51,7 +51,7 @@ type Product struct {
 // Attribute is one of the model's.
 type Attribute string
 
-// The attributes, in the order of a card.
+// The attributes, in the order of a report.
 const (
 	Value       Attribute = "text values"
 	Bytes       Attribute = "binary values"

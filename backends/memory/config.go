@@ -15,7 +15,7 @@ var Driver = DriverOf(nil)
 
 // DriverOf opens stores of kind "memory" that can imitate the products of
 // known, by the words of Products.
-func DriverOf(known map[string]backends.Imitation) backends.Driver {
+func DriverOf(known map[string]backends.Profile) backends.Driver {
 	return backends.Define("memory", func(_ context.Context, env backends.Env, c *Config) (backends.Backend, error) {
 		s := New(Options{Now: env.Now})
 		if c.As == "" {

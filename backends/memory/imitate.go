@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -17,12 +19,12 @@ import (
 // otherwise than a single write may differ by some characters at its limits.
 type imitating struct {
 	*Store
-	as backends.Imitation
+	as backends.Profile
 }
 
 // Imitate returns a view of s that holds no more than the product. Whatever
 // stands in s already stays.
-func (s *Store) Imitate(as backends.Imitation) backends.Backend { return &imitating{s, as} }
+func (s *Store) Imitate(as backends.Profile) backends.Backend { return &imitating{s, as} }
 
 // Capabilities implements backends.Backend.
 func (m *imitating) Capabilities() backends.Capabilities {
@@ -59,7 +61,7 @@ func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (
 			return nil
 		case d.Missing != "":
 			return secret.Errorf(secret.Unsupported, "%s", l.Why)
-		case l.What == backends.LossVersion, l.What == backends.LossValue:
+		case l.What == loss.Version, l.What == loss.Value:
 			return secret.Errorf(secret.TooLarge, "%s", l.Why)
 		}
 		return secret.Errorf(secret.Invalid, "%s: %s", l.What, l.Why)
@@ -80,7 +82,7 @@ func (m *imitating) makeRoom(e *entry, d *secret.Draft, most int) error {
 	return nil
 }
 
-// Update implements backends.Updater.
+// Update implements backends.Backend.
 func (m *imitating) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	return m.update(ctx, name, sel, p, func(old, e *entry) error {
 		if l := m.takenAway(old, e); l != nil {
@@ -99,7 +101,7 @@ func (m *imitating) takenAway(old, e *entry) *secret.Loss {
 	}
 	for _, l := range m.Forecast(e.head.View(e.versions...)) {
 		known := slices.ContainsFunc(before, func(b secret.Loss) bool { return b.Version == l.Version && b.What == l.What })
-		if l.Grade > secret.Trace && backends.TakesAway(l) && !known {
+		if l.Grade > secret.Trace && loss.TakesAway(l) && !known {
 			return &l
 		}
 	}
@@ -108,7 +110,7 @@ func (m *imitating) takenAway(old, e *entry) *secret.Loss {
 
 // recycle drops the oldest version that nothing names. The last stays.
 func (e *entry) recycle() bool {
-	v := backends.Oldest(e.head.View(e.versions[:len(e.versions)-1]...))
+	v := history.Oldest(e.head.View(e.versions[:len(e.versions)-1]...))
 	if v == nil {
 		return false
 	}
@@ -121,10 +123,10 @@ func (m *imitating) Import(ctx context.Context, in *secret.Secret, _ string) (*b
 	if _, err := m.as.Names.Spell(in.Name); err != nil {
 		return nil, named(err, "memory.import", in.Name)
 	}
-	if _, err := backends.HeadOf(in); err != nil {
+	if _, err := history.HeadOf(in); err != nil {
 		return nil, named(err, "memory.import", in.Name)
 	}
-	held := backends.Apply(in, m.Forecast(in))
+	held := loss.Apply(in, m.Forecast(in))
 	if len(held.Versions) == 0 {
 		return nil, &secret.Error{Kind: secret.Invalid, Op: "memory.import", Name: in.Name, Detail: m.as.Capabilities.Product + " can hold none of the versions"}
 	}
@@ -171,7 +173,7 @@ func (m *imitating) Export(ctx context.Context, name secret.Name) (*secret.Secre
 	return m.hide(s), err
 }
 
-// Delete implements backends.Trasher.
+// Delete implements backends.Backend.
 func (m *imitating) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	if most := m.as.Capabilities.MaxRetention; most > 0 {
 		if last := m.opt.Now().Add(most); purge.IsZero() || purge.After(last) {
@@ -182,13 +184,13 @@ func (m *imitating) Delete(ctx context.Context, name secret.Name, purge time.Tim
 	return m.hide(s), err
 }
 
-// Recover implements backends.Trasher.
+// Recover implements backends.Backend.
 func (m *imitating) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	s, err := m.Store.Recover(ctx, name)
 	return m.hide(s), err
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (m *imitating) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	s, err := m.Store.DescribeTrash(ctx, name)
 	return m.hide(s), err

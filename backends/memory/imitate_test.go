@@ -27,7 +27,7 @@ func puts(t *testing.T, b backends.Backend, n int, edit func(int, *secret.Draft)
 // nothing names, as in the product.
 func TestRecycles(t *testing.T) {
 	t.Parallel()
-	b := memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
+	b := memory.New(memory.Options{}).Imitate(huaweicsms.Profile())
 	puts(t, b, 22, func(i int, d *secret.Draft) {
 		if i == 1 {
 			d.Stages = []string{"kept"}
@@ -46,7 +46,7 @@ func TestRecycles(t *testing.T) {
 // something.
 func TestRefusesWhatTheProductRefuses(t *testing.T) {
 	t.Parallel()
-	b := memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
+	b := memory.New(memory.Options{}).Imitate(huaweicsms.Profile())
 	puts(t, b, 1, func(int, *secret.Draft) {})
 	before, err := b.Export(t.Context(), "s")
 	if err != nil {
@@ -75,7 +75,7 @@ func TestRefusesWhatTheProductRefuses(t *testing.T) {
 // comes back with the state.
 func TestHidesDisabled(t *testing.T) {
 	t.Parallel()
-	im := huaweicsms.Imitation()
+	im := huaweicsms.Profile()
 	im.Capabilities.HidesDisabled = true
 	b := memory.New(memory.Options{}).Imitate(im)
 	puts(t, b, 1, func(_ int, d *secret.Draft) { d.Disabled = true })
@@ -95,7 +95,7 @@ func TestHidesDisabled(t *testing.T) {
 // all that the document had.
 func TestNumbersOfWhatWasLostStayUnused(t *testing.T) {
 	t.Parallel()
-	b := memory.New(memory.Options{}).Imitate(huaweicsms.Imitation())
+	b := memory.New(memory.Options{}).Imitate(huaweicsms.Profile())
 	s := backendtest.Sample("s")
 	last := s.Newest()
 	last.Value, last.Missing, last.Stages = secret.Value{}, secret.Destroyed, nil

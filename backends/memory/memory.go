@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,7 +34,7 @@ type Store struct {
 // entry is never changed once it is on a shelf: a writer puts a new one in its
 // place, so readers copy outside the lock.
 type entry struct {
-	head     backends.Head
+	head     history.Head
 	versions []secret.Version // without stages
 }
 
@@ -67,7 +69,7 @@ func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok ad
 	if err := begin(ctx, "memory.put", name); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(name.Validate(), backends.CheckDraft(&d)); err != nil {
+	if err := errors.Join(name.Validate(), history.CheckDraft(&d)); err != nil {
 		return nil, named(err, "memory.put", name)
 	}
 	s.mu.Lock()
@@ -93,7 +95,7 @@ func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok ad
 // reaches what readers of e see, for they stop at e's own length.
 func (e *entry) successor(name secret.Name) *entry {
 	if e == nil {
-		return &entry{head: *backends.NewHead(name)}
+		return &entry{head: *history.NewHead(name)}
 	}
 	return &entry{head: e.head.Clone(), versions: e.versions}
 }
@@ -176,7 +178,7 @@ func (s *Store) list(ctx context.Context, op string, q secret.Query, on *shelf) 
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if q.WithTrash && on == &s.live {
-		return backends.Join(q.Limit, s.live.page(q), s.trash.page(q)), nil
+		return kit.JoinPages(q.Limit, s.live.page(q), s.trash.page(q)), nil
 	}
 	return on.page(q), nil
 }
@@ -196,7 +198,7 @@ func (s *Store) place(ctx context.Context, in *secret.Secret, last *secret.Versi
 	if err := begin(ctx, "memory.import", in.Name); err != nil {
 		return nil, err
 	}
-	head, err := backends.HeadOf(in)
+	head, err := history.HeadOf(in)
 	if err != nil {
 		return nil, named(err, "memory.import", in.Name)
 	}
@@ -231,7 +233,7 @@ func begin(ctx context.Context, op string, name secret.Name) error {
 	if err := ctx.Err(); err != nil {
 		return &secret.Error{Kind: secret.Unavailable, Op: op, Name: name, Err: err}
 	}
-	backends.Tick(ctx)
+	backends.CountCall(ctx)
 	return nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -23,13 +23,13 @@ func (n note) revision() string {
 	return strconv.Itoa(n.number)
 }
 
-// ReadNote implements backends.Notebook.
-func (s *Store) ReadNote(ctx context.Context, key string) ([]byte, string, error) {
+// ReadState implements backends.StateStore.
+func (s *Store) ReadState(ctx context.Context, key string) ([]byte, string, error) {
 	const op = "memory.read_note"
 	if err := begin(ctx, op, ""); err != nil {
 		return nil, "", err
 	}
-	if err := backends.CheckNoteKey(key); err != nil {
+	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", named(err, op, "")
 	}
 	s.mu.RLock()
@@ -41,13 +41,13 @@ func (s *Store) ReadNote(ctx context.Context, key string) ([]byte, string, error
 	return bytes.Clone(n.text), n.revision(), nil
 }
 
-// WriteNote implements backends.Notebook.
-func (s *Store) WriteNote(ctx context.Context, key string, text []byte, revision string) error {
+// WriteState implements backends.StateStore.
+func (s *Store) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	const op = "memory.write_note"
 	if err := begin(ctx, op, ""); err != nil {
 		return err
 	}
-	if err := backends.CheckNote(key, text); err != nil {
+	if err := kit.CheckState(key, text); err != nil {
 		return named(err, op, "")
 	}
 	s.mu.Lock()

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Update implements backends.Updater.
+// Update implements backends.Backend.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	return s.update(ctx, name, sel, p, anything)
 }
@@ -19,7 +19,7 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 	if err := begin(ctx, op, name); err != nil {
 		return nil, err
 	}
-	if err := backends.CheckPatch(&p); err != nil {
+	if err := history.CheckPatch(&p); err != nil {
 		return nil, named(err, op, name)
 	}
 	s.mu.Lock()
@@ -43,13 +43,13 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 	return e.head.View(e.versions[i]).WithoutValues(), nil
 }
 
-// Delete implements backends.Trasher.
+// Delete implements backends.Backend.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	at := s.opt.Now().UTC().Truncate(time.Millisecond)
 	return s.move(ctx, "memory.delete", name, &s.live, &s.trash, &secret.Deletion{At: at, Purge: purge})
 }
 
-// Recover implements backends.Trasher.
+// Recover implements backends.Backend.
 func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return s.move(ctx, "memory.recover", name, &s.trash, &s.live, nil)
 }
@@ -73,7 +73,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 	return e.head.View(e.versions...).WithoutValues(), nil
 }
 
-// DescribeTrash implements backends.Trasher.
+// DescribeTrash implements backends.Backend.
 func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	e, err := s.find(ctx, "memory.describe_trash", name, &s.trash)
 	if err != nil {
@@ -82,12 +82,12 @@ func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Se
 	return e.head.View(e.versions...).WithoutValues(), nil
 }
 
-// ListTrash implements backends.Trasher.
+// ListTrash implements backends.Backend.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return s.list(ctx, "memory.list_trash", q, &s.trash)
 }
 
-// Purge implements backends.Trasher.
+// Purge implements backends.Backend.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
 	const op = "memory.purge"
 	if err := begin(ctx, op, name); err != nil {

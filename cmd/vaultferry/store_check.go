@@ -35,7 +35,7 @@ where all others fit it. It changes nothing.`,
 				var err error
 				if len(args) == 2 {
 					v.File = args[1]
-					v.Findings, err = bolt.Examine(cmd.Context(), v.File, s.keys) // no store: nobody's business
+					v.Findings, err = bolt.VerifyFile(cmd.Context(), v.File, s.keys) // no store: nobody's business
 				} else {
 					v.Findings, err = a.storeExamine(cmd.Context(), s)
 				}
@@ -65,7 +65,7 @@ func (a *app) storeExamine(ctx context.Context, s *storeFile) (found *backends.F
 		return found, err
 	}
 	err = s.service.Whole(ctx, a.call("store.check"), access.List, s.Store, func(ctx context.Context) error {
-		found, err = bolt.Examine(ctx, s.path, s.keys)
+		found, err = bolt.VerifyFile(ctx, s.path, s.keys)
 		return err
 	})
 	return found, err

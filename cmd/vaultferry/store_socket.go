@@ -205,7 +205,7 @@ func (h *storeHandler) check(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	found, err := h.service.Examine(r.Context(), c, h.store)
+	found, err := h.service.Verify(r.Context(), c, h.store)
 	if err != nil {
 		refuse(w, err)
 		return

@@ -8,8 +8,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -61,7 +62,7 @@ func (c *chain) follow(ctx context.Context, rt *rapid.T, s *secret.Secret) {
 	for i := range s.Versions {
 		c.knows(&s.Versions[i])
 	}
-	c.settle(ctx, "import", backends.Apply(s, c.at.backend.Forecast(s)))
+	c.settle(ctx, "import", loss.Apply(s, c.at.backend.Forecast(s)))
 	if nativeFirst {
 		c.native(ctx, rt)
 	}
@@ -184,7 +185,7 @@ func (c *chain) move(ctx context.Context, rt *rapid.T) {
 	}
 	c.at.free(ctx, c.name, &c.trip)
 	c.at = to
-	c.settle(ctx, "move", backends.Apply(c.want, out.Losses))
+	c.settle(ctx, "move", loss.Apply(c.want, out.Losses))
 }
 
 // put writes a version by the gateway.
@@ -248,15 +249,15 @@ func (c *chain) roomFor(s, got *secret.Secret) *secret.Secret {
 	older.Versions = s.Versions[:len(s.Versions)-1]
 	out := &older.Versions[0]
 	if most > 1 {
-		if out = backends.Oldest(&older); out == nil || got.Find(secret.ByOrdinal(out.Ordinal)) != nil {
-			out = backends.Oldest(c.want)
+		if out = history.Oldest(&older); out == nil || got.Find(secret.ByOrdinal(out.Ordinal)) != nil {
+			out = history.Oldest(c.want)
 		}
 	}
 	if out == nil {
 		c.say("%s: a version more than the product holds was taken", c.at.kind)
 		return s
 	}
-	return backends.Apply(s, []secret.Loss{{Grade: secret.Data, Version: out.Ordinal, What: backends.LossVersion}})
+	return loss.Apply(s, []secret.Loss{{Grade: secret.Data, Version: out.Ordinal, What: loss.Version}})
 }
 
 func moveStages(s *secret.Secret, stages []string) {
@@ -348,7 +349,7 @@ func (c *chain) appendOld(ctx context.Context, rt *rapid.T) {
 	}
 	want := c.want.Clone()
 	want.Updated = out.Secret.Updated
-	held, added := backends.Apply(old.doc, out.Losses), 0
+	held, added := loss.Apply(old.doc, out.Losses), 0
 	for i := range held.Versions {
 		v := held.Versions[i].Clone()
 		was := old.doc.Versions[slices.IndexFunc(old.doc.Versions, func(x secret.Version) bool { return x.Ordinal == v.Ordinal })]

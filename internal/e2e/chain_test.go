@@ -64,7 +64,7 @@ func TestChains(t *testing.T) {
 	for _, kind := range []string{"memory", "bolt"} {
 		stores[kind] = products[kind](t, kind)
 	}
-	for as, im := range all.Imitations() {
+	for as, im := range all.Profiles() {
 		stores[as] = memory.New(memory.Options{}).Imitate(im)
 	}
 	newWorld(t, stores, nil).walk(t, 1*slowness)

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -90,7 +90,7 @@ func (l *faultLine) honest(t *testing.T, result string, losses []secret.Loss) {
 		t.Errorf("what stands cannot be asked for: %v", err)
 	}
 	if now != nil {
-		neverWrong(t, backends.Apply(l.doc, losses), now)
+		neverWrong(t, loss.Apply(l.doc, losses), now)
 	}
 	same := now != nil && len(backendtest.Differences(l.doc, now, losses)) == 0
 	listed := len(l.listed(t)) > 0

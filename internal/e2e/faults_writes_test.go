@@ -12,7 +12,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/internal/faultproxy"
 	"github.com/vaultferry/vaultferry/secret"
@@ -159,7 +159,7 @@ func (f *writeFault) pushedOut(state string) []secret.Loss {
 		return nil
 	}
 	return []secret.Loss{{
-		Grade: secret.Data, Version: 2, What: backends.LossVersion,
+		Grade: secret.Data, Version: 2, What: loss.Version,
 		Why: "HashiCorp Vault KV v1 holds no more than 1, and a newer one takes the place of this one",
 	}}
 }

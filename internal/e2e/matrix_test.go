@@ -12,6 +12,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -22,7 +23,7 @@ import (
 type matrix struct {
 	*gatewaytest.Gateway
 	backends map[string]backends.Backend
-	turns    backends.Turns // a name is on one way at a time
+	locks    kit.KeyedLock // a name is on one way at a time
 }
 
 func newMatrix(t *testing.T) *matrix {

@@ -76,7 +76,7 @@ func measuredGateway(b *testing.B, told string) {
 			}
 		})
 	}
-	card, err := json.Marshal(gatewaytest.New(b, o).Card())
+	card, err := json.Marshal(gatewaytest.New(b, o).Connection())
 	if err != nil {
 		b.Fatal(err)
 	}

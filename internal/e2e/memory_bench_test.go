@@ -82,7 +82,7 @@ const (
 
 // measuredJob tells the child where the products are.
 type measuredJob struct {
-	Azure, Huawei gatewaytest.Card
+	Azure, Huawei gatewaytest.Connection
 	Vault         string // the server's address
 	Mount, Into   string
 }
@@ -101,7 +101,7 @@ func newMeasured(b *testing.B) *measured {
 	b.Helper()
 	az, hw, server := newCloud(b), newCloud(b), vaulttest.Shared(b)
 	w := &measured{vault: server, job: measuredJob{
-		Azure: az.Card(), Huawei: hw.Card(), Vault: server.Address, Mount: server.NewMount(b), Into: server.NewMount(b),
+		Azure: az.Connection(), Huawei: hw.Connection(), Vault: server.Address, Mount: server.NewMount(b), Into: server.NewMount(b),
 	}, sizes: map[string]float64{}}
 	for store, m := range w.job.open(b) {
 		if store == "into" {
@@ -152,7 +152,7 @@ func (w *measured) start(b *testing.B) {
 		_ = cmd.Wait()
 	})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		var card gatewaytest.Card
+		var card gatewaytest.Connection
 		if said, ok := strings.CutPrefix(lines.Text(), measuredEnv+" "); ok && json.Unmarshal([]byte(said), &card) == nil {
 			w.Gateway = card.Gateway(b)
 			return

@@ -173,7 +173,7 @@ func (m mover) fill(b *testing.B, s *secret.Secret) {
 
 func requests(b *testing.B, f func(context.Context) error) float64 {
 	b.Helper()
-	ctx, count := backends.WithMeter(b.Context())
+	ctx, count := backends.WithCallCount(b.Context())
 	if err := f(ctx); err != nil {
 		b.Fatal(err)
 	}

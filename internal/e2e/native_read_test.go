@@ -14,9 +14,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,7 +37,7 @@ func TestKeyVaultReadsWhatWeWrote(t *testing.T) {
 	if _, err := ours.Import(t.Context(), s, ""); err != nil {
 		t.Fatal(err)
 	}
-	s = backends.Apply(s, ours.Forecast(s))
+	s = loss.Apply(s, ours.Forecast(s))
 	var want []*secret.Version // the current one is written last
 	for i := range s.Versions {
 		if v := &s.Versions[i]; v.Ordinal != s.Current {

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -53,7 +54,7 @@ func parted(t *testing.T, ours backends.Backend, eyes onlooker, s *secret.Secret
 	if err != nil {
 		return []string{"the vendor's client: " + err.Error()}
 	}
-	stands := backends.Apply(s, losses)
+	stands := loss.Apply(s, losses)
 	view, err := matched(stands, seen)
 	if err != nil {
 		return []string{err.Error()}
@@ -67,7 +68,7 @@ func parted(t *testing.T, ours backends.Backend, eyes onlooker, s *secret.Secret
 func foretold(losses []secret.Loss) []string {
 	var out []string
 	for _, l := range losses {
-		if !backends.TakesAway(l) || l.What != backends.LossVersion {
+		if !loss.TakesAway(l) || l.What != loss.Version {
 			out = append(out, short(l.Grade, l.Version, l.What))
 		}
 	}
@@ -203,15 +204,15 @@ func (w *view) losses() []string {
 	for o, n := range w.versions {
 		v := w.stands.Find(secret.ByOrdinal(o))
 		if v.Disabled && !n.closed {
-			out = append(out, short(secret.Data, o, backends.LossDisabled))
+			out = append(out, short(secret.Data, o, loss.Disabled))
 		}
 		if _, natural := n.holds(v.Value); !natural {
-			out = append(out, short(secret.Trace, o, backends.LossForm))
+			out = append(out, short(secret.Trace, o, loss.Form))
 		}
 		late = late || !n.created.Equal(v.Created) || !n.updated.Equal(v.Updated)
 	}
 	if late {
-		out = append(out, short(secret.Trace, 0, backends.LossCreated))
+		out = append(out, short(secret.Trace, 0, loss.Created))
 	}
 	return out
 }
@@ -221,7 +222,7 @@ func (w *view) losses() []string {
 // version, and so show none that could be a wrong one.
 func rolesOfVault(w *view) []string {
 	if w.current != w.stands.Current {
-		return []string{short(secret.Meaning, 0, backends.LossCurrent)}
+		return []string{short(secret.Meaning, 0, loss.Current)}
 	}
 	return nil
 }
@@ -232,9 +233,9 @@ func rolesOfVault(w *view) []string {
 func rolesOfAzure(w *view) []string {
 	switch {
 	case w.current != w.stands.Current:
-		return []string{short(secret.Meaning, 0, backends.LossCurrent)}
+		return []string{short(secret.Meaning, 0, loss.Current)}
 	case w.current != w.stands.Newest().Ordinal:
-		return []string{short(secret.Trace, 0, backends.LossCurrent)}
+		return []string{short(secret.Trace, 0, loss.Current)}
 	}
 	return nil
 }
@@ -244,10 +245,10 @@ func rolesOfAzure(w *view) []string {
 func rolesOfHuawei(w *view) []string {
 	var out []string
 	if w.current != w.stands.Current {
-		out = append(out, short(secret.Trace, 0, backends.LossCurrent))
+		out = append(out, short(secret.Trace, 0, loss.Current))
 	}
 	if w.previous != w.stands.Previous {
-		out = append(out, short(secret.Trace, 0, backends.LossPrevious))
+		out = append(out, short(secret.Trace, 0, loss.Previous))
 	}
 	return out
 }

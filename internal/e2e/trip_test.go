@@ -13,7 +13,10 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/huawei"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -63,7 +66,7 @@ func (s *stop) client(dialect string, name secret.Name) (c client, wire string) 
 // journey is a way there, and back into a third store.
 type journey struct {
 	way
-	turns            *backends.Turns
+	locks            *kit.KeyedLock
 	from, into, home *stop
 	strict           *stop // like into, but accepts no loss
 	// thorough also tries what must be refused.
@@ -85,7 +88,7 @@ func (m *matrix) journey(t *testing.T, w way) *journey {
 		return newStop(t, m.Gateway, kind, role+"-"+kind, m.backends[role+"-"+kind])
 	}
 	return &journey{
-		way: w, turns: &m.turns,
+		way: w, locks: &m.locks,
 		from: at("from", w.from), into: at("into", w.into), home: at("home", w.from), strict: at("strict", w.into),
 	}
 }
@@ -106,7 +109,7 @@ func (tr *trip) say(format string, args ...any) {
 // take sends s through all of it and removes it again.
 func (j *journey) take(ctx context.Context, s *secret.Secret) *trip {
 	tr := new(trip)
-	release, err := j.turns.Take(ctx, s.Name)
+	release, err := j.locks.Lock(ctx, s.Name)
 	if err != nil {
 		tr.say("%v", err)
 		return tr
@@ -127,8 +130,8 @@ func (j *journey) take(ctx context.Context, s *secret.Secret) *trip {
 		return tr
 	}
 	j.home.ask(ctx, s, tr.returned, j.step(s), tr)
-	whole := unshown(backends.Apply(s, tr.first), tr.left)
-	whole = unshown(backends.Apply(whole, tr.there), tr.arrived)
+	whole := unshown(loss.Apply(s, tr.first), tr.left)
+	whole = unshown(loss.Apply(whole, tr.there), tr.arrived)
 	for _, d := range backendtest.Differences(whole, tr.returned, tr.back) {
 		tr.say("of the original: %s", d)
 	}
@@ -175,12 +178,12 @@ func (j *journey) enter(ctx context.Context, s *secret.Secret, tr *trip) *secret
 // or hold any version.
 func refuses(at *stop, s *secret.Secret) bool {
 	if p, ok := limits.Of(at.kind); ok && p.As != "" {
-		if _, err := all.Imitations()[p.As].Names.Spell(s.Name); err != nil {
+		if _, err := all.Profiles()[p.As].Names.Spell(s.Name); err != nil {
 			return true
 		}
 	}
-	_, err := backends.HeadOf(s)
-	return err != nil || len(backends.Apply(s, at.backend.Forecast(s)).Versions) == 0
+	_, err := history.HeadOf(s)
+	return err != nil || len(loss.Apply(s, at.backend.Forecast(s)).Versions) == 0
 }
 
 // hop backs the secret up at one stop and restores it at the next, each by a

@@ -4,6 +4,7 @@ package store
 
 import (
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -15,7 +16,7 @@ const (
 
 // New returns an empty store.
 func New() backends.Backend {
-	return memory.New(memory.Options{}).Imitate(backends.Imitation{
+	return memory.New(memory.Options{}).Imitate(backends.Profile{
 		Capabilities: backends.Capabilities{Product: "ACME Secrets", MaxValue: mostBytes, MaxVersions: mostVersions},
 		Names: backends.Names{
 			Spell: func(n secret.Name) (string, error) { return string(n), nil },
@@ -32,9 +33,9 @@ func forecast(s *secret.Secret) []secret.Loss {
 		v := &s.Versions[i]
 		switch {
 		case v.Value.Len() > mostBytes:
-			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: "longer than ACME takes"})
+			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Version, Why: "longer than ACME takes"})
 		case held == mostVersions:
-			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: backends.LossVersion, Why: "ACME keeps six versions"})
+			losses = append(losses, secret.Loss{Grade: secret.Data, Version: v.Ordinal, What: loss.Version, Why: "ACME keeps six versions"})
 		default:
 			held++
 		}

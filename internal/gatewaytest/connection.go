@@ -5,22 +5,22 @@ import (
 	"testing"
 )
 
-// Card is all that a client of a Gateway needs, in a form that goes from one
+// Connection is all that a client of a Gateway needs, in a form that goes from one
 // process to another. It holds the caller's credentials.
-type Card struct {
+type Connection struct {
 	Address                     string
 	CAPEM                       []byte
 	Token, AccessKey, SecretKey string
 }
 
-// Card is that of g.
-func (g *Gateway) Card() Card {
-	return Card{Address: g.Address, CAPEM: g.CAPEM, Token: g.Token, AccessKey: g.AccessKey, SecretKey: g.SecretKey}
+// Connection is that of g.
+func (g *Gateway) Connection() Connection {
+	return Connection{Address: g.Address, CAPEM: g.CAPEM, Token: g.Token, AccessKey: g.AccessKey, SecretKey: g.SecretKey}
 }
 
 // Gateway is one that runs in another process: what clients use of it works,
 // and nothing else is there.
-func (c Card) Gateway(t testing.TB) *Gateway {
+func (c Connection) Gateway(t testing.TB) *Gateway {
 	t.Helper()
 	g := &Gateway{
 		Address: c.Address, CA: x509.NewCertPool(), CAPEM: c.CAPEM,

@@ -1,4 +1,4 @@
-package backends
+package kit
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Turns let one writer at a time at a name, within one process. The zero Turns
+// KeyedLock let one writer at a time at a name, within one process. The zero KeyedLock
 // are ready.
-type Turns struct {
+type KeyedLock struct {
 	mu   sync.Mutex
 	held map[secret.Name]*turn
 }
@@ -19,9 +19,9 @@ type turn struct {
 	users int
 }
 
-// Take waits for the name and returns what gives it back. Unavailable: the
+// Lock waits for the name and returns what gives it back. Unavailable: the
 // caller's time is over.
-func (l *Turns) Take(ctx context.Context, name secret.Name) (release func(), err error) {
+func (l *KeyedLock) Lock(ctx context.Context, name secret.Name) (release func(), err error) {
 	k := l.join(name)
 	select {
 	case k.busy <- struct{}{}:
@@ -35,7 +35,7 @@ func (l *Turns) Take(ctx context.Context, name secret.Name) (release func(), err
 	}
 }
 
-func (l *Turns) join(name secret.Name) *turn {
+func (l *KeyedLock) join(name secret.Name) *turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
@@ -50,7 +50,7 @@ func (l *Turns) join(name secret.Name) *turn {
 	return k
 }
 
-func (l *Turns) leave(name secret.Name, k *turn) {
+func (l *KeyedLock) leave(name secret.Name, k *turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k.users--; k.users == 0 {

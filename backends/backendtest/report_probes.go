@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -48,9 +48,9 @@ type sizeProbe struct {
 	of         func(n int) *secret.Secret
 }
 
-// sizes are the things that products limit, in the order of a card.
+// sizes are the things that products limit, in the order of a report.
 func sizes() []sizeProbe {
-	gone := []string{backends.LossValue, backends.LossVersion}
+	gone := []string{loss.Value, loss.Version}
 	return []sizeProbe{
 		{"text", "bytes", 32 << 20, gone, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Value = secret.TextValue(strings.Repeat("x", n)) })
@@ -59,41 +59,41 @@ func sizes() []sizeProbe {
 			return one(func(v *secret.Version) { v.Value = secret.BinaryValue(bytes.Repeat([]byte{0xff}, n)) })
 		}},
 		{"versions", "of a secret", 500, gone, func(n int) *secret.Secret { return probe(n, func(*secret.Version) {}) }},
-		{"tags", "of a version", 100, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"tags", "of a version", 100, []string{loss.Tags}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Tags = someTags(n, 2, 1) })
 		}},
-		{"key of such a tag", "characters", 1 << 10, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"key of such a tag", "characters", 1 << 10, []string{loss.Tags}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Tags = someTags(1, n, 1) })
 		}},
-		{"value of such a tag", "characters", 1 << 10, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"value of such a tag", "characters", 1 << 10, []string{loss.Tags}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Tags = someTags(1, 1, n) })
 		}},
-		{"content type", "characters", 1 << 10, []string{backends.LossContentType}, func(n int) *secret.Secret {
+		{"content type", "characters", 1 << 10, []string{loss.ContentType}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.ContentType = filler(n) })
 		}},
-		{"stages", "of a version", 50, []string{backends.LossStages}, func(n int) *secret.Secret {
+		{"stages", "of a version", 50, []string{loss.Stages}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Stages = someStages(n, 2) })
 		}},
-		{"stage", "characters", 1 << 10, []string{backends.LossStages}, func(n int) *secret.Secret {
+		{"stage", "characters", 1 << 10, []string{loss.Stages}, func(n int) *secret.Secret {
 			return one(func(v *secret.Version) { v.Stages = someStages(1, n) })
 		}},
-		{"description", "characters", 8 << 10, []string{backends.LossDescription}, func(n int) *secret.Secret {
+		{"description", "characters", 8 << 10, []string{loss.Description}, func(n int) *secret.Secret {
 			return whole(func(s *secret.Secret) { s.Description = filler(n) })
 		}},
-		{"tags", "of the secret", 100, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"tags", "of the secret", 100, []string{loss.Tags}, func(n int) *secret.Secret {
 			return whole(func(s *secret.Secret) { s.Tags = someTags(n, 2, 1) })
 		}},
-		{"key of such a tag", "characters", 1 << 10, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"key of such a tag", "characters", 1 << 10, []string{loss.Tags}, func(n int) *secret.Secret {
 			return whole(func(s *secret.Secret) { s.Tags = someTags(1, n, 1) })
 		}},
-		{"value of such a tag", "characters", 1 << 10, []string{backends.LossTags}, func(n int) *secret.Secret {
+		{"value of such a tag", "characters", 1 << 10, []string{loss.Tags}, func(n int) *secret.Secret {
 			return whole(func(s *secret.Secret) { s.Tags = someTags(1, 1, n) })
 		}},
 	}
 }
 
 // measure returns the most that is held, or zero where all is.
-func (p *sizeProbe) measure(b Teller) int {
+func (p *sizeProbe) measure(b Forecaster) int {
 	held := func(n int) bool {
 		return !slices.ContainsFunc(b.Forecast(p.of(n)), func(l secret.Loss) bool { return slices.Contains(p.lost, l.What) })
 	}
@@ -121,7 +121,7 @@ type attributeProbe struct {
 	s         *secret.Secret
 }
 
-// attributes are those of the model, in the order of a card.
+// attributes are those of the model, in the order of a report.
 func attributes() []attributeProbe {
 	at := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	version := func(a limits.Attribute, what string, edit func(*secret.Version)) attributeProbe {
@@ -133,29 +133,29 @@ func attributes() []attributeProbe {
 	gone.Versions[0].Value, gone.Versions[0].Missing, gone.Previous = secret.Value{}, secret.Destroyed, 0
 	roles := probe(3, func(*secret.Version) {})
 	roles.Current, roles.Previous = 2, 1
-	value := []string{backends.LossVersion, backends.LossValue, backends.LossForm}
+	value := []string{loss.Version, loss.Value, loss.Form}
 	return []attributeProbe{
 		{limits.Value, value, one(func(*secret.Version) {})},
 		{limits.Bytes, value, one(func(v *secret.Version) { v.Value = secret.BinaryValue([]byte("\xff\x00" + canary)) })},
 		{limits.Fields, value, one(func(v *secret.Version) { v.Value = secret.FieldsValue([]byte(`{"a":"` + canary + `","b":"c"}`)) })},
-		{limits.Ordinal, []string{backends.LossVersion}, gap},
-		{limits.UID, []string{backends.LossUID}, one(func(*secret.Version) {})},
-		{limits.Times, []string{backends.LossCreated, backends.LossUpdated}, one(func(v *secret.Version) { v.Created = v.Created.Add(time.Nanosecond) })},
-		{limits.Roles, []string{backends.LossCurrent, backends.LossPrevious}, roles},
-		{limits.Disabled, []string{backends.LossState, backends.LossDisabled}, one(func(v *secret.Version) { v.Disabled = true })},
-		version(limits.NotBefore, backends.LossNotBefore, func(v *secret.Version) { v.NotBefore = at }),
-		version(limits.Expires, backends.LossExpires, func(v *secret.Version) { v.Expires = at }),
-		version(limits.Type, backends.LossContentType, func(v *secret.Version) { v.ContentType = "text/plain" }),
-		version(limits.Tags, backends.LossTags, func(v *secret.Version) { v.Tags = map[string]string{"a": "b"} }),
-		version(limits.Labels, backends.LossStages, func(v *secret.Version) { v.Stages = []string{"blue"} }),
-		{limits.Text, []string{backends.LossDescription}, whole(func(s *secret.Secret) { s.Description = "d" })},
-		{limits.SecretTags, []string{backends.LossTags}, whole(func(s *secret.Secret) { s.Tags = map[string]string{"a": "b"} })},
-		{limits.Extra, []string{backends.LossExtra}, whole(func(s *secret.Secret) { s.Extra = secret.Extra{"probe.extra": json.RawMessage(`1`)} })},
-		{limits.Valueless, []string{backends.LossVersion}, gone},
+		{limits.Ordinal, []string{loss.Version}, gap},
+		{limits.UID, []string{loss.UID}, one(func(*secret.Version) {})},
+		{limits.Times, []string{loss.Created, loss.Updated}, one(func(v *secret.Version) { v.Created = v.Created.Add(time.Nanosecond) })},
+		{limits.Roles, []string{loss.Current, loss.Previous}, roles},
+		{limits.Disabled, []string{loss.State, loss.Disabled}, one(func(v *secret.Version) { v.Disabled = true })},
+		version(limits.NotBefore, loss.NotBefore, func(v *secret.Version) { v.NotBefore = at }),
+		version(limits.Expires, loss.Expires, func(v *secret.Version) { v.Expires = at }),
+		version(limits.Type, loss.ContentType, func(v *secret.Version) { v.ContentType = "text/plain" }),
+		version(limits.Tags, loss.Tags, func(v *secret.Version) { v.Tags = map[string]string{"a": "b"} }),
+		version(limits.Labels, loss.Stages, func(v *secret.Version) { v.Stages = []string{"blue"} }),
+		{limits.Text, []string{loss.Description}, whole(func(s *secret.Secret) { s.Description = "d" })},
+		{limits.SecretTags, []string{loss.Tags}, whole(func(s *secret.Secret) { s.Tags = map[string]string{"a": "b"} })},
+		{limits.Extra, []string{loss.Extra}, whole(func(s *secret.Secret) { s.Extra = secret.Extra{"probe.extra": json.RawMessage(`1`)} })},
+		{limits.Valueless, []string{loss.Version}, gone},
 	}
 }
 
-func (p *attributeProbe) ask(b Teller) Holding {
+func (p *attributeProbe) ask(b Forecaster) Holding {
 	h := Holding{Attribute: p.attribute}
 	for _, l := range b.Forecast(p.s) {
 		if !slices.Contains(p.what, l.What) {

@@ -1,4 +1,4 @@
-package backends_test
+package loss_test
 
 import (
 	"encoding/json"
@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,36 +22,36 @@ func TestApply(t *testing.T) {
 		version secret.Ordinal
 		change  func(*secret.Secret) // what Apply must do; nil: nothing
 	}{
-		{backends.LossVersion, 1, func(s *secret.Secret) { s.Versions, s.Previous = s.Versions[1:], 0 }},
-		{backends.LossVersion, 2, func(s *secret.Secret) { s.Versions, s.Current = s.Versions[:1], 0 }},
-		{backends.LossValue, 1, first(func(v *secret.Version) { v.Value, v.Missing = secret.Value{}, secret.Destroyed })},
-		{backends.LossState, 1, first(func(v *secret.Version) { v.Disabled = false })},
-		{backends.LossExpires, 1, first(func(v *secret.Version) { v.Expires = time.Time{} })},
-		{backends.LossNotBefore, 1, first(func(v *secret.Version) { v.NotBefore = time.Time{} })},
-		{backends.LossExpiresFraction, 1, first(func(v *secret.Version) { v.Expires = time.Unix(2e9, 0) })},
-		{backends.LossNotBeforeFraction, 1, first(func(v *secret.Version) { v.NotBefore = time.Unix(1e9, 0) })},
-		{backends.LossContentType, 1, first(func(v *secret.Version) { v.ContentType = "" })},
-		{backends.LossTags, 1, first(func(v *secret.Version) { v.Tags = nil })},
-		{backends.LossStages, 1, first(func(v *secret.Version) { v.Stages = nil })},
-		{backends.LossExtra, 1, first(func(v *secret.Version) { v.Extra = nil })},
-		{backends.LossTags, 0, func(s *secret.Secret) { s.Tags = nil }},
-		{backends.LossExtra, 0, func(s *secret.Secret) { s.Extra = nil }},
-		{backends.LossDescription, 0, func(s *secret.Secret) { s.Description = "" }},
-		{backends.LossDisabled, 1, nil},
-		{backends.LossCurrent, 0, nil},
-		{backends.LossPrevious, 0, nil},
-		{backends.LossCreated, 1, nil},
-		{backends.LossUpdated, 1, nil},
-		{backends.LossCreated, 0, nil},
-		{backends.LossForm, 1, nil},
+		{loss.Version, 1, func(s *secret.Secret) { s.Versions, s.Previous = s.Versions[1:], 0 }},
+		{loss.Version, 2, func(s *secret.Secret) { s.Versions, s.Current = s.Versions[:1], 0 }},
+		{loss.Value, 1, first(func(v *secret.Version) { v.Value, v.Missing = secret.Value{}, secret.Destroyed })},
+		{loss.State, 1, first(func(v *secret.Version) { v.Disabled = false })},
+		{loss.Expires, 1, first(func(v *secret.Version) { v.Expires = time.Time{} })},
+		{loss.NotBefore, 1, first(func(v *secret.Version) { v.NotBefore = time.Time{} })},
+		{loss.ExpiresFraction, 1, first(func(v *secret.Version) { v.Expires = time.Unix(2e9, 0) })},
+		{loss.NotBeforeFraction, 1, first(func(v *secret.Version) { v.NotBefore = time.Unix(1e9, 0) })},
+		{loss.ContentType, 1, first(func(v *secret.Version) { v.ContentType = "" })},
+		{loss.Tags, 1, first(func(v *secret.Version) { v.Tags = nil })},
+		{loss.Stages, 1, first(func(v *secret.Version) { v.Stages = nil })},
+		{loss.Extra, 1, first(func(v *secret.Version) { v.Extra = nil })},
+		{loss.Tags, 0, func(s *secret.Secret) { s.Tags = nil }},
+		{loss.Extra, 0, func(s *secret.Secret) { s.Extra = nil }},
+		{loss.Description, 0, func(s *secret.Secret) { s.Description = "" }},
+		{loss.Disabled, 1, nil},
+		{loss.Current, 0, nil},
+		{loss.Previous, 0, nil},
+		{loss.Created, 1, nil},
+		{loss.Updated, 1, nil},
+		{loss.Created, 0, nil},
+		{loss.Form, 1, nil},
 		{"no such word", 1, nil},
-		{backends.LossValue, 9, nil},
+		{loss.Value, 9, nil},
 	} {
 		s, want := lossy(), lossy()
 		if c.change != nil {
 			c.change(want)
 		}
-		got := backends.Apply(s, []secret.Loss{{Grade: secret.Meaning, Version: c.version, What: c.what, Why: "test"}})
+		got := loss.Apply(s, []secret.Loss{{Grade: secret.Meaning, Version: c.version, What: c.what, Why: "test"}})
 		for _, d := range backendtest.Differences(want, got, nil) {
 			t.Errorf("%s of %d: %s", c.what, c.version, d)
 		}
@@ -64,7 +64,7 @@ func TestApply(t *testing.T) {
 // TestApplyUID: a lost UID is zero, for the product chooses the new one.
 func TestApplyUID(t *testing.T) {
 	t.Parallel()
-	got := backends.Apply(lossy(), []secret.Loss{{Version: 1, What: backends.LossUID}})
+	got := loss.Apply(lossy(), []secret.Loss{{Version: 1, What: loss.UID}})
 	if !got.Versions[0].UID.IsZero() || got.Versions[1].UID.IsZero() {
 		t.Error("the UID of version 1 alone is to be zero")
 	}
@@ -74,9 +74,9 @@ func TestApplyUID(t *testing.T) {
 // the order of the losses.
 func TestApplyOrder(t *testing.T) {
 	t.Parallel()
-	losses := []secret.Loss{{Version: 1, What: backends.LossVersion}, {Version: 1, What: backends.LossValue}, {Version: 2, What: backends.LossTags}}
+	losses := []secret.Loss{{Version: 1, What: loss.Version}, {Version: 1, What: loss.Value}, {Version: 2, What: loss.Tags}}
 	for range 2 {
-		got := backends.Apply(lossy(), losses)
+		got := loss.Apply(lossy(), losses)
 		if len(got.Versions) != 1 || got.Versions[0].Tags != nil || got.Previous != 0 || got.Current != 2 {
 			t.Errorf("%d versions stand, current %d, previous %d", len(got.Versions), got.Current, got.Previous)
 		}

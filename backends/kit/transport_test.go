@@ -1,11 +1,11 @@
-package backends_test
+package kit_test
 
 import (
 	"net/http"
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // TestRetryAfter: whatever a product sends, nobody waits longer than an hour,
@@ -17,7 +17,7 @@ func TestRetryAfter(t *testing.T) {
 		"9223372036854775807": time.Hour, "99999999999999999999": 0,
 		"Mon, 01 Jan 2001 00:00:00 GMT": 0, "Fri, 01 Jan 2999 00:00:00 GMT": time.Hour,
 	} {
-		if got := backends.RetryAfter(http.Header{"Retry-After": {text}}); got != want {
+		if got := kit.RetryAfter(http.Header{"Retry-After": {text}}); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}

@@ -1,10 +1,10 @@
-package backends_test
+package history_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -14,7 +14,7 @@ func TestStamps(t *testing.T) {
 	t.Parallel()
 	base := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	ms := time.Millisecond
-	h := backends.NewHead("s")
+	h := history.NewHead("s")
 	for i, step := range []struct{ given, now, want time.Time }{
 		{time.Time{}, base.Add(1500 * time.Microsecond), base.Add(1 * ms)},
 		{time.Time{}, base.Add(1900 * time.Microsecond), base.Add(2 * ms)},               // the same millisecond

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -25,7 +26,7 @@ func TestListCost(t *testing.T) {
 	}
 	clock := time.Now()
 	b.now = func() time.Time { return clock }
-	ctx, calls := backends.WithMeter(t.Context())
+	ctx, calls := backends.WithCallCount(t.Context())
 	var got []secret.Name
 	for q := (secret.Query{Limit: 7}); ; {
 		p, err := b.List(ctx, q)
@@ -75,7 +76,7 @@ func TestListCost(t *testing.T) {
 		t.Errorf("after another's write and a first page: %q", got)
 	}
 	putText(t, other, "s030a") // or after a while
-	clock = clock.Add(backends.BookAge + time.Second)
+	clock = clock.Add(kit.ListingAge + time.Second)
 	if got := page("s030"); !slices.Equal(got, []secret.Name{"s030a", "s031"}) {
 		t.Errorf("after another's write and a while: %q", got)
 	}

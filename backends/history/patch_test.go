@@ -1,4 +1,4 @@
-package backends_test
+package history_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -27,7 +27,7 @@ func TestPatchMovesUpdated(t *testing.T) {
 		"just before a tick": {ms.Add(-1), ms},
 	} {
 		v := secret.Version{Ordinal: 1, Created: c.was, Updated: c.was}
-		backends.PatchVersion(&v, &secret.Patch{}, now)
+		history.PatchVersion(&v, &secret.Patch{}, now)
 		if !v.Updated.Equal(c.want) || !v.Updated.After(c.was) || !v.Created.Equal(c.was) {
 			t.Errorf("%s: Updated was %v and is %v, want %v", what, c.was, v.Updated, c.want)
 		}
@@ -39,11 +39,11 @@ func TestPatchTags(t *testing.T) {
 	t.Parallel()
 	var none map[string]string
 	v := secret.Version{Tags: map[string]string{"a": "b"}}
-	backends.PatchVersion(&v, &secret.Patch{Tags: &map[string]string{}}, time.Now())
+	history.PatchVersion(&v, &secret.Patch{Tags: &map[string]string{}}, time.Now())
 	if v.Tags == nil || len(v.Tags) != 0 {
 		t.Errorf("set to nothing: %v", v.Tags)
 	}
-	backends.PatchVersion(&v, &secret.Patch{Tags: &none}, time.Now())
+	history.PatchVersion(&v, &secret.Patch{Tags: &none}, time.Now())
 	if v.Tags != nil {
 		t.Errorf("unset: %v", v.Tags)
 	}
@@ -54,9 +54,9 @@ func TestPatchTags(t *testing.T) {
 func TestPatchOfHead(t *testing.T) {
 	t.Parallel()
 	ahead := time.Now().Add(time.Hour)
-	s := lossy()
+	s := odd()
 	s.Updated = ahead
-	h, err := backends.HeadOf(s)
+	h, err := history.HeadOf(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +73,14 @@ func TestPatchOfHead(t *testing.T) {
 func TestPatchExtra(t *testing.T) {
 	t.Parallel()
 	before := secret.Extra{"a": json.RawMessage(`1`), "b": json.RawMessage(`2`)}
-	after := backends.PatchExtra(before, map[string]json.RawMessage{"a": nil, "b": json.RawMessage(`null`), "c": json.RawMessage(`3`)})
+	after := history.PatchExtra(before, map[string]json.RawMessage{"a": nil, "b": json.RawMessage(`null`), "c": json.RawMessage(`3`)})
 	if len(after) != 2 || string(after["b"]) != "null" || string(after["c"]) != "3" {
 		t.Errorf("%d members", len(after))
 	}
 	if len(before) != 2 || string(before["b"]) != "2" {
 		t.Error("what it was made of has changed")
 	}
-	if got := backends.PatchExtra(nil, map[string]json.RawMessage{"a": nil}); len(got) != 0 {
+	if got := history.PatchExtra(nil, map[string]json.RawMessage{"a": nil}); len(got) != 0 {
 		t.Errorf("%d members of none", len(got))
 	}
 }
@@ -88,10 +88,27 @@ func TestPatchExtra(t *testing.T) {
 // TestImportIsLive: a secret taken out of a trash is not imported into one.
 func TestImportIsLive(t *testing.T) {
 	t.Parallel()
-	s := lossy()
+	s := odd()
 	s.Deleted = &secret.Deletion{At: time.Now()}
-	h, err := backends.HeadOf(s)
+	h, err := history.HeadOf(s)
 	if err != nil || h.Secret.Deleted != nil || s.Deleted == nil {
 		t.Errorf("%v, or the head is deleted, or its source has changed", err)
+	}
+}
+
+// odd is a secret of which each attribute is set.
+func odd() *secret.Secret {
+	extra := secret.Extra{"a": json.RawMessage(`1`)}
+	tags := map[string]string{"k": "v"}
+	v := secret.Version{
+		Ordinal: 1, UID: secret.UID{1}, Value: secret.TextValue("x"), ContentType: "text", Tags: tags, Disabled: true,
+		NotBefore: time.Unix(1e9, 5), Expires: time.Unix(2e9, 5), Created: time.Unix(1e9, 0), Updated: time.Unix(1e9, 1),
+		Stages: []string{"s"}, Extra: extra,
+	}
+	w := v.Clone()
+	w.Ordinal, w.UID, w.Stages = 2, secret.UID{2}, []string{"t"}
+	return &secret.Secret{
+		Name: "s", Description: "d", Tags: tags, Created: v.Created, Updated: v.Updated,
+		Current: 2, Previous: 1, Versions: []secret.Version{v, w}, Extra: extra,
 	}
 }

@@ -1,4 +1,4 @@
-package backends
+package kit
 
 import (
 	"cmp"
@@ -7,10 +7,10 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Join makes one page of two that begin at the same name. What lies beyond the
+// JoinPages makes one page of two that begin at the same name. What lies beyond the
 // end of either belongs to a later page; of a secret that moved between the two
 // while they were read, the one in a counts.
-func Join(limit int, a, b secret.Page) secret.Page {
+func JoinPages(limit int, a, b secret.Page) secret.Page {
 	out := secret.Page{Secrets: slices.Concat(a.Secrets, b.Secrets), Next: a.Next}
 	if out.Next == "" || (b.Next != "" && b.Next < out.Next) {
 		out.Next = b.Next

@@ -1,4 +1,4 @@
-package backends
+package loss
 
 import (
 	"time"
@@ -31,25 +31,25 @@ import (
 // "disabled" and "state" are never foretold of the same version: the first is
 // about who can get round the gateway, the second about the gateway itself.
 const (
-	LossVersion           = "version"
-	LossValue             = "value"
-	LossState             = "state"
-	LossExpires           = "expires"
-	LossNotBefore         = "not_before"
-	LossExpiresFraction   = "expires_fraction"
-	LossNotBeforeFraction = "not_before_fraction"
-	LossContentType       = "content_type"
-	LossTags              = "tags"
-	LossStages            = "stages"
-	LossExtra             = "extra"
-	LossDescription       = "description"
-	LossUID               = "uid"
-	LossDisabled          = "disabled"
-	LossCurrent           = "current"
-	LossPrevious          = "previous"
-	LossCreated           = "created"
-	LossUpdated           = "updated"
-	LossForm              = "form"
+	Version           = "version"
+	Value             = "value"
+	State             = "state"
+	Expires           = "expires"
+	NotBefore         = "not_before"
+	ExpiresFraction   = "expires_fraction"
+	NotBeforeFraction = "not_before_fraction"
+	ContentType       = "content_type"
+	Tags              = "tags"
+	Stages            = "stages"
+	Extra             = "extra"
+	Description       = "description"
+	UID               = "uid"
+	Disabled          = "disabled"
+	Current           = "current"
+	Previous          = "previous"
+	Created           = "created"
+	Updated           = "updated"
+	Form              = "form"
 )
 
 // Apply returns a copy of s less the losses: what a product that foretold them
@@ -61,12 +61,12 @@ func Apply(s *secret.Secret, losses []secret.Loss) *secret.Secret {
 	for _, l := range losses {
 		if l.Version == 0 {
 			loseOfSecret(out, l.What)
-		} else if v := out.Find(secret.ByOrdinal(l.Version)); v != nil && l.What != LossVersion {
+		} else if v := out.Find(secret.ByOrdinal(l.Version)); v != nil && l.What != Version {
 			loseOfVersion(v, l.What)
 		}
 	}
 	for _, l := range losses { // last: removal would hide the version from Find
-		if l.Version != 0 && l.What == LossVersion {
+		if l.Version != 0 && l.What == Version {
 			removeVersion(out, l.Version)
 		}
 	}
@@ -75,41 +75,41 @@ func Apply(s *secret.Secret, losses []secret.Loss) *secret.Secret {
 
 func loseOfSecret(s *secret.Secret, what string) {
 	switch what {
-	case LossDescription:
+	case Description:
 		s.Description = ""
-	case LossTags:
+	case Tags:
 		s.Tags = nil
-	case LossExtra:
+	case Extra:
 		s.Extra = nil
 	}
 }
 
 func loseOfVersion(v *secret.Version, what string) {
 	switch what {
-	case LossValue:
+	case Value:
 		v.Value = secret.Value{}
 		if v.Missing == "" {
 			v.Missing = secret.Destroyed
 		}
-	case LossState:
+	case State:
 		v.Disabled = false
-	case LossExpires:
+	case Expires:
 		v.Expires = time.Time{}
-	case LossNotBefore:
+	case NotBefore:
 		v.NotBefore = time.Time{}
-	case LossExpiresFraction:
+	case ExpiresFraction:
 		v.Expires = v.Expires.Truncate(time.Second)
-	case LossNotBeforeFraction:
+	case NotBeforeFraction:
 		v.NotBefore = v.NotBefore.Truncate(time.Second)
-	case LossContentType:
+	case ContentType:
 		v.ContentType = ""
-	case LossTags:
+	case Tags:
 		v.Tags = nil
-	case LossStages:
+	case Stages:
 		v.Stages = nil
-	case LossExtra:
+	case Extra:
 		v.Extra = nil
-	case LossUID:
+	case UID:
 		v.UID = secret.UID{}
 	}
 }
@@ -128,4 +128,14 @@ func removeVersion(s *secret.Secret, o secret.Ordinal) {
 	if s.Previous == o {
 		s.Previous = 0
 	}
+}
+
+// TakesAway reports whether the model lacks what l names once it is lost. The
+// other words are about what native tools see.
+func TakesAway(l secret.Loss) bool {
+	switch l.What {
+	case Disabled, Current, Previous, Created, Updated, Form:
+		return false
+	}
+	return true
 }

@@ -8,18 +8,19 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Teller is the part of a backend that tells what it can hold. It does no I/O.
-type Teller interface {
+// Forecaster is the part of a backend that tells what it can hold. It does no I/O.
+type Forecaster interface {
 	Capabilities() backends.Capabilities
 	Forecast(s *secret.Secret) []secret.Loss
 }
 
-// Card is what a backend holds, found by asking its Forecast about secrets
+// CapabilityReport is what a backend holds, found by asking its Forecast about secrets
 // that differ in one thing. Run holds the backend to every line of it.
-type Card struct {
+type CapabilityReport struct {
 	backends.Capabilities
 	Sizes []Size
 	Holds []Holding
@@ -39,13 +40,13 @@ type Holding struct {
 	// Worst is the grade of the gravest loss. Zero: it is held, and native
 	// tools see nothing else.
 	Worst secret.Grade
-	// What are the words of these losses, see backends.Apply.
+	// What are the words of these losses, see loss.Apply.
 	What []string
 }
 
-// CardOf asks b.
-func CardOf(b Teller) Card {
-	c := Card{Capabilities: b.Capabilities()}
+// ReportOf asks b.
+func ReportOf(b Forecaster) CapabilityReport {
+	c := CapabilityReport{Capabilities: b.Capabilities()}
 	for _, p := range sizes() {
 		c.Sizes = append(c.Sizes, Size{p.what, p.unit, p.measure(b), p.up})
 	}
@@ -58,7 +59,7 @@ func CardOf(b Teller) Card {
 // Lost reports whether the attribute itself is not held. What native tools see
 // differently is not lost.
 func (h Holding) Lost() bool {
-	return slices.ContainsFunc(h.What, func(w string) bool { return backends.TakesAway(secret.Loss{What: w}) })
+	return slices.ContainsFunc(h.What, func(w string) bool { return loss.TakesAway(secret.Loss{What: w}) })
 }
 
 func (h Holding) String() string {
@@ -79,32 +80,32 @@ func (s Size) String() string {
 	return fmt.Sprint(s.Most)
 }
 
-// String is the card as a table of Markdown.
-func (c Card) String() string { return Table(c) }
+// String is the report as a table of Markdown.
+func (c CapabilityReport) String() string { return Table(c) }
 
-// Table sets cards side by side, in Markdown.
-func Table(cards ...Card) string {
-	if len(cards) == 0 {
+// Table sets reports side by side, in Markdown.
+func Table(reports ...CapabilityReport) string {
+	if len(reports) == 0 {
 		return ""
 	}
 	var t strings.Builder
-	row := func(head string, cell func(Card) string) {
+	row := func(head string, cell func(CapabilityReport) string) {
 		t.WriteString("| " + head)
-		for _, c := range cards {
+		for _, c := range reports {
 			t.WriteString(" | " + cell(c))
 		}
 		t.WriteString(" |\n")
 	}
-	row("", func(c Card) string { return c.Product })
-	t.WriteString("|" + strings.Repeat("---|", len(cards)+1) + "\n")
-	for i, s := range cards[0].Sizes {
-		row(s.What+", "+s.Unit, func(c Card) string { return c.Sizes[i].String() })
+	row("", func(c CapabilityReport) string { return c.Product })
+	t.WriteString("|" + strings.Repeat("---|", len(reports)+1) + "\n")
+	for i, s := range reports[0].Sizes {
+		row(s.What+", "+s.Unit, func(c CapabilityReport) string { return c.Sizes[i].String() })
 	}
-	for i, h := range cards[0].Holds {
-		row(string(h.Attribute), func(c Card) string { return c.Holds[i].String() })
+	for i, h := range reports[0].Holds {
+		row(string(h.Attribute), func(c CapabilityReport) string { return c.Holds[i].String() })
 	}
 	for _, f := range facts() {
-		row(f.what, func(c Card) string { return f.of(c.Capabilities) })
+		row(f.what, func(c CapabilityReport) string { return f.of(c.Capabilities) })
 	}
 	return t.String()
 }

@@ -1,4 +1,4 @@
-package backends
+package kit
 
 import (
 	"context"
@@ -8,22 +8,22 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// TestTurnsAreOfNames: a long write to one name keeps no other waiting, and
+// TestKeyedLockIsOfNames: a long write to one name keeps no other waiting, and
 // nothing is left of a turn that nobody needs.
-func TestTurnsAreOfNames(t *testing.T) {
+func TestKeyedLockIsOfNames(t *testing.T) {
 	t.Parallel()
-	var l Turns
-	release, err := l.Take(t.Context(), "s")
+	var l KeyedLock
+	release, err := l.Lock(t.Context(), "s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.Take(ctx, "s"); secret.KindOf(err) != secret.Unavailable {
+	if _, err := l.Lock(ctx, "s"); secret.KindOf(err) != secret.Unavailable {
 		t.Errorf("a turn that is held: %v", err)
 	}
 	for i := range 1000 {
-		other, err := l.Take(t.Context(), secret.Name(fmt.Sprint(i)))
+		other, err := l.Lock(t.Context(), secret.Name(fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}

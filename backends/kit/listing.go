@@ -1,4 +1,4 @@
-package backends
+package kit
 
 import (
 	"cmp"
@@ -9,15 +9,15 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Book is a product's list of names as the first page of a listing found it,
+// ListingCache is a product's list of names as the first page of a listing found it,
 // for the pages that follow, where the product has no order of ours: each page
-// would else cost the whole list again. It holds no value. The zero Book is
+// would else cost the whole list again. It holds no value. The zero ListingCache is
 // ready.
 //
 // A first page always reads anew, so no listing sees a state from before its
 // own beginning; what this gateway writes is entered at once; what others
 // write meanwhile may show on a later page or not, as with any paging.
-type Book[T any] struct {
+type ListingCache[T any] struct {
 	mu     sync.Mutex
 	names  []Listed[T] // sorted, never changed in place; nil: nothing is known
 	read   time.Time
@@ -30,15 +30,15 @@ type Listed[T any] struct {
 	Item T
 }
 
-// BookAge is how long later pages may lean on the first one.
-const BookAge = time.Minute
+// ListingAge is how long later pages may lean on the first one.
+const ListingAge = time.Minute
 
 // All returns every name in order, read anew for a first page. What read
 // returns need not be sorted; of two of one name the first counts.
-func (k *Book[T]) All(now time.Time, first bool, read func() ([]Listed[T], error)) ([]Listed[T], error) {
+func (k *ListingCache[T]) All(now time.Time, first bool, read func() ([]Listed[T], error)) ([]Listed[T], error) {
 	k.mu.Lock()
 	names, writes := k.names, k.writes
-	if age := now.Sub(k.read); first || age < 0 || age > BookAge {
+	if age := now.Sub(k.read); first || age < 0 || age > ListingAge {
 		names = nil
 	}
 	k.mu.Unlock()
@@ -60,7 +60,7 @@ func (k *Book[T]) All(now time.Time, first bool, read func() ([]Listed[T], error
 }
 
 // Enter tells the book of what is under the name now.
-func (k *Book[T]) Enter(name secret.Name, item T) {
+func (k *ListingCache[T]) Enter(name secret.Name, item T) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.writes++
@@ -78,7 +78,7 @@ func (k *Book[T]) Enter(name secret.Name, item T) {
 }
 
 // Strike tells the book that the name is gone.
-func (k *Book[T]) Strike(name secret.Name) {
+func (k *ListingCache[T]) Strike(name secret.Name) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.writes++

@@ -1,4 +1,4 @@
-package backends
+package sidecar
 
 import (
 	"encoding/base64"
@@ -11,17 +11,17 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// CompactUID is a UID that is written in 22 characters, where a product has
+// UID is a UID that is written in 22 characters, where a product has
 // little room.
-type CompactUID secret.UID
+type UID secret.UID
 
 // MarshalText implements encoding.TextMarshaler.
-func (u CompactUID) MarshalText() ([]byte, error) {
+func (u UID) MarshalText() ([]byte, error) {
 	return []byte(base64.RawURLEncoding.EncodeToString(u[:])), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (u *CompactUID) UnmarshalText(b []byte) error {
+func (u *UID) UnmarshalText(b []byte) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
 	if err != nil || len(raw) != len(u) {
 		return errors.New("not a UID")
@@ -30,12 +30,12 @@ func (u *CompactUID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// CompactTime is a time that is written as Unix seconds with as much fraction
+// Time is a time that is written as Unix seconds with as much fraction
 // as it has, so that people who look with native tools can read it.
-type CompactTime struct{ time.Time }
+type Time struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
-func (s CompactTime) MarshalJSON() ([]byte, error) {
+func (s Time) MarshalJSON() ([]byte, error) {
 	b := strconv.AppendInt(nil, s.Unix(), 10)
 	if ns := s.Nanosecond(); ns != 0 {
 		fraction := strconv.Itoa(1e9 + ns)[1:]
@@ -44,14 +44,14 @@ func (s CompactTime) MarshalJSON() ([]byte, error) {
 	return b, nil
 }
 
-// MaxCompactTime keeps times within what other products can say: year 9999.
-const MaxCompactTime = 253402300799
+// MaxTime keeps times within what other products can say: year 9999.
+const MaxTime = 253402300799
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (s *CompactTime) UnmarshalJSON(b []byte) error {
+func (s *Time) UnmarshalJSON(b []byte) error {
 	whole, fraction, _ := strings.Cut(string(b), ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec > MaxCompactTime || sec < -MaxCompactTime || len(fraction) > 9 {
+	if err != nil || sec > MaxTime || sec < -MaxTime || len(fraction) > 9 {
 		return errors.New("not a time")
 	}
 	var ns int64
@@ -64,5 +64,5 @@ func (s *CompactTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// RawMembers is a secret.Extra that may be encoded.
-type RawMembers map[string]json.RawMessage
+// Members is a secret.Extra that may be encoded.
+type Members map[string]json.RawMessage

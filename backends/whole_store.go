@@ -14,13 +14,13 @@ type Snapshotter interface {
 	Snapshot(ctx context.Context, w io.Writer) error
 }
 
-// Examiner is an optional part of a Backend: that of a store which can look
+// Verifier is an optional part of a Backend: that of a store which can look
 // through all of itself.
-type Examiner interface {
-	// Examine reads all of one state of the store, while others write on.
+type Verifier interface {
+	// Verify reads all of one state of the store, while others write on.
 	// Damage is in the answer; an error means that nothing can be said, as
 	// where the keyring does not open the store.
-	Examine(ctx context.Context) (*Findings, error)
+	Verify(ctx context.Context) (*Findings, error)
 }
 
 // Findings are what a whole store was found to be. They hold names and never
