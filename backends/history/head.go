@@ -8,9 +8,12 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Head is what an embedded store keeps of a secret beside its versions: enough
-// to append one without reading the others. Stages live here and not with the
-// versions, so that a label that moves touches one record.
+// Head is a secret beside its versions: enough to append one without reading
+// the others. Stages live here and not with the versions, so that a label that
+// moves touches one record.
+//
+// A store reads a Head from what it keeps, asks it for the next state (Append,
+// Next, Patch), and writes the difference.
 type Head struct {
 	Secret secret.Secret             // Versions is always empty
 	Last   secret.Ordinal            // the highest ordinal ever given
@@ -23,11 +26,32 @@ func NewHead(name secret.Name) *Head {
 	return &Head{Secret: secret.Secret{Name: name}, Stages: map[string]secret.Ordinal{}}
 }
 
+// Of returns the head of a secret that a store holds. It trusts the store to
+// keep the rules: see HeadOf. last is the highest ordinal ever given, where no
+// version tells it.
+func Of(s *secret.Secret, last secret.Ordinal) *Head {
+	h := NewHead(s.Name)
+	h.Secret, h.Last = *withoutVersions(s), last
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		h.Last, h.Newest = max(h.Last, v.Ordinal), Later(h.Newest, v.Created)
+		for _, label := range v.Stages {
+			h.Stages[label] = v.Ordinal
+		}
+	}
+	return h
+}
+
 // Append accounts for one more version and returns it, stages included. The
 // caller has checked the draft and made sure that uid is not taken.
 func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Version {
+	return h.Next(d, uid, h.Stamp(now))
+}
+
+// Next is Append for a product that mints ids and times by itself. A zero uid
+// or stamp leaves the version without, until the product has told.
+func (h *Head) Next(d *secret.Draft, uid secret.UID, stamp time.Time) secret.Version {
 	first := h.Last == 0
-	stamp := h.stamp(now)
 	v := secret.Version{
 		Ordinal: h.Last + 1, UID: uid, Value: d.Value, Missing: d.Missing,
 		ContentType: d.ContentType, Tags: maps.Clone(d.Tags), Disabled: d.Disabled,
@@ -67,9 +91,9 @@ func merged(e, more secret.Extra) secret.Extra {
 	return c
 }
 
-// stamp is now in whole milliseconds, or the first one after every version so
+// Stamp is now in whole milliseconds, or the first one after every version so
 // far: dialects promise their clients times that strictly increase.
-func (h *Head) stamp(now time.Time) time.Time {
+func (h *Head) Stamp(now time.Time) time.Time {
 	now = now.UTC().Truncate(time.Millisecond)
 	if last := h.Newest.UTC().Truncate(time.Millisecond); h.Last > 0 && !now.After(last) {
 		return last.Add(time.Millisecond)

@@ -64,5 +64,5 @@ func (s *Time) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Members is a secret.Extra that may be encoded.
+// Members is a secret.Extra that may be encoded. Danger: unlike one it prints.
 type Members map[string]json.RawMessage

@@ -1,0 +1,73 @@
+package kit
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+)
+
+// RequestTrace is what the transport learned of the requests of one call.
+type RequestTrace struct {
+	sent  atomic.Bool
+	after atomic.Int64
+}
+
+// Sent reports whether any request got a connection: it may have left this
+// machine.
+func (t *RequestTrace) Sent() bool { return t.sent.Load() }
+
+// RetryAfter is how long the last answer asks to wait, or zero.
+func (t *RequestTrace) RetryAfter() time.Duration { return time.Duration(t.after.Load()) }
+
+type traceKey struct{}
+
+// WithTrace returns a context whose requests through Metered are traced.
+func WithTrace(ctx context.Context) (context.Context, *RequestTrace) {
+	t := new(RequestTrace)
+	return context.WithValue(ctx, traceKey{}, t), t
+}
+
+// Metered counts each request as a call to the product, traces it, refuses
+// redirections (ErrRedirect), which clients take for success or follow with
+// their credentials, and bounds what an answer may hold.
+type Metered struct {
+	Next http.RoundTripper
+	// MaxAnswer is in bytes.
+	MaxAnswer func(*http.Request) int64
+	// Proves reports whether a request carries credentials: without them it
+	// changes nothing, and does not count as sent. Nil: all do.
+	Proves func(*http.Request) bool
+}
+
+// ErrRedirect is the error of an answer that is a redirection.
+var ErrRedirect = errors.New("the answer is a redirection")
+
+// RoundTrip implements http.RoundTripper.
+func (m Metered) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	backends.CountCall(ctx)
+	t, _ := ctx.Value(traceKey{}).(*RequestTrace)
+	if t == nil {
+		t = new(RequestTrace) // of a login
+	}
+	if m.Proves == nil || m.Proves(r) {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { t.sent.Store(true) }})
+		r = r.WithContext(ctx)
+	}
+	resp, err := m.Next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	t.after.Store(int64(RetryAfter(resp.Header)))
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
+		_ = resp.Body.Close()
+		return nil, ErrRedirect
+	}
+	resp.Body = http.MaxBytesReader(nil, resp.Body, m.MaxAnswer(r))
+	return resp, nil
+}

@@ -1,0 +1,90 @@
+package sidecar
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Letter is a JSON key of a sidecar. It means the same in every product. Small
+// letters are those of Version and Secret, capitals those of a product's
+// framing.
+type Letter struct {
+	Key     string
+	Meaning string
+}
+
+// Codebook lists every letter.
+func Codebook() []Letter {
+	return []Letter{
+		{"a", "why the version holds no value: destroyed, deleted or unreadable"},
+		{"b", "not before, to the nanosecond"},
+		{"c", "created"},
+		{"d", "disabled"},
+		{"e", "expires, to the nanosecond"},
+		{"f", "form of the value: b base64 of bytes, j JSON text of an object, f fields that would read as text"},
+		{"g", "tags; {}: set to nothing"},
+		{"h", "highest ordinal ever given, where no version tells it"},
+		{"i", "mark of an import"},
+		{"k", "the name, where the product's is a hash of it"},
+		{"l", "shifts: from each first number on, the ordinal is the number and the second one"},
+		{"m", "updated (modified), where it is not created"},
+		{"n", "ordinal (number) of the version"},
+		{"o", "open times: the product shows a start (b) or an end (e) that the version has not"},
+		{"r", "roles: ordinals of the current and the previous version; 0: none"},
+		{"s", "stages: the version's labels, or of a secret each label's holder"},
+		{"t", "description (text)"},
+		{"u", "UID, in base64url"},
+		{"w", "when the gateway wrote this, by its own clock"},
+		{"x", "extra members of the dialects"},
+		{"y", "content type"},
+		{"A", "the newest version, by the product's number, when this was written"},
+		{"B", "the version has no sidecar but this mark of an opening"},
+		{"D", "days that the product was asked to keep the deleted secret"},
+		{"E", "end of the time to recover"},
+		{"G", "gaps: first and last number of placeholders"},
+		{"H", "keyed digest of the value that this belongs to"},
+		{"J", "numbers that are no versions: of requests that came twice"},
+		{"K", "first and last numbers of versions that native tools had deleted before"},
+		{"L", "key (salt) of the digests"},
+		{"M", "more stands in the companion"},
+		{"N", "number of the version in the product"},
+		{"O", "opened: when the gateway enabled the version to read it"},
+		{"P", "numbers of the product's own current and previous version while r is true"},
+		{"R", "the rest of this stands in the companion"},
+		{"S", "of the secret as a whole"},
+		{"T", "touched: when a gateway last changed the version in place"},
+		{"V", "versions"},
+		{"Y", "the content type is the gateway's, and none of the source's"},
+		{"Z", "the last version of a finished import"},
+	}
+}
+
+// CheckLetters lists the JSON keys of a struct, and of those in it, that the
+// codebook does not know. It is for tests.
+func CheckLetters(v any) []string { return unknownLetters(reflect.TypeOf(v), map[reflect.Type]bool{}) }
+
+func unknownLetters(t reflect.Type, seen map[reflect.Type]bool) (out []string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch known := slices.ContainsFunc(Codebook(), func(l Letter) bool { return l.Key == key }); {
+		case f.Anonymous && key == "":
+			out = append(out, unknownLetters(f.Type, seen)...)
+		case key == "" || key == "-":
+		case !known:
+			out = append(out, fmt.Sprintf("%s.%s: %q", t.Name(), f.Name, key))
+		default:
+			out = append(out, unknownLetters(f.Type, seen)...)
+		}
+	}
+	return out
+}
