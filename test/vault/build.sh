@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the Vault server that the tests run against, once, and prints its path.
 # Safe to call at any time and from several processes: it builds only when
-# there is no server yet, or when go.mod, go.sum or the Go version changed.
+# there is no server yet, or when a source file, a module or the Go version changed.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,18 +9,18 @@ cache=${VAULTFERRY_CACHE:-$(cd "$here/../.." && pwd)/.cache}/vault
 server=$cache/vault
 mkdir -p "$cache"
 
-stamp=$({ go version; cat "$here/go.mod" "$here/go.sum"; } | cksum)
+stamp=$(cd "$here" && { go version; find . -name '*.go' -o -name go.mod -o -name go.sum | LC_ALL=C sort | xargs cat; } | cksum)
 
 fresh() {
 	[ -x "$server" ] && [ "$(cat "$cache/stamp" 2>/dev/null)" = "$stamp" ]
 }
 
 build() {
-	echo "building the Vault server for tests (once, some minutes)" >&2
+	echo "building the Vault server for tests (once, a few minutes)" >&2
 	tmp=$(mktemp "$cache/vault.XXXXXX")
 	trap 'rm -f "$tmp"' EXIT
-	(cd "$here" && GOWORK=off GOFLAGS= CGO_ENABLED=0 go build -mod=readonly -trimpath -tags minimal -ldflags '-s -w' \
-		-o "$tmp" github.com/hashicorp/vault) >&2
+	(cd "$here" && GOWORK=off GOFLAGS= CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-s -w' \
+		-o "$tmp" .) >&2
 	chmod 755 "$tmp"
 	mv "$tmp" "$server"
 	trap - EXIT

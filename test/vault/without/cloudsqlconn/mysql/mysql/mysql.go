@@ -1,0 +1,12 @@
+// Package mysql stands in for a database driver, which cannot be registered.
+package mysql
+
+import (
+	"errors"
+
+	"cloud.google.com/go/cloudsqlconn"
+)
+
+func RegisterDriver(string, ...cloudsqlconn.Option) (func() error, error) {
+	return nil, errors.New("cloudsql: left out of this server")
+}

@@ -1,0 +1,4 @@
+// Stands in for a part of Vault that is left out: see the README of test/vault.
+module github.com/hashicorp/go-discover
+
+go 1.24
