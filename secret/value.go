@@ -83,6 +83,20 @@ func BinaryValue(b []byte) Value { return newValue(Binary, b) }
 // FieldsValue returns a value that is the given JSON object. It takes b over.
 func FieldsValue(b []byte) Value { return newValue(Fields, b) }
 
+// NewValue returns a value of the form, which says what the bytes are: see the
+// constructor of each. It takes b over. An unknown form is None.
+func NewValue(f Form, b []byte) Value {
+	switch f {
+	case Text:
+		return TextBytes(b)
+	case Binary:
+		return BinaryValue(b)
+	case Fields:
+		return FieldsValue(b)
+	}
+	return Value{}
+}
+
 // Form tells what Reveal returns.
 func (v Value) Form() Form { return v.form }
 

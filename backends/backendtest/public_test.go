@@ -29,7 +29,7 @@ func TestPublic(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, line := range []string{"| ACME Secrets, imitated in memory |", "| text, bytes | 512 |", "| versions, of a secret | 6 |", "--- PASS: TestConformance/Importers"} {
+	for _, line := range []string{"| ACME Secrets, imitated in memory |", "| text, bytes | 512 |", "| versions, of a secret | 6 |", "--- PASS: TestConformance/Importers", "| a key-value map |"} {
 		if !strings.Contains(string(out), line) {
 			t.Errorf("its output lacks %q", line)
 		}

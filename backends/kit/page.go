@@ -26,3 +26,21 @@ func JoinPages(limit int, a, b secret.Page) secret.Page {
 	}
 	return out
 }
+
+// PageOf sorts what a store holds and cuts one page out of it, limit long where
+// the query has no limit of its own.
+func PageOf(q secret.Query, all []*secret.Secret, limit int) secret.Page {
+	slices.SortFunc(all, func(a, b *secret.Secret) int { return cmp.Compare(a.Name, b.Name) })
+	from, found := slices.BinarySearchFunc(all, q.After, func(s *secret.Secret, n secret.Name) int { return cmp.Compare(s.Name, n) })
+	if found {
+		from++
+	}
+	if q.Limit > 0 {
+		limit = q.Limit
+	}
+	p := secret.Page{Secrets: all[from:min(from+limit, len(all))]}
+	if from+limit < len(all) {
+		p.Next = p.Secrets[limit-1].Name
+	}
+	return p
+}

@@ -215,11 +215,7 @@ func (s *Store) place(ctx context.Context, in *secret.Secret, last *secret.Versi
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.import", Name: in.Name}
 	}
 	s.live.keep(in.Name, e)
-	done := &backends.Imported{Secret: e.head.View(e.versions...).WithoutValues()}
-	for i := range e.versions {
-		done.Stands = append(done.Stands, e.versions[i].Ordinal)
-	}
-	return done, nil
+	return kit.Imported(e.head.View(e.versions...)), nil
 }
 
 // Check implements backends.Backend.
@@ -230,10 +226,9 @@ func (*Store) Close() error { return nil }
 
 // begin counts the call and refuses one whose caller has gone.
 func begin(ctx context.Context, op string, name secret.Name) error {
-	if err := ctx.Err(); err != nil {
-		return &secret.Error{Kind: secret.Unavailable, Op: op, Name: name, Err: err}
+	if err := kit.Begin(ctx); err != nil {
+		return &secret.Error{Kind: secret.Unavailable, Op: op, Name: name, Err: secret.Cause(err)}
 	}
-	backends.CountCall(ctx)
 	return nil
 }
 

@@ -39,6 +39,7 @@ func Codebook() []Letter {
 		{"w", "when the gateway wrote this, by its own clock"},
 		{"x", "extra members of the dialects"},
 		{"y", "content type"},
+		{"z", "deleted: when, and until when it can be recovered"},
 		{"A", "the newest version, by the product's number, when this was written"},
 		{"B", "the version has no sidecar but this mark of an opening"},
 		{"D", "days that the product was asked to keep the deleted secret"},

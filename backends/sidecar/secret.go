@@ -22,6 +22,13 @@ type Secret struct {
 	Stages      map[string]secret.Ordinal `json:"s,omitempty"` // labels to their holders
 	Extra       Members                   `json:"x,omitempty"`
 	Import      string                    `json:"i,omitempty"` // mark of one that is not finished
+	Deleted     *Deletion                 `json:"z,omitempty"` // nil while live
+}
+
+// Deletion is a secret.Deletion that may be encoded.
+type Deletion struct {
+	At    Time `json:"w"`
+	Purge Time `json:"E,omitzero"`
 }
 
 // Roles are who is current and who previous; zero: nobody. The product says
@@ -75,11 +82,14 @@ func OfSecret(s *secret.Secret) Secret {
 	if len(s.Extra) > 0 {
 		r.Extra = Members(s.Extra.Clone())
 	}
+	if d := s.Deleted; d != nil {
+		r.Deleted = &Deletion{Time{d.At}, Time{d.Purge}}
+	}
 	return r
 }
 
-// Overlay puts description, tags and extra of r, and the times that it knows,
-// over s.
+// Overlay puts description, tags, extra and deletion of r, and the times that
+// it knows, over s.
 func (r *Secret) Overlay(s *secret.Secret) {
 	s.Description, s.Tags, s.Extra = r.Description, maps.Clone(r.Tags), secret.Extra(r.Extra).Clone()
 	if !r.Created.IsZero() {
@@ -87,6 +97,9 @@ func (r *Secret) Overlay(s *secret.Secret) {
 	}
 	if !r.Updated.IsZero() {
 		s.Updated = r.Updated.Time
+	}
+	if d := r.Deleted; d != nil {
+		s.Deleted = &secret.Deletion{At: d.At.Time, Purge: d.Purge.Time}
 	}
 }
 
