@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // Driver opens stores of kind "azurekv".
@@ -37,9 +38,12 @@ type Config struct {
 	// Danger: in that moment native tools can read the version. The gateway
 	// needs the permission to update secrets.
 	ReadDisabled bool `mapstructure:"read_disabled"`
-	// CAFile holds certificates that are trusted beside the system's, for a
-	// private endpoint and its authority.
+	// CAFile is a PEM file of the only certificate authorities that are trusted,
+	// for the vault and for the authority of its tokens.
 	CAFile string `mapstructure:"ca_file" path:"true"`
+	// ExtraCAFile is a PEM file of certificate authorities that are trusted
+	// beside the system's, for the vault and for the authority of its tokens.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
 	// DisableChallengeVerification sends the token to the vault even where
 	// the resource that the vault asks a token for is not a parent domain of
 	// its host. Danger: whoever can answer for vault_url may then ask for,
@@ -68,11 +72,15 @@ func (c *Config) SetDefaults() {
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
-	errs := []error{c.validateURL(), c.Credential.validate(), c.validateCloud()}
+	errs := []error{c.validateURL(), c.Credential.validate(), c.validateCloud(), c.roots().Validate()}
 	if c.BackupForm != formPortable && c.BackupForm != formNative {
 		errs = append(errs, fmt.Errorf("backup_form: %q is not known; use portable or native", c.BackupForm))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) roots() kit.Roots {
+	return kit.Roots{CAFile: c.CAFile, ExtraCAFile: c.ExtraCAFile}
 }
 
 func (c *Config) validateURL() error {

@@ -40,6 +40,9 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.VaultURL = "https://contoso.vault.azure.net/secrets" }, []string{"vault_url"}},
 		{func(c *Config) { c.VaultURL = "https://u:p@contoso.vault.azure.net" }, []string{"vault_url"}},
 		{func(c *Config) { c.VaultURL = "contoso" }, []string{"vault_url"}},
+		{func(c *Config) { c.CAFile = "f" }, nil},
+		{func(c *Config) { c.ExtraCAFile = "f" }, nil},
+		{func(c *Config) { c.CAFile, c.ExtraCAFile = "f", "f" }, []string{"ca_file"}},
 		{func(c *Config) { c.BackupForm = "native" }, nil},
 		{func(c *Config) { c.BackupForm = "other" }, []string{"backup_form"}},
 		{func(c *Config) { c.BackupForm = "" }, []string{"backup_form"}},
@@ -205,8 +208,10 @@ func TestCAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{empty, empty + "-absent"} {
-		if _, err := newTransport(&Config{CAFile: file}); err == nil || !strings.HasPrefix(err.Error(), "ca_file: ") {
-			t.Errorf("%s: %v", filepath.Base(file), err)
+		for key, c := range map[string]*Config{"ca_file: ": {CAFile: file}, "extra_ca_file: ": {ExtraCAFile: file}} {
+			if _, err := newTransport(c); err == nil || !strings.HasPrefix(err.Error(), key) {
+				t.Errorf("%s%s: %v", key, filepath.Base(file), err)
+			}
 		}
 	}
 }

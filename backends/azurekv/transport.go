@@ -21,7 +21,7 @@ const (
 )
 
 func newTransport(c *Config) (*http.Transport, error) {
-	return kit.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
+	return kit.Transport{Roots: c.roots(), Conns: readers, Dial: c.Dial}.Open()
 }
 
 // plainClient follows no redirect: a token never goes where the configuration

@@ -2,9 +2,11 @@ package hashivault
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,10 +30,18 @@ type Config struct {
 
 // TLS says whom to trust and, where the server asks, who we are.
 type TLS struct {
-	CAFile     string `mapstructure:"ca_file" path:"true"`
-	CertFile   string `mapstructure:"cert_file" path:"true"`
-	KeyFile    string `mapstructure:"key_file" path:"true"`
-	ServerName string `mapstructure:"server_name"`
+	// CAFile is a PEM file of the only certificate authorities that are trusted.
+	CAFile string `mapstructure:"ca_file" path:"true"`
+	// ExtraCAFile is a PEM file of certificate authorities that are trusted
+	// beside the system's.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
+	CertFile    string `mapstructure:"cert_file" path:"true"`
+	KeyFile     string `mapstructure:"key_file" path:"true"`
+	ServerName  string `mapstructure:"server_name"`
+}
+
+func (c *TLS) roots() kit.Roots {
+	return kit.Roots{CAFile: c.CAFile, ExtraCAFile: c.ExtraCAFile}
 }
 
 // SetDefaults implements backends.Config.
@@ -98,6 +108,9 @@ func (c *Config) checkField() error {
 func (c *Config) checkTLS() error {
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		return errors.New("tls: cert_file and key_file go together")
+	}
+	if err := c.TLS.roots().Validate(); err != nil {
+		return fmt.Errorf("tls.%w", err)
 	}
 	return nil
 }

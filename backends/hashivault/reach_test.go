@@ -41,6 +41,7 @@ func TestTLS(t *testing.T) {
 		want string
 	}{
 		"with the CA":    {TLS{CAFile: ca}, ""},
+		"as an extra":    {TLS{ExtraCAFile: ca}, ""},
 		"without":        {TLS{}, "not trusted"},
 		"another name":   {TLS{CAFile: ca, ServerName: "vault.elsewhere"}, "not trusted"},
 		"the right name": {TLS{CAFile: ca, ServerName: "example.com"}, ""},
@@ -52,9 +53,12 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	f.conf.TLS = TLS{CAFile: filepath.Join(t.TempDir(), "absent")}
-	if _, err := newClient(&f.conf, nil); !errors.Is(err, secret.Invalid) {
-		t.Errorf("a CA that is not there: %v", err)
+	absent := filepath.Join(t.TempDir(), "absent")
+	for key, c := range map[string]TLS{"tls.ca_file: ": {CAFile: absent}, "tls.extra_ca_file: ": {ExtraCAFile: absent}} {
+		f.conf.TLS = c
+		if _, err := newClient(&f.conf, nil); !errors.Is(err, secret.Invalid) || !strings.HasPrefix(secret.DetailOf(err), key) {
+			t.Errorf("a CA that is not there: %v", err)
+		}
 	}
 }
 

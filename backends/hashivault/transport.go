@@ -2,10 +2,8 @@ package hashivault
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -21,17 +19,11 @@ func (c *TLS) pair(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 // newTransport keeps as many idle connections as one call may use, and knows
 // no proxy: a store is reached where the configuration says.
 func newTransport(c *TLS) (*http.Transport, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls.ca_file cannot be read", Err: err}
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, secret.Errorf(secret.Invalid, "tls.ca_file holds no certificate")
-		}
+	pool, err := c.roots().Pool()
+	if err != nil {
+		return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls." + err.Error()}
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, RootCAs: pool}
 	if c.CertFile != "" {
 		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
 			return nil, &secret.Error{Kind: secret.Invalid, Detail: "tls.cert_file and tls.key_file are no pair", Err: err}

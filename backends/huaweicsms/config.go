@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -38,9 +39,12 @@ type Config struct {
 	EnterpriseProjectID string `mapstructure:"enterprise_project_id"`
 	// KMSKeyID encrypts what is made here. Empty: the service's default key.
 	KMSKeyID string `mapstructure:"kms_key_id"`
-	// CAFile holds certificates that are trusted beside the system's, for a
-	// private endpoint.
+	// CAFile is a PEM file of the only certificate authorities that are trusted,
+	// for endpoint and iam_endpoint.
 	CAFile string `mapstructure:"ca_file" path:"true"`
+	// ExtraCAFile is a PEM file of certificate authorities that are trusted
+	// beside the system's, for endpoint and iam_endpoint.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
 
 	// Dial replaces the resolver and the dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `mapstructure:"-"`
@@ -68,11 +72,15 @@ func (c *Config) Validate() error {
 	bad(c.Endpoint == "", "endpoint: is missing; it looks like https://kms.REGION.myhuaweicloud.com")
 	bad(c.ProjectID == "", "project_id: is missing; the console shows it under My Credentials")
 	bad(c.ProjectID != "" && !projectID.MatchString(c.ProjectID), "project_id: wants 32 to 64 letters and digits")
-	errs = append(errs, c.validateCredential())
+	errs = append(errs, c.validateCredential(), c.roots().Validate())
 	bad(c.EnterpriseProjectID != "" && c.EnterpriseProjectID != "0" && uuid.Validate(c.EnterpriseProjectID) != nil,
 		"enterprise_project_id: wants a UUID, or 0")
 	bad(c.KMSKeyID != "" && uuid.Validate(c.KMSKeyID) != nil, "kms_key_id: wants the UUID of a symmetric key")
 	return errors.Join(errs...)
+}
+
+func (c *Config) roots() kit.Roots {
+	return kit.Roots{CAFile: c.CAFile, ExtraCAFile: c.ExtraCAFile}
 }
 
 var projectID = regexp.MustCompile(`^[0-9A-Za-z]{32,64}$`)

@@ -38,6 +38,8 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Endpoint = "https://127.0.0.1:8443/" }, nil},
 		{func(c *Config) { c.EnterpriseProjectID, c.KMSKeyID = "0", id }, nil},
 		{func(c *Config) { c.EnterpriseProjectID, c.SecurityToken = id, secret.TextValue("t") }, nil},
+		{func(c *Config) { c.ExtraCAFile = "f" }, nil},
+		{func(c *Config) { c.CAFile, c.ExtraCAFile = "f", "f" }, []string{"ca_file"}},
 		{func(c *Config) { c.Endpoint = "" }, []string{"endpoint"}},
 		{func(c *Config) { c.Endpoint = "kms.cn-north-4.myhuaweicloud.com" }, []string{"endpoint"}},
 		{func(c *Config) { c.Endpoint = "http://kms.cn-north-4.myhuaweicloud.com" }, []string{"endpoint"}},
@@ -89,14 +91,19 @@ func TestBadCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{empty, empty + ".absent"} {
-		c := goodConfig()
-		c.CAFile = file
-		_, err := New(backends.Env{Store: "test"}, c)
-		if err == nil || !strings.HasPrefix(err.Error(), "ca_file: ") {
-			t.Errorf("ca_file: %v", err)
-		}
-		if file != empty && !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("a file that is not there: %v", err)
+		for key, change := range map[string]func(*Config){
+			"ca_file: ":       func(c *Config) { c.CAFile = file },
+			"extra_ca_file: ": func(c *Config) { c.ExtraCAFile = file },
+		} {
+			c := goodConfig()
+			change(c)
+			_, err := New(backends.Env{Store: "test"}, c)
+			if err == nil || !strings.HasPrefix(err.Error(), key) {
+				t.Errorf("%s%v", key, err)
+			}
+			if file != empty && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("a file that is not there: %v", err)
+			}
 		}
 	}
 }

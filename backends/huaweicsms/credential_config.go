@@ -18,8 +18,7 @@ type Credential struct {
 	// TokenFile holds an OIDC token. It is read anew at each renewal: whoever
 	// put it there changes it before it ends.
 	TokenFile string `mapstructure:"token_file" path:"true"`
-	// IAMEndpoint is https://iam.REGION.myhuaweicloud.com. CAFile counts for it
-	// too.
+	// IAMEndpoint is https://iam.REGION.myhuaweicloud.com.
 	IAMEndpoint string `mapstructure:"iam_endpoint"`
 }
 

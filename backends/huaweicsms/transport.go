@@ -16,7 +16,7 @@ import (
 const maxAnswer = 8 << 20
 
 func newTransport(c *Config) (*http.Transport, error) {
-	return kit.Transport{CAFile: c.CAFile, Conns: readers, Dial: c.Dial}.Open()
+	return kit.Transport{Roots: c.roots(), Conns: readers, Dial: c.Dial}.Open()
 }
 
 // exchange is the transport of one call. The vendor's client knows no

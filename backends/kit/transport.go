@@ -22,42 +22,75 @@ const (
 // Transport is how a product is reached over HTTPS. It takes nothing from the
 // environment, no proxy either.
 type Transport struct {
-	CAFile string // of certificates to trust beside the system's; may be empty
-	Conns  int    // idle ones that are kept
+	Roots Roots
+	Conns int // idle ones that are kept
 	// Dial replaces the dialer in tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Open reads the CA file. Its errors begin with "ca_file: ".
+// Roots says which certificate authorities a client trusts; empty: those of
+// the system.
+type Roots struct {
+	CAFile      string // PEM; replaces the system's
+	ExtraCAFile string // PEM; adds to the system's
+}
+
+// Validate refuses both files together. Its error begins with "ca_file: ".
+func (r Roots) Validate() error {
+	if r.CAFile != "" && r.ExtraCAFile != "" {
+		return errors.New("ca_file: replaces the system's certificate authorities and extra_ca_file adds to them: choose one")
+	}
+	return nil
+}
+
+// Pool reads the file. Nil: the system's. Its errors begin with "ca_file: " or
+// "extra_ca_file: ".
+func (r Roots) Pool() (*x509.CertPool, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.CAFile != "":
+		return withFile(x509.NewCertPool(), "ca_file", r.CAFile)
+	case r.ExtraCAFile != "":
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("extra_ca_file: the system's certificate authorities cannot be read: %w", err)
+		}
+		return withFile(pool, "extra_ca_file", r.ExtraCAFile)
+	}
+	return nil, nil
+}
+
+func withFile(pool *x509.CertPool, key, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: holds no certificate", key)
+	}
+	return pool, nil
+}
+
+// Open returns the errors of Roots as they are.
 func (o Transport) Open() (*http.Transport, error) {
 	dial := o.Dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	t := &http.Transport{
+	pool, err := o.Roots.Pool()
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
 		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
 		TLSHandshakeTimeout: dialTimeout,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: o.Conns,
 		IdleConnTimeout:     idleTimeout,
-	}
-	if o.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("ca_file: holds no certificate")
-	}
-	t.TLSClientConfig.RootCAs = pool
-	return t, nil
+	}, nil
 }
 
 // maxRetryAfter bounds what a product can make clients wait.
