@@ -60,6 +60,7 @@ func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Pr
 		rep.bad("", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	} else {
 		checkKeys(&rep, "", tree)
+		checkKnown(&rep, "", tree, reflect.TypeFor[Config]())
 		if err := overlay(c, tree, r); err != nil {
 			rep.addTree("", reflect.TypeFor[Config]().String(), err)
 		}
@@ -137,6 +138,31 @@ func checkKeys(rep *report, path string, in any) {
 			checkKeys(rep, fmt.Sprintf("%s[%d]", path, i), inner)
 		}
 	}
+}
+
+// checkKnown refuses unknown keys, as the decoder does, which does not see those
+// that hold nothing: viper drops them.
+func checkKnown(rep *report, path string, in map[string]any, t reflect.Type) {
+	for key, inner := range in {
+		at := join(path, key)
+		f, known := fieldOf(t, key)
+		section, isSection := inner.(map[string]any)
+		switch {
+		case !known:
+			rep.bad(at, "unknown key")
+		case isSection && f.Type.Kind() == reflect.Struct:
+			checkKnown(rep, at, section, f.Type)
+		}
+	}
+}
+
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	for f := range t.Fields() {
+		if f.Tag.Get("mapstructure") == key {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 // overlay lays the tree, and over it the environment, on the defaults in c.
