@@ -71,7 +71,7 @@ func (c *Config) validatePolicy(rep *report) {
 			}
 		}
 		for j, w := range r.Allow {
-			if w != "*" && !slices.Contains(access.Actions(), access.Action(w)) {
+			if !slices.Contains(r.Choices()["allow"], w) {
 				rep.bad(fmt.Sprintf("%s.allow[%d]", at, j), "unknown action %q (known: %s)", w, strings.Trim(fmt.Sprint(access.Actions()), "[]"))
 			}
 		}

@@ -4,158 +4,270 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Config is the whole file. Keys of capabilities that do not exist yet are
 // read too: Load notes which do nothing.
+//
+// docs/configuration.md and schema.json are made from these structs and those
+// of the backends: from the comments, the defaults, Choices and the tags
+// example, required, min, max and default (in words, where the code has none).
 type Config struct {
-	Server   Server   `mapstructure:"server"`
-	Admin    Admin    `mapstructure:"admin"`
-	Keyring  Keyring  `mapstructure:"keyring"`
-	Audit    Audit    `mapstructure:"audit"`
-	Archive  Archive  `mapstructure:"archive"`
-	Stores   []Store  `mapstructure:"stores"`
-	Dialects Dialects `mapstructure:"dialects"`
-	Login    Login    `mapstructure:"login"`
-	Callers  []Caller `mapstructure:"callers"`
-	Policy   []Rule   `mapstructure:"policy"`
+	// Server is the listener that clients of both APIs use.
+	Server Server `mapstructure:"server" example:"{ address: 0.0.0.0:8443, tls: { cert_file: tls/cert.pem, key_file: tls/key.pem } }"`
+	// Admin is the listener for operators: liveness, readiness and metrics.
+	Admin Admin `mapstructure:"admin"`
+	// Keyring holds the keys that encrypt backups and bolt stores.
+	Keyring Keyring `mapstructure:"keyring"`
+	// Audit is the log of every request.
+	Audit Audit `mapstructure:"audit"`
+	// Archive is where whole backups are kept when a store cannot hold all of them.
+	Archive Archive `mapstructure:"archive"`
+	// Stores are the places where secrets lie; each has a name of its own.
+	Stores []Store `mapstructure:"stores" required:"true" example:"[ { name: payments, backend: bolt, bolt: { path: data/payments.db } } ]"`
+	// Dialects are the two APIs, and which of their addresses leads to which store.
+	Dialects Dialects `mapstructure:"dialects" example:"{ azure: { routes: [ { host: payments.vault.localhost, store: payments } ] } }"`
+	// Login gives tokens to programs built on Azure's SDKs, without a cloud.
+	Login Login `mapstructure:"login"`
+	// Callers are the programs and people that may call, with their credentials.
+	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
+	// Policy is the list of what callers may do; what no rule allows is denied.
+	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
 }
 
-// Server is the listener of the dialects.
+// Server is the listener that clients of both APIs use.
 type Server struct {
-	Address      string `mapstructure:"address"`
-	TLS          TLS    `mapstructure:"tls"`
-	ClientCAFile string `mapstructure:"client_ca_file" path:"true"`
-	MaxBody      Size   `mapstructure:"max_body"`
-	MaxBlobs     int    `mapstructure:"max_blobs"`
+	// Address is the HOST:PORT that the gateway listens on.
+	Address string `mapstructure:"address" example:"0.0.0.0:8443"`
+	// TLS is the certificate of the listener.
+	TLS TLS `mapstructure:"tls" example:"{ cert_file: tls/cert.pem, key_file: tls/key.pem }"`
+	// ClientCAFile is a PEM file of certificate authorities; each client must then show a certificate that one of them
+	// signed, beside its credentials.
+	ClientCAFile string `mapstructure:"client_ca_file" path:"true" example:"tls/clients-ca.pem"`
+	// MaxBody is the largest request that restores a backup; other requests have smaller limits of their own.
+	MaxBody Size `mapstructure:"max_body" min:"1MiB" example:"128MiB"`
+	// MaxBlobs is how many backups and restores run at once; more wait.
+	MaxBlobs int `mapstructure:"max_blobs" min:"1" example:"8"`
 }
 
 // TLS is a certificate with its key, or Off, on loopback alone.
 type TLS struct {
-	CertFile string `mapstructure:"cert_file" path:"true"`
-	KeyFile  string `mapstructure:"key_file" path:"true"`
-	Off      bool   `mapstructure:"off"`
+	// CertFile is the PEM file of the certificate and its chain; needed unless `off` is true.
+	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/cert.pem"`
+	// KeyFile is the PEM file of the private key; needed unless `off` is true.
+	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/key.pem"`
+	// Off serves plain HTTP, which is allowed on a loopback address alone.
+	Off bool `mapstructure:"off"`
 }
 
-// Admin is the listener for operators. An empty address: none.
+// Admin is the listener for operators: `/livez`, `/readyz` and `/metrics`. It
+// shows no secret and asks for no credentials.
 type Admin struct {
-	Address string `mapstructure:"address"`
+	// Address is the HOST:PORT that serves `/livez`, `/readyz` and `/metrics` over plain HTTP; `""` turns it off.
+	Address string `mapstructure:"address" example:"0.0.0.0:8444"`
 }
 
-// Keyring is the JWK set that seals blobs and stores.
+// Keyring holds the keys that encrypt backups and bolt stores. Keep a copy of
+// the file elsewhere: without it no backup can be opened.
 type Keyring struct {
-	File string `mapstructure:"file" path:"true"`
+	// File is the file that `vaultferry init` or `vaultferry keys new` wrote, a JSON Web Key Set.
+	File string `mapstructure:"file" path:"true" example:"keys/keyring.json"`
 }
 
-// Audit is where the audit lines go.
+// Audit is the log of every request.
 type Audit struct {
-	File string `mapstructure:"file" path:"true"`
+	// File is the file that gets one JSON line or two for each request; a request whose line cannot be written fails.
+	File string `mapstructure:"file" path:"true" example:"log/audit.jsonl"`
 }
 
-// Archive is the folder for documents that a store could not hold all of. An
-// empty Dir: none.
+// Archive is where whole backups are kept when a store cannot hold all of them.
 type Archive struct {
-	Dir string `mapstructure:"dir" path:"true"`
+	// Dir is the folder for stores with `on_loss: archive`, which need it; its parent must exist.
+	Dir string `mapstructure:"dir" path:"true" example:"archive"`
 }
 
-// Store is one configured, named backend. Sections holds the part that only
-// the backend's driver understands, under the backend's name.
+// Store is one configured, named backend. Beside these keys each has a section
+// that is called like its backend.
 type Store struct {
-	Name            string         `mapstructure:"name"`
-	Backend         string         `mapstructure:"backend"`
-	ReadOnly        bool           `mapstructure:"read_only"`
-	RetentionDays   int            `mapstructure:"retention_days"`
-	PurgeProtection bool           `mapstructure:"purge_protection"`
-	OnLoss          string         `mapstructure:"on_loss"`
-	Timeout         time.Duration  `mapstructure:"timeout"`
-	Concurrency     int            `mapstructure:"concurrency"`
-	Sections        map[string]any `mapstructure:",remain"`
+	// Name is what the rest of the configuration, the commands and the audit call the store.
+	Name string `mapstructure:"name" required:"true" example:"payments"`
+	// Backend is the kind of product that holds the secrets.
+	Backend string `mapstructure:"backend" required:"true"`
+	// ReadOnly refuses every write to the store.
+	ReadOnly bool `mapstructure:"read_only"`
+	// RetentionDays is how many days a deleted secret can be recovered, or fewer where the product keeps it for less.
+	RetentionDays int `mapstructure:"retention_days" min:"7" max:"90" example:"30"`
+	// PurgeProtection refuses to end a deleted secret before its retention is over.
+	PurgeProtection bool `mapstructure:"purge_protection"`
+	// OnLoss is what a restore does if the product cannot hold all of the secret: `fail` refuses it, `accept` writes
+	// what fits, `trim-oldest` leaves out the oldest free versions that are too many and refuses any other loss,
+	// `archive` keeps the whole backup in `archive.dir` first.
+	OnLoss string `mapstructure:"on_loss" example:"archive"`
+	// Timeout is how long a request may wait for the store, retries included.
+	Timeout time.Duration `mapstructure:"timeout" example:"10s"`
+	// Concurrency is how many calls the product gets at once; more wait.
+	Concurrency int `mapstructure:"concurrency" min:"0" example:"16"`
+	// Sections hold what only the backend's driver understands, by its kind.
+	Sections map[string]any `mapstructure:",remain"`
 
 	refs *refs
 }
 
-// Dialects are the wire APIs in front.
+// Choices lists the words that a key takes.
+func (Store) Choices() map[string][]string {
+	var words []string
+	for _, w := range gateway.OnLosses() {
+		words = append(words, string(w))
+	}
+	return map[string][]string{"on_loss": words}
+}
+
+// SetDefaults fills what is empty.
+func (s *Store) SetDefaults() {
+	s.OnLoss = cmp.Or(s.OnLoss, string(gateway.LossFail))
+	s.Timeout = cmp.Or(s.Timeout, gateway.DefaultTimeout)
+	s.Concurrency = cmp.Or(s.Concurrency, gateway.DefaultConcurrency)
+	s.RetentionDays = cmp.Or(s.RetentionDays, gateway.DefaultRetentionDays)
+}
+
+// Dialects are the two APIs in front. Their routes say which address leads to
+// which store.
 type Dialects struct {
-	Azure  Azure  `mapstructure:"azure"`
-	Huawei Huawei `mapstructure:"huawei"`
+	// Azure is the API of Azure Key Vault secrets.
+	Azure Azure `mapstructure:"azure" example:"{ routes: [ { host: payments.vault.localhost, store: payments } ] }"`
+	// Huawei is the API of Huawei Cloud CSMS.
+	Huawei Huawei `mapstructure:"huawei" example:"{ routes: [ { project: '0123456789abcdef0123456789abcdef', store: payments } ] }"`
 }
 
-// Azure is the dialect of Azure Key Vault.
+// Azure is the API of Azure Key Vault secrets. The host name that a client asks
+// chooses the store.
 type Azure struct {
-	Authority string       `mapstructure:"authority"`
-	Resource  string       `mapstructure:"resource"`
-	Routes    []AzureRoute `mapstructure:"routes"`
+	// Authority is the URL at which clients are told to get their token; with `login.host` it is the login, unless it is
+	// set here.
+	Authority string `mapstructure:"authority" example:"https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555"`
+	// Resource is the URL that clients are told to ask a token for, which must be a parent domain of their host.
+	Resource string `mapstructure:"resource" default:"the parent domain of the host" example:"https://vault.azure.net"`
+	// Routes are the host names, and the store that each leads to.
+	Routes []AzureRoute `mapstructure:"routes"`
 }
 
-// AzureRoute gives a host name its store. Host "*" takes every other host, and
-// "*.NAME" every one with one label more, which {1} in Prefix stands for.
-// Prefix is a folder of the store that clients take for all of it.
+// AzureRoute gives a host name its store.
 type AzureRoute struct {
-	Host     string `mapstructure:"host"`
-	Store    string `mapstructure:"store"`
-	Resource string `mapstructure:"resource"`
-	Prefix   string `mapstructure:"prefix"`
+	// Host is the host name of the vault's URL; `"*.NAME"` takes every host with one label more than NAME, and `"*"`
+	// every host that no other route takes.
+	Host string `mapstructure:"host" required:"true" example:"payments.vault.localhost"`
+	// Store is the `name` of the store that the host leads to.
+	Store string `mapstructure:"store" required:"true" example:"payments"`
+	// Resource is what `dialects.azure.resource` is, for this host alone.
+	Resource string `mapstructure:"resource" default:"that of dialects.azure" example:"https://vault.example.com"`
+	// Prefix is a folder of the store that clients of this host take for all of it; `{1}` stands for the label that
+	// `*` took.
+	Prefix string `mapstructure:"prefix" default:"the whole store" example:"teams/red/"`
 }
 
-// Huawei is the dialect of Huawei Cloud CSMS. Domain is the name of the account
-// that IAM's users log in to; a caller's client is a user with its password.
+// Huawei is the API of Huawei Cloud CSMS. The project id in a request's path
+// chooses the store.
 type Huawei struct {
-	Domain string        `mapstructure:"domain"`
+	// Domain is the name of the account that users of IAM log in to.
+	Domain string `mapstructure:"domain" example:"example"`
+	// Routes are the projects, and the store that each leads to.
 	Routes []HuaweiRoute `mapstructure:"routes"`
 }
 
-// HuaweiRoute gives a project id its store. Name is the project's name, which
-// clients that do not know the id look up: that of their region. Default: the
-// id.
+// HuaweiRoute gives a project id its store.
 type HuaweiRoute struct {
-	Project string `mapstructure:"project"`
-	Name    string `mapstructure:"name"`
-	Store   string `mapstructure:"store"`
+	// Project is the project id that clients put into the path: up to 64 letters, digits, `-` and `_`.
+	Project string `mapstructure:"project" required:"true" example:"'0123456789abcdef0123456789abcdef'"`
+	// Name is the project's name, by which clients look up the id: that of their region.
+	Name string `mapstructure:"name" default:"the project id" example:"cn-north-4"`
+	// Store is the `name` of the store that the project leads to.
+	Store string `mapstructure:"store" required:"true" example:"payments"`
 }
 
-// Login hands out tokens where there is no cloud. An empty host: none.
+// Login gives tokens to programs built on Azure's SDKs, without a cloud. Each
+// logs in as the `client` of a caller.
 type Login struct {
-	Host string `mapstructure:"host"`
+	// Host is the host name of the login; without it there is none.
+	Host string `mapstructure:"host" example:"login.vault.localhost"`
 }
 
-// Caller is one who may call, and how the gateway knows it.
+// Caller is a program or person that may call, with its credentials. What it
+// may do stands in `policy`.
 type Caller struct {
-	Name       string      `mapstructure:"name"`
-	Client     *Client     `mapstructure:"client"`
-	Tokens     []Token     `mapstructure:"tokens"`
-	AccessKeys []AccessKey `mapstructure:"access_keys"`
+	// Name is what the policy and the audit call the caller; it cannot begin with `local:` or hold `*` or `?`.
+	Name string `mapstructure:"name" required:"true" example:"app"`
+	// Client is a client id and secret for `login.host`, and a user with its password for Huawei's IAM.
+	Client *Client `mapstructure:"client" example:"{ id: app, secret: { env: APP_SECRET } }"`
+	// Tokens are bearer tokens, for the headers `Authorization` and `X-Auth-Token`: each as `{ env: NAME }`,
+	// `{ file: PATH }`, or as its SHA-256 in hex, `{ sha256: HEX }`.
+	Tokens []Token `mapstructure:"tokens" example:"[ { env: APP_TOKEN } ]"`
+	// AccessKeys are the keys that sign requests to the API of Huawei Cloud CSMS.
+	AccessKeys []AccessKey `mapstructure:"access_keys" example:"[ { id: AKAPP, secret: { env: APP_SK } } ]"`
 }
 
 // Client is a pair of client credentials for login, and a user name with its
 // password for IAM.
 type Client struct {
-	ID     string       `mapstructure:"id"`
-	Secret secret.Value `mapstructure:"secret"`
+	// ID is the client id, or the user name.
+	ID string `mapstructure:"id" required:"true" example:"app"`
+	// Secret is the client secret, or the password.
+	Secret secret.Value `mapstructure:"secret" required:"true"`
 }
 
 // AccessKey is an AK/SK pair, or a sealed one.
 type AccessKey struct {
-	ID     string       `mapstructure:"id"`
+	// ID is the access key id (AK).
+	ID string `mapstructure:"id" example:"AKAPP"`
+	// Secret is the secret key (SK).
 	Secret secret.Value `mapstructure:"secret"`
-	Sealed string       `mapstructure:"sealed"`
+	// Sealed is reserved for an encrypted access key, in the place of id and secret; it does nothing yet.
+	Sealed string `mapstructure:"sealed" example:"eyJhbGciOi..."`
 }
 
-// Rule grants; see access.Rule.
+// ExactlyOne lists the keys of which one is given.
+func (AccessKey) ExactlyOne() []string { return []string{"id", "sealed"} }
+
+// Rule allows callers to do something. In its patterns `*` stands for any text,
+// slashes included, and `?` for one character.
+//
+// See access.Rule.
 type Rule struct {
-	Callers []string `mapstructure:"callers"`
-	Allow   []string `mapstructure:"allow"`
-	Stores  []string `mapstructure:"stores"`
-	Names   []string `mapstructure:"names"`
-	From    []string `mapstructure:"from"`
+	// Callers are patterns of names of callers; `local:USER` is a person who runs commands beside the configuration, and
+	// may do everything unless a rule names `local:`.
+	Callers []string `mapstructure:"callers" required:"true" example:"[app]"`
+	// Allow is what the rule allows; `"*"` is everything.
+	Allow []string `mapstructure:"allow" required:"true" example:"[get, list]"`
+	// Stores are patterns of names of stores.
+	Stores []string `mapstructure:"stores" required:"true" example:"[payments]"`
+	// Names are patterns of names of secrets.
+	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
+	// From is the stores whose backups a restore may bring in, beside those in `stores`; `"*"` is any, of other
+	// gateways too.
+	From []string `mapstructure:"from" example:"[legacy]"`
+}
+
+// anything stands for every action.
+const anything = "*"
+
+// Choices lists the words that a key takes.
+func (Rule) Choices() map[string][]string {
+	words := []string{anything}
+	for _, a := range access.Actions() {
+		words = append(words, string(a))
+	}
+	return map[string][]string{"allow": words}
 }
 
 // Default returns what holds where the file says nothing.
 func Default() *Config {
 	return &Config{
-		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: 4},
+		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs},
 		Admin:  Admin{Address: "127.0.0.1:8444"},
 		Keyring: Keyring{
 			File: "keyring.json",

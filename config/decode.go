@@ -30,6 +30,28 @@ var units = []struct {
 	factor int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
 
+// Pattern is the regular expression of a Size that is written as text.
+func (Size) Pattern() string {
+	var suffixes []string
+	for _, u := range units {
+		if u.suffix != "" {
+			suffixes = append(suffixes, u.suffix)
+		}
+	}
+	return `^\+?[0-9]+ *(` + strings.Join(suffixes, "|") + `)?$`
+}
+
+// String is the Size in the largest unit that divides it.
+func (s Size) String() string {
+	best := units[len(units)-1]
+	for _, u := range units {
+		if s > 0 && int64(s)%u.factor == 0 && u.factor > best.factor {
+			best = u
+		}
+	}
+	return strconv.FormatInt(int64(s)/best.factor, 10) + best.suffix
+}
+
 // ParseSize reads a Size.
 func ParseSize(s string) (Size, error) {
 	for _, u := range units {

@@ -14,8 +14,12 @@ const loginPath = "/adfs"
 
 var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 
-// settle lets the login be the authority where the file names no other.
+// settle fills what follows from the rest: the stores' defaults, and the login
+// as the authority where the file names no other.
 func (c *Config) settle() {
+	for i := range c.Stores {
+		c.Stores[i].SetDefaults()
+	}
 	if c.Login.Host != "" && c.Dialects.Azure.Authority == Default().Dialects.Azure.Authority {
 		c.Dialects.Azure.Authority = "https://" + c.Login.Host + loginPath
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (c *Config) validate(rep *report, kinds backends.Registry) {
+	checkBounds(rep, "", reflect.ValueOf(c).Elem())
 	c.validateServer(rep)
 	c.validateStores(rep, kinds)
 	c.validateAzure(rep)
@@ -40,12 +42,6 @@ func (c *Config) validateServer(rep *report) {
 	}
 	if s.TLS.Off && s.ClientCAFile != "" {
 		rep.bad("server.client_ca_file", "client certificates need TLS")
-	}
-	if s.MaxBlobs < 1 {
-		rep.bad("server.max_blobs", "must be at least 1")
-	}
-	if s.MaxBody < 1<<20 {
-		rep.bad("server.max_body", "must be at least 1MiB")
 	}
 	if c.Admin.Address != "" {
 		address(rep, "admin.address", c.Admin.Address)
@@ -117,7 +113,9 @@ func (c *Config) validateStores(rep *report, kinds backends.Registry) {
 			rep.bad(at+".name", "%q is the name of an earlier store too", s.Name)
 		}
 		seen[s.Name] = true
-		s.validateLimits(rep, at)
+		if words := s.Choices()["on_loss"]; !slices.Contains(words, s.OnLoss) {
+			rep.bad(at+".on_loss", "use %s", anyOf(words))
+		}
 		if s.OnLoss == string(gateway.LossArchive) && c.Archive.Dir == "" {
 			rep.bad(at+".on_loss", "archive needs archive.dir, a folder for what the store cannot hold")
 		}
@@ -125,16 +123,10 @@ func (c *Config) validateStores(rep *report, kinds backends.Registry) {
 	}
 }
 
-func (s *Store) validateLimits(rep *report, at string) {
-	if s.OnLoss != "" && !slices.Contains(gateway.OnLosses(), gateway.OnLoss(s.OnLoss)) {
-		rep.bad(at+".on_loss", "use fail, accept, trim-oldest or archive")
-	}
-	if d := s.RetentionDays; d != 0 && (d < 7 || d > 90) {
-		rep.bad(at+".retention_days", "must be 7 to 90")
-	}
-	if s.Concurrency < 0 {
-		rep.bad(at+".concurrency", "must not be negative")
-	}
+// anyOf is "a, b or c".
+func anyOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -18,38 +20,30 @@ var Driver = backends.Define("azurekv", func(_ context.Context, env backends.Env
 	return New(env, c)
 })
 
-// Config is the section `azurekv` of a store.
+// Config is the section `azurekv` of a store: a vault of Azure Key Vault.
 type Config struct {
-	// VaultURL is the vault: https://NAME.vault.azure.net, or that of a
-	// private endpoint which speaks the same API.
-	VaultURL   string     `mapstructure:"vault_url"`
-	Credential Credential `mapstructure:"credential"`
-	// Cloud is whose authority issues the tokens: public, china or government.
-	// Empty: that of the vault's host, where it tells; see cloudOf.
-	Cloud string `mapstructure:"cloud"`
-	// BackupForm is how backups are taken: "portable", in the gateway's own
-	// sealed form, or "native", as Key Vault's own backups, which only vaults
-	// of the same subscription and geography can restore. Native ones are for
-	// who can give them back: the azure dialect over the whole store, and the
-	// command line. Everybody else gets portable ones.
-	BackupForm string `mapstructure:"backup_form"`
-	// ReadDisabled makes a backup enable each disabled version, read it and
-	// disable it again. Without it their values are a loss that is foretold.
-	// Danger: in that moment native tools can read the version. The gateway
-	// needs the permission to update secrets.
+	// VaultURL is the URL of the vault, or of a private endpoint that speaks the same API.
+	VaultURL string `mapstructure:"vault_url" required:"true" example:"https://contoso.vault.azure.net"`
+	// Credential is how the gateway proves to Entra who it is.
+	Credential Credential `mapstructure:"credential" example:"{ kind: managed_identity }"`
+	// Cloud is the cloud whose authority issues the tokens.
+	Cloud string `mapstructure:"cloud" default:"that of the vault's host" example:"china"`
+	// BackupForm is the form of backups: `portable`, sealed by the gateway and good for any store, or `native`, Key
+	// Vault's own, which only vaults of the same subscription and geography restore. Clients of Huawei's API, and those
+	// that see only a folder of the store, get portable ones in either case.
+	BackupForm string `mapstructure:"backup_form" example:"native"`
+	// ReadDisabled makes a backup enable each disabled version for the moment in which it is read; without it the values
+	// of disabled versions are left out. Danger: in that moment native tools can read the version.
 	ReadDisabled bool `mapstructure:"read_disabled"`
-	// CAFile is a PEM file of the only certificate authorities that are trusted,
-	// for the vault and for the authority of its tokens.
-	CAFile string `mapstructure:"ca_file" path:"true"`
-	// ExtraCAFile is a PEM file of certificate authorities that are trusted
-	// beside the system's, for the vault and for the authority of its tokens.
-	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
-	// DisableChallengeVerification sends the token to the vault even where
-	// the resource that the vault asks a token for is not a parent domain of
-	// its host. Danger: whoever can answer for vault_url may then ask for,
-	// and get, a token that is good elsewhere. Meant for private endpoints
-	// that are reached as localhost or by an IP address, and best with a
-	// credential of kind token, which is the same for every resource.
+	// CAFile is a PEM file of the only certificate authorities to trust, for the vault and for the authority.
+	CAFile string `mapstructure:"ca_file" path:"true" default:"the system's" example:"tls/private-endpoint.pem"`
+	// ExtraCAFile is a PEM file of certificate authorities to trust beside the system's, for the vault and for the
+	// authority.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true" example:"tls/private-endpoint.pem"`
+	// DisableChallengeVerification sends the token to the vault even if the resource that the vault asks a token for is no
+	// parent domain of its host, as with a private endpoint that is reached as localhost or by an IP address. Danger:
+	// whoever can answer for `vault_url` may then get a token that is good elsewhere; a credential of kind `token`, the
+	// same for every resource, is the safest.
 	DisableChallengeVerification bool `mapstructure:"disable_challenge_verification"`
 
 	// Dial replaces the resolver and the dialer, for tests.
@@ -63,6 +57,11 @@ const (
 	formPortable = "portable"
 	formNative   = "native"
 )
+
+// Choices lists the words that a key takes.
+func (*Config) Choices() map[string][]string {
+	return map[string][]string{"backup_form": {formPortable, formNative}, "cloud": slices.Sorted(maps.Keys(clouds))}
+}
 
 // SetDefaults implements backends.Config.
 func (c *Config) SetDefaults() {

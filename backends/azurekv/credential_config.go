@@ -11,43 +11,43 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Credential is how the gateway proves to Entra, or to a private endpoint,
-// who it is. The kinds are those of the vendor's library that need no person
-// at a screen: a gateway has no browser, device code or password of a user to
-// offer, and acts on nobody's behalf.
+// Credential is how the gateway proves to Entra, or to a private endpoint, who
+// it is. The kinds are those of the vendor's library that need no person at a
+// screen. `default` tries the environment, workload identity, managed identity
+// and the developers' tools in turn; `AZURE_TOKEN_CREDENTIALS` narrows that.
 type Credential struct {
-	// Kind is one of the keys of needs. "default" tries environment, workload
-	// identity, managed identity and the developers' tools in turn;
-	// AZURE_TOKEN_CREDENTIALS narrows that.
-	Kind string `mapstructure:"kind"`
-	// Authority is the host that issues tokens, for private clouds. It takes
-	// the place of the cloud's own.
-	Authority    string       `mapstructure:"authority"`
-	TenantID     string       `mapstructure:"tenant_id"`
-	ClientID     string       `mapstructure:"client_id"`
+	// Kind is one of the ways in the table below.
+	Kind string `mapstructure:"kind" example:"managed_identity"`
+	// Authority is the URL of the host that issues tokens, for private clouds.
+	Authority string `mapstructure:"authority" default:"that of the cloud" example:"https://login.private.example/"`
+	// TenantID is the tenant's id.
+	TenantID string `mapstructure:"tenant_id" example:"11111111-2222-3333-4444-555555555555"`
+	// ClientID is the application's id, or that of a user-assigned managed identity.
+	ClientID string `mapstructure:"client_id" example:"66666666-7777-8888-9999-000000000000"`
+	// ClientSecret is the application's secret.
 	ClientSecret secret.Value `mapstructure:"client_secret"`
-	// CertificateFile holds a certificate and its RSA key, as PEM or PKCS #12.
-	// It is read once, when the store is opened.
-	CertificateFile     string       `mapstructure:"certificate_file" path:"true"`
+	// CertificateFile is a file with a certificate and its RSA key, as PEM or PKCS #12, which is read when the gateway
+	// starts.
+	CertificateFile string `mapstructure:"certificate_file" path:"true" example:"tls/app.pem"`
+	// CertificatePassword is the password of `certificate_file`.
 	CertificatePassword secret.Value `mapstructure:"certificate_password"`
-	// SendCertificateChain proves by the certificate's subject and issuer, for
-	// applications that trust those rather than the one certificate.
+	// SendCertificateChain is for applications that trust the certificate's subject and issuer and not one certificate.
 	SendCertificateChain bool `mapstructure:"send_certificate_chain"`
-	// ObjectID and ResourceID name a user-assigned managed identity, as
-	// ClientID does.
-	ObjectID   string `mapstructure:"object_id"`
-	ResourceID string `mapstructure:"resource_id"`
-	// ServiceConnectionID and SystemAccessToken are those of an Azure Pipeline.
-	ServiceConnectionID string       `mapstructure:"service_connection_id"`
-	SystemAccessToken   secret.Value `mapstructure:"system_access_token"`
-	// Subscription picks an account of the command line's.
-	Subscription string `mapstructure:"subscription"`
+	// ObjectID is the object id of a user-assigned managed identity.
+	ObjectID string `mapstructure:"object_id" example:"66666666-7777-8888-9999-000000000000"`
+	// ResourceID is the resource id of a user-assigned managed identity.
+	ResourceID string `mapstructure:"resource_id" example:"/subscriptions/S/resourceGroups/G/providers/Microsoft.ManagedIdentity/userAssignedIdentities/N"`
+	// ServiceConnectionID is the id of the service connection of an Azure Pipeline.
+	ServiceConnectionID string `mapstructure:"service_connection_id" example:"66666666-7777-8888-9999-000000000000"`
+	// SystemAccessToken is the `System.AccessToken` of an Azure Pipeline.
+	SystemAccessToken secret.Value `mapstructure:"system_access_token"`
+	// Subscription is the name or id of the subscription whose account the Azure CLI uses.
+	Subscription string `mapstructure:"subscription" example:"Pay-As-You-Go"`
 	// Token is a fixed bearer token, for private endpoints.
 	Token secret.Value `mapstructure:"token"`
-	// TokenFile is read anew whenever a token is wanted: the federated token
-	// of workload_identity, which the library then keeps for ten minutes, or a
+	// TokenFile is a file that is read whenever a token is wanted: the federated token of `workload_identity`, or a
 	// bearer token that another program renews.
-	TokenFile string `mapstructure:"token_file" path:"true"`
+	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/azure/tokens/azure-identity-token"`
 }
 
 // needs lists the keys that each kind wants, and those that it may have.
@@ -63,6 +63,16 @@ var needs = map[string]struct{ must, may []string }{
 	"developer_cli":      {nil, []string{"tenant_id"}},
 	"powershell":         {nil, []string{"tenant_id"}},
 	"token":              {nil, []string{"token", "token_file"}},
+}
+
+// Needs lists, for each word of kind, the keys that it needs and those that it
+// may have. It has no others.
+func (*Credential) Needs() (must, may map[string][]string) {
+	must, may = map[string][]string{}, map[string][]string{}
+	for kind, n := range needs {
+		must[kind], may[kind] = n.must, n.may
+	}
+	return must, may
 }
 
 // keys are all keys of the section but kind, and whether they are set.

@@ -38,10 +38,10 @@ import (
 // Driver opens stores of kind "bolt".
 var Driver = backends.Define("bolt", Open)
 
-// Config is the section `bolt` of a store.
+// Config is the section `bolt` of a store: one encrypted file beside the gateway.
 type Config struct {
-	// Path is the file; it is made if it is not there, its folder is not.
-	Path string `mapstructure:"path" path:"true"`
+	// Path is the file, which is made if it is missing; its folder must exist.
+	Path string `mapstructure:"path" path:"true" required:"true" example:"data/payments.db"`
 }
 
 // SetDefaults implements backends.Config.

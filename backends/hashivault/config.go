@@ -10,34 +10,66 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Config is the section `hashivault` of a store.
+// Config is the section `hashivault` of a store: a KV engine of HashiCorp Vault.
 type Config struct {
-	Address   string `mapstructure:"address"`
-	Mount     string `mapstructure:"mount"`     // of a KV engine
-	KV        any    `mapstructure:"kv"`        // its version: 1, 2, or auto
-	Prefix    string `mapstructure:"prefix"`    // the folder that is the whole store
-	Field     string `mapstructure:"field"`     // of a single value
-	Namespace string `mapstructure:"namespace"` // Enterprise
+	// Address is the URL of the server.
+	Address string `mapstructure:"address" required:"true" example:"https://vault.example.com:8200"`
+	// Mount is the path at which the KV engine is mounted.
+	Mount string `mapstructure:"mount" example:"kv"`
+	// KV is the version of the KV engine; `auto` asks the mount when the gateway starts.
+	KV any `mapstructure:"kv" default:"auto" example:"1"`
+	// Prefix is the folder of the mount that is the whole store.
+	Prefix string `mapstructure:"prefix" default:"the whole mount" example:"teams/payments"`
+	// Field is the field that holds a secret's value if it is a single text.
+	Field string `mapstructure:"field" example:"password"`
+	// Namespace is the namespace of the mount, in Vault Enterprise and HCP Vault.
+	Namespace string `mapstructure:"namespace" example:"payments"`
 
-	Token      secret.Value `mapstructure:"token"`
-	AppRole    *AppRole     `mapstructure:"approle"`
-	Kubernetes *Kubernetes  `mapstructure:"kubernetes"`
-	JWT        *JWT         `mapstructure:"jwt"`
-	Cert       *Cert        `mapstructure:"cert"`
+	// Token is a fixed token.
+	Token secret.Value `mapstructure:"token" example:"{ env: VAULT_TOKEN }"`
+	// AppRole logs in with a role and its secret.
+	AppRole *AppRole `mapstructure:"approle" example:"{ role_id: 6d2f1c5e-9c9e-4b1c-8a57-1a2b3c4d5e6f, secret_id: { env: VAULT_SECRET_ID } }"`
+	// Kubernetes logs in with the token of the pod's service account.
+	Kubernetes *Kubernetes `mapstructure:"kubernetes" example:"{ role: vaultferry }"`
+	// JWT logs in with a token that somebody else signed.
+	JWT *JWT `mapstructure:"jwt" example:"{ role: vaultferry, token_file: /run/spiffe/vault.jwt }"`
+	// Cert logs in with the certificate in `tls`.
+	Cert *Cert `mapstructure:"cert" example:"{ role: vaultferry }"`
 
-	TLS TLS `mapstructure:"tls"`
+	// TLS is which authorities to trust, and which certificate to show.
+	TLS TLS `mapstructure:"tls" example:"{ ca_file: tls/vault-ca.pem }"`
 }
 
-// TLS says whom to trust and, where the server asks, who we are.
+// The words of kv.
+const (
+	engineAuto = "auto"
+	engine1    = "1"
+	engine2    = "2"
+)
+
+// Choices lists the words that a key takes.
+func (*Config) Choices() map[string][]string {
+	return map[string][]string{"kv": {engine1, engine2, engineAuto}}
+}
+
+// ExactlyOne lists the keys of which one is given.
+func (*Config) ExactlyOne() []string {
+	return []string{"token", "approle", "kubernetes", "jwt", "cert"}
+}
+
+// TLS is which authorities to trust, and which certificate to show. The
+// certificate is read at each connection, so it may be replaced at any time.
 type TLS struct {
-	// CAFile is a PEM file of the only certificate authorities that are trusted.
-	CAFile string `mapstructure:"ca_file" path:"true"`
-	// ExtraCAFile is a PEM file of certificate authorities that are trusted
-	// beside the system's.
-	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
-	CertFile    string `mapstructure:"cert_file" path:"true"`
-	KeyFile     string `mapstructure:"key_file" path:"true"`
-	ServerName  string `mapstructure:"server_name"`
+	// CAFile is a PEM file of the only certificate authorities to trust.
+	CAFile string `mapstructure:"ca_file" path:"true" default:"the system's" example:"tls/vault-ca.pem"`
+	// ExtraCAFile is a PEM file of certificate authorities to trust beside the system's.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true" example:"tls/vault-ca.pem"`
+	// CertFile is the PEM file of the gateway's certificate, if the server asks for one.
+	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/gateway.pem"`
+	// KeyFile is the PEM file of the key of `cert_file`.
+	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/gateway-key.pem"`
+	// ServerName is the name that the server's certificate must have.
+	ServerName string `mapstructure:"server_name" default:"the host in address" example:"vault.internal"`
 }
 
 func (c *TLS) roots() kit.Roots {
@@ -69,7 +101,7 @@ func (c *Config) checkAddress() error {
 // checkEngine refuses what is no version. YAML reads a bare one as a number.
 func (c *Config) checkEngine() error {
 	switch c.KV {
-	case nil, "auto", 1, 2, "1", "2":
+	case nil, engineAuto, 1, 2, engine1, engine2:
 		return nil
 	}
 	return errors.New("kv: want 1, 2 or auto")
@@ -78,10 +110,10 @@ func (c *Config) checkEngine() error {
 // engine is the version that is asked for, or empty: as the mount says.
 func (c *Config) engine() string {
 	switch c.KV {
-	case 1, "1":
-		return "1"
-	case 2, "2":
-		return "2"
+	case 1, engine1:
+		return engine1
+	case 2, engine2:
+		return engine2
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package hashivault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -15,31 +16,60 @@ import (
 
 // AppRole logs in with a role and its secret.
 type AppRole struct {
-	RoleID   string       `mapstructure:"role_id"`
-	SecretID secret.Value `mapstructure:"secret_id"`
-	Mount    string       `mapstructure:"mount"`
+	// RoleID is the role's id.
+	RoleID string `mapstructure:"role_id" required:"true" example:"6d2f1c5e-9c9e-4b1c-8a57-1a2b3c4d5e6f"`
+	// SecretID is the role's secret id.
+	SecretID secret.Value `mapstructure:"secret_id" required:"true"`
+	// Mount is the path at which the login method is mounted.
+	Mount string `mapstructure:"mount" example:"approle-ci"`
 }
+
+// SetDefaults fills what is empty.
+func (a *AppRole) SetDefaults() { a.Mount = cmp.Or(a.Mount, "approle") }
 
 // Kubernetes logs in with the token of the pod's service account.
 type Kubernetes struct {
-	Role      string `mapstructure:"role"`
-	Mount     string `mapstructure:"mount"`
-	TokenFile string `mapstructure:"token_file" path:"true"`
+	// Role is the role to log in as.
+	Role string `mapstructure:"role" required:"true" example:"vaultferry"`
+	// Mount is the path at which the login method is mounted.
+	Mount string `mapstructure:"mount" example:"kubernetes-eu"`
+	// TokenFile is the file with the service account's token, which is read at each login.
+	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/tokens/vault"`
+}
+
+// SetDefaults fills what is empty.
+func (k *Kubernetes) SetDefaults() {
+	k.Mount, k.TokenFile = cmp.Or(k.Mount, "kubernetes"), cmp.Or(k.TokenFile, ofPod)
 }
 
 // JWT logs in with a token that somebody else signed.
 type JWT struct {
-	Role      string       `mapstructure:"role"` // empty: the method's own default
-	Mount     string       `mapstructure:"mount"`
-	Token     secret.Value `mapstructure:"token"`
-	TokenFile string       `mapstructure:"token_file" path:"true"`
+	// Role is the role to log in as.
+	Role string `mapstructure:"role" default:"the login method's own" example:"vaultferry"`
+	// Mount is the path at which the login method is mounted.
+	Mount string `mapstructure:"mount" example:"jwt-spiffe"`
+	// Token is the signed token.
+	Token secret.Value `mapstructure:"token"`
+	// TokenFile is a file with the signed token, which is read at each login.
+	TokenFile string `mapstructure:"token_file" path:"true" example:"/run/spiffe/vault.jwt"`
 }
+
+// SetDefaults fills what is empty.
+func (j *JWT) SetDefaults() { j.Mount = cmp.Or(j.Mount, "jwt") }
+
+// ExactlyOne lists the keys of which one is given.
+func (*JWT) ExactlyOne() []string { return []string{"token", "token_file"} }
 
 // Cert logs in with the certificate of the section tls.
 type Cert struct {
-	Role  string `mapstructure:"role"` // empty: Vault picks the one that fits
-	Mount string `mapstructure:"mount"`
+	// Role is the role to log in as.
+	Role string `mapstructure:"role" default:"the one that fits" example:"vaultferry"`
+	// Mount is the path at which the login method is mounted.
+	Mount string `mapstructure:"mount" example:"cert-eu"`
 }
+
+// SetDefaults fills what is empty.
+func (c *Cert) SetDefaults() { c.Mount = cmp.Or(c.Mount, "cert") }
 
 // ofPod is where Kubernetes puts the token of a pod's service account.
 const ofPod = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -54,31 +84,29 @@ type method struct {
 func (c *Config) method() *method {
 	switch {
 	case c.AppRole != nil:
-		a := c.AppRole
-		return newMethod("approle", a.Mount, func() (map[string]any, error) {
+		a := *c.AppRole
+		a.SetDefaults()
+		return newMethod(a.Mount, func() (map[string]any, error) {
 			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
 		})
 	case c.Kubernetes != nil:
-		k := c.Kubernetes
-		file := k.TokenFile
-		if file == "" {
-			file = ofPod
-		}
-		return newMethod("kubernetes", k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, file) })
+		k := *c.Kubernetes
+		k.SetDefaults()
+		return newMethod(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
 	case c.JWT != nil:
-		j := c.JWT
-		return newMethod("jwt", j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+		j := *c.JWT
+		j.SetDefaults()
+		return newMethod(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
 	case c.Cert != nil:
-		return newMethod("cert", c.Cert.Mount, func() (map[string]any, error) { return named("name", c.Cert.Role), nil })
+		cert := *c.Cert
+		cert.SetDefaults()
+		return newMethod(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
 	}
 	return nil
 }
 
-func newMethod(standard, mount string, body func() (map[string]any, error)) *method {
-	if mount = strings.Trim(mount, "/"); mount == "" {
-		mount = standard
-	}
-	return &method{mount: mount, body: body}
+func newMethod(mount string, body func() (map[string]any, error)) *method {
+	return &method{mount: strings.Trim(mount, "/"), body: body}
 }
 
 func named(key, role string) map[string]any {

@@ -22,29 +22,27 @@ var Driver = backends.Define("huaweicsms", func(_ context.Context, env backends.
 	return New(env, c)
 })
 
-// Config is the section `huaweicsms` of a store.
+// Config is the section `huaweicsms` of a store: Huawei Cloud CSMS.
 type Config struct {
-	// Endpoint is https://kms.REGION.myhuaweicloud.com, or that of a private
-	// endpoint which speaks the same API.
-	Endpoint string `mapstructure:"endpoint"`
-	// ProjectID is never looked up: with it the client asks no other service.
-	ProjectID string `mapstructure:"project_id"`
-	// AccessKey is a fixed key; Credential gets keys that are renewed. One of
-	// the two is given.
-	AccessKey  AccessKey   `mapstructure:"access_key"`
-	Credential *Credential `mapstructure:"credential"`
-	// SecurityToken goes with an AccessKey that is temporary. It is not renewed.
+	// Endpoint is the URL of the service in a region, or of a private endpoint that speaks the same API.
+	Endpoint string `mapstructure:"endpoint" required:"true" example:"https://kms.cn-north-4.myhuaweicloud.com"`
+	// ProjectID is the id of the project that holds the secrets; it is never looked up.
+	ProjectID string `mapstructure:"project_id" required:"true" example:"'0123456789abcdef0123456789abcdef'"`
+	// AccessKey is a fixed access key.
+	AccessKey AccessKey `mapstructure:"access_key" example:"{ id: AKEAST, secret: { env: CSMS_SK } }"`
+	// Credential gets temporary access keys, and renews them.
+	Credential *Credential `mapstructure:"credential" example:"{ kind: metadata }"`
+	// SecurityToken belongs to a temporary access key in `access_key`; it is not renewed.
 	SecurityToken secret.Value `mapstructure:"security_token"`
-	// EnterpriseProjectID is where new secrets are made. Empty: the default.
-	EnterpriseProjectID string `mapstructure:"enterprise_project_id"`
-	// KMSKeyID encrypts what is made here. Empty: the service's default key.
-	KMSKeyID string `mapstructure:"kms_key_id"`
-	// CAFile is a PEM file of the only certificate authorities that are trusted,
-	// for endpoint and iam_endpoint.
-	CAFile string `mapstructure:"ca_file" path:"true"`
-	// ExtraCAFile is a PEM file of certificate authorities that are trusted
-	// beside the system's, for endpoint and iam_endpoint.
-	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true"`
+	// EnterpriseProjectID is the enterprise project in which new secrets are made.
+	EnterpriseProjectID string `mapstructure:"enterprise_project_id" default:"the account's own default" example:"11111111-2222-3333-4444-555555555555"`
+	// KMSKeyID is the key that encrypts new secrets.
+	KMSKeyID string `mapstructure:"kms_key_id" default:"the service's default key" example:"66666666-7777-8888-9999-000000000000"`
+	// CAFile is a PEM file of the only certificate authorities to trust, for `endpoint` and `iam_endpoint`.
+	CAFile string `mapstructure:"ca_file" path:"true" default:"the system's" example:"tls/private-endpoint.pem"`
+	// ExtraCAFile is a PEM file of certificate authorities to trust beside the system's, for `endpoint` and
+	// `iam_endpoint`.
+	ExtraCAFile string `mapstructure:"extra_ca_file" path:"true" example:"tls/private-endpoint.pem"`
 
 	// Dial replaces the resolver and the dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `mapstructure:"-"`
@@ -54,9 +52,14 @@ type Config struct {
 
 // AccessKey signs the requests.
 type AccessKey struct {
-	ID     string       `mapstructure:"id"`
-	Secret secret.Value `mapstructure:"secret"`
+	// ID is the access key id (AK).
+	ID string `mapstructure:"id" required:"true" example:"AKEAST"`
+	// Secret is the secret key (SK).
+	Secret secret.Value `mapstructure:"secret" required:"true"`
 }
+
+// ExactlyOne lists the keys of which one is given.
+func (*Config) ExactlyOne() []string { return []string{"access_key", "credential"} }
 
 // SetDefaults implements backends.Config.
 func (c *Config) SetDefaults() {}

@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// Credential is how the gateway gets temporary access keys that renew
-// themselves. The kinds are those of the vendor's client.
+// Credential is how the gateway gets temporary access keys, which it renews. The
+// kinds are those of the vendor's client: `metadata` is the agency of an ECS
+// host, `pod_identity` what CCE gives a pod in its environment, `federation` an
+// OIDC token that IAM exchanges.
 type Credential struct {
-	// Kind is one of the keys of needs.
-	Kind string `mapstructure:"kind"`
-	// IdPID names the identity provider that IAM knows the tokens from.
-	IdPID string `mapstructure:"idp_id"`
-	// TokenFile holds an OIDC token. It is read anew at each renewal: whoever
-	// put it there changes it before it ends.
-	TokenFile string `mapstructure:"token_file" path:"true"`
-	// IAMEndpoint is https://iam.REGION.myhuaweicloud.com.
-	IAMEndpoint string `mapstructure:"iam_endpoint"`
+	// Kind is one of the ways in the table below.
+	Kind string `mapstructure:"kind" required:"true"`
+	// IdPID is the name of the identity provider from which IAM knows the token.
+	IdPID string `mapstructure:"idp_id" example:"my-idp"`
+	// TokenFile is a file with an OIDC token, which is read at each renewal.
+	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/tokens/oidc-token"`
+	// IAMEndpoint is the URL of IAM in a region.
+	IAMEndpoint string `mapstructure:"iam_endpoint" example:"https://iam.cn-north-4.myhuaweicloud.com"`
 }
 
 // The kinds.
@@ -35,6 +36,10 @@ var needs = map[string][]string{
 	kindPodIdentity: nil,
 	kindFederation:  {"idp_id", "token_file", "iam_endpoint"},
 }
+
+// Needs lists, for each word of kind, the keys that it needs and those that it
+// may have. It has no others.
+func (*Credential) Needs() (must, may map[string][]string) { return needs, nil }
 
 // keys are all keys of the section but kind, and whether they are set.
 func (c *Credential) keys() map[string]bool {

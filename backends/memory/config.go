@@ -32,11 +32,15 @@ func DriverOf(known map[string]backends.Profile) backends.Driver {
 // Products are the words for what a store may imitate.
 func Products() []string { return []string{"azurekv", "csms", "hashivault", "hashivault-v1"} }
 
-// Config is the section `memory` of a store.
+// Config is the section `memory` of a store, which holds secrets until the
+// gateway stops.
 type Config struct {
-	// As is the product whose limits the store imitates. Empty: none.
-	As string `mapstructure:"as"`
+	// As is the product whose limits the store imitates, to try a move first.
+	As string `mapstructure:"as" default:"none" example:"csms"`
 }
+
+// Choices lists the words that a key takes.
+func (*Config) Choices() map[string][]string { return map[string][]string{"as": Products()} }
 
 // SetDefaults implements backends.Config.
 func (*Config) SetDefaults() {}
