@@ -67,9 +67,10 @@ bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
 .PHONY: golden
-golden: vault ## rewrite the golden wire files and the tables in docs; read the diff before you commit it
+golden: vault ## rewrite the golden wire files, the tables in docs and the configuration's schema; read the diff before you commit it
 	go test ./dialects/azure ./dialects/huawei -run Golden -update
 	go test ./backends/all -run 'TestNamesTable|TestProductsTable' -update
+	go test ./internal/configdoc -run TestConfiguration -update
 	go test ./internal/e2e -run 'TestMatrix$$' -update
 
 .PHONY: vault

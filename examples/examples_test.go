@@ -3,11 +3,13 @@
 package examples
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/internal/schematest"
 )
 
 func TestExamplesLoad(t *testing.T) {
@@ -23,6 +25,13 @@ func TestExamplesLoad(t *testing.T) {
 			_, said, err := config.Load(file, all.Registry())
 			if err != nil {
 				t.Fatal(err)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schematest.Check(string(text)); err != nil {
+				t.Error(err)
 			}
 			// An example shows nothing that a reader should not copy.
 			for _, p := range said {

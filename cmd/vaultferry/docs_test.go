@@ -15,7 +15,7 @@ import (
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/products.md", "docs/matrix.md", "docs/names.md"} {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/operations.md", "docs/products.md", "docs/matrix.md", "docs/names.md"} {
 		b, err := os.ReadFile(filepath.Join("../..", name))
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func code(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, "```") {
 		if i%2 == 1 {
-			b.WriteString(part)
+			b.WriteString("\n" + part)
 			continue
 		}
 		for j, span := range strings.Split(part, "`") {
