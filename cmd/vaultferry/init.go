@@ -16,20 +16,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
 func (a *app) initCommand() *cobra.Command {
 	var w writing
+	var schemaOnly bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a working configuration for the embedded durable store",
 		Long: `Writes a configuration, a keyring, a CA with a server certificate, and one
 caller with fresh credentials, which are shown once. Every file has mode 0600.
-Nothing that exists is overwritten.`,
+Nothing that exists is overwritten.
+
+Beside the configuration it writes vaultferry.schema.json, by which editors
+complete and check the configuration. After an upgrade, --schema-only replaces
+that file and leaves the rest alone.`,
 		Example: `  vaultferry init gateway
-  cd gateway && vaultferry serve`,
+  cd gateway && vaultferry serve
+  vaultferry init gateway --schema-only`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := w.ready(a); err != nil {
@@ -39,10 +46,14 @@ Nothing that exists is overwritten.`,
 			if len(args) == 1 {
 				dir = args[0]
 			}
+			if schemaOnly {
+				return a.renewSchema(cmd.Context(), dir, w)
+			}
 			return a.initialise(cmd.Context(), dir, w)
 		},
 	}
 	w.flags(cmd)
+	cmd.Flags().BoolVar(&schemaOnly, "schema-only", false, "write only vaultferry.schema.json, in the place of an older one")
 	return cmd
 }
 
@@ -53,7 +64,8 @@ type first struct {
 	token, sk, clientSecret string
 }
 
-const configTemplate = `# Written by vaultferry init. "vaultferry check" says what it means.
+const configTemplate = config.SchemaLine + `
+# Written by vaultferry init. "vaultferry check" says what it means.
 server:
   address: 127.0.0.1:8443
   tls: { cert_file: cert.pem, key_file: key.pem }
@@ -89,7 +101,7 @@ policy:
 // initFiles are in the order in which they are written: the configuration is
 // the last, so that none stands without the rest.
 func initFiles() []string {
-	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "admin.secret", "vaultferry.yaml"}
+	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "admin.secret", config.SchemaFile, "vaultferry.yaml"}
 }
 
 func (a *app) initialise(ctx context.Context, dir string, w writing) error {
@@ -128,6 +140,26 @@ func (a *app) initialise(ctx context.Context, dir string, w writing) error {
 	return a.printInit(dir, f)
 }
 
+// renewSchema writes this release's schema beside a configuration.
+func (a *app) renewSchema(ctx context.Context, dir string, w writing) error {
+	file := filepath.Join(dir, config.SchemaFile)
+	verb := "wrote"
+	if w.dryRun {
+		verb = "would write"
+	} else {
+		if err := w.ask(ctx, a, "write "+file+"?"); err != nil {
+			return err
+		}
+		if err := writeFile(file, []byte(config.Schema()), true); err != nil {
+			return err
+		}
+	}
+	return a.print(map[string]any{strings.ReplaceAll(verb, " ", "_"): []string{config.SchemaFile}, "folder": dir}, func(out io.Writer) error {
+		_, err := fmt.Fprintln(out, verb, file)
+		return err
+	})
+}
+
 // initContent makes every file before the first is written.
 func (a *app) initContent(f first) (map[string][]byte, error) {
 	ca, err := pki.New(a.now())
@@ -152,7 +184,8 @@ func (a *app) initContent(f first) (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"keyring.json": ring, "ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key,
-		"admin.sk": []byte(f.sk + "\n"), "admin.secret": []byte(f.clientSecret + "\n"), "vaultferry.yaml": yaml.Bytes(),
+		"admin.sk": []byte(f.sk + "\n"), "admin.secret": []byte(f.clientSecret + "\n"),
+		config.SchemaFile: []byte(config.Schema()), "vaultferry.yaml": yaml.Bytes(),
 	}, nil
 }
 
