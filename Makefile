@@ -71,7 +71,12 @@ golden: vault ## rewrite the golden wire files, the tables in docs and the confi
 	go test ./dialects/azure ./dialects/huawei -run Golden -update
 	go test ./backends/all -run 'TestNamesTable|TestProductsTable' -update
 	go test ./internal/configdoc -run TestConfiguration -update
+	go test ./backends/sidecar -run 'TestPage$$' -update
 	go test ./internal/e2e -run 'TestMatrix$$' -update
+
+.PHONY: picture
+picture: ## draw docs/architecture.svg of its source; needs Graphviz
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
 .PHONY: vault
 vault: ## build the real Vault server for tests, once; print its path
