@@ -33,7 +33,7 @@ type Findings struct {
 	Secrets   int      `json:"secrets"`    // live
 	Deleted   int      `json:"deleted"`    // in the trash
 	Versions  int      `json:"versions"`   // of both
-	Notes     int      `json:"notes"`      // of the gateway's own
+	Records   int      `json:"records"`    // of the gateway's own: see StateStore
 	Bytes     int64    `json:"bytes"`      // of the file
 	FreePages int      `json:"free_pages"` // that hold nothing now
 	FreeBytes int64    `json:"free_bytes"`

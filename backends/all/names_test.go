@@ -157,7 +157,7 @@ func TestNamesOfEveryPairDrawn(t *testing.T) {
 	t.Parallel()
 	one := rapid.OneOf(
 		rapid.SampledFrom(backendtest.HostileNames()),
-		rapid.Map(rapid.StringMatching(`(x0-|x1-|X0-|vaultferry-note-)?[a-v0-9]{0,60}`), toName),
+		rapid.Map(rapid.StringMatching(`(x0-|x1-|X0-|vaultferry-state-)?[a-v0-9]{0,60}`), toName),
 		rapid.Map(rapid.StringMatching(`(x0-){0,3}[A-Za-z0-9/._-]{1,30}`), toName),
 		rapid.Map(rapid.StringN(1, 60, secret.MaxName), toName),
 	)
@@ -202,7 +202,7 @@ func relatives(n secret.Name) []secret.Name {
 	return []secret.Name{
 		escaped(n), escaped(escaped(n)), secret.Name("x1-" + digits.EncodeToString(sum[:])),
 		secret.Name(strings.ToUpper(s)), secret.Name(strings.ToLower(s)), secret.Name(strings.ToUpper(string(escaped(n)))),
-		n + "/", "/" + n, n + "/.", n + "-", "vaultferry-note-" + n,
+		n + "/", "/" + n, n + "/.", n + "-", "vaultferry-state-" + n,
 	}
 }
 
@@ -221,7 +221,7 @@ travels. Policies, the audit and the command line say the model's name.
   itself stands in the description. The dialect shows no such secret: its clients could not ask for it.
 - Key Vault ignores case. A client may write ` + "`FOO`" + `, ` + "`Foo`" + ` or ` + "`foo`" + ` and means the model's ` + "`foo`" + `; the spelling at the creation
   is kept aside and shown. The model's ` + "`Foo`" + `, as any other dialect can make it, is another secret.
-- Names that the gateway needs for itself, such as ` + "`vaultferry-note-`" + ` and ` + "`vaultferry.meta/`" + `, are escaped like any other
+- Names that the gateway needs for itself, such as ` + "`vaultferry-state-`" + ` and ` + "`vaultferry.meta/`" + `, are escaped like any other
   that cannot stand for itself.
 - memory and bolt take the model's name as it is. hashivault-v1 is the engine KV v1, which refuses two dots in a row.
 
@@ -239,7 +239,7 @@ func TestNamesTable(t *testing.T) {
 	fmt.Fprintf(&b, "| model | %s |\n|---%s|\n", strings.Join(columns, " | "), strings.Repeat("|---", len(columns)))
 	for _, n := range []secret.Name{
 		"db-password", "Foo", "foo", "team/db", "a.b_c", "a b", "é", "e\u0301", "..", "a..b", "a/../b", "x0-c5h66", "x0-8pnmu",
-		"vaultferry-note-a", "vaultferry.meta/a", secret.Name(strings.Repeat("n", 65)), secret.Name(strings.Repeat("N", 40)), secret.Name(strings.Repeat("N", 80)),
+		"vaultferry-state-a", "vaultferry.meta/a", secret.Name(strings.Repeat("n", 65)), secret.Name(strings.Repeat("N", 40)), secret.Name(strings.Repeat("N", 80)),
 	} {
 		fmt.Fprintf(&b, "| %s ", shown(string(n)))
 		for _, c := range columns {

@@ -12,12 +12,12 @@ import (
 // folded when it is read, and the spelling goes to Extra.
 var naming = secret.Naming{Natural: natural, Max: 127, What: "Key Vault"}
 
-// notePrefix begins the names of the secrets that are notes. It begins no name
-// of the model's, so that none reaches them and no list shows them.
-const notePrefix = "vaultferry-note-"
+// statePrefix begins the names of the secrets that are state records. It begins
+// no name of the model's, so that none reaches them and no list shows them.
+const statePrefix = "vaultferry-state-"
 
 func natural(s string) bool {
-	if strings.HasPrefix(s, notePrefix) {
+	if strings.HasPrefix(s, statePrefix) {
 		return false
 	}
 	for i := range len(s) {

@@ -49,22 +49,22 @@ func (f *Faulty) state() backends.StateStore {
 }
 
 // ReadState implements backends.StateStore.
-func (f *Faulty) ReadState(ctx context.Context, key string) (note []byte, revision string, err error) {
+func (f *Faulty) ReadState(ctx context.Context, key string) (record []byte, revision string, err error) {
 	type read struct {
-		note     []byte
+		record   []byte
 		revision string
 	}
 	r, err := faulty(ctx, f, "ReadState", func() (read, error) {
-		note, revision, err := f.state().ReadState(ctx, key)
-		return read{note, revision}, err
+		record, revision, err := f.state().ReadState(ctx, key)
+		return read{record, revision}, err
 	})
-	return r.note, r.revision, err
+	return r.record, r.revision, err
 }
 
 // WriteState implements backends.StateStore.
-func (f *Faulty) WriteState(ctx context.Context, key string, note []byte, revision string) error {
+func (f *Faulty) WriteState(ctx context.Context, key string, record []byte, revision string) error {
 	_, err := faulty(ctx, f, "WriteState", func() (struct{}, error) {
-		return struct{}{}, f.state().WriteState(ctx, key, note, revision)
+		return struct{}{}, f.state().WriteState(ctx, key, record, revision)
 	})
 	return err
 }

@@ -33,7 +33,7 @@ func HostileNames() []secret.Name {
 		"x1-", "x1-" + secret.Name(strings.Repeat("0", 52)), "x1-" + secret.Name(strings.Repeat("v", 51)+"0"), "X1-" + secret.Name(strings.Repeat("0", 52)),
 		"x0-", "x0", "X0-", "x0-c4", "x0-C4", "x0-zz", "x0-=",
 		escape("a"), escape("Foo"), escape("a/b"), escape(string(escape("Foo"))), secret.Name(strings.ToUpper(string(escape("Foo")))),
-		"vaultferry", "vaultferry.v1", "vaultferry.meta", "vaultferry.meta/a", "a/vaultferry.meta/b", "vaultferry-note-", "vaultferry-note-a", "Vaultferry-note-a",
+		"vaultferry", "vaultferry.v1", "vaultferry.meta", "vaultferry.meta/a", "a/vaultferry.meta/b", "vaultferry-state-", "vaultferry-state-a", "Vaultferry-state-a",
 		"metadata/a", "data/a", "a/metadata/b", "versions", "a/versions", "deletedsecrets",
 	}
 	for _, n := range []int{shortName, 63, 64, 126, 127, 128, 254, 255, 256, 511, secret.MaxName} {

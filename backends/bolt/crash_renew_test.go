@@ -128,7 +128,7 @@ func hasNewer(t *testing.T, path string, keys *backup.Keyring) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := found.Secrets; n != 1 && n != 2 || found.Deleted != 1 || found.Notes != 1 {
+	if n := found.Secrets; n != 1 && n != 2 || found.Deleted != 1 || found.Records != 1 {
 		t.Errorf("%s holds %+v", filepath.Base(path), found)
 	}
 	return found.Secrets == 2

@@ -171,7 +171,7 @@ func (x *examiner) notes() {
 		return
 	}
 	for k, v := range x.records(t) {
-		x.found.Notes++
+		x.found.Records++
 		_, text, err := x.seal.openNote(string(k), v)
 		switch {
 		case kit.CheckStateKey(string(k)) != nil:

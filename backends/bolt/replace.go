@@ -167,7 +167,7 @@ func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, op
 // included. Damage to pages may be gone: what they led to is there.
 func sameContent(before, after *backends.Findings) bool {
 	counts := func(f *backends.Findings) [5]int {
-		return [5]int{f.Secrets, f.Deleted, f.Versions, f.Notes, f.Unlisted}
+		return [5]int{f.Secrets, f.Deleted, f.Versions, f.Records, f.Unlisted}
 	}
 	if counts(before) != counts(after) || before.Unlisted > 0 {
 		return false

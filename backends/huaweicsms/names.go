@@ -13,8 +13,8 @@ var naming = secret.Naming{Natural: natural, Max: maxName, What: "CSMS"}
 
 const (
 	maxName = 64
-	// notePrefix begins the names of secrets that are the gateway's own.
-	notePrefix = "vaultferry-note-"
+	// statePrefix begins the names of secrets that are the gateway's own.
+	statePrefix = "vaultferry-state-"
 	// hashPrefix begins the form of a name that is too long even for an escape:
 	// the base32hex of its SHA-256. The trailer holds the name itself.
 	hashPrefix = "x1-"
@@ -26,7 +26,7 @@ var hashEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPa
 // natural takes the dot, as newer editions of the documents and the console
 // do. What looks like a hash or is ours cannot stand for itself.
 func natural(s string) bool {
-	return label(s) && !strings.HasPrefix(s, notePrefix) && !isHash(s)
+	return label(s) && !strings.HasPrefix(s, statePrefix) && !isHash(s)
 }
 
 // label reports whether CSMS takes s as a name or a stage.

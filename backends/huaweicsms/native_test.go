@@ -191,7 +191,7 @@ func TestLongNames(t *testing.T) {
 	b, sdk := open(t, g), native(t, g)
 	long := secret.Name("folder/" + strings.Repeat("ü", 200))
 	lookAlike := secret.Name(hashOf("x"))
-	for _, n := range []secret.Name{long, lookAlike, notePrefix + "key", "short/one"} {
+	for _, n := range []secret.Name{long, lookAlike, statePrefix + "key", "short/one"} {
 		put(t, b, n, secret.Draft{Value: secret.TextValue(string(n))})
 		if got := must(b.Get(t.Context(), n, secret.Current))(t); string(got.Versions[0].Value.Reveal()) != string(n) {
 			t.Errorf("%q shares its place", n)
@@ -200,9 +200,9 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("%q is not listed", n)
 		}
 	}
-	for _, n := range []string{hashOf("nobody"), notePrefix + "key"} { // a native secret, and one of a gateway's own
+	for _, n := range []string{hashOf("nobody"), statePrefix + "key"} { // a native secret, and one of a gateway's own
 		must(sdk.CreateSecret(&model.CreateSecretRequest{Body: &model.CreateSecretRequestBody{Name: n, SecretString: new("x")}}))(t)
-		if isListed(t, b, secret.Name(n)) && n != notePrefix+"key" {
+		if isListed(t, b, secret.Name(n)) && n != statePrefix+"key" {
 			t.Errorf("%q is listed", n)
 		}
 	}

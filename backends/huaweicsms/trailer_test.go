@@ -179,11 +179,11 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]secret.Name{}
 	for _, n := range []secret.Name{
-		"a", "A", "a.b", "a_b", "x0-", "x0-c4", "x1-", "a/b", "ü", notePrefix + "x", "vaultferry", secret.Name(hashOf("a")), secret.Name(hashOf("a") + "x"),
+		"a", "A", "a.b", "a_b", "x0-", "x0-c4", "x1-", "a/b", "ü", statePrefix + "x", "vaultferry", secret.Name(hashOf("a")), secret.Name(hashOf("a") + "x"),
 		secret.Name(strings.Repeat("n", 64)), secret.Name(strings.Repeat("n", 65)), secret.Name(strings.Repeat("ü", 256)), secret.Name(strings.Repeat("p/", 19)),
 	} {
 		wire, err := encodeName(n)
-		if err != nil || !label(wire) || strings.HasPrefix(wire, notePrefix) {
+		if err != nil || !label(wire) || strings.HasPrefix(wire, statePrefix) {
 			t.Errorf("%q is spelt %q: %v", n, wire, err)
 		}
 		if other, taken := seen[wire]; taken {

@@ -28,7 +28,7 @@ type Store struct {
 	mu    sync.RWMutex
 	live  shelf
 	trash shelf // of names that are not live
-	notes map[string]note
+	state map[string]stateRecord
 }
 
 // entry is never changed once it is on a shelf: a writer puts a new one in its
@@ -46,7 +46,7 @@ func New(o Options) *Store {
 	if o.NewUID == nil {
 		o.NewUID = secret.NewUID
 	}
-	return &Store{opt: o, live: newShelf(), trash: newShelf(), notes: map[string]note{}}
+	return &Store{opt: o, live: newShelf(), trash: newShelf(), state: map[string]stateRecord{}}
 }
 
 // Capabilities implements backends.Backend.

@@ -85,7 +85,7 @@ func (v storeCheckView) text(w io.Writer) error {
 		{"made as", printable(made)},
 		{"format", form},
 		{"key", v.Key},
-		{"holds", countSecrets(v.Findings) + fmt.Sprintf(", %d notes", v.Notes)},
+		{"holds", countSecrets(v.Findings) + fmt.Sprintf(", %d records", v.Records)},
 		{"bytes", fmt.Sprintf("%d, of which %d are free (%d pages)", v.Bytes, v.FreeBytes, v.FreePages)},
 	}
 	for _, d := range v.Damage {

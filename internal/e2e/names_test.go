@@ -17,7 +17,7 @@ import (
 func travelling() []secret.Name {
 	return []secret.Name{
 		"foo", "Foo", "FOO", "x0-8pnmu", "x0-c5h66", "team/db", "team//db", "..", "\u00e9", "e\u0301", "\u212a", "k",
-		"vaultferry-note-a", "vaultferry.meta/a", secret.Name("x1-" + strings.Repeat("0", 52)), secret.Name(strings.Repeat("n", 100)),
+		"vaultferry-state-a", "vaultferry.meta/a", secret.Name("x1-" + strings.Repeat("0", 52)), secret.Name(strings.Repeat("n", 100)),
 	}
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// note is never changed once it is in the map.
-type note struct {
+// stateRecord is never changed once it is in the map.
+type stateRecord struct {
 	text   []byte
 	number int
 }
 
-// revision is empty where there is no note.
-func (n note) revision() string {
+// revision is empty where there is no state record.
+func (n stateRecord) revision() string {
 	if n.number == 0 {
 		return ""
 	}
@@ -25,7 +25,7 @@ func (n note) revision() string {
 
 // ReadState implements backends.StateStore.
 func (s *Store) ReadState(ctx context.Context, key string) ([]byte, string, error) {
-	const op = "memory.read_note"
+	const op = "memory.read_state"
 	if err := begin(ctx, op, ""); err != nil {
 		return nil, "", err
 	}
@@ -34,7 +34,7 @@ func (s *Store) ReadState(ctx context.Context, key string) ([]byte, string, erro
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	n, ok := s.notes[key]
+	n, ok := s.state[key]
 	if !ok {
 		return nil, "", &secret.Error{Kind: secret.NotFound, Op: op}
 	}
@@ -43,7 +43,7 @@ func (s *Store) ReadState(ctx context.Context, key string) ([]byte, string, erro
 
 // WriteState implements backends.StateStore.
 func (s *Store) WriteState(ctx context.Context, key string, text []byte, revision string) error {
-	const op = "memory.write_note"
+	const op = "memory.write_state"
 	if err := begin(ctx, op, ""); err != nil {
 		return err
 	}
@@ -52,10 +52,10 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.notes[key]
+	old := s.state[key]
 	if old.revision() != revision {
 		return &secret.Error{Kind: secret.Conflict, Op: op}
 	}
-	s.notes[key] = note{text: bytes.Clone(text), number: old.number + 1}
+	s.state[key] = stateRecord{text: bytes.Clone(text), number: old.number + 1}
 	return nil
 }

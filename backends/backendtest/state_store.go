@@ -35,74 +35,75 @@ func beginState(t *testing.T, h Harness) (context.Context, stateBackend) {
 	return ctx, withState(t, b)
 }
 
-func readNote(ctx context.Context, t *testing.T, b stateBackend, key, want string) (revision string) {
+func mustReadState(ctx context.Context, t *testing.T, b stateBackend, key, want string) (revision string) {
 	t.Helper()
 	got, revision, err := b.ReadState(ctx, key)
 	if err != nil {
 		t.Fatalf("ReadState %q: %v", key, checkErr(t, err))
 	}
 	if string(got) != want || revision == "" {
-		t.Errorf("note %q has %d bytes under revision %q, want %d others", key, len(got), revision, len(want))
+		t.Errorf("state record %q has %d bytes under revision %q, want %d others", key, len(got), revision, len(want))
 	}
 	return revision
 }
 
-func writeNote(ctx context.Context, t *testing.T, b stateBackend, key, text, revision string) {
+func mustWriteState(ctx context.Context, t *testing.T, b stateBackend, key, text, revision string) {
 	t.Helper()
 	if err := b.WriteState(ctx, key, []byte(text), revision); err != nil {
 		t.Fatalf("WriteState %q: %v", key, checkErr(t, err))
 	}
 }
 
-// longNote is as long as a note may be, and needs escapes wherever it is put.
-func longNote() string {
+// longState is as long as a state record may be, and needs escapes wherever it
+// is put.
+func longState() string {
 	head := `{"a": "é\n\u0000<&>\"😀", "b":"`
 	return head + strings.Repeat(`\`, (backends.MaxState-len(head)-2)/2*2) + `"}`
 }
 
-func testNotes(t *testing.T, h Harness) {
+func testState(t *testing.T, h Harness) {
 	ctx, b := beginState(t, h)
 	_, _, err := b.ReadState(ctx, "events")
 	wantErr(t, "ReadState of none", err, secret.NotFound)
 	wantErr(t, "WriteState over none", b.WriteState(ctx, "events", []byte(`{}`), "1"), secret.Conflict)
 
-	writeNote(ctx, t, b, "events", `{"n":1}`, "")
-	first := readNote(ctx, t, b, "events", `{"n":1}`)
+	mustWriteState(ctx, t, b, "events", `{"n":1}`, "")
+	first := mustReadState(ctx, t, b, "events", `{"n":1}`)
 	wantErr(t, "a second WriteState of a new one", b.WriteState(ctx, "events", []byte(`{}`), ""), secret.Conflict)
-	writeNote(ctx, t, b, "events", `{"n":2}`, first)
-	second := readNote(ctx, t, b, "events", `{"n":2}`)
+	mustWriteState(ctx, t, b, "events", `{"n":2}`, first)
+	second := mustReadState(ctx, t, b, "events", `{"n":2}`)
 	if first == second {
-		t.Error("two states of a note have one revision")
+		t.Error("two contents of a state record have one revision")
 	}
 	for _, stale := range []string{first, "", "x", second + "0"} {
 		wantErr(t, "WriteState over another state", b.WriteState(ctx, "events", []byte(`{"n":3}`), stale), secret.Conflict)
 	}
-	if again := readNote(ctx, t, b, "events", `{"n":2}`); again != second {
+	if again := mustReadState(ctx, t, b, "events", `{"n":2}`); again != second {
 		t.Error("a refused write changed the revision")
 	}
 	longest := strings.Repeat("a", 37) + "-z9"
-	writeNote(ctx, t, b, longest, longNote(), "")
-	readNote(ctx, t, b, longest, longNote())
-	readNote(ctx, t, b, "events", `{"n":2}`)
+	mustWriteState(ctx, t, b, longest, longState(), "")
+	mustReadState(ctx, t, b, longest, longState())
+	mustReadState(ctx, t, b, "events", `{"n":2}`)
 
 	text := []byte(`{"mine":1}`)
-	writeNote(ctx, t, b, "alias", string(text), "")
+	mustWriteState(ctx, t, b, "alias", string(text), "")
 	got, _, err := b.ReadState(ctx, "alias")
 	if err != nil {
 		t.Fatalf("ReadState: %v", checkErr(t, err))
 	}
 	copy(got, bytes.Repeat([]byte("x"), len(got)))
-	readNote(ctx, t, b, "alias", `{"mine":1}`)
+	mustReadState(ctx, t, b, "alias", `{"mine":1}`)
 }
 
-func testNotesRefused(t *testing.T, h Harness) {
+func testStateRefused(t *testing.T, h Harness) {
 	ctx, b := beginState(t, h)
 	for _, key := range []string{"", "A", "a/b", "a.b", "a_b", "..", "é", "a b", "a\x00", strings.Repeat("a", 41)} {
 		_, _, err := b.ReadState(ctx, key)
 		wantErr(t, "ReadState of a bad key", err, secret.Invalid)
 		wantErr(t, "WriteState of a bad key", b.WriteState(ctx, key, []byte(`{}`), ""), secret.Invalid)
 	}
-	wantErr(t, "WriteState of a long note", b.WriteState(ctx, "a", []byte(longNote()+"  "), ""), secret.TooLarge)
+	wantErr(t, "WriteState of a long state record", b.WriteState(ctx, "a", []byte(longState()+"  "), ""), secret.TooLarge)
 	for _, text := range []string{"", "{", "canary-", "\"\xff\""} {
 		wantErr(t, "WriteState of no JSON", b.WriteState(ctx, "a", []byte(text), ""), secret.Invalid)
 	}
@@ -110,20 +111,20 @@ func testNotesRefused(t *testing.T, h Harness) {
 	wantErr(t, "ReadState after refusals", err, secret.NotFound)
 }
 
-// reaching are names that might lead to the notes of some product.
+// reaching are names that might lead to the state records of some product.
 func reaching(key string) []secret.Name {
 	return []secret.Name{
-		secret.Name(key), secret.Name("notes/" + key), secret.Name("vaultferry-note-" + key), secret.Name("VaultFerry-Note-" + key),
+		secret.Name(key), secret.Name("state/" + key), secret.Name("vaultferry-state-" + key), secret.Name("VaultFerry-State-" + key),
 		secret.Name("vaultferry.meta/" + key), secret.Name("vaultferry.meta/vaultferry.meta/" + key),
 	}
 }
 
-// testNotesHidden: a note is no secret, under any name, and a secret of any
-// name is no note.
-func testNotesHidden(t *testing.T, h Harness) {
+// testStateHidden: a state record is no secret, under any name, and a secret of
+// any name is no state record.
+func testStateHidden(t *testing.T, h Harness) {
 	ctx, b := beginState(t, h)
 	put(ctx, t, b, "s", text("canary-s"))
-	writeNote(ctx, t, b, "ev", `{"n":1}`, "")
+	mustWriteState(ctx, t, b, "ev", `{"n":1}`, "")
 	if got := names(ctx, t, b, 0); !slices.Equal(got, []secret.Name{"s"}) {
 		t.Errorf("List shows %q", got)
 	}
@@ -136,7 +137,7 @@ func testNotesHidden(t *testing.T, h Harness) {
 		_, err3 := b.Export(ctx, name)
 		_, err4 := b.Delete(ctx, name, in90Days())
 		for _, err := range []error{err, err2, err3, err4, b.Purge(ctx, name)} {
-			wantErr(t, "reaching for a note", err, secret.NotFound)
+			wantErr(t, "reaching for a state record", err, secret.NotFound)
 		}
 	}
 	want := []secret.Name{"s"}
@@ -148,17 +149,17 @@ func testNotesHidden(t *testing.T, h Harness) {
 	if got := names(ctx, t, b, 0); !slices.Equal(got, want) {
 		t.Errorf("List shows %q, want %q", got, want)
 	}
-	readNote(ctx, t, b, "ev", `{"n":1}`)
+	mustReadState(ctx, t, b, "ev", `{"n":1}`)
 	for _, name := range want {
 		remove(ctx, t, b, b, name)
 		if err := b.Purge(ctx, name); err != nil {
 			t.Fatalf("Purge %q: %v", name, checkErr(t, err))
 		}
 	}
-	readNote(ctx, t, b, "ev", `{"n":1}`)
+	mustReadState(ctx, t, b, "ev", `{"n":1}`)
 }
 
-func testNotesCancelled(t *testing.T, h Harness) {
+func testStateCancelled(t *testing.T, h Harness) {
 	ctx, b := beginState(t, h)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
@@ -169,13 +170,13 @@ func testNotesCancelled(t *testing.T, h Harness) {
 	wantErr(t, "ReadState afterwards", err, secret.NotFound)
 }
 
-// testNoteWriters: each adds itself to one list, again after a Conflict.
-func testNoteWriters(t *testing.T, h Harness) {
+// testStateWriters: each adds itself to one list, again after a Conflict.
+func testStateWriters(t *testing.T, h Harness) {
 	ctx, b := beginState(t, h)
 	writers := min(h.Writers, 8) // each meets all others
 	together(writers, func(i int) {
 		for {
-			err := addToNote(ctx, b, i)
+			err := addToState(ctx, b, i)
 			if err == nil {
 				return
 			}
@@ -196,7 +197,7 @@ func testNoteWriters(t *testing.T, h Harness) {
 	}
 }
 
-func addToNote(ctx context.Context, b stateBackend, i int) error {
+func addToState(ctx context.Context, b stateBackend, i int) error {
 	var all []int
 	text, revision, err := b.ReadState(ctx, "list")
 	switch {
@@ -215,17 +216,17 @@ func addToNote(ctx context.Context, b stateBackend, i int) error {
 	return b.WriteState(ctx, "list", text, revision)
 }
 
-func testNotesReopen(t *testing.T, h Harness) {
+func testStateReopen(t *testing.T, h Harness) {
 	if h.Reopen == nil {
 		t.Skip("the store is not embedded, or not durable")
 	}
 	ctx, b := beginState(t, h)
-	writeNote(ctx, t, b, "kept", `{"n":1}`, "")
-	before := readNote(ctx, t, b, "kept", `{"n":1}`)
+	mustWriteState(ctx, t, b, "kept", `{"n":1}`, "")
+	before := mustReadState(ctx, t, b, "kept", `{"n":1}`)
 	b = withState(t, h.Reopen(t, b))
-	if after := readNote(ctx, t, b, "kept", `{"n":1}`); after != before {
+	if after := mustReadState(ctx, t, b, "kept", `{"n":1}`); after != before {
 		t.Error("the revision changed")
 	}
-	writeNote(ctx, t, b, "kept", `{"n":2}`, before)
-	readNote(ctx, t, b, "kept", `{"n":2}`)
+	mustWriteState(ctx, t, b, "kept", `{"n":2}`, before)
+	mustReadState(ctx, t, b, "kept", `{"n":2}`)
 }

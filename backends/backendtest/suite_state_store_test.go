@@ -13,9 +13,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// brokenNotes is the memory store with its notes wrong. Nil functions break
-// nothing.
-type brokenNotes struct {
+// brokenState is the memory store with its state records wrong. Nil functions
+// break nothing.
+type brokenState struct {
 	*memory.Store
 	write func(ctx context.Context, key string, text []byte, revision string) error
 	read  func(ctx context.Context, key string) ([]byte, string, error)
@@ -23,28 +23,28 @@ type brokenNotes struct {
 	get   func(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error)
 }
 
-func (b *brokenNotes) WriteState(ctx context.Context, key string, text []byte, revision string) error {
+func (b *brokenState) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if b.write != nil {
 		return b.write(ctx, key, text, revision)
 	}
 	return b.Store.WriteState(ctx, key, text, revision)
 }
 
-func (b *brokenNotes) ReadState(ctx context.Context, key string) ([]byte, string, error) {
+func (b *brokenState) ReadState(ctx context.Context, key string) ([]byte, string, error) {
 	if b.read != nil {
 		return b.read(ctx, key)
 	}
 	return b.Store.ReadState(ctx, key)
 }
 
-func (b *brokenNotes) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+func (b *brokenState) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
 	if b.put != nil {
 		return b.put(ctx, name, d)
 	}
 	return b.Store.Put(ctx, name, d)
 }
 
-func (b *brokenNotes) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+func (b *brokenState) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
 	if b.get != nil {
 		return b.get(ctx, name, sel)
 	}
@@ -52,19 +52,19 @@ func (b *brokenNotes) Get(ctx context.Context, name secret.Name, sel secret.Sele
 }
 
 // over writes whatever stands.
-func (b *brokenNotes) over(ctx context.Context, key string, text []byte) error {
+func (b *brokenState) over(ctx context.Context, key string, text []byte) error {
 	_, now, _ := b.Store.ReadState(ctx, key)
 	return b.Store.WriteState(ctx, key, text, now)
 }
 
-var noteMutants = map[string]struct {
+var stateMutants = map[string]struct {
 	caughtBy string
-	damage   func(*brokenNotes)
+	damage   func(*brokenState)
 }{
-	"a revision is ignored": {"Notes", func(b *brokenNotes) {
+	"a revision is ignored": {"State", func(b *brokenState) {
 		b.write = func(ctx context.Context, key string, text []byte, _ string) error { return b.over(ctx, key, text) }
 	}},
-	"a new note is written over": {"Notes", func(b *brokenNotes) {
+	"a new state record is written over": {"State", func(b *brokenState) {
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
 			if revision == "" {
 				return b.over(ctx, key, text)
@@ -72,7 +72,7 @@ var noteMutants = map[string]struct {
 			return b.Store.WriteState(ctx, key, text, revision)
 		}
 	}},
-	"all notes are one": {"Notes", func(b *brokenNotes) {
+	"all state records are one": {"State", func(b *brokenState) {
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
 			if err := kit.CheckState(key, text); err != nil {
 				return err
@@ -81,7 +81,7 @@ var noteMutants = map[string]struct {
 		}
 		b.read = func(ctx context.Context, _ string) ([]byte, string, error) { return b.Store.ReadState(ctx, "one") }
 	}},
-	"acknowledged and dropped": {"NoteWriters", func(b *brokenNotes) {
+	"acknowledged and dropped": {"StateWriters", func(b *brokenState) {
 		var n atomic.Int64
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
 			if n.Add(1)%2 == 0 {
@@ -90,27 +90,27 @@ var noteMutants = map[string]struct {
 			return b.Store.WriteState(ctx, key, text, revision)
 		}
 	}},
-	"bad keys pass": {"NotesRefused", func(b *brokenNotes) {
+	"bad keys pass": {"StateRefused", func(b *brokenState) {
 		b.write = func(ctx context.Context, _ string, text []byte, revision string) error {
 			return b.Store.WriteState(ctx, "k", text, revision)
 		}
 	}},
-	"contexts are ignored": {"NotesCancelled", func(b *brokenNotes) {
+	"contexts are ignored": {"StateCancelled", func(b *brokenState) {
 		b.write = func(ctx context.Context, key string, text []byte, revision string) error {
 			return b.Store.WriteState(context.WithoutCancel(ctx), key, text, revision)
 		}
 	}},
-	"a secret writes over a note": {"NotesHidden", func(b *brokenNotes) {
+	"a secret writes over a state record": {"StateHidden", func(b *brokenState) {
 		b.put = func(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-			if name == "vaultferry-note-ev" {
+			if name == "vaultferry-state-ev" {
 				_ = b.over(ctx, "ev", []byte(`"a secret"`))
 			}
 			return b.Store.Put(ctx, name, d)
 		}
 	}},
-	"a note is a secret": {"NotesHidden", func(b *brokenNotes) {
+	"a state record is a secret": {"StateHidden", func(b *brokenState) {
 		b.get = func(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
-			if name == "notes/ev" {
+			if name == "state/ev" {
 				return &secret.Secret{Name: name}, nil
 			}
 			return b.Store.Get(ctx, name, sel)
@@ -118,29 +118,29 @@ var noteMutants = map[string]struct {
 	}},
 }
 
-const noteMutantEnv = "VAULTFERRY_NOTE_MUTANT"
+const stateMutantEnv = "VAULTFERRY_STATE_MUTANT"
 
-// TestMutantNotes is the suite run by a child of TestSuiteCatchesNotes.
-func TestMutantNotes(t *testing.T) {
-	m, ok := noteMutants[os.Getenv(noteMutantEnv)]
+// TestMutantState is the suite run by a child of TestSuiteCatchesState.
+func TestMutantState(t *testing.T) {
+	m, ok := stateMutants[os.Getenv(stateMutantEnv)]
 	if !ok {
-		t.Skip("only as a child of TestSuiteCatchesNotes")
+		t.Skip("only as a child of TestSuiteCatchesState")
 	}
 	backendtest.Run(t, backendtest.Harness{Open: func(*testing.T) backends.Backend {
-		b := &brokenNotes{Store: memory.New(memory.Options{})}
+		b := &brokenState{Store: memory.New(memory.Options{})}
 		m.damage(b)
 		return b
 	}})
 }
 
-// TestSuiteCatchesNotes: each store with broken notes fails the case that is
-// there for it.
-func TestSuiteCatchesNotes(t *testing.T) {
+// TestSuiteCatchesState: each store with broken state records fails the case
+// that is there for it.
+func TestSuiteCatchesState(t *testing.T) {
 	t.Parallel()
-	for name, m := range noteMutants {
+	for name, m := range stateMutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantCaught(t, "TestMutantNotes", m.caughtBy, noteMutantEnv+"="+name)
+			wantCaught(t, "TestMutantState", m.caughtBy, stateMutantEnv+"="+name)
 		})
 	}
 }

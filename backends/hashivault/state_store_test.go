@@ -7,11 +7,11 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// TestNoteDeletedNatively: a note that native tools deleted is none, and can
-// be made anew; one version of it is kept.
-func TestNoteDeletedNatively(t *testing.T) {
+// TestStateDeletedNatively: a state record that native tools deleted is none,
+// and can be made anew; one version of it is kept.
+func TestStateDeletedNatively(t *testing.T) {
 	f := newFixture(t)
-	path := f.notePath("n")
+	path := f.statePath("n")
 	if err := f.WriteState(t.Context(), "n", []byte(`{"n":1}`), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func TestNoteDeletedNatively(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := f.ReadState(t.Context(), "n"); !errors.Is(err, secret.NotFound) {
-		t.Errorf("ReadState of a deleted note: %v", err)
+		t.Errorf("ReadState of a deleted state record: %v", err)
 	}
 	if err := f.WriteState(t.Context(), "n", []byte(`{"n":2}`), ""); err != nil {
 		t.Fatal(err)

@@ -9,8 +9,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// noteType tells those who look with native tools whose secret a note is.
-const noteType = "application/vnd.vaultferry.note+json"
+// stateType tells those who look with native tools whose secret a state record
+// is.
+const stateType = "application/vnd.vaultferry.state+json"
 
 // ReadState implements backends.StateStore. The revision is the product's id of
 // the version.
@@ -18,7 +19,7 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
-	it, text, err := b.client.get(ctx, "", notePrefix+key, "")
+	it, text, err := b.client.get(ctx, "", statePrefix+key, "")
 	if err != nil {
 		return nil, "", err
 	}
@@ -27,34 +28,35 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 
 // WriteState implements backends.StateStore. The product has no conditional
 // write: this reads, compares and writes. Writers of this process wait for each
-// other; of two gateways that write one note in the same moment, the later
-// undoes the other's. Each write is one more version in the vault, and the
-// vault offers no way to remove the older ones.
+// other; of two gateways that write one state record in the same moment, the
+// later undoes the other's. Each write is one more version in the vault, and
+// the vault offers no way to remove the older ones.
 //
-// Trashed: native tools have deleted the note, and must recover or purge it.
+// Trashed: native tools have deleted the state record, and must recover or
+// purge it.
 func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
-	release, err := b.locks.Lock(ctx, secret.Name("\n"+notePrefix+key)) // no secret's name begins so
+	release, err := b.locks.Lock(ctx, secret.Name("\n"+statePrefix+key)) // no secret's name begins so
 	if err != nil {
 		return err
 	}
 	defer release()
-	it, _, err := b.client.get(ctx, "", notePrefix+key, "")
+	it, _, err := b.client.get(ctx, "", statePrefix+key, "")
 	switch {
 	case err != nil && !is(err, secret.NotFound):
 		return err
 	case it.id != revision:
-		return &secret.Error{Kind: secret.Conflict, Op: "azurekv.write_note"}
+		return &secret.Error{Kind: secret.Conflict, Op: "azurekv.write_state"}
 	}
-	return b.client.setNote(ctx, notePrefix+key, string(text))
+	return b.client.setState(ctx, statePrefix+key, string(text))
 }
 
-func (c client) setNote(ctx context.Context, wire, text string) error {
-	o := op{what: "write_note", write: true}
+func (c client) setState(ctx context.Context, wire, text string) error {
+	o := op{what: "write_state", write: true}
 	return o.settled(ctx, func(ctx context.Context) error {
-		_, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(noteType)}, nil)
+		_, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(stateType)}, nil)
 		return err
 	})
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// noteText tells those who look with native tools whose secret a note is.
-const noteText = "a record of vaultferry; leave it alone"
+// stateDescription tells those who look with native tools whose secret a state
+// record is.
+const stateDescription = "a record of vaultferry; leave it alone"
 
 // ReadState implements backends.StateStore. The revision is the product's id of
 // the current version.
@@ -17,9 +18,9 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
-	number, c, err := b.client.value(ctx, "", notePrefix+key, latest)
+	number, c, err := b.client.value(ctx, "", statePrefix+key, latest)
 	if is(err, secret.Trashed) {
-		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.read_note", Err: secret.Cause(err)}
+		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.read_state", Err: secret.Cause(err)}
 	}
 	if err != nil {
 		return nil, "", err
@@ -28,16 +29,18 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 }
 
 // WriteState implements backends.StateStore. The product makes one secret of a
-// name, and numbers versions one by one: of two gateways that write one note in
-// the same moment, the one whose number is not the next gives the current role
-// back to the other's, and says Conflict. A reader in between may have seen it.
+// name, and numbers versions one by one: of two gateways that write one state
+// record in the same moment, the one whose number is not the next gives the
+// current role back to the other's, and says Conflict. A reader in between may
+// have seen it.
 //
-// Trashed: native tools have deleted the note, and must recover or purge it.
+// Trashed: native tools have deleted the state record, and must recover or
+// purge it.
 func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
-	wire := notePrefix + key
+	wire := statePrefix + key
 	release, err := b.locks.Lock(ctx, secret.Name("\n"+wire)) // no secret's name begins so
 	if err != nil {
 		return err
@@ -55,11 +58,11 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 	w := b.writer("", wire)
 	switch {
 	case have != revision:
-		return noteConflict(nil)
+		return stateConflict(nil)
 	case have == "":
-		_, err = w.create(ctx, secret.TextValue(string(text)), noteText, b.key, b.project)
+		_, err = w.create(ctx, secret.TextValue(string(text)), stateDescription, b.key, b.project)
 		if err = b.taken(ctx, "", wire, err); errors.Is(err, errTaken) {
-			return noteConflict(errTaken)
+			return stateConflict(errTaken)
 		}
 		return err
 	}
@@ -68,11 +71,11 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 		return err
 	}
 	if err := w.label(ctx, sysCurrent, f.highest()+1); err != nil {
-		return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.write_note", Detail: "another writer came first, and may be undone", Err: secret.Cause(err)}
+		return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.write_state", Detail: "another writer came first, and may be undone", Err: secret.Cause(err)}
 	}
-	return noteConflict(nil)
+	return stateConflict(nil)
 }
 
-func noteConflict(cause error) error {
-	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.write_note", Err: cause}
+func stateConflict(cause error) error {
+	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.write_state", Err: cause}
 }
