@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -43,8 +44,13 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		return rehearsed(j, have, out), nil
 	}
 	j.entry.Versions = nil
-	var added []happening
-	defer func() { s.record(ctx, j, have, added) }()
+	added := *have
+	added.Versions = nil
+	defer func() {
+		if len(added.Versions) > 0 {
+			s.afterWrite(ctx, j, hook.Append, &added)
+		}
+	}()
 	for i := range part.Versions {
 		v := &part.Versions[i]
 		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
@@ -54,7 +60,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		o := made.Newest().Ordinal
 		out.Versions[v.Ordinal] = o
 		j.entry.Versions = append(j.entry.Versions, int64(o))
-		added = append(added, happening{VersionCreated, o, s.now()})
+		added.Versions = append(added.Versions, *made.Newest())
 	}
 	if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
 		return nil, appendError(err, sec.Name, out.Added, out.Added)

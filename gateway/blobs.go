@@ -14,6 +14,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -208,6 +209,7 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 		return nil, describeTaken(describePartial(j, err, sec, made), sec)
 	}
 	j.sawVersions(made.Secret)
+	s.afterWrite(ctx, j, hook.Restore, made.Secret)
 	out.Secret = made.Secret
 	out.Versions = sameOrdinals(made.Secret)
 	return out, nil

@@ -6,6 +6,10 @@
 // provably did not happen, and writes the outcome before anything is
 // answered. The dialect renders what comes back, or the error's kind.
 //
+// What is no business of every gateway stands around this package, as the
+// events of CSMS do in gateway/events: it observes writes (Options.Writes) and
+// runs its own operations through Do.
+//
 // Start reading at run in run.go; the operations in secrets.go and blobs.go
 // are a few lines each.
 package gateway

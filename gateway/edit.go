@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -33,15 +34,15 @@ func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Sec
 		if err != nil || change == nil {
 			return have, err
 		}
-		if err := checkSubscriptions(ctx, j, change.Patch.Extra[ExtraSubscriptions]); err != nil {
+		if err := s.beforeWrite(ctx, j, hook.Intent{Secret: have, Patch: &change.Patch}); err != nil {
 			return nil, err
 		}
-		s.recordExpired(ctx, j, have, &change.Patch)
 		sec, err := j.Backend.Update(ctx, r.Name, change.Of, change.Patch)
 		if err != nil {
 			return nil, err
 		}
 		j.sawVersions(sec)
+		s.afterWrite(ctx, j, hook.Update, sec)
 		return sec, nil
 	})
 }

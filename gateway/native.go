@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -67,6 +68,7 @@ func (s *Service) restoreNative(ctx context.Context, j *job, blob []byte, o Rest
 	}
 	j.entry.Name = string(sec.Name)
 	j.sawVersions(sec)
+	s.afterWrite(ctx, j, hook.Restore, sec)
 	return &Outcome{Secret: sec, Versions: sameOrdinals(sec)}, nil
 }
 

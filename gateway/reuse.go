@@ -7,6 +7,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -41,24 +42,27 @@ func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
 	case err != nil || !sec.Deleted.Over(s.now()):
 		return false
 	}
-	err = s.purgeOver(ctx, j, name)
+	err = s.purgeAudited(ctx, j, sec)
 	return err == nil || errors.Is(err, secret.NotFound)
 }
 
-// purgeOver is a purge within another call. It has its own audit lines: what
+// purgeAudited is a purge within another call. It has its own audit lines: what
 // is gone for ever must not be found under "set" alone.
-func (s *Service) purgeOver(ctx context.Context, j *job, name secret.Name) error {
+func (s *Service) purgeAudited(ctx context.Context, j *job, sec *secret.Secret) error {
 	e := audit.Entry{
 		Phase: audit.Intent, RequestID: j.call.RequestID, Caller: j.call.Caller.ID, Address: j.call.Address, Via: j.call.Caller.Via,
-		Op: j.call.Op, Action: string(access.Purge), Store: j.Name, Name: string(name),
+		Op: j.call.Op, Action: string(access.Purge), Store: j.Name, Name: string(sec.Name),
 	}
 	if err := s.audit.Write(e, true); err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
 	}
-	err := j.Backend.Purge(ctx, name)
+	err := j.Backend.Purge(ctx, sec.Name)
 	e.Phase, e.Result = audit.Outcome, result(err)
 	if auditErr := s.audit.Write(e, true); auditErr != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: auditErr}
+	}
+	if err == nil {
+		s.afterWrite(ctx, j, hook.Purge, sec)
 	}
 	return err
 }

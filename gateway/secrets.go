@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -46,7 +47,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if most := j.caps.MaxValue; most > 0 && d.Value.Len() > most {
 		return nil, secret.Errorf(secret.TooLarge, "the value is larger than the %d bytes that %s holds", most, j.caps.Product)
 	}
-	if err := checkDraftSubscriptions(ctx, j, &d); err != nil {
+	if err := s.beforeWrite(ctx, j, hook.Intent{OfSecret: d.OfSecret, MergeExtra: d.MergeExtra}); err != nil {
 		return nil, err
 	}
 	sec, err := s.landed(ctx, j, d)
@@ -55,7 +56,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		return nil, err
 	case sec != nil:
 		j.sawVersions(sec)
-		s.recordVersions(ctx, j, sec)
+		s.afterWrite(ctx, j, hook.Put, sec)
 		return sec, nil
 	}
 	if err := s.spare(ctx, j, &d); err != nil {
@@ -71,7 +72,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		return nil, err
 	}
 	j.sawVersions(sec)
-	s.recordVersions(ctx, j, sec)
+	s.afterWrite(ctx, j, hook.Put, sec)
 	return sec, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -40,7 +41,7 @@ const (
 	DefaultMaxBlobs      = 4
 )
 
-// Options make a Service. All fields are needed but the last four.
+// Options make a Service. All fields are needed but the last five.
 type Options struct {
 	Stores   []Store
 	Policy   *access.Policy
@@ -50,6 +51,8 @@ type Options struct {
 	Now      func() time.Time // default time.Now
 	MaxBlobs int              // backups and restores at once
 	Observe  func(Observation)
+	// Writes, if not nil, observes the writes to secrets.
+	Writes hook.Observer
 	// Archive takes what LossArchive keeps. Empty: that is refused.
 	Archive archive.Dir
 }
@@ -73,6 +76,7 @@ type Service struct {
 	now     func() time.Time
 	blobs   *semaphore.Weighted
 	observe func(Observation)
+	writes  hook.Observer // nil: nobody observes
 	archive archive.Dir
 	repeats repeats
 }
@@ -83,7 +87,6 @@ type store struct {
 	optional
 	slots *semaphore.Weighted
 	blobs *semaphore.Weighted // its share of Service.blobs
-	notes *semaphore.Weighted // held by whoever changes a note
 	whole *semaphore.Weighted // held by whoever goes through all of the store
 	edits kit.KeyedLock       // of those who decide by what stands
 	state storeState
@@ -143,7 +146,7 @@ type Ref struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
-		log: o.Log, now: o.Now, observe: o.Observe, archive: o.Archive,
+		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -169,7 +172,7 @@ func New(o Options) (*Service, error) {
 			Store: st, caps: caps, optional: optionalOf(st.Backend),
 			slots: semaphore.NewWeighted(int64(st.Concurrency)),
 			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
-			notes: semaphore.NewWeighted(1), whole: semaphore.NewWeighted(1),
+			whole: semaphore.NewWeighted(1),
 		}
 		s.names = append(s.names, st.Name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -12,7 +13,7 @@ import (
 // The answer holds that one version, without its value. Action: update.
 func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		if err := checkSubscriptions(ctx, j, p.Extra[ExtraSubscriptions]); err != nil {
+		if err := s.beforeWrite(ctx, j, hook.Intent{Patch: &p}); err != nil {
 			return nil, err
 		}
 		sec, err := j.Backend.Update(ctx, r.Name, sel, p)
@@ -20,6 +21,7 @@ func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector
 			return nil, err
 		}
 		j.sawVersions(sec)
+		s.afterWrite(ctx, j, hook.Update, sec)
 		return sec, nil
 	})
 }
@@ -43,7 +45,7 @@ func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secre
 		sec, err := s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
 			func() (*secret.Secret, error) { return j.Backend.DescribeTrash(ctx, r.Name) })
 		if err == nil {
-			s.recordDeletion(ctx, j, sec)
+			s.afterWrite(ctx, j, hook.Delete, sec)
 		}
 		return sec, err
 	})
@@ -70,14 +72,14 @@ func (s *Service) destroy(ctx context.Context, j *job) (*secret.Secret, error) {
 	sec, err := j.Backend.Delete(ctx, j.ref.Name, s.now().UTC().AddDate(0, 0, j.RetentionDays))
 	switch {
 	case err == nil:
-		s.recordDeletion(ctx, j, sec)
+		s.afterWrite(ctx, j, hook.Delete, sec)
 	case errors.Is(err, secret.NotFound):
 		sec, err = s.recoverable(ctx, j)
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = s.purgeOver(ctx, j, j.ref.Name)
+	err = s.purgeAudited(ctx, j, sec)
 	switch {
 	case err == nil, errors.Is(err, secret.NotFound):
 		return sec, nil
@@ -106,6 +108,9 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 				return nil, err
 			}
 			sec, err := j.Backend.Recover(ctx, r.Name)
+			if err == nil {
+				s.afterWrite(ctx, j, hook.Recover, sec)
+			}
 			if errors.Is(err, secret.NotFound) { // it was there: the request came twice, or another's came first
 				if live, liveErr := j.Backend.Describe(ctx, r.Name); liveErr == nil {
 					return live, nil
@@ -134,7 +139,9 @@ func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
 			if j.PurgeProtection {
 				return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
 			}
-			err = j.Backend.Purge(ctx, r.Name)
+			if err = j.Backend.Purge(ctx, r.Name); err == nil {
+				s.afterWrite(ctx, j, hook.Purge, sec)
+			}
 			if errors.Is(err, secret.NotFound) { // likewise, unless it was recovered
 				if _, liveErr := j.Backend.Describe(ctx, r.Name); errors.Is(liveErr, secret.NotFound) {
 					err = nil
@@ -200,7 +207,10 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 			if err != nil {
 				return nil, err
 			}
-			return sec, j.Backend.Purge(ctx, n)
+			if err = j.Backend.Purge(ctx, n); err == nil {
+				s.afterWrite(ctx, j, hook.Purge, sec)
+			}
+			return sec, err
 		})
 		switch {
 		case err == nil:

@@ -18,6 +18,16 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestConformanceWithoutState: a backend without the optional part that keeps
+// the gateway's records is a backend. The suite skips what is about them.
+func TestConformanceWithoutState(t *testing.T) {
+	t.Parallel()
+	type stateless struct{ backends.Backend }
+	backendtest.Run(t, backendtest.Harness{
+		Open: func(*testing.T) backends.Backend { return stateless{memory.New(memory.Options{})} },
+	})
+}
+
 // TestFixed: with a clock and ids that are given, two runs agree to the byte.
 func TestFixed(t *testing.T) {
 	t.Parallel()

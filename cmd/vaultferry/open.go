@@ -22,6 +22,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
 
@@ -30,12 +31,13 @@ const memoryKind = "memory"
 
 // parts are an open gateway without its listeners.
 type parts struct {
-	cfg     *config.Config
-	service *gateway.Service
-	keys    *backup.Keyring
-	metrics *httpd.Metrics
-	log     *slog.Logger
-	audit   *audit.Log
+	cfg      *config.Config
+	service  *gateway.Service
+	recorder *events.Recorder
+	keys     *backup.Keyring
+	metrics  *httpd.Metrics
+	log      *slog.Logger
+	audit    *audit.Log
 }
 
 // open loads the configuration and opens the stores that are named, or all.
@@ -88,11 +90,16 @@ func (a *app) assembleOver(p *parts, stores []gateway.Store) (err error) {
 	if p.audit, err = audit.Open(p.cfg.Audit.File, a.now); err != nil {
 		return errors.Join(err, closeStores(stores))
 	}
-	p.service, err = gateway.New(gateway.Options{
+	o := gateway.Options{
 		Stores: stores, Policy: access.NewPolicy(p.cfg.Rules()), Keyring: p.keys, Audit: p.audit,
 		Log: p.log, Now: a.now, MaxBlobs: p.cfg.Server.MaxBlobs, Observe: p.metrics.Observe,
 		Archive: archive.Dir(p.cfg.Archive.Dir),
-	})
+	}
+	p.recorder = events.NewRecorder()
+	if len(p.cfg.Dialects.Huawei.Routes) > 0 { // nobody else has events
+		o.Writes = p.recorder
+	}
+	p.service, err = gateway.New(o)
 	if err != nil {
 		return errors.Join(err, closeStores(stores), p.audit.Close())
 	}
@@ -166,7 +173,7 @@ func (a *app) server(p *parts, tlsConfig *tls.Config) (*httpd.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hw := huawei.Options{Service: p.service, Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
+	hw := huawei.Options{Service: p.service, Events: events.New(p.service, p.recorder), Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(p.cfg.Server.MaxBody)}
 	for _, r := range p.cfg.Dialects.Huawei.Routes {
 		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}

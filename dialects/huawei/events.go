@@ -6,17 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // eventTypes are the vendor's words for what can happen.
-var eventTypes = map[gateway.EventType]string{
-	gateway.VersionCreated: "SECRET_VERSION_CREATED",
-	gateway.VersionExpired: "SECRET_VERSION_EXPIRED",
-	gateway.SecretRotated:  "SECRET_ROTATED",
-	gateway.SecretDeleted:  "SECRET_DELETED",
-	gateway.RotationFailed: "SECRET_ROTATED_FAILED",
+var eventTypes = map[events.Type]string{
+	events.VersionCreated: "SECRET_VERSION_CREATED",
+	events.VersionExpired: "SECRET_VERSION_EXPIRED",
+	events.SecretRotated:  "SECRET_ROTATED",
+	events.SecretDeleted:  "SECRET_DELETED",
+	events.RotationFailed: "SECRET_ROTATED_FAILED",
 }
 
 // targetSMN is the one type of target that the vendor knows.
@@ -51,7 +51,7 @@ type (
 	}
 )
 
-func renderEvent(e *gateway.Event) eventObject {
+func renderEvent(e *events.Event) eventObject {
 	o := eventObject{
 		Name: e.Name, ID: e.ID, State: stateDisabled, CreateTime: millis(e.Created), UpdateTime: millis(e.Updated),
 		Notification: notification{e.Target.Type, e.Target.ID, e.Target.Name},
@@ -74,19 +74,19 @@ type eventBody struct {
 	Notification json.RawMessage `json:"notification"`
 }
 
-func (b *eventBody) event() (gateway.Event, error) {
+func (b *eventBody) event() (events.Event, error) {
 	p, err := b.patch()
 	switch {
 	case err != nil:
-		return gateway.Event{}, err
+		return events.Event{}, err
 	case b.Name == nil || p.Types == nil || p.Enabled == nil || p.Target == nil:
-		return gateway.Event{}, secret.Errorf(secret.Invalid, "name, event_types, state and notification are needed")
+		return events.Event{}, secret.Errorf(secret.Invalid, "name, event_types, state and notification are needed")
 	}
-	return gateway.Event{Name: *b.Name, Types: p.Types, Enabled: *p.Enabled, Target: *p.Target}, checkEventName(*b.Name)
+	return events.Event{Name: *b.Name, Types: p.Types, Enabled: *p.Enabled, Target: *p.Target}, checkEventName(*b.Name)
 }
 
 // patch reads all but the name.
-func (b *eventBody) patch() (p gateway.EventPatch, err error) {
+func (b *eventBody) patch() (p events.Patch, err error) {
 	if b.Types != nil {
 		if p.Types, err = readTypes(*b.Types); err != nil {
 			return p, err
@@ -104,8 +104,8 @@ func (b *eventBody) patch() (p gateway.EventPatch, err error) {
 	return p, err
 }
 
-func readTypes(words []string) ([]gateway.EventType, error) {
-	var types []gateway.EventType
+func readTypes(words []string) ([]events.Type, error) {
+	var types []events.Type
 	for t, word := range eventTypes {
 		if slices.Contains(words, word) {
 			types = append(types, t)
@@ -117,13 +117,13 @@ func readTypes(words []string) ([]gateway.EventType, error) {
 	case len(types) != len(words):
 		return nil, secret.Errorf(secret.Invalid, "event_types holds a type that does not exist, or one twice")
 	}
-	slices.SortFunc(types, func(a, b gateway.EventType) int { // as they were given
+	slices.SortFunc(types, func(a, b events.Type) int { // as they were given
 		return slices.Index(words, eventTypes[a]) - slices.Index(words, eventTypes[b])
 	})
 	return types, nil
 }
 
-func readTarget(raw json.RawMessage) (*gateway.EventTarget, error) {
+func readTarget(raw json.RawMessage) (*events.Target, error) {
 	var n notification
 	if err := decode(raw, &n); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func readTarget(raw json.RawMessage) (*gateway.EventTarget, error) {
 	case n.ID == "" || n.Name == "" || len(n.ID) > maxTarget || len(n.Name) > maxTarget:
 		return nil, secret.Errorf(secret.Invalid, "target_id and target_name are 1 to %d bytes", maxTarget)
 	}
-	return &gateway.EventTarget{Type: n.Type, ID: n.ID, Name: n.Name}, nil
+	return &events.Target{Type: n.Type, ID: n.ID, Name: n.Name}, nil
 }
 
 func checkEventName(name string) error {
@@ -158,7 +158,7 @@ func (a *api) createEvent(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerEvent(a.svc.CreateEvent(r.Context(), r.write(), r.store, e))
+	return answerEvent(a.events.Create(r.Context(), r.write(), r.store, e))
 }
 
 func (a *api) showEvent(r *request) (any, error) {
@@ -166,7 +166,7 @@ func (a *api) showEvent(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerEvent(a.svc.Event(r.Context(), r.call, r.store, name))
+	return answerEvent(a.events.Get(r.Context(), r.call, r.store, name))
 }
 
 func (a *api) updateEvent(r *request) (any, error) {
@@ -185,7 +185,7 @@ func (a *api) updateEvent(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerEvent(a.svc.UpdateEvent(r.Context(), r.write(), r.store, name, p))
+	return answerEvent(a.events.Update(r.Context(), r.write(), r.store, name, p))
 }
 
 func (a *api) deleteEvent(r *request) (any, error) {
@@ -193,10 +193,10 @@ func (a *api) deleteEvent(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.svc.DeleteEvent(r.Context(), r.write(), r.store, name)
+	return nil, a.events.Delete(r.Context(), r.write(), r.store, name)
 }
 
-func answerEvent(e *gateway.Event, err error) (any, error) {
+func answerEvent(e *events.Event, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -213,11 +213,11 @@ func (a *api) listEvents(r *request) (any, error) {
 			return nil, err
 		}
 	}
-	all, err := a.svc.Events(r.Context(), r.call, r.store)
+	all, err := a.events.List(r.Context(), r.call, r.store)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(e gateway.Event) bool { return strings.Compare(e.Name, q.marker) <= 0 })
+	all = slices.DeleteFunc(all, func(e events.Event) bool { return strings.Compare(e.Name, q.marker) <= 0 })
 	out := eventsAnswer{Events: []eventObject{}}
 	for i := range all[:min(len(all), q.limit)] {
 		out.Events = append(out.Events, renderEvent(&all[i]))

@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -25,6 +26,7 @@ type Route struct{ Project, Name, Store string }
 // Options make a Dialect. All fields are needed but the last two.
 type Options struct {
 	Service     *gateway.Service
+	Events      *events.Service // of that Service
 	Credentials *access.Credentials
 	IAM         *iam.IAM
 	Throttle    *access.Throttle
@@ -39,10 +41,10 @@ type Dialect struct{ api *api }
 // New returns the dialect. It fails on a route that names no store or repeats
 // a project.
 func New(o Options) (*Dialect, error) {
-	if o.Service == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
-		return nil, errors.New("huawei: Service, Credentials, IAM and Throttle are needed")
+	if o.Service == nil || o.Events == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
+		return nil, errors.New("huawei: Service, Events, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
+	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -81,6 +83,7 @@ func (d *Dialect) Mount(r *mux.Router) {
 // api is the wire.Edge, and has a method for each operation.
 type api struct {
 	svc      *gateway.Service
+	events   *events.Service
 	creds    *access.Credentials
 	iam      *iam.IAM
 	projects []Route

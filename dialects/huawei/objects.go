@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -16,7 +16,7 @@ const (
 	extraKey     = "huawei.kms_key_id"
 	extraType    = "huawei.secret_type"
 	extraProject = "huawei.enterprise_project_id"
-	extraEvents  = gateway.ExtraSubscriptions
+	extraEvents  = events.ExtraSubscriptions
 )
 
 // Defaults of what clients do not say.
@@ -118,7 +118,7 @@ func (a *api) renderSecret(store string, s *secret.Secret) (secretObject, error)
 		ScheduledDeleteTime: scheduled(s.Deleted),
 		Description:         s.Description, CreateTime: millis(s.Created), UpdateTime: max(millis(s.Updated), millis(s.Created)),
 		SecretType:          cmp.Or(s.Extra.Text(extraType), typeCommon),
-		EventSubscriptions:  events(s),
+		EventSubscriptions:  subscribedEvents(s),
 		EnterpriseProjectID: cmp.Or(s.Extra.Text(extraProject), defaultProject),
 	}, nil
 }
@@ -142,8 +142,8 @@ func scheduled(d *secret.Deletion) *int64 {
 	return &t
 }
 
-// events is never nil: the wire has [] for none.
-func events(s *secret.Secret) []string {
+// subscribedEvents is never nil: the wire has [] for none.
+func subscribedEvents(s *secret.Secret) []string {
 	names := []string{}
 	if raw, ok := s.Extra[extraEvents]; !ok || json.Unmarshal(raw, &names) != nil || names == nil {
 		return []string{}

@@ -17,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -92,7 +93,7 @@ func TestListOfFew(t *testing.T) {
 	for i := range 3000 {
 		d := secret.Draft{Value: secret.TextValue("x")}
 		if i%1000 == 500 {
-			d.OfSecret = &secret.Attributes{Extra: secret.Extra{gateway.ExtraSubscriptions: event}}
+			d.OfSecret = &secret.Attributes{Extra: secret.Extra{events.ExtraSubscriptions: event}}
 		}
 		_, err := store.Put(t.Context(), secret.Name(fmt.Sprintf("s%04d", i)), d)
 		must(t, err)

@@ -27,10 +27,10 @@ func TestRecordedRequestsChanged(t *testing.T) {
 	const key, layout = "HPUAEXAMPLEACCESSKEY", "20060102T150405Z"
 	var now time.Time
 	clock := func() time.Time { return now }
-	creds := access.NewCredentials()
+	g, creds := twoStores(t), access.NewCredentials()
 	must(t, creds.AddAccessKey(key, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), "recorded"))
 	d, err := huawei.New(huawei.Options{
-		Service: twoStores(t).Service, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
+		Service: g.Service, Events: g.Events, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
 		Routes: []huawei.Route{{Project: "0605767fcd80d5762fdbc0189dexampl", Store: "a"}},
 	})
 	must(t, err)

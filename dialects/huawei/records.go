@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -35,7 +35,7 @@ const (
 
 // listRecords leaves out secrets that CSMS cannot spell.
 func (a *api) listRecords(r *request) (any, error) {
-	all, err := a.svc.Records(r.Context(), r.call, r.store)
+	all, err := a.events.Records(r.Context(), r.call, r.store)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (a *api) listRecords(r *request) (any, error) {
 	return out, nil
 }
 
-func renderRecord(r *gateway.Record) (recordObject, error) {
+func renderRecord(r *events.Record) (recordObject, error) {
 	name, err := WireName(r.Secret)
 	if err != nil {
 		return recordObject{}, err
@@ -60,13 +60,13 @@ func renderRecord(r *gateway.Record) (recordObject, error) {
 	}, nil
 }
 
-func content(r *gateway.Record, name string) string {
+func content(r *events.Record, name string) string {
 	switch r.Type {
-	case gateway.VersionCreated:
+	case events.VersionCreated:
 		return "Version " + versionID(r.Version) + " of secret " + name + " was created."
-	case gateway.VersionExpired:
+	case events.VersionExpired:
 		return "Version " + versionID(r.Version) + " of secret " + name + " has expired."
-	case gateway.SecretDeleted:
+	case events.SecretDeleted:
 		return "Secret " + name + " was deleted."
 	}
 	return "Event " + eventTypes[r.Type] + " of secret " + name + "."

@@ -176,7 +176,7 @@ func TestRecordedRequests(t *testing.T) {
 	}
 	clock := func() time.Time { return now }
 	d, err := huawei.New(huawei.Options{
-		Service: g.Service, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
+		Service: g.Service, Events: g.Events, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
 		Routes: []huawei.Route{{Project: "0605767fcd80d5762fdbc0189dexampl", Name: "xx-test-1", Store: "a"}},
 	})
 	must(t, err)
@@ -252,9 +252,10 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	g := twoStores(t)
 	creds := access.NewCredentials()
-	good := huawei.Options{Service: g.Service, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(time.Now)}
+	good := huawei.Options{Service: g.Service, Events: g.Events, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(time.Now)}
 	for name, edit := range map[string]func(*huawei.Options){
 		"no service":     func(o *huawei.Options) { o.Service = nil },
+		"no events":      func(o *huawei.Options) { o.Events = nil },
 		"no credentials": func(o *huawei.Options) { o.Credentials = nil },
 		"no IAM":         func(o *huawei.Options) { o.IAM = nil },
 		"no throttle":    func(o *huawei.Options) { o.Throttle = nil },

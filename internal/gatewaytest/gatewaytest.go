@@ -26,6 +26,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -53,6 +54,7 @@ type Options struct {
 // Gateway is a running gateway. It stops with its test.
 type Gateway struct {
 	Service *gateway.Service
+	Events  *events.Service
 	Keyring *backup.Keyring
 	Audit   *Audit
 	Address string         // of the listener
@@ -117,13 +119,15 @@ func (g *Gateway) start(t testing.TB, o Options) {
 		log = audit.New(g.Audit, o.Now)
 	}
 	t.Cleanup(func() { _ = log.Close() })
+	recorder := events.NewRecorder()
 	service, err := gateway.New(gateway.Options{
 		Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
 		Audit: log, Log: o.Log, Now: o.Now, MaxBlobs: o.MaxBlobs,
+		Writes: recorder,
 	})
 	must(t, err)
 	t.Cleanup(func() { _ = service.Close() })
-	g.Service = service
+	g.Service, g.Events = service, events.New(service, recorder)
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	for _, d := range g.dialects(t, o) {
 		d.Mount(r)
@@ -151,7 +155,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
 	})
 	must(t, err)
-	hw := huawei.Options{Service: g.Service, Credentials: credentials, IAM: users, Throttle: throttle, Now: o.Now}
+	hw := huawei.Options{Service: g.Service, Events: g.Events, Credentials: credentials, IAM: users, Throttle: throttle, Now: o.Now}
 	for _, s := range o.Stores {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
 		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Name: Region(s.Name), Store: s.Name})

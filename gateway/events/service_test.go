@@ -1,4 +1,4 @@
-package gateway_test
+package events_test
 
 import (
 	"context"
@@ -10,23 +10,23 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func event(name string, types ...gateway.EventType) gateway.Event {
+func event(name string, types ...events.Type) events.Event {
 	if len(types) == 0 {
-		types = gateway.EventTypes()
+		types = events.Types()
 	}
-	return gateway.Event{Name: name, Types: types, Enabled: true, Target: gateway.EventTarget{Type: "SMN", ID: "urn:" + name, Name: "topic"}}
+	return events.Event{Name: name, Types: types, Enabled: true, Target: events.Target{Type: "SMN", ID: "urn:" + name, Name: "topic"}}
 }
 
-func makeEvent(t *testing.T, w *world, e gateway.Event) *gateway.Event {
+func makeEvent(t *testing.T, w *world, e events.Event) *events.Event {
 	t.Helper()
-	made, err := w.CreateEvent(t.Context(), call, "a", e)
+	made, err := w.events.Create(t.Context(), call, "a", e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,17 +34,17 @@ func makeEvent(t *testing.T, w *world, e gateway.Event) *gateway.Event {
 }
 
 // subscribing is a draft of a new secret that subscribes.
-func subscribing(events ...string) secret.Draft {
-	raw, err := json.Marshal(events)
+func subscribing(names ...string) secret.Draft {
+	raw, err := json.Marshal(names)
 	if err != nil {
 		panic(err)
 	}
-	return secret.Draft{Value: secret.TextValue("hush"), OfSecret: &secret.Attributes{Extra: secret.Extra{gateway.ExtraSubscriptions: raw}}}
+	return secret.Draft{Value: secret.TextValue("hush"), OfSecret: &secret.Attributes{Extra: secret.Extra{events.ExtraSubscriptions: raw}}}
 }
 
 func eventNames(t *testing.T, w *world) (names []string) {
 	t.Helper()
-	all, err := w.Events(t.Context(), call, "a")
+	all, err := w.events.List(t.Context(), call, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func eventNames(t *testing.T, w *world) (names []string) {
 func TestEventLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	made := makeEvent(t, w, event("b", gateway.VersionCreated))
+	made := makeEvent(t, w, event("b", events.VersionCreated))
 	if len(made.ID) != 36 || made.Created.IsZero() || !made.Updated.Equal(made.Created) {
 		t.Errorf("made %+v", made)
 	}
@@ -65,28 +65,28 @@ func TestEventLife(t *testing.T) {
 	if got := eventNames(t, w); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("events are %q", got)
 	}
-	_, err := w.CreateEvent(t.Context(), call, "a", event("b"))
+	_, err := w.events.Create(t.Context(), call, "a", event("b"))
 	wantKind(t, err, secret.AlreadyExists)
-	off, types := false, []gateway.EventType{gateway.SecretDeleted, gateway.VersionExpired}
-	if _, err := w.UpdateEvent(t.Context(), call, "a", "b", gateway.EventPatch{Types: types, Enabled: &off}); err != nil {
+	off, types := false, []events.Type{events.SecretDeleted, events.VersionExpired}
+	if _, err := w.events.Update(t.Context(), call, "a", "b", events.Patch{Types: types, Enabled: &off}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Event(t.Context(), call, "a", "b")
+	got, err := w.events.Get(t.Context(), call, "a", "b")
 	if err != nil || got.Enabled || !slices.Equal(got.Types, types) || got.Target != made.Target || got.ID != made.ID || !got.Created.Equal(made.Created) {
 		t.Errorf("updated to %+v, %v", got, err)
 	}
-	if err := w.DeleteEvent(t.Context(), call, "a", "b"); err != nil {
+	if err := w.events.Delete(t.Context(), call, "a", "b"); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.last(t); e.Event != "b" || e.Action != "update" || e.Name != "" || e.BackendOps == 0 {
 		t.Errorf("audited as %+v", e)
 	}
-	_, err = w.Event(t.Context(), call, "a", "b")
+	_, err = w.events.Get(t.Context(), call, "a", "b")
 	wantKind(t, err, secret.NotFound)
-	_, err = w.UpdateEvent(t.Context(), call, "a", "b", gateway.EventPatch{})
+	_, err = w.events.Update(t.Context(), call, "a", "b", events.Patch{})
 	wantKind(t, err, secret.NotFound)
-	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "b"), secret.NotFound)
-	if got, err := w.Events(t.Context(), call, "b"); err != nil || len(got) != 0 {
+	wantKind(t, w.events.Delete(t.Context(), call, "a", "b"), secret.NotFound)
+	if got, err := w.events.List(t.Context(), call, "b"); err != nil || len(got) != 0 {
 		t.Errorf("another store has %d events, %v", len(got), err)
 	}
 }
@@ -94,18 +94,18 @@ func TestEventLife(t *testing.T) {
 func TestEventRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	for name, spoil := range map[string]func(*gateway.Event){
-		"no name":        func(e *gateway.Event) { e.Name = "" },
-		"a long name":    func(e *gateway.Event) { e.Name = strings.Repeat("n", 513) },
-		"no types":       func(e *gateway.Event) { e.Types = nil },
-		"a type twice":   func(e *gateway.Event) { e.Types = []gateway.EventType{gateway.SecretDeleted, gateway.SecretDeleted} },
-		"a strange type": func(e *gateway.Event) { e.Types = []gateway.EventType{"made"} },
-		"no target":      func(e *gateway.Event) { e.Target.ID = "" },
-		"no UTF-8":       func(e *gateway.Event) { e.Target.Name = "\xff" },
+	for name, spoil := range map[string]func(*events.Event){
+		"no name":        func(e *events.Event) { e.Name = "" },
+		"a long name":    func(e *events.Event) { e.Name = strings.Repeat("n", 513) },
+		"no types":       func(e *events.Event) { e.Types = nil },
+		"a type twice":   func(e *events.Event) { e.Types = []events.Type{events.SecretDeleted, events.SecretDeleted} },
+		"a strange type": func(e *events.Event) { e.Types = []events.Type{"made"} },
+		"no target":      func(e *events.Event) { e.Target.ID = "" },
+		"no UTF-8":       func(e *events.Event) { e.Target.Name = "\xff" },
 	} {
 		e := event("e")
 		spoil(&e)
-		if _, err := w.CreateEvent(t.Context(), call, "a", e); !errors.Is(err, secret.Invalid) {
+		if _, err := w.events.Create(t.Context(), call, "a", e); !errors.Is(err, secret.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestEventRefused(t *testing.T) {
 	}
 }
 
-// TestEventQuota: no more than the vendor allows, and no more than a note holds.
+// TestEventQuota: no more than the vendor allows, and no more than a state record holds.
 func TestEventQuota(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{4, 512} {
@@ -123,13 +123,13 @@ func TestEventQuota(t *testing.T) {
 		for ; err == nil && n < 100; n++ {
 			e := event(fmt.Sprint("e", n))
 			e.Target.ID, e.Target.Name = strings.Repeat("i", length), strings.Repeat(`"`, length)
-			_, err = w.CreateEvent(t.Context(), call, "a", e)
+			_, err = w.events.Create(t.Context(), call, "a", e)
 		}
 		wantKind(t, err, secret.TooLarge)
-		if n--; length == 4 && n != gateway.MaxEvents || n < 5 || len(eventNames(t, w)) != n {
+		if n--; length == 4 && n != events.MaxEvents || n < 5 || len(eventNames(t, w)) != n {
 			t.Errorf("%d events of length %d", n, length)
 		}
-		if err := w.DeleteEvent(t.Context(), call, "a", "e0"); err != nil {
+		if err := w.events.Delete(t.Context(), call, "a", "e0"); err != nil {
 			t.Errorf("a full store cannot lose an event: %v", err)
 		}
 	}
@@ -146,21 +146,21 @@ func TestEventPolicy(t *testing.T) {
 	makeEvent(t, w, event("e"))
 	reader, writer := call, call
 	reader.Caller.ID, writer.Caller.ID = "reader", "writer"
-	if _, err := w.Event(t.Context(), reader, "a", "e"); err != nil {
+	if _, err := w.events.Get(t.Context(), reader, "a", "e"); err != nil {
 		t.Error(err)
 	}
-	_, err := w.CreateEvent(t.Context(), reader, "a", event("f"))
+	_, err := w.events.Create(t.Context(), reader, "a", event("f"))
 	wantKind(t, err, secret.Denied)
-	_, err = w.UpdateEvent(t.Context(), reader, "a", "e", gateway.EventPatch{})
+	_, err = w.events.Update(t.Context(), reader, "a", "e", events.Patch{})
 	wantKind(t, err, secret.Denied)
-	wantKind(t, w.DeleteEvent(t.Context(), reader, "a", "e"), secret.Denied)
-	_, err = w.Events(t.Context(), writer, "a")
+	wantKind(t, w.events.Delete(t.Context(), reader, "a", "e"), secret.Denied)
+	_, err = w.events.List(t.Context(), writer, "a")
 	wantKind(t, err, secret.Denied)
-	_, err = w.Event(t.Context(), writer, "a", "e")
+	_, err = w.events.Get(t.Context(), writer, "a", "e")
 	wantKind(t, err, secret.Denied)
-	_, err = w.Records(t.Context(), writer, "a")
+	_, err = w.events.Records(t.Context(), writer, "a")
 	wantKind(t, err, secret.Denied)
-	_, err = w.CreateEvent(t.Context(), call, "b", event("f"))
+	_, err = w.events.Create(t.Context(), call, "b", event("f"))
 	wantKind(t, err, secret.Denied)
 	// Whoever may set may subscribe, without a right to list.
 	if _, err := w.Put(t.Context(), writer, gateway.Ref{Store: "a", Name: "x"}, subscribing("e")); err != nil {
@@ -194,25 +194,25 @@ func TestEventSubscribed(t *testing.T) {
 	if err := subscribe(t, w, refA, "e"); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Conflict)
+	wantKind(t, w.events.Delete(t.Context(), call, "a", "e"), secret.Conflict)
 	if _, err := w.Delete(t.Context(), call, refA); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Conflict)
+	wantKind(t, w.events.Delete(t.Context(), call, "a", "e"), secret.Conflict)
 	if got := eventNames(t, w); len(got) != 1 {
 		t.Errorf("events are %q", got)
 	}
 	if err := w.Purge(t.Context(), call, refA); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.DeleteEvent(t.Context(), call, "a", "e"); err != nil {
+	if err := w.events.Delete(t.Context(), call, "a", "e"); err != nil {
 		t.Error(err)
 	}
 }
 
-func subscribe(t *testing.T, w *world, r gateway.Ref, events ...string) error {
+func subscribe(t *testing.T, w *world, r gateway.Ref, names ...string) error {
 	t.Helper()
-	_, err := w.Update(t.Context(), call, r, secret.Current, secret.Patch{Extra: subscribing(events...).OfSecret.Extra})
+	_, err := w.Update(t.Context(), call, r, secret.Current, secret.Patch{Extra: subscribing(names...).OfSecret.Extra})
 	return err
 }
 
@@ -225,10 +225,10 @@ func TestEventsTogether(t *testing.T) {
 		worlds = append(worlds, newWorld(t, func(o *gateway.Options) { o.Stores[0].Backend = shared }))
 	}
 	var wg sync.WaitGroup
-	for i := range gateway.MaxEvents {
+	for i := range events.MaxEvents {
 		wg.Go(func() {
 			for {
-				_, err := worlds[i%3].CreateEvent(t.Context(), call, "a", event(fmt.Sprint("e", i)))
+				_, err := worlds[i%3].events.Create(t.Context(), call, "a", event(fmt.Sprint("e", i)))
 				if errors.Is(err, secret.Conflict) { // others came first eight times
 					continue
 				}
@@ -241,7 +241,7 @@ func TestEventsTogether(t *testing.T) {
 	}
 	wg.Wait()
 	for _, w := range worlds {
-		if got := eventNames(t, w); len(got) != gateway.MaxEvents {
+		if got := eventNames(t, w); len(got) != events.MaxEvents {
 			t.Errorf("%d events", len(got))
 		}
 	}
@@ -259,37 +259,35 @@ func TestEventRepeated(t *testing.T) {
 		return nil
 	}
 	w.a.After = lose
-	_, err := w.CreateEvent(t.Context(), call, "a", event("e"))
+	_, err := w.events.Create(t.Context(), call, "a", event("e"))
 	wantKind(t, err, secret.Unknown)
 	w.a.After = nil
 	makeEvent(t, w, event("e"))
-	_, err = w.CreateEvent(t.Context(), call, "a", event("e")) // that was the repeat
+	_, err = w.events.Create(t.Context(), call, "a", event("e")) // that was the repeat
 	wantKind(t, err, secret.AlreadyExists)
 	w.a.After = lose
-	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.Unknown)
+	wantKind(t, w.events.Delete(t.Context(), call, "a", "e"), secret.Unknown)
 	w.a.After = nil
-	if err := w.DeleteEvent(t.Context(), call, "a", "e"); err != nil {
+	if err := w.events.Delete(t.Context(), call, "a", "e"); err != nil {
 		t.Error(err)
 	}
-	wantKind(t, w.DeleteEvent(t.Context(), call, "a", "e"), secret.NotFound)
+	wantKind(t, w.events.Delete(t.Context(), call, "a", "e"), secret.NotFound)
 }
 
-// TestForeignNote: what this release did not write is not taken for events.
-func TestForeignNote(t *testing.T) {
+// TestForeignState: what this release did not write is not taken for events.
+func TestForeignState(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`[]`, `{}`, `{"v":2,"events":[]}`, `{"v":1,"events":{}}`} {
 		w := newWorld(t, nil)
 		if err := w.a.WriteState(t.Context(), "events", []byte(text), ""); err != nil {
 			t.Fatal(err)
 		}
-		_, err := w.Events(t.Context(), call, "a")
+		_, err := w.events.List(t.Context(), call, "a")
 		wantKind(t, err, secret.Internal)
-		_, err = w.CreateEvent(t.Context(), call, "a", event("e"))
+		_, err = w.events.Create(t.Context(), call, "a", event("e"))
 		wantKind(t, err, secret.Internal)
 		if got, _, err := w.a.ReadState(t.Context(), "events"); err != nil || string(got) != text {
-			t.Errorf("the note has changed: %v", err)
+			t.Errorf("the state record has changed: %v", err)
 		}
 	}
 }
-
-var _ backends.StateStore = (*lossy)(nil)

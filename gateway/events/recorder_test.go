@@ -1,4 +1,4 @@
-package gateway_test
+package events_test
 
 import (
 	"context"
@@ -8,25 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// newClocked is a world whose time, in its store as well, stands still until a
-// test moves it.
-func newClocked(t *testing.T, rules ...access.Rule) (*world, *clock) {
-	t.Helper()
-	w, c := timed(t, nil, rules...)
-	w.a.Backend = memory.New(memory.Options{Now: c.Now})
-	return w, c
-}
 
 // records are the store's in few words, newest first: "deleted s", "version-created s 2".
 func records(t *testing.T, w *world) []string {
 	t.Helper()
-	all, err := w.Records(t.Context(), call, "a")
+	all, err := w.events.Records(t.Context(), call, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +58,7 @@ func TestRecords(t *testing.T) {
 	}
 	put(t, w, gateway.Ref{Store: "a", Name: "other"}, "hush")
 	wantRecords(t, w, "version-created n 2", "version-created n 1")
-	all, err := w.Records(t.Context(), call, "a")
+	all, err := w.events.Records(t.Context(), call, "a")
 	if err != nil || all[0].Event != "e" || all[0].Target != e.Target || !all[0].Time.Equal(c.Now().Truncate(time.Millisecond)) {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -94,7 +85,7 @@ func TestRecordsOfAppend(t *testing.T) {
 	w, _ := newClocked(t)
 	put(t, w, refB, "hush 1", "hush 2", "hush 3")
 	blob := backupOf(t, w, refB)
-	makeEvent(t, w, event("e", gateway.VersionCreated))
+	makeEvent(t, w, event("e", events.VersionCreated))
 	putDraft(t, w, refA, subscribing("e"))
 	if _, err := w.Restore(t.Context(), call, "a", blob, gateway.RestoreOptions{OnConflict: gateway.ConflictAppend}); err != nil {
 		t.Fatal(err)
@@ -106,15 +97,15 @@ func TestRecordsOfAppend(t *testing.T) {
 func TestRecordsAreWhatTheEventWants(t *testing.T) {
 	t.Parallel()
 	w, c := newClocked(t)
-	makeEvent(t, w, event("e", gateway.SecretDeleted))
+	makeEvent(t, w, event("e", events.SecretDeleted))
 	putDraft(t, w, refA, subscribing("e"))
 	wantRecords(t, w)
-	set := func(on bool, types ...gateway.EventType) {
-		if _, err := w.UpdateEvent(t.Context(), call, "a", "e", gateway.EventPatch{Enabled: &on, Types: types}); err != nil {
+	set := func(on bool, types ...events.Type) {
+		if _, err := w.events.Update(t.Context(), call, "a", "e", events.Patch{Enabled: &on, Types: types}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	set(false, gateway.VersionCreated)
+	set(false, events.VersionCreated)
 	put(t, w, refA, "hush")
 	wantRecords(t, w)
 	set(true)
@@ -133,8 +124,8 @@ func TestRecordsAreWhatTheEventWants(t *testing.T) {
 func TestExpiries(t *testing.T) {
 	t.Parallel()
 	w, c := newClocked(t)
-	expiring := func(in time.Duration, events ...string) secret.Draft {
-		d := subscribing(events...)
+	expiring := func(in time.Duration, names ...string) secret.Draft {
+		d := subscribing(names...)
 		d.Expires = c.Now().Add(in)
 		return d
 	}
@@ -142,7 +133,7 @@ func TestExpiries(t *testing.T) {
 	d := expiring(time.Minute)
 	putDraft(t, w, gateway.Ref{Store: "a", Name: "early"}, d)
 	c.advance(time.Hour)
-	makeEvent(t, w, event("e", gateway.VersionExpired))
+	makeEvent(t, w, event("e", events.VersionExpired))
 	if err := subscribe(t, w, gateway.Ref{Store: "a", Name: "early"}, "e"); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +172,7 @@ func TestExpiries(t *testing.T) {
 func TestExpiriesOfAReadOnlyStore(t *testing.T) {
 	t.Parallel()
 	w, c := newClocked(t)
-	makeEvent(t, w, event("e", gateway.VersionExpired))
+	makeEvent(t, w, event("e", events.VersionExpired))
 	d := subscribing("e")
 	d.Expires = c.Now().Add(time.Second)
 	putDraft(t, w, refA, d)
@@ -204,7 +195,7 @@ func TestRecordsCostNothing(t *testing.T) {
 	w, _ := newClocked(t)
 	makeEvent(t, w, event("e"))
 	w.a.Before = func(_ context.Context, method string) error {
-		if strings.Contains(method, "Note") {
+		if strings.Contains(method, "State") {
 			t.Errorf("%s", method)
 		}
 		return nil
@@ -314,7 +305,7 @@ func TestRecordsAreSecretive(t *testing.T) {
 	}
 	few := call
 	few.Caller.ID = "few"
-	all, err := w.Records(t.Context(), few, "a")
+	all, err := w.events.Records(t.Context(), few, "a")
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%d records, %v", len(all), err)
 	}
@@ -325,7 +316,7 @@ func TestRecordsAreSecretive(t *testing.T) {
 	}
 }
 
-// TestRecordsAreBounded: the newest stay, as many as a note holds.
+// TestRecordsAreBounded: the newest stay, as many as a state record holds.
 func TestRecordsAreBounded(t *testing.T) {
 	t.Parallel()
 	w, c := newClocked(t)

@@ -1,4 +1,4 @@
-package gateway
+package events
 
 import (
 	"testing"
@@ -25,11 +25,11 @@ func TestManyRecordsAtOnce(t *testing.T) {
 	now := time.Now()
 	const many = 5_000
 	more := twice(many, now)
-	var n recordsNote
-	if !n.merge(more, now) || n.merge(more, now) {
+	var l recordList
+	if !l.merge(more, now) || l.merge(more, now) {
 		t.Error("the second time makes a difference, or the first does not")
 	}
-	if got := n.records; len(got) < 80 || got[0].Version != many || got[1].Version != many-1 {
+	if got := l.records; len(got) < 80 || got[0].Version != many || got[1].Version != many-1 {
 		t.Errorf("%d records are kept", len(got))
 	}
 }
@@ -40,7 +40,7 @@ func BenchmarkRecordsMerge(b *testing.B) {
 	now := time.Now()
 	more := twice(50_000, now)
 	for b.Loop() {
-		var n recordsNote
-		n.merge(more, now)
+		var l recordList
+		l.merge(more, now)
 	}
 }
