@@ -16,7 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func standing(n, of int) string {
+func howManyStand(n, of int) string {
 	return fmt.Sprintf("%d of %d versions stand; the same restore again completes it where the product allows", n, of)
 }
 
@@ -29,19 +29,19 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 		return nil, err
 	}
 	var lacking []*secret.Version
-	out.Versions, lacking = match(have, sec)
+	out.Versions, lacking = matchVersions(have, sec)
 	out.Appended = true
-	part := addition(sec, lacking)
+	part := partToAppend(sec, lacking)
 	losses := j.Backend.Forecast(part)
-	losses = append(losses, crowded(j.caps, len(have.Versions), sec, loss.Apply(part, losses))...)
-	losses = append(losses, unfit(j.Backend, have, sec, loss.Apply(part, losses))...)
-	if err := s.decide(j, sec, part, losses, o, out); err != nil {
+	losses = append(losses, lossesForLackOfRoom(j.caps, len(have.Versions), sec, loss.Apply(part, losses))...)
+	losses = append(losses, lossesBesideWhatStands(j.Backend, have, sec, loss.Apply(part, losses))...)
+	if err := s.acceptLosses(j, sec, part, losses, o, out); err != nil {
 		return nil, err
 	}
 	part = loss.Apply(part, losses)
 	out.Added = len(part.Versions)
 	if o.DryRun {
-		return rehearsed(j, have, out), nil
+		return dryRunOutcome(j, have, out), nil
 	}
 	j.entry.Versions = nil
 	added := *have
@@ -68,11 +68,11 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	return out, nil
 }
 
-// crowded lists which of the versions of part a product that holds so many, of
-// which some stand, has no room for. What stands is never pushed out: first
-// those are left out that hold no role and no label in sec, the oldest first,
-// and then the oldest of the rest.
-func crowded(c backends.Capabilities, stand int, sec, part *secret.Secret) []secret.Loss {
+// lossesForLackOfRoom lists which of the versions of part a product that holds
+// so many, of which some stand, has no room for. What stands is never pushed
+// out: first those are left out that hold no role and no label in sec, the
+// oldest first, and then the oldest of the rest.
+func lossesForLackOfRoom(c backends.Capabilities, stand int, sec, part *secret.Secret) []secret.Loss {
 	var out []secret.Loss
 	if c.MaxVersions == 0 {
 		return nil
@@ -92,11 +92,11 @@ func crowded(c backends.Capabilities, stand int, sec, part *secret.Secret) []sec
 	return out
 }
 
-// unfit lists which of the versions of part fit alone, and not on top of what
-// stands: a product may keep what it has no room for otherwise, of the whole
-// secret, with the newest version. It would refuse such a version in the middle
-// of the append.
-func unfit(b backends.Backend, have, sec, part *secret.Secret) []secret.Loss {
+// lossesBesideWhatStands lists which of the versions of part fit alone, and not
+// on top of what stands: a product may keep what it has no room for otherwise,
+// of the whole secret, with the newest version. It would refuse such a version
+// in the middle of the append.
+func lossesBesideWhatStands(b backends.Backend, have, sec, part *secret.Secret) []secret.Loss {
 	var out []secret.Loss
 	stands := have
 	known := b.Forecast(stands)
@@ -143,9 +143,9 @@ func grownBy(s, sec *secret.Secret, v *secret.Version) (*secret.Secret, secret.O
 	return &out, added.Ordinal
 }
 
-// addition is what appending adds to a secret, as a document to forecast: the
-// attributes of the secret itself stay as they stand.
-func addition(sec *secret.Secret, lacking []*secret.Version) *secret.Secret {
+// partToAppend is what appending adds to a secret, as a document to forecast:
+// the attributes of the secret itself stay as they stand.
+func partToAppend(sec *secret.Secret, lacking []*secret.Version) *secret.Secret {
 	part := &secret.Secret{Name: sec.Name, Created: sec.Created, Updated: sec.Updated}
 	for _, v := range lacking {
 		part.Versions = append(part.Versions, *v)
@@ -196,9 +196,9 @@ func afterAppend(err error, all bool) string {
 	}
 }
 
-// match pairs the versions of a document with those that stand, and returns
-// the ones that have no partner, oldest first.
-func match(have, sec *secret.Secret) (map[secret.Ordinal]secret.Ordinal, []*secret.Version) {
+// matchVersions pairs the versions of a document with those that stand, and
+// returns the ones that have no partner, oldest first.
+func matchVersions(have, sec *secret.Secret) (map[secret.Ordinal]secret.Ordinal, []*secret.Version) {
 	byUID := map[secret.UID]secret.Ordinal{}
 	for i := range have.Versions {
 		byUID[have.Versions[i].UID] = have.Versions[i].Ordinal

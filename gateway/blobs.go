@@ -75,9 +75,9 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 		}
 		j.sawVersions(sec)
 		losses := secret.ExportLosses(sec)
-		j.entry.Losses = lossLines(append(losses, openedLosses(j.opened)...))
+		j.entry.Losses = lossLines(append(losses, enabledLosses(j.enabled)...))
 		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
-			if err := refuse(r.Name, losses); err != nil {
+			if err := refuseLosses(r.Name, losses); err != nil {
 				return nil, err
 			}
 		}
@@ -102,19 +102,19 @@ func (s *Service) export(ctx context.Context, j *job) (*secret.Secret, error) {
 	if err := s.intend(j); err != nil {
 		return nil, err
 	}
-	sec, opened, err := j.disabled.ExportDisabled(ctx, j.ref.Name)
-	j.opened = append(j.opened, opened...)
-	slices.Sort(j.opened)
-	j.opened = slices.Compact(j.opened)
-	j.entry.Losses = lossLines(openedLosses(j.opened))
+	sec, enabled, err := j.disabled.ExportDisabled(ctx, j.ref.Name)
+	j.enabled = append(j.enabled, enabled...)
+	slices.Sort(j.enabled)
+	j.enabled = slices.Compact(j.enabled)
+	j.entry.Losses = lossLines(enabledLosses(j.enabled))
 	return sec, err
 }
 
-// openedLosses are what native tools see of versions that were enabled to be
+// enabledLosses are what native tools see of versions that were enabled to be
 // read.
-func openedLosses(opened []secret.Ordinal) []secret.Loss {
+func enabledLosses(enabled []secret.Ordinal) []secret.Loss {
 	var losses []secret.Loss
-	for _, o := range opened {
+	for _, o := range enabled {
 		losses = append(losses, secret.Loss{
 			Grade: secret.Trace, Version: o, What: loss.Updated,
 			Why: "this disabled version of the source was enabled for a moment, to be read, and disabled again",
@@ -164,7 +164,7 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 			return nil, err
 		}
 	}
-	return s.place(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
+	return s.writeRestored(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
 }
 
 // from is an origin as the policy sees it.
@@ -176,8 +176,8 @@ func (s *Service) from(o backup.Origin) access.Origin {
 	return from
 }
 
-// place writes sec, or finds out that it must not.
-func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
+// writeRestored writes sec, or finds out that it must not.
+func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	if o.DryRun || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
 		have, err := j.Backend.Describe(ctx, sec.Name)
 		switch {
@@ -187,24 +187,24 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 			return nil, err
 		}
 	}
-	if err := s.decide(j, sec, sec, j.Backend.Forecast(sec), o, out); err != nil {
+	if err := s.acceptLosses(j, sec, sec, j.Backend.Forecast(sec), o, out); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
 		if err := s.heldByTrash(ctx, j, sec.Name); err != nil {
 			return nil, describeTaken(err, sec)
 		}
-		return rehearsed(j, loss.Apply(sec, out.Losses), out), nil
+		return dryRunOutcome(j, loss.Apply(sec, out.Losses), out), nil
 	}
-	repeated := s.repeats.recent(j)
+	repeated := s.unknown.repeatedBy(j)
 	made, err := j.Backend.Import(ctx, sec, token)
-	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, sec.Name) {
+	if errors.Is(err, secret.Trashed) && s.purgeExpired(ctx, j, sec.Name) {
 		made, err = j.Backend.Import(ctx, sec, token)
 	}
 	if repeated && errors.Is(err, secret.AlreadyExists) {
-		made, err = landedImport(ctx, j, loss.Apply(sec, out.Losses), err)
+		made, err = findUnknownImport(ctx, j, loss.Apply(sec, out.Losses), err)
 	}
-	s.repeats.note(j, secret.UID{}, err)
+	s.unknown.remember(j, secret.UID{}, err)
 	if err != nil {
 		return nil, describeTaken(describePartial(j, err, sec, made), sec)
 	}
@@ -215,8 +215,8 @@ func (s *Service) place(ctx context.Context, j *job, sec *secret.Secret, token s
 	return out, nil
 }
 
-// rehearsed is the outcome of a dry run after which would would stand.
-func rehearsed(j *job, would *secret.Secret, out *Outcome) *Outcome {
+// dryRunOutcome is the outcome of a dry run. would is what would stand.
+func dryRunOutcome(j *job, would *secret.Secret, out *Outcome) *Outcome {
 	j.entry.Versions = nil
 	out.Secret = would.WithoutValues()
 	return out
@@ -255,7 +255,7 @@ func describePartial(j *job, err error, sec *secret.Secret, made *backends.Impor
 	}
 	return &secret.Error{
 		Kind: k, Name: sec.Name, Err: err, RetryAfter: retryAfterOf(err),
-		Detail: standing(len(made.Stands), len(sec.Versions)),
+		Detail: howManyStand(len(made.Stands), len(sec.Versions)),
 	}
 }
 

@@ -49,8 +49,8 @@ func (h hookedJob) Store() string                 { return h.j.Name }
 func (h hookedJob) ReadOnly() bool                { return h.j.ReadOnly }
 func (h hookedJob) Now() time.Time                { return h.s.now() }
 func (h hookedJob) Allowed(name secret.Name) bool { return h.j.allowed(name) }
-func (h hookedJob) Repeats() bool                 { return h.s.repeats.recent(h.j) }
-func (h hookedJob) Remember(err error)            { h.s.repeats.note(h.j, secret.UID{}, err) }
+func (h hookedJob) Repeats() bool                 { return h.s.unknown.repeatedBy(h.j) }
+func (h hookedJob) Remember(err error)            { h.s.unknown.remember(h.j, secret.UID{}, err) }
 
 func (h hookedJob) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return h.j.Backend.List(ctx, q)
@@ -67,18 +67,18 @@ func (h hookedJob) ReadState(ctx context.Context, key string) ([]byte, string, e
 	return h.j.stateStore.ReadState(ctx, key)
 }
 
-func (h hookedJob) WriteState(ctx context.Context, key string, record []byte, revision string) error {
+func (h hookedJob) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	switch {
 	case h.j.stateStore == nil:
 		return h.noState()
 	case h.j.ReadOnly:
 		return secret.Errorf(secret.Denied, ReadOnly)
 	}
-	return h.j.stateStore.WriteState(ctx, key, record, revision)
+	return h.j.stateStore.WriteState(ctx, key, text, revision)
 }
 
 func (h hookedJob) noState() error {
-	return secret.Errorf(secret.Unsupported, "a store of kind %s keeps no records of the gateway's own, and so no events", h.j.Kind)
+	return secret.Errorf(secret.Unsupported, "a store of kind %s keeps no state of the gateway, and so no events", h.j.Kind)
 }
 
 func (h hookedJob) Warn(ctx context.Context, msg string, name secret.Name, err error) {

@@ -11,9 +11,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// identify gives a draft the UID by which a repeat knows its version, where the
+// chooseUID gives a draft the UID by which a repeat knows its version, where the
 // product will not show the value to compare.
-func identify(j *job, d *secret.Draft) (chosen secret.UID) {
+func chooseUID(j *job, d *secret.Draft) (chosen secret.UID) {
 	if d.Disabled && d.UID.IsZero() && j.caps.HidesDisabled && j.call.Digest != [32]byte{} {
 		d.UID = secret.NewUID()
 		return d.UID
@@ -21,16 +21,16 @@ func identify(j *job, d *secret.Draft) (chosen secret.UID) {
 	return secret.UID{}
 }
 
-// landed returns the version that j would write, if j repeats a write of
-// unknown outcome and that version is there: the current one, or the newest if
-// the draft takes no role. What it lacks is completed. Where landed cannot find
+// findUnknownWrite returns the version that j would write, if j repeats a write
+// of unknown outcome and that version is there: the current one, or the newest
+// if the draft takes no role. What it lacks is completed. Where it cannot find
 // out, writing might be once too often, and it returns why.
-func (s *Service) landed(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
-	a, ok := s.repeats.last(j)
+func (s *Service) findUnknownWrite(ctx context.Context, j *job, d secret.Draft) (*secret.Secret, error) {
+	a, ok := s.unknown.find(j)
 	if !ok {
 		return nil, nil
 	}
-	sec, err := written(ctx, j, d, a)
+	sec, err := readUnknownWrite(ctx, j, d, a)
 	switch {
 	case errors.Is(err, secret.NotFound):
 		return nil, nil
@@ -41,16 +41,17 @@ func (s *Service) landed(ctx context.Context, j *job, d secret.Draft) (*secret.S
 	}
 	v := sec.Newest()
 	switch {
-	case !a.torn && holds(v, d):
+	case !a.torn && holdsDraft(v, d):
 		return sec, nil
 	case !a.torn && v.Created.Before(a.began), !v.Value.Equal(d.Value), len(d.Extra) > 0: // older than the write, or another
 		return nil, nil
 	}
-	return complete(ctx, j, d, sec)
+	return completeTornWrite(ctx, j, d, sec)
 }
 
-// written reads the version that d made if it landed and nothing came after.
-func written(ctx context.Context, j *job, d secret.Draft, a doubt) (*secret.Secret, error) {
+// readUnknownWrite reads the version that d made if it landed and nothing came
+// after.
+func readUnknownWrite(ctx context.Context, j *job, d secret.Draft, a unknownWrite) (*secret.Secret, error) {
 	sel := secret.Current
 	if d.KeepCurrent || !a.uid.IsZero() {
 		sec, err := j.Backend.Describe(ctx, j.ref.Name)
@@ -78,7 +79,7 @@ func withUID(sec *secret.Secret, uid secret.UID, value secret.Value) *secret.Sec
 	return sec.Only(v.Ordinal)
 }
 
-func holds(v *secret.Version, d secret.Draft) bool {
+func holdsDraft(v *secret.Version, d secret.Draft) bool {
 	stages := slices.Sorted(slices.Values(d.Stages))
 	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
 		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
@@ -86,9 +87,9 @@ func holds(v *secret.Version, d secret.Draft) bool {
 		func(a, b string) bool { return a == b && bytes.Equal(v.Extra[a], d.Extra[b]) })
 }
 
-// complete writes what a write that was torn left out of its one version in
-// sec, or of the secret.
-func complete(ctx context.Context, j *job, d secret.Draft, sec *secret.Secret) (*secret.Secret, error) {
+// completeTornWrite writes what a write that was torn left out of its one
+// version in sec, or of the secret.
+func completeTornWrite(ctx context.Context, j *job, d secret.Draft, sec *secret.Secret) (*secret.Secret, error) {
 	v := sec.Newest()
 	p := secret.Patch{
 		ContentType: &d.ContentType, Disabled: &d.Disabled, NotBefore: &d.NotBefore, Expires: &d.Expires,

@@ -35,29 +35,29 @@ const (
 // OnLosses lists the choices.
 func OnLosses() []OnLoss { return []OnLoss{LossFail, LossAccept, LossTrim, LossArchive} }
 
-// decide refuses losses that are not taken, and keeps the document where they
-// are taken for that reason: nothing is written to the target before that.
+// acceptLosses refuses losses that are not taken, and keeps the document where
+// they are taken for that reason: nothing is written to the target before that.
 // sec is the whole document, part what is to be written of it, losses what is
 // lost by that.
-func (s *Service) decide(j *job, sec, part *secret.Secret, losses []secret.Loss, o RestoreOptions, out *Outcome) error {
+func (s *Service) acceptLosses(j *job, sec, part *secret.Secret, losses []secret.Loss, o RestoreOptions, out *Outcome) error {
 	out.Losses = losses
 	j.entry.Losses = lossLines(losses)
 	switch choice := orDefault(o.OnLoss, j.OnLoss); {
 	case secret.Worst(losses) <= secret.Trace, choice == LossAccept:
 		return nil
 	case choice == LossTrim:
-		return refuse(sec.Name, beyondTrim(j.Backend, sec, part, losses))
+		return refuseLosses(sec.Name, beyondTrim(j.Backend, sec, part, losses))
 	case choice == LossArchive:
 		var err error
-		out.Archive, err = s.putAside(j, sec.Name, j.blob, o)
+		out.Archive, err = s.archiveBlob(j, sec.Name, j.blob, o)
 		return err
 	}
-	return refuse(sec.Name, losses)
+	return refuseLosses(sec.Name, losses)
 }
 
-// putAside keeps the blob aside: the document as it came, by the key that has
+// archiveBlob keeps the blob aside: the document as it came, by the key that has
 // just opened it, or of what a write is about to push out.
-func (s *Service) putAside(j *job, name secret.Name, blob []byte, o RestoreOptions) (string, error) {
+func (s *Service) archiveBlob(j *job, name secret.Name, blob []byte, o RestoreOptions) (string, error) {
 	dir := orDefault(o.Archive, s.archive)
 	if dir == "" {
 		return "", &secret.Error{Kind: secret.Unsupported, Name: name, Detail: "there is no archive to keep what the store cannot hold"}
@@ -105,10 +105,10 @@ func heldAlone(b backends.Backend, sec *secret.Secret, v *secret.Version) bool {
 	})
 }
 
-// refuse returns nil if nothing is worse than a trace. Else the error names the
-// version and the reason of each loss, gravest first, as far as a header line
-// bears it.
-func refuse(name secret.Name, losses []secret.Loss) error {
+// refuseLosses returns nil if nothing is worse than a trace. Else the error
+// names the version and the reason of each loss, gravest first, as far as a
+// header line bears it.
+func refuseLosses(name secret.Name, losses []secret.Loss) error {
 	if secret.Worst(losses) <= secret.Trace {
 		return nil
 	}

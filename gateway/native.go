@@ -59,7 +59,7 @@ func (s *Service) restoreNative(ctx context.Context, j *job, blob []byte, o Rest
 		return nil, err
 	}
 	sec, err := j.native.RestoreNative(ctx, blob)
-	if name := nameOf(err); name != "" && errors.Is(err, secret.Trashed) && s.reuse(ctx, j, name) {
+	if name := nameOf(err); name != "" && errors.Is(err, secret.Trashed) && s.purgeExpired(ctx, j, name) {
 		sec, err = j.native.RestoreNative(ctx, blob)
 	}
 	if err != nil {

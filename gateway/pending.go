@@ -9,12 +9,13 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Look is Describe for APIs that show what is in the trash among what is live:
-// a secret that is not live is returned from there, Deleted set. check, if not
-// nil, sees it; its error takes the place of the answer. Action: list.
-func (s *Service) Look(ctx context.Context, c Call, r Ref, check func(*secret.Secret) error) (*secret.Secret, error) {
+// DescribeWithTrash is Describe for APIs that show what is in the trash among
+// what is live: a secret that is not live is returned from there, Deleted set.
+// check, if not nil, sees it; its error takes the place of the answer. Action:
+// list.
+func (s *Service) DescribeWithTrash(ctx context.Context, c Call, r Ref, check func(*secret.Secret) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.List, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		sec, err := s.look(ctx, j)
+		sec, err := s.describeWithTrash(ctx, j)
 		if err == nil && check != nil {
 			err = check(sec)
 		}
@@ -22,7 +23,7 @@ func (s *Service) Look(ctx context.Context, c Call, r Ref, check func(*secret.Se
 	})
 }
 
-func (s *Service) look(ctx context.Context, j *job) (*secret.Secret, error) {
+func (s *Service) describeWithTrash(ctx context.Context, j *job) (*secret.Secret, error) {
 	sec, err := j.Backend.Describe(ctx, j.ref.Name)
 	if !errors.Is(err, secret.NotFound) {
 		return sec, err
@@ -34,12 +35,12 @@ func (s *Service) look(ctx context.Context, j *job) (*secret.Secret, error) {
 	return gone, goneErr
 }
 
-// Find returns the first name in the store, live or in the trash, that is
+// FindName returns the first name in the store, live or in the trash, that is
 // wanted: for APIs that name secrets by an id of their own. It asks nobody
 // about the name that it finds: the operation on it does. It writes no audit
 // line, for it is a part of one that does. Kinds: NotFound; Denied, where the
 // caller may do the action to nothing in the store.
-func (s *Service) Find(ctx context.Context, c Call, name string, a access.Action, wanted func(secret.Name) bool) (secret.Name, error) {
+func (s *Service) FindName(ctx context.Context, c Call, name string, a access.Action, wanted func(secret.Name) bool) (secret.Name, error) {
 	st, ok := s.stores[name]
 	if !ok {
 		return "", secret.Errorf(secret.NotFound, "no such store")

@@ -47,12 +47,12 @@ func TestTellTrash(t *testing.T) {
 			}
 		}
 	}
-	sec, err := w.Look(t.Context(), telling, refA, nil)
+	sec, err := w.DescribeWithTrash(t.Context(), telling, refA, nil)
 	if err != nil || sec.Deleted == nil || len(sec.Versions) != 1 {
 		t.Errorf("look: %v", err)
 	}
 	stop := errors.New("seen")
-	if _, err := w.Look(t.Context(), telling, refA, func(*secret.Secret) error { return stop }); !errors.Is(err, stop) {
+	if _, err := w.DescribeWithTrash(t.Context(), telling, refA, func(*secret.Secret) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("the check of a look does not count: %v", err)
 	}
 	c.advance(week)
@@ -61,7 +61,7 @@ func TestTellTrash(t *testing.T) {
 			t.Errorf("%s of what is over: %v", op, err)
 		}
 	}
-	_, err = w.Look(t.Context(), telling, refA, nil)
+	_, err = w.DescribeWithTrash(t.Context(), telling, refA, nil)
 	wantKind(t, err, secret.NotFound)
 	_, err = w.Recover(t.Context(), telling, refA)
 	wantKind(t, err, secret.NotFound)
@@ -243,14 +243,14 @@ func TestFind(t *testing.T) {
 	}
 	remove(t, w, gateway.Ref{Store: "a", Name: "n1"})
 	for name, found := range map[secret.Name]bool{"n0": true, "n1": true, "n2": true, "n3": false} {
-		got, err := w.Find(t.Context(), call, "a", access.Update, func(n secret.Name) bool { return n == name })
+		got, err := w.FindName(t.Context(), call, "a", access.Update, func(n secret.Name) bool { return n == name })
 		if found != (err == nil && got == name) || !found && !errors.Is(err, secret.NotFound) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	_, err := w.Find(t.Context(), call, "b", access.Update, func(secret.Name) bool { return true })
+	_, err := w.FindName(t.Context(), call, "b", access.Update, func(secret.Name) bool { return true })
 	wantKind(t, err, secret.Denied)
-	_, err = w.Find(t.Context(), call, "none", access.Update, func(secret.Name) bool { return true })
+	_, err = w.FindName(t.Context(), call, "none", access.Update, func(secret.Name) bool { return true })
 	wantKind(t, err, secret.NotFound)
 }
 

@@ -26,15 +26,15 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 	if kind == secret.Internal {
 		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
-	return s.note(c, r, kind.Error())
+	return s.auditRequest(c, r, kind.Error())
 }
 
 // Admit writes the audit line of what was done without any store: a login, say.
 // If it fails, what would be handed out must not be.
-func (s *Service) Admit(c Call) error { return s.note(c, Ref{}, result(nil)) }
+func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, result(nil)) }
 
-// note writes the outcome of what no operation ran for.
-func (s *Service) note(c Call, r Ref, result string) error {
+// auditRequest writes the outcome of what no operation ran for.
+func (s *Service) auditRequest(c Call, r Ref, result string) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result})
 	err := s.audit.Write(audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,

@@ -12,29 +12,29 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// repeats remembers writes whose outcome is unknown. Vendors' clients answer
-// "unavailable" by sending the write again; within the window such a repeat
-// must not make a second version of what did land.
-type repeats struct {
+// unknownWrites remembers writes whose outcome is unknown. Vendors' clients
+// answer "unavailable" by sending the write again; within the window such a
+// repeat must not make a second version of what did land.
+type unknownWrites struct {
 	now func() time.Time
 
 	mu     sync.Mutex
-	writes map[[sha256.Size]byte]doubt
+	writes map[[sha256.Size]byte]unknownWrite
 }
 
-// doubt is one such write.
-type doubt struct {
+// unknownWrite is one such write.
+type unknownWrite struct {
 	at, began time.Time
 	uid       secret.UID // that the version was to have, if the gateway chose it
 	torn      bool       // the value surely landed, and something else did not
 }
 
 const (
-	repeatWindow = time.Minute
-	repeatsMax   = 10_000
+	repeatWindow     = time.Minute
+	maxUnknownWrites = 10_000
 )
 
-func repeatKey(j *job) [sha256.Size]byte {
+func writeKey(j *job) [sha256.Size]byte {
 	h := sha256.New()
 	for _, s := range []string{j.call.Caller.ID, j.Name, string(j.ref.Name), j.ref.Event, j.call.Op} {
 		h.Write([]byte(s))
@@ -44,54 +44,55 @@ func repeatKey(j *job) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// note remembers the write of j if nobody knows how it ended, or if a part of
+// remember keeps the write of j if nobody knows how it ended, or if a part of
 // it is missing, and forgets it if it is done. An attempt that surely changed
 // nothing says nothing of the one before it. uid is of the version it writes,
 // where the gateway chose that.
-func (r *repeats) note(j *job, uid secret.UID, err error) {
+func (r *unknownWrites) remember(j *job, uid secret.UID, err error) {
 	if j.call.Digest == [sha256.Size]byte{} {
 		return
 	}
-	key, now := repeatKey(j), r.now()
+	key, now := writeKey(j), r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch err = classify(j, err); {
-	case repeatable(err):
+	case retryable(err):
 		return
 	case !errors.Is(err, secret.Unknown) && !errors.Is(err, secret.Partial):
 		delete(r.writes, key)
 		return
 	}
-	if len(r.writes) >= repeatsMax {
-		maps.DeleteFunc(r.writes, func(_ [sha256.Size]byte, a doubt) bool { return now.Sub(a.at) > repeatWindow })
+	if len(r.writes) >= maxUnknownWrites {
+		maps.DeleteFunc(r.writes, func(_ [sha256.Size]byte, a unknownWrite) bool { return now.Sub(a.at) > repeatWindow })
 	}
 	if r.writes == nil {
-		r.writes = map[[sha256.Size]byte]doubt{}
+		r.writes = map[[sha256.Size]byte]unknownWrite{}
 	}
-	if len(r.writes) < repeatsMax {
-		r.writes[key] = doubt{now, j.start, uid, errors.Is(err, secret.Partial)}
+	if len(r.writes) < maxUnknownWrites {
+		r.writes[key] = unknownWrite{now, j.start, uid, errors.Is(err, secret.Partial)}
 	}
 }
 
-// recent reports whether j repeats a write of unknown outcome.
-func (r *repeats) recent(j *job) bool {
-	_, ok := r.last(j)
+// repeatedBy reports whether j repeats a write of unknown outcome.
+func (r *unknownWrites) repeatedBy(j *job) bool {
+	_, ok := r.find(j)
 	return ok
 }
 
-func (r *repeats) last(j *job) (doubt, bool) {
+func (r *unknownWrites) find(j *job) (unknownWrite, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a, ok := r.writes[repeatKey(j)]
+	a, ok := r.writes[writeKey(j)]
 	return a, ok && r.now().Sub(a.at) <= repeatWindow
 }
 
-// landedImport is landed for an import that finds the name taken: by its own
-// work, if every version that was to stand does so under its UID.
-func landedImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
+// findUnknownImport is findUnknownWrite for an import that finds the name
+// taken: by its own work, if every version that was to stand does so under its
+// UID.
+func findUnknownImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
 	have, err := j.Backend.Describe(ctx, sec.Name)
 	switch {
-	case repeatable(err):
+	case retryable(err):
 		return nil, err
 	case err != nil:
 		return nil, taken

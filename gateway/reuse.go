@@ -16,7 +16,7 @@ import (
 // what stands.
 func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secret.Secret, error) {
 	j.call.Digest = sha256.Sum256([]byte(j.action)) // there is no body to tell two apart
-	repeated := s.repeats.recent(j)
+	repeated := s.unknown.repeatedBy(j)
 	sec, err := do()
 	if repeated && errors.Is(err, secret.NotFound) {
 		there, thereErr := stands()
@@ -24,17 +24,17 @@ func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secr
 			sec, err = there, thereErr
 		}
 	}
-	s.repeats.note(j, secret.UID{}, err)
+	s.unknown.remember(j, secret.UID{}, err)
 	return sec, err
 }
 
-// reuse makes room where a name is held only by what is over: it purges that
-// and reports whether the write may be tried again.
+// purgeExpired makes room where a name is held only by what is over: it purges
+// that and reports whether the write may be tried again.
 //
 // Another gateway that purges the name, makes it anew and deletes it again
 // between the look and the purge would lose that deletion's secret; products
 // offer no way to purge one deletion and no other.
-func (s *Service) reuse(ctx context.Context, j *job, name secret.Name) bool {
+func (s *Service) purgeExpired(ctx context.Context, j *job, name secret.Name) bool {
 	sec, err := j.Backend.DescribeTrash(ctx, name)
 	switch {
 	case errors.Is(err, secret.NotFound): // another has made room meanwhile

@@ -24,7 +24,7 @@ type job struct {
 	start  time.Time
 	// intended: the line of intent is written.
 	intended bool
-	opened   []secret.Ordinal // disabled versions that were enabled to be read
+	enabled  []secret.Ordinal // disabled versions that were enabled to be read
 	policy   *access.Policy
 }
 
@@ -122,7 +122,7 @@ func (s *Service) tellTrash(ctx context.Context, j *job, err error) error {
 // ReadOnly is the Detail of a Denied write to a store that takes none.
 const ReadOnly = "the store is read-only"
 
-// acquireBlob takes a place for a backup or restore, before the store's slot:
+// acquireBlob takes a slot for a backup or restore, before the store's slot:
 // who waits for this one must not hold that.
 func (s *Service) acquireBlob(ctx context.Context, j *job) (release func(), err error) {
 	const waiting = "too many backups and restores are waiting"
@@ -182,9 +182,9 @@ func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T,
 		out, err := f(ctx, j)
 		err = classify(j, err)
 		if !errors.Is(ctx.Err(), context.Canceled) { // a client that left says nothing of the product
-			j.state.note(err)
+			j.health.observe(err)
 		}
-		if err == nil || n == maxAttempts || !repeatable(err) {
+		if err == nil || n == maxAttempts || !retryable(err) {
 			return out, err
 		}
 		if !wait(ctx, retryDelay(n, err)) {
@@ -193,7 +193,7 @@ func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T,
 	}
 }
 
-func repeatable(err error) bool {
+func retryable(err error) bool {
 	k := secret.KindOf(err)
 	return k == secret.Unavailable || k == secret.Throttled
 }

@@ -50,7 +50,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if err := s.beforeWrite(ctx, j, hook.Intent{OfSecret: d.OfSecret, MergeExtra: d.MergeExtra}); err != nil {
 		return nil, err
 	}
-	sec, err := s.landed(ctx, j, d)
+	sec, err := s.findUnknownWrite(ctx, j, d)
 	switch {
 	case err != nil:
 		return nil, err
@@ -59,15 +59,15 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		s.afterWrite(ctx, j, hook.Put, sec)
 		return sec, nil
 	}
-	if err := s.spare(ctx, j, &d); err != nil {
+	if err := s.archiveDisplaced(ctx, j, &d); err != nil {
 		return nil, err
 	}
-	uid := identify(j, &d)
+	uid := chooseUID(j, &d)
 	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
-	if errors.Is(err, secret.Trashed) && s.reuse(ctx, j, j.ref.Name) {
+	if errors.Is(err, secret.Trashed) && s.purgeExpired(ctx, j, j.ref.Name) {
 		sec, err = j.Backend.Put(ctx, j.ref.Name, d)
 	}
-	s.repeats.note(j, uid, err)
+	s.unknown.remember(j, uid, err)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Se
 	}
 }
 
-// sawVersions records for the audit which versions a call touched.
+// sawVersions has the audit name the versions a call touched.
 func (j *job) sawVersions(sec *secret.Secret) {
 	j.entry.Versions = j.entry.Versions[:0]
 	for i := range sec.Versions {

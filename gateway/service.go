@@ -78,18 +78,18 @@ type Service struct {
 	observe func(Observation)
 	writes  hook.Observer // nil: nobody observes
 	archive archive.Dir
-	repeats repeats
+	unknown unknownWrites
 }
 
 type store struct {
 	Store
 	caps backends.Capabilities
 	optional
-	slots *semaphore.Weighted
-	blobs *semaphore.Weighted // its share of Service.blobs
-	whole *semaphore.Weighted // held by whoever goes through all of the store
-	edits kit.KeyedLock       // of those who decide by what stands
-	state storeState
+	slots      *semaphore.Weighted
+	blobs      *semaphore.Weighted // its share of Service.blobs
+	wholeStore *semaphore.Weighted // held by whoever goes through all of the store
+	edits      kit.KeyedLock       // of those who decide by what stands
+	health     storeHealth
 }
 
 // optional are the optional parts of a backend; nil where it lacks one.
@@ -156,7 +156,7 @@ func New(o Options) (*Service, error) {
 	}
 	most := int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
 	s.blobs = semaphore.NewWeighted(most)
-	s.repeats.now = s.now
+	s.unknown.now = s.now
 	for _, st := range o.Stores {
 		if _, dup := s.stores[st.Name]; dup || st.Name == "" {
 			return nil, fmt.Errorf("gateway: store name %q is empty or taken", st.Name)
@@ -170,16 +170,16 @@ func New(o Options) (*Service, error) {
 		}
 		s.stores[st.Name] = &store{
 			Store: st, caps: caps, optional: optionalOf(st.Backend),
-			slots: semaphore.NewWeighted(int64(st.Concurrency)),
-			blobs: semaphore.NewWeighted(blobShare(most, len(o.Stores))),
-			whole: semaphore.NewWeighted(1),
+			slots:      semaphore.NewWeighted(int64(st.Concurrency)),
+			blobs:      semaphore.NewWeighted(blobShare(most, len(o.Stores))),
+			wholeStore: semaphore.NewWeighted(1),
 		}
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil
 }
 
-// blobShare is how many of the places for backups and restores one of several
+// blobShare is how many of the slots for backups and restores one of several
 // stores may hold: one that hangs must not stop those of the others.
 func blobShare(most int64, stores int) int64 {
 	if stores == 1 {
@@ -241,7 +241,7 @@ func (s *Service) Check(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, st.Timeout)
 	defer cancel()
 	err := st.Backend.Check(ctx)
-	st.state.note(err)
+	st.health.observe(err)
 	return err
 }
 

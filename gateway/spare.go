@@ -9,13 +9,14 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// spare finds out which version a write pushes out of a product that holds too
-// few, has the audit name it, and keeps it in the archive first where the store
-// asks for that: what cannot be kept is not pushed out, the write is refused.
+// archiveDisplaced finds out which version a write pushes out of a product that
+// holds too few, has the audit name it, and keeps it in the archive first where
+// the store asks for that: what cannot be kept is not pushed out, the write is
+// refused.
 //
 // Another gateway may write between this look and the write: it keeps what it
 // pushes out itself.
-func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
+func (s *Service) archiveDisplaced(ctx context.Context, j *job, d *secret.Draft) error {
 	if j.caps.MaxVersions == 0 || d.OnlyIfAbsent {
 		return nil
 	}
@@ -26,7 +27,7 @@ func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
 	if err != nil {
 		return err
 	}
-	v := pushedOut(have, d, j.caps.MaxVersions)
+	v := displacedBy(have, d, j.caps.MaxVersions)
 	if v == nil {
 		return nil
 	}
@@ -37,12 +38,12 @@ func (s *Service) spare(ctx context.Context, j *job, d *secret.Draft) error {
 	if j.OnLoss != LossArchive {
 		return nil
 	}
-	return s.keepVersion(ctx, j, v.Ordinal)
+	return s.archiveVersion(ctx, j, v.Ordinal)
 }
 
-// keepVersion puts the version aside as a backup of its own, which a restore
+// archiveVersion puts the version aside as a backup of its own, which a restore
 // adds to the secret again or makes another of.
-func (s *Service) keepVersion(ctx context.Context, j *job, o secret.Ordinal) error {
+func (s *Service) archiveVersion(ctx context.Context, j *job, o secret.Ordinal) error {
 	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.ByOrdinal(o))
 	if err != nil {
 		return err
@@ -52,13 +53,13 @@ func (s *Service) keepVersion(ctx context.Context, j *job, o secret.Ordinal) err
 	if err != nil {
 		return err
 	}
-	_, err = s.putAside(j, j.ref.Name, blob, RestoreOptions{})
+	_, err = s.archiveBlob(j, j.ref.Name, blob, RestoreOptions{})
 	return err
 }
 
-// pushedOut is the version that makes room for the one of d, or nil: there is
+// displacedBy is the version that makes room for the one of d, or nil: there is
 // room, or the product refuses the write.
-func pushedOut(have *secret.Secret, d *secret.Draft, most int) *secret.Version {
+func displacedBy(have *secret.Secret, d *secret.Draft, most int) *secret.Version {
 	switch {
 	case len(have.Versions) < most:
 		return nil

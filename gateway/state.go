@@ -6,12 +6,12 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// storeState remembers how the last calls to a product ended.
-type storeState struct{ down atomic.Pointer[secret.Kind] }
+// storeHealth remembers how the last calls to a product ended.
+type storeHealth struct{ down atomic.Pointer[secret.Kind] }
 
-// note takes the result of a call. Only a product that cannot be reached, or
+// observe takes the result of a call. Only a product that cannot be reached, or
 // refuses the gateway, is down; a caller's mistake says it is up.
-func (s *storeState) note(err error) {
+func (s *storeHealth) observe(err error) {
 	if err == nil {
 		s.down.Store(nil)
 		return
@@ -24,21 +24,21 @@ func (s *storeState) note(err error) {
 	}
 }
 
-// StoreState is one store as its last call found it.
-type StoreState struct {
+// StoreHealth is one store as its last call found it.
+type StoreHealth struct {
 	Name   string `json:"name"`
 	Kind   string `json:"backend"`
 	Up     bool   `json:"up"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// States tells of every store, without asking any product.
-func (s *Service) States() []StoreState {
-	var all []StoreState
+// Health tells of every store, without asking any product.
+func (s *Service) Health() []StoreHealth {
+	var all []StoreHealth
 	for _, n := range s.names {
 		st := s.stores[n]
-		state := StoreState{Name: n, Kind: st.Kind, Up: true}
-		if k := st.state.down.Load(); k != nil {
+		state := StoreHealth{Name: n, Kind: st.Kind, Up: true}
+		if k := st.health.down.Load(); k != nil {
 			state.Up, state.Reason = false, k.Error()
 		}
 		all = append(all, state)

@@ -17,7 +17,7 @@ import (
 // It is audited as a change is, for its first byte leaves before its outcome
 // is known.
 func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Writer) error {
-	_, err := throughAll(ctx, s, c, access.Backup, store, func(ctx context.Context, o optional) (struct{}, error) {
+	_, err := wholeOpenStore(ctx, s, c, access.Backup, store, func(ctx context.Context, o optional) (struct{}, error) {
 		if o.snapshots == nil {
 			return struct{}{}, errNoFile
 		}
@@ -29,7 +29,7 @@ func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Write
 // Verify looks through a whole store while its callers go on. Like Snapshot
 // it has no deadline of its own. Action: list, of every name.
 func (s *Service) Verify(ctx context.Context, c Call, store string) (*backends.Findings, error) {
-	return throughAll(ctx, s, c, access.List, store, func(ctx context.Context, o optional) (*backends.Findings, error) {
+	return wholeOpenStore(ctx, s, c, access.List, store, func(ctx context.Context, o optional) (*backends.Findings, error) {
 		if o.verifier == nil {
 			return nil, errNoFile
 		}
@@ -37,27 +37,27 @@ func (s *Service) Verify(ctx context.Context, c Call, store string) (*backends.F
 	})
 }
 
-// Whole authorises and audits f, which does something to all of a store that
-// this service does not have open. Only Name and ReadOnly of st matter. The
-// action is of every name.
-func (s *Service) Whole(ctx context.Context, c Call, a access.Action, st Store, f func(context.Context) error) error {
-	return s.whole(ctx, s.newJob(&store{Store: st}, c, a, Ref{Store: st.Name}), f)
+// WholeStore authorises and audits f, which does something to all of a store
+// that this service does not have open. Only Name and ReadOnly of st matter.
+// The action is of every name.
+func (s *Service) WholeStore(ctx context.Context, c Call, a access.Action, st Store, f func(context.Context) error) error {
+	return s.runWholeStore(ctx, s.newJob(&store{Store: st}, c, a, Ref{Store: st.Name}), f)
 }
 
 var errNoFile = errors.New("the store is no file")
 
-// throughAll is whole for one who calls an optional part of an open store's
-// backend. One at a time goes through a store.
-func throughAll[T any](ctx context.Context, s *Service, c Call, a access.Action, name string, f func(context.Context, optional) (T, error)) (out T, err error) {
+// wholeOpenStore is WholeStore for one who calls an optional part of an open
+// store's backend. One at a time goes through a store.
+func wholeOpenStore[T any](ctx context.Context, s *Service, c Call, a access.Action, name string, f func(context.Context, optional) (T, error)) (out T, err error) {
 	st, ok := s.stores[name]
 	if !ok {
 		return out, secret.Errorf(secret.NotFound, "no such store")
 	}
-	err = s.whole(ctx, s.newJob(st, c, a, Ref{Store: name}), func(ctx context.Context) error {
-		if !st.whole.TryAcquire(1) {
+	err = s.runWholeStore(ctx, s.newJob(st, c, a, Ref{Store: name}), func(ctx context.Context) error {
+		if !st.wholeStore.TryAcquire(1) {
 			return secret.Errorf(secret.Unavailable, "another backup or check of the whole store is running")
 		}
-		defer st.whole.Release(1)
+		defer st.wholeStore.Release(1)
 		if out, err = f(ctx, st.optional); errors.Is(err, errNoFile) {
 			return secret.Errorf(secret.Unsupported, "a store of kind %s is no file", st.Kind)
 		}
@@ -66,9 +66,9 @@ func throughAll[T any](ctx context.Context, s *Service, c Call, a access.Action,
 	return out, err
 }
 
-func (s *Service) whole(ctx context.Context, j *job, f func(context.Context) error) error {
+func (s *Service) runWholeStore(ctx context.Context, j *job, f func(context.Context) error) error {
 	ctx, ops := backends.WithCallCount(ctx)
-	err := s.authoriseWhole(j)
+	err := s.authoriseWholeStore(j)
 	if err == nil {
 		err = s.intend(j)
 	}
@@ -84,7 +84,7 @@ func (s *Service) whole(ctx context.Context, j *job, f func(context.Context) err
 	return nil
 }
 
-func (s *Service) authoriseWhole(j *job) error {
+func (s *Service) authoriseWholeStore(j *job) error {
 	switch {
 	case !s.policy.AllowWhole(j.call.Caller, j.action, j.Name):
 		return secret.Errorf(secret.Denied, "no permission to %s all of this store", j.action)

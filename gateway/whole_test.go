@@ -46,7 +46,7 @@ func TestWholeIsAudited(t *testing.T) {
 		t.Errorf("Examine: %+v, %v", found, err)
 	}
 	broken := errors.New("broken")
-	err = w.Whole(t.Context(), call, access.Update, gateway.Store{Name: "closed"}, func(context.Context) error { return broken })
+	err = w.WholeStore(t.Context(), call, access.Update, gateway.Store{Name: "closed"}, func(context.Context) error { return broken })
 	if wantKind(t, err, secret.Internal); !errors.Is(err, broken) {
 		t.Errorf("Whole: %v", err)
 	}
@@ -106,11 +106,11 @@ func TestWholeAsksThePolicy(t *testing.T) {
 	}
 	nothing := func(context.Context) error { return nil }
 	w := newWorld(t, nil, access.Rule{Callers: []string{"c"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"*"}})
-	wantKind(t, w.Whole(t.Context(), call, access.Restore, gateway.Store{Name: "a"}, nothing), secret.Denied) // from anywhere
-	if err := w.Whole(t.Context(), call, access.Update, gateway.Store{Name: "a"}, nothing); err != nil {
+	wantKind(t, w.WholeStore(t.Context(), call, access.Restore, gateway.Store{Name: "a"}, nothing), secret.Denied) // from anywhere
+	if err := w.WholeStore(t.Context(), call, access.Update, gateway.Store{Name: "a"}, nothing); err != nil {
 		t.Error(err)
 	}
-	wantKind(t, w.Whole(t.Context(), call, access.Update, gateway.Store{Name: "a", ReadOnly: true}, nothing), secret.Denied)
+	wantKind(t, w.WholeStore(t.Context(), call, access.Update, gateway.Store{Name: "a", ReadOnly: true}, nothing), secret.Denied)
 }
 
 // A copy whose outcome cannot be written down is none.

@@ -100,7 +100,7 @@ func (a *app) storeSnapshot(ctx context.Context, s *storeFile, out *os.File) err
 	if !errors.Is(err, errNobody) {
 		return err
 	}
-	return s.service.Whole(ctx, a.call("store.backup"), access.Backup, s.Store, func(ctx context.Context) error {
+	return s.service.WholeStore(ctx, a.call("store.backup"), access.Backup, s.Store, func(ctx context.Context) error {
 		return bolt.Snapshot(ctx, s.path, out)
 	})
 }

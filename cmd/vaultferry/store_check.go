@@ -64,7 +64,7 @@ func (a *app) storeExamine(ctx context.Context, s *storeFile) (found *backends.F
 	if !errors.Is(err, errNobody) {
 		return found, err
 	}
-	err = s.service.Whole(ctx, a.call("store.check"), access.List, s.Store, func(ctx context.Context) error {
+	err = s.service.WholeStore(ctx, a.call("store.check"), access.List, s.Store, func(ctx context.Context) error {
 		found, err = bolt.VerifyFile(ctx, s.path, s.keys)
 		return err
 	})

@@ -77,7 +77,7 @@ func (a *app) renew(ctx context.Context, s *storeFile, n renewal, w *writing) er
 			action = access.List
 		}
 		s.ReadOnly = false // no secret changes
-		err := s.service.Whole(ctx, a.call("store."+n.op), action, s.Store, func(ctx context.Context) (err error) {
+		err := s.service.WholeStore(ctx, a.call("store."+n.op), action, s.Store, func(ctx context.Context) (err error) {
 			if w.dryRun {
 				r.Found, err = bolt.Verify(ctx, s.path, s.path, s.keys)
 				return err
@@ -138,7 +138,7 @@ func (a *app) storeRestore(ctx context.Context, s *storeFile, w *writing, o *bol
 	r := &storeReport{Store: s.Name, File: s.path}
 	return a.storeDo(ctx, w, fmt.Sprintf("restore all of %s from %s?", s.Name, o.From), r, func() error {
 		var out *bolt.Restored
-		err := s.service.Whole(ctx, a.call("store.restore"), access.Restore, s.Store, func(ctx context.Context) (err error) {
+		err := s.service.WholeStore(ctx, a.call("store.restore"), access.Restore, s.Store, func(ctx context.Context) (err error) {
 			out, err = o.Into(ctx, s.path)
 			return err
 		})

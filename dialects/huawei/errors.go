@@ -133,14 +133,14 @@ func (p problem) message(detail string) string {
 	if !p.detail || detail == "" {
 		return p.msg
 	}
-	open, end := " (", ")"
+	before, after := " (", ")"
 	if strings.HasSuffix(p.msg, ":") {
-		open, end = " ", ""
+		before, after = " ", ""
 	}
-	if room := maxMessage - len(p.msg+open+end); len(detail) > room {
+	if room := maxMessage - len(p.msg+before+after); len(detail) > room {
 		detail = strings.ToValidUTF8(detail[:room-3], "") + "..."
 	}
-	return p.msg + open + detail + end
+	return p.msg + before + detail + after
 }
 
 // The shapes of an error's body.

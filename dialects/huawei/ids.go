@@ -78,7 +78,7 @@ func byIDError(err error) error {
 }
 
 func (a *api) find(ctx context.Context, r *request, action access.Action, id string) (secret.Name, error) {
-	return a.svc.Find(ctx, r.call, r.store, action, func(n secret.Name) bool {
+	return a.svc.FindName(ctx, r.call, r.store, action, func(n secret.Name) bool {
 		return speakable(n) == nil && a.ids.of(r.store, n) == id
 	})
 }

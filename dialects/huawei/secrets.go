@@ -120,7 +120,7 @@ func (a *api) showSecret(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
+	sec, err := a.svc.DescribeWithTrash(r.Context(), r.call, ref, nil)
 	if err != nil {
 		return nil, err
 	}

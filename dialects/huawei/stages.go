@@ -111,7 +111,7 @@ func (a *api) showStage(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sec, err := a.svc.Look(r.Context(), r.call, ref, func(s *secret.Secret) error {
+	sec, err := a.svc.DescribeWithTrash(r.Context(), r.call, ref, func(s *secret.Secret) error {
 		if holder(s, stage) == nil {
 			return noSuchStage()
 		}

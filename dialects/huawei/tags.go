@@ -128,7 +128,7 @@ func (a *api) listTags(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
+	sec, err := a.svc.DescribeWithTrash(r.Context(), r.call, ref, nil)
 	if err != nil {
 		return nil, byIDError(err)
 	}

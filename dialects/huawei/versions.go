@@ -137,7 +137,7 @@ func (a *api) listVersions(r *request) (any, error) {
 			return nil, err
 		}
 	}
-	sec, err := a.svc.Look(r.Context(), r.call, ref, nil)
+	sec, err := a.svc.DescribeWithTrash(r.Context(), r.call, ref, nil)
 	if err != nil {
 		return nil, err
 	}

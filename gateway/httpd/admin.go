@@ -56,7 +56,7 @@ func (m *Metrics) storeUp(s *gateway.Service) {
 			Name: "vaultferry_store_up", Help: "1 if the last call to the store reached its product.",
 			ConstLabels: prometheus.Labels{"store": name},
 		}, func() float64 {
-			for _, st := range s.States() {
+			for _, st := range s.Health() {
 				if st.Name == name && st.Up {
 					return 1
 				}
@@ -82,15 +82,15 @@ func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
 }
 
 type readinessBody struct {
-	Status string               `json:"status"`
-	Reason string               `json:"reason,omitempty"`
-	Stores []gateway.StoreState `json:"stores"`
+	Status string                `json:"status"`
+	Reason string                `json:"reason,omitempty"`
+	Stores []gateway.StoreHealth `json:"stores"`
 }
 
 // readiness is red only where the gateway itself cannot serve. A store that
 // is down is shown, and fails its own calls alone.
 func readiness(s *gateway.Service) (int, readinessBody) {
-	body := readinessBody{Status: "ok", Stores: s.States()}
+	body := readinessBody{Status: "ok", Stores: s.Health()}
 	if err := s.Ready(); err != nil {
 		body.Status, body.Reason = "unavailable", err.Error()
 		return http.StatusServiceUnavailable, body

@@ -185,7 +185,7 @@ func TestReadinessIsTheGatewaysOwn(t *testing.T) {
 	}
 	_ = r.svc.Check(t.Context(), "s")
 	status, body := r.get(t, admin+"/readyz")
-	var b struct{ Stores []gateway.StoreState }
+	var b struct{ Stores []gateway.StoreHealth }
 	if err := json.Unmarshal([]byte(body), &b); err != nil {
 		t.Fatal(err)
 	}

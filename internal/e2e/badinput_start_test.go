@@ -175,12 +175,12 @@ func TestStoreThatComesBack(t *testing.T) {
 	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: httpGet, path: "/secrets"}, "HTTP/2.0", ""); a.status != 200 || w.Service.Ready() != nil {
 		t.Errorf("its neighbour: %d", a.status)
 	}
-	if s := w.Service.States()[0]; s.Up || s.Name != "main" {
+	if s := w.Service.Health()[0]; s.Up || s.Name != "main" {
 		t.Errorf("shown as %+v", s)
 	}
 	w.main.Before = nil
 	w.checkStillServes(t, azureWire{})
-	if s := w.Service.States()[0]; !s.Up {
+	if s := w.Service.Health()[0]; !s.Up {
 		t.Errorf("shown as %+v", s)
 	}
 }
