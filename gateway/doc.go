@@ -10,6 +10,6 @@
 // events of CSMS do in gateway/events: it observes writes (Options.Writes) and
 // runs its own operations through Do.
 //
-// Start reading at run in run.go; the operations in secrets.go and blobs.go
-// are a few lines each.
+// Start reading at run in run.go. An operation stands in the file of its name,
+// as Put does in put.go, and is a few lines.
 package gateway

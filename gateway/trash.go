@@ -9,23 +9,6 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Update changes attributes of the version that sel picks, and of its secret.
-// The answer holds that one version, without its value. Action: update.
-func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
-	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		if err := s.beforeWrite(ctx, j, hook.Intent{Patch: &p}); err != nil {
-			return nil, err
-		}
-		sec, err := j.Backend.Update(ctx, r.Name, sel, p)
-		if err != nil {
-			return nil, err
-		}
-		j.sawVersions(sec)
-		s.afterWrite(ctx, j, hook.Update, sec)
-		return sec, nil
-	})
-}
-
 // Delete moves the secret to the trash for the store's retention. Action:
 // delete.
 func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
@@ -246,4 +229,29 @@ func (s *Service) recoverable(ctx context.Context, j *job) (*secret.Secret, erro
 		return nil, &secret.Error{Kind: secret.NotFound, Name: j.ref.Name, Detail: "no such deleted secret"}
 	}
 	return sec, nil
+}
+
+// heldByTrash returns Trashed where a name that is not live is not free.
+func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name) error {
+	switch sec, err := j.Backend.DescribeTrash(ctx, name); {
+	case errors.Is(err, secret.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case sec.Deleted.Over(s.now()):
+		return nil
+	}
+	return &secret.Error{Kind: secret.Trashed, Name: name}
+}
+
+// tellTrash tells what is in the trash from what is not there at all, where
+// the call wants to know.
+func (s *Service) tellTrash(ctx context.Context, j *job, err error) error {
+	if !j.call.TellTrash || j.ref.Name == "" || !errors.Is(err, secret.NotFound) {
+		return err
+	}
+	if held := s.heldByTrash(ctx, j, j.ref.Name); held != nil {
+		return held
+	}
+	return err
 }

@@ -65,12 +65,6 @@ type versionObject struct {
 	Binary   *string         `json:"secret_binary,omitempty"`
 }
 
-type pageInfo struct {
-	NextMarker     *string `json:"next_marker"` // null on the last page; "" would start anew
-	PreviousMarker *string `json:"previous_marker"`
-	CurrentCount   int     `json:"current_count"`
-}
-
 // The envelopes.
 type (
 	secretAnswer struct {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -118,4 +119,25 @@ func completeTornWrite(ctx context.Context, j *job, d secret.Draft, sec *secret.
 		w.Value, w.Missing = d.Value, ""
 	}
 	return made, nil
+}
+
+// findUnknownImport is findUnknownWrite for an import that finds the name
+// taken: by its own work, if every version that was to stand does so under its
+// UID.
+func findUnknownImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
+	have, err := j.Backend.Describe(ctx, sec.Name)
+	switch {
+	case retryable(err):
+		return nil, err
+	case err != nil:
+		return nil, taken
+	}
+	for i := range sec.Versions {
+		want := &sec.Versions[i]
+		v := have.Find(secret.ByOrdinal(want.Ordinal))
+		if v == nil || !want.UID.IsZero() && v.UID != want.UID { // zero: foretold to be another
+			return nil, taken
+		}
+	}
+	return &backends.Imported{Secret: have}, nil
 }

@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
 	"sync"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -86,23 +84,19 @@ func (r *unknownWrites) find(j *job) (unknownWrite, bool) {
 	return a, ok && r.now().Sub(a.at) <= repeatWindow
 }
 
-// findUnknownImport is findUnknownWrite for an import that finds the name
-// taken: by its own work, if every version that was to stand does so under its
-// UID.
-func findUnknownImport(ctx context.Context, j *job, sec *secret.Secret, taken error) (*backends.Imported, error) {
-	have, err := j.Backend.Describe(ctx, sec.Name)
-	switch {
-	case retryable(err):
-		return nil, err
-	case err != nil:
-		return nil, taken
-	}
-	for i := range sec.Versions {
-		want := &sec.Versions[i]
-		v := have.Find(secret.ByOrdinal(want.Ordinal))
-		if v == nil || !want.UID.IsZero() && v.UID != want.UID { // zero: foretold to be another
-			return nil, taken
+// once does what a client sends again where it was not told how it ended. A
+// repeat of such a call that finds nothing to do any more is answered with
+// what stands.
+func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secret.Secret, error) {
+	j.call.Digest = sha256.Sum256([]byte(j.action)) // there is no body to tell two apart
+	repeated := s.unknown.repeatedBy(j)
+	sec, err := do()
+	if repeated && errors.Is(err, secret.NotFound) {
+		there, thereErr := stands()
+		if !errors.Is(thereErr, secret.NotFound) {
+			sec, err = there, thereErr
 		}
 	}
-	return &backends.Imported{Secret: have}, nil
+	s.unknown.remember(j, secret.UID{}, err)
+	return sec, err
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -58,69 +57,6 @@ type Outcome struct {
 	Skipped  bool // the name is taken and OnConflict is skip
 	Appended bool
 	Added    int // versions that an append added, or would after a dry run
-}
-
-// Backup returns the secret with its whole history as a sealed blob. What the
-// product will not show is a loss, and refused unless the store accepts it.
-// A store that is configured so gives the product's own backup: see native.go.
-// Action: backup.
-func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
-	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
-		if j.backsUpNative() {
-			return s.backupNative(ctx, j)
-		}
-		sec, err := s.export(ctx, j)
-		if err != nil {
-			return nil, err
-		}
-		j.sawVersions(sec)
-		losses := secret.ExportLosses(sec)
-		j.entry.Losses = lossLines(append(losses, enabledLosses(j.enabled)...))
-		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
-			if err := refuseLosses(r.Name, losses); err != nil {
-				return nil, err
-			}
-		}
-		return s.seal(j, sec)
-	})
-}
-
-// seal makes a blob of what the job's name held.
-func (s *Service) seal(j *job, sec *secret.Secret) ([]byte, error) {
-	return s.keys.Seal(&backup.Document{
-		Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: j.ref.Name},
-		SealedAt: s.now().UTC(), Secret: renamed(sec, j.ref.inside()),
-	})
-}
-
-// export reads the secret. Where that enables disabled versions for a moment it
-// is a change, and audited as one; a read-only store is never changed.
-func (s *Service) export(ctx context.Context, j *job) (*secret.Secret, error) {
-	if j.ReadOnly || j.disabled == nil || !j.disabled.ReadsDisabled() {
-		return j.Backend.Export(ctx, j.ref.Name)
-	}
-	if err := s.intend(j); err != nil {
-		return nil, err
-	}
-	sec, enabled, err := j.disabled.ExportDisabled(ctx, j.ref.Name)
-	j.enabled = append(j.enabled, enabled...)
-	slices.Sort(j.enabled)
-	j.enabled = slices.Compact(j.enabled)
-	j.entry.Losses = lossLines(enabledLosses(j.enabled))
-	return sec, err
-}
-
-// enabledLosses are what native tools see of versions that were enabled to be
-// read.
-func enabledLosses(enabled []secret.Ordinal) []secret.Loss {
-	var losses []secret.Loss
-	for _, o := range enabled {
-		losses = append(losses, secret.Loss{
-			Grade: secret.Trace, Version: o, What: loss.Updated,
-			Why: "this disabled version of the source was enabled for a moment, to be read, and disabled again",
-		})
-	}
-	return losses
 }
 
 // Restore makes a secret from a blob. An existing secret is never changed but

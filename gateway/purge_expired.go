@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -10,23 +9,6 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// once does what a client sends again where it was not told how it ended. A
-// repeat of such a call that finds nothing to do any more is answered with
-// what stands.
-func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secret.Secret, error) {
-	j.call.Digest = sha256.Sum256([]byte(j.action)) // there is no body to tell two apart
-	repeated := s.unknown.repeatedBy(j)
-	sec, err := do()
-	if repeated && errors.Is(err, secret.NotFound) {
-		there, thereErr := stands()
-		if !errors.Is(thereErr, secret.NotFound) {
-			sec, err = there, thereErr
-		}
-	}
-	s.unknown.remember(j, secret.UID{}, err)
-	return sec, err
-}
 
 // purgeExpired makes room where a name is held only by what is over: it purges
 // that and reports whether the write may be tried again.
@@ -65,17 +47,4 @@ func (s *Service) purgeAudited(ctx context.Context, j *job, sec *secret.Secret) 
 		s.afterWrite(ctx, j, hook.Purge, sec)
 	}
 	return err
-}
-
-// heldByTrash returns Trashed where a name that is not live is not free.
-func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name) error {
-	switch sec, err := j.Backend.DescribeTrash(ctx, name); {
-	case errors.Is(err, secret.NotFound):
-		return nil
-	case err != nil:
-		return err
-	case sec.Deleted.Over(s.now()):
-		return nil
-	}
-	return &secret.Error{Kind: secret.Trashed, Name: name}
 }

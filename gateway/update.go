@@ -8,6 +8,23 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+// Update changes attributes of the version that sel picks, and of its secret.
+// The answer holds that one version, without its value. Action: update.
+func (s *Service) Update(ctx context.Context, c Call, r Ref, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		if err := s.beforeWrite(ctx, j, hook.Intent{Patch: &p}); err != nil {
+			return nil, err
+		}
+		sec, err := j.Backend.Update(ctx, r.Name, sel, p)
+		if err != nil {
+			return nil, err
+		}
+		j.sawVersions(sec)
+		s.afterWrite(ctx, j, hook.Update, sec)
+		return sec, nil
+	})
+}
+
 // Change is what an edit makes of a secret.
 type Change struct {
 	Of    secret.Selector

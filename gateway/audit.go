@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// auditedError marks what has its audit line already.
+type auditedError struct{ error }
+
+func (e auditedError) Unwrap() error { return e.error }
+
+// Reject writes the audit line of a request that a dialect refuses before any
+// operation runs: no valid credentials, a malformed body, an unknown route.
+// It does nothing for an error that came from the Service, which has its line.
+// A returned error takes the place of err: the line could not be written.
+func (s *Service) Reject(c Call, r Ref, err error) error {
+	var done auditedError
+	if errors.As(err, &done) {
+		return nil
+	}
+	kind := secret.KindOf(err)
+	if kind == secret.Internal {
+		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
+	}
+	return s.auditRequest(c, r, kind.Error())
+}
+
+// Admit writes the audit line of what was done without any store: a login, say.
+// If it fails, what would be handed out must not be.
+func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, result(nil)) }
+
+// auditRequest writes the outcome of what no operation ran for.
+func (s *Service) auditRequest(c Call, r Ref, result string) error {
+	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result})
+	err := s.audit.Write(audit.Entry{
+		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
+		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event, Result: result,
+	}, false)
+	if err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
+	}
+	return nil
+}
+
+// intend writes the line of what is about to be done, once however often it
+// is tried.
+func (s *Service) intend(j *job) error {
+	if j.intended {
+		return nil
+	}
+	intent := j.entry
+	intent.Phase = audit.Intent
+	if err := s.audit.Write(intent, true); err != nil {
+		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
+	}
+	j.intended = true
+	return nil
+}
+
+// outcome writes the line of what happened. After a mutation that may have
+// changed the product, a line that cannot be written makes the outcome
+// unknown to the caller; a read is simply not answered.
+func (s *Service) outcome(j *job, ops int64, err error) error {
+	took := s.now().Sub(j.start)
+	e := j.entry
+	e.Phase, e.BackendOps, e.Result = audit.Outcome, ops, result(err)
+	e.DurationMS = float64(took.Microseconds()) / 1000
+	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
+	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)
+	if auditErr == nil {
+		if err != nil && secret.KindOf(err) == secret.Internal {
+			s.log.Error("internal error", slog.String("op", j.call.Op), slog.String("store", j.Name),
+				slog.String("request_id", j.call.RequestID), slog.Any("error", err))
+		}
+		return nil
+	}
+	s.log.Error("audit line lost", slog.String("request_id", j.call.RequestID), slog.Any("error", auditErr))
+	kind := secret.Internal
+	if mutates(j.action) && mayHaveChanged(err) {
+		kind = secret.Unknown
+	}
+	return &secret.Error{Kind: kind, Op: j.call.Op, Err: auditErr}
+}
+
+func mayHaveChanged(err error) bool {
+	return err == nil || errors.Is(err, secret.Unknown) || errors.Is(err, secret.Partial)
+}
+
+func result(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return secret.KindOf(err).Error()
+}

@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// job is one call on its way through run.
+type job struct {
+	*store
+	call   Call
+	action access.Action
+	ref    Ref
+	blob   []byte // of a restore
+	entry  audit.Entry
+	start  time.Time
+	// intended: the line of intent is written.
+	intended bool
+	enabled  []secret.Ordinal // disabled versions that were enabled to be read
+	policy   *access.Policy
+}
+
+// allowed is how an operation asks for a name that it learnt midway.
+func (j *job) allowed(name secret.Name) bool {
+	return j.policy.Allow(j.call.Caller, j.action, j.target(name))
+}
+
+func (j *job) target(name secret.Name) access.Target {
+	return access.Target{Store: j.Name, Name: name, FoldCase: j.caps.FoldsCase}
+}
+
+// sawVersions has the audit name the versions a call touched.
+func (j *job) sawVersions(sec *secret.Secret) {
+	j.entry.Versions = j.entry.Versions[:0]
+	for i := range sec.Versions {
+		j.entry.Versions = append(j.entry.Versions, int64(sec.Versions[i].Ordinal))
+	}
+}
+
+func (s *Service) newJob(st *store, c Call, a access.Action, r Ref) *job {
+	return &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
+		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
+		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
+	}}
+}
+
+// mutates reports whether the action changes the store.
+func mutates(a access.Action) bool {
+	return a != access.Get && a != access.List && a != access.Backup
+}
