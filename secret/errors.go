@@ -3,6 +3,7 @@ package secret
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -120,6 +121,25 @@ func DetailOf(err error) string {
 		return e.Detail
 	}
 	return ""
+}
+
+// Explain says an error as people need it: what is wrong and why, without the
+// names that the code has for it. It tells the cause, and so is for operators
+// alone.
+func Explain(err error) string {
+	s := err.Error()
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return s
+	}
+	plain := e.Detail
+	if plain == "" {
+		plain = e.Kind.Error()
+	}
+	if e.Err != nil {
+		plain += ": " + Explain(e.Err)
+	}
+	return strings.Replace(s, e.Error(), plain, 1)
 }
 
 // Cause returns what is behind err without any kind, to be the Err of an error

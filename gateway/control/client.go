@@ -1,0 +1,226 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// ErrNobody: no gateway listens on the socket.
+var ErrNobody = errors.New("no gateway is running")
+
+// answerTimeout is how long a gateway may take to say what it is.
+const answerTimeout = 2 * time.Second
+
+// Client asks a running gateway. Of a Call it uses Op, which must begin with
+// "cli.", and RequestID; the gateway knows who asks. Errors are *secret.Error;
+// Unavailable and, of what changes something, Unknown say that the gateway
+// broke off.
+type Client struct {
+	status Status
+	http   *http.Client
+}
+
+// Connect finds the gateway at the socket. Kinds: ErrNobody; Unavailable, where
+// somebody listens and says nothing within two seconds; Denied.
+func Connect(ctx context.Context, socket string) (*Client, error) {
+	c := &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialTrusted(ctx, socket) },
+	}}}
+	asked, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	status, err := statusOperation(Status{}).ask(asked, c, gateway.Call{Op: "cli.status"}, noArgs{})
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTSOCK):
+		err = ErrNobody
+	case errors.Is(err, fs.ErrPermission):
+		err = secret.Errorf(secret.Denied, "the gateway on %s is of another user", socket)
+	case asked.Err() != nil:
+		err = secret.Errorf(secret.Unavailable, "the gateway on %s does not answer", socket)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.status = status
+	return c, nil
+}
+
+// dialTrusted connects to nobody but a gateway of this user, or of root. Root
+// may ask any.
+func dialTrusted(ctx context.Context, socket string) (net.Conn, error) {
+	conn, err := dial(ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := peerUID(conn)
+	if err == nil && !trusted(uid) && os.Geteuid() != 0 {
+		err = secret.Errorf(secret.Denied, "the gateway on %s is of another user", socket)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// Close ends the connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Status is what the gateway said of itself when it was found.
+func (c *Client) Status() Status { return c.status }
+
+// Check is gateway.Service.Check.
+func (c *Client) Check(ctx context.Context, store string) error {
+	_, err := checkOperation.ask(ctx, c, gateway.Call{Op: "cli.check"}, storeArgs{store})
+	return err
+}
+
+// List is gateway.Service.List.
+func (c *Client) List(ctx context.Context, call gateway.Call, store string, q secret.Query) (secret.Page, error) {
+	w, err := listOperation.ask(ctx, c, call, queryToArgs(store, q))
+	return w.page(), err
+}
+
+// Describe is gateway.Service.Describe.
+func (c *Client) Describe(ctx context.Context, call gateway.Call, r gateway.Ref) (*secret.Secret, error) {
+	w, err := describeOperation.ask(ctx, c, call, refToArgs(r))
+	return w.secret(), err
+}
+
+// Get is gateway.Service.Get.
+func (c *Client) Get(ctx context.Context, call gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error) {
+	w, err := getOperation.ask(ctx, c, call, selectorToArgs(r, sel))
+	return w.secret(), err
+}
+
+// Backup is gateway.Service.Backup.
+func (c *Client) Backup(ctx context.Context, call gateway.Call, r gateway.Ref) ([]byte, error) {
+	w, err := backupOperation.ask(ctx, c, call, refToArgs(r))
+	return w.Blob, err
+}
+
+// Restore is gateway.Service.Restore. The archive is a folder of this process's
+// own view; CheckName cannot be asked.
+func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error) {
+	q, err := restoreToArgs(store, blob, o)
+	if err != nil {
+		return nil, err
+	}
+	w, err := restoreOperation.ask(ctx, c, call, q)
+	return w.outcome(), err
+}
+
+// Sweep is gateway.Service.Sweep.
+func (c *Client) Sweep(ctx context.Context, call gateway.Call, store string, dryRun bool) ([]secret.Name, error) {
+	w, err := sweepOperation.ask(ctx, c, call, sweepArgs{store, dryRun})
+	return w.Names, err
+}
+
+// Verify is gateway.Service.Verify.
+func (c *Client) Verify(ctx context.Context, call gateway.Call, store string) (*backends.Findings, error) {
+	return verifyOperation.ask(ctx, c, call, storeArgs{store})
+}
+
+// Snapshot is gateway.Service.Snapshot. It fails unless w got all of it.
+func (c *Client) Snapshot(ctx context.Context, call gateway.Call, store string, w io.Writer) error {
+	return snapshotOperation.ask(ctx, c, call, storeArgs{store}, w)
+}
+
+// ask sends one operation and decodes the answer. What was done before an
+// error comes beside it.
+func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, q Q) (A, error) {
+	var a answer[A]
+	res, err := c.post(ctx, o.name, request[Q]{call.Op, call.RequestID, q})
+	if err != nil {
+		return a.Result, o.brokenOff(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // only read
+	if err := json.NewDecoder(res.Body).Decode(&a); err != nil && res.StatusCode == http.StatusOK {
+		return a.Result, o.brokenOff(ctx, err)
+	}
+	return a.Result, answered(res, a.Error)
+}
+
+func (o operation[Q, A]) brokenOff(ctx context.Context, err error) error {
+	if o.changes && !notSent(err) {
+		return errors.Join(ctx.Err(), &secret.Error{Kind: secret.Unknown, Detail: "the gateway broke off before it said what was done", Err: err})
+	}
+	return brokenOff(ctx, err)
+}
+
+// notSent: no connection was made.
+func notSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return (ok && op.Op == "dial") || errors.Is(err, secret.Denied)
+}
+
+func brokenOff(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, secret.Denied):
+		return err
+	}
+	return &secret.Error{Kind: secret.Unavailable, Detail: "the gateway broke off", Err: err}
+}
+
+// answered is the error that came, or one for an answer that is none of ours.
+func answered(res *http.Response, f *failure) error {
+	if f == nil && res.StatusCode != http.StatusOK {
+		return &secret.Error{Kind: secret.Unavailable, Detail: fmt.Sprintf("the gateway answers %s", res.Status)}
+	}
+	return f.err()
+}
+
+func (c *Client) post(ctx context.Context, operation string, q any) (*http.Response, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vaultferry"+version+operation, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return c.http.Do(req)
+}
+
+func (o stream[Q]) ask(ctx context.Context, c *Client, call gateway.Call, q Q, w io.Writer) (err error) {
+	res, err := c.post(ctx, o.name, request[Q]{call.Op, call.RequestID, q})
+	if err != nil {
+		return brokenOff(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end, or of no use
+	if res.StatusCode != http.StatusOK {
+		var a answer[*nothing]
+		_ = json.NewDecoder(res.Body).Decode(&a) // answered says what is left
+		return answered(res, a.Error)
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, sum), res.Body); err != nil {
+		return errors.Join(ctx.Err(), brokenOff(ctx, err))
+	}
+	if res.Trailer.Get(sumTrailer) != hex.EncodeToString(sum.Sum(nil)) {
+		return brokenOff(ctx, io.ErrUnexpectedEOF)
+	}
+	return nil
+}

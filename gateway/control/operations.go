@@ -1,0 +1,183 @@
+package control
+
+import (
+	"context"
+	"io"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// operation is one row of the protocol: its name, what is asked (Q), what is
+// answered (A), and the function of the Service.
+type operation[Q, A any] struct {
+	name string
+	// changes: where the gateway ends before it answers, nobody knows what was
+	// done.
+	changes bool
+	do      func(context.Context, *gateway.Service, gateway.Call, Q) (A, error)
+}
+
+// stream is an operation that answers with bytes.
+type stream[Q any] struct {
+	name string
+	do   func(context.Context, *gateway.Service, gateway.Call, Q, io.Writer) error
+}
+
+// operations is the table of the protocol. status belongs to the server.
+func operations(s Status) []endpoint {
+	return []endpoint{
+		statusOperation(s), checkOperation,
+		listOperation, describeOperation, getOperation, backupOperation, restoreOperation, sweepOperation,
+		verifyOperation, snapshotOperation,
+	}
+}
+
+func statusOperation(s Status) operation[noArgs, Status] {
+	return operation[noArgs, Status]{
+		name: "status",
+		do:   func(context.Context, *gateway.Service, gateway.Call, noArgs) (Status, error) { return s, nil },
+	}
+}
+
+var checkOperation = operation[storeArgs, nothing]{
+	name: "check",
+	do: func(ctx context.Context, s *gateway.Service, _ gateway.Call, q storeArgs) (nothing, error) {
+		return nothing{}, s.Check(ctx, q.Store)
+	},
+}
+
+var listOperation = operation[listArgs, wirePage]{
+	name: "list",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q listArgs) (wirePage, error) {
+		page, err := s.List(ctx, c, q.Store, q.query())
+		return pageToWire(page), err
+	},
+}
+
+var describeOperation = operation[refArgs, *wireSecret]{
+	name: "describe",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q refArgs) (*wireSecret, error) {
+		sec, err := s.Describe(ctx, c, q.ref())
+		return secretToWire(sec), err
+	},
+}
+
+var getOperation = operation[getArgs, *wireSecret]{
+	name: "get",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q getArgs) (*wireSecret, error) {
+		sec, err := s.Get(ctx, c, q.ref(), q.selector())
+		return secretToWire(sec), err
+	},
+}
+
+var backupOperation = operation[refArgs, blobAnswer]{
+	name: "backup",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q refArgs) (blobAnswer, error) {
+		blob, err := s.Backup(ctx, c, q.ref())
+		return blobAnswer{blob}, err
+	},
+}
+
+var restoreOperation = operation[restoreArgs, *wireOutcome]{
+	name: "restore", changes: true,
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q restoreArgs) (*wireOutcome, error) {
+		out, err := s.Restore(ctx, c, q.Store, q.Blob, q.options())
+		return outcomeToWire(out), err
+	},
+}
+
+var sweepOperation = operation[sweepArgs, sweepAnswer]{
+	name: "sweep", changes: true,
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q sweepArgs) (sweepAnswer, error) {
+		names, err := s.Sweep(ctx, c, q.Store, q.DryRun)
+		return sweepAnswer{names}, err
+	},
+}
+
+var verifyOperation = operation[storeArgs, *backends.Findings]{
+	name: "verify",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q storeArgs) (*backends.Findings, error) {
+		return s.Verify(ctx, c, q.Store)
+	},
+}
+
+var snapshotOperation = stream[storeArgs]{
+	name: "snapshot",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q storeArgs, w io.Writer) error {
+		return s.Snapshot(ctx, c, q.Store, w)
+	},
+}
+
+type (
+	noArgs  struct{}
+	nothing struct{}
+
+	storeArgs struct {
+		Store string `json:"store"`
+	}
+	refArgs struct {
+		Store  string      `json:"store"`
+		Name   secret.Name `json:"name"`
+		Folder secret.Name `json:"folder,omitempty"`
+	}
+	getArgs struct {
+		refArgs
+		Ordinal secret.Ordinal `json:"version,omitempty"`
+		UID     string         `json:"uid,omitempty"`
+	}
+	listArgs struct {
+		Store     string      `json:"store"`
+		After     secret.Name `json:"after,omitempty"`
+		Limit     int         `json:"limit,omitempty"`
+		WithTrash bool        `json:"with_trash,omitempty"`
+		Under     secret.Name `json:"under,omitempty"`
+	}
+	sweepArgs struct {
+		Store  string `json:"store"`
+		DryRun bool   `json:"dry_run,omitempty"`
+	}
+	sweepAnswer struct {
+		Names []secret.Name `json:"names"`
+	}
+	blobAnswer struct {
+		Blob []byte `json:"blob"`
+	}
+)
+
+func refToArgs(r gateway.Ref) refArgs { return refArgs{r.Store, r.Name, r.Folder} }
+
+func (q refArgs) ref() gateway.Ref {
+	return gateway.Ref{Store: q.Store, Name: q.Name, Folder: q.Folder}
+}
+
+func selectorToArgs(r gateway.Ref, sel secret.Selector) getArgs {
+	q := getArgs{refArgs: refToArgs(r), Ordinal: sel.Ordinal}
+	if !sel.UID.IsZero() {
+		q.UID = sel.UID.String()
+	}
+	return q
+}
+
+// selector: a UID that is none selects what no version is.
+func (q getArgs) selector() secret.Selector {
+	sel := secret.ByOrdinal(q.Ordinal)
+	if q.UID == "" {
+		return sel
+	}
+	uid, ok := secret.ParseUID(q.UID)
+	if !ok {
+		return secret.ByOrdinal(-1)
+	}
+	sel.UID = uid
+	return sel
+}
+
+func queryToArgs(store string, q secret.Query) listArgs {
+	return listArgs{store, q.After, q.Limit, q.WithTrash, q.Under}
+}
+
+func (q listArgs) query() secret.Query {
+	return secret.Query{After: q.After, Limit: q.Limit, WithTrash: q.WithTrash, Under: q.Under}
+}
