@@ -46,7 +46,7 @@ func TestPushedOut(t *testing.T) {
 				var out []string
 				for _, o := range before {
 					if after.Find(secret.ByOrdinal(o)) == nil {
-						out = append(out, fmt.Sprintf("data: version of version %d: ", o))
+						out = append(out, fmt.Sprintf("data: version %d is not kept: ", o))
 					}
 				}
 				if i > 20 && len(out) != 1 || i <= 20 && len(out) != 0 {
@@ -93,7 +93,7 @@ func comesBack(t *testing.T, w *world, file, said string) {
 		t.Fatal(err)
 	}
 	v := &got.Versions[0]
-	if len(got.Versions) != 1 || !strings.Contains(said, fmt.Sprintf("version %d:", v.Ordinal)) || string(v.Value.Reveal()) != fmt.Sprint("hush", v.Ordinal) {
+	if len(got.Versions) != 1 || !strings.Contains(said, fmt.Sprintf("version %d is", v.Ordinal)) || string(v.Value.Reveal()) != fmt.Sprint("hush", v.Ordinal) {
 		t.Errorf("of %q came back %d versions, and version %d", said, len(got.Versions), v.Ordinal)
 	}
 }

@@ -119,13 +119,17 @@ func refuseLosses(name secret.Name, losses []secret.Loss) error {
 			switch {
 			case l.Grade != g:
 			case len(said) < 5:
-				said = append(said, l.String())
+				said = append(said, l.Sentence())
 			default:
 				more++
 			}
 		}
 	}
-	detail := "this would lose " + strings.Join(said, "; ")
+	lost := "attributes"
+	if secret.Worst(losses) == secret.Data {
+		lost = "data"
+	}
+	detail := "this would lose " + lost + ": " + strings.Join(said, "; ")
 	if more > 0 {
 		detail += fmt.Sprintf("; and %d more", more)
 	}

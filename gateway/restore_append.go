@@ -113,7 +113,7 @@ func lossesBesideWhatStands(b backends.Backend, have, sec, part *secret.Secret) 
 		if at >= 0 {
 			out = append(out, secret.Loss{
 				Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
-				Why: "beside what stands, " + losses[at].What + " would be lost: " + losses[at].Why,
+				Why: "with what stands already, this would be so: " + losses[at].Sentence(),
 			})
 			continue
 		}

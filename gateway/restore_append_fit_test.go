@@ -36,7 +36,7 @@ func TestAppendForeseesWhatStands(t *testing.T) {
 		return w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{OnConflict: gateway.ConflictAppend, OnLoss: onLoss})
 	}
 	_, err := restore(gateway.LossFail)
-	if !errors.Is(err, secret.Lossy) || !strings.Contains(secret.DetailOf(err), "version of version 2") {
+	if !errors.Is(err, secret.Lossy) || !strings.Contains(secret.DetailOf(err), "version 2 is not kept: ") {
 		t.Errorf("a loss is not refused: %v", err)
 	}
 	out, err := restore(gateway.LossAccept)

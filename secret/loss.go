@@ -1,6 +1,9 @@
 package secret
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Grade orders losses by how much they matter.
 type Grade uint8
@@ -42,13 +45,48 @@ type Loss struct {
 	Why string
 }
 
-// String is one line for people.
-func (l Loss) String() string {
-	if l.Version == 0 {
-		return fmt.Sprintf("%s: %s of the secret: %s", l.Grade, l.What, l.Why)
-	}
-	return fmt.Sprintf("%s: %s of version %d: %s", l.Grade, l.What, l.Version, l.Why)
+// sentences say each What of a loss; %s is what it is lost of.
+var sentences = map[string]string{
+	"version":             "%s is not kept",
+	"value":               "the value of %s is not kept",
+	"state":               "%s does not stay disabled",
+	"expires":             "the expiry of %s is not kept",
+	"not_before":          "the not-before time of %s is not kept",
+	"expires_fraction":    "the expiry of %s is cut to whole seconds",
+	"not_before_fraction": "the not-before time of %s is cut to whole seconds",
+	"content_type":        "the content type of %s is not kept",
+	"tags":                "the tags of %s are not kept",
+	"stages":              "the stages of %s are not kept",
+	"extra":               "attributes of %s that only one vendor knows are not kept",
+	"description":         "the description of %s is not kept",
+	"uid":                 "the id of %s is not kept",
+	"disabled":            "native tools can read %s, which is disabled",
+	"current":             "native tools see another current version of %s",
+	"previous":            "native tools see another previous version of %s",
+	"created":             "native tools see another creation time of %s",
+	"updated":             "native tools see another update time of %s",
+	"form":                "native tools see another form of the value of %s",
 }
+
+// Sentence says the loss in English. A Why that begins with "is " goes on with
+// what is lost: "version 1 is larger than ...".
+func (l Loss) Sentence() string {
+	of := "the secret"
+	if l.Version != 0 {
+		of = "version " + l.Version.String()
+	}
+	s, ok := sentences[l.What]
+	if !ok {
+		s = l.What + " of %s is not kept"
+	}
+	if subject, kept := strings.CutSuffix(s, " is not kept"); kept && strings.HasPrefix(l.Why, "is ") {
+		return fmt.Sprintf(subject, of) + " " + l.Why
+	}
+	return fmt.Sprintf(s, of) + ": " + l.Why
+}
+
+// String is the grade and the Sentence.
+func (l Loss) String() string { return l.Grade.String() + ": " + l.Sentence() }
 
 // Worst returns the highest grade among losses, or zero.
 func Worst(losses []Loss) Grade {

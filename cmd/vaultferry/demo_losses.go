@@ -106,7 +106,7 @@ func (n *narrow) refused(ctx context.Context) error {
 	for _, p := range n.to {
 		err := p.restore(ctx, n.blob)
 		ids, _ := p.ids(ctx, n.name) // of what is not there, an error
-		ok := refusedAs(err, "this would lose data: version of version 1: ") && len(ids) == 0
+		ok := refusedAs(err, "this would lose data: version 1 is not kept: ") && len(ids) == 0
 		if err := n.step(p, ok, "restoring it is refused, and nothing is written"); err != nil {
 			return err
 		}

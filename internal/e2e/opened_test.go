@@ -91,7 +91,7 @@ func wasAudited(t *testing.T, g *gatewaytest.Gateway) {
 	if !slices.Equal(phases, []string{audit.Intent + " ", audit.Outcome + " ok"}) {
 		t.Errorf("the audit has %q", phases)
 	}
-	if strings.Count(losses, "enabled for a moment") != 2 || !strings.Contains(losses, secret.Trace.String()+": updated of version 1") ||
+	if strings.Count(losses, "enabled for a moment") != 2 || !strings.Contains(losses, secret.Trace.String()+": native tools see another update time of version 1: ") ||
 		!strings.Contains(losses, "version 3") {
 		t.Errorf("the audit says of what was enabled: %q", losses)
 	}
