@@ -51,6 +51,7 @@ var rules = []rule{
 	{"dialects/*", []string{"secret", "gateway", "gateway/access", "gateway/events", "gateway/iam", "dialects", "dialects/wire", "internal/sdkhmac"}},
 	{"config", []string{"secret", "backends", "gateway", "gateway/access"}},
 	{"cmd/...", []string{"..."}},
+	{"internal/demo", []string{"secret", "backup", "config", "gateway", "internal/sdkhmac"}},
 	{"internal/sdkhmac", []string{"secret"}},
 	{"internal/configdoc", []string{"secret", "backends", "config"}},
 	{"internal/golden", nil},
