@@ -23,6 +23,8 @@ type Config struct {
 	Server Server `mapstructure:"server" example:"{ address: 0.0.0.0:8443, tls: { cert_file: tls/cert.pem, key_file: tls/key.pem } }"`
 	// Admin is the listener for operators: liveness, readiness and metrics.
 	Admin Admin `mapstructure:"admin"`
+	// Control is the socket on which commands on this machine use the running gateway.
+	Control Control `mapstructure:"control"`
 	// Keyring holds the keys that encrypt backups and bolt stores.
 	Keyring Keyring `mapstructure:"keyring"`
 	// Audit is the log of every request.
@@ -71,6 +73,13 @@ type TLS struct {
 type Admin struct {
 	// Address is the HOST:PORT that serves `/livez`, `/readyz` and `/metrics` over plain HTTP; `""` turns it off.
 	Address string `mapstructure:"address" example:"0.0.0.0:8444"`
+}
+
+// Control is the unix socket on which commands on this machine use the running
+// gateway. The gateway's own user and root may use it.
+type Control struct {
+	// Socket is the path of the socket; `""` turns it off.
+	Socket string `mapstructure:"socket" path:"true" example:"/run/vaultferry/vaultferry.sock"`
 }
 
 // Keyring holds the keys that encrypt backups and bolt stores. Keep a copy of
@@ -269,6 +278,9 @@ func Default() *Config {
 	return &Config{
 		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs},
 		Admin:  Admin{Address: "127.0.0.1:8444"},
+		Control: Control{
+			Socket: "vaultferry.sock",
+		},
 		Keyring: Keyring{
 			File: "keyring.json",
 		},

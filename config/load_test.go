@@ -131,6 +131,7 @@ func TestFull(t *testing.T) {
 		"max body":    {c.Server.MaxBody, Size(32 << 20)},
 		"max blobs":   {c.Server.MaxBlobs, 2},
 		"admin":       {c.Admin.Address, ""},
+		"control":     {c.Control.Socket, filepath.Join(dir, "run/gw.sock")},
 		"keyring":     {c.Keyring.File, filepath.Join(dir, "keys/ring.json")},
 		"audit":       {c.Audit.File, filepath.Join(dir, "audit.jsonl")},
 		"read only":   {s.ReadOnly, true},
@@ -192,12 +193,29 @@ func TestEnvironmentOverrides(t *testing.T) {
 	}
 }
 
+// The socket lies beside the file unless the file says otherwise; "" is none.
+func TestControlSocket(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "/etc/gw/vaultferry.sock", "control: { socket: a/b.sock }": "/etc/gw/a/b.sock",
+		"control: { socket: /run/gw.sock }": "/run/gw.sock", `control: { socket: "" }`: "",
+	} {
+		c, _, err := parse("x.yaml", "/etc/gw", []byte(text+`
+server: { tls: { cert_file: c, key_file: k } }
+stores: [ { name: a, backend: memory } ]
+`), testKinds())
+		if err != nil || c.Control.Socket != want {
+			t.Errorf("%q: %v, %v", text, c, err)
+		}
+	}
+}
+
 // Every scalar that stands in no list has its variable.
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "admin.address", "keyring.file", "audit.file", "archive.dir",
+		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

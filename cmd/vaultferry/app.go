@@ -60,8 +60,8 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// failed ends a command whose report names each failure already.
-func failed(n int) error {
+// exitIfAny ends a command whose report names each failure already.
+func exitIfAny(n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exit.code
 	case ctx.Err() != nil:
 		if !errors.Is(err, context.Canceled) {
-			a.complain(words(err))
+			a.complain(message(err))
 		}
 		a.complain("interrupted")
 		return exitInterrupted
@@ -103,9 +103,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		a.complain(err.Error())
 		return exitUsage
 	}
-	a.complain(words(err))
-	switch {
-	case !started: // cobra refused the command line
+	a.complain(message(err))
+	if !started { // cobra refused the command line
 		return exitUsage
 	}
 	return exitFailed
@@ -141,7 +140,7 @@ configuration, 130 interrupted.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return hint(cmd, "%s", err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageHint(cmd, "%s", err) })
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)

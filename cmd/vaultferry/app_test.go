@@ -49,9 +49,9 @@ func TestAsk(t *testing.T) {
 		{"yesterday\n", []bool{false}},
 	} {
 		a, _, errOut := testApp(strings.NewReader(tt.answers))
-		w := writing{confirm: true}
+		w := writeFlags{confirm: true}
 		for i, want := range tt.want {
-			err := w.ask(t.Context(), a, "really?")
+			err := w.approve(t.Context(), a, "really?")
 			if (err == nil) != want || (err != nil && !errors.Is(err, errDeclined)) {
 				t.Errorf("%q, question %d: %v", tt.answers, i, err)
 			}
@@ -61,7 +61,7 @@ func TestAsk(t *testing.T) {
 		}
 	}
 	a, _, errOut := testApp(strings.NewReader(""))
-	if err := (&writing{}).ask(t.Context(), a, "really?"); err != nil || errOut.Len() > 0 {
+	if err := (&writeFlags{}).approve(t.Context(), a, "really?"); err != nil || errOut.Len() > 0 {
 		t.Error("asked although nobody wanted to be")
 	}
 }
@@ -145,16 +145,16 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func TestAdvise(t *testing.T) {
+func TestRestoreAdvice(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"cloud has a\\nb already, and nothing was written; see --as and --on-conflict":                                                      &secret.Error{Kind: secret.AlreadyExists, Name: "a\nb", Op: "x.import"},
-		"this would lose data: all; nothing was written; --on-loss accept takes that, and archive keeps the whole document in a file first": &secret.Error{Kind: secret.Lossy, Op: "x.import", Detail: "this would lose data: all"},
+		"cloud already has a\\nb, and nothing was written; see --as and --on-conflict":                                                                         &secret.Error{Kind: secret.AlreadyExists, Name: "a\nb", Op: "x.import"},
+		"this would lose data: all; nothing was written; --on-loss accept restores all the same, and --on-loss archive keeps the whole backup in a file first": &secret.Error{Kind: secret.Lossy, Op: "x.import", Detail: "this would lose data: all"},
 		"Vault cannot be reached: Get: EOF": &secret.Error{Kind: secret.Unavailable, Op: "x.import", Detail: "Vault cannot be reached", Err: errors.New("Get:\n\n\tEOF\n")},
 		"conflict":                          &secret.Error{Kind: secret.Conflict, Op: "x.import"},
 		"one; two":                          errors.Join(errors.New("one"), errors.New("two")),
 	} {
-		if got := words(advise("cloud", err)); got != want {
+		if got := message(restoreAdvice("cloud", err)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 type backupFlags struct {
-	writing
+	writeFlags
 	outputFile string
 	force      bool
 }
@@ -25,11 +25,12 @@ func (a *app) backupCommand() *cobra.Command {
 	var f backupFlags
 	cmd := &cobra.Command{
 		Use:   "backup STORE NAME...",
-		Short: "Write secrets with their whole history to sealed files",
-		Long: `Writes one file for each secret, mode 0600, whole or not at all, and prints its
-name: STORE-NAME-UNIXTIME.FRACTION in the current folder unless --output-file
-says otherwise. A slash in a name becomes %2F. Without a NAME, or with "-",
-names are read from standard input, one a line.`,
+		Short: "Write secrets, with all their versions, to sealed files",
+		Long: `Writes one file for each secret and prints its name. A file has mode 0600 and is
+written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
+in the current folder, unless --output-file says otherwise. A slash in a name
+becomes %2F. Without a NAME, or with "-", the command reads names from standard
+input, one on each line.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
   vaultferry list payments --output json | jq -r '.[].name' | vaultferry backup payments -`,
@@ -39,12 +40,12 @@ names are read from standard input, one a line.`,
 			if err != nil {
 				return err
 			}
-			p, err := a.open(cmd.Context(), args[0])
+			s, err := a.openSession(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, p.close()) }()
-			return a.backup(cmd.Context(), p, args[0], names, f)
+			defer func() { err = errors.Join(err, s.close()) }()
+			return a.backup(cmd.Context(), s, names, f)
 		},
 	}
 	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "write here; for one secret alone")
@@ -54,7 +55,7 @@ names are read from standard input, one a line.`,
 }
 
 func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) ([]string, error) {
-	if err := f.ready(a); err != nil {
+	if err := f.requireTerminal(a); err != nil {
 		return nil, err
 	}
 	if len(names) == 0 || (len(names) == 1 && names[0] == "-") {
@@ -99,19 +100,19 @@ type backupReport struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func (a *app) backup(ctx context.Context, p *parts, store string, names []string, f backupFlags) error {
+func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
 	reports := []backupReport{}
 	bad := 0
 	for _, name := range names {
-		r := backupReport{Store: store, Name: name, Result: "done"}
-		err := a.backupOne(ctx, p, &r, f)
+		r := backupReport{Store: s.store.Name, Name: name, Result: "done"}
+		err := a.backupOne(ctx, s, &r, f)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, errDeclined):
 			r.Result, r.File = "declined", ""
 		case err != nil:
-			r.Result, r.Error, r.File = "failed", words(err), ""
+			r.Result, r.Error, r.File = "failed", message(err), ""
 			bad++
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
 		case !a.json():
@@ -126,7 +127,7 @@ func (a *app) backup(ctx context.Context, p *parts, store string, names []string
 			return err
 		}
 	}
-	return failed(bad)
+	return exitIfAny(bad)
 }
 
 func backupLine(w io.Writer, r backupReport) error {
@@ -138,21 +139,21 @@ func backupLine(w io.Writer, r backupReport) error {
 	return err
 }
 
-func (a *app) backupOne(ctx context.Context, p *parts, r *backupReport, f backupFlags) error {
+func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f backupFlags) error {
 	ref, call := gateway.Ref{Store: r.Store, Name: secret.Name(r.Name)}, a.call("backup")
 	r.File = f.outputFile
 	if r.File == "" {
 		r.File = backupName(r.Store, r.Name, a.now())
 	}
 	if f.dryRun {
-		_, err := p.service.Describe(ctx, call, ref)
+		_, err := s.service.Describe(ctx, call, ref)
 		r.Result = "would"
 		return err
 	}
-	if err := f.ask(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
+	if err := f.approve(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
 		return err
 	}
-	blob, err := p.service.Backup(ctx, call, ref)
+	blob, err := s.service.Backup(ctx, call, ref)
 	if err != nil {
 		return err
 	}

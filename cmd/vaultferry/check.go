@@ -16,21 +16,25 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/control"
 )
 
 func (a *app) checkCommand() *cobra.Command {
 	var connect bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Say every problem of the configuration, and what clients will see",
-		Long: `Lists every problem at once, each with its key path, what does nothing yet, and
-for each route what its clients will see: the store, the certificate, and the
-resource that the azure dialect advertises. --connect also reaches each store.`,
+		Short: "Report every problem of the configuration, and what clients will see",
+		Long: `Lists every problem at once, each with its key, and the keys that have no effect
+yet. For each route it shows what clients will see: the store, the certificate,
+and the resource that the azure dialect advertises.
+
+--connect also reaches each store. A store that a running gateway holds is
+reached through that gateway.`,
 		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
 		Args:    arguments(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect) },
 	}
-	cmd.Flags().BoolVar(&connect, "connect", false, "reach each store with the gateway's credentials")
+	cmd.Flags().BoolVar(&connect, "connect", false, "also reach each store, with the gateway's credentials")
 	return cmd
 }
 
@@ -83,15 +87,15 @@ func (v *checkView) result() error {
 
 func (a *app) check(ctx context.Context, connect bool) error {
 	v := &checkView{File: a.configPath(), Problems: []config.Problem{}}
-	cfg, said, err := a.load()
+	cfg, warnings, err := a.load()
 	var bad *config.Error
 	switch {
 	case errors.As(err, &bad):
-		v.Problems = append(append(v.Problems, bad.Problems...), said...)
+		v.Problems = append(append(v.Problems, bad.Problems...), warnings...)
 	case err != nil:
 		return err
 	default:
-		v.Problems = append(v.Problems, said...)
+		v.Problems = append(v.Problems, warnings...)
 		a.checkFiles(v, cfg)
 		v.checkRoutes(cfg)
 		if v.result() == nil {
@@ -105,13 +109,14 @@ func (a *app) check(ctx context.Context, connect bool) error {
 
 func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if keys, err := backup.LoadKeyring(cfg.Keyring.File); err != nil {
-		v.add(config.Bad, "keyring.file", "%s", words(err))
+		v.add(config.Bad, "keyring.file", "%s", message(err))
 	} else {
 		v.checkKeyring(cfg, keys)
 	}
-	if err := appendable(cfg.Audit.File); err != nil {
+	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)
 	}
+	v.checkControl(cfg.Control.Socket)
 	c, err := serverTLS(cfg.Server)
 	if err != nil {
 		v.add(config.Bad, "server.tls", "%s", strings.TrimPrefix(err.Error(), "server.tls: "))
@@ -121,7 +126,7 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 		return
 	}
 	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
-		v.add(config.Warning, "server.tls.key_file", "others than its owner can read it (mode %04o)", info.Mode().Perm())
+		v.add(config.Warning, "server.tls.key_file", "other users can read the key (mode %04o)", info.Mode().Perm())
 	}
 	if v.cert, err = x509.ParseCertificate(c.Certificates[0].Certificate[0]); err != nil {
 		v.add(config.Bad, "server.tls.cert_file", "%s", err)
@@ -130,17 +135,17 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	v.checkExpiry(a.now())
 }
 
-// soon is when a certificate that ends is worth a warning.
-const soon = 30 * 24 * time.Hour
+// expiryWarning is how long before its end a certificate is worth a warning.
+const expiryWarning = 30 * 24 * time.Hour
 
 func (v *checkView) checkExpiry(now time.Time) {
-	v.Expires = optional(v.cert.NotAfter)
+	v.Expires = timeOrNil(v.cert.NotAfter)
 	switch left := v.cert.NotAfter.Sub(now); {
 	case left <= 0:
 		v.add(config.Bad, "server.tls.cert_file", "the certificate expired at %s", shortTime(v.Expires))
 	case now.Before(v.cert.NotBefore):
 		v.add(config.Bad, "server.tls.cert_file", "the certificate is not valid yet")
-	case left < soon:
+	case left < expiryWarning:
 		v.add(config.Warning, "server.tls.cert_file", "the certificate expires at %s", shortTime(v.Expires))
 	}
 }
@@ -148,12 +153,12 @@ func (v *checkView) checkExpiry(now time.Time) {
 func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 	switch {
 	case !keys.CanSeal():
-		v.add(config.Warning, "keyring.file", "no key seals, so there can be no backup")
+		v.add(config.Warning, "keyring.file", "no key in it encrypts, so backups will fail")
 	case !keys.CanOpen():
-		v.add(config.Warning, "keyring.file", "it can seal and not open, so there can be no restore")
+		v.add(config.Warning, "keyring.file", "no key in it decrypts, so restores will fail")
 	}
-	if unsigned(cfg, keys) {
-		v.add(config.Bad, "keyring.file", saidUnsigned)
+	if lacksSigningKey(cfg, keys) {
+		v.add(config.Bad, "keyring.file", noSigningKey)
 	}
 	var beside []string
 	for i, s := range cfg.Stores {
@@ -161,7 +166,7 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 			continue
 		}
 		if !keys.CanUnwrap() {
-			v.add(config.Bad, fmt.Sprintf("stores[%d].bolt", i), "a bolt store needs a keyring that can open what it seals")
+			v.add(config.Bad, fmt.Sprintf("stores[%d].bolt", i), "a bolt store needs a keyring that can decrypt what it encrypts")
 		}
 		section, _ := s.Sections["bolt"].(map[string]any)
 		path, _ := section["path"].(string)
@@ -173,12 +178,27 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 		}
 	}
 	if len(beside) > 0 {
-		v.add(config.Warning, "keyring.file", "it lies beside what it protects (%s); keep a copy elsewhere", strings.Join(beside, ", "))
+		v.add(config.Warning, "keyring.file", "the keyring is in the same folder as the stores that it protects (%s); keep a copy elsewhere", strings.Join(beside, ", "))
 	}
 }
 
-// appendable reports whether the file can be written, without writing.
-func appendable(path string) error {
+// checkControl says what would keep commands from a running gateway.
+func (v *checkView) checkControl(socket string) {
+	if socket == "" {
+		return
+	}
+	if err := control.CheckPath(socket); err != nil {
+		v.add(config.Bad, "control.socket", "%s", err)
+	}
+	if info, err := os.Stat(filepath.Dir(socket)); err != nil || !info.IsDir() {
+		v.add(config.Warning, "control.socket", "the folder %s is not there, so commands could not use a running gateway", filepath.Dir(socket))
+	} else if info, err := os.Lstat(socket); err == nil && info.Mode().Type() != os.ModeSocket {
+		v.add(config.Warning, "control.socket", "%s is in the way and is not a socket, so commands could not use a running gateway", socket)
+	}
+}
+
+// canAppend reports whether the file can be written, without writeFlags.
+func canAppend(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		info, err := os.Stat(filepath.Dir(path))
@@ -220,31 +240,32 @@ func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config,
 		if connect {
 			days, err := a.reach(ctx, s.Name)
 			if days != 0 {
-				v.add(config.Warning, fmt.Sprintf("stores[%d].retention_days", i), "the product keeps what is deleted for %d days: set it to that, for it is what clients are told", days)
+				v.add(config.Warning, fmt.Sprintf("stores[%d].retention_days", i), "the product keeps deleted secrets for %d days: set this key to the same, because clients are told its value", days)
 			}
 			ok := err == nil
 			sv.Reached = &ok
 			if err != nil {
-				sv.Error = words(err)
+				sv.Error = message(err)
 			}
 		}
 		v.Stores = append(v.Stores, sv)
 	}
 }
 
-// reach opens one store and asks its product. days: for how long that keeps
+// reach asks the product of one store, through the running gateway where that
+// holds it. days: for how long that keeps
 // what is deleted, if the configuration says otherwise.
 func (a *app) reach(ctx context.Context, name string) (days int, err error) {
-	p, err := a.open(ctx, name)
+	s, err := a.openSession(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if err := p.service.Check(ctx, name); err != nil {
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.service.Check(ctx, name); err != nil || s.own == nil { // what a gateway alone can hold has no retention of its own
 		return 0, err
 	}
-	days, _ = p.service.Retention(ctx, name) // who cannot tell warns of nothing
-	if info, _ := p.service.Info(name); days == info.RetentionDays {
+	days, _ = s.own.Retention(ctx, name) // who cannot tell warns of nothing
+	if info, _ := s.own.Info(name); days == info.RetentionDays {
 		days = 0
 	}
 	return days, nil

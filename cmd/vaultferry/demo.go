@@ -54,7 +54,7 @@ func (a *app) demo(ctx context.Context, reveal, keep bool) (err error) {
 	if err := s.listen(ctx, a); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.parts.close()) }()
+	defer func() { err = errors.Join(err, s.runtime.close()) }()
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	g, gctx := errgroup.WithContext(serving)
@@ -64,7 +64,7 @@ func (a *app) demo(ctx context.Context, reveal, keep bool) (err error) {
 		if err := a.demoSteps(gctx, s, reveal); err != nil || !keep {
 			return err
 		}
-		if err := errors.Join(s.hand(), s.guide(a)); err != nil {
+		if err := errors.Join(s.writeClientFiles(), s.printGuide(a)); err != nil {
 			return err
 		}
 		<-gctx.Done()
@@ -110,7 +110,7 @@ func (a *app) demoGateway(s *sandbox, c *http.Client) demo.Gateway {
 		Client: c, Vaults: map[string]string{}, Projects: map[string]string{},
 		Token: s.token, AccessKey: s.ak, SecretKey: s.sk, Now: a.now,
 		RestoreWithArchive: func(ctx context.Context, store string, blob []byte, dryRun bool) (*gateway.Outcome, error) {
-			return s.parts.service.Restore(ctx, a.call("restore"), store, blob, gateway.RestoreOptions{
+			return s.runtime.service.Restore(ctx, a.call("restore"), store, blob, gateway.RestoreOptions{
 				OnLoss: gateway.LossArchive, DryRun: dryRun, Archive: archive.Dir(filepath.Join(s.dir, "archive")),
 			})
 		},

@@ -22,11 +22,11 @@ import (
 )
 
 func (a *app) initCommand() *cobra.Command {
-	var w writing
+	var w writeFlags
 	var schemaOnly bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Write a working configuration for the embedded durable store",
+		Short: "Write a working configuration with an embedded durable store",
 		Long: `Writes a configuration, a keyring, a CA with a server certificate, and one
 caller with fresh credentials, which are shown once. Every file has mode 0600.
 Nothing that exists is overwritten.
@@ -37,9 +37,9 @@ that file and leaves the rest alone.`,
 		Example: `  vaultferry init gateway
   cd gateway && vaultferry serve
   vaultferry init gateway --schema-only`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := w.ready(a); err != nil {
+			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
 			dir := "."
@@ -57,8 +57,8 @@ that file and leaves the rest alone.`,
 	return cmd
 }
 
-// first is a new gateway's only caller and store.
-type first struct {
+// firstCaller is a new gateway's only caller, and what it finds.
+type firstCaller struct {
 	Host, LoginHost, Project, TokenHash, AK string
 
 	token, sk, clientSecret string
@@ -104,13 +104,13 @@ func initFiles() []string {
 	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "admin.secret", config.SchemaFile, "vaultferry.yaml"}
 }
 
-func (a *app) initialise(ctx context.Context, dir string, w writing) error {
+func (a *app) initialise(ctx context.Context, dir string, w writeFlags) error {
 	for _, name := range append(initFiles(), "main.db", "audit.jsonl") {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
 		}
 	}
-	f := first{
+	f := firstCaller{
 		Host: "main." + domain, LoginHost: loginHost, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
 		token: randomText(), sk: randomText(), clientSecret: randomText(),
 	}
@@ -126,7 +126,7 @@ func (a *app) initialise(ctx context.Context, dir string, w writing) error {
 			return err
 		})
 	}
-	if err := w.ask(ctx, a, "write "+strings.Join(initFiles(), " ")+" into "+dir+"?"); err != nil {
+	if err := w.approve(ctx, a, "write "+strings.Join(initFiles(), " ")+" into "+dir+"?"); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -141,13 +141,13 @@ func (a *app) initialise(ctx context.Context, dir string, w writing) error {
 }
 
 // renewSchema writes this release's schema beside a configuration.
-func (a *app) renewSchema(ctx context.Context, dir string, w writing) error {
+func (a *app) renewSchema(ctx context.Context, dir string, w writeFlags) error {
 	file := filepath.Join(dir, config.SchemaFile)
 	verb := "wrote"
 	if w.dryRun {
 		verb = "would write"
 	} else {
-		if err := w.ask(ctx, a, "write "+file+"?"); err != nil {
+		if err := w.approve(ctx, a, "write "+file+"?"); err != nil {
 			return err
 		}
 		if err := writeFile(file, []byte(config.Schema()), true); err != nil {
@@ -161,7 +161,7 @@ func (a *app) renewSchema(ctx context.Context, dir string, w writing) error {
 }
 
 // initContent makes every file before the first is written.
-func (a *app) initContent(f first) (map[string][]byte, error) {
+func (a *app) initContent(f firstCaller) (map[string][]byte, error) {
 	ca, err := pki.New(a.now())
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ type initView struct {
 	Client    string   `json:"client_secret"`
 }
 
-func (a *app) printInit(dir string, f first) error {
+func (a *app) printInit(dir string, f firstCaller) error {
 	v := initView{
 		Folder: dir, Files: initFiles(), Host: f.Host, Project: f.Project, Caller: "admin",
 		Token: f.token, AccessKey: f.AK, SecretKey: f.sk,

@@ -17,10 +17,11 @@ func (a *app) inspectCommand() *cobra.Command {
 	var keyring string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Say what a backup holds, without values",
-		Long: `Without a key: the form, the id of the key that sealed it, the size. With the
-keyring of --keyring, or of the configuration if there is one: everything but
-the values. Takes the same forms as "restore"; "-" reads standard input.`,
+		Short: "Show what a backup holds, without values",
+		Long: `Without a keyring it shows the format, the id of the key that sealed the backup,
+and the size. With a keyring, from --keyring or the configuration, it shows
+everything but the values. It takes the same forms as "restore"; "-" reads
+standard input.`,
 		Example: `  vaultferry inspect payments-db-password-1700000000.000000
   vaultferry inspect answer.json --keyring keyring.json`,
 		Args: arguments("FILE"),
@@ -52,31 +53,31 @@ func (a *app) inspect(ctx context.Context, file, keyring string) error {
 	}
 	blob, err := backup.Unwrap(raw)
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, words(err))
+		return fmt.Errorf("%s: %s", file, message(err))
 	}
 	h, err := backup.Inspect(blob)
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, words(err))
+		return fmt.Errorf("%s: %s", file, message(err))
 	}
 	v := blobView{File: file, Format: h.Format, KeyID: h.KeyID, Algorithm: h.Algorithm, Encryption: h.Encryption, Size: h.Size}
-	keys, err := a.someKeyring(keyring)
+	keys, err := a.optionalKeyring(keyring)
 	if err != nil {
 		return err
 	}
 	if keys == nil {
 		v.Note = "not opened: no keyring; this half of the file is not authenticated"
 	} else if err := v.open(keys, blob); err != nil {
-		v.Note = "not opened: " + words(err)
+		v.Note = "not opened: " + message(err)
 	}
 	err = a.print(v, v.text)
 	if keys != nil && !v.Opened {
-		return errors.Join(err, failed(1))
+		return errors.Join(err, exitIfAny(1))
 	}
 	return err
 }
 
-// someKeyring returns the keyring of the flag, of the configuration, or none.
-func (a *app) someKeyring(path string) (*backup.Keyring, error) {
+// optionalKeyring returns the keyring of the flag, of the configuration, or none.
+func (a *app) optionalKeyring(path string) (*backup.Keyring, error) {
 	if path == "" {
 		if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) && a.configFile == "" {
 			return nil, nil
@@ -96,7 +97,7 @@ func (v *blobView) open(keys *backup.Keyring, blob []byte) error {
 		return err
 	}
 	s := viewSecret("", d.Secret)
-	v.Opened, v.Secret, v.SealedAt = true, &s, optional(d.SealedAt)
+	v.Opened, v.Secret, v.SealedAt = true, &s, timeOrNil(d.SealedAt)
 	v.Origin = &originView{Gateway: d.Origin.Gateway, Store: d.Origin.Store, Name: string(d.Origin.Name)}
 	return nil
 }

@@ -17,9 +17,9 @@ import (
 func (a *app) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make and look after the keyring",
-		Long: `The keyring is a JWK set. Its first key that may seals every backup; all of them
-open. Nothing here shows a key.`,
+		Short: "Make a keyring, and look after it",
+		Long: `The keyring is a JWK set. Its first active key encrypts every backup. All of its
+keys decrypt. No command here shows a key.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -33,7 +33,7 @@ open. Nothing here shows a key.`,
 func loadKeyring(path string) (*backup.Keyring, error) {
 	k, err := backup.LoadKeyring(path)
 	if err != nil {
-		return nil, &exitError{exitUsage, errors.New(words(err))}
+		return nil, &exitError{exitUsage, errors.New(message(err))}
 	}
 	return k, nil
 }
@@ -53,17 +53,19 @@ func (a *app) keyringPath(flag string) (string, error) {
 func (a *app) keysNewCommand() *cobra.Command {
 	var file, alg string
 	var add bool
-	var w writing
+	var w writeFlags
 	cmd := &cobra.Command{
 		Use:   "new --output-file FILE",
 		Short: "Make a keyring, or add a key to one",
-		Long: `Makes a keyring with one key that seals and one that signs reports, mode 0600.
-An existing file is refused; with --add the key is put at the end of the
-keyring that stands there: it opens at once and seals when those before it are
-retired, so a new key can reach every gateway before it is used.
+		Long: `Makes a keyring with one key that encrypts backups and one that signs reports.
+The file has mode 0600. An existing file is refused.
+
+--add puts a key at the end of an existing keyring instead. That key is on
+standby: it decrypts at once, and encrypts when the keys before it are retired.
+So a new key can reach every gateway before it is used.
 
 Types: A256KW (the default), RSA-OAEP-256, and ECDH-ES+A256KW, the choice for a
-gateway that may seal but not open (see "keys public").`,
+gateway that may encrypt but not decrypt (see "keys public").`,
 		Example: `  vaultferry keys new --output-file keyring.json
   vaultferry keys new --type ECDH-ES+A256KW --output-file keyring.json
   vaultferry keys new --add --output-file keyring.json && vaultferry keys retire OLD --keyring keyring.json`,
@@ -77,10 +79,10 @@ gateway that may seal but not open (see "keys public").`,
 			default:
 				return usagef("--type is %s, %s or %s, not %q", backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA, alg)
 			}
-			if err := w.ready(a); err != nil {
+			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			if err := w.ask(cmd.Context(), a, "write "+file+"?"); err != nil {
+			if err := w.approve(cmd.Context(), a, "write "+file+"?"); err != nil {
 				return err
 			}
 			if add {
@@ -90,7 +92,7 @@ gateway that may seal but not open (see "keys public").`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "output-file", "", "the keyring's file")
-	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the sealing key")
+	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the encryption key")
 	cmd.Flags().BoolVar(&add, "add", false, "add to an existing keyring")
 	w.flags(cmd)
 	return cmd
@@ -128,7 +130,7 @@ func (a *app) editKeyring(file string, dryRun bool, edit func(*backup.Keyring) (
 	}
 	if dryRun {
 		if k, err = edit(k); err != nil {
-			return errors.New(words(err))
+			return errors.New(message(err))
 		}
 		return a.printKeys(k, file)
 	}
@@ -138,7 +140,7 @@ func (a *app) editKeyring(file string, dryRun bool, edit func(*backup.Keyring) (
 		return k, err
 	})
 	if err != nil {
-		return errors.New(words(err))
+		return errors.New(message(err))
 	}
 	return a.printKeys(k, file)
 }
@@ -162,8 +164,8 @@ func (a *app) printKeys(k *backup.Keyring, file string) error {
 	v := keyringView{File: file, Gateway: k.GatewayID(), Keys: []keyView{}}
 	rows := [][]string{{"KEY", "TYPE", "DOES"}}
 	for _, i := range k.Keys() {
-		v.Keys = append(v.Keys, keyView{ID: i.ID, Algorithm: i.Algorithm, Use: i.Use, Active: i.Active, Private: i.Private, Retired: optional(i.Retired)})
-		rows = append(rows, []string{i.ID, i.Algorithm, does(i)})
+		v.Keys = append(v.Keys, keyView{ID: i.ID, Algorithm: i.Algorithm, Use: i.Use, Active: i.Active, Private: i.Private, Retired: timeOrNil(i.Retired)})
+		rows = append(rows, []string{i.ID, i.Algorithm, keyState(i)})
 	}
 	return a.print(v, func(w io.Writer) error {
 		if _, err := fmt.Fprintf(w, "keyring %s of gateway %s\n", file, v.Gateway); err != nil {
@@ -173,22 +175,29 @@ func (a *app) printKeys(k *backup.Keyring, file string) error {
 	})
 }
 
-func does(i backup.KeyInfo) string {
-	verb, open := "seals", ", opens"
+// keyState says what a key does.
+func keyState(i backup.KeyInfo) string {
+	use, both := "encrypts", "encrypts, decrypts"
 	if i.Use == "sig" {
-		verb, open = "signs", ""
+		use, both = "signs", "signs"
 	}
-	s := "waits"
 	switch {
 	case !i.Retired.IsZero():
-		s = "retired " + i.Retired.Format(time.RFC3339)
-	case i.Active:
-		s = verb
+		use = "retired " + i.Retired.Format(time.RFC3339)
+		if both = use + ", decrypts"; i.Use == "sig" {
+			both = use
+		}
+	case !i.Active:
+		use = "standby"
+		both = "standby (decrypts, does not encrypt yet)"
+		if i.Use == "sig" {
+			both = "standby (does not sign yet)"
+		}
 	}
 	if i.Private {
-		return s + open
+		return both
 	}
-	return s + " (public half)"
+	return use + " (public half)"
 }
 
 func (a *app) keysListCommand(keyring *string) *cobra.Command {
@@ -213,7 +222,7 @@ func (a *app) keysListCommand(keyring *string) *cobra.Command {
 func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "public", Short: "Print the public halves: a keyring that seals and cannot open",
+		Use: "public", Short: "Print the public halves: a keyring that encrypts and cannot decrypt",
 		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json`,
 		Args:    arguments(),
 		RunE: func(*cobra.Command, []string) error {
@@ -226,10 +235,10 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 				return err
 			}
 			if k, err = k.Public(); err != nil {
-				return errors.New(words(err))
+				return errors.New(message(err))
 			}
 			if !k.CanSeal() {
-				return errors.New("no key of " + path + " has a public half that seals: symmetric keys have none")
+				return errors.New("no key of " + path + " has a public half that encrypts: symmetric keys have none")
 			}
 			if file != "" {
 				return k.Create(file)
@@ -247,13 +256,13 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 }
 
 func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
-	var w writing
+	var w writeFlags
 	cmd := &cobra.Command{
-		Use: "retire KEY", Short: "Stop sealing with a key; it still opens what it sealed",
+		Use: "retire KEY", Short: "Stop encrypting with a key; it still decrypts",
 		Example: `  vaultferry keys retire 0123456789abcdef0123456789abcdef --keyring keyring.json`,
 		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := w.ready(a); err != nil {
+			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
 			path, err := a.keyringPath(*keyring)
@@ -267,15 +276,15 @@ func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) retire(ctx context.Context, path, id string, w *writing) error {
-	if err := w.ask(ctx, a, "retire "+id+"?"); err != nil {
+func (a *app) retire(ctx context.Context, path, id string, w *writeFlags) error {
+	if err := w.approve(ctx, a, "retire "+id+"?"); err != nil {
 		return err
 	}
 	return a.editKeyring(path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
 		could := k.CanSeal()
 		k, err := k.Retire(id, a.now())
 		if err == nil && could && !k.CanSeal() {
-			err = secret.Errorf(secret.Invalid, "%s is the only key that seals: add another first (keys new --add)", id)
+			err = secret.Errorf(secret.Invalid, "%s is the only key that encrypts: add another first (keys new --add)", id)
 		}
 		return k, err
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -15,26 +14,26 @@ import (
 // loginHost is the login of a sandbox and of a fresh configuration.
 const loginHost = "login." + domain
 
-// unsigned reports whether a login is configured that the keyring has no key
+// lacksSigningKey reports whether a login is configured that the keyring has no key
 // for. It is asked before a store is opened, which may write the first time.
-func unsigned(cfg *config.Config, keys *backup.Keyring) bool {
+func lacksSigningKey(cfg *config.Config, keys *backup.Keyring) bool {
 	_, _, signs := keys.Signer()
 	return cfg.Login.Host != "" && !signs
 }
 
-const saidUnsigned = "no key signs, so there can be no login"
+const noSigningKey = "no key in it signs, so logins would fail"
 
 // login opens the configured login, and makes creds accept its tokens. It is
 // nil where none is configured.
-func (a *app) login(p *parts, creds *access.Credentials, throttle *access.Throttle) (*login.Login, error) {
-	if p.cfg.Login.Host == "" {
+func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle) (*login.Login, error) {
+	if rt.cfg.Login.Host == "" {
 		return nil, nil
 	}
 	o := login.Options{
-		Service: p.service, Keyring: p.keys, Host: p.cfg.Login.Host, Throttle: throttle,
-		Resource: p.cfg.Advertises, Log: p.log, Now: a.now,
+		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: throttle,
+		Resource: rt.cfg.Advertises, Log: rt.log, Now: a.now,
 	}
-	for _, c := range p.cfg.Callers {
+	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
 			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
@@ -48,25 +47,14 @@ func (a *app) login(p *parts, creds *access.Credentials, throttle *access.Thrott
 }
 
 // users are the callers' clients, as Huawei's IAM knows them.
-func (a *app) users(p *parts, creds *access.Credentials) (*iam.IAM, error) {
-	o := iam.Options{Keyring: p.keys, Credentials: creds, Domain: p.cfg.Dialects.Huawei.Domain, Now: a.now}
-	for _, c := range p.cfg.Callers {
+func (a *app) users(rt *runtime, creds *access.Credentials) (*iam.IAM, error) {
+	o := iam.Options{Keyring: rt.keys, Credentials: creds, Domain: rt.cfg.Dialects.Huawei.Domain, Now: a.now}
+	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
 			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}
 	return iam.New(o)
-}
-
-// loginEnvironment is what an Azure client needs to log in: of its variables
-// only the values are ours.
-func loginEnvironment(url, id, secret string) [][2]string {
-	return [][2]string{
-		{"AZURE_AUTHORITY_HOST", url},
-		{"AZURE_TENANT_ID", login.Tenant},
-		{"AZURE_CLIENT_ID", id},
-		{"AZURE_CLIENT_SECRET", secret},
-	}
 }
 
 // checkLogin says where clients log in, and what would keep them from it.
@@ -84,12 +72,4 @@ func (v *checkView) checkLogin(host, port string) {
 	if err := v.cert.VerifyHostname(host); err != nil {
 		v.add(config.Warning, "login.host", "the certificate is not valid for %s: clients will refuse it", host)
 	}
-}
-
-func exportLines(pairs [][2]string) string {
-	text := ""
-	for _, kv := range pairs {
-		text += fmt.Sprintf("export %s='%s'\n", kv[0], kv[1])
-	}
-	return text
 }

@@ -74,7 +74,7 @@ type versionView struct {
 func viewSecret(store string, s *secret.Secret) secretView {
 	v := secretView{
 		Store: store, Name: string(s.Name), Description: s.Description, Tags: s.Tags,
-		Created: optional(s.Created), Updated: optional(s.Updated),
+		Created: timeOrNil(s.Created), Updated: timeOrNil(s.Updated),
 		Current: int64(s.Current), Previous: int64(s.Previous),
 	}
 	for i := range s.Versions {
@@ -88,8 +88,8 @@ func viewVersion(v *secret.Version) versionView {
 	return versionView{
 		Version: int64(v.Ordinal), ID: v.UID.String(), Enabled: !v.Disabled, Missing: string(v.Missing),
 		ContentType: v.ContentType, Tags: v.Tags, Stages: v.Stages,
-		NotBefore: optional(v.NotBefore), Expires: optional(v.Expires),
-		Created: optional(v.Created), Updated: optional(v.Updated),
+		NotBefore: timeOrNil(v.NotBefore), Expires: timeOrNil(v.Expires),
+		Created: timeOrNil(v.Created), Updated: timeOrNil(v.Updated),
 	}
 }
 
@@ -104,7 +104,7 @@ func (v *versionView) reveal(value secret.Value) {
 	v.Value = &s
 }
 
-func optional(t time.Time) *time.Time {
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -144,12 +144,12 @@ func versionRows(s secretView) [][]string {
 	return rows
 }
 
-// writing holds the flags that every writing command has.
-type writing struct {
+// writeFlags are those of every command that writes.
+type writeFlags struct {
 	dryRun, confirm bool
 }
 
-func (w *writing) flags(cmd *cobra.Command) {
+func (w *writeFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.dryRun, "dry-run", false, "say what would happen, and write nothing")
 	cmd.Flags().BoolVar(&w.dryRun, "what-if", false, "the same as --dry-run")
 	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each; needs a terminal")
@@ -158,16 +158,16 @@ func (w *writing) flags(cmd *cobra.Command) {
 // errDeclined is the answer no.
 var errDeclined = secret.Errorf(secret.Denied, "declined")
 
-// ready refuses --confirm where nobody can be asked.
-func (w *writing) ready(a *app) error {
+// requireTerminal refuses --confirm where nobody can be asked.
+func (w *writeFlags) requireTerminal(a *app) error {
 	if w.confirm && !isTerminal(a.in) {
 		return usagef("--confirm needs a terminal to ask on")
 	}
 	return nil
 }
 
-// ask returns errDeclined unless the answer is yes.
-func (w *writing) ask(ctx context.Context, a *app, question string) error {
+// approve asks, and returns errDeclined unless the answer is yes.
+func (w *writeFlags) approve(ctx context.Context, a *app, question string) error {
 	if !w.confirm {
 		return nil
 	}

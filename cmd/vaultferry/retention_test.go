@@ -53,7 +53,7 @@ stores:
 			t.Fatal(err)
 		}
 	}
-	const said = "stores[0].retention_days: the product keeps what is deleted for 14 days"
+	const said = "stores[0].retention_days: the product keeps deleted secrets for 14 days"
 	check := func(what string, warned bool) {
 		t.Helper()
 		out, code := run("check", "--connect")

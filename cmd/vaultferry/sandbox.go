@@ -7,8 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -38,7 +36,7 @@ type sandbox struct {
 	sk           secret.Value
 	clientSecret secret.Value      // at the login
 	projects     map[string]string // by store
-	parts        *parts
+	runtime      *runtime
 	server       *httpd.Server
 	host, portNo string
 }
@@ -69,6 +67,7 @@ func randomText() string {
 func (s *sandbox) configure(address string, stores []config.Store) {
 	c := s.cfg
 	c.Server.Address, c.Admin.Address = address, ""
+	c.Control.Socket = "" // no configuration file leads a command here
 	c.Login.Host = loginHost
 	c.Audit.File = filepath.Join(s.dir, "audit.jsonl")
 	c.Stores = stores
@@ -111,10 +110,10 @@ func (s *sandbox) hosts() []string {
 // listen opens everything. After it, Run of the server serves.
 func (s *sandbox) listen(ctx context.Context, a *app) error {
 	var err error
-	if s.parts, err = a.assemble(ctx, s.cfg, backup.NewKeyring()); err != nil {
+	if s.runtime, err = a.assemble(ctx, s.cfg, backup.NewKeyring()); err != nil {
 		return err
 	}
-	s.server, err = a.server(s.parts, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12})
+	s.server, err = a.server(s.runtime, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12})
 	if err == nil {
 		err = s.server.Listen(ctx)
 	}
@@ -122,118 +121,13 @@ func (s *sandbox) listen(ctx context.Context, a *app) error {
 		s.host, s.portNo, err = net.SplitHostPort(s.server.Address())
 	}
 	if err != nil {
-		return errors.Join(err, s.parts.close())
+		return errors.Join(err, s.runtime.close())
 	}
 	return nil
 }
 
 func (s *sandbox) remove() error { return os.RemoveAll(s.dir) }
 
-// files of the private folder, beside the stores'.
-const (
-	caFile      = "ca.pem"
-	exportsFile = "exports"
-	azureHeader = "azure.header"  // for curl -H @FILE: no secret in an argument
-	csmsHeader  = "huawei.header" // the same
-)
-
-// hand writes what clients need.
-func (s *sandbox) hand() error {
-	for name, text := range map[string]string{
-		caFile:      string(s.ca.Cert()),
-		exportsFile: s.exports(),
-		azureHeader: "Authorization: Bearer " + s.token + "\n",
-		csmsHeader:  "X-Auth-Token: " + s.token + "\n",
-	} {
-		if err := writeFile(filepath.Join(s.dir, name), []byte(text), false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *sandbox) exports() string {
-	var b strings.Builder
-	first := s.cfg.Stores[0].Name
-	ca := filepath.Join(s.dir, caFile)
-	fmt.Fprintf(&b, "# For one shell: clients in it trust this gateway's CA and no other.\n")
-	b.WriteString(exportLines([][2]string{
-		{"SSL_CERT_FILE", ca},
-		{"REQUESTS_CA_BUNDLE", ca},
-		{"NODE_EXTRA_CA_CERTS", ca},
-		{"AZURE_KEYVAULT_URL", s.url(first + "." + domain)},
-		{"AZURE_KEYVAULT_TOKEN", s.token},
-		{"HUAWEICLOUD_SDK_AK", s.ak},
-		{"HUAWEICLOUD_SDK_SK", string(s.sk.Reveal())},
-		{"HUAWEICLOUD_SDK_PROJECT_ID", s.projects[first]},
-		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(csmsHost)},
-		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.url(csmsHost)},
-	}))
-	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.clientSecret.Reveal()))))
-	fmt.Fprintf(&b, "# IAM's user: name dev, password $AZURE_CLIENT_SECRET, domain %s, project %s.\n", s.cfg.Dialects.Huawei.Domain, first)
-	return b.String()
-}
-
 func (s *sandbox) url(host string) string { return "https://" + net.JoinHostPort(host, s.portNo) }
 
 func (s *sandbox) hostsLine() string { return s.host + " " + strings.Join(s.hosts(), " ") }
-
-// curls are lines to paste, in the order in which they make sense: the second
-// dialect reads what the first wrote.
-func (s *sandbox) curls() []string {
-	first := s.cfg.Stores[0].Name
-	az := first + "." + domain
-	return []string{
-		fmt.Sprintf(`%s -X PUT -H 'Content-Type: application/json' -d '{"value":"hello"}' '%s/secrets/greeting?api-version=7.4'`,
-			s.curl(az, azureHeader), s.url(az)),
-		fmt.Sprintf(`%s '%s/v1/%s/secrets/greeting/versions/latest'`, s.curl(csmsHost, csmsHeader), s.url(csmsHost), s.projects[first]),
-	}
-}
-
-func (s *sandbox) curl(host, header string) string {
-	at := s.host
-	if strings.Contains(at, ":") {
-		at = "[" + at + "]"
-	}
-	return fmt.Sprintf("curl -sS --cacert '%s' --resolve %s:%s:%s -H '@%s'",
-		filepath.Join(s.dir, caFile), host, s.portNo, at, filepath.Join(s.dir, header))
-}
-
-// guideView is the guide for programs.
-type guideView struct {
-	Folder   string            `json:"folder"`
-	Exports  string            `json:"exports"`
-	CA       string            `json:"ca"`
-	Hosts    string            `json:"hosts"`
-	Address  string            `json:"address"`
-	Azure    map[string]string `json:"azure"`  // store to URL
-	Huawei   map[string]string `json:"huawei"` // store to project
-	Examples []string          `json:"examples"`
-}
-
-// guide tells how to use a sandbox that serves.
-func (s *sandbox) guide(a *app) error {
-	v := guideView{
-		Folder: s.dir, Exports: filepath.Join(s.dir, exportsFile), CA: filepath.Join(s.dir, caFile),
-		Hosts: s.hostsLine(), Address: s.server.Address(), Azure: map[string]string{}, Huawei: s.projects, Examples: s.curls(),
-	}
-	for _, st := range s.cfg.Stores {
-		v.Azure[st.Name] = s.url(st.Name + "." + domain)
-	}
-	return a.print(v, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, `Everything here is fresh and goes away when you stop it with Ctrl-C.
-
-Credentials for this shell:
-  . %s
-
-Go and Node clients need this line in /etc/hosts:
-  %s
-
-Write through the API of Azure Key Vault, read through that of Huawei Cloud:
-  %s
-
-serving on %s
-`, v.Exports, v.Hosts, strings.Join(v.Examples, "\n  "), v.Address)
-		return err
-	})
-}

@@ -8,8 +8,11 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -18,12 +21,13 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long: `Serves both dialects until it is told to stop, then lets running requests
-finish.
+		Long: `Serves both dialects until a signal tells it to stop. Running requests then have
+30 seconds to finish. Commands on this machine use the running gateway through
+its control socket (control.socket in the configuration).
 
---dev needs no files: two stores in memory, a and b, with a CA, one caller and
-credentials of their own in a private folder that goes away at the end. It
-prints lines to paste. It listens on loopback alone.`,
+--dev needs no files. It makes two stores in memory, a and b, a CA, one caller
+and its credentials, and prints lines to paste. All of it lies in a private
+folder that goes away at the end. It listens on a loopback address only.`,
 		Example: `  vaultferry serve --config /etc/vaultferry/vaultferry.yaml
   vaultferry serve --dev --address 127.0.0.1:0`,
 		Args: arguments(),
@@ -34,13 +38,13 @@ prints lines to paste. It listens on loopback alone.`,
 			return a.serve(cmd.Context(), address)
 		},
 	}
-	cmd.Flags().BoolVar(&dev, "dev", false, "a gateway to play with; nothing is kept")
+	cmd.Flags().BoolVar(&dev, "dev", false, "a gateway to try things with; nothing is kept")
 	cmd.Flags().StringVar(&address, "address", "", "listen here instead (HOST:PORT; port 0: any free one)")
 	return cmd
 }
 
 func (a *app) serve(ctx context.Context, address string) (err error) {
-	cfg, said, err := a.load()
+	cfg, warnings, err := a.load()
 	if err != nil {
 		return err
 	}
@@ -57,36 +61,61 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	if unsigned(cfg, keys) {
-		return usagef("keyring.file: %s", saidUnsigned)
+	if lacksSigningKey(cfg, keys) {
+		return usagef("keyring.file: %s", noSigningKey)
 	}
-	p, err := a.assemble(ctx, cfg, keys)
+	rt, err := a.assemble(ctx, cfg, keys)
+	if err != nil {
+		return adviseInUse(err, stopFirst)
+	}
+	defer func() { err = errors.Join(err, rt.close()) }()
+	warn(rt.log, cfg, warnings)
+	server, err := a.server(rt, tlsConfig)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	warn(p.log, cfg, said)
-	server, err := a.server(p, tlsConfig)
+	commands, err := a.listenControl(ctx, rt)
 	if err != nil {
 		return err
+	}
+	if commands != nil {
+		defer func() { err = errors.Join(err, commands.Close()) }()
 	}
 	if err := server.Listen(ctx); err != nil {
 		return err
 	}
-	sockets := a.listenStores(ctx, p)
-	defer func() { err = errors.Join(err, sockets.close()) }()
-	p.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
+	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
-	if err := server.Run(ctx); err != nil {
+	if err := runServers(ctx, rt, server, commands); err != nil {
 		return err
 	}
-	p.log.Info("stopped")
+	rt.log.Info("stopped")
 	return nil
 }
 
+// runServers serves clients, and commands where there is a socket for them,
+// until ctx ends. The gateway does without the socket if that fails.
+func runServers(ctx context.Context, rt *runtime, server *httpd.Server, commands *control.Server) error {
+	g, gctx := errgroup.WithContext(ctx)
+	serving, stop := context.WithCancel(gctx)
+	g.Go(func() error {
+		defer stop()
+		return server.Run(gctx)
+	})
+	if commands != nil {
+		g.Go(func() error {
+			if err := commands.Run(serving); err != nil {
+				rt.log.Error("the socket for commands failed", slog.Any("error", err))
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 // warn says at the start what an operator should know.
-func warn(log *slog.Logger, cfg *config.Config, said []config.Problem) {
-	for _, p := range said {
+func warn(log *slog.Logger, cfg *config.Config, warnings []config.Problem) {
+	for _, p := range warnings {
 		log.Warn(p.Message, slog.String("key", p.Path))
 	}
 	for _, s := range cfg.Stores {
@@ -123,8 +152,8 @@ func (a *app) serveDev(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.parts.close()) }()
-	if err := errors.Join(s.hand(), s.guide(a)); err != nil {
+	defer func() { err = errors.Join(err, s.runtime.close()) }()
+	if err := errors.Join(s.writeClientFiles(), s.printGuide(a)); err != nil {
 		return err
 	}
 	return s.server.Run(ctx)

@@ -9,22 +9,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
 
-// fileKind is the backend whose stores are files.
-const fileKind = "bolt"
-
 func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Back up, check and renew a bolt store as a whole",
+		Short: "Back up, check and rewrite a bolt store as a whole",
 		Long: `A bolt store is one file, sealed with a key of its own that the keyring wraps.
-"backup" and "check" work beside a running gateway: they ask it, on the socket
-beside the file. The others need the file for themselves: stop the gateway.`,
+"backup" and "check" work while the gateway runs: they ask it through its control
+socket. The other commands need the file for themselves: stop the gateway first.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -34,9 +30,10 @@ beside the file. The others need the file for themselves: stop the gateway.`,
 
 // storeFile is a store that this program does not have open, as a file.
 type storeFile struct {
-	*parts
+	*runtime
 	gateway.Store
-	path string
+	config *config.Store
+	path   string
 }
 
 // withStore runs f over the file of a bolt store.
@@ -50,7 +47,7 @@ func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
 		return err
 	}
 	if s.Backend != fileKind {
-		return usagef("store %s is of kind %s: only one of kind %s is a file", name, s.Backend, fileKind)
+		return usagef("store %s is of kind %s: only a store of kind %s is a file", name, s.Backend, fileKind)
 	}
 	path, err := storePath(s)
 	if err != nil {
@@ -60,29 +57,17 @@ func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
 	if err != nil {
 		return err
 	}
-	p := &parts{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
-	if err := a.assembleOver(p, nil); err != nil {
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	if err := a.assembleOver(rt, nil); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	return f(&storeFile{parts: p, Store: gateway.Store{Name: name, ReadOnly: s.ReadOnly}, path: path})
-}
-
-// storePath is where the file of a bolt store is.
-func storePath(s *config.Store) (string, error) {
-	var c bolt.Config
-	if err := s.Section().Decode(&c); err != nil {
-		return "", err
-	}
-	return c.Path, nil
+	defer func() { err = errors.Join(err, rt.close()) }()
+	return f(&storeFile{runtime: rt, Store: gateway.Store{Name: name, ReadOnly: s.ReadOnly}, config: s, path: path})
 }
 
 // failure says what a store's file is not fit for.
 func (s *storeFile) failure(err error) error {
-	if errors.Is(err, bolt.ErrHeld) {
-		return fmt.Errorf("store %s: %w; if that is a running gateway, stop it first", s.Name, err)
-	}
-	return fmt.Errorf("store %s: %w", s.Name, err)
+	return adviseInUse(openError(s.config, err), stopFirst)
 }
 
 // storeReport is what a command did to a store, for programs.
@@ -105,12 +90,12 @@ func (r *storeReport) text(w io.Writer) error {
 	return err
 }
 
-// storeDo asks, does and reports.
-func (a *app) storeDo(ctx context.Context, w *writing, question string, r *storeReport, do func() error) error {
+// approveAndRun asks, does and reports.
+func (a *app) approveAndRun(ctx context.Context, w *writeFlags, question string, r *storeReport, do func() error) error {
 	r.Result = "done"
 	if w.dryRun {
 		r.Result = "would"
-	} else if err := w.ask(ctx, a, question); errors.Is(err, errDeclined) {
+	} else if err := w.approve(ctx, a, question); errors.Is(err, errDeclined) {
 		r.Result = "declined"
 		return a.print(r, r.text)
 	} else if err != nil {
@@ -122,7 +107,7 @@ func (a *app) storeDo(ctx context.Context, w *writing, question string, r *store
 	return a.print(r, r.text)
 }
 
-// secrets counts what a store holds.
+// countSecrets says what a store holds.
 func countSecrets(f *backends.Findings) string {
 	s := fmt.Sprintf("%d secrets", f.Secrets)
 	if f.Secrets == 1 {

@@ -14,25 +14,25 @@ import (
 )
 
 func (a *app) storeBackupCommand() *cobra.Command {
-	var w writing
+	var w writeFlags
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "backup STORE [FILE]",
 		Short: "Copy a bolt store to a file while the gateway runs",
-		Long: `Writes one state of the whole store to FILE (default: STORE-UNIXTIME.FRACTION.db
-in the current folder), mode 0600, and prints its name. Where a gateway has the
-store open, it is asked for that, and serves on meanwhile. The copy is read and
-found sound before it gets its name: what was cut short never looks like a
-backup, and of a damaged store there is none.
+		Long: `Writes one state of the whole store to FILE, mode 0600, and prints its name. The
+default is STORE-UNIXTIME.FRACTION.db in the current folder. A running gateway
+makes the copy itself, and serves on meanwhile. The command checks the copy
+before it gets its name, so a file that was cut short never looks like a backup.
+It makes no copy of a damaged store.
 
-The copy is sealed as the store is and opens with the keyring alone: keep that
-elsewhere. "store check" checks a copy, "store restore" puts it in the place of
+The copy is sealed like the store, and opens with the keyring alone: keep that
+elsewhere. "store check" checks a copy. "store restore" puts one in the place of
 a store.`,
 		Example: `  vaultferry store backup payments
   vaultferry store backup payments /backup/payments.db --force`,
-		Args: oneOrTwo("STORE", "FILE"),
+		Args: arguments("STORE", "[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := w.ready(a); err != nil {
+			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
 			return a.withStore(args[0], func(s *storeFile) error {
@@ -49,23 +49,13 @@ a store.`,
 	return cmd
 }
 
-// oneOrTwo accepts the first and, after it, the second.
-func oneOrTwo(first, second string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return arguments(first, second)(cmd, args)
-	}
-}
-
 // storeCopyName is as that of a secret's backup, and ends as a file of bolt.
 func storeCopyName(store string, at time.Time) string {
 	return fmt.Sprintf("%s-%d.%06d.db", store, at.Unix(), at.Nanosecond()/1000)
 }
 
-func (a *app) storeBackup(ctx context.Context, s *storeFile, r *storeReport, w *writing, force bool) error {
-	return a.storeDo(ctx, w, fmt.Sprintf("back up all of %s to %s?", s.Name, r.File), r, func() error {
+func (a *app) storeBackup(ctx context.Context, s *storeFile, r *storeReport, w *writeFlags, force bool) error {
+	return a.approveAndRun(ctx, w, fmt.Sprintf("back up all of %s to %s?", s.Name, r.File), r, func() error {
 		r.line = r.File
 		taken := fmt.Errorf("%s exists already; --force replaces it", r.File)
 		if _, err := os.Lstat(r.File); err == nil && !force {
@@ -95,12 +85,17 @@ func (a *app) storeBackup(ctx context.Context, s *storeFile, r *storeReport, w *
 }
 
 // storeSnapshot asks the gateway that has the store open, or reads the file.
-func (a *app) storeSnapshot(ctx context.Context, s *storeFile, out *os.File) error {
-	err := askSnapshot(ctx, s.path, out)
-	if !errors.Is(err, errNobody) {
+func (a *app) storeSnapshot(ctx context.Context, s *storeFile, out *os.File) (err error) {
+	call := a.call("store.backup")
+	running, err := runningGateway(ctx, s.cfg, s.config)
+	if err != nil {
 		return err
 	}
-	return s.service.WholeStore(ctx, a.call("store.backup"), access.Backup, s.Store, func(ctx context.Context) error {
+	if running != nil {
+		defer func() { err = errors.Join(err, running.Close()) }()
+		return running.Snapshot(ctx, call, s.Name, out)
+	}
+	return s.service.WholeStore(ctx, call, access.Backup, s.Store, func(ctx context.Context) error {
 		return bolt.Snapshot(ctx, s.path, out)
 	})
 }

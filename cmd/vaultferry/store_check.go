@@ -18,17 +18,17 @@ func (a *app) storeCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check STORE [FILE]",
 		Short: "Look for damage in a bolt store, or in a copy of one",
-		Long: `Reads all of a bolt store, or of a FILE that "store backup" wrote: every page of
-the file, every record under its own place, and whether the records agree. Lists
-what is wrong, by the names of the secrets, and never a value. Exit code 1: there
-is damage. A running gateway is asked to do it, and serves on meanwhile.
+		Long: `Reads all of a bolt store, or of a FILE that "store backup" wrote: every page and
+every record, and whether the records agree. It lists the damage with the names
+of the secrets, and never a value. The exit code is 1 where there is damage. A
+running gateway does the check itself, and serves on meanwhile.
 
-It cannot tell an older file in the place of a newer one, nor an older record
-where all others fit it. It changes nothing.`,
+The check cannot detect an older file in the place of a newer one, nor an older
+record that all others still fit. It changes nothing.`,
 		Example: `  vaultferry store check payments
   vaultferry store check payments payments-1700000000.000000.db
   vaultferry store check payments --output json | jq -r '.damage[].name'`,
-		Args: oneOrTwo("STORE", "FILE"),
+		Args: arguments("STORE", "[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withStore(args[0], func(s *storeFile) error {
 				v := storeCheckView{Store: s.Name, File: s.path}
@@ -37,7 +37,7 @@ where all others fit it. It changes nothing.`,
 					v.File = args[1]
 					v.Findings, err = bolt.VerifyFile(cmd.Context(), v.File, s.keys) // no store: nobody's business
 				} else {
-					v.Findings, err = a.storeExamine(cmd.Context(), s)
+					v.Findings, err = a.verifyStore(cmd.Context(), s)
 				}
 				if err != nil {
 					return s.failure(err)
@@ -46,7 +46,7 @@ where all others fit it. It changes nothing.`,
 				if err := a.print(v, v.text); err != nil {
 					return err
 				}
-				return failed(len(v.Damage))
+				return exitIfAny(len(v.Damage))
 			})
 		},
 	}
@@ -59,12 +59,18 @@ type storeCheckView struct {
 	*backends.Findings
 }
 
-func (a *app) storeExamine(ctx context.Context, s *storeFile) (found *backends.Findings, err error) {
-	found, err = askExamine(ctx, s.path)
-	if !errors.Is(err, errNobody) {
-		return found, err
+// verifyStore asks the gateway that has the store open, or reads the file.
+func (a *app) verifyStore(ctx context.Context, s *storeFile) (found *backends.Findings, err error) {
+	call := a.call("store.check")
+	running, err := runningGateway(ctx, s.cfg, s.config)
+	if err != nil {
+		return nil, err
 	}
-	err = s.service.WholeStore(ctx, a.call("store.check"), access.List, s.Store, func(ctx context.Context) error {
+	if running != nil {
+		defer func() { err = errors.Join(err, running.Close()) }()
+		return running.Verify(ctx, call, s.Name)
+	}
+	err = s.service.WholeStore(ctx, call, access.List, s.Store, func(ctx context.Context) error {
 		found, err = bolt.VerifyFile(ctx, s.path, s.keys)
 		return err
 	})

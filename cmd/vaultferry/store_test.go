@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,46 +16,69 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// storeWorld is a gateway with a bolt store, "main", and its sockets.
+// storeWorld is a gateway with a bolt store, "main", that serves commands.
 type storeWorld struct {
-	*parts
-	app     *app
-	dir     string
-	sockets *storeSockets
-	log     *bytes.Buffer
+	*runtime
+	app *app
+	dir string
+	log *bytes.Buffer
 }
 
 func newStoreWorld(t *testing.T) *storeWorld {
 	t.Helper()
-	tmp, err := os.MkdirTemp("", "vf") // short: the path of a socket is bounded
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
-	w := &storeWorld{dir: filepath.Join(tmp, "gateway"), log: &bytes.Buffer{}}
+	return newStoreWorldIn(t, filepath.Join(t.TempDir(), "gateway"))
+}
+
+func newStoreWorldIn(t *testing.T, dir string) *storeWorld {
+	t.Helper()
+	w := &storeWorld{dir: dir, log: &bytes.Buffer{}}
 	a, _, errOut := testApp(strings.NewReader(""))
 	if code := a.run(t.Context(), []string{"init", w.dir}); code != exitDone {
 		t.Fatalf("init: exit code %d: %s", code, errOut)
 	}
 	w.app, _, _ = testApp(strings.NewReader(""))
 	w.app.configFile, w.app.output = filepath.Join(w.dir, "vaultferry.yaml"), "text"
-	if w.parts, err = w.app.open(t.Context(), "main"); err != nil {
+	cfg, _, err := w.app.load()
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.parts.log = slog.New(slog.NewTextHandler(w.log, nil))
-	w.sockets = w.app.listenStores(t.Context(), w.parts)
+	keys, err := loadKeyring(cfg.Keyring.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.runtime, err = w.app.assemble(t.Context(), cfg, keys); err != nil {
+		t.Fatal(err)
+	}
+	w.runtime.log = slog.New(slog.NewTextHandler(w.log, nil))
 	t.Cleanup(func() {
-		if err := errors.Join(w.sockets.close(), w.close()); err != nil {
+		if err := w.close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return w
 }
 
-func (w *storeWorld) path() string { return filepath.Join(w.dir, "main.db") }
+// listen serves commands until the test ends.
+func (w *storeWorld) listen(t *testing.T) {
+	t.Helper()
+	server, err := w.app.listenControl(t.Context(), w.runtime)
+	if err != nil || server == nil {
+		t.Fatalf("%v: %s", err, w.log)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
 
 func (w *storeWorld) put(t *testing.T, name secret.Name, size int) {
 	t.Helper()
@@ -72,95 +96,29 @@ func (w *storeWorld) run(ctx context.Context, args ...string) (out, errOut strin
 	return o.String(), e.String(), code
 }
 
-// TestStoreBackupCutOff: a copy that was cut short is no backup, at whatever
-// end it was cut.
+// TestStoreBackupCutOff: of a copy that was cut short nothing is left.
 func TestStoreBackupCutOff(t *testing.T) {
 	t.Parallel()
-	t.Run("gateway stops", func(t *testing.T) {
-		t.Parallel()
-		w := newStoreWorld(t)
-		w.put(t, "large", 12<<20) // more than a socket holds
-		got := 0
-		err := askSnapshot(t.Context(), w.path(), writerFunc(func(b []byte) (int, error) {
-			if got == 0 {
-				if err := w.sockets.close(); err != nil {
-					t.Error(err)
-				}
-			}
-			got += len(b)
-			return len(b), nil
-		}))
-		if !errors.Is(err, secret.Unavailable) || got == 0 || got > 12<<20 {
-			t.Errorf("%d bytes came, %v", got, err)
+	w := newStoreWorld(t)
+	answerAt(t, w.cfg.Control.Socket, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/status" {
+			_, _ = fmt.Fprintf(rw, `{"result":{"gateway":"g","pid":1,"stores":[{"name":"main","kind":"bolt","file":%q}]}}`, filepath.Join(w.dir, "main.db"))
+			return
 		}
-		outcomes := 0
-		for line := range strings.Lines(audited(t, w)) {
-			if strings.Contains(line, `"op":"cli.store.backup"`) && strings.Contains(line, `"phase":"outcome"`) {
-				if outcomes++; strings.Contains(line, `"result":"ok"`) {
-					t.Errorf("audited as whole: %s", line)
-				}
-			}
-		}
-		if outcomes != 1 {
-			t.Errorf("%d outcomes are in the audit", outcomes)
-		}
+		_, _ = io.WriteString(rw, "half of it")
 	})
-	t.Run("command stops", func(t *testing.T) {
-		t.Parallel()
-		w := newStoreWorld(t)
-		w.put(t, "large", 12<<20)
-		ctx, cancel := context.WithCancel(t.Context())
-		err := askSnapshot(ctx, w.path(), writerFunc(func(b []byte) (int, error) {
-			cancel()
-			return len(b), nil
-		}))
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("the command: %v", err)
+	file := filepath.Join(w.dir, "copy.db")
+	if _, said, code := w.run(t.Context(), "store", "backup", "main", file); code != exitFailed || !strings.Contains(said, "the gateway broke off") {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+	for _, pattern := range []string{file, filepath.Join(w.dir, ".vaultferry-*")} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("%s is left", left)
 		}
-	})
-	for what, answer := range map[string]http.HandlerFunc{
-		"no sum": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "half of it") },
-		"wrong sum": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Trailer", sumTrailer)
-			_, _ = io.WriteString(w, "half of it")
-			w.Header().Set(sumTrailer, strings.Repeat("0", 64))
-		},
-		"no words": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
-	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			w := newStoreWorld(t)
-			if err := w.sockets.close(); err != nil {
-				t.Fatal(err)
-			}
-			answerAt(t, socketPath(w.path()), answer)
-			file := filepath.Join(w.dir, "copy.db")
-			if _, said, code := w.run(t.Context(), "store", "backup", "main", file); code != exitFailed || said == "" {
-				t.Errorf("exit code %d: %s", code, said)
-			}
-			for _, pattern := range []string{file, filepath.Join(w.dir, ".vaultferry-*")} {
-				if left, _ := filepath.Glob(pattern); len(left) > 0 {
-					t.Errorf("%s is left", left)
-				}
-			}
-		})
 	}
 }
 
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
-
-func audited(t *testing.T, w *storeWorld) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(w.dir, "audit.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-func answerAt(t *testing.T, path string, h http.Handler) {
+func answerAt(t *testing.T, path string, h http.HandlerFunc) {
 	t.Helper()
 	ln, err := net.Listen("unix", path)
 	if err != nil {
@@ -176,6 +134,7 @@ func answerAt(t *testing.T, path string, h http.Handler) {
 func TestStoreBackupBesideWriters(t *testing.T) {
 	t.Parallel()
 	w := newStoreWorld(t)
+	w.listen(t)
 	w.put(t, "first", 2<<20)
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -211,54 +170,95 @@ func TestStoreBackupBesideWriters(t *testing.T) {
 	}
 }
 
-// TestStoreSocketCannotBe: a path too long for a socket is a warning, and the
-// commands then say that the store is held.
-func TestStoreSocketCannotBe(t *testing.T) {
+// TestNoSocket: a socket that cannot be is a warning, and commands then say
+// that the store is in use, and by whom they asked.
+func TestNoSocket(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
-	a, _, errOut := testApp(strings.NewReader(""))
-	if code := a.run(t.Context(), []string{"init", dir}); code != exitDone {
-		t.Fatalf("init: exit code %d: %s", code, errOut)
-	}
-	w := &storeWorld{dir: dir, log: &bytes.Buffer{}, app: a}
-	a.configFile = filepath.Join(dir, "vaultferry.yaml")
-	p, err := a.open(t.Context(), "main")
-	if err != nil {
+	w := newStoreWorld(t)
+	if err := os.WriteFile(w.cfg.Control.Socket, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.log = slog.New(slog.NewTextHandler(w.log, nil))
-	sockets := a.listenStores(t.Context(), p)
-	if !strings.Contains(w.log.String(), "level=WARN") || !strings.Contains(w.log.String(), "store=main") {
+	if server, err := w.app.listenControl(t.Context(), w.runtime); server != nil || err != nil {
+		t.Errorf("%v, %v", server, err)
+	}
+	if !strings.Contains(w.log.String(), "level=WARN") || !strings.Contains(w.log.String(), "commands cannot use this gateway") {
 		t.Errorf("it says %q", w.log)
 	}
-	if _, said, code := w.run(t.Context(), "store", "check", "main"); code != exitFailed || !strings.Contains(said, "held by another process") {
-		t.Errorf("exit code %d: %s", code, said)
+	for _, args := range [][]string{{"store", "check", "main"}, {"list", "main"}} {
+		if _, said, code := w.run(t.Context(), args...); code != exitFailed || !strings.Contains(said, "store main: another process is using "+w.dir) {
+			t.Errorf("%v: exit code %d: %s", args, code, said)
+		}
 	}
-	if err := errors.Join(sockets.close(), p.close()); err != nil {
-		t.Error(err)
+	if out, _, code := w.run(t.Context(), "check"); code != exitDone || !strings.Contains(out, "control.socket: "+w.cfg.Control.Socket+" is in the way") {
+		t.Errorf("check: exit code %d: %s", code, out)
 	}
 }
 
-// TestStoreSocketCaller: the audit names who is at the other end, whatever
-// that one says.
-func TestStoreSocketCaller(t *testing.T) {
+// TestSilentGateway: a gateway that is stopped is waited for no longer than two
+// seconds.
+func TestSilentGateway(t *testing.T) {
 	t.Parallel()
 	w := newStoreWorld(t)
-	if _, err := askExamine(t.Context(), w.path()); err != nil {
+	ln, err := net.Listen("unix", w.cfg.Control.Socket)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `"caller":"local:` + userName() + `"`; !strings.Contains(audited(t, w), want) {
-		t.Errorf("the audit does not say %s", want)
+	t.Cleanup(func() { _ = ln.Close() })
+	if _, said, code := w.run(t.Context(), "list", "main"); code != exitFailed || !strings.Contains(said, "store main: the gateway on "+w.cfg.Control.Socket+" does not answer") {
+		t.Errorf("exit code %d: %s", code, said)
 	}
-	h := &storeHandler{service: w.service, store: "main"}
-	for what, p := range map[string]any{"unknown": nil, "other": peer{err: secret.Errorf(secret.Denied, "another user")}} {
-		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, p), http.MethodPost, "/v1/check", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
+}
+
+// TestDeepFolder: a configuration may lie deeper than a socket's address is
+// long.
+func TestDeepFolder(t *testing.T) {
+	t.Parallel()
+	w := newStoreWorldIn(t, filepath.Join(t.TempDir(), strings.Repeat("long", 30)))
+	if err := control.CheckPath(w.cfg.Control.Socket); err != nil { // not on this system
+		if _, said, code := w.run(t.Context(), "check"); code != exitUsage || !strings.Contains(said, "control.socket: a socket's path holds at most") {
+			t.Errorf("exit code %d: %s", code, said)
 		}
-		if _, err := h.call(r, "store.check"); err == nil {
-			t.Errorf("%s: it may ask", what)
-		}
+		return
+	}
+	w.listen(t)
+	if _, said, code := w.run(t.Context(), "list", "main"); code != exitDone {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
+// TestSecondGateway: two gateways of one configuration cannot be.
+func TestSecondGateway(t *testing.T) {
+	t.Parallel()
+	w := newStoreWorld(t)
+	w.listen(t)
+	if _, err := w.app.listenControl(t.Context(), w.runtime); !errors.Is(err, control.ErrLive) {
+		t.Errorf("it is %v", err)
+	}
+}
+
+// TestOtherStore: a gateway that has another file open under the store's name
+// is not asked.
+func TestOtherStore(t *testing.T) {
+	t.Parallel()
+	w := newStoreWorld(t)
+	w.listen(t)
+	w.put(t, "name-there", 1)
+	b, err := os.ReadFile(w.app.configFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.app.configFile, bytes.ReplaceAll(b, []byte("main.db"), []byte("new.db")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, said, code := w.run(t.Context(), "list", "main"); code != exitDone || strings.Contains(out, "name-there") {
+		t.Errorf("exit code %d: %s%s", code, out, said)
+	}
+	link := filepath.Join(w.dir, "new.db")
+	if err := errors.Join(os.Remove(link), os.Symlink("main.db", link)); err != nil {
+		t.Fatal(err)
+	}
+	if out, said, code := w.run(t.Context(), "list", "main"); code != exitDone || !strings.Contains(out, "name-there") {
+		t.Errorf("the same by another name: exit code %d: %s%s", code, out, said)
 	}
 }
 

@@ -13,26 +13,26 @@ import (
 )
 
 func (a *app) sweepCommand() *cobra.Command {
-	var w writing
+	var w writeFlags
 	cmd := &cobra.Command{
 		Use:   "sweep STORE",
-		Short: "Purge deleted secrets whose time is over",
-		Long: `Removes for ever the deleted secrets that nobody may recover any more. The
-gateway shows them to nobody and purges each with the next call on its name;
-this command is for those that nobody asks for. Prints their names.`,
+		Short: "Purge deleted secrets that can no longer be recovered",
+		Long: `Removes deleted secrets for ever once their retention is over. The gateway hides
+such a secret, and purges it with the next call on its name. This command purges
+those that nobody asks for, and prints their names.`,
 		Example: `  vaultferry sweep payments --dry-run
   vaultferry sweep payments`,
 		Args: arguments("STORE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if err := w.ready(a); err != nil {
+			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			p, err := a.open(cmd.Context(), args[0])
+			s, err := a.openSession(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, p.close()) }()
-			return a.sweep(cmd.Context(), p, args[0], &w)
+			defer func() { err = errors.Join(err, s.close()) }()
+			return a.sweep(cmd.Context(), s, &w)
 		},
 	}
 	w.flags(cmd)
@@ -46,17 +46,17 @@ type sweepView struct {
 	Error  string   `json:"error,omitempty"`
 }
 
-func (a *app) sweep(ctx context.Context, p *parts, store string, w *writing) error {
-	v := sweepView{Store: store, Result: "done", Purged: []string{}}
-	names, err := a.sweepNames(ctx, p, store, w)
+func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
+	v := sweepView{Store: s.store.Name, Result: "done", Purged: []string{}}
+	names, err := a.sweepNames(ctx, s, w)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, errDeclined):
 		v.Result = "declined"
 	case err != nil:
-		v.Result, v.Error = "failed", words(err)
-		a.complain(fmt.Sprintf("store %s: %s", store, v.Error))
+		v.Result, v.Error = "failed", message(err)
+		a.complain(fmt.Sprintf("store %s: %s", v.Store, v.Error))
 	case w.dryRun:
 		v.Result = "would"
 	}
@@ -67,16 +67,16 @@ func (a *app) sweep(ctx context.Context, p *parts, store string, w *writing) err
 		return err
 	}
 	if v.Error != "" {
-		return failed(1)
+		return exitIfAny(1)
 	}
 	return nil
 }
 
 // sweepNames purges, after a question where one is wanted. What stands in the
 // answer beside an error was purged.
-func (a *app) sweepNames(ctx context.Context, p *parts, store string, w *writing) ([]secret.Name, error) {
+func (a *app) sweepNames(ctx context.Context, s *session, w *writeFlags) ([]secret.Name, error) {
 	if w.confirm && !w.dryRun {
-		names, err := p.service.Sweep(ctx, a.call("sweep"), store, true)
+		names, err := s.service.Sweep(ctx, a.call("sweep"), s.store.Name, true)
 		if err != nil || len(names) == 0 {
 			return nil, err
 		}
@@ -84,11 +84,11 @@ func (a *app) sweepNames(ctx context.Context, p *parts, store string, w *writing
 		for _, n := range names {
 			fmt.Fprintln(&q, printable(string(n)))
 		}
-		if err := w.ask(ctx, a, q.String()+"purge from "+store+" for ever?"); err != nil {
+		if err := w.approve(ctx, a, q.String()+"purge from "+s.store.Name+" for ever?"); err != nil {
 			return nil, err
 		}
 	}
-	return p.service.Sweep(ctx, a.call("sweep"), store, w.dryRun)
+	return s.service.Sweep(ctx, a.call("sweep"), s.store.Name, w.dryRun)
 }
 
 func (v sweepView) text(out io.Writer) error {

@@ -34,14 +34,14 @@ func TestSweep(t *testing.T) {
 		t.Helper()
 		a, _, _ := testApp(&bytes.Buffer{})
 		a.now, a.configFile, a.output = func() time.Time { return at }, filepath.Join(dir, "vaultferry.yaml"), "text"
-		p, err := a.open(t.Context(), "main")
+		s, err := a.openSession(t.Context(), "main")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ref := gateway.Ref{Store: "main", Name: name}
-		_, put := p.service.Put(t.Context(), a.call("test"), ref, secret.Draft{Value: secret.TextValue("x")})
-		_, del := p.service.Delete(t.Context(), a.call("test"), ref)
-		if err := errors.Join(put, del, p.close()); err != nil {
+		_, put := s.own.Put(t.Context(), a.call("test"), ref, secret.Draft{Value: secret.TextValue("x")})
+		_, del := s.own.Delete(t.Context(), a.call("test"), ref)
+		if err := errors.Join(put, del, s.close()); err != nil {
 			t.Fatal(err)
 		}
 	}

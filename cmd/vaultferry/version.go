@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"runtime"
+	goruntime "runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -35,7 +35,7 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func readVersion() versionReport {
-	v := versionReport{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionReport{Version: version, Go: goruntime.Version(), Platform: goruntime.GOOS + "/" + goruntime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// restoreReport is one file's part of the answer to programs.
+type restoreReport struct {
+	File     string           `json:"file"`
+	Store    string           `json:"store"`
+	Result   string           `json:"result"` // done, appended, skipped, would, declined or failed
+	Name     string           `json:"name,omitempty"`
+	Versions int              `json:"versions"`
+	Added    int              `json:"added,omitempty"`  // by append
+	Mapped   map[string]int64 `json:"mapped,omitempty"` // versions that got another number
+	Origin   *originView      `json:"origin,omitempty"`
+	Losses   []lossView       `json:"losses,omitempty"`
+	Archive  string           `json:"archive,omitempty"` // the file that keeps the whole document
+	Error    string           `json:"error,omitempty"`
+
+	lost     []secret.Loss
+	appended bool
+}
+
+type originView struct {
+	Gateway string `json:"gateway"`
+	Store   string `json:"store"`
+	Name    string `json:"name"`
+}
+
+type lossView struct {
+	Grade   string `json:"grade"`
+	Version int64  `json:"version,omitempty"`
+	What    string `json:"what"`
+	Why     string `json:"why"`
+}
+
+func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
+	r.Name, r.Versions, r.Added = string(out.Secret.Name), len(out.Secret.Versions), out.Added
+	r.appended, r.Archive = out.Appended, out.Archive
+	if out.Origin.Store != "" { // a product's own backup tells none
+		r.Origin = &originView{Gateway: out.Origin.Gateway, Store: out.Origin.Store, Name: string(out.Origin.Name)}
+	}
+	for from, to := range out.Versions {
+		if from != to {
+			if r.Mapped == nil {
+				r.Mapped = map[string]int64{}
+			}
+			r.Mapped[from.String()] = int64(to)
+		}
+	}
+	r.lost = out.Losses
+	for _, l := range out.Losses {
+		r.Losses = append(r.Losses, lossView{Grade: l.Grade.String(), Version: int64(l.Version), What: l.What, Why: l.Why})
+	}
+	switch {
+	case out.Skipped:
+		r.Result = "skipped"
+	case dryRun:
+		r.Result = "would"
+	case out.Appended:
+		r.Result = "appended"
+	default:
+		r.Result = "done"
+	}
+}
+
+// sentence says the result to people.
+func (r *restoreReport) sentence() string {
+	name, stand := printable(r.Name), versions(r.Versions)+" stand"
+	if r.Versions == 1 {
+		stand += "s"
+	}
+	switch {
+	case r.Result == "skipped":
+		return fmt.Sprintf("skipped %s: %s already has it, with %s", name, r.Store, versions(r.Versions))
+	case r.appended && r.Added == 0:
+		return fmt.Sprintf("nothing to add to %s in %s: all its versions stand there", name, r.Store)
+	case r.appended && r.Result == "would":
+		return fmt.Sprintf("would add %s to %s in %s: %s", versions(r.Added), name, r.Store, stand)
+	case r.appended:
+		return fmt.Sprintf("added %s to %s in %s: %s", versions(r.Added), name, r.Store, stand)
+	case r.Result == "would":
+		return fmt.Sprintf("would restore %s into %s: %s", name, r.Store, versions(r.Versions))
+	}
+	return fmt.Sprintf("restored %s into %s: %s", name, r.Store, versions(r.Versions))
+}
+
+func versions(n int) string {
+	if n == 1 {
+		return "1 version"
+	}
+	return fmt.Sprintf("%d versions", n)
+}
+
+// restoreLines says one file's result. Traces are counted, and said at the end.
+func restoreLines(w io.Writer, r restoreReport) error {
+	var b strings.Builder
+	b.WriteString(r.sentence() + "\n")
+	lost, kept := "lost", "is kept"
+	if r.Result == "would" {
+		lost, kept = "would lose", "would be kept"
+	}
+	for _, l := range r.lost {
+		switch l.Grade {
+		case secret.Data:
+			fmt.Fprintf(&b, "  %s data: %s\n", lost, printable(l.Sentence()))
+		case secret.Meaning:
+			fmt.Fprintf(&b, "  %s an attribute: %s\n", lost, printable(l.Sentence()))
+		case secret.Trace:
+		}
+	}
+	if r.Archive != "" {
+		fmt.Fprintf(&b, "  the whole backup %s in %s\n", kept, printable(r.Archive))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// traceCount counts losses of grade trace, which are the same for one secret
+// after another.
+type traceCount struct {
+	order []secret.Loss // without a version, where it was met more than once
+	times map[string]int
+}
+
+func (t *traceCount) add(losses []secret.Loss) {
+	if t.times == nil {
+		t.times = map[string]int{}
+	}
+	for _, l := range losses {
+		if l.Grade != secret.Trace {
+			continue
+		}
+		key := l.What + "\x00" + l.Why
+		if t.times[key]++; t.times[key] == 1 {
+			t.order = append(t.order, l)
+		}
+	}
+}
+
+// text is one line for each kind of trace.
+func (t *traceCount) text(w io.Writer) error {
+	for _, l := range t.order {
+		n := t.times[l.What+"\x00"+l.Why]
+		note := "note: "
+		if n > 1 {
+			l.Version = 0
+			note = fmt.Sprintf("note, %d times: ", n)
+		}
+		if _, err := fmt.Fprintln(w, note+printable(l.Sentence())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

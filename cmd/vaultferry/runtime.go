@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/events"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
+)
+
+// Kinds of store that belong to one process.
+const (
+	memoryKind = "memory" // ends with its process
+	fileKind   = "bolt"   // a file
+)
+
+// runtime is an open gateway without its listeners.
+type runtime struct {
+	cfg      *config.Config
+	service  *gateway.Service
+	recorder *events.Recorder
+	keys     *backup.Keyring
+	metrics  *httpd.Metrics
+	log      *slog.Logger
+	audit    *audit.Log
+}
+
+// assemble opens what a sound configuration names.
+func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	stores, err := a.openStores(ctx, rt, only)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.assembleOver(rt, stores); err != nil {
+		return nil, err
+	}
+	return rt, nil
+}
+
+// assembleOver puts the service over open stores, which it closes where it
+// fails.
+func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
+	if rt.audit, err = audit.Open(rt.cfg.Audit.File, a.now); err != nil {
+		return errors.Join(err, closeStores(stores))
+	}
+	o := gateway.Options{
+		Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
+		Log: rt.log, Now: a.now, MaxBlobs: rt.cfg.Server.MaxBlobs, Observe: rt.metrics.Observe,
+		Archive: archive.Dir(rt.cfg.Archive.Dir),
+	}
+	rt.recorder = events.NewRecorder()
+	if len(rt.cfg.Dialects.Huawei.Routes) > 0 { // nobody else has events
+		o.Writes = rt.recorder
+	}
+	rt.service, err = gateway.New(o)
+	if err != nil {
+		return errors.Join(err, closeStores(stores), rt.audit.Close())
+	}
+	return nil
+}
+
+// close ends the stores before the audit, so that the last outcome is written.
+func (rt *runtime) close() error { return errors.Join(rt.service.Close(), rt.audit.Close()) }
+
+func (a *app) openStores(ctx context.Context, rt *runtime, only []string) ([]gateway.Store, error) {
+	var stores []gateway.Store
+	for i := range rt.cfg.Stores {
+		s := &rt.cfg.Stores[i]
+		if len(only) > 0 && !slices.Contains(only, s.Name) {
+			continue
+		}
+		b, err := a.openStore(ctx, s, rt)
+		if err != nil {
+			return nil, errors.Join(openError(s, err), closeStores(stores))
+		}
+		stores = append(stores, gateway.Store{
+			Name: s.Name, Kind: s.Backend, Backend: b, ReadOnly: s.ReadOnly, OnLoss: gateway.OnLoss(s.OnLoss),
+			Timeout: s.Timeout, Concurrency: s.Concurrency,
+			RetentionDays: s.RetentionDays, PurgeProtection: s.PurgeProtection,
+		})
+	}
+	return stores, nil
+}
+
+func (a *app) openStore(ctx context.Context, s *config.Store, rt *runtime) (backends.Backend, error) {
+	d, err := all.Registry().Find(s.Backend)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, backends.Env{Store: s.Name, Keys: rt.keys, Log: rt.log, Now: a.now}, s.Section())
+}
+
+// inUseError: another process has the file of a store open.
+type inUseError struct{ store, file string }
+
+func (e *inUseError) Error() string {
+	return fmt.Sprintf("store %s: another process is using %s", e.store, e.file)
+}
+
+// openError names the store.
+func openError(s *config.Store, err error) error {
+	if file, pathErr := storePath(s); pathErr == nil && errors.Is(err, bolt.ErrHeld) {
+		return &inUseError{s.Name, file}
+	}
+	return fmt.Errorf("store %s: %w", s.Name, err)
+}
+
+// adviseInUse tells whoever finds a store in use what to do.
+func adviseInUse(err error, advice string) error {
+	if _, ok := errors.AsType[*inUseError](err); ok {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	return err
+}
+
+// stopFirst is for whoever needs the file of a store alone.
+const stopFirst = "if that is a running gateway, stop it first"
+
+// storePath is where the file of a store is; empty, if it is none.
+func storePath(s *config.Store) (string, error) {
+	if s.Backend != fileKind {
+		return "", nil
+	}
+	var c bolt.Config
+	if err := s.Section().Decode(&c); err != nil {
+		return "", err
+	}
+	return c.Path, nil
+}
+
+func closeStores(stores []gateway.Store) error {
+	var errs []error
+	for _, s := range stores {
+		errs = append(errs, s.Backend.Close())
+	}
+	return errors.Join(errs...)
+}

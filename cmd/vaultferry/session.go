@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// service is what commands ask of a gateway: of their own, or of a running one.
+type service interface {
+	Check(ctx context.Context, store string) error
+	List(ctx context.Context, c gateway.Call, store string, q secret.Query) (secret.Page, error)
+	Describe(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
+	Get(ctx context.Context, c gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error)
+	Backup(ctx context.Context, c gateway.Call, r gateway.Ref) ([]byte, error)
+	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
+	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) ([]secret.Name, error)
+}
+
+// ownService is a service in this process.
+type ownService struct{ *gateway.Service }
+
+// Get is Service.Get without checks, which cannot cross a socket.
+func (s ownService) Get(ctx context.Context, c gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error) {
+	return s.Service.Get(ctx, c, r, sel)
+}
+
+// session is a command at work on one store.
+type session struct {
+	cfg     *config.Config
+	store   *config.Store
+	service service
+	own     *gateway.Service // nil: the service is a running gateway's
+	close   func() error
+}
+
+// openSession uses the running gateway where that holds the store, and opens
+// the store otherwise.
+func (a *app) openSession(ctx context.Context, store string) (*session, error) {
+	cfg, _, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.configured(cfg, store)
+	if err != nil {
+		return nil, err
+	}
+	running, err := runningGateway(ctx, cfg, s)
+	if err != nil {
+		return nil, err
+	}
+	if running != nil {
+		return &session{cfg: cfg, store: s, service: running, close: running.Close}, nil
+	}
+	if s.Backend == memoryKind {
+		a.complain("warning: " + store + " is in memory, and no gateway is running: this command sees an empty store of its own")
+	}
+	return a.openOwn(ctx, cfg, s)
+}
+
+func (a *app) openOwn(ctx context.Context, cfg *config.Config, s *config.Store) (*session, error) {
+	keys, err := loadKeyring(cfg.Keyring.File)
+	if err != nil {
+		return nil, err
+	}
+	a.level = slog.LevelError // what a store answers, the command says itself
+	rt, err := a.assemble(ctx, cfg, keys, s.Name)
+	if err != nil {
+		return nil, adviseInUse(err, notListening(cfg))
+	}
+	return &session{cfg: cfg, store: s, service: ownService{rt.service}, own: rt.service, close: rt.close}, nil
+}
+
+// notListening is for who finds a store in use and nobody to ask.
+func notListening(cfg *config.Config) string {
+	if cfg.Control.Socket == "" {
+		return "control.socket is off, so a running gateway cannot be asked: stop it first"
+	}
+	return "no gateway answers on " + cfg.Control.Socket + ": stop that process first"
+}
+
+func (a *app) configured(cfg *config.Config, name string) (*config.Store, error) {
+	s, ok := cfg.Store(name)
+	if !ok {
+		return nil, usagef("there is no store %q in %s", name, a.configPath())
+	}
+	return s, nil
+}
+
+// runningGateway connects to the gateway that holds the store. Nil without
+// error: none does.
+func runningGateway(ctx context.Context, cfg *config.Config, s *config.Store) (*control.Client, error) {
+	if cfg.Control.Socket == "" || (s.Backend != fileKind && s.Backend != memoryKind) {
+		return nil, nil
+	}
+	c, err := control.Connect(ctx, cfg.Control.Socket)
+	switch {
+	case errors.Is(err, control.ErrNobody):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("store %s: %w", s.Name, err)
+	case !holds(c.Status(), s):
+		return nil, c.Close()
+	}
+	return c, nil
+}
+
+// holds reports whether the gateway has that very store open: its
+// configuration may be an older one.
+func holds(status control.Status, s *config.Store) bool {
+	st, ok := status.Store(s.Name)
+	if !ok || st.Kind != s.Backend {
+		return false
+	}
+	path, err := storePath(s)
+	if err != nil || path == st.File {
+		return err == nil
+	}
+	ours, err := os.Stat(path)
+	theirs, err2 := os.Stat(st.File)
+	return err == nil && err2 == nil && os.SameFile(ours, theirs)
+}
+
+// listenControl takes the socket for commands. The gateway serves without one
+// too, but not beside another gateway of the same configuration. Nil without
+// error: there is none.
+func (a *app) listenControl(ctx context.Context, rt *runtime) (*control.Server, error) {
+	path := rt.cfg.Control.Socket
+	if path == "" {
+		return nil, nil
+	}
+	if err := control.CheckPath(path); err != nil {
+		return nil, usagef("control.socket: %s", err)
+	}
+	o := control.Options{Service: rt.service, Socket: path, Log: rt.log}
+	for i := range rt.cfg.Stores {
+		s := &rt.cfg.Stores[i]
+		file, err := storePath(s)
+		if err != nil {
+			return nil, err
+		}
+		o.Stores = append(o.Stores, control.Store{Name: s.Name, Kind: s.Backend, File: file})
+	}
+	server, err := control.Listen(ctx, o)
+	switch {
+	case errors.Is(err, control.ErrLive):
+		return nil, fmt.Errorf("control.socket: %s: %w", path, err)
+	case err != nil:
+		rt.log.Warn("commands cannot use this gateway while it runs", slog.String("socket", path), slog.Any("error", err))
+		return nil, nil
+	}
+	return server, nil
+}
