@@ -140,18 +140,37 @@ configuration, 130 interrupted.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageHint(cmd, "%s", err) })
+	root.SetHelpCommand(helpCommand())
+	root.SetFlagErrorFunc(wrongFlag)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "configuration file (default $VAULTFERRY_CONFIG, else ./vaultferry.yaml)")
 	root.PersistentFlags().StringVar(&a.output, "output", "text", "text for people, json for programs")
-	root.AddCommand(
-		a.demoCommand(), a.serveCommand(), a.initCommand(), a.checkCommand(),
-		a.listCommand(), a.showCommand(), a.backupCommand(), a.restoreCommand(), a.inspectCommand(),
-		a.keysCommand(), a.sweepCommand(), a.storeCommand(), a.versionCommand(),
-	)
+	a.addGroups(root)
+	root.AddCommand(a.versionCommand())
 	return root
+}
+
+// addGroups adds the commands as the help lists them.
+func (a *app) addGroups(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"use", "Use secrets:", []*cobra.Command{a.listCommand(), a.showCommand(), a.demoCommand()}},
+		{"move", "Move secrets:", []*cobra.Command{a.backupCommand(), a.restoreCommand(), a.inspectCommand()}},
+		{"operate", "Operate a gateway:", []*cobra.Command{
+			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(),
+		}},
+		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
 }
 
 // configPath is where the configuration is, or would be.

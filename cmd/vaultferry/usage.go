@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // questions ask for an argument that is missing.
@@ -47,4 +50,82 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return usagef("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))
 	}
 	return usagef("unknown command %q; %s --help lists them", args[0], cmd.CommandPath())
+}
+
+// helpCommand is cobra's, but for a command that is not there.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0 && found.HasSubCommands():
+				return unknownCommand(found, rest)
+			case len(rest) > 0:
+				return usageHint(cmd, "one argument too many: %q", rest[0])
+			}
+			return found.Help()
+		},
+	}
+}
+
+// wrongFlag says what is wrong with a flag.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return usageHint(cmd, "%s", unknownFlag(cmd, e.GetSpecifiedName()))
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return usageHint(cmd, "--%s needs a value", e.GetFlag().Name)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		wanted := map[string]string{"bool": "true or false", "int": "a number"}[e.GetFlag().Value.Type()]
+		return usageHint(cmd, "--%s is %s, not %q", e.GetFlag().Name, cmp.Or(wanted, "something else"), e.GetValue())
+	}
+	return usageHint(cmd, "%s", err)
+}
+
+func unknownFlag(cmd *cobra.Command, name string) string {
+	if len(name) == 1 {
+		return "unknown flag: -" + name
+	}
+	s := "unknown flag: --" + name
+	best := 3 // no more than two letters are wrong
+	near := ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := distance(name, f.Name); d < best && !f.Hidden {
+			best, near = d, f.Name
+		}
+	})
+	if near != "" {
+		s += "; did you mean --" + near + "?"
+	}
+	return s
+}
+
+// distance is how many letters must be changed, added, removed or swapped with
+// the next to make b of a.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
 }
