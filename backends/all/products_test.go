@@ -14,7 +14,7 @@ import (
 // which the conformance suite holds each of them.
 func TestProductsTable(t *testing.T) {
 	t.Parallel()
-	golden.Compare(t, "../../docs/products.md", productsDocument())
+	golden.Compare(t, "../../docs/limits.md", productsDocument())
 }
 
 func productsDocument() string {

@@ -32,7 +32,7 @@ says where that is and what each letter means. It is written by a test (` + "`ma
 
 Do not change a sidecar by hand. The gateway takes one only if it would have written it to the byte. Any other text under
 its key is foreign: the secret is then read from the product's own facts, or is not given out, as the page of the
-[products](products-native.md) says for each.
+[products](products.md) says for each.
 
 | product | where | what |
 |---|---|---|
