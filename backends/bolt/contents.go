@@ -12,21 +12,21 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// record is one sealed record, or an entry of the index of UIDs, and where this
-// release keeps it. A note has no place.
+// record is one sealed record, or an entry of the index of UIDs, and where it is
+// kept. A note has no place.
 type record struct {
 	bucket, key []byte
 	place       place
 	value       []byte
 }
 
-// contents visits all records of secrets in a file of the format: name by name,
-// and in the order of their keys of now, so that the attributes of a version come
+// contents visits all records of secrets in a file: name by name, and in the
+// order of their keys, so that the attributes of a version come
 // before what needs its UID. It refuses keys that do not ascend: on damaged pages
 // bbolt can turn in circles.
-func contents(ctx context.Context, tx *bbolt.Tx, format int, visit func(record) error) error {
+func contents(ctx context.Context, tx *bbolt.Tx, visit func(record) error) error {
 	var from []*reader
-	for _, s := range sources(format) {
+	for _, s := range sources() {
 		r := &reader{source: s, c: tx.Bucket(s.bucket).Cursor()}
 		if err := r.take(r.c.First()); err != nil {
 			return err
@@ -99,9 +99,9 @@ func (r *reader) all(ctx context.Context, name secret.Name) (out []record, err e
 	return out, nil
 }
 
-// rewrite fills a new file, of this format, with what the other one holds, each
+// rewrite fills a new file with what the other one holds, each
 // record as change has it. It returns before the meta is written.
-func rewrite(ctx context.Context, to *bulk, from *database, m *meta, change func(record) ([]byte, error)) error {
+func rewrite(ctx context.Context, to *bulk, from *database, change func(record) ([]byte, error)) error {
 	if err := to.create(buckets()); err != nil {
 		return err
 	}
@@ -119,15 +119,14 @@ func rewrite(ctx context.Context, to *bulk, from *database, m *meta, change func
 	}
 	return guarded(func() error {
 		return from.View(func(tx *bbolt.Tx) error {
-			err := known(tx, m)
+			err := known(tx)
 			if err == nil {
-				err = contents(ctx, tx, m.Format, move)
+				err = contents(ctx, tx, move)
 			}
-			notes := tx.Bucket(bucketNotes)
-			if err != nil || notes == nil { // as in files of long ago
+			if err != nil {
 				return err
 			}
-			return notes.ForEach(func(k, v []byte) error {
+			return tx.Bucket(bucketNotes).ForEach(func(k, v []byte) error {
 				return errors.Join(ctx.Err(), move(record{bucket: bucketNotes, key: k, value: v}))
 			})
 		})
@@ -147,10 +146,9 @@ func finish(to *bulk, m *meta, err error) error {
 
 // known refuses a file with a bucket that this release does not know: it would
 // be lost.
-func known(tx *bbolt.Tx, m *meta) error {
-	names := append(m.buckets(), bucketMeta, bucketNotes)
+func known(tx *bbolt.Tx) error {
 	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-		if slices.ContainsFunc(names, func(b []byte) bool { return bytes.Equal(b, name) }) {
+		if slices.ContainsFunc(buckets(), func(b []byte) bool { return bytes.Equal(b, name) }) {
 			return nil
 		}
 		return secret.Errorf(secret.Unsupported, "the file has a bucket %q, of a later release", name)

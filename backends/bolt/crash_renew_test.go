@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
@@ -31,7 +30,6 @@ var renewals = []struct {
 	{"rekey", []string{"copied", "written", "checked", "renamed"}},
 	{"replace", []string{"copied", "written", "checked", "linked", "kept", "renamed"}},
 	{"restore", []string{"copied", "written", "checked", "linked"}},
-	{"open", []string{"copied", "written", "checked", "renamed"}}, // of an earlier format
 }
 
 // childRenews does one of them and waits at a step to be killed. At the step
@@ -71,22 +69,14 @@ func renew(ctx context.Context, dir, op string, keys *backup.Keyring) error {
 		_, err = r.Into(ctx, path)
 	case "restore":
 		_, err = r.Into(ctx, filepath.Join(dir, "new.db"))
-	case "open":
-		var b backends.Backend
-		if b, err = bolt.Open(ctx, backends.Env{Store: "payments", Keys: keys}, &bolt.Config{Path: path}); err == nil {
-			err = b.Close()
-		}
 	}
 	return err
 }
 
 // renewFolder holds a keyring, a store that has the secret "newer", and a copy
 // of it from before.
-func renewFolder(t *testing.T, op string) (string, *backup.Keyring) {
+func renewFolder(t *testing.T) (string, *backup.Keyring) {
 	t.Helper()
-	if op == "open" {
-		return oldFolder(t)
-	}
 	dir, keys := newFolder(t)
 	path := filepath.Join(dir, "s.db")
 	b := open(t, path, keys)
@@ -106,18 +96,6 @@ func renewFolder(t *testing.T, op string) (string, *backup.Keyring) {
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return dir, keys
-}
-
-// oldFolder is such a folder with a store of format 2.
-func oldFolder(t *testing.T) (string, *backup.Keyring) {
-	t.Helper()
-	dir := t.TempDir()
-	keys := unpackOld(t, 2, filepath.Join(dir, "s.db"))
-	if err := keys.Create(filepath.Join(dir, "keyring.json")); err != nil {
-		t.Fatal(err)
-	}
-	unpackOld(t, 2, filepath.Join(dir, "copy.db"))
 	return dir, keys
 }
 
@@ -142,7 +120,7 @@ func TestKillRenew(t *testing.T) {
 		for i, step := range r.steps {
 			t.Run(r.op+"/"+step, func(t *testing.T) {
 				t.Parallel()
-				dir, keys := renewFolder(t, r.op)
+				dir, keys := renewFolder(t)
 				cmd, out := start(t, "renew:"+r.op+":"+step, dir)
 				line, err := bufio.NewReader(out).ReadString('\n')
 				if line != "at "+step+"\n" {
@@ -204,7 +182,7 @@ func TestRenewOnAFullDisk(t *testing.T) {
 	for _, r := range renewals {
 		t.Run(r.op, func(t *testing.T) {
 			t.Parallel()
-			dir, keys := renewFolder(t, r.op)
+			dir, keys := renewFolder(t)
 			cmd, out := start(t, "renew:"+r.op+":full", dir)
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if err := errors.Join(err, cmd.Wait()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -168,32 +169,71 @@ func TestOlderRecords(t *testing.T) {
 	}
 }
 
-// TestLaterFormat: a file of a later release is refused.
-func TestLaterFormat(t *testing.T) {
+// TestForgedRecords: records that open in their own places, and yet cannot have
+// been written, are told.
+func TestForgedRecords(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	path := s.db.Path()
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		m, err := readMeta(tx)
-		if err != nil {
-			return err
+	for what, c := range map[string]struct {
+		tamper func(tx *bbolt.Tx, s *Store) error
+		want   string
+	}{
+		"a head in the trash beside the live one": {func(tx *bbolt.Tx, s *Store) error {
+			h := history.NewHead("s")
+			h.Last, h.Secret.Current, h.Secret.Deleted = 9, 9, &secret.Deletion{At: time.Now()}
+			p, err := s.headRecord(trash, h)
+			return errors.Join(err, apply(tx, []put{p}))
+		}, "it is deleted and not deleted at once"},
+		"two versions of one id": {func(tx *bbolt.Tx, s *Store) error {
+			p, err := s.attributes("s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
+			return errors.Join(err, apply(tx, []put{p}))
+		}, "version 2 has no id of its own"},
+	} {
+		s := newStore(t)
+		for i := range 3 {
+			d := secret.Draft{Value: secret.TextValue("x"), UID: secret.UID{0: byte(i + 1)}}
+			if _, err := s.Put(t.Context(), "s", d); err != nil {
+				t.Fatal(err)
+			}
 		}
-		m.Format = format + 1
-		return m.write(tx)
-	})
-	if err != nil {
-		t.Fatal(err)
+		if err := s.db.Update(func(tx *bbolt.Tx) error { return c.tamper(tx, s) }); err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Verify(t.Context())
+		if err != nil || !slices.ContainsFunc(found.Damage, func(d backends.Damage) bool { return d.Name == "s" && d.What == c.want }) {
+			t.Errorf("%s: %+v, %v", what, found, err)
+		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	want := fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", format+1, format)
-	_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
-	_, examined := VerifyFile(t.Context(), path, plainKeys{})
-	_, _, compacted := Compact(t.Context(), path, plainKeys{})
-	for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
-		if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
-			t.Errorf("%s: %v", what, err)
+}
+
+// TestOtherFormat: a file of another format is refused, and the error says what
+// to do.
+func TestOtherFormat(t *testing.T) {
+	t.Parallel()
+	for _, other := range []int{0, format + 1, format + 2} {
+		s := newStore(t)
+		path := s.db.Path()
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			m, err := readMeta(tx)
+			if err != nil {
+				return err
+			}
+			m.Format = other
+			return m.write(tx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("the file has format %d, and this release reads format %d alone; start the release that wrote it, or move its secrets", other, format)
+		_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
+		_, examined := VerifyFile(t.Context(), path, plainKeys{})
+		_, _, compacted := Compact(t.Context(), path, plainKeys{})
+		for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
+			if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	}
 }

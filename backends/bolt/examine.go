@@ -20,7 +20,6 @@ import (
 // long as all others fit it, and a whole file in place of a newer one. A value
 // has no newer one: its place is its version's UID.
 func examine(ctx context.Context, f *pageFile, keys backends.KeyWrapper, found *backends.Findings) error {
-	found.Newest = format
 	w := newWalker(ctx, f, func(where, what string) {
 		if where != "" {
 			what = where + ": " + what
@@ -30,6 +29,11 @@ func examine(ctx context.Context, f *pageFile, keys backends.KeyWrapper, found *
 	found.FreePages = w.readFree()
 	found.FreeBytes = int64(found.FreePages) * int64(f.pageSize)
 	x := examiner{walker: w, found: found, buckets: w.buckets()}
+	for _, name := range buckets() {
+		if _, ok := x.buckets[string(name)]; !ok {
+			found.Add("", fmt.Sprintf("there is no bucket %q", name))
+		}
+	}
 	if err := x.open(keys); err != nil {
 		return err
 	}
@@ -47,8 +51,7 @@ type examiner struct {
 	*walker
 	found   *backends.Findings
 	buckets map[string]tree // not visited yet
-	sources []source
-	seal    Store // its decoders alone
+	seal    Store           // its decoders alone
 }
 
 // bucket takes one out of those that are to be visited.
@@ -80,15 +83,6 @@ func (x *examiner) open(keys backends.KeyWrapper) error {
 		return errNoMeta
 	}
 	x.found.Format, x.found.MadeAs, x.found.Key = m.Format, m.Store, keys.WrappedBy(m.Key)
-	for _, name := range m.buckets() {
-		if _, ok := x.buckets[string(name)]; !ok {
-			x.found.Add("", fmt.Sprintf("there is no bucket %q", name))
-		}
-	}
-	x.sources = sources(m.Format)
-	if m.Format > 2 {
-		x.sources = append(x.sources, source{bucketLive, parseName(partLive)})
-	}
 	seal, err := m.sealer(keys)
 	x.seal.seal = seal
 	return err
@@ -140,7 +134,7 @@ func (s *stream) next() {
 // sorted by name first, for no name holds a NUL.
 func (x *examiner) secrets() {
 	var all []*stream
-	for _, from := range x.sources {
+	for _, from := range append(sources(), source{bucketLive, parseName(partLive)}) {
 		s := x.stream(from)
 		defer s.stop()
 		all = append(all, s)

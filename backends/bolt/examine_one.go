@@ -158,7 +158,7 @@ func (o *one) agree() {
 	case !o.live && !o.deleted:
 		o.bad("there is no secret of this name, only what belongs to one")
 		return
-	case o.live && !o.listed && o.x.found.Format > 2:
+	case o.live && !o.listed:
 		o.bad("it is not in the list of secrets")
 	case o.deleted && o.listed:
 		o.bad("it is deleted, and in the list of secrets")

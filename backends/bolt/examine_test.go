@@ -113,8 +113,8 @@ func TestExamine(t *testing.T) {
 	sample := len(backendtest.Sample("sample").Versions)
 	for what, found := range map[string]*backends.Findings{"open": open, "closed": closed} {
 		wantSound(t, found)
-		got := fmt.Sprint(found.Format, found.Newest, found.MadeAs, found.Key, found.Secrets, found.Deleted, found.Versions, found.Records)
-		want := fmt.Sprint(format, format, "s", "plain", 12, 1, 24-3+1+sample, 1)
+		got := fmt.Sprint(found.Format, found.MadeAs, found.Key, found.Secrets, found.Deleted, found.Versions, found.Records)
+		want := fmt.Sprint(format, "s", "plain", 12, 1, 24-3+1+sample, 1)
 		if got != want || found.Bytes == 0 || found.FreePages == 0 || found.FreeBytes != int64(found.FreePages*os.Getpagesize()) {
 			t.Errorf("%s: %s, want %s; %d bytes, %d pages free", what, got, want, found.Bytes, found.FreePages)
 		}

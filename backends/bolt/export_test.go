@@ -98,7 +98,7 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 			}
 			return nil
 		}
-		err := contents(t.Context(), tx, format, count)
+		err := contents(t.Context(), tx, count)
 		return errors.Join(err, tx.Bucket(bucketNotes).ForEach(func(k, v []byte) error {
 			return count(record{bucket: bucketNotes, key: k, value: v})
 		}))

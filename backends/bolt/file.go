@@ -30,13 +30,9 @@ const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where add
 // growth is what the file gains at a time.
 const growth = 1 << 20
 
-// format is the version of everything in the file. One of an earlier format is
-// replaced by one of this when it is opened: see modernise. A release that knows
-// no later format refuses it, for it would take names for free that are not.
-//
-//	1 knew no trash
-//	2 had a bucket for each part of a secret
-const format = 3
+// format is the version of everything in the file. A file of another one is
+// refused: it would be misread, as one whose names are free that are not.
+const format = 1
 
 // meta is the one record in clear. Store is the store's name when the file was
 // made: a store that is renamed later keeps it as what its records are bound to.
@@ -153,7 +149,7 @@ func readMeta(tx *bbolt.Tx) (*meta, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range m.buckets() {
+	for _, name := range buckets() {
 		if tx.Bucket(name) == nil {
 			return nil, fmt.Errorf("there is no bucket %q", name)
 		}
@@ -167,32 +163,18 @@ func parseMeta(b []byte) (*meta, error) {
 	if err := d.Decode(m); err != nil {
 		return nil, fmt.Errorf("meta record: %w", err)
 	}
-	switch {
-	case m.Format > format:
-		return nil, &newerError{m.Format}
-	case m.Format < 1:
-		return nil, fmt.Errorf("meta record: format %d", m.Format)
+	if m.Format != format {
+		return nil, &formatError{m.Format}
 	}
 	return m, nil
 }
 
-// newerError is of a file that a later release wrote.
-type newerError struct{ format int }
+// formatError is of a file that another release wrote, in a format of its own.
+type formatError struct{ format int }
 
-func (e *newerError) Error() string {
-	return fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", e.format, format)
-}
-
-// buckets are those that a file of this format has at least, beside its meta.
-func (m *meta) buckets() [][]byte {
-	var out [][]byte
-	for _, s := range sources(m.Format) {
-		out = append(out, s.bucket)
-	}
-	if m.Format > 2 {
-		out = append(out, bucketLive, bucketNotes)
-	}
-	return out
+func (e *formatError) Error() string {
+	return fmt.Sprintf(`the file has format %d, and this release reads format %d alone; start the release that wrote it, `+
+		`or move its secrets: "vaultferry backup" with that release, then "vaultferry restore" into a new store`, e.format, format)
 }
 
 // errOtherKey: the keyring is not the one that the file was made with.

@@ -140,25 +140,13 @@ type source struct {
 	parse  func(k []byte) place // no name: not a key of this bucket
 }
 
-// sources are those of a file of the format, but for the list of live secrets.
-// Whatever is named after a UID or holds a value comes after the attributes.
-func sources(format int) []source {
-	if format > 2 {
-		return []source{{bucketTrash, parseName(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseLarge}}
-	}
-	all := []source{
-		{[]byte("heads"), parseName(partHead)},
-		{[]byte("versions"), parseOldVersion(partAttributes)},
-		{[]byte("values"), parseOldVersion(partValue)},
-		{[]byte("uids"), parseOldUID},
-	}
-	if format == 1 {
-		return all
-	}
-	return append(all, source{bucketTrash, parseName(partHead)})
+// sources are all of them, but for the list of live secrets. What is named after
+// a UID or holds a value comes after the attributes.
+func sources() []source {
+	return []source{{bucketTrash, parseName(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseLarge}}
 }
 
-// kept is a record of s, where this release keeps it.
+// kept is a record of s, and where it is kept.
 func (s source) kept(p place, value []byte) record {
 	r := record{bucketSecrets, p.key(), p, value}
 	switch {
@@ -168,27 +156,4 @@ func (s source) kept(p place, value []byte) record {
 		r.bucket = valueBucket(value)
 	}
 	return r
-}
-
-// Until format 2 each part had a bucket of its own, with no part in the key and
-// the ordinal as it is.
-
-func parseOldVersion(is part) func(k []byte) place {
-	return func(k []byte) place {
-		name, tail, _ := bytes.Cut(k, []byte{0})
-		if len(tail) != 8 {
-			return place{}
-		}
-		return place{name: secret.Name(name), part: is, ordinal: ordinalOf(tail)}
-	}
-}
-
-func parseOldUID(k []byte) place {
-	name, tail, _ := bytes.Cut(k, []byte{0})
-	p := place{name: secret.Name(name), part: partUID}
-	if len(tail) != len(p.uid) {
-		return place{}
-	}
-	copy(p.uid[:], tail)
-	return p
 }

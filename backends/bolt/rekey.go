@@ -29,7 +29,7 @@ func rekey(ctx context.Context, to, from *database, m *meta, keys backends.KeyWr
 		return fmt.Errorf("wrap the data key: %w", err)
 	}
 	w := &bulk{db: to}
-	err = rewrite(ctx, w, from, m, (&resealer{old: old, next: next}).again)
+	err = rewrite(ctx, w, from, (&resealer{old: old, next: next}).again)
 	return finish(w, &meta{Format: format, Store: m.Store, Key: wrapped}, err)
 }
 

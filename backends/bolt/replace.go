@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -46,27 +45,6 @@ func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, 
 	return renew(ctx, path, keys, func(to, from *database, m *meta) error {
 		return rekey(ctx, to, from, m, keys)
 	})
-}
-
-// modernise puts a file of this format in the place of an earlier one, which the
-// caller has open and closes. What is damaged in it stays so, record by record:
-// it is no reason to keep the rest from being used.
-func modernise(ctx context.Context, path string, from *database, keys backends.KeyWrapper) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fileError(path, err)
-	}
-	r := renewal{path: real, keys: keys, write: func(to, from *database, m *meta) error {
-		w := &bulk{db: to}
-		err := rewrite(ctx, w, from, m, func(r record) ([]byte, error) { return r.value, nil })
-		return finish(w, &meta{Format: format, Store: m.Store, Key: m.Key}, err)
-	}}
-	before, err := examineFile(ctx, from.file, path, keys)
-	if err != nil {
-		return err
-	}
-	_, err = r.run(ctx, from, before)
-	return err
 }
 
 // renewal replaces the file at path by what write makes of it.
@@ -112,9 +90,6 @@ func (r *renewal) run(ctx context.Context, from *database, before *backends.Find
 		return nil, err
 	}
 	if err := writeNew(temp, from, r.write); err != nil {
-		if why := damaged(r.path, before); why != nil && !noSpace(err) && ctx.Err() == nil {
-			return nil, why
-		}
 		return nil, writeError(r.path, err)
 	}
 	atStep("written")
@@ -122,9 +97,6 @@ func (r *renewal) run(ctx context.Context, from *database, before *backends.Find
 		return nil, err
 	}
 	if !sameContent(before, after) {
-		if err := damaged(r.path, before); err != nil {
-			return nil, err
-		}
 		return nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", r.path)
 	}
 	atStep("checked")
@@ -163,24 +135,11 @@ func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, op
 	return fileError(path, opened)
 }
 
-// sameContent reports whether two files hold the same, the same damage to it
-// included. Damage to pages may be gone: what they led to is there.
+// sameContent reports whether two files hold as much, and nothing is damaged in
+// the new one.
 func sameContent(before, after *backends.Findings) bool {
-	counts := func(f *backends.Findings) [5]int {
-		return [5]int{f.Secrets, f.Deleted, f.Versions, f.Records, f.Unlisted}
-	}
-	if counts(before) != counts(after) || before.Unlisted > 0 {
-		return false
-	}
-	left := slices.Clone(before.Damage)
-	for _, d := range after.Damage {
-		i := slices.Index(left, d)
-		if i < 0 {
-			return false
-		}
-		left = slices.Delete(left, i, i+1)
-	}
-	return !slices.ContainsFunc(left, func(d backends.Damage) bool { return d.Name != "" })
+	counts := func(f *backends.Findings) [4]int { return [4]int{f.Secrets, f.Deleted, f.Versions, f.Records} }
+	return counts(before) == counts(after) && after.Sound()
 }
 
 // writeNew fills temp, which is empty, and brings it to stable storage.

@@ -40,7 +40,7 @@ func (w *contextWriter) Write(b []byte) (int, error) {
 	return w.w.Write(b)
 }
 
-// Examine implements backends.Verifier. It reads one state in one go and not
+// Verify implements backends.Verifier. It reads one state in one go and not
 // piece by piece: only so can it tell that records disagree. The file may grow
 // meanwhile, as under a Snapshot.
 func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {
@@ -147,7 +147,7 @@ func Snapshot(ctx context.Context, path string, w io.Writer) (err error) {
 	return nil
 }
 
-// Verify is Examine, and refuses (Corrupt) a file that is not sound. What it
+// Verify is VerifyFile, and refuses (Corrupt) a file that is not sound. What it
 // says calls the file shown.
 func Verify(ctx context.Context, shown, path string, keys backends.KeyWrapper) (*backends.Findings, error) {
 	found, err := examineAs(ctx, shown, path, keys, lockWait)
