@@ -19,7 +19,7 @@
 //
 // Snapshot copies a store and Verify looks through one, open or not. Compact,
 // Rekey and Restore put a new file in the place of the old one, which nobody
-// may have open. Examine reads the pages of bbolt by itself: see pages.go.
+// may have open.
 package bolt
 
 import (

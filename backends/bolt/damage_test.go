@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -244,23 +245,11 @@ func TestLostPage(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	fillSecrets(t, s, 200)
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		r, err := rootOf(tx)
-		if err != nil {
-			return err
+	for i := range 2 {
+		_, at := branchEntry(t, s, i)
+		if _, err := s.file.WriteAt(binary.NativeEndian.AppendUint64(nil, 1<<20), at); err != nil {
+			t.Fatal(err)
 		}
-		f := &pageFile{s.file, r}
-		top := newWalker(t.Context(), f, func(string, string) {}).buckets()[string(bucketSecrets)].root
-		for i := range 2 { // the child of its first and second entry
-			at := int64(top)*int64(r.pageSize) + pageHeader + int64(i)*elementSize + 8
-			if _, err := s.file.WriteAt(native.AppendUint64(nil, r.end+100000), at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), manyName(0), secret.Current); secret.KindOf(err) != secret.Internal || secret.DetailOf(err) != "" {
 		t.Errorf("Get: %v", err)
@@ -280,6 +269,24 @@ func TestLostPage(t *testing.T) {
 		}()
 		_, _ = s.Put(t.Context(), manyName(0), secret.Draft{Value: secret.TextValue("x")})
 	}()
+}
+
+// branchEntry reads entry i of the page that the bucket of secrets begins with,
+// which is a branch: its key, and where in the file the number of its child is.
+func branchEntry(t testing.TB, s *Store, i int) (key []byte, child int64) {
+	t.Helper()
+	page := make([]byte, s.db.Info().PageSize)
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		child = int64(tx.Bucket(bucketSecrets).Root()) * int64(len(page))
+		_, err := s.file.ReadAt(page, child)
+		return err
+	})
+	if isBranch := page[8] == 1; err != nil || !isBranch {
+		t.Fatalf("it is no branch, %v", err)
+	}
+	at := 16 + 16*i // after the header; position and length of the key, and the child
+	from := at + int(binary.NativeEndian.Uint32(page[at:]))
+	return page[from : from+int(binary.NativeEndian.Uint32(page[at+4:]))], child + int64(at) + 8
 }
 
 // TestOtherKeyring: a keyring that does not open the file is no damage.

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"strconv"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/internal/bboltcheck"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -19,16 +22,11 @@ import (
 // What it cannot tell: a record in place of a newer one of the same place, as
 // long as all others fit it, and a whole file in place of a newer one. A value
 // has no newer one: its place is its version's UID.
-func examine(ctx context.Context, f *pageFile, keys backends.KeyWrapper, found *backends.Findings) error {
-	w := newWalker(ctx, f, func(where, what string) {
-		if where != "" {
-			what = where + ": " + what
-		}
-		found.Add("", what)
-	})
-	found.FreePages = w.readFree()
-	found.FreeBytes = int64(found.FreePages) * int64(f.pageSize)
-	x := examiner{walker: w, found: found, buckets: w.buckets()}
+func examine(ctx context.Context, f io.ReaderAt, state bboltcheck.State, keys backends.KeyWrapper, found *backends.Findings) error {
+	c := bboltcheck.New(ctx, f, state, func(p bboltcheck.Problem) { found.Add("", pageDamage(p)) })
+	found.FreePages = c.FreePages()
+	found.FreeBytes = int64(found.FreePages) * int64(state.PageSize)
+	x := examiner{pages: c, found: found, buckets: c.Buckets()}
 	for _, name := range buckets() {
 		if _, ok := x.buckets[string(name)]; !ok {
 			found.Add("", fmt.Sprintf("there is no bucket %q", name))
@@ -39,23 +37,47 @@ func examine(ctx context.Context, f *pageFile, keys backends.KeyWrapper, found *
 	}
 	x.secrets()
 	x.notes()
-	for _, t := range x.buckets { // of a later release, which added it without a new format
-		for range w.records(t) { // the walk is what is wanted
+	for _, b := range x.buckets { // of a later release, which added it without a new format
+		for range c.Records(b) { // the walk is what is wanted
 		}
 	}
-	w.finish()
+	if lost := c.Unreachable(); len(lost) > 0 {
+		found.Add("", fmt.Sprintf("pages in no use that are not free either: %d, from page %d on", len(lost), lost[0]))
+	}
 	return ctx.Err()
 }
 
+// pageDamage tells of a page which secrets it is about.
+func pageDamage(p bboltcheck.Problem) string {
+	name := func(key []byte) string {
+		before, _, _ := bytes.Cut(key, []byte{0})
+		return strconv.Quote(string(before))
+	}
+	what := p.What
+	switch {
+	case p.Page == 0:
+	case p.Keys.To != nil:
+		what = fmt.Sprintf("page %d (%s to %s): %s", p.Page, name(p.Keys.From), name(p.Keys.To), what)
+	case p.Keys.From != nil:
+		what = fmt.Sprintf("page %d (from %s on): %s", p.Page, name(p.Keys.From), what)
+	default:
+		what = fmt.Sprintf("page %d: %s", p.Page, what)
+	}
+	if p.Where != "" {
+		what = p.Where + ": " + what
+	}
+	return what
+}
+
 type examiner struct {
-	*walker
+	pages   *bboltcheck.Checker
 	found   *backends.Findings
-	buckets map[string]tree // not visited yet
-	seal    Store           // its decoders alone
+	buckets map[string]bboltcheck.Bucket // not visited yet
+	seal    Store                        // its decoders alone
 }
 
 // bucket takes one out of those that are to be visited.
-func (x *examiner) bucket(name []byte) (tree, bool) {
+func (x *examiner) bucket(name []byte) (bboltcheck.Bucket, bool) {
 	t, ok := x.buckets[string(name)]
 	delete(x.buckets, string(name))
 	return t, ok
@@ -68,7 +90,7 @@ func (x *examiner) open(keys backends.KeyWrapper) error {
 		return errNoMeta
 	}
 	var m *meta
-	for k, v := range x.records(t) {
+	for k, v := range x.pages.Records(t) {
 		switch {
 		case !bytes.Equal(k, keyMeta):
 			x.found.Add("", "an unknown record beside the one that describes the file")
@@ -105,7 +127,7 @@ func (x *examiner) stream(from source) *stream {
 	if !ok {
 		return s
 	}
-	next, stop := iter.Pull2(x.records(t))
+	next, stop := iter.Pull2(x.pages.Records(t))
 	s.stop = stop
 	s.pull = func() ([]byte, []byte, bool) {
 		for {
@@ -114,7 +136,7 @@ func (x *examiner) stream(from source) *stream {
 				return k, v, ok
 			}
 			name, _, _ := bytes.Cut(k, []byte{0})
-			x.found.Add("", t.name+": a key is none: "+quoted(name))
+			x.found.Add("", string(from.bucket)+": a key is none: "+strconv.Quote(string(name)))
 		}
 	}
 	s.next()
@@ -164,16 +186,16 @@ func (x *examiner) notes() {
 	if !ok {
 		return
 	}
-	for k, v := range x.records(t) {
+	for k, v := range x.pages.Records(t) {
 		x.found.Records++
 		_, text, err := x.seal.openNote(string(k), v)
 		switch {
 		case kit.CheckStateKey(string(k)) != nil:
-			x.found.Add("", "notes: a key is none: "+quoted(k))
+			x.found.Add("", "notes: a key is none: "+strconv.Quote(string(k)))
 		case err != nil:
-			x.found.Add("", "the note "+quoted(k)+" does not open")
+			x.found.Add("", "the note "+strconv.Quote(string(k))+" does not open")
 		case !json.Valid(text):
-			x.found.Add("", "the note "+quoted(k)+" is no JSON")
+			x.found.Add("", "the note "+strconv.Quote(string(k))+" is no JSON")
 		}
 	}
 }

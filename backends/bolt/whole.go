@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/bboltcheck"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -46,7 +47,7 @@ func (w *contextWriter) Write(b []byte) (int, error) {
 func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {
 	found := &backends.Findings{Damage: []backends.Damage{}}
 	err := s.view(ctx, "bolt.examine", "", func(tx *bbolt.Tx) error {
-		r, err := rootOf(tx)
+		state, err := bboltcheck.StateOf(tx)
 		if err != nil {
 			return err
 		}
@@ -55,33 +56,12 @@ func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {
 			return err
 		}
 		found.Bytes = info.Size()
-		return examine(ctx, &pageFile{s.file, r}, s.keys, found)
+		return examine(ctx, s.file, state, s.keys, found)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return found, nil
-}
-
-var errEnough = errors.New("no more is wanted")
-
-// rootOf returns the state that tx reads. The pages 0 and 1 may be those of
-// later ones by now; the first page that bbolt would write of a copy is not.
-func rootOf(tx *bbolt.Tx) (root, error) {
-	var w firstPage
-	if _, err := tx.WriteTo(&w); len(w.page) == 0 {
-		return root{}, err
-	}
-	return parseRoot(0, w.page)
-}
-
-type firstPage struct{ page []byte }
-
-func (w *firstPage) Write(b []byte) (int, error) {
-	if w.page == nil {
-		w.page = append(w.page, b...)
-	}
-	return 0, errEnough
 }
 
 // VerifyFile looks through a file that no process holds as a store, whatever its
@@ -114,15 +94,11 @@ func examineFile(ctx context.Context, f *os.File, shown string, keys backends.Ke
 		return nil, fileError(shown, err)
 	}
 	found.Bytes = info.Size()
-	r, err := readRoot(f, func(what string) { found.Add("", what) })
+	state, err := bboltcheck.ReadState(f, found.Bytes, func(p bboltcheck.Problem) { found.Add("", pageDamage(p)) })
 	if err != nil {
 		return nil, fileError(shown, err)
 	}
-	if r.end > uint64(found.Bytes)/uint64(r.pageSize) {
-		found.Add("", fmt.Sprintf("the file is cut short: it has %d bytes of %d", found.Bytes, r.end*uint64(r.pageSize)))
-		r.end = min(r.end, uint64(found.Bytes)/uint64(r.pageSize)+1)
-	}
-	switch err := examine(ctx, &pageFile{f, r}, keys, found); {
+	switch err := examine(ctx, f, state, keys, found); {
 	case errors.Is(err, errOtherKey):
 		return nil, keyError(shown, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
