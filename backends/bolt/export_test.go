@@ -83,25 +83,15 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 		}
 	}
 	seal := sealerOf(t, from, oldKeys)
-	r := resealer{old: sealerOf(t, path, keys), next: seal}
 	inFile(t, path, func(tx *bbolt.Tx) error {
-		count := func(one record) error {
-			if one.place.part == partUID {
-				return nil
-			}
-			if _, err := r.again(one); err != nil { // it learns the UIDs
-				return err
-			}
-			kind, part := r.bound(one)
-			if _, err := seal.open(kind, one.place.name, part, one.value); err == nil {
+		r := resealer{tx: tx, old: Store{seal: sealerOf(t, path, keys)}, next: seal}
+		return r.each(t.Context(), func(bucket, key, _ []byte) error {
+			kind, name, part, err := r.bound(bucket, key)
+			if _, opened := seal.open(kind, name, part, tx.Bucket(bucket).Get(key)); opened == nil {
 				n++
 			}
-			return nil
-		}
-		err := contents(t.Context(), tx, count)
-		return errors.Join(err, tx.Bucket(bucketNotes).ForEach(func(k, v []byte) error {
-			return count(record{bucket: bucketNotes, key: k, value: v})
-		}))
+			return err
+		})
 	})
 	return n
 }

@@ -145,15 +145,3 @@ type source struct {
 func sources() []source {
 	return []source{{bucketTrash, parseName(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseLarge}}
 }
-
-// kept is a record of s, and where it is kept.
-func (s source) kept(p place, value []byte) record {
-	r := record{bucketSecrets, p.key(), p, value}
-	switch {
-	case bytes.Equal(s.bucket, bucketTrash):
-		r.bucket, r.key = bucketTrash, []byte(p.name)
-	case p.part == partValue:
-		r.bucket = valueBucket(value)
-	}
-	return r
-}

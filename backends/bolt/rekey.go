@@ -5,19 +5,28 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strings"
+	"slices"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// escaped is a path as filepath.Glob takes it for itself.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+// Rekey writes the file anew with a new data key, wrapped by the key of the
+// keyring that seals now. Of the old keys none opens anything in it.
+func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
+	return replaceFile(ctx, path, keys, func(to, from *database) error {
+		return from.View(func(tx *bbolt.Tx) error { return rekey(ctx, to, tx, keys) })
+	})
 }
 
 // rekey fills a new file with what the other one holds, under a new data key.
-func rekey(ctx context.Context, to, from *database, m *meta, keys backends.KeyWrapper) error {
+func rekey(ctx context.Context, to *database, from *bbolt.Tx, keys backends.KeyWrapper) error {
+	m, err := readMeta(from)
+	if err != nil {
+		return err
+	}
 	old, err := m.sealer(keys)
 	if err != nil {
 		return err
@@ -28,52 +37,126 @@ func rekey(ctx context.Context, to, from *database, m *meta, keys backends.KeyWr
 	if err != nil {
 		return fmt.Errorf("wrap the data key: %w", err)
 	}
-	w := &bulk{db: to}
-	err = rewrite(ctx, w, from, (&resealer{old: old, next: next}).again)
-	return finish(w, &meta{Format: format, Store: m.Store, Key: wrapped}, err)
-}
-
-// resealer takes the records in the order of contents.
-type resealer struct {
-	old, next sealer
-	name      secret.Name
-	uids      map[secret.Ordinal]secret.UID // of the name, as far as it has come
-}
-
-func (r *resealer) again(one record) ([]byte, error) {
-	if one.place.part == partUID {
-		return one.value, nil
+	if err := refuseUnknown(from); err != nil {
+		return err
 	}
-	kind, part := r.bound(one)
-	plain, err := r.old.open(kind, one.place.name, part, one.value)
+	w := &bulk{db: to}
+	err = w.create(buckets())
+	if err == nil {
+		err = (&resealer{tx: from, old: Store{seal: old}, next: next}).each(ctx, w.put)
+	}
+	if err == nil {
+		err = w.begin()
+	}
+	if err == nil {
+		err = (&meta{Format: format, Store: m.Store, Key: wrapped}).write(w.tx)
+	}
+	return w.end(err)
+}
+
+// refuseUnknown refuses a file with a bucket that this release does not know: it
+// would be lost.
+func refuseUnknown(tx *bbolt.Tx) error {
+	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+		if slices.ContainsFunc(buckets(), func(b []byte) bool { return bytes.Equal(b, name) }) {
+			return nil
+		}
+		return secret.Errorf(secret.Unsupported, "the file has a bucket %q, of a later release", name)
+	})
+}
+
+// resealer seals all records of a file under another key.
+type resealer struct {
+	tx   *bbolt.Tx
+	old  Store // its decoders alone
+	next sealer
+
+	name secret.Name // of the last attributes
+	uids map[secret.Ordinal]secret.UID
+}
+
+// each hands out all records but the meta.
+func (r *resealer) each(ctx context.Context, put func(bucket, key, value []byte) error) error {
+	for _, bucket := range buckets() {
+		if bytes.Equal(bucket, bucketMeta) {
+			continue
+		}
+		err := r.tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			v, err := r.reseal(bucket, k, v)
+			if err != nil {
+				return err
+			}
+			return put(bucket, k, v)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *resealer) reseal(bucket, key, value []byte) ([]byte, error) {
+	kind, name, part, err := r.bound(bucket, key)
+	if err != nil || kind == "" {
+		return value, err
+	}
+	plain, err := r.old.seal.open(kind, name, part, value)
+	if err == nil && kind == sealedVersion {
+		err = r.learn(name, ordinalOf(part), plain)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if one.place.part == partAttributes {
-		v, err := decodeVersion(one.place.ordinal, plain)
-		if err != nil {
-			return nil, err
-		}
-		r.uids[v.Ordinal] = v.UID
-	}
-	return r.next.seal(kind, one.place.name, part, plain)
+	return r.next.seal(kind, name, part, plain)
 }
 
-// bound is what a record is and, beside its name, what it is bound to.
-func (r *resealer) bound(one record) (kind string, part []byte) {
-	if p := one.place; p.name != r.name {
-		r.name, r.uids = p.name, map[secret.Ordinal]secret.UID{}
+// bound is what a record is sealed as. No kind: it is in clear.
+func (r *resealer) bound(bucket, key []byte) (kind string, name secret.Name, part []byte, err error) {
+	switch {
+	case bytes.Equal(bucket, bucketNotes):
+		return sealedNote, "", key, nil
+	case bytes.Equal(bucket, bucketTrash):
+		return sealedTrash, secret.Name(key), nil, nil
+	case bytes.Equal(bucket, bucketLive):
+		return "", "", nil, nil
 	}
-	switch p := one.place; {
-	case p.name == "":
-		return sealedNote, one.key
-	case p.part == partAttributes:
-		return sealedVersion, ordinalBytes(p.ordinal)
-	case p.part == partValue:
-		uid := r.uids[p.ordinal]
-		return sealedValue, uid[:]
-	case bytes.Equal(one.bucket, bucketTrash):
-		return sealedTrash, nil
+	switch p := parsePlace(key); p.part {
+	case partHead:
+		return sealedHead, p.name, nil, nil
+	case partAttributes:
+		return sealedVersion, p.name, ordinalBytes(p.ordinal), nil
+	case partValue:
+		uid, err := r.uid(p.name, p.ordinal)
+		return sealedValue, p.name, uid[:], err
+	case partUID, partLive:
 	}
-	return sealedHead, nil
+	return "", "", nil, nil
+}
+
+// learn keeps the UID of a version: the values of its secret come next.
+func (r *resealer) learn(name secret.Name, o secret.Ordinal, plain []byte) error {
+	v, err := decodeVersion(o, plain)
+	if err != nil {
+		return err
+	}
+	if name != r.name {
+		r.name, r.uids = name, map[secret.Ordinal]secret.UID{}
+	}
+	r.uids[o] = v.UID
+	return nil
+}
+
+// uid looks up the version of a value that lies in a bucket of its own.
+func (r *resealer) uid(name secret.Name, o secret.Ordinal) (secret.UID, error) {
+	if uid, ok := r.uids[o]; ok && name == r.name {
+		return uid, nil
+	}
+	v, err := r.old.version(r.tx, name, o)
+	if err != nil {
+		return secret.UID{}, err
+	}
+	return v.UID, nil
 }
