@@ -61,10 +61,10 @@ const MaxValue = 16 << 20
 type Store struct {
 	db     *bbolt.DB
 	file   *os.File // that db reads and writes
-	seal   sealer
+	sealer sealer
 	keys   backends.KeyWrapper
 	now    func() time.Time
-	writes *group
+	writes *groupCommit
 }
 
 // Open opens the file, or makes it. It fails within two seconds where another
@@ -80,14 +80,14 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	seal, err := m.sealer(env.Keys)
+	sealer, err := m.unwrapKey(env.Keys)
 	if err != nil {
 		return nil, errors.Join(keyError(c.Path, err), db.Close())
 	}
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	return &Store{db: db.DB, file: db.file, seal: seal, keys: env.Keys, now: env.Now, writes: newGroup(db.DB)}, nil
+	return &Store{db: db.DB, file: db.file, sealer: sealer, keys: env.Keys, now: env.Now, writes: newGroupCommit(db.DB)}, nil
 }
 
 // Capabilities implements backends.Backend.

@@ -181,11 +181,11 @@ func TestForgedRecords(t *testing.T) {
 		"a head in the trash beside the live one": {func(tx *bbolt.Tx, s *Store) error {
 			h := history.NewHead("s")
 			h.Last, h.Secret.Current, h.Secret.Deleted = 9, 9, &secret.Deletion{At: time.Now()}
-			p, err := s.headRecord(trash, h)
+			p, err := s.headPut(trashHeads, h)
 			return errors.Join(err, apply(tx, []put{p}))
 		}, "it is deleted and not deleted at once"},
 		"two versions of one id": {func(tx *bbolt.Tx, s *Store) error {
-			p, err := s.attributes("s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
+			p, err := s.attributesPut("s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
 			return errors.Join(err, apply(tx, []put{p}))
 		}, "version 2 has no id of its own"},
 	} {
@@ -229,9 +229,9 @@ func TestOtherFormat(t *testing.T) {
 		}
 		want := fmt.Sprintf("the file has format %d, and this release reads format %d alone; start the release that wrote it, or move its secrets", other, format)
 		_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
-		_, examined := VerifyFile(t.Context(), path, plainKeys{})
+		_, verified := VerifyFile(t.Context(), path, plainKeys{})
 		_, _, compacted := Compact(t.Context(), path, plainKeys{})
-		for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
+		for what, err := range map[string]error{"open": opened, "verify": verified, "compact": compacted} {
 			if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -259,7 +259,7 @@ func TestLostPage(t *testing.T) {
 	}
 	found, err := s.Verify(t.Context())
 	if err != nil || found.Sound() {
-		t.Errorf("Examine: %v, %v", found, err)
+		t.Errorf("Verify: %v, %v", found, err)
 	}
 	func() {
 		defer func() {
@@ -294,7 +294,7 @@ func TestOtherKeyring(t *testing.T) {
 	t.Parallel()
 	_, err := VerifyFile(t.Context(), smallFile(t), noKeys{})
 	if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), "another one") {
-		t.Errorf("Examine: %v", err)
+		t.Errorf("Verify: %v", err)
 	}
 }
 
@@ -302,8 +302,8 @@ type noKeys struct{ plainKeys }
 
 func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, errUnseal }
 
-// TestNoStoreToExamine: what is no store is refused and not changed.
-func TestNoStoreToExamine(t *testing.T) {
+// TestNoStoreToVerify: what is no store is refused and not changed.
+func TestNoStoreToVerify(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for what, content := range map[string]string{"empty": "", "text": strings.Repeat("no store\n", 9000), "zeros": strings.Repeat("\x00", 1<<16)} {
@@ -321,8 +321,8 @@ func TestNoStoreToExamine(t *testing.T) {
 	}
 }
 
-// TestWholeInterrupted: a caller who leaves ends what goes through the store.
-func TestWholeInterrupted(t *testing.T) {
+// TestInterrupted: a caller who leaves ends what goes through the store.
+func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	small(t, s)
@@ -332,7 +332,7 @@ func TestWholeInterrupted(t *testing.T) {
 		t.Errorf("Snapshot: %v, after %d writes", err, w.n)
 	}
 	if _, err := s.Verify(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Examine: %v", err)
+		t.Errorf("Verify: %v", err)
 	}
 }
 

@@ -82,12 +82,12 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 			t.Fatal(err)
 		}
 	}
-	seal := sealerOf(t, from, oldKeys)
+	other := sealerOf(t, from, oldKeys)
 	inFile(t, path, func(tx *bbolt.Tx) error {
-		r := resealer{tx: tx, old: Store{seal: sealerOf(t, path, keys)}, next: seal}
+		r := resealer{tx: tx, old: Store{sealer: sealerOf(t, path, keys)}, next: other}
 		return r.each(t.Context(), func(bucket, key, _ []byte) error {
-			kind, name, part, err := r.bound(bucket, key)
-			if _, opened := seal.open(kind, name, part, tx.Bucket(bucket).Get(key)); opened == nil {
+			d, name, id, err := r.binding(bucket, key)
+			if _, unsealed := other.unseal(d, name, id, tx.Bucket(bucket).Get(key)); unsealed == nil {
 				n++
 			}
 			return err
@@ -103,7 +103,7 @@ func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out sealer) 
 		if err != nil {
 			return err
 		}
-		out, err = m.sealer(keys)
+		out, err = m.unwrapKey(keys)
 		return err
 	})
 	return out

@@ -116,25 +116,25 @@ func TestRecords(t *testing.T) {
 func TestSealBinds(t *testing.T) {
 	t.Parallel()
 	s := sealer{key: bytes.Repeat([]byte{1}, keySize), store: "store"}
-	plain, part := []byte("plain"), []byte("part")
-	sealed, err := s.seal(sealedValue, "name", part, plain)
+	plain, id := []byte("plain"), []byte("id")
+	sealed, err := s.seal(domainValue, "name", id, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.open(sealedValue, "name", part, sealed); err != nil || !bytes.Equal(got, plain) {
+	if got, err := s.unseal(domainValue, "name", id, sealed); err != nil || !bytes.Equal(got, plain) {
 		t.Fatalf("it does not open in its own place: %v", err)
 	}
 	otherKey, otherStore := s, s
 	otherKey.key = bytes.Repeat([]byte{2}, keySize)
 	otherStore.store = "stor"
 	for what, try := range map[string]func() ([]byte, error){
-		"key":                   func() ([]byte, error) { return otherKey.open(sealedValue, "name", part, sealed) },
-		"store":                 func() ([]byte, error) { return otherStore.open(sealedValue, "name", part, sealed) },
-		"kind":                  func() ([]byte, error) { return s.open(sealedHead, "name", part, sealed) },
-		"name":                  func() ([]byte, error) { return s.open(sealedValue, "nam", part, sealed) },
-		"border of two members": func() ([]byte, error) { return s.open(sealedValue, "nam", []byte("epart"), sealed) },
-		"part":                  func() ([]byte, error) { return s.open(sealedValue, "name", nil, sealed) },
-		"length":                func() ([]byte, error) { return s.open(sealedValue, "name", part, sealed[:saltSize+tagSize-1]) },
+		"key":                   func() ([]byte, error) { return otherKey.unseal(domainValue, "name", id, sealed) },
+		"store":                 func() ([]byte, error) { return otherStore.unseal(domainValue, "name", id, sealed) },
+		"domain":                func() ([]byte, error) { return s.unseal(domainHead, "name", id, sealed) },
+		"name":                  func() ([]byte, error) { return s.unseal(domainValue, "nam", id, sealed) },
+		"border of two members": func() ([]byte, error) { return s.unseal(domainValue, "nam", []byte("eid"), sealed) },
+		"id":                    func() ([]byte, error) { return s.unseal(domainValue, "name", nil, sealed) },
+		"length":                func() ([]byte, error) { return s.unseal(domainValue, "name", id, sealed[:saltSize+tagSize-1]) },
 	} {
 		if _, err := try(); err == nil {
 			t.Errorf("it opens under another %s", what)
@@ -143,11 +143,11 @@ func TestSealBinds(t *testing.T) {
 	for i := range sealed {
 		turned := bytes.Clone(sealed)
 		turned[i] ^= 1
-		if _, err := s.open(sealedValue, "name", part, turned); err == nil {
+		if _, err := s.unseal(domainValue, "name", id, turned); err == nil {
 			t.Errorf("it opens with a bit of byte %d turned", i)
 		}
 	}
-	twin, err := s.seal(sealedValue, "name", part, plain)
+	twin, err := s.seal(domainValue, "name", id, plain)
 	if err != nil || bytes.Equal(sealed, twin) {
 		t.Errorf("one record sealed twice is the same: %v", err)
 	}
@@ -253,7 +253,7 @@ func exchange(b *bbolt.Bucket, one, two []byte) error {
 func TestWithdrawn(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	s.writes.turn <- struct{}{} // someone commits
+	s.writes.leader <- struct{}{} // someone commits
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
@@ -265,13 +265,13 @@ func TestWithdrawn(t *testing.T) {
 	if err := <-failed; !errors.Is(err, context.Canceled) || !errors.Is(err, secret.Unavailable) {
 		t.Errorf("Put: %v", err)
 	}
-	<-s.writes.turn
+	<-s.writes.leader
 	if _, err := s.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.NotFound) {
 		t.Errorf("Get: %v", err)
 	}
 }
 
-func waitUntilQueued(t *testing.T, g *group) {
+func waitUntilQueued(t *testing.T, g *groupCommit) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -297,7 +297,7 @@ func TestOneOfManyRefused(t *testing.T) {
 	if _, err := s.Put(t.Context(), "taken", secret.Draft{Value: secret.TextValue("x")}); err != nil {
 		t.Fatal(err)
 	}
-	s.writes.turn <- struct{}{}
+	s.writes.leader <- struct{}{}
 	names := []secret.Name{"a", "taken", "b"}
 	errs := make([]chan error, len(names))
 	for i, name := range names {
@@ -308,7 +308,7 @@ func TestOneOfManyRefused(t *testing.T) {
 		}()
 	}
 	waitUntilQueued(t, s.writes)
-	<-s.writes.turn
+	<-s.writes.leader
 	for i, name := range names {
 		if err := <-errs[i]; (name == "taken") != errors.Is(err, secret.AlreadyExists) {
 			t.Errorf("%q: %v", name, err)
@@ -321,14 +321,14 @@ func TestOneOfManyRefused(t *testing.T) {
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	s.writes.turn <- struct{}{}
+	s.writes.leader <- struct{}{}
 	shared := make(chan error, 1)
 	go func() {
 		_, err := s.Put(t.Context(), "shared", secret.Draft{Value: secret.TextValue("x")})
 		shared <- err
 	}()
 	waitUntilQueued(t, s.writes)
-	broken := &write{ctx: t.Context(), done: make(chan struct{}), plan: func(*bbolt.Tx) ([]put, error) { panic("plan") }}
+	broken := &pendingWrite{ctx: t.Context(), done: make(chan struct{}), plan: func(*bbolt.Tx) ([]put, error) { panic("plan") }}
 	s.writes.mu.Lock()
 	s.writes.queue = append(s.writes.queue, broken)
 	s.writes.mu.Unlock()
@@ -395,7 +395,7 @@ func TestNotConfirmed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &write{ctx: ctx, done: make(chan struct{})} // a leader has it and never ends
+		w := &pendingWrite{ctx: ctx, done: make(chan struct{})} // a leader has it and never ends
 		cancel()
 		start := time.Now()
 		err := w.wait()

@@ -3,8 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -27,29 +25,25 @@ func rekey(ctx context.Context, to *database, from *bbolt.Tx, keys backends.KeyW
 	if err != nil {
 		return err
 	}
-	old, err := m.sealer(keys)
+	old, err := m.unwrapKey(keys)
 	if err != nil {
 		return err
 	}
-	next := sealer{key: make([]byte, keySize), store: m.Store}
-	_, _ = rand.Read(next.key) // never fails (crypto/rand)
-	wrapped, err := keys.WrapKey(next.key)
+	m, next, err := newMeta(m.Store, keys)
 	if err != nil {
-		return fmt.Errorf("wrap the data key: %w", err)
+		return err
 	}
 	if err := refuseUnknown(from); err != nil {
 		return err
 	}
-	w := &bulk{db: to}
+	w := &bulkWriter{db: to}
 	err = w.create(buckets())
 	if err == nil {
-		err = (&resealer{tx: from, old: Store{seal: old}, next: next}).each(ctx, w.put)
+		err = m.write(w.tx)
 	}
 	if err == nil {
-		err = w.begin()
-	}
-	if err == nil {
-		err = (&meta{Format: format, Store: m.Store, Key: wrapped}).write(w.tx)
+		r := resealer{tx: from, old: Store{sealer: old}, next: next}
+		err = guarded(func() error { return r.each(ctx, w.put) }) // within w, which would stay open
 	}
 	return w.end(err)
 }
@@ -68,7 +62,7 @@ func refuseUnknown(tx *bbolt.Tx) error {
 // resealer seals all records of a file under another key.
 type resealer struct {
 	tx   *bbolt.Tx
-	old  Store // its decoders alone
+	old  Store // its readers alone
 	next sealer
 
 	name secret.Name // of the last attributes
@@ -99,39 +93,39 @@ func (r *resealer) each(ctx context.Context, put func(bucket, key, value []byte)
 }
 
 func (r *resealer) reseal(bucket, key, value []byte) ([]byte, error) {
-	kind, name, part, err := r.bound(bucket, key)
-	if err != nil || kind == "" {
+	d, name, id, err := r.binding(bucket, key)
+	if err != nil || d == "" {
 		return value, err
 	}
-	plain, err := r.old.seal.open(kind, name, part, value)
-	if err == nil && kind == sealedVersion {
-		err = r.learn(name, ordinalOf(part), plain)
+	plain, err := r.old.sealer.unseal(d, name, id, value)
+	if err == nil && d == domainVersion {
+		err = r.learn(name, ordinalOf(id), plain)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.next.seal(kind, name, part, plain)
+	return r.next.seal(d, name, id, plain)
 }
 
-// bound is what a record is sealed as. No kind: it is in clear.
-func (r *resealer) bound(bucket, key []byte) (kind string, name secret.Name, part []byte, err error) {
+// binding is what a record is bound to. No domain: it is in clear.
+func (r *resealer) binding(bucket, key []byte) (d domain, name secret.Name, id []byte, err error) {
 	switch {
 	case bytes.Equal(bucket, bucketNotes):
-		return sealedNote, "", key, nil
+		return domainNote, "", key, nil
 	case bytes.Equal(bucket, bucketTrash):
-		return sealedTrash, secret.Name(key), nil, nil
+		return domainTrash, secret.Name(key), nil, nil
 	case bytes.Equal(bucket, bucketLive):
 		return "", "", nil, nil
 	}
-	switch p := parsePlace(key); p.part {
-	case partHead:
-		return sealedHead, p.name, nil, nil
-	case partAttributes:
-		return sealedVersion, p.name, ordinalBytes(p.ordinal), nil
-	case partValue:
-		uid, err := r.uid(p.name, p.ordinal)
-		return sealedValue, p.name, uid[:], err
-	case partUID, partLive:
+	switch k, _ := parseRecordKey(key); k.kind {
+	case recordHead:
+		return domainHead, k.name, nil, nil
+	case recordAttributes:
+		return domainVersion, k.name, ordinalBytes(k.ordinal), nil
+	case recordValue:
+		uid, err := r.uid(k.name, k.ordinal)
+		return domainValue, k.name, uid[:], err
+	case recordUID, recordListed:
 	}
 	return "", "", nil, nil
 }
@@ -154,7 +148,7 @@ func (r *resealer) uid(name secret.Name, o secret.Ordinal) (secret.UID, error) {
 	if uid, ok := r.uids[o]; ok && name == r.name {
 		return uid, nil
 	}
-	v, err := r.old.version(r.tx, name, o)
+	v, err := r.old.readVersion(r.tx, name, o)
 	if err != nil {
 		return secret.UID{}, err
 	}

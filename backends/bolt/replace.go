@@ -33,7 +33,7 @@ var atStep = func(string) {}
 // purged or replaced: sealed, but there.
 func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
 	return replaceFile(ctx, path, keys, func(to, from *database) error {
-		return bbolt.Compact(to.DB, from.DB, commitSize)
+		return guarded(func() error { return bbolt.Compact(to.DB, from.DB, commitSize) })
 	})
 }
 
@@ -52,9 +52,9 @@ func replaceFile(ctx context.Context, path string, keys backends.KeyWrapper, wri
 		return nil, nil, openOrDamage(ctx, path, keys, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	before, err = examineFile(ctx, from.file, path, keys)
+	before, err = verifyOpenFile(ctx, from.file, path, keys)
 	if err == nil {
-		err = damaged(path, before)
+		err = refuseDamaged(path, before)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -92,8 +92,7 @@ func writeNew(ctx context.Context, temp, path string, from *database, keys backe
 	if err != nil {
 		return nil, writeError(path, err)
 	}
-	err = guarded(func() error { return write(to, from) })
-	if err == nil {
+	if err = write(to, from); err == nil {
 		atStep("copied")
 		err = to.Sync()
 	}
@@ -101,7 +100,7 @@ func writeNew(ctx context.Context, temp, path string, from *database, keys backe
 		return nil, writeError(path, err)
 	}
 	atStep("written")
-	return examineAs(ctx, "the new file", temp, keys, lockWait)
+	return verifyFileAs(ctx, "the new file", temp, keys)
 }
 
 // sameOwner gives temp, which is to take the place of path, the owner, group and

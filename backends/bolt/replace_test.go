@@ -148,11 +148,11 @@ func TestRekey(t *testing.T) {
 	wantStock(t, open(t, path, both))
 }
 
-// TestRenewRefuses: what is not sound, held or not there is left as it is.
-func TestRenewRefuses(t *testing.T) {
+// TestReplaceRefuses: what is not sound, held or not there is left as it is.
+func TestReplaceRefuses(t *testing.T) {
 	t.Parallel()
 	keys := keyring(t)
-	renew := func(path string, keys backends.KeyWrapper) []error {
+	replace := func(path string, keys backends.KeyWrapper) []error {
 		_, _, err := bolt.Compact(t.Context(), path, keys)
 		_, _, err2 := bolt.Rekey(t.Context(), path, keys)
 		return []error{err, err2}
@@ -174,7 +174,7 @@ func TestRenewRefuses(t *testing.T) {
 			path := stockFile(t, keys)
 			c.spoil(path)
 			before, _ := os.ReadFile(path)
-			for _, err := range renew(path, c.keys) {
+			for _, err := range replace(path, c.keys) {
 				wantOpenError(t, err, c.kind, c.word)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -228,11 +228,11 @@ func TestReplacedWhileWaiting(t *testing.T) {
 			}
 		}()
 		<-waits
-		whole, err := os.ReadFile(path)
+		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path+".new", whole, 0o600); err != nil {
+		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(path+".new", path); err != nil {
@@ -313,7 +313,7 @@ func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	keys := keyring(t)
 	sound := snapshotFile(t, keys)
-	whole, err := os.ReadFile(sound)
+	data, err := os.ReadFile(sound)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,18 +324,18 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 		return path
 	}
-	bent := file("bent", whole)
+	bent := file("bent", data)
 	bolt.Damage(t, bent, "live")
-	held := file("held", whole)
+	held := file("held", data)
 	open(t, held, keys)
-	kept := file("kept", whole)
+	kept := file("kept", data)
 	for what, c := range map[string]struct {
 		r    bolt.Restore
 		path string // default: none stands
 		kind secret.Kind
 		word string
 	}{
-		"torn":     {r: bolt.Restore{From: file("torn", whole[:len(whole)-os.Getpagesize()])}, kind: secret.Corrupt, word: "cut short"},
+		"torn":     {r: bolt.Restore{From: file("torn", data[:len(data)-os.Getpagesize()])}, kind: secret.Corrupt, word: "cut short"},
 		"bent":     {r: bolt.Restore{From: bent}, kind: secret.Corrupt, word: bent + ` is damaged: "live"`},
 		"empty":    {r: bolt.Restore{From: file("empty", nil)}, kind: secret.Invalid, word: "no store of this program"},
 		"absent":   {r: bolt.Restore{From: bent + "?"}, kind: secret.Unavailable, word: "cannot be opened"},
@@ -344,7 +344,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"held":     {r: bolt.Restore{From: sound, Replace: true}, path: held, kind: secret.Unavailable, word: "held by another process"},
 		"in use":   {r: bolt.Restore{From: held}, kind: secret.Unavailable, word: "held by another process"},
 		"kept bad": {r: bolt.Restore{From: bent, Replace: true}, path: kept, kind: secret.Corrupt, word: "is damaged"},
-		"old name": {r: bolt.Restore{From: sound, Replace: true}, path: oldTaken(t, whole), kind: secret.Unavailable, word: "nothing was done"},
+		"old name": {r: bolt.Restore{From: sound, Replace: true}, path: oldTaken(t, data), kind: secret.Unavailable, word: "nothing was done"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -372,11 +372,11 @@ func TestRestoreRefuses(t *testing.T) {
 }
 
 // oldTaken is a store beside which stands what the old one is to be called.
-func oldTaken(t *testing.T, whole []byte) string {
+func oldTaken(t *testing.T, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s.db")
 	for _, p := range []string{path, path + ".00010101T000000.000Z.old"} {
-		if err := os.WriteFile(p, whole, 0o600); err != nil {
+		if err := os.WriteFile(p, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ func smallFile(t testing.TB) string {
 	return path
 }
 
-func examined(t testing.TB, path string) *backends.Findings {
+func verified(t testing.TB, path string) *backends.Findings {
 	t.Helper()
 	found, err := VerifyFile(t.Context(), path, plainKeys{})
 	if err != nil {
@@ -97,8 +97,8 @@ func boltAgrees(t testing.TB, path string) {
 	}
 }
 
-// TestExamine: a sound store is found sound, open and closed, and counted.
-func TestExamine(t *testing.T) {
+// TestVerify: a sound store is found sound, open and closed, and counted.
+func TestVerify(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := storeAt(t, path)
@@ -111,7 +111,7 @@ func TestExamine(t *testing.T) {
 		t.Fatal(err)
 	}
 	boltAgrees(t, path)
-	closed := examined(t, path)
+	closed := verified(t, path)
 	sample := len(backendtest.Sample("sample").Versions)
 	for what, found := range map[string]*backends.Findings{"open": open, "closed": closed} {
 		wantSound(t, found)
@@ -123,8 +123,8 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// TestExamineWhileWriting: writers do not disturb it, nor it them.
-func TestExamineWhileWriting(t *testing.T) {
+// TestVerifyWhileWriting: writers do not disturb it, nor it them.
+func TestVerifyWhileWriting(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	small(t, s)
@@ -202,19 +202,19 @@ func stateOf(t testing.TB, file []byte) bboltcheck.State {
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	path := smallFile(t)
-	whole, err := os.ReadFile(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := dump(t, path)
-	state := stateOf(t, whole)
+	state := stateOf(t, data)
 	used := int(state.Pages) * state.PageSize
 	rounds := 600
 	if testing.Short() {
 		rounds = 200
 	}
 	file := filepath.Join(t.TempDir(), "f.db")
-	if err := os.WriteFile(file, whole, 0o600); err != nil {
+	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
@@ -224,7 +224,7 @@ func TestFlippedBytes(t *testing.T) {
 	defer f.Close()
 	flip := func(at, bit int) (found bool) {
 		t.Helper()
-		if _, err := f.WriteAt([]byte{whole[at] ^ 1<<bit}, int64(at)); err != nil {
+		if _, err := f.WriteAt([]byte{data[at] ^ 1<<bit}, int64(at)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := VerifyFile(t.Context(), file, plainKeys{})
@@ -232,7 +232,7 @@ func TestFlippedBytes(t *testing.T) {
 		if !found && dump(t, file) != want {
 			t.Errorf("bit %d of byte %d, in page %d: a record is another, and nothing is said", bit, at, at/state.PageSize)
 		}
-		if _, err := f.WriteAt(whole[at:at+1], int64(at)); err != nil {
+		if _, err := f.WriteAt(data[at:at+1], int64(at)); err != nil {
 			t.Fatal(err)
 		}
 		return found
@@ -257,14 +257,14 @@ func TestFlippedBytes(t *testing.T) {
 // TestCutShort: a file that lost its end is found damaged wherever it ends.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
-	whole, err := os.ReadFile(smallFile(t))
+	data, err := os.ReadFile(smallFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := stateOf(t, whole)
+	state := stateOf(t, data)
 	file := filepath.Join(t.TempDir(), "f.db")
 	for id := range int(state.Pages) {
-		if err := os.WriteFile(file, whole[:id*state.PageSize+state.PageSize/2], 0o600); err != nil {
+		if err := os.WriteFile(file, data[:id*state.PageSize+state.PageSize/2], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if found, err := VerifyFile(t.Context(), file, plainKeys{}); err == nil && found.Sound() {
