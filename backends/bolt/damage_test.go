@@ -239,6 +239,42 @@ func TestOtherFormat(t *testing.T) {
 	}
 }
 
+// TestTornMeta: the page that a loss of power tore is the one of two that bbolt
+// can do without. The store serves, and a check of the closed file tells of it.
+func TestTornMeta(t *testing.T) {
+	t.Parallel()
+	path := smallFile(t)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int64(os.Getpagesize())
+	var tx [2]uint64
+	for i := range tx { // behind the header of 16 bytes: number of the transaction at 48, checksum at 56
+		b := make([]byte, 8)
+		if _, err := f.ReadAt(b, int64(i)*size+16+48); err != nil {
+			t.Fatal(err)
+		}
+		tx[i] = binary.NativeEndian.Uint64(b)
+	}
+	older := int64(0)
+	if tx[1] < tx[0] {
+		older = 1
+	}
+	_, err = f.WriteAt([]byte{0xff}, older*size+16+56)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	closed := verified(t, path)
+	if closed.Sound() || !strings.Contains(closed.Damage[0].What, fmt.Sprintf("meta page %d", older)) {
+		t.Errorf("closed: %+v", closed)
+	}
+	open, err := storeAt(t, path).Verify(t.Context())
+	if err != nil || !open.Sound() || open.Versions != closed.Versions || open.Versions == 0 {
+		t.Errorf("open: %+v, %v", open, err)
+	}
+}
+
 // TestLostPage: what bbolt does with a number that leads to where no memory is
 // ends the call and not the program.
 func TestLostPage(t *testing.T) {
