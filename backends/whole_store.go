@@ -27,7 +27,6 @@ type Verifier interface {
 // a value. JSON keys are only ever added.
 type Findings struct {
 	Format    int      `json:"format"`     // the version of everything in the file
-	Newest    int      `json:"newest"`     // the format that this release writes
 	MadeAs    string   `json:"made_as"`    // the store's name when the file was made
 	Key       string   `json:"key"`        // of the keyring, that wraps the store's own
 	Secrets   int      `json:"secrets"`    // live

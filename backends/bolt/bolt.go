@@ -17,10 +17,9 @@
 //
 // # As a whole
 //
-// Snapshot copies a store and Examine looks through one, open or not. Compact,
+// Snapshot copies a store and Verify looks through one, open or not. Compact,
 // Rekey and Restore put a new file in the place of the old one, which nobody
-// may have open; so does Open with one of an earlier format. Examine reads the
-// pages of bbolt by itself: see pages.go.
+// may have open.
 package bolt
 
 import (
@@ -62,10 +61,10 @@ const MaxValue = 16 << 20
 type Store struct {
 	db     *bbolt.DB
 	file   *os.File // that db reads and writes
-	seal   sealer
+	sealer sealer
 	keys   backends.KeyWrapper
 	now    func() time.Time
-	writes *group
+	writes *groupCommit
 }
 
 // Open opens the file, or makes it. It fails within two seconds where another
@@ -77,37 +76,18 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err := checkKeys(c.Path, env.Keys); err != nil {
 		return nil, err
 	}
-	db, seal, err := openStore(ctx, c.Path, env)
+	db, m, err := openFile(c.Path, env)
 	if err != nil {
 		return nil, err
+	}
+	sealer, err := m.unwrapKey(env.Keys)
+	if err != nil {
+		return nil, errors.Join(keyError(c.Path, err), db.Close())
 	}
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	return &Store{db: db.DB, file: db.file, seal: seal, keys: env.Keys, now: env.Now, writes: newGroup(db.DB)}, nil
-}
-
-// openStore opens the file, in the format of this release.
-func openStore(ctx context.Context, path string, env backends.Env) (*database, sealer, error) {
-	for {
-		db, m, err := openFile(path, env)
-		if err != nil {
-			return nil, sealer{}, err
-		}
-		seal, err := m.sealer(env.Keys)
-		switch {
-		case err != nil:
-			return nil, sealer{}, errors.Join(keyError(path, err), db.Close())
-		case m.Format == format:
-			return db, seal, nil
-		}
-		if env.Log != nil {
-			env.Log.WarnContext(ctx, "the file is replaced by one of this release's format", "file", path, "format", m.Format, "newest", format)
-		}
-		if err := errors.Join(modernise(ctx, path, db, env.Keys), db.Close()); err != nil {
-			return nil, sealer{}, err
-		}
-	}
+	return &Store{db: db.DB, file: db.file, sealer: sealer, keys: env.Keys, now: env.Now, writes: newGroupCommit(db.DB)}, nil
 }
 
 // Capabilities implements backends.Backend.

@@ -155,17 +155,17 @@ func TestNoStore(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(good)
+	data, err := os.ReadFile(good)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, content := range map[string][]byte{
 		"text":    bytes.Repeat([]byte("no database\n"), 5000),
 		"zeros":   make([]byte, 64<<10),
-		"cut":     whole[:3*os.Getpagesize()],
+		"cut":     data[:3*os.Getpagesize()],
 		"one":     {0},
 		"empty":   {},
-		"no-meta": append(make([]byte, 2*os.Getpagesize()), whole[2*os.Getpagesize():]...),
+		"no-meta": append(make([]byte, 2*os.Getpagesize()), data[2*os.Getpagesize():]...),
 	} {
 		path := filepath.Join(dir, what)
 		if err := os.WriteFile(path, content, 0o600); err != nil {

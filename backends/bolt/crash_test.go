@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	var err error
-	if op := strings.Split(mode, ":"); op[0] == "renew" {
-		err = childRenews(dir, op[1], op[2])
+	if op := strings.Split(mode, ":"); op[0] == "replace" {
+		err = childReplaces(dir, op[1], op[2])
 	} else {
 		err = child(dir, map[string]func(backends.Backend) error{"write": childWrites, "fill": childFills, "trash": childTrashes}[mode])
 	}

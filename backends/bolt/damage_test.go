@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -168,33 +170,108 @@ func TestOlderRecords(t *testing.T) {
 	}
 }
 
-// TestLaterFormat: a file of a later release is refused.
-func TestLaterFormat(t *testing.T) {
+// TestForgedRecords: records that open in their own places, and yet cannot have
+// been written, are told.
+func TestForgedRecords(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	path := s.db.Path()
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		m, err := readMeta(tx)
-		if err != nil {
-			return err
+	for what, c := range map[string]struct {
+		tamper func(tx *bbolt.Tx, s *Store) error
+		want   string
+	}{
+		"a head in the trash beside the live one": {func(tx *bbolt.Tx, s *Store) error {
+			h := history.NewHead("s")
+			h.Last, h.Secret.Current, h.Secret.Deleted = 9, 9, &secret.Deletion{At: time.Now()}
+			p, err := s.headPut(trashHeads, h)
+			return errors.Join(err, apply(tx, []put{p}))
+		}, "it is deleted and not deleted at once"},
+		"two versions of one id": {func(tx *bbolt.Tx, s *Store) error {
+			p, err := s.attributesPut("s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
+			return errors.Join(err, apply(tx, []put{p}))
+		}, "version 2 has no id of its own"},
+	} {
+		s := newStore(t)
+		for i := range 3 {
+			d := secret.Draft{Value: secret.TextValue("x"), UID: secret.UID{0: byte(i + 1)}}
+			if _, err := s.Put(t.Context(), "s", d); err != nil {
+				t.Fatal(err)
+			}
 		}
-		m.Format = format + 1
-		return m.write(tx)
-	})
+		if err := s.db.Update(func(tx *bbolt.Tx) error { return c.tamper(tx, s) }); err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Verify(t.Context())
+		if err != nil || !slices.ContainsFunc(found.Damage, func(d backends.Damage) bool { return d.Name == "s" && d.What == c.want }) {
+			t.Errorf("%s: %+v, %v", what, found, err)
+		}
+	}
+}
+
+// TestOtherFormat: a file of another format is refused, and the error says what
+// to do.
+func TestOtherFormat(t *testing.T) {
+	t.Parallel()
+	for _, other := range []int{0, format + 1, format + 2} {
+		s := newStore(t)
+		path := s.db.Path()
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			m, err := readMeta(tx)
+			if err != nil {
+				return err
+			}
+			m.Format = other
+			return m.write(tx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("the file has format %d, and this release reads format %d alone; start the release that wrote it, or move its secrets", other, format)
+		_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
+		_, verified := VerifyFile(t.Context(), path, plainKeys{})
+		_, _, compacted := Compact(t.Context(), path, plainKeys{})
+		for what, err := range map[string]error{"open": opened, "verify": verified, "compact": compacted} {
+			if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+}
+
+// TestTornMeta: the page that a loss of power tore is the one of two that bbolt
+// can do without. The store serves, and a check of the closed file tells of it.
+func TestTornMeta(t *testing.T) {
+	t.Parallel()
+	path := smallFile(t)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
+	size := int64(os.Getpagesize())
+	var tx [2]uint64
+	for i := range tx { // behind the header of 16 bytes: number of the transaction at 48, checksum at 56
+		b := make([]byte, 8)
+		if _, err := f.ReadAt(b, int64(i)*size+16+48); err != nil {
+			t.Fatal(err)
+		}
+		tx[i] = binary.NativeEndian.Uint64(b)
+	}
+	older := int64(0)
+	if tx[1] < tx[0] {
+		older = 1
+	}
+	_, err = f.WriteAt([]byte{0xff}, older*size+16+56)
+	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", format+1, format)
-	_, opened := Open(t.Context(), backends.Env{Store: "s", Keys: plainKeys{}}, &Config{Path: path})
-	_, examined := VerifyFile(t.Context(), path, plainKeys{})
-	_, _, compacted := Compact(t.Context(), path, plainKeys{})
-	for what, err := range map[string]error{"open": opened, "examine": examined, "compact": compacted} {
-		if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), want) {
-			t.Errorf("%s: %v", what, err)
-		}
+	closed := verified(t, path)
+	if closed.Sound() || !strings.Contains(closed.Damage[0].What, fmt.Sprintf("meta page %d", older)) {
+		t.Errorf("closed: %+v", closed)
+	}
+	open, err := storeAt(t, path).Verify(t.Context())
+	if err != nil || !open.Sound() || open.Versions != closed.Versions || open.Versions == 0 {
+		t.Errorf("open: %+v, %v", open, err)
 	}
 }
 
@@ -204,23 +281,11 @@ func TestLostPage(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	fillSecrets(t, s, 200)
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		r, err := rootOf(tx)
-		if err != nil {
-			return err
+	for i := range 2 {
+		_, at := branchEntry(t, s, i)
+		if _, err := s.file.WriteAt(binary.NativeEndian.AppendUint64(nil, 1<<20), at); err != nil {
+			t.Fatal(err)
 		}
-		f := &pageFile{s.file, r}
-		top := newWalker(t.Context(), f, func(string, string) {}).buckets()[string(bucketSecrets)].root
-		for i := range 2 { // the child of its first and second entry
-			at := int64(top)*int64(r.pageSize) + pageHeader + int64(i)*elementSize + 8
-			if _, err := s.file.WriteAt(native.AppendUint64(nil, r.end+100000), at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), manyName(0), secret.Current); secret.KindOf(err) != secret.Internal || secret.DetailOf(err) != "" {
 		t.Errorf("Get: %v", err)
@@ -230,7 +295,7 @@ func TestLostPage(t *testing.T) {
 	}
 	found, err := s.Verify(t.Context())
 	if err != nil || found.Sound() {
-		t.Errorf("Examine: %v, %v", found, err)
+		t.Errorf("Verify: %v, %v", found, err)
 	}
 	func() {
 		defer func() {
@@ -242,12 +307,30 @@ func TestLostPage(t *testing.T) {
 	}()
 }
 
+// branchEntry reads entry i of the page that the bucket of secrets begins with,
+// which is a branch: its key, and where in the file the number of its child is.
+func branchEntry(t testing.TB, s *Store, i int) (key []byte, child int64) {
+	t.Helper()
+	page := make([]byte, s.db.Info().PageSize)
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		child = int64(tx.Bucket(bucketSecrets).Root()) * int64(len(page))
+		_, err := s.file.ReadAt(page, child)
+		return err
+	})
+	if isBranch := page[8] == 1; err != nil || !isBranch {
+		t.Fatalf("it is no branch, %v", err)
+	}
+	at := 16 + 16*i // after the header; position and length of the key, and the child
+	from := at + int(binary.NativeEndian.Uint32(page[at:]))
+	return page[from : from+int(binary.NativeEndian.Uint32(page[at+4:]))], child + int64(at) + 8
+}
+
 // TestOtherKeyring: a keyring that does not open the file is no damage.
 func TestOtherKeyring(t *testing.T) {
 	t.Parallel()
 	_, err := VerifyFile(t.Context(), smallFile(t), noKeys{})
 	if secret.KindOf(err) != secret.Invalid || !strings.Contains(secret.DetailOf(err), "another one") {
-		t.Errorf("Examine: %v", err)
+		t.Errorf("Verify: %v", err)
 	}
 }
 
@@ -255,8 +338,8 @@ type noKeys struct{ plainKeys }
 
 func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, errUnseal }
 
-// TestNoStoreToExamine: what is no store is refused and not changed.
-func TestNoStoreToExamine(t *testing.T) {
+// TestNoStoreToVerify: what is no store is refused and not changed.
+func TestNoStoreToVerify(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for what, content := range map[string]string{"empty": "", "text": strings.Repeat("no store\n", 9000), "zeros": strings.Repeat("\x00", 1<<16)} {
@@ -274,8 +357,8 @@ func TestNoStoreToExamine(t *testing.T) {
 	}
 }
 
-// TestWholeInterrupted: a caller who leaves ends what goes through the store.
-func TestWholeInterrupted(t *testing.T) {
+// TestInterrupted: a caller who leaves ends what goes through the store.
+func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	small(t, s)
@@ -285,7 +368,7 @@ func TestWholeInterrupted(t *testing.T) {
 		t.Errorf("Snapshot: %v, after %d writes", err, w.n)
 	}
 	if _, err := s.Verify(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Examine: %v", err)
+		t.Errorf("Verify: %v", err)
 	}
 }
 

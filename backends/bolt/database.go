@@ -3,9 +3,9 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -23,6 +23,15 @@ type options struct {
 	readOnly bool          // shares the lock with other readers
 	noSync   bool          // for a file that nobody knows yet: its maker calls Sync
 }
+
+// A larger file than mapSize is mapped anew when it grows, which copies all of
+// the transaction that makes it grow and waits for every reader. One of those
+// can be a backup that goes to a slow disk. The size is one of addresses, not of
+// memory.
+const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where addresses are scarce
+
+// growth is what the file gains at a time.
+const growth = 1 << 20
 
 // openDB opens the file that stands at path once the lock is there: a file that
 // was replaced meanwhile is not the store any more, and what is written to it
@@ -94,38 +103,4 @@ func guarded(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// lockPoll is how often a lock is tried: the system cannot wait for one with an
-// end.
-const lockPoll = 50 * time.Millisecond
-
-// lockFile opens a file with a lock of its own, on bbolt's terms, whatever the
-// file holds. With exclusive nobody else has it open as a store.
-func lockFile(path string, exclusive bool, wait time.Duration) (*os.File, error) {
-	how := syscall.LOCK_SH
-	if exclusive {
-		how = syscall.LOCK_EX
-	}
-	for deadline := time.Now().Add(wait); ; {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
-		same := false
-		if err == nil {
-			same, err = standsAt(path, f)
-		}
-		if same {
-			return f, nil
-		}
-		if err := errors.Join(err, f.Close()); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, err
-		}
-		if time.Now().After(deadline) {
-			return nil, ErrHeld
-		}
-		<-time.After(lockPoll)
-	}
 }

@@ -75,8 +75,8 @@ func fileError(path string, err error) error {
 
 // storeError is of a file that opens and is no store that this release knows.
 func storeError(path string, err error) error {
-	if newer := (*newerError)(nil); errors.As(err, &newer) {
-		return openError(secret.Invalid, nil, "%s: %s", path, newer)
+	if other := (*formatError)(nil); errors.As(err, &other) {
+		return openError(secret.Invalid, nil, "%s: %s", path, other)
 	}
 	return openError(secret.Invalid, err, "%s: the file is no store of this program", path)
 }

@@ -82,26 +82,16 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 			t.Fatal(err)
 		}
 	}
-	seal := sealerOf(t, from, oldKeys)
-	r := resealer{old: sealerOf(t, path, keys), next: seal}
+	other := sealerOf(t, from, oldKeys)
 	inFile(t, path, func(tx *bbolt.Tx) error {
-		count := func(one record) error {
-			if one.place.part == partUID {
-				return nil
-			}
-			if _, err := r.again(one); err != nil { // it learns the UIDs
-				return err
-			}
-			kind, part := r.bound(one)
-			if _, err := seal.open(kind, one.place.name, part, one.value); err == nil {
+		r := resealer{tx: tx, old: Store{sealer: sealerOf(t, path, keys)}, next: other}
+		return r.each(t.Context(), func(bucket, key, _ []byte) error {
+			d, name, id, err := r.binding(bucket, key)
+			if _, unsealed := other.unseal(d, name, id, tx.Bucket(bucket).Get(key)); unsealed == nil {
 				n++
 			}
-			return nil
-		}
-		err := contents(t.Context(), tx, format, count)
-		return errors.Join(err, tx.Bucket(bucketNotes).ForEach(func(k, v []byte) error {
-			return count(record{bucket: bucketNotes, key: k, value: v})
-		}))
+			return err
+		})
 	})
 	return n
 }
@@ -113,7 +103,7 @@ func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out sealer) 
 		if err != nil {
 			return err
 		}
-		out, err = m.sealer(keys)
+		out, err = m.unwrapKey(keys)
 		return err
 	})
 	return out

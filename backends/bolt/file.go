@@ -1,55 +1,16 @@
 package bolt
 
 import (
-	"bytes"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"math/bits"
 	"os"
 	"path/filepath"
-	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// lockWait leaves the rest of two seconds to whoever reports the failure.
-const lockWait = 1500 * time.Millisecond
-
-// A larger file than mapSize is mapped anew when it grows, which copies all of
-// the transaction that makes it grow and waits for every reader. One of those
-// can be a backup that goes to a slow disk. The size is one of addresses, not of
-// memory.
-const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where addresses are scarce
-
-// growth is what the file gains at a time.
-const growth = 1 << 20
-
-// format is the version of everything in the file. One of an earlier format is
-// replaced by one of this when it is opened: see modernise. A release that knows
-// no later format refuses it, for it would take names for free that are not.
-//
-//	1 knew no trash
-//	2 had a bucket for each part of a secret
-const format = 3
-
-// meta is the one record in clear. Store is the store's name when the file was
-// made: a store that is renamed later keeps it as what its records are bound to.
-type meta struct {
-	Format int    `json:"format"`
-	Store  string `json:"store"`
-	Key    []byte `json:"key"` // the data key, wrapped
-}
-
-var keyMeta = []byte("meta")
-
-// ErrHeld is the cause where another process has the file open.
-var ErrHeld = errors.New("the file is locked")
 
 // openFile opens the database and reads its meta, making the file first where
 // there is none.
@@ -78,14 +39,6 @@ func openFile(path string, env backends.Env) (*database, *meta, error) {
 	return db, m, nil
 }
 
-func (m *meta) write(tx *bbolt.Tx) error {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return tx.Bucket(bucketMeta).Put(keyMeta, b)
-}
-
 // create makes the file whole under another name and then links it to its own,
 // so that a crash leaves a complete store or none, and two processes that
 // create at once end up with one.
@@ -106,11 +59,9 @@ func create(path string, env backends.Env) error {
 }
 
 func fill(path string, env backends.Env) error {
-	key := make([]byte, keySize)
-	_, _ = rand.Read(key) // never fails (crypto/rand)
-	wrapped, err := env.Keys.WrapKey(key)
+	m, _, err := newMeta(env.Store, env.Keys)
 	if err != nil {
-		return fmt.Errorf("wrap the data key: %w", err)
+		return err
 	}
 	db, err := openDB(path, options{wait: lockWait})
 	if err != nil {
@@ -122,7 +73,7 @@ func fill(path string, env backends.Env) error {
 				return err
 			}
 		}
-		return (&meta{Format: format, Store: env.Store, Key: wrapped}).write(tx)
+		return m.write(tx)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -142,70 +93,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-func readMeta(tx *bbolt.Tx) (*meta, error) {
-	b := tx.Bucket(bucketMeta)
-	if b == nil {
-		return nil, errNoMeta
-	}
-	m, err := parseMeta(b.Get(keyMeta))
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range m.buckets() {
-		if tx.Bucket(name) == nil {
-			return nil, fmt.Errorf("there is no bucket %q", name)
-		}
-	}
-	return m, nil
-}
-
-func parseMeta(b []byte) (*meta, error) {
-	m := new(meta)
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(m); err != nil {
-		return nil, fmt.Errorf("meta record: %w", err)
-	}
-	switch {
-	case m.Format > format:
-		return nil, &newerError{m.Format}
-	case m.Format < 1:
-		return nil, fmt.Errorf("meta record: format %d", m.Format)
-	}
-	return m, nil
-}
-
-// newerError is of a file that a later release wrote.
-type newerError struct{ format int }
-
-func (e *newerError) Error() string {
-	return fmt.Sprintf("the file has format %d, of a later release; this one knows 1 to %d", e.format, format)
-}
-
-// buckets are those that a file of this format has at least, beside its meta.
-func (m *meta) buckets() [][]byte {
-	var out [][]byte
-	for _, s := range sources(m.Format) {
-		out = append(out, s.bucket)
-	}
-	if m.Format > 2 {
-		out = append(out, bucketLive, bucketNotes)
-	}
-	return out
-}
-
-// errOtherKey: the keyring is not the one that the file was made with.
-var errOtherKey = errors.New("the keyring does not open this file; it was made with another one")
-
-// sealer opens the data key.
-func (m *meta) sealer(keys backends.KeyWrapper) (sealer, error) {
-	key, err := keys.UnwrapKey(m.Key)
-	if err == nil && len(key) != keySize {
-		err = fmt.Errorf("the data key has %d bytes", len(key))
-	}
-	if err != nil {
-		return sealer{}, fmt.Errorf("%w: %w", errOtherKey, err)
-	}
-	return sealer{key: key, store: m.Store}, nil
 }

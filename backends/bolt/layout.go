@@ -14,8 +14,8 @@ import (
 // them beside many that are.
 var (
 	bucketMeta    = []byte("meta")    // "meta": JSON
-	bucketSecrets = []byte("secrets") // place: record
-	bucketValues  = []byte("values")  // place: sealed value of more than inlineMax bytes
+	bucketSecrets = []byte("secrets") // recordKey: record
+	bucketValues  = []byte("values")  // recordKey: sealed value of more than inlineMax bytes
 	bucketLive    = []byte("live")    // name of a secret that is not deleted: nothing
 	bucketTrash   = []byte("trash")   // name: sealed head of a deleted secret
 	bucketNotes   = []byte("notes")   // key: sealed note
@@ -30,56 +30,56 @@ func buckets() [][]byte {
 // secret: three or four of them fit a page.
 const inlineMax = 960
 
-// part is which record of a secret it is.
-type part byte
+// recordKind is which record of a secret it is.
+type recordKind byte
 
-// The parts, in the order of their keys.
+// The kinds, in the order of their keys.
 const (
-	partHead       part = iota + 1 // sealed head
-	partAttributes                 // sealed attributes of a version
-	partValue                      // its sealed value
-	partUID                        // its ordinal, 8 bytes
-	partLive                       // that it is listed; its key is the name
+	recordHead       recordKind = iota + 1 // sealed head
+	recordAttributes                       // sealed attributes of a version
+	recordValue                            // its sealed value
+	recordUID                              // its ordinal, 8 bytes
+	recordListed                           // that it is listed; its key is the name
 )
 
-// place is whose record it is, and which.
-type place struct {
+// recordKey is what the key of a record says.
+type recordKey struct {
 	name    secret.Name
-	part    part
-	ordinal secret.Ordinal // of partAttributes and partValue
-	uid     secret.UID     // of partUID
+	kind    recordKind
+	ordinal secret.Ordinal // of recordAttributes and recordValue
+	uid     secret.UID     // of recordUID
 }
 
-// key is the name, a NUL, which no name holds, and the part. Then comes the UID
+// bytes are the name, a NUL, which no name holds, and the kind. Then comes the UID
 // (16 bytes) or the complement of the ordinal (8 bytes, big-endian): the newest
 // version is next to the head.
-func (p place) key() []byte {
-	k := append(prefix(p.name), byte(p.part))
-	switch p.part {
-	case partAttributes, partValue:
-		return append(k, ordinalBytes(^p.ordinal)...)
-	case partUID:
-		return append(k, p.uid[:]...)
-	case partHead, partLive:
+func (k recordKey) bytes() []byte {
+	b := append(prefix(k.name), byte(k.kind))
+	switch k.kind {
+	case recordAttributes, recordValue:
+		return append(b, ordinalBytes(^k.ordinal)...)
+	case recordUID:
+		return append(b, k.uid[:]...)
+	case recordHead, recordListed:
 	}
-	return k
+	return b
 }
 
 // prefix begins the keys of all that belongs to one secret.
 func prefix(name secret.Name) []byte { return append([]byte(name), 0) }
 
-func headKey(name secret.Name) []byte { return place{name: name, part: partHead}.key() }
+func headKey(name secret.Name) []byte { return recordKey{name: name, kind: recordHead}.bytes() }
 
 func attributesKey(name secret.Name, o secret.Ordinal) []byte {
-	return place{name: name, part: partAttributes, ordinal: o}.key()
+	return recordKey{name: name, kind: recordAttributes, ordinal: o}.bytes()
 }
 
 func valueKey(name secret.Name, o secret.Ordinal) []byte {
-	return place{name: name, part: partValue, ordinal: o}.key()
+	return recordKey{name: name, kind: recordValue, ordinal: o}.bytes()
 }
 
 func uidKey(name secret.Name, u secret.UID) []byte {
-	return place{name: name, part: partUID, uid: u}.key()
+	return recordKey{name: name, kind: recordUID, uid: u}.bytes()
 }
 
 // valueBucket is where a sealed value belongs.
@@ -90,24 +90,37 @@ func valueBucket(sealed []byte) []byte {
 	return bucketSecrets
 }
 
-// parsePlace reads a key, or returns no name.
-func parsePlace(k []byte) place {
-	name, tail, _ := bytes.Cut(k, []byte{0})
-	if len(tail) == 0 {
-		return place{}
+// parseRecordKey reads bytes.
+func parseRecordKey(b []byte) (k recordKey, ok bool) {
+	name, tail, _ := bytes.Cut(b, []byte{0})
+	if len(name) == 0 || len(tail) == 0 {
+		return recordKey{}, false
 	}
-	p, tail := place{name: secret.Name(name), part: part(tail[0])}, tail[1:]
+	k, tail = recordKey{name: secret.Name(name), kind: recordKind(tail[0])}, tail[1:]
 	switch {
-	case p.part == partHead && len(tail) == 0:
-	case (p.part == partAttributes || p.part == partValue) && len(tail) == 8:
-		p.ordinal = ^ordinalOf(tail)
-	case p.part == partUID && len(tail) == len(p.uid):
-		copy(p.uid[:], tail)
-	default: // nor partLive, which is in no such key
-		return place{}
+	case k.kind == recordHead && len(tail) == 0:
+	case (k.kind == recordAttributes || k.kind == recordValue) && len(tail) == 8:
+		k.ordinal = ^ordinalOf(tail)
+	case k.kind == recordUID && len(tail) == len(k.uid):
+		copy(k.uid[:], tail)
+	default: // nor recordListed, which is in no such key
+		return recordKey{}, false
 	}
-	return p
+	return k, true
 }
+
+// headStore is where heads are: those of live secrets, or of deleted ones.
+type headStore struct {
+	bucket []byte
+	key    func(secret.Name) []byte
+	domain domain
+	list   []byte // bucket whose keys are the names
+}
+
+var (
+	liveHeads  = headStore{bucketSecrets, headKey, domainHead, bucketLive}
+	trashHeads = headStore{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, domainTrash, bucketTrash}
+)
 
 func ordinalBytes(o secret.Ordinal) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(o))
@@ -119,76 +132,4 @@ func ordinalOf(b []byte) secret.Ordinal {
 		return 0
 	}
 	return secret.Ordinal(binary.BigEndian.Uint64(b))
-}
-
-// parseLarge is parsePlace where only values are.
-func parseLarge(k []byte) place {
-	if p := parsePlace(k); p.part == partValue {
-		return p
-	}
-	return place{}
-}
-
-// parseName is of keys that are the name alone.
-func parseName(is part) func(k []byte) place {
-	return func(k []byte) place { return place{name: secret.Name(k), part: is} }
-}
-
-// source is a bucket of records that belong to secrets.
-type source struct {
-	bucket []byte
-	parse  func(k []byte) place // no name: not a key of this bucket
-}
-
-// sources are those of a file of the format, but for the list of live secrets.
-// Whatever is named after a UID or holds a value comes after the attributes.
-func sources(format int) []source {
-	if format > 2 {
-		return []source{{bucketTrash, parseName(partHead)}, {bucketSecrets, parsePlace}, {bucketValues, parseLarge}}
-	}
-	all := []source{
-		{[]byte("heads"), parseName(partHead)},
-		{[]byte("versions"), parseOldVersion(partAttributes)},
-		{[]byte("values"), parseOldVersion(partValue)},
-		{[]byte("uids"), parseOldUID},
-	}
-	if format == 1 {
-		return all
-	}
-	return append(all, source{bucketTrash, parseName(partHead)})
-}
-
-// kept is a record of s, where this release keeps it.
-func (s source) kept(p place, value []byte) record {
-	r := record{bucketSecrets, p.key(), p, value}
-	switch {
-	case bytes.Equal(s.bucket, bucketTrash):
-		r.bucket, r.key = bucketTrash, []byte(p.name)
-	case p.part == partValue:
-		r.bucket = valueBucket(value)
-	}
-	return r
-}
-
-// Until format 2 each part had a bucket of its own, with no part in the key and
-// the ordinal as it is.
-
-func parseOldVersion(is part) func(k []byte) place {
-	return func(k []byte) place {
-		name, tail, _ := bytes.Cut(k, []byte{0})
-		if len(tail) != 8 {
-			return place{}
-		}
-		return place{name: secret.Name(name), part: is, ordinal: ordinalOf(tail)}
-	}
-}
-
-func parseOldUID(k []byte) place {
-	name, tail, _ := bytes.Cut(k, []byte{0})
-	p := place{name: secret.Name(name), part: partUID}
-	if len(tail) != len(p.uid) {
-		return place{}
-	}
-	copy(p.uid[:], tail)
-	return p
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// FuzzPlace: no key makes the parsers panic, and what one accepts has that key.
-func FuzzPlace(f *testing.F) {
+// FuzzRecordKey: no key makes the parsers panic, and what one accepts has that key.
+func FuzzRecordKey(f *testing.F) {
 	for _, k := range [][]byte{
 		nil, []byte("a"), []byte("a\x00"), headKey("a"), attributesKey("a/b", 1), valueKey("a", 1<<62), uidKey("a", secret.UID{1}),
 		append(headKey("a"), 0), append(prefix("a"), 0), append(prefix("a"), 9), uidKey("", secret.UID{}), attributesKey("a", 0),
@@ -20,14 +20,12 @@ func FuzzPlace(f *testing.F) {
 		f.Add(k)
 	}
 	f.Fuzz(func(t *testing.T, k []byte) {
-		if p := parsePlace(k); p.name != "" && !bytes.Equal(p.key(), k) {
-			t.Errorf("%q is read as that of %+v, whose key is %q", k, p, p.key())
+		if p, ok := parseRecordKey(k); ok && !bytes.Equal(p.bytes(), k) {
+			t.Errorf("%q is read as %+v, which is %q", k, p, p.bytes())
 		}
-		for _, format := range []int{1, 2} {
-			for _, s := range sources(format) {
-				if p := s.parse(k); p.name != "" && !bytes.HasPrefix(k, []byte(p.name)) {
-					t.Errorf("%s: %q is read as that of %q", s.bucket, k, p.name)
-				}
+		for _, s := range sources() {
+			if p, ok := s.parse(k); ok && !bytes.HasPrefix(k, []byte(p.name)) {
+				t.Errorf("%s: %q is read as that of %q", s.bucket, k, p.name)
 			}
 		}
 	})
@@ -75,7 +73,7 @@ func TestLargeValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, renew := range []func() error{
+	for _, rewrite := range []func() error{
 		func() error { return nil },
 		func() error { _, _, err := Compact(t.Context(), path, plainKeys{}); return err },
 		func() error { _, _, err := Rekey(t.Context(), path, plainKeys{}); return err },
@@ -83,7 +81,7 @@ func TestLargeValues(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := renew(); err != nil {
+		if err := rewrite(); err != nil {
 			t.Fatal(err)
 		}
 		s = storeAt(t, path)

@@ -16,7 +16,7 @@ import (
 func BenchmarkManyDisk(b *testing.B) {
 	const pages = 7
 	for _, n := range sizes {
-		whole, err := os.ReadFile(manyStore(b, n))
+		data, err := os.ReadFile(manyStore(b, n))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -25,12 +25,12 @@ func BenchmarkManyDisk(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			_, err = f.Write(whole)
+			_, err = f.Write(data)
 			if err := errors.Join(err, f.Sync()); err != nil {
 				b.Fatal(err)
 			}
 			page := make([]byte, os.Getpagesize())
-			all := len(whole) / len(page)
+			all := len(data) / len(page)
 			for b.Loop() {
 				for i := range pages {
 					at := 0 // last, the page that tells of the write

@@ -29,7 +29,7 @@ func fillSecrets(t testing.TB, s *Store, n int) {
 				h := history.NewHead(manyName(i))
 				d := secret.Draft{Value: manyValue(i)}
 				v := h.Append(&d, secret.NewUID(), s.now())
-				puts, err := s.created(h, v)
+				puts, err := s.newSecretPuts(h, v)
 				if err != nil {
 					return err
 				}
@@ -88,7 +88,7 @@ func TestMany(t *testing.T) {
 	if err := os.WriteFile(file, copied.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found := examined(t, file)
+	found := verified(t, file)
 	wantSound(t, found)
 	if found.Secrets != n || found.Versions != n {
 		t.Errorf("the copy has %d secrets with %d versions", found.Secrets, found.Versions)
@@ -248,12 +248,12 @@ func trashSecrets(b *testing.B, s *Store, n int) {
 	b.Helper()
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for i := range n {
-			h, err := s.head(tx, live, manyName(i))
+			h, err := s.readHead(tx, liveHeads, manyName(i))
 			if err != nil {
 				return err
 			}
 			h.Secret.Deleted = &secret.Deletion{At: s.now()}
-			puts, err := s.moveHead(h, live, trash)
+			puts, err := s.movePuts(h, liveHeads, trashHeads)
 			if err != nil {
 				return err
 			}

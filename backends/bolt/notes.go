@@ -2,8 +2,6 @@ package bolt
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -11,8 +9,6 @@ import (
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// A note's record is its number (8 bytes, big-endian) and then its text.
 
 // ReadState implements backends.StateStore.
 func (s *Store) ReadState(ctx context.Context, key string) (text []byte, revision string, err error) {
@@ -22,7 +18,7 @@ func (s *Store) ReadState(ctx context.Context, key string) (text []byte, revisio
 	}
 	err = s.view(ctx, op, "", func(tx *bbolt.Tx) error {
 		var number uint64
-		number, text, err = s.note(tx, key)
+		number, text, err = s.readNote(tx, key)
 		if err == nil && number == 0 {
 			return secret.Errorf(secret.NotFound, "no such note")
 		}
@@ -42,37 +38,25 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 		return failure(op, "", err)
 	}
 	return s.update(ctx, op, "", func(tx *bbolt.Tx) ([]put, error) {
-		number, _, err := s.note(tx, key)
+		number, _, err := s.readNote(tx, key)
 		if err != nil {
 			return nil, err
 		}
 		if noteRevision(number) != revision {
 			return nil, secret.Errorf(secret.Conflict, "")
 		}
-		plain := append(binary.BigEndian.AppendUint64(nil, number+1), text...)
-		sealed, err := s.seal.seal(sealedNote, "", []byte(key), plain)
+		sealed, err := s.sealer.sealNote(key, number+1, text)
 		return []put{{bucketNotes, []byte(key), sealed}}, err
 	})
 }
 
-// note reads a note; number zero: there is none.
-func (s *Store) note(tx *bbolt.Tx, key string) (number uint64, text []byte, err error) {
+// readNote reads a note; number zero: there is none.
+func (s *Store) readNote(tx *bbolt.Tx, key string) (number uint64, text []byte, err error) {
 	sealed := tx.Bucket(bucketNotes).Get([]byte(key))
 	if sealed == nil {
 		return 0, nil, nil
 	}
-	return s.openNote(key, sealed)
-}
-
-func (s *Store) openNote(key string, sealed []byte) (number uint64, text []byte, err error) {
-	plain, err := s.seal.open(sealedNote, "", []byte(key), sealed)
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case len(plain) < 8 || binary.BigEndian.Uint64(plain) == 0:
-		return 0, nil, errors.New("a note's record is no record of this format")
-	}
-	return binary.BigEndian.Uint64(plain), plain[8:], nil
+	return s.sealer.unsealNote(key, sealed)
 }
 
 func noteRevision(number uint64) string {

@@ -16,15 +16,15 @@ import (
 // Get implements backends.Backend.
 func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (out *secret.Secret, err error) {
 	err = s.view(ctx, "bolt.get", name, func(tx *bbolt.Tx) error {
-		h, err := s.head(tx, live, name)
+		h, err := s.readHead(tx, liveHeads, name)
 		if err != nil {
 			return err
 		}
-		v, err := s.pick(tx, h, sel)
+		v, err := s.selectVersion(tx, h, sel)
 		if err != nil {
 			return err
 		}
-		if err := s.value(tx, name, v); err != nil {
+		if err := s.readValue(tx, name, v); err != nil {
 			return err
 		}
 		out = h.View(*v)
@@ -35,25 +35,25 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.all(ctx, "bolt.describe", live, name, noValue)
+	return s.readAll(ctx, "bolt.describe", liveHeads, name, noValue)
 }
 
 func noValue(*bbolt.Tx, *secret.Version) error { return nil }
 
 // Export implements backends.Backend.
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.all(ctx, "bolt.export", live, name, func(tx *bbolt.Tx, v *secret.Version) error {
-		return s.value(tx, name, v)
+	return s.readAll(ctx, "bolt.export", liveHeads, name, func(tx *bbolt.Tx, v *secret.Version) error {
+		return s.readValue(tx, name, v)
 	})
 }
 
-func (s *Store) all(ctx context.Context, op string, on shelf, name secret.Name, each func(*bbolt.Tx, *secret.Version) error) (out *secret.Secret, err error) {
+func (s *Store) readAll(ctx context.Context, op string, from headStore, name secret.Name, each func(*bbolt.Tx, *secret.Version) error) (out *secret.Secret, err error) {
 	err = s.view(ctx, op, name, func(tx *bbolt.Tx) error {
-		h, err := s.head(tx, on, name)
+		h, err := s.readHead(tx, from, name)
 		if err != nil {
 			return err
 		}
-		vs, err := s.versions(ctx, tx, name)
+		vs, err := s.readVersions(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -74,17 +74,17 @@ const maxPage = 1000
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	if q.WithTrash {
-		return s.list(ctx, "bolt.list", q, live, trash)
+		return s.list(ctx, "bolt.list", q, liveHeads, trashHeads)
 	}
-	return s.list(ctx, "bolt.list", q, live)
+	return s.list(ctx, "bolt.list", q, liveHeads)
 }
 
-// list is one state of the shelves, as one page.
-func (s *Store) list(ctx context.Context, op string, q secret.Query, from ...shelf) (p secret.Page, err error) {
+// list is one state of the secrets whose heads are there, as one page.
+func (s *Store) list(ctx context.Context, op string, q secret.Query, stores ...headStore) (p secret.Page, err error) {
 	err = s.view(ctx, op, "", func(tx *bbolt.Tx) error {
 		p = secret.Page{}
-		for _, on := range from {
-			more, err := s.page(ctx, tx, on, q)
+		for _, from := range stores {
+			more, err := s.page(ctx, tx, from, q)
 			if err != nil {
 				return err
 			}
@@ -95,12 +95,12 @@ func (s *Store) list(ctx context.Context, op string, q secret.Query, from ...she
 	return p, err
 }
 
-func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query) (p secret.Page, err error) {
+func (s *Store) page(ctx context.Context, tx *bbolt.Tx, from headStore, q secret.Query) (p secret.Page, err error) {
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	c := tx.Bucket(on.list).Cursor()
+	c := tx.Bucket(from.list).Cursor()
 	k, _ := c.Seek([]byte(q.After))
 	if k != nil && string(k) == string(q.After) {
 		k, _ = c.Next()
@@ -110,7 +110,7 @@ func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query
 			p.Next = p.Secrets[limit-1].Name
 			return p, nil
 		}
-		one, err := s.listed(ctx, tx, on, secret.Name(k))
+		one, err := s.readListed(ctx, tx, from, secret.Name(k))
 		if err != nil {
 			return p, err
 		}
@@ -119,48 +119,40 @@ func (s *Store) page(ctx context.Context, tx *bbolt.Tx, on shelf, q secret.Query
 	return p, nil
 }
 
-// listed returns a secret with its current version alone.
-func (s *Store) listed(ctx context.Context, tx *bbolt.Tx, on shelf, name secret.Name) (*secret.Secret, error) {
+// readListed returns a secret with its current version alone.
+func (s *Store) readListed(ctx context.Context, tx *bbolt.Tx, from headStore, name secret.Name) (*secret.Secret, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	sealed := tx.Bucket(on.bucket).Get(on.key(name))
+	sealed := tx.Bucket(from.bucket).Get(from.key(name))
 	if sealed == nil {
 		return nil, errors.New("a secret is listed that is not there")
 	}
-	h, err := s.openHead(on, name, sealed)
+	h, err := s.sealer.unsealHead(from.domain, name, sealed)
 	if err != nil {
 		return nil, err
 	}
 	if h.Secret.Current == 0 {
 		return h.View(), nil
 	}
-	v, err := s.version(tx, name, h.Secret.Current)
+	v, err := s.readVersion(tx, name, h.Secret.Current)
 	if err != nil {
 		return nil, err
 	}
 	return h.View(*v), nil
 }
 
-// head reads what is kept of a secret beside its versions, or NotFound.
-func (s *Store) head(tx *bbolt.Tx, on shelf, name secret.Name) (*history.Head, error) {
-	sealed := tx.Bucket(on.bucket).Get(on.key(name))
+// readHead reads what is kept of a secret beside its versions, or NotFound.
+func (s *Store) readHead(tx *bbolt.Tx, from headStore, name secret.Name) (*history.Head, error) {
+	sealed := tx.Bucket(from.bucket).Get(from.key(name))
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}
-	return s.openHead(on, name, sealed)
+	return s.sealer.unsealHead(from.domain, name, sealed)
 }
 
-func (s *Store) openHead(on shelf, name secret.Name, sealed []byte) (*history.Head, error) {
-	plain, err := s.seal.open(on.sealed, name, nil, sealed)
-	if err != nil {
-		return nil, err
-	}
-	return decodeHead(name, plain)
-}
-
-// pick reads the attributes of the version that sel selects, or NotFound.
-func (s *Store) pick(tx *bbolt.Tx, h *history.Head, sel secret.Selector) (*secret.Version, error) {
+// selectVersion reads the attributes of the version that sel selects, or NotFound.
+func (s *Store) selectVersion(tx *bbolt.Tx, h *history.Head, sel secret.Selector) (*secret.Version, error) {
 	name, o := h.Secret.Name, sel.Ordinal
 	switch {
 	case sel.IsCurrent():
@@ -168,7 +160,7 @@ func (s *Store) pick(tx *bbolt.Tx, h *history.Head, sel secret.Selector) (*secre
 	case o == 0:
 		o = ordinalOf(tx.Bucket(bucketSecrets).Get(uidKey(name, sel.UID)))
 	}
-	v, err := s.version(tx, name, o)
+	v, err := s.readVersion(tx, name, o)
 	if err != nil {
 		return nil, err
 	}
@@ -178,36 +170,28 @@ func (s *Store) pick(tx *bbolt.Tx, h *history.Head, sel secret.Selector) (*secre
 	return v, nil
 }
 
-func (s *Store) version(tx *bbolt.Tx, name secret.Name, o secret.Ordinal) (*secret.Version, error) {
+func (s *Store) readVersion(tx *bbolt.Tx, name secret.Name, o secret.Ordinal) (*secret.Version, error) {
 	sealed := tx.Bucket(bucketSecrets).Get(attributesKey(name, o))
 	if o <= 0 || sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such version")
 	}
-	return s.openVersion(name, o, sealed)
+	return s.sealer.unsealVersion(name, o, sealed)
 }
 
-func (s *Store) openVersion(name secret.Name, o secret.Ordinal, sealed []byte) (*secret.Version, error) {
-	plain, err := s.seal.open(sealedVersion, name, ordinalBytes(o), sealed)
-	if err != nil {
-		return nil, err
-	}
-	return decodeVersion(o, plain)
-}
-
-// versions reads the attributes of every version, oldest first.
-func (s *Store) versions(ctx context.Context, tx *bbolt.Tx, name secret.Name) ([]secret.Version, error) {
+// readVersions reads the attributes of every version, oldest first.
+func (s *Store) readVersions(ctx context.Context, tx *bbolt.Tx, name secret.Name) ([]secret.Version, error) {
 	var out []secret.Version
 	c := tx.Bucket(bucketSecrets).Cursor()
-	group := append(prefix(name), byte(partAttributes))
-	for k, sealed := c.Seek(group); bytes.HasPrefix(k, group); k, sealed = c.Next() {
-		p := parsePlace(k)
-		if p.name == "" {
+	attributes := append(prefix(name), byte(recordAttributes))
+	for k, sealed := c.Seek(attributes); bytes.HasPrefix(k, attributes); k, sealed = c.Next() {
+		key, ok := parseRecordKey(k)
+		if !ok {
 			return nil, errors.New("a version's key has the wrong length")
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v, err := s.openVersion(name, p.ordinal, sealed)
+		v, err := s.sealer.unsealVersion(name, key.ordinal, sealed)
 		if err != nil {
 			return nil, err
 		}
@@ -217,8 +201,8 @@ func (s *Store) versions(ctx context.Context, tx *bbolt.Tx, name secret.Name) ([
 	return out, nil
 }
 
-// value fills in the value of v, unless v misses it.
-func (s *Store) value(tx *bbolt.Tx, name secret.Name, v *secret.Version) error {
+// readValue fills in the value of v, unless v misses it.
+func (s *Store) readValue(tx *bbolt.Tx, name secret.Name, v *secret.Version) error {
 	if v.Missing != "" {
 		return nil
 	}
@@ -227,10 +211,7 @@ func (s *Store) value(tx *bbolt.Tx, name secret.Name, v *secret.Version) error {
 	if sealed == nil {
 		sealed = tx.Bucket(bucketValues).Get(key)
 	}
-	plain, err := s.seal.open(sealedValue, name, v.UID[:], sealed)
-	if err != nil {
-		return err
-	}
-	v.Value, err = decodeValue(plain)
+	var err error
+	v.Value, err = s.sealer.unsealValue(name, v.UID, sealed)
 	return err
 }

@@ -3,77 +3,154 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"fmt"
-	"strings"
+	"slices"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// escaped is a path as filepath.Glob takes it for itself.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+// Rekey writes the file anew with a new data key, wrapped by the key of the
+// keyring that seals now. Of the old keys none opens anything in it.
+func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
+	return replaceFile(ctx, path, keys, func(to, from *database) error {
+		return from.View(func(tx *bbolt.Tx) error { return rekey(ctx, to, tx, keys) })
+	})
 }
 
 // rekey fills a new file with what the other one holds, under a new data key.
-func rekey(ctx context.Context, to, from *database, m *meta, keys backends.KeyWrapper) error {
-	old, err := m.sealer(keys)
+func rekey(ctx context.Context, to *database, from *bbolt.Tx, keys backends.KeyWrapper) error {
+	m, err := readMeta(from)
 	if err != nil {
 		return err
 	}
-	next := sealer{key: make([]byte, keySize), store: m.Store}
-	_, _ = rand.Read(next.key) // never fails (crypto/rand)
-	wrapped, err := keys.WrapKey(next.key)
+	old, err := m.unwrapKey(keys)
 	if err != nil {
-		return fmt.Errorf("wrap the data key: %w", err)
+		return err
 	}
-	w := &bulk{db: to}
-	err = rewrite(ctx, w, from, m, (&resealer{old: old, next: next}).again)
-	return finish(w, &meta{Format: format, Store: m.Store, Key: wrapped}, err)
+	m, next, err := newMeta(m.Store, keys)
+	if err != nil {
+		return err
+	}
+	if err := refuseUnknown(from); err != nil {
+		return err
+	}
+	w := &bulkWriter{db: to}
+	err = w.create(buckets())
+	if err == nil {
+		err = m.write(w.tx)
+	}
+	if err == nil {
+		r := resealer{tx: from, old: Store{sealer: old}, next: next}
+		err = guarded(func() error { return r.each(ctx, w.put) }) // within w, which would stay open
+	}
+	return w.end(err)
 }
 
-// resealer takes the records in the order of contents.
+// refuseUnknown refuses a file with a bucket that this release does not know: it
+// would be lost.
+func refuseUnknown(tx *bbolt.Tx) error {
+	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+		if slices.ContainsFunc(buckets(), func(b []byte) bool { return bytes.Equal(b, name) }) {
+			return nil
+		}
+		return secret.Errorf(secret.Unsupported, "the file has a bucket %q, of a later release", name)
+	})
+}
+
+// resealer seals all records of a file under another key.
 type resealer struct {
-	old, next sealer
-	name      secret.Name
-	uids      map[secret.Ordinal]secret.UID // of the name, as far as it has come
+	tx   *bbolt.Tx
+	old  Store // its readers alone
+	next sealer
+
+	name secret.Name // of the last attributes
+	uids map[secret.Ordinal]secret.UID
 }
 
-func (r *resealer) again(one record) ([]byte, error) {
-	if one.place.part == partUID {
-		return one.value, nil
+// each hands out all records but the meta.
+func (r *resealer) each(ctx context.Context, put func(bucket, key, value []byte) error) error {
+	for _, bucket := range buckets() {
+		if bytes.Equal(bucket, bucketMeta) {
+			continue
+		}
+		err := r.tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			v, err := r.reseal(bucket, k, v)
+			if err != nil {
+				return err
+			}
+			return put(bucket, k, v)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	kind, part := r.bound(one)
-	plain, err := r.old.open(kind, one.place.name, part, one.value)
+	return nil
+}
+
+func (r *resealer) reseal(bucket, key, value []byte) ([]byte, error) {
+	d, name, id, err := r.binding(bucket, key)
+	if err != nil || d == "" {
+		return value, err
+	}
+	plain, err := r.old.sealer.unseal(d, name, id, value)
+	if err == nil && d == domainVersion {
+		err = r.learn(name, ordinalOf(id), plain)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if one.place.part == partAttributes {
-		v, err := decodeVersion(one.place.ordinal, plain)
-		if err != nil {
-			return nil, err
-		}
-		r.uids[v.Ordinal] = v.UID
-	}
-	return r.next.seal(kind, one.place.name, part, plain)
+	return r.next.seal(d, name, id, plain)
 }
 
-// bound is what a record is and, beside its name, what it is bound to.
-func (r *resealer) bound(one record) (kind string, part []byte) {
-	if p := one.place; p.name != r.name {
-		r.name, r.uids = p.name, map[secret.Ordinal]secret.UID{}
+// binding is what a record is bound to. No domain: it is in clear.
+func (r *resealer) binding(bucket, key []byte) (d domain, name secret.Name, id []byte, err error) {
+	switch {
+	case bytes.Equal(bucket, bucketNotes):
+		return domainNote, "", key, nil
+	case bytes.Equal(bucket, bucketTrash):
+		return domainTrash, secret.Name(key), nil, nil
+	case bytes.Equal(bucket, bucketLive):
+		return "", "", nil, nil
 	}
-	switch p := one.place; {
-	case p.name == "":
-		return sealedNote, one.key
-	case p.part == partAttributes:
-		return sealedVersion, ordinalBytes(p.ordinal)
-	case p.part == partValue:
-		uid := r.uids[p.ordinal]
-		return sealedValue, uid[:]
-	case bytes.Equal(one.bucket, bucketTrash):
-		return sealedTrash, nil
+	switch k, _ := parseRecordKey(key); k.kind {
+	case recordHead:
+		return domainHead, k.name, nil, nil
+	case recordAttributes:
+		return domainVersion, k.name, ordinalBytes(k.ordinal), nil
+	case recordValue:
+		uid, err := r.uid(k.name, k.ordinal)
+		return domainValue, k.name, uid[:], err
+	case recordUID, recordListed:
 	}
-	return sealedHead, nil
+	return "", "", nil, nil
+}
+
+// learn keeps the UID of a version: the values of its secret come next.
+func (r *resealer) learn(name secret.Name, o secret.Ordinal, plain []byte) error {
+	v, err := decodeVersion(o, plain)
+	if err != nil {
+		return err
+	}
+	if name != r.name {
+		r.name, r.uids = name, map[secret.Ordinal]secret.UID{}
+	}
+	r.uids[o] = v.UID
+	return nil
+}
+
+// uid looks up the version of a value that lies in a bucket of its own.
+func (r *resealer) uid(name secret.Name, o secret.Ordinal) (secret.UID, error) {
+	if uid, ok := r.uids[o]; ok && name == r.name {
+		return uid, nil
+	}
+	v, err := r.old.readVersion(r.tx, name, o)
+	if err != nil {
+		return secret.UID{}, err
+	}
+	return v.UID, nil
 }

@@ -3,13 +3,10 @@ package bolt
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"syscall"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -35,100 +32,75 @@ var atStep = func(string) {}
 // Compact writes the file anew without its free pages, in which lies what was
 // purged or replaced: sealed, but there.
 func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, func(to, from *database, _ *meta) error {
-		return bbolt.Compact(to.DB, from.DB, commitSize)
+	return replaceFile(ctx, path, keys, func(to, from *database) error {
+		return guarded(func() error { return bbolt.Compact(to.DB, from.DB, commitSize) })
 	})
 }
 
-// Rekey writes the file anew with a new data key, wrapped by the key of the
-// keyring that seals now. Of the old keys none opens anything in it.
-func Rekey(ctx context.Context, path string, keys backends.KeyWrapper) (before, after *backends.Findings, err error) {
-	return renew(ctx, path, keys, func(to, from *database, m *meta) error {
-		return rekey(ctx, to, from, m, keys)
-	})
-}
-
-// modernise puts a file of this format in the place of an earlier one, which the
-// caller has open and closes. What is damaged in it stays so, record by record:
-// it is no reason to keep the rest from being used.
-func modernise(ctx context.Context, path string, from *database, keys backends.KeyWrapper) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fileError(path, err)
-	}
-	r := renewal{path: real, keys: keys, write: func(to, from *database, m *meta) error {
-		w := &bulk{db: to}
-		err := rewrite(ctx, w, from, m, func(r record) ([]byte, error) { return r.value, nil })
-		return finish(w, &meta{Format: format, Store: m.Store, Key: m.Key}, err)
-	}}
-	before, err := examineFile(ctx, from.file, path, keys)
-	if err != nil {
-		return err
-	}
-	_, err = r.run(ctx, from, before)
-	return err
-}
-
-// renewal replaces the file at path by what write makes of it.
-type renewal struct {
-	path  string
-	keys  backends.KeyWrapper
-	write func(to, from *database, m *meta) error
-}
-
-// renew replaces a file in which nothing is damaged.
-func renew(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database, m *meta) error) (before, after *backends.Findings, err error) {
+// replaceFile puts what write makes of the file at path in its place. It refuses
+// one that is damaged.
+func replaceFile(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database) error) (before, after *backends.Findings, err error) {
 	if err := checkKeys(path, keys); err != nil {
 		return nil, nil, err
 	}
-	real, err := filepath.EvalSymlinks(path)
+	path, err = resolved(path)
 	if err != nil {
-		return nil, nil, fileError(path, err)
+		return nil, nil, err
 	}
-	from, err := openDB(real, options{wait: lockWait})
+	from, err := openDB(path, options{wait: lockWait})
 	if err != nil {
-		return nil, nil, openOrDamage(ctx, real, keys, err)
+		return nil, nil, openOrDamage(ctx, path, keys, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	before, err = examineFile(ctx, from.file, real, keys)
+	before, err = verifyOpenFile(ctx, from.file, path, keys)
 	if err == nil {
-		err = damaged(real, before)
+		err = refuseDamaged(path, before)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	after, err = (&renewal{real, keys, write}).run(ctx, from, before)
-	return before, after, err
-}
-
-// run replaces the file that the caller has open and looked through.
-func (r *renewal) run(ctx context.Context, from *database, before *backends.Findings) (after *backends.Findings, err error) {
-	temp, err := workFile(r.path)
+	temp, err := workFile(path)
 	if err != nil {
-		return nil, writeError(r.path, err)
+		return nil, nil, writeError(path, err)
 	}
 	defer func() { err = errors.Join(err, remove(temp)) }()
-	if err := sameOwner(temp, r.path); err != nil {
-		return nil, err
-	}
-	if err := writeNew(temp, from, r.write); err != nil {
-		if why := damaged(r.path, before); why != nil && !noSpace(err) && ctx.Err() == nil {
-			return nil, why
-		}
-		return nil, writeError(r.path, err)
-	}
-	atStep("written")
-	if after, err = examineAs(ctx, "the new file", temp, r.keys, lockWait); err != nil {
-		return nil, err
+	if after, err = writeNew(ctx, temp, path, from, keys, write); err != nil {
+		return nil, nil, err
 	}
 	if !sameContent(before, after) {
-		if err := damaged(r.path, before); err != nil {
-			return nil, err
-		}
-		return nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", r.path)
+		return nil, nil, openError(secret.Internal, nil, "%s: the new file does not hold what the old one does; the old one stands", path)
 	}
 	atStep("checked")
-	return after, publish(temp, r.path)
+	return before, after, publish(temp, path)
+}
+
+func resolved(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", fileError(path, err)
+	}
+	return real, nil
+}
+
+// writeNew fills temp, which is empty and is to take the place of path, brings it
+// to stable storage and looks through it.
+func writeNew(ctx context.Context, temp, path string, from *database, keys backends.KeyWrapper, write func(to, from *database) error) (*backends.Findings, error) {
+	if err := sameOwner(temp, path); err != nil {
+		return nil, err
+	}
+	to, err := openDB(temp, options{wait: lockWait, noSync: true})
+	if err != nil {
+		return nil, writeError(path, err)
+	}
+	if err = write(to, from); err == nil {
+		atStep("copied")
+		err = to.Sync()
+	}
+	if err := errors.Join(err, to.Close()); err != nil {
+		return nil, writeError(path, err)
+	}
+	atStep("written")
+	return verifyFileAs(ctx, "the new file", temp, keys)
 }
 
 // sameOwner gives temp, which is to take the place of path, the owner, group and
@@ -163,44 +135,11 @@ func openOrDamage(ctx context.Context, path string, keys backends.KeyWrapper, op
 	return fileError(path, opened)
 }
 
-// sameContent reports whether two files hold the same, the same damage to it
-// included. Damage to pages may be gone: what they led to is there.
+// sameContent reports whether two files hold as much, and nothing is damaged in
+// the new one.
 func sameContent(before, after *backends.Findings) bool {
-	counts := func(f *backends.Findings) [5]int {
-		return [5]int{f.Secrets, f.Deleted, f.Versions, f.Records, f.Unlisted}
-	}
-	if counts(before) != counts(after) || before.Unlisted > 0 {
-		return false
-	}
-	left := slices.Clone(before.Damage)
-	for _, d := range after.Damage {
-		i := slices.Index(left, d)
-		if i < 0 {
-			return false
-		}
-		left = slices.Delete(left, i, i+1)
-	}
-	return !slices.ContainsFunc(left, func(d backends.Damage) bool { return d.Name != "" })
-}
-
-// writeNew fills temp, which is empty, and brings it to stable storage.
-func writeNew(temp string, from *database, write func(to, from *database, m *meta) error) error {
-	to, err := openDB(temp, options{wait: lockWait, noSync: true})
-	if err != nil {
-		return err
-	}
-	err = from.View(func(tx *bbolt.Tx) error {
-		m, err := readMeta(tx)
-		if err != nil {
-			return err
-		}
-		return write(to, from, m)
-	})
-	if err == nil {
-		atStep("copied")
-		err = to.Sync()
-	}
-	return errors.Join(err, to.Close())
+	counts := func(f *backends.Findings) [4]int { return [4]int{f.Secrets, f.Deleted, f.Versions, f.Records} }
+	return counts(before) == counts(after) && after.Sound()
 }
 
 // publish gives a finished file its name, in the place of the one that has it.
@@ -217,6 +156,7 @@ func publish(temp, path string) error {
 
 // workFile makes an empty file beside path, after what crashes left is gone.
 func workFile(path string) (string, error) {
+	escaped := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace
 	left, err := filepath.Glob(filepath.Join(escaped(filepath.Dir(path)), "."+escaped(filepath.Base(path))+workSuffix))
 	if err != nil {
 		return "", err
@@ -245,128 +185,4 @@ func writeError(path string, err error) error {
 		return failure("bolt.open", "", err)
 	}
 	return openError(secret.Unavailable, err, "%s: the new file cannot be written; the old one stands", path)
-}
-
-// Restored is what a Restore did.
-type Restored struct {
-	Findings *backends.Findings
-	Old      string // where the file that stood there is now
-}
-
-// Restore says what is to stand in the place of a store.
-type Restore struct {
-	From    string // a file that Snapshot wrote
-	MadeAs  string // the store's name when that was made
-	Keys    backends.KeyWrapper
-	Replace bool      // a store that stands; it is kept under another name
-	Now     time.Time // which is in that name
-	DryRun  bool      // nothing is written
-}
-
-// Into puts the file at path, where no process has the store open.
-func (r *Restore) Into(ctx context.Context, path string) (out *Restored, err error) {
-	if err := checkKeys(path, r.Keys); err != nil {
-		return nil, err
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	release, stands, err := r.lock(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	out = &Restored{}
-	if stands {
-		out.Old = fmt.Sprintf("%s.%s.old", path, r.Now.UTC().Format("20060102T150405.000Z"))
-	}
-	if r.DryRun {
-		out.Findings, err = r.check(ctx, r.From)
-		return out, err
-	}
-	temp, err := r.copy(ctx, path, stands)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, remove(temp)) }()
-	atStep("written")
-	if out.Findings, err = r.check(ctx, temp); err != nil {
-		return nil, err
-	}
-	atStep("checked")
-	if !stands {
-		return out, link(temp, path)
-	}
-	if err := link(path, out.Old); err != nil {
-		return nil, err
-	}
-	atStep("kept")
-	return out, publish(temp, path)
-}
-
-// check refuses what is not whole, or is another store.
-func (r *Restore) check(ctx context.Context, path string) (*backends.Findings, error) {
-	found, err := Verify(ctx, r.From, path, r.Keys)
-	if err != nil {
-		return nil, err
-	}
-	if found.MadeAs != r.MadeAs {
-		return nil, openError(secret.Invalid, nil, "%s was made as store %q, not %q", r.From, found.MadeAs, r.MadeAs)
-	}
-	return found, nil
-}
-
-// lock takes the store that stands at path, if one does.
-func (r *Restore) lock(path string) (release func() error, stands bool, err error) {
-	f, err := lockFile(path, true, lockWait)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return func() error { return nil }, false, nil
-	case err != nil:
-		return nil, false, fileError(path, err)
-	case !r.Replace:
-		return nil, true, errors.Join(openError(secret.AlreadyExists, nil, "%s exists already", path), f.Close())
-	}
-	return f.Close, true, nil
-}
-
-// copy makes a file of what is to be restored beside path.
-func (r *Restore) copy(ctx context.Context, path string, stands bool) (temp string, err error) {
-	from, err := lockFile(r.From, false, lockWait)
-	if err != nil {
-		return "", fileError(r.From, err)
-	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	if stands {
-		if temp, err = workFile(path); err == nil {
-			if err := sameOwner(temp, path); err != nil {
-				return "", errors.Join(err, remove(temp))
-			}
-		}
-	} else { // nothing is locked: another may be in the making, and may win
-		temp, err = emptyFile(path, workSuffix)
-	}
-	if err != nil {
-		return "", writeError(path, err)
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY, 0)
-	if err == nil {
-		_, err = io.Copy(&contextWriter{ctx, f}, from)
-		atStep("copied")
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
-		return "", errors.Join(writeError(path, err), remove(temp))
-	}
-	return temp, nil
-}
-
-// link gives a file one more name. Unlike a rename it fails where something
-// has come to stand there meanwhile.
-func link(from, to string) error {
-	if err := os.Link(from, to); err != nil {
-		return openError(secret.Unavailable, err, "%s cannot be made; nothing was done", to)
-	}
-	atStep("linked")
-	return syncDir(filepath.Dir(to))
 }

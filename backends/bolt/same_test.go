@@ -17,12 +17,6 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-type embedded interface {
-	backends.Backend
-	backends.Backend
-	backends.Backend
-}
-
 // TestSameAsMemory: whatever is done to both, bolt and memory answer alike.
 func TestSameAsMemory(t *testing.T) {
 	t.Parallel()
@@ -54,7 +48,7 @@ func TestSameAsMemory(t *testing.T) {
 	})
 }
 
-type operation func(embedded) (*secret.Secret, error)
+type operation func(backends.Backend) (*secret.Secret, error)
 
 func step(t *rapid.T, name secret.Name) (string, operation) {
 	ctx := context.Background()
@@ -63,18 +57,18 @@ func step(t *rapid.T, name secret.Name) (string, operation) {
 	switch what := rapid.SampledFrom([]string{"put", "put", "put", "update", "update", "delete", "recover", "purge", "import", "get"}).Draw(t, "operation"); what {
 	case "put":
 		d := drawDraft(t)
-		return what, func(b embedded) (*secret.Secret, error) { return b.Put(ctx, name, d) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return b.Put(ctx, name, d) }
 	case "update":
 		p := drawPatch(t)
-		return what, func(b embedded) (*secret.Secret, error) { return b.Update(ctx, name, sel, p) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return b.Update(ctx, name, sel, p) }
 	case "delete":
-		return what, func(b embedded) (*secret.Secret, error) { return b.Delete(ctx, name, purge) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return b.Delete(ctx, name, purge) }
 	case "recover":
-		return what, func(b embedded) (*secret.Secret, error) { return b.Recover(ctx, name) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return b.Recover(ctx, name) }
 	case "purge":
-		return what, func(b embedded) (*secret.Secret, error) { return nil, b.Purge(ctx, name) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return nil, b.Purge(ctx, name) }
 	case "import":
-		return what, func(b embedded) (*secret.Secret, error) {
+		return what, func(b backends.Backend) (*secret.Secret, error) {
 			done, err := b.Import(ctx, backendtest.Sample(name), "")
 			if err != nil {
 				return nil, err
@@ -82,7 +76,7 @@ func step(t *rapid.T, name secret.Name) (string, operation) {
 			return done.Secret, nil
 		}
 	default:
-		return what, func(b embedded) (*secret.Secret, error) { return b.Get(ctx, name, sel) }
+		return what, func(b backends.Backend) (*secret.Secret, error) { return b.Get(ctx, name, sel) }
 	}
 }
 
@@ -113,11 +107,11 @@ func drawPatch(t *rapid.T) secret.Patch {
 	return p
 }
 
-func stateOf(t *rapid.T, name secret.Name, m, b embedded) {
+func stateOf(t *rapid.T, name secret.Name, m, b backends.Backend) {
 	ctx := context.Background()
 	for what, do := range map[string]operation{
-		"Export":        func(e embedded) (*secret.Secret, error) { return e.Export(ctx, name) },
-		"DescribeTrash": func(e embedded) (*secret.Secret, error) { return e.DescribeTrash(ctx, name) },
+		"Export":        func(e backends.Backend) (*secret.Secret, error) { return e.Export(ctx, name) },
+		"DescribeTrash": func(e backends.Backend) (*secret.Secret, error) { return e.DescribeTrash(ctx, name) },
 	} {
 		want, wantErr := do(m)
 		got, gotErr := do(b)

@@ -20,14 +20,16 @@ const (
 	tagSize   = 16
 )
 
-// What a sealed record is. It is authenticated, so no record passes for one of
-// another kind.
+// domain is what a sealed record is. It is authenticated, so no record passes for
+// one of another.
+type domain string
+
 const (
-	sealedHead    = "head"
-	sealedTrash   = "trash"
-	sealedVersion = "version"
-	sealedValue   = "value"
-	sealedNote    = "note"
+	domainHead    domain = "head"
+	domainTrash   domain = "trash" // head of a deleted secret
+	domainVersion domain = "version"
+	domainValue   domain = "value"
+	domainNote    domain = "note"
 )
 
 // sealer seals records with AES-256-GCM. Each record gets a key and a nonce of
@@ -41,20 +43,20 @@ type sealer struct {
 
 var errUnseal = errors.New("a record of the store failed authentication")
 
-// seal binds the record to its store, kind, secret and, within the secret, to
-// part: the ordinal of attributes, the UID of a value. A note has no secret,
-// and its key is the part.
-func (s *sealer) seal(kind string, name secret.Name, part, plain []byte) ([]byte, error) {
+// seal binds the record to its store, domain, secret and, within the secret, to
+// id: the ordinal of attributes, the UID of a value. A note has no secret, and its
+// key is the id.
+func (s *sealer) seal(d domain, name secret.Name, id, plain []byte) ([]byte, error) {
 	out := make([]byte, saltSize, saltSize+len(plain)+tagSize)
 	_, _ = rand.Read(out) // never fails (crypto/rand)
 	gcm, nonce, err := s.derive(out)
 	if err != nil {
 		return nil, err
 	}
-	return gcm.Seal(out, nonce, plain, s.bound(kind, name, part)), nil
+	return gcm.Seal(out, nonce, plain, s.associated(d, name, id)), nil
 }
 
-func (s *sealer) open(kind string, name secret.Name, part, sealed []byte) ([]byte, error) {
+func (s *sealer) unseal(d domain, name secret.Name, id, sealed []byte) ([]byte, error) {
 	if len(sealed) < saltSize+tagSize {
 		return nil, errUnseal
 	}
@@ -62,7 +64,7 @@ func (s *sealer) open(kind string, name secret.Name, part, sealed []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	plain, err := gcm.Open(nil, nonce, sealed[saltSize:], s.bound(kind, name, part))
+	plain, err := gcm.Open(nil, nonce, sealed[saltSize:], s.associated(d, name, id))
 	if err != nil {
 		return nil, errUnseal
 	}
@@ -82,10 +84,10 @@ func (s *sealer) derive(salt []byte) (cipher.AEAD, []byte, error) {
 	return gcm, k[keySize:], err
 }
 
-// bound encodes the associated data so that no two tuples share one.
-func (s *sealer) bound(kind string, name secret.Name, part []byte) []byte {
+// associated encodes the associated data so that no two tuples share one.
+func (s *sealer) associated(d domain, name secret.Name, id []byte) []byte {
 	var ad []byte
-	for _, p := range [][]byte{[]byte(s.store), []byte(kind), []byte(name), part} {
+	for _, p := range [][]byte{[]byte(s.store), []byte(d), []byte(name), id} {
 		ad = binary.BigEndian.AppendUint32(ad, uint32(len(p)))
 		ad = append(ad, p...)
 	}

@@ -32,9 +32,43 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 		v := h.Append(&d, freeUID(tx, name, d.UID), s.now())
 		out = h.View(v)
 		if fresh {
-			return s.created(h, v)
+			return s.newSecretPuts(h, v)
 		}
-		return s.records(h, v)
+		return s.secretPuts(h, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Update implements backends.Backend. It touches the version and the head.
+func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
+	if err := history.CheckPatch(&p); err != nil {
+		return nil, failure("bolt.update", name, err)
+	}
+	err = s.update(ctx, "bolt.update", name, func(tx *bbolt.Tx) ([]put, error) {
+		h, err := s.readHead(tx, liveHeads, name)
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.selectVersion(tx, h, sel)
+		if err != nil {
+			return nil, err
+		}
+		if err := h.Patch(v, &p, s.now()); err != nil {
+			return nil, err
+		}
+		head, err := s.headPut(liveHeads, h)
+		if err != nil {
+			return nil, err
+		}
+		attributes, err := s.attributesPut(name, v)
+		if err != nil {
+			return nil, err
+		}
+		out = h.View(*v)
+		return []put{head, attributes}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -44,9 +78,9 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 
 // headToWrite returns the head of name, or a new one.
 func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*history.Head, error) {
-	h, err := s.head(tx, live, name)
+	h, err := s.readHead(tx, liveHeads, name)
 	switch {
-	case tx.Bucket(trash.bucket).Get(trash.key(name)) != nil:
+	case tx.Bucket(trashHeads.bucket).Get(trashHeads.key(name)) != nil:
 		return nil, secret.Errorf(secret.Trashed, "")
 	case errors.Is(err, secret.NotFound):
 		return history.NewHead(name), nil
@@ -63,15 +97,15 @@ func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
 	return want
 }
 
-// records seals the head and the given versions.
-func (s *Store) records(h *history.Head, vs ...secret.Version) ([]put, error) {
-	head, err := s.headRecord(live, h)
+// secretPuts are the head and the given versions.
+func (s *Store) secretPuts(h *history.Head, vs ...secret.Version) ([]put, error) {
+	head, err := s.headPut(liveHeads, h)
 	if err != nil {
 		return nil, err
 	}
 	puts := []put{head}
 	for i := range vs {
-		more, err := s.versionRecords(h.Secret.Name, &vs[i])
+		more, err := s.versionPuts(h.Secret.Name, &vs[i])
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", vs[i].Ordinal, err)
 		}
@@ -80,36 +114,28 @@ func (s *Store) records(h *history.Head, vs ...secret.Version) ([]put, error) {
 	return puts, nil
 }
 
-func (s *Store) headRecord(to shelf, h *history.Head) (put, error) {
-	plain, err := encodeHead(h)
-	if err != nil {
-		return put{}, err
-	}
-	sealed, err := s.seal.seal(to.sealed, h.Secret.Name, nil, plain)
+// newSecretPuts is secretPuts of a secret that was not there.
+func (s *Store) newSecretPuts(h *history.Head, vs ...secret.Version) ([]put, error) {
+	puts, err := s.secretPuts(h, vs...)
+	return append(puts, listPut(h.Secret.Name)), err
+}
+
+func (s *Store) headPut(to headStore, h *history.Head) (put, error) {
+	sealed, err := s.sealer.sealHead(to.domain, h)
 	return put{to.bucket, to.key(h.Secret.Name), sealed}, err
 }
 
-// created is records of a secret that was not there.
-func (s *Store) created(h *history.Head, vs ...secret.Version) ([]put, error) {
-	puts, err := s.records(h, vs...)
-	return append(puts, listing(h.Secret.Name)), err
-}
+// listPut lists a secret that is not deleted.
+func listPut(name secret.Name) put { return put{bucketLive, []byte(name), []byte{}} }
 
-// listing is what lists a secret that is not deleted.
-func listing(name secret.Name) put { return put{bucketLive, []byte(name), []byte{}} }
-
-// attributes seals all of v but its value.
-func (s *Store) attributes(name secret.Name, v *secret.Version) (put, error) {
-	plain, err := encodeVersion(v)
-	if err != nil {
-		return put{}, err
-	}
-	sealed, err := s.seal.seal(sealedVersion, name, ordinalBytes(v.Ordinal), plain)
+// attributesPut is all of v but its value.
+func (s *Store) attributesPut(name secret.Name, v *secret.Version) (put, error) {
+	sealed, err := s.sealer.sealVersion(name, v)
 	return put{bucketSecrets, attributesKey(name, v.Ordinal), sealed}, err
 }
 
-func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, error) {
-	attributes, err := s.attributes(name, v)
+func (s *Store) versionPuts(name secret.Name, v *secret.Version) ([]put, error) {
+	attributes, err := s.attributesPut(name, v)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +143,7 @@ func (s *Store) versionRecords(name secret.Name, v *secret.Version) ([]put, erro
 	if v.Missing != "" {
 		return puts, nil
 	}
-	sealed, err := s.seal.seal(sealedValue, name, v.UID[:], encodeValue(v.Value))
+	sealed, err := s.sealer.sealValue(name, v)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +176,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 		if _, err := s.headToWrite(tx, in.Name, true); err != nil {
 			return nil, err
 		}
-		return s.created(fresh, in.Versions...)
+		return s.newSecretPuts(fresh, in.Versions...)
 	})
 	if err != nil {
 		return nil, err

@@ -78,10 +78,6 @@ func (a *app) verifyStore(ctx context.Context, s *storeFile) (found *backends.Fi
 }
 
 func (v storeCheckView) text(w io.Writer) error {
-	form := strconv.Itoa(v.Format)
-	if v.Format < v.Newest {
-		form += fmt.Sprintf("; this release writes %d and moves the file on when it opens the store", v.Newest)
-	}
 	made := v.MadeAs
 	if made != v.Store {
 		made += ", and not " + v.Store
@@ -89,7 +85,7 @@ func (v storeCheckView) text(w io.Writer) error {
 	rows := [][]string{
 		{"file", v.File},
 		{"made as", printable(made)},
-		{"format", form},
+		{"format", strconv.Itoa(v.Format)},
 		{"key", v.Key},
 		{"holds", countSecrets(v.Findings) + fmt.Sprintf(", %d records", v.Records)},
 		{"bytes", fmt.Sprintf("%d, of which %d are free (%d pages)", v.Bytes, v.FreeBytes, v.FreePages)},

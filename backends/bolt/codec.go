@@ -12,21 +12,8 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// shelf is where heads are: the live ones, or the trash.
-type shelf struct {
-	bucket []byte
-	key    func(secret.Name) []byte
-	sealed string // what their records are
-	list   []byte // bucket whose keys are the names
-}
-
-var (
-	live  = shelf{bucketSecrets, headKey, sealedHead, bucketLive}
-	trash = shelf{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, sealedTrash, bucketTrash}
-)
-
-// headRecord is a history.Head in the file. The name is in the key.
-type headRecord struct {
+// headJSON is a history.Head in the file. The name is in the key.
+type headJSON struct {
 	Description string                     `json:"description,omitempty"`
 	Tags        map[string]string          `json:"tags,omitzero"` // null and {} differ
 	Created     *instant                   `json:"created,omitempty"`
@@ -41,9 +28,9 @@ type headRecord struct {
 	Purge       *instant                   `json:"purge,omitempty"`
 }
 
-// versionRecord is a version without its value, its stages (which the head
+// versionJSON is a version without its value, its stages (which the head
 // keeps) and its ordinal (which is in the key).
-type versionRecord struct {
+type versionJSON struct {
 	UID         string                     `json:"uid"`
 	Missing     secret.Missing             `json:"missing,omitempty"`
 	ContentType string                     `json:"content_type,omitempty"`
@@ -76,7 +63,7 @@ func (i *instant) time() time.Time {
 
 func encodeHead(h *history.Head) ([]byte, error) {
 	s := &h.Secret
-	r := headRecord{
+	r := headJSON{
 		Description: s.Description, Tags: s.Tags, Created: toInstant(s.Created), Updated: toInstant(s.Updated),
 		Current: s.Current, Previous: s.Previous, Extra: s.Extra,
 		Last: h.Last, Newest: toInstant(h.Newest), Stages: h.Stages,
@@ -90,7 +77,7 @@ func encodeHead(h *history.Head) ([]byte, error) {
 }
 
 func decodeHead(name secret.Name, b []byte) (*history.Head, error) {
-	var r headRecord
+	var r headJSON
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
@@ -109,7 +96,7 @@ func decodeHead(name secret.Name, b []byte) (*history.Head, error) {
 }
 
 func encodeVersion(v *secret.Version) ([]byte, error) {
-	return encode(versionRecord{
+	return encode(versionJSON{
 		UID: v.UID.String(), Missing: v.Missing, ContentType: v.ContentType, Tags: v.Tags, Disabled: v.Disabled,
 		NotBefore: toInstant(v.NotBefore), Expires: toInstant(v.Expires),
 		Created: toInstant(v.Created), Updated: toInstant(v.Updated), Extra: v.Extra,
@@ -117,7 +104,7 @@ func encodeVersion(v *secret.Version) ([]byte, error) {
 }
 
 func decodeVersion(o secret.Ordinal, b []byte) (*secret.Version, error) {
-	var r versionRecord
+	var r versionJSON
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
@@ -132,20 +119,20 @@ func decodeVersion(o secret.Ordinal, b []byte) (*secret.Version, error) {
 	}, nil
 }
 
-func encode(record any) ([]byte, error) {
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(record); err != nil {
+	if err := e.Encode(v); err != nil {
 		return nil, &secret.Error{Kind: secret.Invalid, Detail: "an attribute cannot be written as JSON"}
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-func decode(b []byte, record any) error {
+func decode(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(record); err != nil {
+	if err := d.Decode(v); err != nil {
 		return errors.New("a record of the store is no JSON of this format") // the cause may quote the record
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -6,15 +6,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bulk fills a new file, in keys that ascend within each bucket, by
+// bulkWriter fills a new file, in keys that ascend within each bucket, by
 // transactions that are large and yet bounded.
-type bulk struct {
+type bulkWriter struct {
 	db   *database
 	tx   *bbolt.Tx
 	size int
 }
 
-func (b *bulk) begin() (err error) {
+func (b *bulkWriter) begin() (err error) {
 	if b.tx == nil {
 		b.tx, err = b.db.Begin(true)
 		b.size = 0
@@ -22,7 +22,7 @@ func (b *bulk) begin() (err error) {
 	return err
 }
 
-func (b *bulk) create(names [][]byte) error {
+func (b *bulkWriter) create(names [][]byte) error {
 	if err := b.begin(); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (b *bulk) create(names [][]byte) error {
 	return nil
 }
 
-func (b *bulk) put(bucket, key, value []byte) error {
+func (b *bulkWriter) put(bucket, key, value []byte) error {
 	if err := b.begin(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (b *bulk) put(bucket, key, value []byte) error {
 }
 
 // end commits, or takes back what is not committed yet.
-func (b *bulk) end(err error) error {
+func (b *bulkWriter) end(err error) error {
 	if b.tx == nil {
 		return err
 	}

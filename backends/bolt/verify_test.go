@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/internal/bboltcheck"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -58,7 +60,7 @@ func smallFile(t testing.TB) string {
 	return path
 }
 
-func examined(t testing.TB, path string) *backends.Findings {
+func verified(t testing.TB, path string) *backends.Findings {
 	t.Helper()
 	found, err := VerifyFile(t.Context(), path, plainKeys{})
 	if err != nil {
@@ -95,8 +97,8 @@ func boltAgrees(t testing.TB, path string) {
 	}
 }
 
-// TestExamine: a sound store is found sound, open and closed, and counted.
-func TestExamine(t *testing.T) {
+// TestVerify: a sound store is found sound, open and closed, and counted.
+func TestVerify(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := storeAt(t, path)
@@ -109,20 +111,20 @@ func TestExamine(t *testing.T) {
 		t.Fatal(err)
 	}
 	boltAgrees(t, path)
-	closed := examined(t, path)
+	closed := verified(t, path)
 	sample := len(backendtest.Sample("sample").Versions)
 	for what, found := range map[string]*backends.Findings{"open": open, "closed": closed} {
 		wantSound(t, found)
-		got := fmt.Sprint(found.Format, found.Newest, found.MadeAs, found.Key, found.Secrets, found.Deleted, found.Versions, found.Records)
-		want := fmt.Sprint(format, format, "s", "plain", 12, 1, 24-3+1+sample, 1)
+		got := fmt.Sprint(found.Format, found.MadeAs, found.Key, found.Secrets, found.Deleted, found.Versions, found.Records)
+		want := fmt.Sprint(format, "s", "plain", 12, 1, 24-3+1+sample, 1)
 		if got != want || found.Bytes == 0 || found.FreePages == 0 || found.FreeBytes != int64(found.FreePages*os.Getpagesize()) {
 			t.Errorf("%s: %s, want %s; %d bytes, %d pages free", what, got, want, found.Bytes, found.FreePages)
 		}
 	}
 }
 
-// TestExamineWhileWriting: writers do not disturb it, nor it them.
-func TestExamineWhileWriting(t *testing.T) {
+// TestVerifyWhileWriting: writers do not disturb it, nor it them.
+func TestVerifyWhileWriting(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	small(t, s)
@@ -165,19 +167,33 @@ func dump(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := readRoot(f, func(string) {})
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore := func(bboltcheck.Problem) {}
+	state, err := bboltcheck.ReadState(f, info.Size(), ignore)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	w := newWalker(t.Context(), &pageFile{f, r}, func(string, string) {})
-	all := w.buckets()
+	c := bboltcheck.New(t.Context(), f, state, ignore)
+	all := c.Buckets()
 	for _, name := range buckets() {
-		for k, v := range w.records(all[string(name)]) {
+		for k, v := range c.Records(all[string(name)]) {
 			fmt.Fprintf(&b, "%s %x %x\n", name, k, v)
 		}
 	}
 	return b.String()
+}
+
+func stateOf(t testing.TB, file []byte) bboltcheck.State {
+	t.Helper()
+	s, err := bboltcheck.ReadState(bytes.NewReader(file), int64(len(file)), func(p bboltcheck.Problem) { t.Errorf("%+v", p) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestFlippedBytes turns a bit of byte after byte of a file. Either that is
@@ -186,22 +202,19 @@ func dump(t testing.TB, path string) string {
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	path := smallFile(t)
-	whole, err := os.ReadFile(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := dump(t, path)
-	r, err := readRoot(bytes.NewReader(whole), func(what string) { t.Error(what) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := int(r.end) * r.pageSize
+	state := stateOf(t, data)
+	used := int(state.Pages) * state.PageSize
 	rounds := 600
 	if testing.Short() {
 		rounds = 200
 	}
 	file := filepath.Join(t.TempDir(), "f.db")
-	if err := os.WriteFile(file, whole, 0o600); err != nil {
+	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
@@ -211,15 +224,15 @@ func TestFlippedBytes(t *testing.T) {
 	defer f.Close()
 	flip := func(at, bit int) (found bool) {
 		t.Helper()
-		if _, err := f.WriteAt([]byte{whole[at] ^ 1<<bit}, int64(at)); err != nil {
+		if _, err := f.WriteAt([]byte{data[at] ^ 1<<bit}, int64(at)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := VerifyFile(t.Context(), file, plainKeys{})
 		found = err != nil || !got.Sound()
 		if !found && dump(t, file) != want {
-			t.Errorf("bit %d of byte %d, in page %d: a record is another, and nothing is said", bit, at, at/r.pageSize)
+			t.Errorf("bit %d of byte %d, in page %d: a record is another, and nothing is said", bit, at, at/state.PageSize)
 		}
-		if _, err := f.WriteAt(whole[at:at+1], int64(at)); err != nil {
+		if _, err := f.WriteAt(data[at:at+1], int64(at)); err != nil {
 			t.Fatal(err)
 		}
 		return found
@@ -230,9 +243,9 @@ func TestFlippedBytes(t *testing.T) {
 			told++
 		}
 	}
-	for id := range int(r.end) { // and where bbolt's own numbers lie
+	for id := range int(state.Pages) { // and where bbolt's own numbers lie
 		for range 3 {
-			flip(id*r.pageSize+rand.IntN(8*pageHeader), rand.IntN(8))
+			flip(id*state.PageSize+rand.IntN(128), rand.IntN(8))
 		}
 	}
 	t.Logf("%d of %d in %d bytes were found; the others mean nothing", told, rounds, used)
@@ -244,21 +257,18 @@ func TestFlippedBytes(t *testing.T) {
 // TestCutShort: a file that lost its end is found damaged wherever it ends.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
-	whole, err := os.ReadFile(smallFile(t))
+	data, err := os.ReadFile(smallFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := readRoot(bytes.NewReader(whole), func(what string) { t.Error(what) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := stateOf(t, data)
 	file := filepath.Join(t.TempDir(), "f.db")
-	for id := range int(r.end) {
-		if err := os.WriteFile(file, whole[:id*r.pageSize+r.pageSize/2], 0o600); err != nil {
+	for id := range int(state.Pages) {
+		if err := os.WriteFile(file, data[:id*state.PageSize+state.PageSize/2], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if found, err := VerifyFile(t.Context(), file, plainKeys{}); err == nil && found.Sound() {
-			t.Errorf("cut in page %d of %d: it is found sound", id, r.end)
+			t.Errorf("cut in page %d of %d: it is found sound", id, state.Pages)
 		}
 	}
 }
@@ -270,26 +280,14 @@ func TestZeroed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := storeAt(t, path)
 	fillSecrets(t, s, 200)
-	var page uint64
-	var in span
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		r, err := rootOf(tx)
-		if err != nil {
-			return err
-		}
-		w := newWalker(t.Context(), &pageFile{s.file, r}, func(string, string) {})
-		p, err := w.read(w.buckets()[string(bucketSecrets)].root)
-		if err != nil {
-			return err
-		}
-		es, err := p.elements()
-		i := len(es) / 2
-		page, in = es[i].child, span{es[i].key, es[i+1].key}
-		return err
-	})
-	if err != nil || page == 0 {
-		t.Fatal(page, err)
+	const entry = 3 // of some ten
+	from, at := branchEntry(t, s, entry)
+	to, _ := branchEntry(t, s, entry+1)
+	number := make([]byte, 8)
+	if _, err := s.file.ReadAt(number, at); err != nil {
+		t.Fatal(err)
 	}
+	page := binary.NativeEndian.Uint64(number)
 	if _, err := s.file.WriteAt(make([]byte, os.Getpagesize()), int64(page)*int64(os.Getpagesize())); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +295,7 @@ func TestZeroed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := fmt.Sprintf("secrets: page %d%s: ", page, in)
+	told := pageDamage(bboltcheck.Problem{Where: "secrets", Page: page, Keys: bboltcheck.KeyRange{From: from, To: to}})
 	for _, d := range found.Damage {
 		if d.Name == "" && !strings.HasPrefix(d.What, told) {
 			t.Errorf("%s; want %s", d.What, told)
@@ -307,7 +305,7 @@ func TestZeroed(t *testing.T) {
 	for i := range 200 {
 		name := manyName(i)
 		_, err := s.Get(t.Context(), name, secret.Current)
-		switch concerned := bytes.Compare(append([]byte(name), 1), in.min) >= 0 && bytes.Compare(prefix(name), in.max) < 0; {
+		switch concerned := bytes.Compare(append([]byte(name), 1), from) >= 0 && bytes.Compare(prefix(name), to) < 0; {
 		case err == nil:
 		case !concerned || secret.KindOf(err) != secret.Internal:
 			t.Errorf("Get of %q: %v", name, err)

@@ -16,14 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// renewals are what replaces a file, and the steps of each.
-var renewals = []struct {
+// replacements are what replaces a file, and the steps of each.
+var replacements = []struct {
 	op    string
 	steps []string
 }{
@@ -31,12 +30,11 @@ var renewals = []struct {
 	{"rekey", []string{"copied", "written", "checked", "renamed"}},
 	{"replace", []string{"copied", "written", "checked", "linked", "kept", "renamed"}},
 	{"restore", []string{"copied", "written", "checked", "linked"}},
-	{"open", []string{"copied", "written", "checked", "renamed"}}, // of an earlier format
 }
 
 // childRenews does one of them and waits at a step to be killed. At the step
 // "full" the disk is full instead.
-func childRenews(dir, op, step string) error {
+func childReplaces(dir, op, step string) error {
 	keys, err := keysIn(dir)
 	if err != nil {
 		return err
@@ -53,11 +51,11 @@ func childRenews(dir, op, step string) error {
 			return err
 		}
 	}
-	_, _ = fmt.Fprintln(os.Stdout, "done", renew(context.Background(), dir, op, keys))
+	_, _ = fmt.Fprintln(os.Stdout, "done", replace(context.Background(), dir, op, keys))
 	return nil
 }
 
-func renew(ctx context.Context, dir, op string, keys *backup.Keyring) error {
+func replace(ctx context.Context, dir, op string, keys *backup.Keyring) error {
 	path := filepath.Join(dir, "s.db")
 	r := &bolt.Restore{From: filepath.Join(dir, "copy.db"), MadeAs: "payments", Keys: keys, Now: time.Now()}
 	var err error
@@ -71,22 +69,14 @@ func renew(ctx context.Context, dir, op string, keys *backup.Keyring) error {
 		_, err = r.Into(ctx, path)
 	case "restore":
 		_, err = r.Into(ctx, filepath.Join(dir, "new.db"))
-	case "open":
-		var b backends.Backend
-		if b, err = bolt.Open(ctx, backends.Env{Store: "payments", Keys: keys}, &bolt.Config{Path: path}); err == nil {
-			err = b.Close()
-		}
 	}
 	return err
 }
 
-// renewFolder holds a keyring, a store that has the secret "newer", and a copy
+// replaceFolder holds a keyring, a store that has the secret "newer", and a copy
 // of it from before.
-func renewFolder(t *testing.T, op string) (string, *backup.Keyring) {
+func replaceFolder(t *testing.T) (string, *backup.Keyring) {
 	t.Helper()
-	if op == "open" {
-		return oldFolder(t)
-	}
 	dir, keys := newFolder(t)
 	path := filepath.Join(dir, "s.db")
 	b := open(t, path, keys)
@@ -94,11 +84,11 @@ func renewFolder(t *testing.T, op string) (string, *backup.Keyring) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "copy.db"), whole, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "copy.db"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b = open(t, path, keys)
@@ -106,18 +96,6 @@ func renewFolder(t *testing.T, op string) (string, *backup.Keyring) {
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return dir, keys
-}
-
-// oldFolder is such a folder with a store of format 2.
-func oldFolder(t *testing.T) (string, *backup.Keyring) {
-	t.Helper()
-	dir := t.TempDir()
-	keys := unpackOld(t, 2, filepath.Join(dir, "s.db"))
-	if err := keys.Create(filepath.Join(dir, "keyring.json")); err != nil {
-		t.Fatal(err)
-	}
-	unpackOld(t, 2, filepath.Join(dir, "copy.db"))
 	return dir, keys
 }
 
@@ -134,16 +112,16 @@ func hasNewer(t *testing.T, path string, keys *backup.Keyring) bool {
 	return found.Secrets == 2
 }
 
-// TestKillRenew: whatever step a file's replacement is killed at, the old or
+// TestKillReplace: whatever step a file's replacement is killed at, the old or
 // the new one stands whole, the same again completes it, and nothing is left.
-func TestKillRenew(t *testing.T) {
+func TestKillReplace(t *testing.T) {
 	t.Parallel()
-	for _, r := range renewals {
+	for _, r := range replacements {
 		for i, step := range r.steps {
 			t.Run(r.op+"/"+step, func(t *testing.T) {
 				t.Parallel()
-				dir, keys := renewFolder(t, r.op)
-				cmd, out := start(t, "renew:"+r.op+":"+step, dir)
+				dir, keys := replaceFolder(t)
+				cmd, out := start(t, "replace:"+r.op+":"+step, dir)
 				line, err := bufio.NewReader(out).ReadString('\n')
 				if line != "at "+step+"\n" {
 					t.Fatalf("the child said %q, %v", line, err)
@@ -161,20 +139,20 @@ func TestKillRenew(t *testing.T) {
 				if stands := err == nil; stands != (r.op == "restore" && last) {
 					t.Errorf("killed at %q: a new store stands: %v", step, stands)
 				}
-				err = renew(t.Context(), dir, r.op, keys)
+				err = replace(t.Context(), dir, r.op, keys)
 				switch {
 				case r.op == "restore" && last:
 					wantOpenError(t, err, secret.AlreadyExists, "exists already")
 				case err != nil:
 					t.Errorf("the same again: %v", err)
 				}
-				verifyRenewed(t, dir, r.op, keys)
+				verifyReplaced(t, dir, r.op, keys)
 			})
 		}
 	}
 }
 
-func verifyRenewed(t *testing.T, dir, op string, keys *backup.Keyring) {
+func verifyReplaced(t *testing.T, dir, op string, keys *backup.Keyring) {
 	t.Helper()
 	path := filepath.Join(dir, "s.db")
 	if op == "restore" {
@@ -198,14 +176,14 @@ func verifyRenewed(t *testing.T, dir, op string, keys *backup.Keyring) {
 	}
 }
 
-// TestRenewOnAFullDisk: it says so, and the old file stands.
-func TestRenewOnAFullDisk(t *testing.T) {
+// TestReplaceOnAFullDisk: it says so, and the old file stands.
+func TestReplaceOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	for _, r := range renewals {
+	for _, r := range replacements {
 		t.Run(r.op, func(t *testing.T) {
 			t.Parallel()
-			dir, keys := renewFolder(t, r.op)
-			cmd, out := start(t, "renew:"+r.op+":full", dir)
+			dir, keys := replaceFolder(t)
+			cmd, out := start(t, "replace:"+r.op+":full", dir)
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if err := errors.Join(err, cmd.Wait()); err != nil {
 				t.Fatal(err)

@@ -20,24 +20,26 @@ type put struct{ bucket, key, value []byte }
 // once.
 type planFunc func(tx *bbolt.Tx) ([]put, error)
 
-// group commits writes that arrive together in one transaction, so that many
+// groupCommit commits writes that arrive together in one transaction, so that many
 // writers share an fsync and a single one does not wait for others.
-type group struct {
-	db   *bbolt.DB
-	turn chan struct{} // held by whoever commits
+type groupCommit struct {
+	db     *bbolt.DB
+	leader chan struct{} // holds one while somebody commits
 
 	mu    sync.Mutex
-	queue []*write
+	queue []*pendingWrite
 }
 
-type write struct {
+type pendingWrite struct {
 	ctx  context.Context // its caller waits in do for as long as this lives
 	plan planFunc
 	err  error         // read after done
 	done chan struct{} // closed when the outcome is known
 }
 
-func newGroup(db *bbolt.DB) *group { return &group{db: db, turn: make(chan struct{}, 1)} }
+func newGroupCommit(db *bbolt.DB) *groupCommit {
+	return &groupCommit{db: db, leader: make(chan struct{}, 1)}
+}
 
 // lastGrace is how long a caller who has gone is kept for an outcome that is
 // being decided: the fsync of a healthy disk takes far less.
@@ -45,13 +47,13 @@ const lastGrace = time.Second
 
 // do returns when the plan is durable, refused, or withdrawn because ctx
 // ended. Only where a commit outlasts ctx by lastGrace is the outcome Unknown.
-func (g *group) do(ctx context.Context, plan planFunc) error {
-	w := &write{ctx: ctx, plan: plan, done: make(chan struct{})}
+func (g *groupCommit) do(ctx context.Context, plan planFunc) error {
+	w := &pendingWrite{ctx: ctx, plan: plan, done: make(chan struct{})}
 	g.mu.Lock()
 	g.queue = append(g.queue, w)
 	g.mu.Unlock()
 	select {
-	case g.turn <- struct{}{}:
+	case g.leader <- struct{}{}:
 		g.lead()
 	case <-w.done:
 	case <-ctx.Done():
@@ -62,7 +64,7 @@ func (g *group) do(ctx context.Context, plan planFunc) error {
 	return w.wait()
 }
 
-func (w *write) wait() error {
+func (w *pendingWrite) wait() error {
 	select {
 	case <-w.done:
 		return w.err
@@ -79,7 +81,7 @@ func (w *write) wait() error {
 }
 
 // withdraw reports whether w was still waiting; then it never happens.
-func (g *group) withdraw(w *write) bool {
+func (g *groupCommit) withdraw(w *pendingWrite) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range g.queue {
@@ -91,10 +93,10 @@ func (g *group) withdraw(w *write) bool {
 	return false
 }
 
-// lead commits all that wait. The caller has taken the turn.
-func (g *group) lead() {
+// lead commits all that wait. The caller leads.
+func (g *groupCommit) lead() {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // see guarded
-	defer func() { <-g.turn }()
+	defer func() { <-g.leader }()
 	g.mu.Lock()
 	batch := g.queue
 	g.queue = nil
@@ -115,7 +117,7 @@ func (g *group) lead() {
 
 // commit decides the outcome of each write of the batch: refused by its own
 // plan, or that of the transaction.
-func (g *group) commit(batch []*write) {
+func (g *groupCommit) commit(batch []*pendingWrite) {
 	refused := make([]error, len(batch))
 	id, err := g.transact(batch, refused)
 	if err != nil {
@@ -129,7 +131,7 @@ func (g *group) commit(batch []*write) {
 }
 
 // transact writes what the plans of the batch say, those that are not refused.
-func (g *group) transact(batch []*write, refused []error) (id int, err error) {
+func (g *groupCommit) transact(batch []*pendingWrite, refused []error) (id int, err error) {
 	err = g.db.Update(func(tx *bbolt.Tx) error {
 		id = tx.ID()
 		changed := false
@@ -157,7 +159,7 @@ func (g *group) transact(batch []*write, refused []error) (id int, err error) {
 // errNothing spares the fsync of a transaction that changes nothing.
 var errNothing = errors.New("nothing to write")
 
-func (w *write) prepare(tx *bbolt.Tx) ([]put, error) {
+func (w *pendingWrite) prepare(tx *bbolt.Tx) ([]put, error) {
 	if err := w.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -184,7 +186,7 @@ func (p *put) apply(b *bbolt.Bucket) error {
 // failed: then only the last fsync did, and whether it lasts is not known. If
 // they do not see it, it did not happen. (Another writer may have taken the
 // same id meanwhile; that errs on the side of not knowing.)
-func (g *group) visible(id int) bool {
+func (g *groupCommit) visible(id int) bool {
 	if id == 0 { // it never began
 		return false
 	}

@@ -1,0 +1,48 @@
+package bolt
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ErrHeld is the cause where another process has the file open.
+var ErrHeld = errors.New("the file is locked")
+
+// lockWait leaves the rest of two seconds to whoever reports the failure.
+const lockWait = 1500 * time.Millisecond
+
+// lockPoll is how often a lock is tried: the system cannot wait for one with an
+// end.
+const lockPoll = 50 * time.Millisecond
+
+// lockFile opens a file with a lock of its own, on bbolt's terms, whatever the
+// file holds. With exclusive nobody else has it open as a store.
+func lockFile(path string, exclusive bool, wait time.Duration) (*os.File, error) {
+	how := syscall.LOCK_SH
+	if exclusive {
+		how = syscall.LOCK_EX
+	}
+	for deadline := time.Now().Add(wait); ; {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		same := false
+		if err == nil {
+			same, err = standsAt(path, f)
+		}
+		if same {
+			return f, nil
+		}
+		if err := errors.Join(err, f.Close()); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, ErrHeld
+		}
+		<-time.After(lockPoll)
+	}
+}

@@ -1,0 +1,100 @@
+package bolt
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends"
+)
+
+// format is the version of everything in the file. A file of another one is
+// refused: it would be misread, as one whose names are free that are not.
+const format = 1
+
+// meta is the one record in clear. Store is the store's name when the file was
+// made: a store that is renamed later keeps it as what its records are bound to.
+type meta struct {
+	Format int    `json:"format"`
+	Store  string `json:"store"`
+	Key    []byte `json:"key"` // the data key, wrapped
+}
+
+var keyMeta = []byte("meta")
+
+// newMeta makes a data key for the store called name.
+func newMeta(name string, keys backends.KeyWrapper) (*meta, sealer, error) {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	wrapped, err := keys.WrapKey(key)
+	if err != nil {
+		return nil, sealer{}, fmt.Errorf("wrap the data key: %w", err)
+	}
+	return &meta{Format: format, Store: name, Key: wrapped}, sealer{key: key, store: name}, nil
+}
+
+func (m *meta) write(tx *bbolt.Tx) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMeta).Put(keyMeta, b)
+}
+
+func readMeta(tx *bbolt.Tx) (*meta, error) {
+	b := tx.Bucket(bucketMeta)
+	if b == nil {
+		return nil, errNoMeta
+	}
+	m, err := parseMeta(b.Get(keyMeta))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range buckets() {
+		if tx.Bucket(name) == nil {
+			return nil, fmt.Errorf("there is no bucket %q", name)
+		}
+	}
+	return m, nil
+}
+
+var errNoMeta = errors.New("there is no meta record")
+
+func parseMeta(b []byte) (*meta, error) {
+	m := new(meta)
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(m); err != nil {
+		return nil, fmt.Errorf("meta record: %w", err)
+	}
+	if m.Format != format {
+		return nil, &formatError{m.Format}
+	}
+	return m, nil
+}
+
+// formatError is of a file that another release wrote, in a format of its own.
+type formatError struct{ format int }
+
+func (e *formatError) Error() string {
+	return fmt.Sprintf(`the file has format %d, and this release reads format %d alone; start the release that wrote it, `+
+		`or move its secrets: "vaultferry backup" with that release, then "vaultferry restore" into a new store`, e.format, format)
+}
+
+// errOtherKey: the keyring is not the one that the file was made with.
+var errOtherKey = errors.New("the keyring does not open this file; it was made with another one")
+
+// unwrapKey opens the data key.
+func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealer, error) {
+	key, err := keys.UnwrapKey(m.Key)
+	if err == nil && len(key) != keySize {
+		err = fmt.Errorf("the data key has %d bytes", len(key))
+	}
+	if err != nil {
+		return sealer{}, fmt.Errorf("%w: %w", errOtherKey, err)
+	}
+	return sealer{key: key, store: m.Store}, nil
+}
