@@ -6,7 +6,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 )
 
-// Imitation is Key Vault for a store in memory.
+// Profile is Key Vault for a store in memory.
 func Profile() backends.Profile {
 	b := &Backend{now: time.Now}
 	return backends.Profile{

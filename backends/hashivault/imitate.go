@@ -5,11 +5,11 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Imitation is a KV v2 engine for a store in memory, with the field that a
+// Profile is a KV v2 engine for a store in memory, with the field that a
 // configuration has by default.
 func Profile() backends.Profile { return imitation(&Store{imitated()}, naming) }
 
-// FlatImitation is a KV v1 engine in the same way.
+// FlatProfile is a KV v1 engine in the same way.
 func FlatProfile() backends.Profile { return imitation(newFlat(imitated()), flatNaming) }
 
 func imitated() *core {

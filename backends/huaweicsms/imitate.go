@@ -2,7 +2,7 @@ package huaweicsms
 
 import "github.com/vaultferry/vaultferry/backends"
 
-// Imitation is CSMS for a store in memory.
+// Profile is CSMS for a store in memory.
 func Profile() backends.Profile {
 	b := &Backend{}
 	return backends.Profile{

@@ -29,7 +29,7 @@ type found[V any] struct {
 // NotFound ends all other reads. Wait must be called.
 func NewReader[K comparable, V any](ctx context.Context, n int, read func(context.Context, K) (V, error)) *Reader[K, V] {
 	r := &Reader[K, V]{read: read, slots: make(chan struct{}, n), found: map[K]*found[V]{}}
-	r.ctx, r.stop = context.WithCancel(ctx)
+	r.ctx, r.stop = context.WithCancel(ctx) //nolint:gosec // Wait calls it
 	return r
 }
 

@@ -112,7 +112,7 @@ func (r *Secret) Valid() bool {
 	if r.Name != "" && r.Name.Validate() != nil || r.Highest < 0 || r.Highest > MaxOrdinal || !r.Shifts.valid() {
 		return false
 	}
-	if r.Roles != nil && !(inRange(r.Roles.Current) && inRange(r.Roles.Previous)) {
+	if r.Roles != nil && (!inRange(r.Roles.Current) || !inRange(r.Roles.Previous)) {
 		return false
 	}
 	for label, holder := range r.Stages {

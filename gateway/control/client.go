@@ -21,7 +21,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// ErrNobody: no gateway listens on the socket.
+// ErrNobody says that no gateway listens on the socket.
 var ErrNobody = errors.New("no gateway is running")
 
 // answerTimeout is how long a gateway may take to say what it is.

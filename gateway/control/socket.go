@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ErrLive: another process answers on the socket.
+// ErrLive says that another process answers on the socket.
 var ErrLive = errors.New("another gateway is listening on this socket")
 
 // maxAddress is the longest path that a socket's address holds everywhere.
