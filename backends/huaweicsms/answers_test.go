@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -250,7 +251,7 @@ func TestNameTaken(t *testing.T) {
 		}
 		b, _ = script(t, map[string][]http.HandlerFunc{doCreate: {taken}})
 		_, err := b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")})
-		if !is(err, secret.Invalid, secret.Conflict) {
+		if !kit.Is(err, secret.Invalid, secret.Conflict) {
 			t.Errorf("a creation refused for another reason: %v", err)
 		}
 	}
@@ -279,8 +280,8 @@ func TestOvertaken(t *testing.T) {
 func TestIntruder(t *testing.T) {
 	t.Parallel()
 	s := backendtest.Sample("s")
-	p := newPlan("s", s, marker("t"))
-	unfinished := strings.Replace(meta, `"canary-text"`, `"`+join("s", "", &p.t)+`"`, 1)
+	p := must(planImport("s", s, "t"))(t)
+	unfinished := strings.Replace(meta, `"canary-text"`, `"`+join("s", "", &p.trailer)+`"`, 1)
 	b, web := script(t, whole(map[string][]http.HandlerFunc{getSecret: {reply(200, `{"secret":`+unfinished+`}`)}}))
 	done, err := b.Import(t.Context(), s, "t")
 	if err == nil || done != nil || secret.KindOf(err) != secret.Conflict || web.count(doAppend) != 0 {

@@ -1,11 +1,9 @@
 package huaweicsms
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
@@ -13,169 +11,96 @@ import (
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // client is the product's API in our types and errors. It retries nothing: the
 // gateway does, and never a 401, five of which lock the key.
 type client struct {
-	endpoint    string
-	credentials *credentials
-	transport   http.RoundTripper
+	endpoint     string
+	credentials  *credentials
+	transport    http.RoundTripper
+	key, project string // of new secrets
 }
 
-// call makes one call of the vendor's client under ctx. The client is put
-// together by hand, for its builder looks at files and the environment.
-func call[T any](ctx context.Context, c client, o op, f func(*csms.CsmsClient) (T, error)) (T, error) {
+// call sends one request of the vendor's client under ctx, and reads its answer.
+// The client is put together by hand, for its builder looks at files and the
+// environment.
+func call[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.CsmsClient, *Q) (*A, error), q *Q, read func(*A) (T, error)) (T, error) {
 	var zero T
 	key, err := c.credentials.get(ctx)
 	if err != nil {
-		return zero, o.unsigned(err)
+		return zero, o.Error(secret.KindOf(err), secret.DetailOf(err), secret.Cause(err))
 	}
-	x := &exchange{ctx: ctx, next: c.transport}
-	conf := config.DefaultHttpConfig().WithTimeout(0).WithHttpRoundTripper(x)
-	out, err := f(csms.NewCsmsClient(core.NewHcHttpClient(impl.NewDefaultHttpClient(conf)).
-		WithEndpoints([]string{c.endpoint}).WithCredential(key)))
+	ctx, trace := kit.WithTrace(ctx)
+	conf := config.DefaultHttpConfig().WithTimeout(0).WithHttpRoundTripper(exchange{ctx, c.transport})
+	a, err := send(csms.NewCsmsClient(core.NewHcHttpClient(impl.NewDefaultHttpClient(conf)).
+		WithEndpoints([]string{c.endpoint}).WithCredential(key)), q)
+	var out T
+	if err == nil {
+		out, err = read(a)
+	}
 	if err == nil {
 		return out, nil
 	}
-	e := o.fail(x, err)
-	if a, ok := errors.AsType[*answer](e); ok && a.status == http.StatusUnauthorized {
+	e := failed(ctx, o, trace, err)
+	if answer, ok := errors.AsType[*kit.Answer](e); ok && answer.Status == http.StatusUnauthorized {
 		c.credentials.refused(key)
 	}
 	return zero, e
 }
 
-// show reads a secret without its versions and tags. Kinds: NotFound and those
-// of any read.
-func (c client) show(ctx context.Context, name secret.Name, wire string) (head, error) {
-	return call(ctx, c, op{name: name, what: "show"}, func(sdk *csms.CsmsClient) (head, error) {
-		r, err := sdk.ShowSecret(&model.ShowSecretRequest{SecretName: wire})
-		if err != nil {
-			return head{}, err
-		}
-		return newHead(r.Secret)
-	})
-}
-
 // pageSize is what other clients of the service are known to ask for.
 const pageSize = 100
 
-// secrets lists every secret, those to be deleted too, in the product's order.
-func (c client) secrets(ctx context.Context, onlyFirstPage bool) ([]head, error) {
-	var all []head
+// page is one page of a list.
+type page[T any] struct {
+	items []T
+	next  string // the marker of the next page; empty on the last one
+}
+
+// pages reads them all, or just the first.
+func pages[T any](onlyFirst bool, read func(marker *string) (page[T], error)) ([]T, error) {
+	var all []T
 	for marker := ""; ; {
-		page, next, err := c.secretsPage(ctx, marker)
+		p, err := read(optional(marker))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if next == "" || next == marker || onlyFirstPage {
+		all = append(all, p.items...)
+		if p.next == "" || p.next == marker || onlyFirst {
 			return all, nil
 		}
-		marker = next
+		marker = p.next
 	}
 }
 
-func (c client) secretsPage(ctx context.Context, marker string) (page []head, next string, err error) {
-	limit := "100"
-	page, err = call(ctx, c, op{what: "list"}, func(sdk *csms.CsmsClient) ([]head, error) {
-		r, err := sdk.ListSecrets(&model.ListSecretsRequest{Limit: &limit, Marker: optional(marker)})
-		if err != nil {
-			return nil, err
-		}
-		next = nextMarker(r.PageInfo)
-		if r.Secrets == nil {
-			return nil, errMalformed
-		}
-		return each(*r.Secrets, newHead)
-	})
-	return page, next, err
-}
-
-// versions lists all versions of a secret, by number. Kinds: NotFound.
-func (c client) versions(ctx context.Context, name secret.Name, wire string) ([]versionFact, error) {
-	var all []versionFact
-	for marker := ""; ; {
-		page, next, err := c.versionsPage(ctx, name, wire, marker)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" || next == marker {
-			break
-		}
-		marker = next
+// newPage: on the last page the product says null for the marker, or nothing.
+func newPage[A, B any](in *[]A, info *model.PageInfo, item func(*A) (B, error)) (p page[B], err error) {
+	if in == nil {
+		return p, kit.ErrMalformed
 	}
-	slices.SortFunc(all, func(a, b versionFact) int { return cmp.Compare(a.number, b.number) })
-	return slices.CompactFunc(all, func(a, b versionFact) bool { return a.number == b.number }), nil
-}
-
-func (c client) versionsPage(ctx context.Context, name secret.Name, wire, marker string) (page []versionFact, next string, err error) {
-	limit := int32(pageSize)
-	page, err = call(ctx, c, op{name: name, what: "versions"}, func(sdk *csms.CsmsClient) ([]versionFact, error) {
-		r, err := sdk.ListSecretVersions(&model.ListSecretVersionsRequest{SecretName: wire, Limit: &limit, Marker: optional(marker)})
-		if err != nil {
-			return nil, err
-		}
-		next = nextMarker(r.PageInfo)
-		if r.VersionMetadatas == nil {
-			return nil, errMalformed
-		}
-		return each(*r.VersionMetadatas, newVersion)
-	})
-	return page, next, err
-}
-
-// tags reads the tags of a secret, less those that are the service's own.
-func (c client) tags(ctx context.Context, name secret.Name, id string) (map[string]string, error) {
-	return call(ctx, c, op{name: name, what: "tags"}, func(sdk *csms.CsmsClient) (map[string]string, error) {
-		r, err := sdk.ListSecretTags(&model.ListSecretTagsRequest{SecretId: id})
-		switch {
-		case err != nil:
-			return nil, err
-		case r.Tags == nil && r.SysTags == nil:
-			return nil, errMalformed
-		case r.Tags == nil:
-			return nil, nil
-		}
-		tags := map[string]string{}
-		for _, t := range *r.Tags {
-			tags[t.Key] = text(t.Value)
-		}
-		return tags, nil
-	})
-}
-
-// latest is the id of the current version.
-const latest = "latest"
-
-// value reads one version's value, and says which version it is.
-func (c client) value(ctx context.Context, name secret.Name, wire, id string) (number int64, value content, err error) {
-	value, err = call(ctx, c, op{name: name, what: "get"}, func(sdk *csms.CsmsClient) (content, error) {
-		r, err := sdk.ShowSecretVersion(&model.ShowSecretVersionRequest{SecretName: wire, VersionId: id})
-		if err != nil {
-			return content{}, err
-		}
-		if r.Version == nil {
-			return content{}, errMalformed
-		}
-		m, err := newVersion(r.Version.VersionMetadata)
-		if err != nil || id != latest && idOf(m.number) != id {
-			return content{}, errMalformed
-		}
-		number = m.number
-		return newContent(r.Version)
-	})
-	return number, value, err
-}
-
-// nextMarker is "" on the last page: the product says null there, or nothing.
-func nextMarker(p *model.PageInfo) string {
-	if p == nil {
-		return ""
+	if info != nil {
+		p.next = orEmpty(info.NextMarker)
 	}
-	return text(p.NextMarker)
+	p.items = make([]B, len(*in))
+	for i := range *in {
+		if p.items[i], err = item(&(*in)[i]); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// secrets lists every secret, those to be deleted too, in the product's order.
+func (c client) secrets(ctx context.Context, onlyFirstPage bool) ([]secretFact, error) {
+	return pages(onlyFirstPage, func(marker *string) (page[secretFact], error) {
+		q := &model.ListSecretsRequest{Limit: new("100"), Marker: marker}
+		return call(ctx, c, op("list", ""), (*csms.CsmsClient).ListSecrets, q, func(a *model.ListSecretsResponse) (page[secretFact], error) {
+			return newPage(a.Secrets, a.PageInfo, newSecretFact)
+		})
+	})
 }
 
 func optional(s string) *string {
@@ -183,16 +108,4 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func each[A, B any](in []A, f func(*A) (B, error)) ([]B, error) {
-	out := make([]B, 0, len(in))
-	for i := range in {
-		b, err := f(&in[i])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, b)
-	}
-	return out, nil
 }

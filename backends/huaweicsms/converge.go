@@ -27,45 +27,45 @@ type step struct {
 }
 
 // steps are the writes from f to what is wanted, in their order.
-func (x *wanted) steps(w writer, f *facts) []step {
+func (x *wanted) steps(r remote, f *facts) []step {
 	var out []step
 	for _, number := range slices.Sorted(maps.Keys(x.expires)) {
-		out = append(out, x.expire(w, f, number)...)
+		out = append(out, x.expire(r, f, number)...)
 	}
 	for _, stage := range x.drop {
-		out = append(out, step{func(ctx context.Context) error { return w.unlabel(ctx, stage) }, func() { f.unlabel(stage) }})
+		out = append(out, step{func(ctx context.Context) error { return r.unlabel(ctx, stage) }, func() { f.unlabel(stage) }})
 	}
-	out = append(out, x.label(w, f)...)
-	out = append(out, x.retag(w, f)...)
+	out = append(out, x.label(r, f)...)
+	out = append(out, x.retag(r, f)...)
 	if x.description == f.description {
 		return out
 	}
-	describe := step{func(ctx context.Context) error { return w.describe(ctx, x.description) }, func() { f.description = x.description }}
+	describe := step{func(ctx context.Context) error { return r.describe(ctx, x.description) }, func() { f.description = x.description }}
 	if x.last {
 		return append(out, describe)
 	}
 	return append([]step{describe}, out...)
 }
 
-func (x *wanted) expire(w writer, f *facts, number int64) []step {
+func (x *wanted) expire(r remote, f *facts, number int64) []step {
 	at, v := x.expires[number], f.version(number)
-	if have, _ := expiry(v.expires); have == at {
+	if at == 0 || expiry(v.expires) == at {
 		return nil
 	}
 	return []step{{
-		func(ctx context.Context) error { return w.expire(ctx, number, at) },
+		func(ctx context.Context) error { return r.expire(ctx, number, at) },
 		func() { f.version(number).expires = millis(&at) },
 	}}
 }
 
 // label moves the roles last, and the previous one after the current one:
 // nobody knows whether the product lets it follow.
-func (x *wanted) label(w writer, f *facts) []step {
+func (x *wanted) label(r remote, f *facts) []step {
 	var out []step
 	moves := func(stage string) {
 		number := x.labels[stage]
 		out = append(out, step{
-			func(ctx context.Context) error { return w.label(ctx, stage, number) },
+			func(ctx context.Context) error { return r.label(ctx, stage, number) },
 			func() { f.label(stage, number) },
 		})
 	}
@@ -85,7 +85,7 @@ func (x *wanted) label(w writer, f *facts) []step {
 	return out
 }
 
-func (x *wanted) retag(w writer, f *facts) []step {
+func (x *wanted) retag(r remote, f *facts) []step {
 	gone, set := map[string]string{}, map[string]string{}
 	for k, v := range f.tags {
 		if _, stays := x.tags[k]; !stays {
@@ -104,7 +104,7 @@ func (x *wanted) retag(w writer, f *facts) []step {
 	}{{tagsDelete, gone}, {tagsCreate, set}} {
 		if len(change.tags) > 0 {
 			out = append(out, step{
-				func(ctx context.Context) error { return w.retag(ctx, f.id, change.action, change.tags) },
+				func(ctx context.Context) error { return r.retag(ctx, f.id, change.action, change.tags) },
 				func() { f.retag(change.action, change.tags) },
 			})
 		}
@@ -153,7 +153,7 @@ func (f *facts) retag(action string, tags map[string]string) {
 
 // answer is the state with that one version.
 func (b *Backend) answer(name secret.Name, f *facts, number int64, v secret.Value) *secret.Secret {
-	h := newStored(b.place, name, f)
+	h := newStored(b.scope, name, f)
 	i := slices.Index(h.numbers, number)
 	h.Versions[i].Value, h.Versions[i].Missing = v, ""
 	return h.Only(h.Versions[i].Ordinal)

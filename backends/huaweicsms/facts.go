@@ -1,24 +1,31 @@
 package huaweicsms
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
+
+	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // facts are what the product says of one secret, without values.
 type facts struct {
-	head
+	secretFact
 	tags     map[string]string // as they stand there
 	versions []versionFact     // by number
 }
 
-// head is what the product's list says.
-type head struct {
+// secretFact is what the product's list says.
+type secretFact struct {
 	id, wire    string
 	state       string
 	description string
@@ -43,39 +50,39 @@ const (
 
 	sysCurrent  = "SYSCURRENT"
 	sysPrevious = "SYSPREVIOUS"
-	// ourStage is on a version that took no other label: the product makes a
-	// version that is told none the current one.
-	ourStage = "vaultferry"
+	// keepStage is on a new version that is not to become current and has no
+	// other label: the product makes a version that is told none the current one.
+	keepStage = "vaultferry"
 
 	kindCommon = "COMMON"
 )
 
-func (h *head) pending() bool { return h.state == statePending }
+func (s *secretFact) pending() bool { return s.state == statePending }
 
 // readable reports whether the product shows values, and takes new versions.
-func (h *head) readable() bool { return h.state == stateEnabled }
+func (s *secretFact) readable() bool { return s.state == stateEnabled }
 
-func newHead(s *model.Secret) (head, error) {
+func newSecretFact(s *model.Secret) (secretFact, error) {
 	if s == nil || s.Id == nil || s.Name == nil || s.State == nil || s.CreateTime == nil || *s.Id == "" {
-		return head{}, errMalformed
+		return secretFact{}, kit.ErrMalformed
 	}
-	h := head{
-		id: *s.Id, wire: *s.Name, state: *s.State, description: text(s.Description), kind: kindCommon,
+	f := secretFact{
+		id: *s.Id, wire: *s.Name, state: *s.State, description: orEmpty(s.Description), kind: kindCommon,
 		created: millis(s.CreateTime), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
 	}
 	if s.SecretType != nil && s.SecretType.Value() != "" {
-		h.kind = s.SecretType.Value()
+		f.kind = s.SecretType.Value()
 	}
-	return h, nil
+	return f, nil
 }
 
-func newVersion(m *model.VersionMetadata) (versionFact, error) {
+func newVersionFact(m *model.VersionMetadata) (versionFact, error) {
 	if m == nil || m.Id == nil || m.CreateTime == nil {
-		return versionFact{}, errMalformed
+		return versionFact{}, kit.ErrMalformed
 	}
 	n, ok := parseNumber(*m.Id)
 	if !ok {
-		return versionFact{}, errMalformed
+		return versionFact{}, kit.ErrMalformed
 	}
 	v := versionFact{number: n, created: millis(m.CreateTime), expires: millis(m.ExpireTime)}
 	if m.VersionStages != nil {
@@ -96,7 +103,7 @@ func parseNumber(id string) (int64, bool) {
 
 func idOf(number int64) string { return "v" + strconv.FormatInt(number, 10) }
 
-func text(s *string) string {
+func orEmpty(s *string) string {
 	if s == nil {
 		return ""
 	}
@@ -114,6 +121,7 @@ func millis(ms *int64) time.Time {
 type content struct {
 	text   []byte
 	binary bool
+	hidden bool // the product shows it to nobody
 }
 
 // newContent takes either member; the product may leave the other out, or say
@@ -122,15 +130,26 @@ type content struct {
 func newContent(v *model.Version) (content, error) {
 	switch {
 	case v == nil || v.SecretString == nil && v.SecretBinary == nil:
-		return content{}, errMalformed
+		return content{}, kit.ErrMalformed
 	case v.SecretString != nil && *v.SecretString != "", v.SecretBinary == nil:
 		return content{text: []byte(*v.SecretString)}, nil
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(*v.SecretBinary)
 	if err != nil {
-		return content{}, errMalformed
+		return content{}, kit.ErrMalformed
 	}
 	return content{text: b, binary: len(b) > 0 || v.SecretString == nil}, nil
+}
+
+// value is the model's view of it. form is what the trailer says.
+func (c *content) value(form sidecar.Form) secret.Value {
+	switch {
+	case c.binary, form == sidecar.FormBytes && len(c.text) == 0:
+		return secret.BinaryValue(c.text)
+	case form == sidecar.FormObject && json.Valid(c.text) && bytes.HasPrefix(bytes.TrimSpace(c.text), []byte("{")):
+		return secret.FieldsValue(c.text)
+	}
+	return secret.TextBytes(c.text)
 }
 
 func (f *facts) highest() int64 {
@@ -142,7 +161,7 @@ func (f *facts) highest() int64 {
 
 // version returns the one of that number, or nil.
 func (f *facts) version(number int64) *versionFact {
-	i, found := slices.BinarySearchFunc(f.versions, number, func(v versionFact, n int64) int { return int(v.number - n) })
+	i, found := slices.BinarySearchFunc(f.versions, number, func(v versionFact, n int64) int { return cmp.Compare(v.number, n) })
 	if !found {
 		return nil
 	}
@@ -157,6 +176,19 @@ func (f *facts) holder(stage string) int64 {
 		}
 	}
 	return 0
+}
+
+func (f *facts) roles() roles { return roles{f.holder(sysCurrent), f.holder(sysPrevious)} }
+
+// labels are those of all versions, the roles and ours among them.
+func (f *facts) labels() map[string]bool {
+	all := map[string]bool{}
+	for i := range f.versions {
+		for _, l := range f.versions[i].stages {
+			all[l] = true
+		}
+	}
+	return all
 }
 
 // add puts in a version that was just made: it takes its labels from whoever

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -279,7 +280,7 @@ func TestTrashInterrupted(t *testing.T) {
 			"recover": func() error { _, err := b.Recover(t.Context(), name); return err },
 			"purge":   func() error { return b.Purge(t.Context(), name) },
 		} {
-			if _, err := b.Delete(t.Context(), name, time.Time{}); err != nil && !is(err, secret.NotFound) {
+			if _, err := b.Delete(t.Context(), name, time.Time{}); err != nil && !kit.Is(err, secret.NotFound) {
 				t.Fatal(err)
 			}
 			fired := br.fire(1)

@@ -25,7 +25,7 @@ func FuzzSplit(f *testing.F) {
 			return
 		}
 		back, again := split(wire, join(wire, human, tr))
-		if back != human || again == nil && !tr.empty() {
+		if back != human || again == nil && !tr.isEmpty() {
 			t.Error("what was read is not written again")
 		}
 	})
@@ -35,15 +35,15 @@ func FuzzSplit(f *testing.F) {
 // it: rising ordinals, identities of their own, roles that somebody has.
 func FuzzTrailer(f *testing.F) {
 	full := fullTrailer()
-	f.Add([]byte(`{"v":[{"v":1,"o":5},{"v":2,"o":1}],"o":3,"r":{"tc":3,"tp":2,"c":9,"p":1}}`), "human", uint8(3))
-	f.Add([]byte(`{"v":[{"v":1,"u":"AAAAAAAAAAAAAAAAAAAAAQ"},{"v":2,"u":"AAAAAAAAAAAAAAAAAAAAAQ"}],"x":{"a":1},"n":"name"}`), "", uint8(2))
+	f.Add([]byte(`{"r":[9,1],"l":[[1,3]],"V":[{"N":1,"n":5},{"N":2,"n":1}],"P":[3,2]}`), "human", uint8(3))
+	f.Add([]byte(`{"k":"name","x":{"a":1},"V":[{"N":1,"u":"AAAAAAAAAAAAAAAAAAAAAQ"},{"N":2,"u":"AAAAAAAAAAAAAAAAAAAAAQ"}]}`), "", uint8(2))
 	f.Add([]byte(join("s", "", &full)), "", uint8(20))
 	f.Fuzz(func(t *testing.T, plain []byte, human string, n uint8) {
-		fa := &facts{head: head{id: "i", wire: "s", state: stateEnabled, kind: kindCommon, created: epoch, description: human + " " + raw("s", plain)}}
+		fa := &facts{secretFact: secretFact{id: "i", wire: "s", state: stateEnabled, kind: kindCommon, created: epoch, description: human + " " + raw("s", plain)}}
 		for i := range int64(n%20) + 1 {
 			fa.add(versionFact{number: i + 1, created: epoch.Add(time.Duration(i) * time.Millisecond), stages: []string{sysCurrent}}, true)
 		}
-		h := newStored(place{"store", "project"}, "s", fa)
+		h := newStored(uidScope{"store", "project"}, "s", fa)
 		uids := map[secret.UID]bool{}
 		var last secret.Ordinal
 		for i := range h.Versions {

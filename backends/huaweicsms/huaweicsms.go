@@ -5,7 +5,7 @@
 // stages and their two roles, expiry, the description and the tags of a secret.
 // The rest of the model stands at the end of the description (trailer.go),
 // where the product's own facts would not do; versions that native tools wrote
-// read well without (history.go says how).
+// read well without (stored.go says how).
 //
 // The product holds 20 versions of a secret. The twenty-first takes the place
 // of the oldest that has no label, and that one is gone for good: the product
@@ -35,22 +35,14 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Limits of the product.
-const (
-	maxValue    = 32768 // bytes of text, base64 for binary
-	maxVersions = 20
-	maxLabels   = 12 // of a secret, the two roles included
-)
-
 // Backend is a backends.Backend. Its zero value is not usable: see New.
 type Backend struct {
-	client       client
-	place        place
-	key, project string // of new secrets
-	now          func() time.Time
-	transport    *http.Transport
-	locks        kit.KeyedLock
-	listing      kit.ListingCache[head] // of live secrets and deleted ones
+	client  client
+	scope   uidScope
+	now     func() time.Time
+	conns   *http.Transport
+	locks   kit.KeyedLock
+	listing kit.ListingCache[secretFact] // of live secrets and deleted ones
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -61,25 +53,21 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(c)
+	wire, conns, err := newTransport(c)
 	if err != nil {
 		return nil, err
 	}
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	wire := http.RoundTripper(transport)
-	if c.wrap != nil {
-		wire = c.wrap(transport)
-	}
 	credentials, err := newCredentials(env, c, wire)
 	if err != nil {
 		return nil, err
 	}
 	return &Backend{
-		client: client{endpoint: "https://" + u.Host, credentials: credentials, transport: wire},
-		place:  place{env.Store, strings.ToLower(u.Host) + "/" + c.ProjectID},
-		key:    c.KMSKeyID, project: c.EnterpriseProjectID, now: env.Now, transport: transport,
+		client: client{"https://" + u.Host, credentials, wire, c.KMSKeyID, c.EnterpriseProjectID},
+		scope:  uidScope{env.Store, strings.ToLower(u.Host) + "/" + c.ProjectID},
+		now:    env.Now, conns: conns,
 	}, nil
 }
 
@@ -96,6 +84,16 @@ func (b *Backend) Capabilities() backends.Capabilities {
 	}
 }
 
+// Profile is CSMS for a store in memory.
+func Profile() backends.Profile {
+	b := &Backend{}
+	return backends.Profile{
+		Capabilities: b.Capabilities(),
+		Names:        backends.Names{Spell: encodeName, Read: decodeName},
+		Forecast:     b.Forecast,
+	}
+}
+
 // Check implements backends.Backend: it lists one page of names.
 func (b *Backend) Check(ctx context.Context) error {
 	_, err := b.client.secrets(ctx, true)
@@ -104,22 +102,25 @@ func (b *Backend) Check(ctx context.Context) error {
 
 // Close implements backends.Backend.
 func (b *Backend) Close() error {
-	b.transport.CloseIdleConnections()
+	b.conns.CloseIdleConnections()
 	return nil
 }
 
-func (b *Backend) writer(name secret.Name, wire string) writer { return writer{b.client, name, wire} }
-
-// changing runs change as the only writer of the name in this process.
-func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wire string) error) error {
+func (b *Backend) remote(name secret.Name) (remote, error) {
 	wire, err := encodeName(name)
+	return remote{b.client, name, wire}, err
+}
+
+// locked runs write as the only writer of the name in this process.
+func locked[T any](ctx context.Context, b *Backend, name secret.Name, write func(remote) (T, error)) (none T, err error) {
+	r, err := b.remote(name)
 	if err != nil {
-		return err
+		return none, err
 	}
 	release, err := b.locks.Lock(ctx, name)
 	if err != nil {
-		return err
+		return none, err
 	}
 	defer release()
-	return change(wire)
+	return write(r)
 }

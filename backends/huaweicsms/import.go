@@ -1,6 +1,7 @@
 package huaweicsms
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,22 +24,22 @@ func (b *Backend) Forecast(s *secret.Secret) []secret.Loss {
 	if err != nil {
 		return nil // Import refuses the name itself
 	}
-	return newPlan(wire, s, noMarker).losses
+	return newPlan(wire, s).losses
 }
 
 const (
-	markerLen = 6 // enough to tell the imports of one name apart
-	noMarker  = "------"
+	markLength = 6 // enough to tell the imports of one name apart
+	noMark     = "q7Zx_2"
 )
 
-// marker is what the description of an import carries until it is done: of the
+// markOf is what the description of an import carries until it is done: of the
 // token, or of chance.
-func marker(token string) string {
+func markOf(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	if token == "" {
 		_, _ = rand.Read(sum[:]) // never fails (crypto/rand)
 	}
-	return base64.RawURLEncoding.EncodeToString(sum[:])[:markerLen]
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:markLength]
 }
 
 // Import implements backends.Backend. It makes the secret with its first
@@ -49,36 +51,31 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 	if _, err := history.HeadOf(s); err != nil {
 		return nil, err
 	}
-	var out *backends.Imported
-	err := b.changing(ctx, s.Name, func(wire string) (err error) {
+	return locked(ctx, b, s.Name, func(r remote) (*backends.Imported, error) {
 		var h *stored
 		look, lookCtx := errgroup.WithContext(ctx)
 		look.Go(func() (err error) { // laying out takes as long as this does
-			h, err = b.look(lookCtx, s.Name, wire)
+			h, err = b.find(lookCtx, r, nil)
 			return err
 		})
-		p, err := planImport(wire, s, token)
-		if lookErr := look.Wait(); err == nil {
-			err = lookErr
+		p, err := planImport(r.wire, s, token)
+		lookErr := look.Wait()
+		if err = cmp.Or(err, lookErr); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return err
-		}
-		im := &importing{b: b, w: b.writer(s.Name, wire), plan: p, token: token}
-		out, err = im.run(ctx, h)
-		return err
+		im := &importing{remote: r, b: b, plan: p, token: token}
+		return im.run(ctx, h)
 	})
-	return out, err
 }
 
 // planImport is newPlan for one import, and refuses what cannot be one.
 func planImport(wire string, s *secret.Secret, token string) (*plan, error) {
-	p := newPlan(wire, s, noMarker) // the forecast knew no marker, so the layout must not depend on it
-	p.t.Import = marker(token)
-	switch {
-	case len(p.versions) == 0:
+	p := newPlan(wire, s)
+	if p.stored == nil {
 		return nil, secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
-	case p.cramped && !fits(wire, p.human, &p.t, 0):
+	}
+	p.trailer.Import = markOf(token) // what is lost must not depend on it
+	if p.mark = p.trailer.Import; !fits(wire, p.Description, &p.trailer, 0) {
 		return nil, secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
 	}
 	return p, nil
@@ -86,11 +83,11 @@ func planImport(wire string, s *secret.Secret, token string) (*plan, error) {
 
 // importing is one import under way.
 type importing struct {
+	remote
 	b     *Backend
-	w     writer
 	plan  *plan
 	token string
-	f     *facts // of the product, as far as the import has heard
+	facts *facts // as far as the import has heard
 	made  int    // versions that stand
 }
 
@@ -100,15 +97,15 @@ func (im *importing) run(ctx context.Context, h *stored) (*backends.Imported, er
 	switch {
 	case h == nil:
 		err = im.begin(ctx)
-	case h.f.pending():
-		return nil, im.refuse(secret.Trashed, nil)
-	case im.token == "" || h.t.Import != im.plan.t.Import:
-		return nil, im.refuse(secret.AlreadyExists, nil)
+	case h.facts.pending():
+		return nil, im.op("import").Error(secret.Trashed, "", nil)
+	case im.token == "" || h.trailer.Import != im.plan.mark:
+		return nil, im.op("import").Error(secret.AlreadyExists, "", nil)
 	default:
 		err = im.resume(ctx, h)
 	}
 	if err == nil {
-		err = im.versions(ctx)
+		err = im.addVersions(ctx)
 	}
 	if err == nil {
 		err = im.finish(ctx)
@@ -116,35 +113,26 @@ func (im *importing) run(ctx context.Context, h *stored) (*backends.Imported, er
 	if err != nil {
 		return im.stopped(err)
 	}
-	im.b.listing.Enter(im.w.name, im.f.head)
-	return &backends.Imported{Secret: newStored(im.b.place, im.w.name, im.f).Clone(), Stands: im.stands()}, nil
-}
-
-// unread is the error where only a look at what stands is missing.
-func (im *importing) unread(detail string, err error) error {
-	return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.import", Name: im.w.name, Detail: detail, Err: secret.Cause(err)}
-}
-
-func (im *importing) refuse(k secret.Kind, err error) error {
-	return &secret.Error{Kind: k, Op: "huaweicsms.import", Name: im.w.name, Err: err}
+	im.b.listing.Enter(im.name, im.facts.secretFact)
+	return &backends.Imported{Secret: newStored(im.b.scope, im.name, im.facts).Clone(), Stands: im.stands()}, nil
 }
 
 func (im *importing) begin(ctx context.Context) error {
 	p := im.plan
-	made, err := im.w.create(ctx, p.versions[0].Value, join(p.wire, p.human, &p.t), im.b.key, im.b.project)
+	made, err := im.create(ctx, p.Versions[0].Value, join(p.wire, p.Description, &p.trailer))
 	if err == nil {
-		im.f, im.made = &facts{head: made}, 1
+		im.facts, im.made = &facts{secretFact: made}, 1
 		return nil
 	}
-	if err = im.b.taken(ctx, im.w.name, im.w.wire, err); !errors.Is(err, errTaken) {
+	if err = im.taken(ctx, err); !errors.Is(err, errTaken) {
 		return err
 	}
-	h, err := im.b.look(ctx, im.w.name, im.w.wire)
+	h, err := im.b.find(ctx, im.remote, nil)
 	switch {
 	case err != nil || h == nil:
-		return im.unread("whose the secret is could not be read", orError(err, errMalformed))
-	case h.t.Import != p.t.Import || h.f.pending():
-		return im.refuse(secret.AlreadyExists, errTaken)
+		return im.op("import").Error(secret.Unknown, "whose the secret is could not be read", secret.Cause(orMalformed(err)))
+	case h.trailer.Import != p.mark || h.facts.pending():
+		return im.op("import").Error(secret.AlreadyExists, "", errTaken)
 	}
 	return im.resume(ctx, h) // the request came twice: the mark is this import's own
 }
@@ -153,16 +141,16 @@ func (im *importing) begin(ctx context.Context) error {
 // order: each version once, but for a request that came twice, or late. Of such
 // a surplus the description tells before anything else is written.
 func (im *importing) resume(ctx context.Context, h *stored) error {
-	contents, err := im.read(ctx, h)
+	contents, err := im.readAll(ctx, h)
 	if err != nil {
 		return err
 	}
-	p, said := im.plan, len(h.t.Surplus)
-	im.f, im.made = h.f, 0
+	p, said := im.plan, h.trailer.Surplus
+	im.facts, im.made = h.facts, 0
 	for i, c := range contents {
 		switch number := int64(i) + 1; {
-		case slices.Contains(p.t.Surplus, number):
-		case im.made < len(p.versions) && im.holds(c, im.made) && !slices.Contains(h.t.Surplus, number):
+		case slices.Contains(p.surplus, number):
+		case im.made < len(p.Versions) && im.holds(c, im.made) && !slices.Contains(said, number):
 			im.made++
 		case im.made > 0 && im.holds(c, im.made-1):
 			p.skip(number)
@@ -170,58 +158,51 @@ func (im *importing) resume(ctx context.Context, h *stored) error {
 			return im.intruder()
 		}
 	}
-	if len(p.t.Surplus) == said {
+	if len(p.surplus) == len(said) {
 		return nil
 	}
-	description := join(p.wire, p.human, &p.t)
+	description := join(p.wire, p.Description, &p.trailer)
 	if len(description) > maxDescription {
 		return im.intruder()
 	}
-	if err := im.w.describe(ctx, description); err != nil {
+	if err := im.describe(ctx, description); err != nil {
 		return err
 	}
-	im.f.description = description
+	im.facts.description = description
 	return nil
 }
 
-// read reads what stands, by number from one.
-func (im *importing) read(ctx context.Context, h *stored) ([]content, error) {
-	out := make([]content, len(h.f.versions))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for i := range h.f.versions {
-		if h.f.versions[i].number != int64(i)+1 {
+// readAll reads what stands, by number from one.
+func (im *importing) readAll(ctx context.Context, h *stored) ([]*content, error) {
+	for i := range h.facts.versions {
+		if h.facts.versions[i].number != int64(i)+1 {
 			return nil, im.intruder()
 		}
-		g.Go(func() (err error) {
-			_, out[i], err = im.b.client.value(gctx, im.w.name, im.w.wire, idOf(int64(i)+1))
-			return err
-		})
 	}
-	return out, g.Wait()
+	return kit.Gather(ctx, readers, h.facts.versions, func(ctx context.Context, v *versionFact) (*content, error) {
+		_, c, err := im.value(ctx, idOf(v.number))
+		return &c, err
+	})
 }
 
 // holds reports whether c is the value of the version with this index.
-func (im *importing) holds(c content, i int) bool {
-	return c.value(im.plan.t.Entries[i].Form).Equal(im.plan.versions[i].Value)
+func (im *importing) holds(c *content, i int) bool {
+	return c.value(im.plan.trailer.Versions[i].Form).Equal(im.plan.Versions[i].Value)
 }
 
 func (im *importing) intruder() error {
-	return &secret.Error{
-		Kind: secret.Conflict, Op: "huaweicsms.import", Name: im.w.name,
-		Detail: "another writer added versions to the unfinished import, or a lost write landed late: remove the secret and repeat",
-	}
+	return im.op("import").Error(secret.Conflict,
+		"another writer added versions to the unfinished import, or a lost write landed late: remove the secret and repeat", nil)
 }
 
-func (im *importing) versions(ctx context.Context) error {
-	for im.made < len(im.plan.versions) {
-		v := im.plan.versions[im.made]
-		expires, _ := expiry(v.Expires)
-		fact, err := im.w.append(ctx, v.Value, expires, nil)
+func (im *importing) addVersions(ctx context.Context) error {
+	for im.made < len(im.plan.Versions) {
+		v, number := &im.plan.Versions[im.made], im.plan.numbers[im.made]
+		made, err := im.append(ctx, v.Value, expiry(v.Expires), nil)
 		if err != nil {
 			return err
 		}
-		if im.made++; fact.number == im.plan.t.Entries[im.made-1].Number {
+		if im.made++; made.number == number {
 			continue
 		}
 		if err := im.recount(ctx); err != nil {
@@ -234,12 +215,9 @@ func (im *importing) versions(ctx context.Context) error {
 // recount looks again at what stands: a request came twice, or late, or another
 // writer is at work.
 func (im *importing) recount(ctx context.Context) error {
-	h, err := im.b.look(ctx, im.w.name, im.w.wire)
-	if err == nil && h == nil {
-		err = orError(nil, errMalformed)
-	}
-	if err != nil {
-		return err
+	h, err := im.b.find(ctx, im.remote, nil)
+	if err != nil || h == nil {
+		return orMalformed(err)
 	}
 	return im.resume(ctx, h)
 }
@@ -251,43 +229,40 @@ func (im *importing) finish(ctx context.Context) error {
 		if err := im.hear(ctx); err != nil {
 			return err
 		}
-		if int64(len(im.f.versions)) != im.plan.newest() {
+		if int64(len(im.facts.versions)) != im.plan.newest() {
 			if err := im.recount(ctx); err != nil {
 				return err
 			}
 			continue
 		}
 		want := im.plan.wanted()
-		want.description = im.f.description
-		steps := want.steps(im.w, im.f)
+		want.description = im.facts.description
+		steps := want.steps(im.remote, im.facts)
 		last := len(steps) == 0
 		if last { // only now is it known who holds the roles
-			want.description = im.plan.final(im.f)
-			steps = want.steps(im.w, im.f)
+			want.description = im.plan.final(im.facts)
+			steps = want.steps(im.remote, im.facts)
 		}
 		if _, err := run(ctx, steps); err != nil || last {
 			return err
 		}
 	}
-	return &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.import", Name: im.w.name, Detail: "CSMS does not keep what it was told"}
+	return im.op("import").Error(secret.Unavailable, "CSMS does not keep what it was told", nil)
 }
 
 // hear asks the product for what it has made of the writes: who holds the roles
 // and labels and, where the import brings some, the tags.
 func (im *importing) hear(ctx context.Context) (err error) {
-	if im.f.versions, err = im.b.client.versions(ctx, im.w.name, im.w.wire); err != nil {
-		return err
-	}
-	if len(im.plan.tags) > 0 {
-		im.f.tags, err = im.b.client.tags(ctx, im.w.name, im.f.id)
+	if im.facts.versions, err = im.versions(ctx); err == nil && len(im.plan.tags) > 0 {
+		im.facts.tags, err = im.tags(ctx, im.facts.id)
 	}
 	return err
 }
 
 func (im *importing) stands() []secret.Ordinal {
 	var out []secret.Ordinal
-	for _, v := range im.plan.versions[:im.made] {
-		out = append(out, v.Ordinal)
+	for i := range im.made {
+		out = append(out, im.plan.Versions[i].Ordinal)
 	}
 	return out
 }
@@ -295,17 +270,16 @@ func (im *importing) stands() []secret.Ordinal {
 // stopped is the error of an import that failed midway. As long as nothing
 // stands it is just the error of the write.
 func (im *importing) stopped(err error) (*backends.Imported, error) {
-	unknown := is(err, secret.Unknown)
+	unknown := kit.Is(err, secret.Unknown)
 	if im.made == 0 && !unknown {
 		return nil, err
 	}
-	detail := fmt.Sprintf("%d of %d versions are written", im.made, len(im.plan.versions))
+	detail := fmt.Sprintf("%d of %d versions are written", im.made, len(im.plan.Versions))
 	switch {
-	case is(err, secret.Conflict):
+	case kit.Is(err, secret.Conflict):
 		detail += "; " + secret.DetailOf(err)
 	case unknown:
 		detail += ", and one more write may be done"
 	}
-	e := partly("import", im.w.name, detail, err)
-	return &backends.Imported{Stands: im.stands()}, e
+	return &backends.Imported{Stands: im.stands()}, im.op("import").Partly(detail, err)
 }

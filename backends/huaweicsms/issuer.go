@@ -16,6 +16,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdkerr"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -79,7 +80,7 @@ func of(p provider.ICredentialProvider) (*auth.BasicCredentials, error) {
 	}
 	key, ok := c.(*auth.BasicCredentials)
 	if !ok {
-		return nil, errMalformed
+		return nil, kit.ErrMalformed
 	}
 	return key, nil
 }
@@ -97,7 +98,7 @@ func (c *Credential) federated(transport http.RoundTripper) (issuer, error) {
 		if err != nil {
 			return nil, err
 		}
-		conf := config.DefaultHttpConfig().WithTimeout(0).WithHttpRoundTripper(&exchange{ctx: ctx, next: transport})
+		conf := config.DefaultHttpConfig().WithTimeout(0).WithHttpRoundTripper(exchange{ctx, transport})
 		return key, key.ProcessSts(impl.NewDefaultHttpClient(conf))
 	}, nil
 }
@@ -106,7 +107,7 @@ func (c *Credential) federated(transport http.RoundTripper) (issuer, error) {
 func (i issuer) ask(ctx context.Context) (key *auth.BasicCredentials, failure *secret.Error) {
 	defer func() {
 		if recover() != nil { // the vendor's client trusts that an answer has all its members
-			key, failure = nil, issueError(ctx, errMalformed)
+			key, failure = nil, issueError(ctx, kit.ErrMalformed)
 		}
 	}()
 	key, err := i(ctx)
@@ -114,7 +115,7 @@ func (i issuer) ask(ctx context.Context) (key *auth.BasicCredentials, failure *s
 	case err != nil:
 		return nil, issueError(ctx, err)
 	case key.AK == "" || key.SK == "":
-		return nil, issueError(ctx, errMalformed)
+		return nil, issueError(ctx, kit.ErrMalformed)
 	}
 	key.StsAccessor = nil
 	return key, nil
@@ -130,14 +131,14 @@ const (
 
 // issueError keeps no text of an answer: it may hold a token or a key.
 func issueError(ctx context.Context, err error) *secret.Error {
-	e := &secret.Error{Kind: secret.Unavailable, Detail: oddWords, Err: cause(ctx, err)}
+	e := &secret.Error{Kind: secret.Unavailable, Detail: oddWords, Err: kit.Cause(ctx, err)}
 	var answered *sdkerr.ServiceResponseError
 	var sent *url.Error
 	var file *fs.PathError
 	var empty *sdkerr.CredentialsTypeError
 	switch {
 	case errors.As(err, &answered) && answered.StatusCode >= 400:
-		e.Err = &answer{status: answered.StatusCode, code: clip(answered.ErrorCode), requestID: clip(answered.RequestId)}
+		e.Err = &kit.Answer{Status: answered.StatusCode, Code: answered.ErrorCode, RequestID: answered.RequestId}
 		if e.Detail = noAnswer; isRefusal(answered.StatusCode) {
 			e.Kind, e.Detail = secret.Upstream, noKey
 		}

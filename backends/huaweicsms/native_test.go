@@ -176,9 +176,9 @@ func TestRecycled(t *testing.T) {
 			t.Errorf("version %d has the type %q", v.Ordinal, v.ContentType)
 		}
 	}
-	h := must(b.look(t.Context(), "s", "s"))(t)
+	h := must(b.find(t.Context(), must(b.remote("s"))(t), nil))(t)
 	put(t, b, "s", secret.Draft{Value: secret.TextValue("21"), ContentType: "type/21"})
-	if after := must(b.look(t.Context(), "s", "s"))(t); len(after.t.Entries) > len(h.t.Entries) {
+	if after := must(b.find(t.Context(), must(b.remote("s"))(t), nil))(t); len(after.trailer.Versions) > len(h.trailer.Versions) {
 		t.Error("the trailer keeps what it says of versions that are gone")
 	}
 }

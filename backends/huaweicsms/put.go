@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/loss"
-	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -19,37 +19,31 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if err := checkDraft(&d); err != nil {
 		return nil, err
 	}
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) (err error) {
+	return locked(ctx, b, name, func(r remote) (out *secret.Secret, err error) {
 		for range maxReads { // another gateway may make the secret meanwhile
-			out, err = b.put(ctx, name, wire, &d)
-			if !errors.Is(err, errTaken) {
-				return err
+			if out, err = b.put(ctx, r, &d); !errors.Is(err, errTaken) {
+				return out, err
 			}
 		}
-		return err
-	})
-	if err != nil {
 		return nil, err
-	}
-	return out, nil
+	})
 }
 
-func (b *Backend) put(ctx context.Context, name secret.Name, wire string, d *secret.Draft) (*secret.Secret, error) {
-	h, err := b.look(ctx, name, wire)
+func (b *Backend) put(ctx context.Context, r remote, d *secret.Draft) (*secret.Secret, error) {
+	h, err := b.find(ctx, r, nil)
 	switch {
 	case err != nil:
 		return nil, err
 	case h == nil:
-		return b.make(ctx, name, wire, d)
-	case h.f.pending():
-		return nil, &secret.Error{Kind: secret.Trashed, Op: "huaweicsms.put", Name: name}
+		return b.make(ctx, r, d)
+	case h.facts.pending():
+		return nil, r.op("put").Error(secret.Trashed, "", nil)
 	case d.OnlyIfAbsent:
-		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "huaweicsms.put", Name: name}
-	case !h.f.readable():
-		return nil, &secret.Error{Kind: secret.Disabled, Op: "huaweicsms.put", Name: name}
+		return nil, r.op("put").Error(secret.AlreadyExists, "", nil)
+	case !h.facts.readable():
+		return nil, r.op("put").Error(secret.Disabled, "", nil)
 	}
-	return b.append(ctx, h, d)
+	return b.append(ctx, r, h, d)
 }
 
 // checkDraft refuses what the product cannot hold, whatever is there.
@@ -60,8 +54,8 @@ func checkDraft(d *secret.Draft) error {
 	if d.Missing != "" {
 		return secret.Errorf(secret.Unsupported, "CSMS holds no version without a value")
 	}
-	if kind, why := valueProblem(d.Value); why != "" {
-		return secret.Errorf(kind, "%s", why)
+	if why := valueProblem(d.Value); why != "" {
+		return secret.Errorf(secret.TooLarge, "%s", why)
 	}
 	if why := expiresProblem(d.Expires); why != "" {
 		return secret.Errorf(secret.Invalid, "%s: %s", loss.Expires, why)
@@ -77,62 +71,33 @@ func checkDraft(d *secret.Draft) error {
 	return nil
 }
 
-// versionOf is the version that the draft asks for, without what the product
-// mints.
-func versionOf(d *secret.Draft) *secret.Version {
-	return &secret.Version{
-		UID: d.UID, Value: d.Value, ContentType: d.ContentType, Tags: d.Tags, Disabled: d.Disabled,
-		NotBefore: d.NotBefore, Expires: d.Expires, Stages: d.Stages, Extra: d.Extra, Created: d.Created, Updated: d.Updated,
-	}
-}
-
-// draftEntry says of the version what the product cannot.
-func draftEntry(number int64, d *secret.Draft) entry {
-	e := entry{Number: number, UID: sidecar.UID(d.UID), Created: compact(d.Created), Form: formOf(d.Value)}
-	if !d.Updated.Equal(d.Created) {
-		e.Updated = compact(d.Updated)
-	}
-	e.fill(versionOf(d))
-	return e
-}
-
 // make creates the secret.
-func (b *Backend) make(ctx context.Context, name secret.Name, wire string, d *secret.Draft) (*secret.Secret, error) {
-	a := secret.Attributes{}
-	if d.OfSecret != nil {
-		a = *d.OfSecret
-	}
-	a.Extra = history.PatchExtra(history.PatchExtra(a.Extra, d.NewExtra), d.MergeExtra)
-	t := trailer{Extra: sidecar.Members(a.Extra), Created: compact(d.Created)}
-	if isHash(wire) {
-		t.Name = name
-	}
-	t = t.set(draftEntry(1, d))
-	if !fits(wire, a.Description, &t, 0) {
-		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
-	}
-	w := b.writer(name, wire)
-	made, err := w.create(ctx, d.Value, join(wire, a.Description, &t), b.key, b.project)
+func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.Secret, error) {
+	f := &facts{secretFact: secretFact{wire: r.wire, kind: kindCommon}}
+	h := &stored{Secret: secret.Secret{Name: r.name}, facts: f}
+	h.trailer.Created.Time = d.Created
+	p, err := h.planAppend(d, b.now())
 	if err != nil {
-		return nil, b.taken(ctx, name, wire, err)
+		return nil, err
 	}
-	b.listing.Enter(name, made)
-	versions, err := b.client.versions(ctx, name, wire)
+	if f.secretFact, err = r.create(ctx, d.Value, p.description); err != nil {
+		return nil, r.taken(ctx, err)
+	}
+	b.listing.Enter(r.name, f.secretFact)
+	versions, err := r.versions(ctx)
 	if err != nil || len(versions) == 0 {
-		return nil, partly("put", name, "the secret is made, and cannot be read back", orError(err, errMalformed))
+		return nil, r.op("put").Partly("the secret is made, and cannot be read back", orMalformed(err))
 	}
-	f := &facts{head: made, versions: versions[:1]}
-	number := f.versions[0].number
-	want := wanted{description: f.description, expires: map[int64]int64{}, labels: map[string]int64{}}
-	want.tags, _ = spellTags(a.Tags)
-	want.expires[number], _ = expiry(d.Expires)
+	f.versions = versions[:1]
+	number := versions[0].number
+	want := wanted{description: f.description, tags: p.tags, expires: map[int64]int64{number: expiry(d.Expires)}, labels: map[string]int64{}}
 	for _, l := range d.Stages {
 		want.labels[l] = number
 	}
-	if _, err := run(ctx, want.steps(w, f)); err != nil {
-		return nil, partly("put", name, "the secret is made, and some of its attributes may not be written", err)
+	if _, err := run(ctx, want.steps(r, f)); err != nil {
+		return nil, r.op("put").Partly("the secret is made, and some of its attributes may not be written", err)
 	}
-	return b.answer(name, f, number, d.Value), nil
+	return b.answer(r.name, f, number, d.Value), nil
 }
 
 // errTaken: the name was taken since it was looked at.
@@ -140,23 +105,23 @@ var errTaken = errors.New("the name is taken")
 
 // taken is the error of a creation that the product refused. It has no code of
 // its own for a name that is taken, so that is looked up.
-func (b *Backend) taken(ctx context.Context, name secret.Name, wire string, err error) error {
-	if !is(err, secret.Invalid, secret.Conflict, secret.Trashed) {
+func (r remote) taken(ctx context.Context, err error) error {
+	if !kit.Is(err, secret.Invalid, secret.Conflict, secret.Trashed) {
 		return err
 	}
-	h, lookErr := b.client.show(ctx, name, wire)
-	switch {
-	case lookErr != nil:
+	switch f, showErr := r.show(ctx); {
+	case showErr != nil:
 		return err
-	case h.pending():
-		return &secret.Error{Kind: secret.Trashed, Op: "huaweicsms.create", Name: name, Err: secret.Cause(err)}
+	case f.pending():
+		return r.op("create").Error(secret.Trashed, "", secret.Cause(err))
 	}
-	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.create", Name: name, Detail: "another writer came first", Err: errTaken}
+	return r.op("create").Error(secret.Conflict, "another writer came first", errTaken)
 }
 
-func orError(err, otherwise error) error {
+// orMalformed is err, or that of an answer which lacks what it must have.
+func orMalformed(err error) error {
 	if err != nil {
 		return err
 	}
-	return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.put", Err: otherwise}
+	return op("put", "").Error(secret.Unknown, "", kit.ErrMalformed)
 }

@@ -3,10 +3,8 @@ package huaweicsms
 import (
 	"context"
 	"errors"
-	"sync"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -16,133 +14,120 @@ const readers = 16
 // maxReads bounds how often a secret is read until nobody writes meanwhile.
 const maxReads = 4
 
-// look reads what the product says of a secret, live or to be deleted. Nil and
-// no error: there is none.
+// find reads what the product says of a secret, live or to be deleted. Nil and
+// no error: there is none. begin, which may be nil, hears of the versions while
+// the rest is still to be read.
 //
 // The versions come first: a write puts its entry into the description before
 // the version is there, so who sees a version sees its entry.
-func (b *Backend) look(ctx context.Context, name secret.Name, wire string) (*stored, error) {
-	return b.lookAlong(ctx, name, wire, func([]versionFact) {})
-}
-
-// lookAlong tells along of the versions while the rest is still to be read.
-func (b *Backend) lookAlong(ctx context.Context, name secret.Name, wire string, along func([]versionFact)) (*stored, error) {
-	versions, err := b.client.versions(ctx, name, wire)
-	switch {
-	case is(err, secret.NotFound):
-		return nil, nil
-	case err != nil && !is(err, secret.Trashed): // of what is to be deleted the product may hide them
-		return nil, err
+func (b *Backend) find(ctx context.Context, r remote, begin func(*facts)) (*stored, error) {
+	f := new(facts)
+	var err error
+	if f.versions, err = r.versions(ctx); err != nil && !kit.Is(err, secret.Trashed) { // of what is to be deleted the product may hide them
+		return nil, unlessAbsent(err)
 	}
-	along(versions)
-	h, err := b.client.show(ctx, name, wire)
-	if is(err, secret.NotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
+	if begin != nil {
+		begin(f)
 	}
-	return b.complete(ctx, name, h, versions)
-}
-
-// complete adds the tags.
-func (b *Backend) complete(ctx context.Context, name secret.Name, h head, versions []versionFact) (*stored, error) {
-	tags, err := b.client.tags(ctx, name, h.id)
-	if is(err, secret.NotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
+	if f.secretFact, err = r.show(ctx); err != nil {
+		return nil, unlessAbsent(err)
 	}
-	return newStored(b.place, name, &facts{head: h, tags: tags, versions: versions}), nil
+	if f.tags, err = r.tags(ctx, f.id); err != nil {
+		return nil, unlessAbsent(err)
+	}
+	return newStored(b.scope, r.name, f), nil
 }
 
-// load is look for what must be there and live.
-func (b *Backend) load(ctx context.Context, what string, name secret.Name, wire string) (*stored, error) {
-	h, err := b.look(ctx, name, wire)
-	return live(what, name, h, err)
+// unlessAbsent is err, unless it says that there is no such thing.
+func unlessAbsent(err error) error {
+	if kit.Is(err, secret.NotFound) {
+		return nil
+	}
+	return err
 }
 
-func live(what string, name secret.Name, h *stored, err error) (*stored, error) {
-	switch {
-	case err != nil:
+// must is find for what must be there: live, or in the trash.
+func (b *Backend) must(ctx context.Context, r remote, what string, trashed bool, begin func(*facts)) (*stored, error) {
+	h, err := b.find(ctx, r, begin)
+	if err == nil && (h == nil || h.facts.pending() != trashed) {
+		err = r.op(what).Error(secret.NotFound, "", nil)
+	}
+	if err != nil {
 		return nil, err
-	case h == nil || h.f.pending():
-		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms." + what, Name: name}
 	}
 	return h, nil
+}
+
+// pick returns the index of the version that sel picks.
+func (h *stored) pick(what string, sel secret.Selector) (int, error) {
+	v := h.Find(sel)
+	if v == nil {
+		return 0, op(what, h.Name).Error(secret.NotFound, "no such version", nil)
+	}
+	return h.index(v.Ordinal), nil
 }
 
 // Get implements backends.Backend. The value of the current version is read as
 // soon as it is known which one that is, beside the rest.
 func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
-	wire, err := encodeName(name)
+	r, err := b.remote(name)
 	if err != nil {
 		return nil, err
 	}
-	var seen int64
-	var early content
-	aside, gctx := errgroup.WithContext(ctx)
-	h, err := b.lookAlong(gctx, name, wire, func(versions []versionFact) {
-		current := (&facts{versions: versions}).holder(sysCurrent)
-		if !sel.IsCurrent() || current == 0 {
-			return
+	reader := newReader(ctx, r)
+	defer reader.end()
+	h, err := b.must(ctx, r, "get", false, func(f *facts) {
+		if n := f.holder(sysCurrent); sel.IsCurrent() && n != 0 {
+			reader.Start(n)
 		}
-		aside.Go(func() error {
-			if n, c, err := b.client.value(gctx, name, wire, idOf(current)); err == nil { // else it is read again
-				seen, early = n, c
-			}
-			return nil
-		})
 	})
-	_ = aside.Wait()
-	if h, err = live("get", name, h, err); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	v := h.Find(sel)
-	if v == nil {
-		return nil, &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: name, Detail: "no such version"}
+	i, err := h.pick("get", sel)
+	if err == nil {
+		err = h.setValue(i, func(number int64) (content, error) {
+			reader.Start(number)
+			if err := reader.Wait(); err != nil {
+				return content{}, err
+			}
+			return reader.Get(number)
+		})
 	}
-	if i := h.index(v.Ordinal); h.numbers[i] == seen && !h.unfinished() {
-		v.Value = h.value(seen, early)
-	} else if err := b.read(ctx, h, i); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return h.Only(v.Ordinal), nil
+	return h.Only(h.Versions[i].Ordinal), nil
 }
 
-// read fills in the value of one version, or why there is none.
-func (b *Backend) read(ctx context.Context, h *stored, i int) error {
-	if h.unfinished() || h.Versions[i].Missing != "" {
-		return h.fill(i, &shown{})
-	}
-	_, c, err := b.client.value(ctx, h.Name, h.f.wire, idOf(h.numbers[i]))
-	return h.fill(i, &shown{c, err})
+// reader reads the values of versions while the rest is still to be read.
+type reader struct{ *kit.Reader[int64, content] }
+
+func newReader(ctx context.Context, r remote) reader {
+	return reader{kit.NewReader(ctx, readers, r.content)}
 }
 
-// fill makes of an answer the value of one version, or why there is none.
-func (h *stored) fill(i int, r *shown) error {
-	v, err := &h.Versions[i], r.err
-	switch {
-	case v.Missing != "":
-		return nil
-	case h.unfinished(), is(err, secret.Disabled):
-		v.Disabled, v.Missing = true, secret.Unreadable
-		return nil
-	case is(err, secret.Trashed): // since it was looked at
-		return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.get", Name: h.Name}
-	case err != nil:
-		return err
-	}
-	v.Value = h.value(h.numbers[i], r.c)
-	return nil
+func (r reader) end() {
+	r.Stop()
+	_ = r.Wait()
 }
 
 // Describe implements backends.Backend.
 func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	wire, err := encodeName(name)
+	return b.describe(ctx, name, "describe", false)
+}
+
+// DescribeTrash implements backends.Backend.
+func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	return b.describe(ctx, name, "describe-trash", true)
+}
+
+func (b *Backend) describe(ctx context.Context, name secret.Name, what string, trashed bool) (*secret.Secret, error) {
+	r, err := b.remote(name)
 	if err != nil {
 		return nil, err
 	}
-	h, err := b.load(ctx, "describe", name, wire)
+	h, err := b.must(ctx, r, what, trashed, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -153,72 +138,40 @@ func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secre
 // versions; a value never changes, so reading it at another moment takes
 // nothing from that. If one was recycled meanwhile, all is read again.
 func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	wire, err := encodeName(name)
+	r, err := b.remote(name)
 	if err != nil {
 		return nil, err
 	}
 	for range maxReads {
-		if h, err := b.export(ctx, name, wire); err == nil {
+		if h, err := b.export(ctx, r); err == nil {
 			return h.Clone(), nil
 		} else if !errors.Is(err, errRecycled) {
 			return nil, err
 		}
 	}
-	return nil, &secret.Error{Kind: secret.Unavailable, Op: "huaweicsms.export", Name: name, Detail: "the secret is being written too fast to be read"}
+	return nil, r.op("export").Error(secret.Unavailable, "the secret is being written too fast to be read", nil)
 }
 
 var errRecycled = errors.New("a version went away while it was read")
 
-// export reads the values while the rest is still to be read.
-func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*stored, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the reads where the rest fails
-	defer cancel()
-	r := reading{slots: make(chan struct{}, readers), found: map[int64]*shown{}}
-	h, err := b.lookAlong(ctx, name, wire, func(versions []versionFact) {
-		for i := range versions {
-			r.start(versions[i].number, func(number int64) (content, error) {
-				_, c, err := b.client.value(ctx, name, wire, idOf(number))
-				return c, err
-			})
+func (b *Backend) export(ctx context.Context, r remote) (*stored, error) {
+	reader := newReader(ctx, r)
+	defer reader.end()
+	h, err := b.must(ctx, r, "export", false, func(f *facts) {
+		for i := range f.versions {
+			reader.Start(f.versions[i].number)
 		}
 	})
-	if h, err = live("export", name, h, err); err != nil {
-		cancel()
-	}
-	r.group.Wait()
 	if err != nil {
 		return nil, err
 	}
+	if err := reader.Wait(); err != nil {
+		return nil, err
+	}
 	for i := range h.Versions {
-		err := h.fill(i, r.found[h.numbers[i]])
-		if is(err, secret.NotFound) {
+		if err := h.setValue(i, reader.Get); err != nil { // it is not found
 			return nil, errRecycled
-		} else if err != nil {
-			return nil, err
 		}
 	}
 	return h, nil
-}
-
-// reading reads the values of versions while others are still being listed.
-type reading struct {
-	group sync.WaitGroup
-	slots chan struct{}
-	found map[int64]*shown // by number; good once the group is done
-}
-
-// shown is what the product answered to a read of a value.
-type shown struct {
-	c   content
-	err error
-}
-
-func (r *reading) start(number int64, read func(int64) (content, error)) {
-	a := new(shown)
-	r.found[number] = a
-	r.group.Go(func() { // who starts it does not wait for a slot
-		r.slots <- struct{}{}
-		defer func() { <-r.slots }()
-		a.c, a.err = read(number)
-	})
 }

@@ -8,9 +8,11 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// stateDescription tells those who look with native tools whose secret a state
-// record is.
+// stateDescription tells those who look with native tools whose secret a record is.
 const stateDescription = "a record of vaultferry; leave it alone"
+
+// record is the secret that holds a record of the gateway's own.
+func (b *Backend) record(key string) remote { return remote{b.client, "", statePrefix + key} }
 
 // ReadState implements backends.StateStore. The revision is the product's id of
 // the current version.
@@ -18,9 +20,9 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
-	number, c, err := b.client.value(ctx, "", statePrefix+key, latest)
-	if is(err, secret.Trashed) {
-		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.read_state", Err: secret.Cause(err)}
+	number, c, err := b.record(key).value(ctx, latest)
+	if kit.Is(err, secret.Trashed) {
+		err = op("read_state", "").Error(secret.NotFound, "", secret.Cause(err))
 	}
 	if err != nil {
 		return nil, "", err
@@ -29,53 +31,47 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 }
 
 // WriteState implements backends.StateStore. The product makes one secret of a
-// name, and numbers versions one by one: of two gateways that write one state
-// record in the same moment, the one whose number is not the next gives the
-// current role back to the other's, and says Conflict. A reader in between may
-// have seen it.
+// name, and numbers versions one by one: of two gateways that write one state record
+// in the same moment, the one whose number is not the next gives the current
+// role back to the other's, and says Conflict. A reader in between may have
+// seen it.
 //
-// Trashed: native tools have deleted the state record, and must recover or
-// purge it.
+// Trashed: native tools have deleted the record, and must recover or purge it.
 func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
-	wire := statePrefix + key
-	release, err := b.locks.Lock(ctx, secret.Name("\n"+wire)) // no secret's name begins so
+	r := b.record(key)
+	release, err := b.locks.Lock(ctx, secret.Name("\n"+r.wire)) // no secret's name begins so
 	if err != nil {
 		return err
 	}
 	defer release()
-	versions, err := b.client.versions(ctx, "", wire)
-	if err != nil && !is(err, secret.NotFound) {
+	f := new(facts)
+	if f.versions, err = r.versions(ctx); unlessAbsent(err) != nil {
 		return err
 	}
-	f := &facts{versions: versions}
 	have := ""
 	if n := f.holder(sysCurrent); n != 0 {
 		have = idOf(n)
 	}
-	w := b.writer("", wire)
+	conflict := op("write_state", "").Error(secret.Conflict, "", nil)
 	switch {
 	case have != revision:
-		return stateConflict(nil)
+		return conflict
 	case have == "":
-		_, err = w.create(ctx, secret.TextValue(string(text)), stateDescription, b.key, b.project)
-		if err = b.taken(ctx, "", wire, err); errors.Is(err, errTaken) {
-			return stateConflict(errTaken)
+		_, err := r.create(ctx, secret.TextBytes(text), stateDescription)
+		if err = r.taken(ctx, err); errors.Is(err, errTaken) {
+			return conflict
 		}
 		return err
 	}
-	made, err := w.append(ctx, secret.TextValue(string(text)), 0, nil)
+	made, err := r.append(ctx, secret.TextBytes(text), 0, nil)
 	if err != nil || made.number == f.highest()+1 {
 		return err
 	}
-	if err := w.label(ctx, sysCurrent, f.highest()+1); err != nil {
-		return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.write_state", Detail: "another writer came first, and may be undone", Err: secret.Cause(err)}
+	if err := r.label(ctx, sysCurrent, f.highest()+1); err != nil {
+		return op("write_state", "").Error(secret.Unknown, "another writer came first, and may be undone", secret.Cause(err))
 	}
-	return stateConflict(nil)
-}
-
-func stateConflict(cause error) error {
-	return &secret.Error{Kind: secret.Conflict, Op: "huaweicsms.write_state", Err: cause}
+	return conflict
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -23,7 +24,7 @@ func TestStateOvertaken(t *testing.T) {
 		if number == "v2" && (err != nil || moved != 0) {
 			t.Errorf("the next number: %v", err)
 		}
-		if number == "v3" && (!is(err, secret.Conflict) || moved != 1) {
+		if number == "v3" && (!kit.Is(err, secret.Conflict) || moved != 1) {
 			t.Errorf("another one's number between: %v", err)
 		}
 	}

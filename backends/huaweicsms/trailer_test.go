@@ -18,16 +18,28 @@ var epoch = time.Date(2025, 1, 2, 3, 4, 5, 250000, time.UTC)
 
 func fullTrailer() trailer {
 	uid := sidecar.UID(secret.DeriveUID("s", "p", "i", epoch))
+	at := sidecar.Time{Time: epoch}
 	return trailer{
-		Name: "a/b", Offset: 3, Created: compact(epoch), Updated: compact(epoch.Add(time.Second)), Days: 30, Import: "marker",
-		Roles: &roles{TheirCurrent: 2, TheirPrevious: 1, Previous: 1}, Extra: sidecar.Members{"k": json.RawMessage(`[1,"<&>"]`)},
-		Entries: []entry{
-			{Number: 1, UID: uid, Created: compact(epoch), Disabled: true},
-			{
-				Number: 20, Ordinal: 40, UID: uid, Created: compact(epoch), Updated: compact(epoch.Add(time.Hour)), Form: formFields, Type: "text/plain",
-				Tags: map[string]string{}, NotBefore: compact(epoch), Expires: compact(epoch), NoExpires: true, Extra: sidecar.Members{"j": json.RawMessage("null")},
-			},
+		Secret: sidecar.Secret{
+			Name: "a/b", Shifts: sidecar.Shifts{{1, 3}}, Created: at, Updated: sidecar.Time{Time: epoch.Add(time.Second)}, Import: "marker",
+			Roles: &sidecar.Roles{Previous: 4}, Extra: sidecar.Members{"k": json.RawMessage(`[1,"<&>"]`)},
 		},
+		ShownBy: roles{2, 1}, Days: 30, Surplus: []int64{3, 4},
+		Versions: []entry{
+			{1, sidecar.Version{UID: uid, Created: at, Disabled: true}},
+			{20, sidecar.Version{
+				Ordinal: 40, UID: uid, Created: at, Updated: sidecar.Time{Time: epoch.Add(time.Hour)}, Form: sidecar.FormObject, ContentType: "text/plain",
+				Tags: map[string]string{}, NotBefore: at, Expires: at, Endless: "e", Extra: sidecar.Members{"j": json.RawMessage("null")},
+			}},
+		},
+	}
+}
+
+// TestLetters: the trailer uses the letters of all products.
+func TestLetters(t *testing.T) {
+	t.Parallel()
+	if got := sidecar.CheckLetters(trailer{}); len(got) > 0 {
+		t.Errorf("not in the codebook: %v", got)
 	}
 }
 
@@ -47,17 +59,17 @@ func TestTrailer(t *testing.T) {
 			if back != human || !reflect.DeepEqual(*read, tr) {
 				t.Errorf("%q comes back as %q", human, back)
 			}
-			if tr.empty() && !strings.Contains(human, trailerMark) && d != human {
+			if tr.isEmpty() && !strings.Contains(human, trailerMark) && d != human {
 				t.Errorf("%q is changed for nothing", human)
 			}
 		}
 	}
 }
 
-// TestTrailerBytes holds the form that released versions write.
+// TestTrailerBytes holds the form of format 1.
 func TestTrailerBytes(t *testing.T) {
 	t.Parallel()
-	const written = "people's text vaultferry.1.-ACXjanFnJBBS8NAGET_yzt4-rCbpEnqhwievFgKFQUpRdKaStM0hrDRYtj_LrsqXgKClzk8mMcwAw1KMdkgvKKJ8IauBp-R0KPcPMyWT8vdPH2cZ4uqva5uF_d37whbNMqTNJ_lZpqeG2PiVHhGbdeXToIiNsE6Nf9RHb_hhcl-4Q6lQrAotjzZSVsX-wbhBR2csBkzlWPw42upcEIHKrTp69q59R9rPMx-YKge0FUkXJ5dsXZC55ndorFg23CjTyfsUY5Fdyg7wlGJcZ8BAAD__w"
+	const written = "people's text vaultferry.1.P-gKkZDhnNBNS8NAEIfx7_IcPA1207zVQQRBEMRaqViQZZFUt9I0jSUkWAn73YVg0UO9eH0Ovxn-PRuUYrREaFBrJHFChVobSeyc8IJGeZzmk9wk6akxZpwK218xO8Q9OnA2Es5PLnBBWKNsi2bjG4QFanvu0EjoUK4Xk_nzfDVNn6bZrNxdlrezx4cP_rj5irZN54MMxNgINZqY_1CH989M9hNXKCXCJ0rr9-1oVxXrGuEN7YOwPCb5Y_EdxfM9SInWXVWF4IR71I4lcsINauNh6ys0NuErAAD__w"
 	human, got := split("s", written)
 	if want := fullTrailer(); human != "people's text" || got == nil || !reflect.DeepEqual(*got, want) {
 		t.Errorf("%q and %+v", human, got)
@@ -84,6 +96,11 @@ func TestNotOurTrailer(t *testing.T) {
 	if _, tr := split("s", good); tr == nil {
 		t.Fatal("a good one is not read")
 	}
+	for _, ours := range []string{`{"D":7}`, `{"V":[{"N":1,"d":true}]}`, `{"V":[{"N":1,"n":5}]}`, `{"c":1000000000}`, `{"k":"a"}`, `{"J":[1,2]}`} {
+		if _, tr := split("s", "x "+raw("s", []byte(ours))); tr == nil {
+			t.Fatalf("%s is not read", ours)
+		}
+	}
 	for what, d := range map[string]string{
 		"another secret's":  join("other", "x", &full),
 		"cut":               good[:len(good)-1],
@@ -96,17 +113,24 @@ func TestNotOurTrailer(t *testing.T) {
 		"no JSON":           "x " + raw("s", []byte("canary")),
 		"a list":            "x " + raw("s", []byte("[]")),
 		"two":               "x " + raw("s", []byte("{}{}")),
-		"a bad number":      "x " + raw("s", []byte(`{"v":[{"v":0}]}`)),
-		"a large number":    "x " + raw("s", []byte(`{"v":[{"v":10000000000}]}`)),
-		"unordered":         "x " + raw("s", []byte(`{"v":[{"v":2},{"v":1}]}`)),
-		"twice":             "x " + raw("s", []byte(`{"v":[{"v":1},{"v":1}]}`)),
-		"a large ordinal":   "x " + raw("s", []byte(`{"v":[{"v":1,"o":9007199254740993}]}`)),
-		"a negative offset": "x " + raw("s", []byte(`{"o":-1}`)),
-		"a bad form":        "x " + raw("s", []byte(`{"v":[{"v":1,"f":"z"}]}`)),
+		"two of a key":      "x " + raw("s", []byte(`{"D":7,"D":7}`)),
+		"an unknown key":    "x " + raw("s", []byte(`{"D":7,"Q":1}`)),
+		"spaces":            "x " + raw("s", []byte(`{"D": 7}`)),
+		"a bad number":      "x " + raw("s", []byte(`{"V":[{"N":0,"d":true}]}`)),
+		"a large number":    "x " + raw("s", []byte(`{"V":[{"N":10000000000,"d":true}]}`)),
+		"unordered":         "x " + raw("s", []byte(`{"V":[{"N":2,"d":true},{"N":1,"d":true}]}`)),
+		"twice":             "x " + raw("s", []byte(`{"V":[{"N":1,"d":true},{"N":1,"d":true}]}`)),
+		"nothing said":      "x " + raw("s", []byte(`{"V":[{"N":1}]}`)),
+		"a large ordinal":   "x " + raw("s", []byte(`{"V":[{"N":1,"n":9007199254740993}]}`)),
+		"a negative offset": "x " + raw("s", []byte(`{"l":[[1,-1]]}`)),
+		"a bad form":        "x " + raw("s", []byte(`{"V":[{"N":1,"f":"z"}]}`)),
+		"another's form":    "x " + raw("s", []byte(`{"V":[{"N":1,"f":"f"}]}`)),
+		"a native stage":    "x " + raw("s", []byte(`{"V":[{"N":1,"s":["blue"]}]}`)),
 		"a bad time":        "x " + raw("s", []byte(`{"c":1e9}`)),
-		"a bad UID":         "x " + raw("s", []byte(`{"v":[{"v":1,"u":"x"}]}`)),
-		"a bad name":        "x " + raw("s", []byte(`{"n":"a\u0000"}`)),
-		"too many days":     "x " + raw("s", []byte(`{"d":31}`)),
+		"a bad UID":         "x " + raw("s", []byte(`{"V":[{"N":1,"u":"x"}]}`)),
+		"a bad name":        "x " + raw("s", []byte(`{"k":"a\u0000"}`)),
+		"surplus disorder":  "x " + raw("s", []byte(`{"J":[2,1]}`)),
+		"too many days":     "x " + raw("s", []byte(`{"D":31}`)),
 		"a bomb":            "x " + raw("s", bytes.Repeat([]byte(" "), 10<<20)),
 	} {
 		if human, tr := split("s", d); tr != nil || human != d {

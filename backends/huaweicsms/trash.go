@@ -4,11 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-var _ backends.Backend = (*Backend)(nil)
 
 // The days that the product keeps what is to be deleted.
 const (
@@ -37,78 +35,47 @@ func daysUntil(now, purge time.Time) int {
 // first, for the product does not tell when a secret was deleted; where that
 // fails, nothing but this time is missing.
 func (b *Backend) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
-		h, err := b.load(ctx, "delete", name, wire)
+	return locked(ctx, b, name, func(r remote) (*secret.Secret, error) {
+		h, err := b.must(ctx, r, "delete", false, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		w, days := b.writer(name, wire), daysUntil(b.now(), purge)
-		t := h.t
-		t.Days = days
-		if d := join(wire, h.human, &t); d != h.f.description && len(d) <= maxDescription && w.describe(ctx, d) == nil {
-			h.f.description = d
+		t := h.trailer
+		t.Days = daysUntil(b.now(), purge)
+		if d := join(r.wire, h.Description, &t); d != h.facts.description && len(d) <= maxDescription && r.describe(ctx, d) == nil {
+			h.facts.description = d
 		}
-		made, err := w.schedule(ctx, days)
-		if is(err, secret.Trashed) { // it came twice, or another's came first
-			if made, err = b.client.show(ctx, name, wire); err != nil || !made.pending() {
-				return &secret.Error{Kind: secret.Unknown, Op: "huaweicsms.delete", Name: name, Err: secret.Cause(orError(err, errMalformed))}
+		now, err := r.schedule(ctx, t.Days)
+		if kit.Is(err, secret.Trashed) { // it came twice, or another's came first
+			if now, err = r.show(ctx); err != nil || !now.pending() {
+				return nil, r.op("delete").Error(secret.Unknown, "", secret.Cause(orMalformed(err)))
 			}
 		}
-		if err != nil {
-			return err
-		}
-		h.f.state, h.f.scheduled, h.f.updated = made.state, made.scheduled, made.updated
-		b.listing.Enter(name, h.f.head)
-		out = newStored(b.place, name, h.f).Clone()
-		return nil
+		return b.moved(h, &now, err)
 	})
-	return out, err
-}
-
-// fromTrash finds what is to be deleted.
-func (b *Backend) fromTrash(ctx context.Context, what string, name secret.Name, wire string) (*stored, error) {
-	h, err := b.look(ctx, name, wire)
-	if err == nil && (h == nil || !h.f.pending()) {
-		err = &secret.Error{Kind: secret.NotFound, Op: "huaweicsms." + what, Name: name}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-// DescribeTrash implements backends.Backend.
-func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	wire, err := encodeName(name)
-	if err != nil {
-		return nil, err
-	}
-	h, err := b.fromTrash(ctx, "describe-trash", name, wire)
-	if err != nil {
-		return nil, err
-	}
-	return h.Clone(), nil
 }
 
 // Recover implements backends.Backend.
 func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
-		h, err := b.fromTrash(ctx, "recover", name, wire)
+	return locked(ctx, b, name, func(r remote) (*secret.Secret, error) {
+		h, err := b.must(ctx, r, "recover", true, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		made, err := b.writer(name, wire).cancel(ctx)
-		if err != nil {
-			return err
-		}
-		h.f.state, h.f.scheduled, h.f.updated = made.state, made.scheduled, made.updated
-		b.listing.Enter(name, h.f.head)
-		out = newStored(b.place, name, h.f).Clone()
-		return nil
+		now, err := r.cancel(ctx)
+		return b.moved(h, &now, err)
 	})
-	return out, err
+}
+
+// moved is h once it is in the trash, or out of it, as now says.
+func (b *Backend) moved(h *stored, now *secretFact, err error) (*secret.Secret, error) {
+	if err != nil {
+		return nil, err
+	}
+	f := h.facts
+	f.state, f.scheduled, f.updated = now.state, now.scheduled, now.updated
+	b.listing.Enter(h.Name, f.secretFact)
+	return newStored(b.scope, h.Name, f).Clone(), nil
 }
 
 // Purge implements backends.Backend. The product has one deletion for what is
@@ -118,25 +85,21 @@ func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret
 // No document says that the product deletes what it was told to delete later.
 // Where it refuses, Denied says so, and the product's date stands.
 func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
-	return b.changing(ctx, name, func(wire string) error {
-		h, err := b.client.show(ctx, name, wire)
-		switch {
-		case err != nil:
-			return err
-		case !h.pending():
-			return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.purge", Name: name}
-		}
-		err = b.writer(name, wire).destroy(ctx)
-		if is(err, secret.Trashed) {
-			return &secret.Error{
-				Kind: secret.Denied, Op: "huaweicsms.purge", Name: name, Err: secret.Cause(err),
-				Detail: "CSMS removes the secret at the date that it has for it, and not before",
-			}
+	_, err := locked(ctx, b, name, func(r remote) (_ struct{}, err error) {
+		f, err := r.show(ctx)
+		if err == nil && !f.pending() {
+			err = r.op("purge").Error(secret.NotFound, "", nil)
 		}
 		if err != nil {
-			return err
+			return struct{}{}, err
 		}
-		b.listing.Strike(name)
-		return nil
+		if err = r.destroy(ctx); kit.Is(err, secret.Trashed) {
+			err = r.op("purge").Error(secret.Denied, "CSMS removes the secret at the date that it has for it, and not before", secret.Cause(err))
+		}
+		if err == nil {
+			b.listing.Strike(name)
+		}
+		return struct{}{}, err
 	})
+	return err
 }

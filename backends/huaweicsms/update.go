@@ -6,14 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
-	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-var _ backends.Backend = (*Backend)(nil)
 
 // Update implements backends.Backend. The description comes first, for it says
 // whether a version is disabled, then what the product has calls for. Partial
@@ -26,160 +22,99 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 	if err := history.CheckPatch(&p); err != nil {
 		return nil, err
 	}
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
-		h, err := b.load(ctx, "update", name, wire)
+	return locked(ctx, b, name, func(r remote) (*secret.Secret, error) {
+		h, err := b.must(ctx, r, "update", false, nil)
 		if err != nil {
-			return err
-		}
-		v := h.Find(sel)
-		if v == nil {
-			return &secret.Error{Kind: secret.NotFound, Op: "huaweicsms.update", Name: name, Detail: "no such version"}
-		}
-		u := &updating{h: h, p: &p, v: v.Clone(), number: h.numbers[h.index(v.Ordinal)], t: h.t, human: h.human}
-		want, err := u.plan(b.now())
-		if err != nil {
-			return err
-		}
-		steps := want.steps(b.writer(name, wire), h.f)
-		done, err := run(ctx, steps)
-		if err != nil && done > 0 {
-			err = partly("update", name, fmt.Sprintf("%d of %d changes are made; the same request completes them", done, len(steps)), err)
-		}
-		if err != nil {
-			return err
-		}
-		b.listing.Enter(name, h.f.head)
-		out = newStored(b.place, name, h.f).Only(v.Ordinal)
-		return nil
-	})
-	return out, err
-}
-
-// updating is one update, decided before anything is written.
-type updating struct {
-	h      *stored
-	p      *secret.Patch
-	v      secret.Version // as it is to be
-	number int64
-	t      trailer
-	human  string
-	want   wanted
-}
-
-func (u *updating) plan(now time.Time) (*wanted, error) {
-	if err := history.CheckRoles(&u.h.Secret, u.v.Ordinal, u.p); err != nil {
-		return nil, err
-	}
-	history.PatchVersion(&u.v, u.p, now)
-	u.want = wanted{tags: u.h.f.tags, expires: map[int64]int64{}, labels: map[string]int64{}}
-	if !u.h.unfinished() {
-		u.t = u.t.keep(u.h.f.versions)
-	}
-	if u.t.Days = 0; isHash(u.h.f.wire) {
-		u.t.Name = u.h.Name
-	}
-	for _, part := range []func() error{u.version, u.labels, u.roles, u.ofSecret} {
-		if err := part(); err != nil {
 			return nil, err
 		}
-	}
-	if !u.t.Updated.IsZero() {
-		u.t.Updated = compact(history.Later(u.t.Updated.Time, u.v.Updated))
-	}
-	if !fits(u.h.f.wire, u.human, &u.t, 0) {
-		return nil, lossy(loss.Updated, noRoom)
-	}
-	u.want.description = join(u.h.f.wire, u.human, &u.t)
-	return &u.want, nil
+		i, err := h.pick("update", sel)
+		if err != nil {
+			return nil, err
+		}
+		want, err := h.planUpdate(i, &p, b.now())
+		if err != nil {
+			return nil, err
+		}
+		steps := want.steps(r, h.facts)
+		if done, err := run(ctx, steps); err != nil && done > 0 {
+			return nil, r.op("update").Partly(fmt.Sprintf("%d of %d changes are made; the same request completes them", done, len(steps)), err)
+		} else if err != nil {
+			return nil, err
+		}
+		b.listing.Enter(name, h.facts.secretFact)
+		return newStored(b.scope, name, h.facts).Only(h.Versions[i].Ordinal), nil
+	})
 }
 
 func lossy(what, why string) error {
-	return &secret.Error{Kind: secret.Lossy, Op: "huaweicsms.update", Detail: what + ": " + why}
+	return op("update", "").Error(secret.Lossy, what+": "+why, nil)
 }
 
-// version is what concerns the one version. That a whole secret is disabled in
-// the product is not the version's own.
-func (u *updating) version() error {
-	if why := expiresProblem(u.v.Expires); why != "" {
+// planUpdate makes h the state with the patch.
+func (h *stored) planUpdate(i int, p *secret.Patch, now time.Time) (*wanted, error) {
+	v, number := &h.Versions[i], h.numbers[i]
+	had := v.Stages
+	v.Disabled = h.trailer.entry(number).Disabled // that the product has disabled the whole secret is not the version's own
+	head := history.Of(&h.Secret, 0)
+	if err := head.Patch(v, p, now); err != nil {
+		return nil, err
+	}
+	h.become(head, h.Versions)
+	want := &wanted{tags: h.facts.tags, expires: map[int64]int64{}, labels: map[string]int64{}}
+	if err := h.planNative(want, i, had, p); err != nil {
+		return nil, err
+	}
+	shown := h.facts.roles()
+	if n := h.number(h.Current); n != 0 && n != shown[0] {
+		shown = roles{n, shown[0]}
+	}
+	if n := h.number(h.Previous); n != 0 && n != shown[0] {
+		shown[1] = n
+	}
+	want.labels[sysCurrent], want.labels[sysPrevious] = shown[0], shown[1]
+	t := h.trailer
+	if t.Days = 0; !h.unfinished() {
+		t = t.pruned(h.facts, number, shown)
+	}
+	h.touch(&t)
+	t = h.layOut(t, shown, h.Versions[i:i+1])
+	if !fits(h.facts.wire, h.Description, &t, 0) {
+		return nil, lossy(loss.Updated, noRoom)
+	}
+	want.description = join(h.facts.wire, h.Description, &t)
+	return want, nil
+}
+
+// planNative is what the product itself is to hold of the patch, but for roles.
+func (h *stored) planNative(want *wanted, i int, had []string, p *secret.Patch) error {
+	v, number := &h.Versions[i], h.numbers[i]
+	if why := expiresProblem(v.Expires); why != "" {
 		return lossy(loss.Expires, why)
 	}
-	e := u.t.entry(u.number)
-	disabled := e.Disabled
-	if e.fill(&u.v); u.p.Disabled == nil {
-		e.Disabled = disabled
+	if want.expires[number] = expiry(v.Expires); v.Expires.IsZero() && !h.facts.version(number).expires.IsZero() {
+		want.expires[number] = maxExpires * 1000
 	}
-	e.Updated = compact(u.v.Updated)
-	have, _ := expiry(u.h.f.version(u.number).expires)
-	at, _ := expiry(u.v.Expires)
-	e.NoExpires = at == 0 && have != 0
-	if e.NoExpires {
-		at = maxExpires * 1000
-	}
-	if at != have && at != 0 {
-		u.want.expires[u.number] = at
-	}
-	u.t = u.t.set(e)
-	return nil
-}
-
-func (u *updating) labels() error {
-	there := u.h.f.labels()
-	for _, l := range u.p.DropStages {
-		if slices.Contains(u.v.Stages, l) {
+	there := h.facts.labels()
+	for _, l := range p.DropStages {
+		if slices.Contains(had, l) {
 			delete(there, l)
-			u.want.drop = append(u.want.drop, l)
+			want.drop = append(want.drop, l)
 		}
 	}
-	if why := labelsProblem(there, u.p.AddStages); why != "" {
+	if why := labelsProblem(there, p.AddStages); why != "" {
 		return lossy(loss.Stages, why)
 	}
-	for _, l := range u.p.AddStages {
-		u.want.labels[l] = u.number
+	for _, l := range p.AddStages {
+		want.labels[l] = number
 	}
-	return nil
-}
-
-// roles moves them in the product, and says in the trailer what the product
-// cannot show.
-func (u *updating) roles() error {
-	r := u.h.roles()
-	switch {
-	case u.p.MakeCurrent && u.h.Current != u.v.Ordinal:
-		r.Current, r.Previous = u.number, r.Current
-		if r.TheirCurrent != u.number {
-			r.TheirCurrent, r.TheirPrevious = u.number, r.TheirCurrent
-			u.want.labels[sysCurrent], u.want.labels[sysPrevious] = r.TheirCurrent, r.TheirPrevious
-		}
-	case u.p.MakePrevious:
-		r.Previous = u.number
-		if r.TheirCurrent != u.number { // else the product has it as the current one
-			r.TheirPrevious = u.number
-			u.want.labels[sysPrevious] = u.number
-		}
-	}
-	u.t.Roles = r.needed()
-	return nil
-}
-
-func (u *updating) ofSecret() error {
-	if u.p.Description != nil {
-		u.human = *u.p.Description
-	}
-	if u.p.SecretTags != nil {
-		spelt, why := spellTags(*u.p.SecretTags)
-		if why != "" {
+	if p.SecretTags != nil {
+		var why string
+		if want.tags, why = spellTags(h.Tags); why != "" {
 			return lossy(loss.Tags, why)
 		}
-		u.want.tags = spelt
 	}
-	if len(u.p.Extra) == 0 {
-		return nil
+	if why := h.typeProblem(h.Extra); why != "" {
+		return lossy(loss.Extra, why)
 	}
-	extra := history.PatchExtra(secret.Extra(u.t.Extra), u.p.Extra)
-	if kind := u.h.f.kind; kind != kindCommon && extra.Text(extraType) != "" && extra.Text(extraType) != kind {
-		return lossy(loss.Extra, "CSMS keeps the type of the secret")
-	}
-	u.t.Extra = sidecar.Members(extra)
 	return nil
 }

@@ -9,19 +9,18 @@ import (
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// writer makes the changes of one secret.
-type writer struct {
-	client
-	name secret.Name
-	wire string
+func (r remote) write(what string) kit.Op {
+	o := r.op(what)
+	o.Write = true
+	return o
 }
 
-func write[T any](ctx context.Context, w writer, what string, f func(*csms.CsmsClient) (T, error)) (T, error) {
-	return call(ctx, w.client, op{name: w.name, what: what, write: true}, f)
-}
+// done is the reading of an answer that says nothing.
+func done[A any](*A) (struct{}, error) { return struct{}{}, nil }
 
 // members splits a value as the product takes it.
 func members(v secret.Value) (plain, binary *string) {
@@ -33,22 +32,17 @@ func members(v secret.Value) (plain, binary *string) {
 
 // create makes the secret with its first version. The product refuses a name
 // that is taken, with a code that no document names.
-func (w writer) create(ctx context.Context, v secret.Value, description, key, project string) (head, error) {
+func (r remote) create(ctx context.Context, v secret.Value, description string) (secretFact, error) {
 	body := &model.CreateSecretRequestBody{
-		Name: w.wire, Description: optional(description), KmsKeyId: optional(key), EnterpriseProjectId: optional(project),
+		Name: r.wire, Description: optional(description), KmsKeyId: optional(r.key), EnterpriseProjectId: optional(r.project),
 	}
 	body.SecretString, body.SecretBinary = members(v)
-	return write(ctx, w, "create", func(sdk *csms.CsmsClient) (head, error) {
-		r, err := sdk.CreateSecret(&model.CreateSecretRequest{Body: body})
-		if err != nil {
-			return head{}, err
-		}
-		return newHead(r.Secret)
-	})
+	return call(ctx, r.client, r.write("create"), (*csms.CsmsClient).CreateSecret, &model.CreateSecretRequest{Body: body},
+		func(a *model.CreateSecretResponse) (secretFact, error) { return newSecretFact(a.Secret) })
 }
 
 // append adds a version. Without stages it becomes current.
-func (w writer) append(ctx context.Context, v secret.Value, expires int64, stages []string) (versionFact, error) {
+func (r remote) append(ctx context.Context, v secret.Value, expires int64, stages []string) (versionFact, error) {
 	body := &model.CreateSecretVersionRequestBody{}
 	body.SecretString, body.SecretBinary = members(v)
 	if expires != 0 {
@@ -57,63 +51,44 @@ func (w writer) append(ctx context.Context, v secret.Value, expires int64, stage
 	if len(stages) > 0 {
 		body.VersionStages = &stages
 	}
-	return write(ctx, w, "append", func(sdk *csms.CsmsClient) (versionFact, error) {
-		r, err := sdk.CreateSecretVersion(&model.CreateSecretVersionRequest{SecretName: w.wire, Body: body})
-		if err != nil {
-			return versionFact{}, err
-		}
-		return newVersion(r.VersionMetadata)
-	})
+	return call(ctx, r.client, r.write("append"), (*csms.CsmsClient).CreateSecretVersion, &model.CreateSecretVersionRequest{SecretName: r.wire, Body: body},
+		func(a *model.CreateSecretVersionResponse) (versionFact, error) {
+			return newVersionFact(a.VersionMetadata)
+		})
 }
 
-func (w writer) describe(ctx context.Context, description string) error {
-	_, err := write(ctx, w, "update", func(sdk *csms.CsmsClient) (head, error) {
-		r, err := sdk.UpdateSecret(&model.UpdateSecretRequest{SecretName: w.wire, Body: &model.UpdateSecretRequestBody{Description: &description}})
-		if err != nil {
-			return head{}, err
-		}
-		return newHead(r.Secret)
-	})
+func (r remote) describe(ctx context.Context, description string) error {
+	q := &model.UpdateSecretRequest{SecretName: r.wire, Body: &model.UpdateSecretRequestBody{Description: &description}}
+	_, err := call(ctx, r.client, r.write("update"), (*csms.CsmsClient).UpdateSecret, q,
+		func(a *model.UpdateSecretResponse) (secretFact, error) { return newSecretFact(a.Secret) })
 	return err
 }
 
-func (w writer) expire(ctx context.Context, number, at int64) error {
-	_, err := write(ctx, w, "expire", func(sdk *csms.CsmsClient) (versionFact, error) {
-		r, err := sdk.UpdateVersion(&model.UpdateVersionRequest{
-			SecretName: w.wire, VersionId: idOf(number), Body: &model.UpdateVersionRequestBody{ExpireTime: at},
-		})
-		if err != nil {
-			return versionFact{}, err
-		}
-		return newVersion(r.VersionMetadata)
-	})
+func (r remote) expire(ctx context.Context, number, at int64) error {
+	q := &model.UpdateVersionRequest{SecretName: r.wire, VersionId: idOf(number), Body: &model.UpdateVersionRequestBody{ExpireTime: at}}
+	_, err := call(ctx, r.client, r.write("expire"), (*csms.CsmsClient).UpdateVersion, q,
+		func(a *model.UpdateVersionResponse) (versionFact, error) { return newVersionFact(a.VersionMetadata) })
 	return err
 }
 
 // label moves the stage to the version; one that is nowhere is made.
-func (w writer) label(ctx context.Context, stage string, number int64) error {
-	_, err := write(ctx, w, "stage", func(sdk *csms.CsmsClient) (struct{}, error) {
-		r, err := sdk.UpdateSecretStage(&model.UpdateSecretStageRequest{
-			SecretName: w.wire, StageName: stage, Body: &model.UpdateSecretStageRequestBody{VersionId: idOf(number)},
+func (r remote) label(ctx context.Context, stage string, number int64) error {
+	q := &model.UpdateSecretStageRequest{SecretName: r.wire, StageName: stage, Body: &model.UpdateSecretStageRequestBody{VersionId: idOf(number)}}
+	_, err := call(ctx, r.client, r.write("stage"), (*csms.CsmsClient).UpdateSecretStage, q,
+		func(a *model.UpdateSecretStageResponse) (struct{}, error) {
+			if a.Stage == nil || orEmpty(a.Stage.VersionId) != idOf(number) {
+				return struct{}{}, kit.ErrMalformed
+			}
+			return struct{}{}, nil
 		})
-		if err == nil && (r.Stage == nil || text(r.Stage.VersionId) != idOf(number)) {
-			err = errMalformed
-		}
-		return struct{}{}, err
-	})
 	return err
 }
 
 // unlabel takes the stage away. One that is nowhere any more is no error.
-func (w writer) unlabel(ctx context.Context, stage string) error {
-	_, err := write(ctx, w, "unstage", func(sdk *csms.CsmsClient) (struct{}, error) {
-		_, err := sdk.DeleteSecretStage(&model.DeleteSecretStageRequest{SecretName: w.wire, StageName: stage})
-		return struct{}{}, err
-	})
-	if is(err, secret.NotFound) {
-		return nil
-	}
-	return err
+func (r remote) unlabel(ctx context.Context, stage string) error {
+	q := &model.DeleteSecretStageRequest{SecretName: r.wire, StageName: stage}
+	_, err := call(ctx, r.client, r.write("unstage"), (*csms.CsmsClient).DeleteSecretStage, q, done)
+	return unlessAbsent(err)
 }
 
 // The actions on tags.
@@ -122,53 +97,40 @@ const (
 	tagsDelete = "delete"
 )
 
-func (w writer) retag(ctx context.Context, id, action string, tags map[string]string) error {
+func (r remote) retag(ctx context.Context, id, action string, tags map[string]string) error {
 	body := &model.BatchCreateOrDeleteTagsRequestBody{Action: action}
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		body.Tags = append(body.Tags, model.TagItem{Key: k, Value: new(tags[k])})
 	}
-	_, err := write(ctx, w, "tag", func(sdk *csms.CsmsClient) (struct{}, error) {
-		_, err := sdk.BatchCreateOrDeleteTags(&model.BatchCreateOrDeleteTagsRequest{SecretId: id, Body: body})
-		return struct{}{}, err
-	})
+	q := &model.BatchCreateOrDeleteTagsRequest{SecretId: id, Body: body}
+	_, err := call(ctx, r.client, r.write("tag"), (*csms.CsmsClient).BatchCreateOrDeleteTags, q, done)
 	return err
 }
 
 // schedule lets the product delete the secret after some days.
-func (w writer) schedule(ctx context.Context, days int) (head, error) {
-	return write(ctx, w, "delete", func(sdk *csms.CsmsClient) (head, error) {
-		r, err := sdk.DeleteSecretForSchedule(&model.DeleteSecretForScheduleRequest{
-			SecretName: w.wire, Body: &model.DeleteSecretForScheduleRequestBody{RecoveryWindowInDays: int32(days)},
-		})
-		if err != nil {
-			return head{}, err
-		}
-		h, err := newHead(r.Secret)
-		if err == nil && (!h.pending() || h.scheduled.IsZero()) {
-			err = errMalformed
-		}
-		return h, err
-	})
+func (r remote) schedule(ctx context.Context, days int) (secretFact, error) {
+	q := &model.DeleteSecretForScheduleRequest{
+		SecretName: r.wire, Body: &model.DeleteSecretForScheduleRequestBody{RecoveryWindowInDays: int32(days)},
+	}
+	return call(ctx, r.client, r.write("delete"), (*csms.CsmsClient).DeleteSecretForSchedule, q,
+		func(a *model.DeleteSecretForScheduleResponse) (secretFact, error) { return inTrash(a.Secret, true) })
 }
 
-func (w writer) cancel(ctx context.Context) (head, error) {
-	return write(ctx, w, "recover", func(sdk *csms.CsmsClient) (head, error) {
-		r, err := sdk.RestoreSecret(&model.RestoreSecretRequest{SecretName: w.wire})
-		if err != nil {
-			return head{}, err
-		}
-		h, err := newHead(r.Secret)
-		if err == nil && h.pending() {
-			err = errMalformed
-		}
-		return h, err
-	})
+// cancel takes back what schedule said.
+func (r remote) cancel(ctx context.Context) (secretFact, error) {
+	return call(ctx, r.client, r.write("recover"), (*csms.CsmsClient).RestoreSecret, &model.RestoreSecretRequest{SecretName: r.wire},
+		func(a *model.RestoreSecretResponse) (secretFact, error) { return inTrash(a.Secret, false) })
 }
 
-func (w writer) destroy(ctx context.Context) error {
-	_, err := write(ctx, w, "purge", func(sdk *csms.CsmsClient) (struct{}, error) {
-		_, err := sdk.DeleteSecret(&model.DeleteSecretRequest{SecretName: w.wire})
-		return struct{}{}, err
-	})
+func inTrash(s *model.Secret, want bool) (secretFact, error) {
+	f, err := newSecretFact(s)
+	if err == nil && (f.pending() != want || want && f.scheduled.IsZero()) {
+		err = kit.ErrMalformed
+	}
+	return f, err
+}
+
+func (r remote) destroy(ctx context.Context) error {
+	_, err := call(ctx, r.client, r.write("purge"), (*csms.CsmsClient).DeleteSecret, &model.DeleteSecretRequest{SecretName: r.wire}, done)
 	return err
 }
