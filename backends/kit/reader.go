@@ -70,6 +70,12 @@ func (r *Reader[K, V]) Wait() error {
 	return first
 }
 
+// End is Stop and Wait, for a caller who leaves early. It may follow a Wait.
+func (r *Reader[K, V]) End() {
+	r.stop()
+	_ = r.Wait()
+}
+
 // Get returns what was read by the key. Only after Wait, and only for a key
 // that was started.
 func (r *Reader[K, V]) Get(k K) (V, error) {
