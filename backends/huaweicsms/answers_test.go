@@ -69,14 +69,14 @@ func TestAnswers(t *testing.T) {
 	} {
 		name := fmt.Sprintf("%d %.40s", c.status, c.body)
 		h := reply(c.status, c.body, "Location", "https://elsewhere.example/", "Retry-After", "7")
-		b, s := script(t, whole(map[string][]http.HandlerFunc{getVersions: {h}}))
+		b, s := script(t, withDefaults(map[string][]http.HandlerFunc{getVersions: {h}}))
 		_, err := b.Describe(t.Context(), "s")
 		wantKind(t, "read: "+name, err, c.read)
 		checkText(t, err)
 		if n := s.count(getVersions); n != 1 {
 			t.Errorf("read: %s: asked %d times", name, n)
 		}
-		b, s = script(t, whole(map[string][]http.HandlerFunc{doAppend: {h}}))
+		b, s = script(t, withDefaults(map[string][]http.HandlerFunc{doAppend: {h}}))
 		_, err = b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("canary-x")})
 		wantKind(t, "write: "+name, err, c.write)
 		checkText(t, err)
@@ -134,7 +134,7 @@ func TestOddShapes(t *testing.T) {
 	unordered := `{"version_metadatas":[{"id":"v10","create_time":1581507590000,"version_stages":["SYSCURRENT",""]},{"id":"v2","create_time":1581507582000},` +
 		`{"id":"v9","create_time":1581507589000,"expire_time":1900000000000,"version_stages":["b","SYSPREVIOUS","a"]}],"page_info":{"next_marker":"v2"}}`
 	second := `{"version_metadatas":[{"id":"v1","create_time":1581507580000,"version_stages":null},{"id":"v2","create_time":1581507582000}]}`
-	b, _ := script(t, whole(map[string][]http.HandlerFunc{
+	b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{
 		getVersions:                   {reply(200, unordered), reply(200, second)},
 		getTags:                       {reply(200, `{"tags":[{"key":"team","value":null},{"key":"env"}],"sys_tags":[{"key":"_sys_enterprise_project_id","value":"0"}]}`)},
 		"GET /secrets/s/versions/v9":  {reply(200, `{"version":{"version_metadata":{"id":"v9","create_time":1581507589000},"secret_string":"text","secret_binary":null}}`)},
@@ -171,7 +171,7 @@ func TestNoValue(t *testing.T) {
 		`{"version":{"version_metadata":{"id":"v1","create_time":1581507580000},"secret_binary":"canary!"}}`,
 	} {
 		h := reply(200, body)
-		b, _ := script(t, whole(map[string][]http.HandlerFunc{getValue: {h}}))
+		b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{getValue: {h}}))
 		_, err := b.Export(t.Context(), "s")
 		wantKind(t, body, err, secret.Unavailable)
 		_, err = b.Get(t.Context(), "s", secret.Current)
@@ -188,7 +188,7 @@ func TestStates(t *testing.T) {
 	}
 	refused := []http.HandlerFunc{reply(403, `{"error_code":"CSMS.0109","error_msg":"The secret state is not enabled."}`)}
 	for _, state := range []string{"DISABLED", "FROZEN", "SOMETHING_NEW"} {
-		b, s := script(t, whole(map[string][]http.HandlerFunc{getSecret: in(state), getValue: refused}))
+		b, s := script(t, withDefaults(map[string][]http.HandlerFunc{getSecret: in(state), getValue: refused}))
 		for what, read := range map[string]func(context.Context, secret.Name) (*secret.Secret, error){
 			"Export": b.Export, "Describe": b.Describe,
 			"Get": func(ctx context.Context, n secret.Name) (*secret.Secret, error) { return b.Get(ctx, n, secret.Current) },
@@ -206,7 +206,7 @@ func TestStates(t *testing.T) {
 	}
 	pending := reply(400, `{"error_code":"CSMS.0103","error_msg":"The secret is in the scheduled deletion state."}`)
 	for _, versions := range []http.HandlerFunc{reply(200, metas), pending} {
-		b, _ := script(t, whole(map[string][]http.HandlerFunc{
+		b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{
 			getSecret:   {reply(200, `{"secret":`+strings.NewReplacer("ENABLED", "PENDING_DELETE", `"scheduled_delete_time":null`, `"scheduled_delete_time":1582717180000`).Replace(meta)+`}`)},
 			getVersions: {versions}, getValue: {pending}, doDestroy: {pending},
 		}))
@@ -232,7 +232,7 @@ func TestNameTaken(t *testing.T) {
 	for _, taken := range []http.HandlerFunc{
 		reply(400, `{"error_code":"CSMS.0101","error_msg":"x"}`), reply(400, `{"error_code":"CSMS.0002","error_msg":"x"}`), reply(409, ""),
 	} {
-		b, s := script(t, whole(map[string][]http.HandlerFunc{
+		b, s := script(t, withDefaults(map[string][]http.HandlerFunc{
 			getVersions: {gone, reply(200, metas)}, getSecret: {there}, doCreate: {taken},
 			doAppend: {reply(200, `{"version_metadata":{"id":"v2","create_time":1581507590000,"version_stages":["SYSCURRENT"]}}`)},
 		}))
@@ -246,7 +246,7 @@ func TestNameTaken(t *testing.T) {
 			},
 			"Import": func(b *Backend) error { _, err := b.Import(t.Context(), backendtest.Sample("s"), "t"); return err },
 		} {
-			b, _ := script(t, whole(map[string][]http.HandlerFunc{getVersions: {gone, reply(200, metas)}, getSecret: {there}, doCreate: {taken}}))
+			b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{getVersions: {gone, reply(200, metas)}, getSecret: {there}, doCreate: {taken}}))
 			wantKind(t, what+" of a name that was taken meanwhile", call(b), secret.AlreadyExists)
 		}
 		b, _ = script(t, map[string][]http.HandlerFunc{doCreate: {taken}})
@@ -263,7 +263,7 @@ func TestOvertaken(t *testing.T) {
 	t.Parallel()
 	three := `{"version_metadatas":[{"id":"v1","create_time":1581507580000},{"id":"v2","create_time":1581507582000,"version_stages":["SYSPREVIOUS"]},` +
 		`{"id":"v3","create_time":1581507583000,"version_stages":["SYSCURRENT"]}]}`
-	b, s := script(t, whole(map[string][]http.HandlerFunc{
+	b, s := script(t, withDefaults(map[string][]http.HandlerFunc{
 		getVersions: {reply(200, metas), reply(200, three)}, doDescribe: {reply(200, `{"secret":`+meta+`}`)},
 		doAppend: {reply(200, `{"version_metadata":{"id":"v3","create_time":1581507583000,"version_stages":["SYSCURRENT"]}}`)},
 	}))
@@ -282,7 +282,7 @@ func TestIntruder(t *testing.T) {
 	s := backendtest.Sample("s")
 	p := must(planImport("s", s, "t"))(t)
 	unfinished := strings.Replace(meta, `"canary-text"`, `"`+join("s", "", &p.trailer)+`"`, 1)
-	b, web := script(t, whole(map[string][]http.HandlerFunc{getSecret: {reply(200, `{"secret":`+unfinished+`}`)}}))
+	b, web := script(t, withDefaults(map[string][]http.HandlerFunc{getSecret: {reply(200, `{"secret":`+unfinished+`}`)}}))
 	done, err := b.Import(t.Context(), s, "t")
 	if err == nil || done != nil || secret.KindOf(err) != secret.Conflict || web.count(doAppend) != 0 {
 		t.Errorf("another value stands, and the import goes on: %v", err)
@@ -299,7 +299,7 @@ func TestIntruder(t *testing.T) {
 func TestHang(t *testing.T) {
 	t.Parallel()
 	seen := make(chan struct{}, 1)
-	s := &scripted{answers: whole(nil), asked: map[string]int{}}
+	s := &scripted{answers: withDefaults(nil), asked: map[string]int{}}
 	b := stub(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/tags") {
 			s.ServeHTTP(w, r)
@@ -345,10 +345,10 @@ func TestTornBody(t *testing.T) {
 		w.Header().Set("Content-Length", "1000")
 		reply(200, `{"version_metadata":{"id":"v2","create_time":1581507590000}`)(w, r)
 	}
-	b, _ := script(t, whole(map[string][]http.HandlerFunc{doAppend: {torn}}))
+	b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{doAppend: {torn}}))
 	_, err := b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("x")})
 	wantKind(t, "a write with a torn answer", err, secret.Unknown)
-	b, _ = script(t, whole(map[string][]http.HandlerFunc{getSecret: {torn}}))
+	b, _ = script(t, withDefaults(map[string][]http.HandlerFunc{getSecret: {torn}}))
 	_, err = b.Describe(t.Context(), "s")
 	wantKind(t, "a read with a torn answer", err, secret.Unavailable)
 }

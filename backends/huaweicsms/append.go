@@ -13,27 +13,26 @@ import (
 )
 
 // append adds a version to h.
-func (b *Backend) append(ctx context.Context, r remote, h *stored, d *secret.Draft) (*secret.Secret, error) {
+func (b *Backend) append(ctx context.Context, h *stored, d *secret.Draft) (*secret.Secret, error) {
 	p, err := h.planAppend(d, b.now())
 	if err != nil {
 		return nil, err
 	}
 	if p.describe {
-		if err := r.describe(ctx, p.description); err != nil {
-			return nil, p.undone(r, err)
+		if err := h.describe(ctx, p.description); err != nil {
+			return nil, p.undone(h, err)
 		}
-		h.facts.description = p.description
 	}
-	v, err := r.append(ctx, d.Value, expiry(d.Expires), p.stages)
+	v, err := h.append(ctx, d.Value, expiry(d.Expires), p.stages)
 	switch {
 	case err != nil && p.ofSecret && !kit.Is(err, secret.Unknown):
-		return nil, r.op("put").Partly("the secret's attributes are written, and the version is not", err)
+		return nil, h.op("put").Partly("the secret's attributes are written, and the version is not", err)
 	case err != nil:
 		return nil, err
 	}
 	h.facts.add(v, len(p.stages) == 0)
-	if err := b.finish(ctx, r, h, p, d, &v); err != nil {
-		return nil, r.op("put").Partly("version "+idOf(v.number)+" of CSMS is written, and some attributes may not be", err)
+	if err := b.finish(ctx, h, p, d, &v); err != nil {
+		return nil, h.op("put").Partly("version "+idOf(v.number)+" of CSMS is written, and some attributes may not be", err)
 	}
 	b.listing.Enter(h.Name, h.facts.secretFact)
 	return b.answer(h.Name, h.facts, v.number, d.Value), nil
@@ -43,14 +42,14 @@ func (b *Backend) append(ctx context.Context, r remote, h *stored, d *secret.Dra
 // the secret, and the entry in its place if another writer took the number
 // that it was made for. A request that came twice took it itself: then both
 // have the entry, for the product takes no version away.
-func (b *Backend) finish(ctx context.Context, r remote, h *stored, p *appending, d *secret.Draft, v *versionFact) error {
+func (b *Backend) finish(ctx context.Context, h *stored, p *appending, d *secret.Draft, v *versionFact) error {
 	want := wanted{description: h.facts.description, tags: p.tags, labels: map[string]int64{}}
 	if v.number != p.entry.Number && p.describe {
-		now, err := b.find(ctx, r, nil)
+		now, err := b.find(ctx, h.remote, nil)
 		if err != nil || now == nil || now.facts.version(v.number) == nil {
 			return orMalformed(err)
 		}
-		_, c, err := r.value(ctx, idOf(p.entry.Number))
+		_, c, err := h.value(ctx, idOf(p.entry.Number))
 		if unlessAbsent(err) != nil {
 			return err
 		}
@@ -62,10 +61,9 @@ func (b *Backend) finish(ctx context.Context, r remote, h *stored, p *appending,
 		want.labels[sysPrevious] = p.previous
 	}
 	if slices.Contains(p.stages, keepStage) {
-		_ = r.unlabel(ctx, keepStage) // it hides nothing if it stays
-		h.facts.unlabel(keepStage)
+		_ = h.unlabel(ctx, keepStage) // it hides nothing if it stays
 	}
-	_, err := run(ctx, want.steps(r, h.facts))
+	_, err := run(ctx, want.steps(h.writer))
 	return err
 }
 
@@ -78,7 +76,7 @@ func (h *stored) move(e entry, number int64, both bool) string {
 	}
 	e.Number = number
 	t.set(e)
-	return join(h.facts.wire, h.Description, &t)
+	return h.join(&t)
 }
 
 // appending is an append, decided before anything is written.
@@ -94,9 +92,9 @@ type appending struct {
 
 // undone is the error of a description whose version was never sent. What it
 // says of a version that is not there shows to nobody.
-func (p *appending) undone(r remote, err error) error {
+func (p *appending) undone(h *stored, err error) error {
 	if kit.Is(err, secret.Unknown) && !p.ofSecret {
-		return r.op("update").Error(secret.Unavailable, "CSMS failed before the version was written", secret.Cause(err))
+		return h.op("update").Error(secret.Unavailable, "CSMS failed before the version was written", secret.Cause(err))
 	}
 	return err
 }
@@ -118,26 +116,24 @@ func (h *stored) planAppend(d *secret.Draft, now time.Time) (*appending, error) 
 	head := history.Of(&h.Secret, h.trailer.Shifts.Ordinal(number)-1)
 	stamp := h.stamp(head, d, now)
 	v := head.Next(d, h.freeUID(d.UID), stamp)
-	if len(d.MergeExtra) > 0 {
-		if why := h.typeProblem(head.Secret.Extra); why != "" {
-			return nil, secret.Errorf(secret.Invalid, "%s", why)
-		}
-	}
-	if d.OfSecret != nil {
-		p.tags, _ = spellTags(head.Secret.Tags)
-	}
 	text := h.Description
 	h.become(head, append(h.Versions, v))
 	h.numbers = append(h.numbers, number)
+	if why := h.typeProblem(); why != "" && len(d.MergeExtra) > 0 {
+		return nil, secret.Errorf(secret.Invalid, "%s", why)
+	}
+	if d.OfSecret != nil {
+		p.tags, _ = spellTags(h.Tags)
+	}
 	before := h.trailer.pruned(h.facts, number, shown)
 	after := before
 	if after.Import = ""; !stamp.IsZero() {
 		h.touch(&after)
 	}
 	after = h.layOut(after, shown, h.Versions[len(h.Versions)-1:])
-	p.entry, p.description = after.entry(number), join(h.facts.wire, h.Description, &after)
+	p.entry, p.description = after.entry(number), h.join(&after)
 	p.describe = h.Description != text || sidecar.JSON(&after) != sidecar.JSON(&before)
-	if p.describe && !fits(h.facts.wire, h.Description, &after, 0) {
+	if p.describe && !h.fits(&after, 0) {
 		return nil, secret.Errorf(secret.Invalid, "%s", noRoom)
 	}
 	return p, nil

@@ -13,142 +13,81 @@ import (
 type wanted struct {
 	description string
 	tags        map[string]string // all, as the product spells them
-	expires     map[int64]int64   // by number, in milliseconds
-	labels      map[string]int64  // to their holders, roles among them
+	expires     map[int64]int64   // by number, in milliseconds; zero: as it is
+	labels      map[string]int64  // to their holders, roles among them; zero: as it is
 	drop        []string          // labels
 	// last: the description comes after all else, not before.
 	last bool
 }
 
-// step is one write, and what it makes of the facts.
-type step struct {
-	write func(context.Context) error
-	noted func()
-}
+// step is one write.
+type step func(context.Context) error
 
-// steps are the writes from f to what is wanted, in their order.
-func (x *wanted) steps(r remote, f *facts) []step {
-	var out []step
+// steps are the writes to what is wanted, in their order.
+func (x *wanted) steps(w writer) (out []step) {
 	for _, number := range slices.Sorted(maps.Keys(x.expires)) {
-		out = append(out, x.expire(r, f, number)...)
+		if at := x.expires[number]; at != 0 && at != expiry(w.facts.version(number).expires) {
+			out = append(out, func(ctx context.Context) error { return w.expire(ctx, number, at) })
+		}
 	}
 	for _, stage := range x.drop {
-		out = append(out, step{func(ctx context.Context) error { return r.unlabel(ctx, stage) }, func() { f.unlabel(stage) }})
+		out = append(out, func(ctx context.Context) error { return w.unlabel(ctx, stage) })
 	}
-	out = append(out, x.label(r, f)...)
-	out = append(out, x.retag(r, f)...)
-	if x.description == f.description {
+	out = append(out, x.moves(w)...)
+	out = append(out, x.retag(w)...)
+	if x.description == w.facts.description {
 		return out
 	}
-	describe := step{func(ctx context.Context) error { return r.describe(ctx, x.description) }, func() { f.description = x.description }}
+	describe := func(ctx context.Context) error { return w.describe(ctx, x.description) }
 	if x.last {
 		return append(out, describe)
 	}
 	return append([]step{describe}, out...)
 }
 
-func (x *wanted) expire(r remote, f *facts, number int64) []step {
-	at, v := x.expires[number], f.version(number)
-	if at == 0 || expiry(v.expires) == at {
-		return nil
+// moves are those of labels, and last of the roles: the previous one after the
+// current one, for nobody knows whether the product lets it follow.
+func (x *wanted) moves(w writer) (out []step) {
+	move := func(stage string) {
+		out = append(out, func(ctx context.Context) error { return w.label(ctx, stage, x.labels[stage]) })
 	}
-	return []step{{
-		func(ctx context.Context) error { return r.expire(ctx, number, at) },
-		func() { f.version(number).expires = millis(&at) },
-	}}
-}
-
-// label moves the roles last, and the previous one after the current one:
-// nobody knows whether the product lets it follow.
-func (x *wanted) label(r remote, f *facts) []step {
-	var out []step
-	moves := func(stage string) {
-		number := x.labels[stage]
-		out = append(out, step{
-			func(ctx context.Context) error { return r.label(ctx, stage, number) },
-			func() { f.label(stage, number) },
-		})
-	}
+	differs := func(stage string) bool { return x.labels[stage] != 0 && x.labels[stage] != w.facts.holder(stage) }
 	for _, stage := range slices.Sorted(maps.Keys(x.labels)) {
-		if custom(stage) && f.holder(stage) != x.labels[stage] {
-			moves(stage)
+		if custom(stage) && differs(stage) {
+			move(stage)
 		}
 	}
-	current, previous := x.labels[sysCurrent], x.labels[sysPrevious]
-	moved := current != 0 && f.holder(sysCurrent) != current
-	if moved {
-		moves(sysCurrent)
+	current := differs(sysCurrent)
+	if current {
+		move(sysCurrent)
 	}
-	if previous != 0 && (moved || f.holder(sysPrevious) != previous) {
-		moves(sysPrevious)
+	if x.labels[sysPrevious] != 0 && (current || differs(sysPrevious)) {
+		move(sysPrevious)
 	}
 	return out
 }
 
-func (x *wanted) retag(r remote, f *facts) []step {
-	gone, set := map[string]string{}, map[string]string{}
-	for k, v := range f.tags {
-		if _, stays := x.tags[k]; !stays {
-			gone[k] = v
-		}
+func (x *wanted) retag(w writer) (out []step) {
+	gone, set := maps.Clone(w.facts.tags), maps.Clone(x.tags)
+	maps.DeleteFunc(gone, func(k, _ string) bool { _, stays := x.tags[k]; return stays })
+	maps.DeleteFunc(set, func(k, v string) bool { have, there := w.facts.tags[k]; return there && have == v })
+	if len(gone) > 0 {
+		out = append(out, func(ctx context.Context) error { return w.retag(ctx, tagsDelete, gone) })
 	}
-	for k, v := range x.tags {
-		if have, there := f.tags[k]; !there || have != v {
-			set[k] = v
-		}
-	}
-	var out []step
-	for _, change := range []struct {
-		action string
-		tags   map[string]string
-	}{{tagsDelete, gone}, {tagsCreate, set}} {
-		if len(change.tags) > 0 {
-			out = append(out, step{
-				func(ctx context.Context) error { return r.retag(ctx, f.id, change.action, change.tags) },
-				func() { f.retag(change.action, change.tags) },
-			})
-		}
+	if len(set) > 0 {
+		out = append(out, func(ctx context.Context) error { return w.retag(ctx, tagsCreate, set) })
 	}
 	return out
 }
 
 // run makes the writes in turn and says how many are done.
 func run(ctx context.Context, steps []step) (done int, err error) {
-	for _, s := range steps {
-		if err := s.write(ctx); err != nil {
-			return done, err
-		}
-		s.noted()
-		done++
-	}
-	return done, nil
-}
-
-func (f *facts) label(stage string, number int64) {
-	f.unlabel(stage)
-	v := f.version(number)
-	v.stages = append(v.stages, stage)
-}
-
-func (f *facts) unlabel(stage string) {
-	for i := range f.versions {
-		f.versions[i].stages = slices.DeleteFunc(slices.Clone(f.versions[i].stages), func(s string) bool { return s == stage })
-	}
-}
-
-func (f *facts) retag(action string, tags map[string]string) {
-	all := maps.Clone(f.tags)
-	if all == nil {
-		all = map[string]string{}
-	}
-	for k, v := range tags {
-		if action == tagsDelete {
-			delete(all, k)
-		} else {
-			all[k] = v
+	for done < len(steps) && err == nil {
+		if err = steps[done](ctx); err == nil {
+			done++
 		}
 	}
-	f.tags = all
+	return done, err
 }
 
 // answer is the state with that one version.

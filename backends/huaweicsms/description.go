@@ -31,36 +31,29 @@ const (
 
 // join writes the description.
 func join(wire, text string, t *trailer) string {
-	if t.isEmpty() {
+	plain := sidecar.JSON(t)
+	if plain == empty {
 		if _, ours := split(wire, text); ours == nil {
 			return text
 		}
 	}
-	mark := trailerMark + t.encode(wire)
+	mark := trailerMark + encode(wire, plain)
 	if text == "" {
 		return mark
 	}
 	return text + " " + mark
 }
 
-// fits reports whether the product takes the description, with some bytes to
-// spare, and it reads again as what was meant.
-func fits(wire, text string, t *trailer, spare int) bool {
-	d := join(wire, text, t)
-	if len(d) > maxDescription-spare {
-		return false
-	}
-	back, read := split(wire, d)
-	return back == text && (read != nil || t.isEmpty())
-}
+// empty is the trailer that says nothing.
+const empty = "{}"
 
-func (t *trailer) encode(wire string) string {
+func encode(wire, plain string) string {
 	var b bytes.Buffer
 	b.Write(make([]byte, checkLength))
 	w, _ := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&b)
-	_, err := io.WriteString(w, sidecar.JSON(t))
+	_, err := io.WriteString(w, plain)
 	if err = errors.Join(err, w.Close()); err != nil { // a buffer takes everything
 		panic(err)
 	}
@@ -68,14 +61,18 @@ func (t *trailer) encode(wire string) string {
 	return base64.RawURLEncoding.EncodeToString(b.Bytes())
 }
 
-// deflaters are large, and an import lays its trailer out many times.
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, flate.BestCompression)
-	if err != nil { // the level is a good one
-		panic(err)
-	}
-	return w
-}}
+// deflaters are large, and an import lays its trailer out many times. Inflaters
+// are, and a list reads many.
+var (
+	deflaters = sync.Pool{New: func() any {
+		w, err := flate.NewWriter(nil, flate.BestCompression)
+		if err != nil { // the level is a good one
+			panic(err)
+		}
+		return w
+	}}
+	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+)
 
 func check(wire string, deflated []byte) []byte {
 	h := sha256.New()
@@ -106,7 +103,15 @@ func decodeTrailer(wire, payload string) *trailer {
 	if subtle.ConstantTimeCompare(raw[:checkLength], check(wire, deflated)) != 1 {
 		return nil
 	}
-	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(deflated)), maxPlain+1))
+	r, _ := inflaters.Get().(interface {
+		io.Reader
+		flate.Resetter
+	})
+	defer inflaters.Put(r)
+	if r.Reset(bytes.NewReader(deflated), nil) != nil {
+		return nil
+	}
+	plain, err := io.ReadAll(io.LimitReader(r, maxPlain+1))
 	t := new(trailer)
 	if err != nil || len(plain) > maxPlain || sidecar.Decode(string(plain), sidecar.JSON, t) != nil {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,6 +42,11 @@ type versionFact struct {
 	created time.Time // milliseconds, rising
 	expires time.Time // whole seconds
 	stages  []string  // the roles among them
+}
+
+// newFacts are those of a secret that is not there yet.
+func newFacts(wire string) *facts {
+	return &facts{secretFact: secretFact{wire: wire, kind: kindCommon}}
 }
 
 // States and stages of the product.
@@ -203,4 +209,28 @@ func (f *facts) add(v versionFact, byDefault bool) {
 	if byDefault && former != 0 {
 		f.label(sysPrevious, former)
 	}
+}
+
+func (f *facts) label(stage string, number int64) {
+	f.unlabel(stage)
+	if v := f.version(number); v != nil {
+		v.stages = append(v.stages, stage)
+	}
+}
+
+func (f *facts) unlabel(stage string) {
+	for i := range f.versions {
+		f.versions[i].stages = slices.DeleteFunc(slices.Clone(f.versions[i].stages), func(s string) bool { return s == stage })
+	}
+}
+
+func (f *facts) retag(action string, tags map[string]string) {
+	all := map[string]string{}
+	maps.Copy(all, f.tags)
+	for k, v := range tags {
+		if all[k] = v; action == tagsDelete {
+			delete(all, k)
+		}
+	}
+	f.tags = all
 }

@@ -63,7 +63,7 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 		if err = cmp.Or(err, lookErr); err != nil {
 			return nil, err
 		}
-		im := &importing{remote: r, b: b, plan: p, token: token}
+		im := &importing{writer: writer{remote: r}, b: b, plan: p, token: token}
 		return im.run(ctx, h)
 	})
 }
@@ -75,20 +75,19 @@ func planImport(wire string, s *secret.Secret, token string) (*plan, error) {
 		return nil, secret.Errorf(secret.Invalid, "CSMS can hold none of the versions")
 	}
 	p.trailer.Import = markOf(token) // what is lost must not depend on it
-	if p.mark = p.trailer.Import; !fits(wire, p.Description, &p.trailer, 0) {
-		return nil, secret.Errorf(secret.Invalid, "the identities of the versions do not fit in a description")
+	if p.mark = p.trailer.Import; p.cramped && !p.fits(&p.trailer, 0) {
+		return nil, secret.Errorf(secret.Invalid, "the ids and times of the versions do not fit into the 2,048 bytes of a description")
 	}
 	return p, nil
 }
 
 // importing is one import under way.
 type importing struct {
-	remote
-	b     *Backend
-	plan  *plan
-	token string
-	facts *facts // as far as the import has heard
-	made  int    // versions that stand
+	writer // the facts are those that the import has heard
+	b      *Backend
+	plan   *plan
+	token  string
+	made   int // versions that stand
 }
 
 // run imports where h is what stands, nil: nothing.
@@ -119,7 +118,7 @@ func (im *importing) run(ctx context.Context, h *stored) (*backends.Imported, er
 
 func (im *importing) begin(ctx context.Context) error {
 	p := im.plan
-	made, err := im.create(ctx, p.Versions[0].Value, join(p.wire, p.Description, &p.trailer))
+	made, err := im.create(ctx, p.Versions[0].Value, p.join(&p.trailer))
 	if err == nil {
 		im.facts, im.made = &facts{secretFact: made}, 1
 		return nil
@@ -130,7 +129,7 @@ func (im *importing) begin(ctx context.Context) error {
 	h, err := im.b.find(ctx, im.remote, nil)
 	switch {
 	case err != nil || h == nil:
-		return im.op("import").Error(secret.Unknown, "whose the secret is could not be read", secret.Cause(orMalformed(err)))
+		return im.op("import").Error(secret.Unknown, "the name is taken, and it could not be read by whom", secret.Cause(orMalformed(err)))
 	case h.trailer.Import != p.mark || h.facts.pending():
 		return im.op("import").Error(secret.AlreadyExists, "", errTaken)
 	}
@@ -161,15 +160,11 @@ func (im *importing) resume(ctx context.Context, h *stored) error {
 	if len(p.surplus) == len(said) {
 		return nil
 	}
-	description := join(p.wire, p.Description, &p.trailer)
+	description := p.join(&p.trailer)
 	if len(description) > maxDescription {
 		return im.intruder()
 	}
-	if err := im.describe(ctx, description); err != nil {
-		return err
-	}
-	im.facts.description = description
-	return nil
+	return im.describe(ctx, description)
 }
 
 // readAll reads what stands, by number from one.
@@ -222,11 +217,15 @@ func (im *importing) recount(ctx context.Context) error {
 	return im.resume(ctx, h)
 }
 
-// finish writes what the versions share. The description, which ends the
-// import, comes last.
-func (im *importing) finish(ctx context.Context) error {
+// finish writes what the versions share. It asks the product what it has made
+// of the writes: who holds the roles and labels and, where the import brings
+// some, the tags. The description, which ends the import, comes last.
+func (im *importing) finish(ctx context.Context) (err error) {
 	for range maxReads {
-		if err := im.hear(ctx); err != nil {
+		if im.facts.versions, err = im.versions(ctx); err == nil && len(im.plan.tags) > 0 {
+			im.facts.tags, err = im.tags(ctx, im.facts.id)
+		}
+		if err != nil {
 			return err
 		}
 		if int64(len(im.facts.versions)) != im.plan.newest() {
@@ -237,26 +236,17 @@ func (im *importing) finish(ctx context.Context) error {
 		}
 		want := im.plan.wanted()
 		want.description = im.facts.description
-		steps := want.steps(im.remote, im.facts)
+		steps := want.steps(im.writer)
 		last := len(steps) == 0
 		if last { // only now is it known who holds the roles
 			want.description = im.plan.final(im.facts)
-			steps = want.steps(im.remote, im.facts)
+			steps = want.steps(im.writer)
 		}
 		if _, err := run(ctx, steps); err != nil || last {
 			return err
 		}
 	}
-	return im.op("import").Error(secret.Unavailable, "CSMS does not keep what it was told", nil)
-}
-
-// hear asks the product for what it has made of the writes: who holds the roles
-// and labels and, where the import brings some, the tags.
-func (im *importing) hear(ctx context.Context) (err error) {
-	if im.facts.versions, err = im.versions(ctx); err == nil && len(im.plan.tags) > 0 {
-		im.facts.tags, err = im.tags(ctx, im.facts.id)
-	}
-	return err
+	return im.op("import").Error(secret.Unavailable, "CSMS did not keep the changes that the import made", nil)
 }
 
 func (im *importing) stands() []secret.Ordinal {

@@ -15,11 +15,22 @@ func (h *stored) become(head *history.Head, versions []secret.Version) {
 	h.Versions = versions
 }
 
-// touch keeps the time of a change by which the product does not show it.
+// touch keeps when h was changed, where the trailer has the times of the secret.
 func (h *stored) touch(t *trailer) {
 	if !t.Updated.IsZero() {
 		t.Updated.Time = h.Updated
 	}
+}
+
+// join is the description of h with the trailer.
+func (h *stored) join(t *trailer) string { return join(h.facts.wire, h.Description, t) }
+
+// fits reports whether the product takes that, with some bytes to spare, and it
+// reads again as what was meant.
+func (h *stored) fits(t *trailer, spare int) bool {
+	d := h.join(t)
+	text, read := split(h.facts.wire, d)
+	return len(d)+spare <= maxDescription && text == h.Description && (read != nil || sidecar.JSON(t) == empty)
 }
 
 // layOut is the trailer of the state h once the product shows these roles: t,
@@ -37,8 +48,15 @@ func (h *stored) layOut(t trailer, shown roles, changed []secret.Version) traile
 		t.Extra = maps.Clone(t.Extra)
 		delete(t.Extra, extraType)
 	}
-	t.setRoles(&h.Secret, roles{h.number(h.Current), h.number(h.Previous)}, shown)
+	h.keepRoles(&t, shown)
 	return t
+}
+
+// keepRoles keeps those of h, unless the product shows them.
+func (h *stored) keepRoles(t *trailer, shown roles) {
+	if t.Roles, t.ShownBy = nil, (roles{}); shown != (roles{h.number(h.Current), h.number(h.Previous)}) {
+		t.Roles, t.ShownBy = &sidecar.Roles{Current: h.Current, Previous: h.Previous}, shown
+	}
 }
 
 // entry is what must be kept of one version.

@@ -16,19 +16,32 @@ const (
 
 // What callers are told of what does not fit.
 const (
-	noRoom        = "CSMS has no place for it but the description of 2048 bytes, and that is full"
+	noRoom        = "there is room for it only in the description, and the 2,048 bytes of that are full"
 	tooManyLabels = "CSMS holds 12 stages of a secret, the two roles among them"
-	badLabel      = "CSMS takes stages of 1 to 64 letters, digits, hyphens, underscores and dots, and some names are taken"
-	fixedType     = "CSMS keeps the type of the secret"
+	badLabel      = "CSMS takes stages of 1 to 64 letters, digits, hyphens, underscores and dots, and reserves some names"
 )
 
-// valueProblem says why the product cannot hold the value; "" where it can.
+// problem says why the product cannot hold what a word of package loss names; ""
+// where it can.
+type problem struct{ what, why string }
+
+// refuse is the error of the first problem.
+func refuse(k secret.Kind, problems ...problem) error {
+	for _, p := range problems {
+		if p.why != "" {
+			return secret.Errorf(k, "%s: %s", p.what, p.why)
+		}
+	}
+	return nil
+}
+
+// valueProblem says what keeps the product from holding the value: what it "is".
 func valueProblem(v secret.Value) string {
 	switch size := v.Len(); {
 	case v.Form() == secret.Binary && (size+2)/3*4 > maxValue:
-		return "CSMS holds at most 32768 bytes, which is 24576 bytes of binary"
+		return "is larger than CSMS's limit of 24576 bytes of binary"
 	case size > maxValue:
-		return "CSMS holds at most 32768 bytes"
+		return "is larger than CSMS's limit of 32768 bytes"
 	}
 	return ""
 }
@@ -36,7 +49,7 @@ func valueProblem(v secret.Value) string {
 // expiresProblem says why the product cannot hold the end.
 func expiresProblem(t time.Time) string {
 	if s := t.Unix(); !t.IsZero() && (s <= 0 || s >= maxExpires) { // the last second is ours
-		return "CSMS holds ends from 1970 to 2286"
+		return "CSMS holds expiry times from 1970 to 2286"
 	}
 	return ""
 }
@@ -69,11 +82,10 @@ func labelsProblem(there map[string]bool, labels []string) string {
 	return ""
 }
 
-// typeProblem says why the product, whose type a secret keeps, cannot hold
-// what was changed of its Extra.
-func (h *stored) typeProblem(extra secret.Extra) string {
-	if kind := extra.Text(extraType); h.facts.kind != kindCommon && kind != "" && kind != h.facts.kind {
-		return fixedType
+// typeProblem says why the Extra of h is not what the product can hold.
+func (h *stored) typeProblem() string {
+	if kind := h.Extra.Text(extraType); h.facts.kind != kindCommon && kind != "" && kind != h.facts.kind {
+		return "CSMS keeps the type of the secret"
 	}
 	return ""
 }

@@ -22,7 +22,8 @@ type plan struct {
 	tags    map[string]string // as the product spells them
 	shifts  sidecar.Shifts
 	surplus []int64
-	*stored // what is left; nil: nothing
+	*stored      // what is left; nil: nothing
+	cramped bool // the ids and times alone may be too long
 }
 
 // attributes are the kinds for which there may be no room, the least
@@ -39,16 +40,18 @@ var attributes = []sidecar.Kind{
 
 // spare is more than another mark may cost. The final trailer is shorter: it has
 // no mark.
-const spare = 17
+const spare = 13
 
 func newPlan(wire string, s *secret.Secret) *plan {
 	p := &plan{wire: wire, mark: noMark}
 	last := s.Newest() // the next version is above it, whether it stands or not
 	lose := func(losses ...secret.Loss) {
 		p.losses = append(p.losses, losses...)
-		s = loss.Apply(s, losses)
+		if slices.ContainsFunc(losses, loss.TakesAway) {
+			s = loss.Apply(s, losses)
+		}
 	}
-	lose(secret.Loss{Grade: secret.Trace, What: loss.Created, Why: "CSMS stamps its own times; the gateway keeps these beside the version"})
+	lose(secret.Loss{Grade: secret.Trace, What: loss.Created, Why: "CSMS sets times by itself; the gateway keeps those of the source"})
 	lose(withoutValue(s)...)
 	lose(tooMany(s)...)
 	if len(s.Versions) == 0 {
@@ -65,9 +68,16 @@ func newPlan(wire string, s *secret.Secret) *plan {
 		lose(secret.Loss{Grade: secret.Meaning, What: loss.Tags, Why: why})
 	}
 	s, lost := sidecar.Fit(s, attributes, noRoom, func(s *secret.Secret) bool {
-		return fits(wire, s.Description, &p.layOut(s).trailer, spare)
+		h := p.layOut(s)
+		fits := h.fits(&h.trailer, spare)
+		if fits { // the last one is what is kept
+			p.stored = h
+		}
+		return fits
 	})
-	p.losses, p.stored = append(p.losses, lost...), p.layOut(s)
+	if p.losses = append(p.losses, lost...); p.stored == nil {
+		p.stored, p.cramped = p.layOut(s), true
+	}
 	return p
 }
 
@@ -102,7 +112,7 @@ func tooMany(s *secret.Secret) (lost []secret.Loss) {
 			role := v.Ordinal == s.Current || v.Ordinal == s.Previous
 			if len(s.Versions)-len(lost) > maxVersions && !role && len(v.Stages) > 0 == labelled {
 				lost = append(lost, secret.Loss{
-					Grade: secret.Data, Version: v.Ordinal, What: loss.Version, Why: "CSMS holds 20 versions; the oldest go, those with a stage last",
+					Grade: secret.Data, Version: v.Ordinal, What: loss.Version, Why: "CSMS holds 20 versions; the oldest go first, and those with a stage last",
 				})
 			}
 		}
@@ -122,7 +132,7 @@ func lostRoles(s *secret.Secret) (lost []secret.Loss) {
 	}
 	if s.Previous == 0 && len(s.Versions) > 1 || s.Previous == shown {
 		lost = append(lost, secret.Loss{
-			Grade: secret.Trace, What: loss.Previous, Why: "CSMS always has a current and a previous version; the gateway knows which are none",
+			Grade: secret.Trace, What: loss.Previous, Why: "CSMS gives the previous role to a version by itself; the gateway knows which has it",
 		})
 	}
 	return lost
@@ -154,10 +164,10 @@ func notNative(s *secret.Secret) (lost []secret.Loss) {
 			lose(secret.Meaning, loss.Expires, why)
 		}
 		if v.Disabled {
-			lose(secret.Data, loss.Disabled, "CSMS knows no disabled version: its own tools can read this one")
+			lose(secret.Data, loss.Disabled, "CSMS cannot disable a version")
 		}
 		if formOf(v.Value) == sidecar.FormObject {
-			lose(secret.Trace, loss.Form, "CSMS holds text: its own tools see the fields as JSON")
+			lose(secret.Trace, loss.Form, "CSMS holds text, which is the fields as JSON")
 		}
 	}
 	return lost
@@ -165,7 +175,7 @@ func notNative(s *secret.Secret) (lost []secret.Loss) {
 
 // layOut is s once all is done, and the trailer of the import until then.
 func (p *plan) layOut(s *secret.Secret) *stored {
-	h := &stored{Secret: *s, facts: &facts{secretFact: secretFact{wire: p.wire, kind: kindCommon}}}
+	h := &stored{Secret: *s, writer: writer{facts: newFacts(p.wire)}}
 	for n := int64(1); len(h.numbers) < len(s.Versions); n++ {
 		if !slices.Contains(p.surplus, n) {
 			h.numbers = append(h.numbers, n)
@@ -173,8 +183,8 @@ func (p *plan) layOut(s *secret.Secret) *stored {
 	}
 	t := trailer{Surplus: p.surplus}
 	t.Import, t.Shifts, t.Created.Time, t.Updated.Time = p.mark, p.shifts, s.Created, s.Updated
-	n := int64(len(s.Versions)) // one version never holds both roles, so the trailer has the room and says nothing yet
-	h.trailer = h.layOut(t, roles{n, n}, h.Versions)
+	n := int64(len(s.Versions)) // no version has the next number yet, so there is room for roles, which say nothing so far
+	h.trailer = h.layOut(t, roles{n + 1, n}, h.Versions)
 	return h
 }
 
@@ -185,7 +195,7 @@ func (p *plan) newest() int64 { return int64(len(p.Versions) + len(p.surplus)) }
 // What was planned for it, and for those after it, moves on by one.
 func (p *plan) skip(number int64) {
 	p.surplus = append(slices.Clone(p.surplus), number)
-	p.stored = p.layOut(&p.stored.Secret)
+	p.stored = p.layOut(&p.Secret)
 }
 
 // wanted is what the secret is to be once its versions are there, but for the
@@ -209,8 +219,8 @@ func (p *plan) wanted() wanted {
 
 // final is the description in the end. The product shows who holds the roles.
 func (p *plan) final(f *facts) string {
-	h, t := p.stored, p.stored.trailer
+	t := p.trailer
 	t.Import = ""
-	t.setRoles(&h.Secret, roles{h.number(h.Current), h.number(h.Previous)}, f.roles())
-	return join(p.wire, h.Description, &t)
+	p.keepRoles(&t, f.roles())
+	return p.join(&t)
 }

@@ -43,7 +43,7 @@ func (b *Backend) put(ctx context.Context, r remote, d *secret.Draft) (*secret.S
 	case !h.facts.readable():
 		return nil, r.op("put").Error(secret.Disabled, "", nil)
 	}
-	return b.append(ctx, r, h, d)
+	return b.append(ctx, h, d)
 }
 
 // checkDraft refuses what the product cannot hold, whatever is there.
@@ -55,26 +55,19 @@ func checkDraft(d *secret.Draft) error {
 		return secret.Errorf(secret.Unsupported, "CSMS holds no version without a value")
 	}
 	if why := valueProblem(d.Value); why != "" {
-		return secret.Errorf(secret.TooLarge, "%s", why)
+		return secret.Errorf(secret.TooLarge, "the value %s", why)
 	}
-	if why := expiresProblem(d.Expires); why != "" {
-		return secret.Errorf(secret.Invalid, "%s: %s", loss.Expires, why)
-	}
-	if why := labelsProblem(nil, d.Stages); why != "" {
-		return secret.Errorf(secret.Invalid, "%s: %s", loss.Stages, why)
-	}
+	var tags string
 	if d.OfSecret != nil {
-		if _, why := spellTags(d.OfSecret.Tags); why != "" {
-			return secret.Errorf(secret.Invalid, "%s: %s", loss.Tags, why)
-		}
+		_, tags = spellTags(d.OfSecret.Tags)
 	}
-	return nil
+	return refuse(secret.Invalid, problem{loss.Expires, expiresProblem(d.Expires)}, problem{loss.Stages, labelsProblem(nil, d.Stages)}, problem{loss.Tags, tags})
 }
 
 // make creates the secret.
 func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.Secret, error) {
-	f := &facts{secretFact: secretFact{wire: r.wire, kind: kindCommon}}
-	h := &stored{Secret: secret.Secret{Name: r.name}, facts: f}
+	f := newFacts(r.wire)
+	h := &stored{Secret: secret.Secret{Name: r.name}, writer: writer{r, f}}
 	h.trailer.Created.Time = d.Created
 	p, err := h.planAppend(d, b.now())
 	if err != nil {
@@ -94,7 +87,7 @@ func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.
 	for _, l := range d.Stages {
 		want.labels[l] = number
 	}
-	if _, err := run(ctx, want.steps(r, f)); err != nil {
+	if _, err := run(ctx, want.steps(h.writer)); err != nil {
 		return nil, r.op("put").Partly("the secret is made, and some of its attributes may not be written", err)
 	}
 	return b.answer(r.name, f, number, d.Value), nil

@@ -35,7 +35,9 @@ func (b *Backend) find(ctx context.Context, r remote, begin func(*facts)) (*stor
 	if f.tags, err = r.tags(ctx, f.id); err != nil {
 		return nil, unlessAbsent(err)
 	}
-	return newStored(b.scope, r.name, f), nil
+	h := newStored(b.scope, r.name, f)
+	h.remote = r
+	return h, nil
 }
 
 // unlessAbsent is err, unless it says that there is no such thing.
@@ -74,8 +76,8 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if err != nil {
 		return nil, err
 	}
-	reader := newReader(ctx, r)
-	defer reader.end()
+	reader := kit.NewReader(ctx, readers, r.content)
+	defer reader.End()
 	h, err := b.must(ctx, r, "get", false, func(f *facts) {
 		if n := f.holder(sysCurrent); sel.IsCurrent() && n != 0 {
 			reader.Start(n)
@@ -98,18 +100,6 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 		return nil, err
 	}
 	return h.Only(h.Versions[i].Ordinal), nil
-}
-
-// reader reads the values of versions while the rest is still to be read.
-type reader struct{ *kit.Reader[int64, content] }
-
-func newReader(ctx context.Context, r remote) reader {
-	return reader{kit.NewReader(ctx, readers, r.content)}
-}
-
-func (r reader) end() {
-	r.Stop()
-	_ = r.Wait()
 }
 
 // Describe implements backends.Backend.
@@ -155,8 +145,8 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 var errRecycled = errors.New("a version went away while it was read")
 
 func (b *Backend) export(ctx context.Context, r remote) (*stored, error) {
-	reader := newReader(ctx, r)
-	defer reader.end()
+	reader := kit.NewReader(ctx, readers, r.content)
+	defer reader.End()
 	h, err := b.must(ctx, r, "export", false, func(f *facts) {
 		for i := range f.versions {
 			reader.Start(f.versions[i].number)

@@ -8,11 +8,12 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// stateDescription tells those who look with native tools whose secret a record is.
+// stateDescription tells those who look with native tools whose secret a state
+// record is.
 const stateDescription = "a record of vaultferry; leave it alone"
 
-// record is the secret that holds a record of the gateway's own.
-func (b *Backend) record(key string) remote { return remote{b.client, "", statePrefix + key} }
+// stateSecret holds a state record.
+func (b *Backend) stateSecret(key string) remote { return remote{b.client, "", statePrefix + key} }
 
 // ReadState implements backends.StateStore. The revision is the product's id of
 // the current version.
@@ -20,7 +21,7 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 	if err := kit.CheckStateKey(key); err != nil {
 		return nil, "", err
 	}
-	number, c, err := b.record(key).value(ctx, latest)
+	number, c, err := b.stateSecret(key).value(ctx, latest)
 	if kit.Is(err, secret.Trashed) {
 		err = op("read_state", "").Error(secret.NotFound, "", secret.Cause(err))
 	}
@@ -31,17 +32,18 @@ func (b *Backend) ReadState(ctx context.Context, key string) ([]byte, string, er
 }
 
 // WriteState implements backends.StateStore. The product makes one secret of a
-// name, and numbers versions one by one: of two gateways that write one state record
-// in the same moment, the one whose number is not the next gives the current
-// role back to the other's, and says Conflict. A reader in between may have
-// seen it.
+// name, and numbers versions one by one: of two gateways that write one state
+// record in the same moment, the one whose number is not the next gives the
+// current role back to the other's, and says Conflict. A reader in between may
+// have seen it.
 //
-// Trashed: native tools have deleted the record, and must recover or purge it.
+// Trashed: native tools have deleted the state record, and must recover or
+// purge it.
 func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	if err := kit.CheckState(key, text); err != nil {
 		return err
 	}
-	r := b.record(key)
+	r := b.stateSecret(key)
 	release, err := b.locks.Lock(ctx, secret.Name("\n"+r.wire)) // no secret's name begins so
 	if err != nil {
 		return err
@@ -70,7 +72,8 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 	if err != nil || made.number == f.highest()+1 {
 		return err
 	}
-	if err := r.label(ctx, sysCurrent, f.highest()+1); err != nil {
+	w := writer{r, f}
+	if err := w.label(ctx, sysCurrent, f.highest()+1); err != nil {
 		return op("write_state", "").Error(secret.Unknown, "another writer came first, and may be undone", secret.Cause(err))
 	}
 	return conflict

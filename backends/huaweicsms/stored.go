@@ -20,9 +20,9 @@ import (
 //     number, so no value of it is given out.
 type stored struct {
 	secret.Secret // values are missing
-	facts         *facts
-	trailer       trailer
-	numbers       []int64 // of Versions
+	writer
+	trailer trailer
+	numbers []int64 // of Versions
 }
 
 // uidScope is what derived UIDs depend on: where a store's secrets live.
@@ -33,7 +33,7 @@ type uidScope struct{ store, project string }
 const extraType = "huawei.secret_type"
 
 func newStored(scope uidScope, name secret.Name, f *facts) *stored {
-	h := &stored{Secret: secret.Secret{Name: name}, facts: f}
+	h := &stored{Secret: secret.Secret{Name: name}, writer: writer{facts: f}}
 	text, t := split(f.wire, f.description)
 	if t != nil {
 		h.trailer = *t

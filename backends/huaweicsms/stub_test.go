@@ -145,7 +145,7 @@ const (
 	metas = `{"version_metadatas":[{"id":"v1","create_time":1581507580000,"version_stages":["SYSCURRENT"]}],"page_info":{"next_marker":null,"previous_marker":null,"current_count":1}}`
 )
 
-func whole(change map[string][]http.HandlerFunc) map[string][]http.HandlerFunc {
+func withDefaults(change map[string][]http.HandlerFunc) map[string][]http.HandlerFunc {
 	answers := map[string][]http.HandlerFunc{
 		getSecret: {reply(200, `{"secret":`+meta+`}`)}, getVersions: {reply(200, metas)}, getTags: {reply(200, `{"tags":[],"sys_tags":[]}`)},
 		getValue: {reply(200, `{"version":`+one+`}`)}, getList: {reply(200, `{"secrets":[`+meta+`],"page_info":{"current_count":1}}`)},

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/sidecar"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
 // trailer is what the gateway keeps at the end of a secret's description, and
@@ -43,9 +42,6 @@ const heldNative = sidecar.NativeExpires | sidecar.NativeStages
 
 const maxNumber = 9999999999 // ten digits
 
-// isEmpty reports whether there is nothing to keep.
-func (t *trailer) isEmpty() bool { return sidecar.JSON(t) == "{}" }
-
 // entry returns that of the version, or an empty one.
 func (t *trailer) entry(number int64) entry {
 	if i, found := slices.BinarySearchFunc(t.Versions, number, compareNumber); found {
@@ -79,14 +75,6 @@ func (t trailer) pruned(f *facts, number int64, shown roles) trailer {
 	return t
 }
 
-// setRoles keeps the roles of s, whose holders have the numbers, unless they
-// are those that the product shows.
-func (t *trailer) setRoles(s *secret.Secret, numbers, shown roles) {
-	if t.Roles, t.ShownBy = nil, (roles{}); numbers != shown {
-		t.Roles, t.ShownBy = &sidecar.Roles{Current: s.Current, Previous: s.Previous}, shown
-	}
-}
-
 func compareNumber(e entry, n int64) int { return cmp.Compare(e.Number, n) }
 
 // Valid implements sidecar.Valid: whether a gateway could have written t.
@@ -96,7 +84,7 @@ func (t *trailer) Valid() bool {
 	var numbers []int64
 	for i := range t.Versions {
 		e := &t.Versions[i]
-		ok = ok && e.Valid() && !e.IsZero() && e.Missing == "" && len(e.Stages) == 0 && (e.Form == "" || e.Form == sidecar.FormBytes || e.Form == sidecar.FormObject)
+		ok = ok && e.Valid() && !e.IsZero() && e.Missing == "" && len(e.Stages) == 0 && e.Form != sidecar.FormFields
 		numbers = append(numbers, e.Number)
 	}
 	return ok && rising(numbers)

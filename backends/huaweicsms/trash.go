@@ -42,8 +42,8 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, purge time.Time)
 		}
 		t := h.trailer
 		t.Days = daysUntil(b.now(), purge)
-		if d := join(r.wire, h.Description, &t); d != h.facts.description && len(d) <= maxDescription && r.describe(ctx, d) == nil {
-			h.facts.description = d
+		if d := h.join(&t); d != h.facts.description && len(d) <= maxDescription {
+			_ = h.describe(ctx, d)
 		}
 		now, err := r.schedule(ctx, t.Days)
 		if kit.Is(err, secret.Trashed) { // it came twice, or another's came first

@@ -35,7 +35,7 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		if err != nil {
 			return nil, err
 		}
-		steps := want.steps(r, h.facts)
+		steps := want.steps(h.writer)
 		if done, err := run(ctx, steps); err != nil && done > 0 {
 			return nil, r.op("update").Partly(fmt.Sprintf("%d of %d changes are made; the same request completes them", done, len(steps)), err)
 		} else if err != nil {
@@ -44,10 +44,6 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		b.listing.Enter(name, h.facts.secretFact)
 		return newStored(b.scope, name, h.facts).Only(h.Versions[i].Ordinal), nil
 	})
-}
-
-func lossy(what, why string) error {
-	return op("update", "").Error(secret.Lossy, what+": "+why, nil)
 }
 
 // planUpdate makes h the state with the patch.
@@ -78,19 +74,16 @@ func (h *stored) planUpdate(i int, p *secret.Patch, now time.Time) (*wanted, err
 	}
 	h.touch(&t)
 	t = h.layOut(t, shown, h.Versions[i:i+1])
-	if !fits(h.facts.wire, h.Description, &t, 0) {
-		return nil, lossy(loss.Updated, noRoom)
+	if !h.fits(&t, 0) {
+		return nil, refuse(secret.Lossy, problem{loss.Updated, noRoom})
 	}
-	want.description = join(h.facts.wire, h.Description, &t)
+	want.description = h.join(&t)
 	return want, nil
 }
 
 // planNative is what the product itself is to hold of the patch, but for roles.
 func (h *stored) planNative(want *wanted, i int, had []string, p *secret.Patch) error {
 	v, number := &h.Versions[i], h.numbers[i]
-	if why := expiresProblem(v.Expires); why != "" {
-		return lossy(loss.Expires, why)
-	}
 	if want.expires[number] = expiry(v.Expires); v.Expires.IsZero() && !h.facts.version(number).expires.IsZero() {
 		want.expires[number] = maxExpires * 1000
 	}
@@ -101,20 +94,13 @@ func (h *stored) planNative(want *wanted, i int, had []string, p *secret.Patch) 
 			want.drop = append(want.drop, l)
 		}
 	}
-	if why := labelsProblem(there, p.AddStages); why != "" {
-		return lossy(loss.Stages, why)
-	}
 	for _, l := range p.AddStages {
 		want.labels[l] = number
 	}
+	var tags string
 	if p.SecretTags != nil {
-		var why string
-		if want.tags, why = spellTags(h.Tags); why != "" {
-			return lossy(loss.Tags, why)
-		}
+		want.tags, tags = spellTags(h.Tags)
 	}
-	if why := h.typeProblem(h.Extra); why != "" {
-		return lossy(loss.Extra, why)
-	}
-	return nil
+	return refuse(secret.Lossy, problem{loss.Expires, expiresProblem(v.Expires)}, problem{loss.Stages, labelsProblem(there, p.AddStages)},
+		problem{loss.Tags, tags}, problem{loss.Extra, h.typeProblem()})
 }

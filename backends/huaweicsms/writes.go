@@ -57,38 +57,57 @@ func (r remote) append(ctx context.Context, v secret.Value, expires int64, stage
 		})
 }
 
-func (r remote) describe(ctx context.Context, description string) error {
-	q := &model.UpdateSecretRequest{SecretName: r.wire, Body: &model.UpdateSecretRequestBody{Description: &description}}
-	_, err := call(ctx, r.client, r.write("update"), (*csms.CsmsClient).UpdateSecret, q,
+// writer changes what the versions of a secret share, and keeps account of it in
+// the facts.
+type writer struct {
+	remote
+	facts *facts
+}
+
+func (w writer) describe(ctx context.Context, description string) error {
+	q := &model.UpdateSecretRequest{SecretName: w.wire, Body: &model.UpdateSecretRequestBody{Description: &description}}
+	_, err := call(ctx, w.client, w.write("update"), (*csms.CsmsClient).UpdateSecret, q,
 		func(a *model.UpdateSecretResponse) (secretFact, error) { return newSecretFact(a.Secret) })
+	if err == nil {
+		w.facts.description = description
+	}
 	return err
 }
 
-func (r remote) expire(ctx context.Context, number, at int64) error {
-	q := &model.UpdateVersionRequest{SecretName: r.wire, VersionId: idOf(number), Body: &model.UpdateVersionRequestBody{ExpireTime: at}}
-	_, err := call(ctx, r.client, r.write("expire"), (*csms.CsmsClient).UpdateVersion, q,
+func (w writer) expire(ctx context.Context, number, at int64) error {
+	q := &model.UpdateVersionRequest{SecretName: w.wire, VersionId: idOf(number), Body: &model.UpdateVersionRequestBody{ExpireTime: at}}
+	_, err := call(ctx, w.client, w.write("expire"), (*csms.CsmsClient).UpdateVersion, q,
 		func(a *model.UpdateVersionResponse) (versionFact, error) { return newVersionFact(a.VersionMetadata) })
+	if err == nil {
+		w.facts.version(number).expires = millis(&at)
+	}
 	return err
 }
 
 // label moves the stage to the version; one that is nowhere is made.
-func (r remote) label(ctx context.Context, stage string, number int64) error {
-	q := &model.UpdateSecretStageRequest{SecretName: r.wire, StageName: stage, Body: &model.UpdateSecretStageRequestBody{VersionId: idOf(number)}}
-	_, err := call(ctx, r.client, r.write("stage"), (*csms.CsmsClient).UpdateSecretStage, q,
+func (w writer) label(ctx context.Context, stage string, number int64) error {
+	q := &model.UpdateSecretStageRequest{SecretName: w.wire, StageName: stage, Body: &model.UpdateSecretStageRequestBody{VersionId: idOf(number)}}
+	_, err := call(ctx, w.client, w.write("stage"), (*csms.CsmsClient).UpdateSecretStage, q,
 		func(a *model.UpdateSecretStageResponse) (struct{}, error) {
 			if a.Stage == nil || orEmpty(a.Stage.VersionId) != idOf(number) {
 				return struct{}{}, kit.ErrMalformed
 			}
 			return struct{}{}, nil
 		})
+	if err == nil {
+		w.facts.label(stage, number)
+	}
 	return err
 }
 
 // unlabel takes the stage away. One that is nowhere any more is no error.
-func (r remote) unlabel(ctx context.Context, stage string) error {
-	q := &model.DeleteSecretStageRequest{SecretName: r.wire, StageName: stage}
-	_, err := call(ctx, r.client, r.write("unstage"), (*csms.CsmsClient).DeleteSecretStage, q, done)
-	return unlessAbsent(err)
+func (w writer) unlabel(ctx context.Context, stage string) error {
+	q := &model.DeleteSecretStageRequest{SecretName: w.wire, StageName: stage}
+	_, err := call(ctx, w.client, w.write("unstage"), (*csms.CsmsClient).DeleteSecretStage, q, done)
+	if err = unlessAbsent(err); err == nil {
+		w.facts.unlabel(stage)
+	}
+	return err
 }
 
 // The actions on tags.
@@ -97,13 +116,16 @@ const (
 	tagsDelete = "delete"
 )
 
-func (r remote) retag(ctx context.Context, id, action string, tags map[string]string) error {
+func (w writer) retag(ctx context.Context, action string, tags map[string]string) error {
 	body := &model.BatchCreateOrDeleteTagsRequestBody{Action: action}
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		body.Tags = append(body.Tags, model.TagItem{Key: k, Value: new(tags[k])})
 	}
-	q := &model.BatchCreateOrDeleteTagsRequest{SecretId: id, Body: body}
-	_, err := call(ctx, r.client, r.write("tag"), (*csms.CsmsClient).BatchCreateOrDeleteTags, q, done)
+	q := &model.BatchCreateOrDeleteTagsRequest{SecretId: w.facts.id, Body: body}
+	_, err := call(ctx, w.client, w.write("tag"), (*csms.CsmsClient).BatchCreateOrDeleteTags, q, done)
+	if err == nil {
+		w.facts.retag(action, tags)
+	}
 	return err
 }
 
