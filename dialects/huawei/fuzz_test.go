@@ -195,9 +195,13 @@ func FuzzTagBodies(f *testing.F) {
 	})
 }
 
-// FuzzInstancesBody: what is taken asks for a page within bounds.
+// FuzzInstancesBody: what is taken asks for a page within bounds, the one that
+// the same numbers as text ask for.
 func FuzzInstancesBody(f *testing.F) {
 	addBodies(f)
+	for _, n := range []string{"1", "-0", "007", "1.5", "1e1", "true", "{}", `"1"`, `" 1"`, "99999999999999999999"} {
+		f.Add([]byte(`{"action":"filter","limit":` + n + `,"offset":` + n + `}`))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var body instancesBody
 		if decode(raw, &body) != nil {
@@ -211,6 +215,14 @@ func FuzzInstancesBody(f *testing.F) {
 			t.Errorf("%+v is taken", q)
 		}
 		q.meets("name", map[string]string{"k": "v"})
+		asText, err := json.Marshal(body.Limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again instancesBody
+		if decode([]byte(`{"action":"filter","limit":`+string(asText)+`}`), &again) != nil || again.Limit != body.Limit {
+			t.Errorf("%s as text is another number", asText)
+		}
 	})
 }
 

@@ -3,7 +3,6 @@ package huawei
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -63,8 +62,8 @@ func (a *api) each(r *request, see func(*secret.Secret) error) error {
 type (
 	instancesBody struct {
 		Action   string            `json:"action"`
-		Limit    string            `json:"limit"`
-		Offset   string            `json:"offset"`
+		Limit    eitherNumber      `json:"limit"`
+		Offset   eitherNumber      `json:"offset"`
 		Tags     []json.RawMessage `json:"tags"`
 		Matches  []json.RawMessage `json:"matches"`
 		Sequence string            `json:"sequence"`
@@ -142,10 +141,10 @@ func (b *instancesBody) filter() (*filter, error) {
 	switch b.Action {
 	case "count":
 	case "filter":
-		if f.limit, err = number("limit", b.Limit, defaultInstances, 1, maxLimit); err != nil {
+		if f.limit, err = b.Limit.within("limit", defaultInstances, 1, maxLimit); err != nil {
 			return nil, err
 		}
-		if f.offset, err = number("offset", b.Offset, 0, 0, 1<<31-1); err != nil {
+		if f.offset, err = b.Offset.within("offset", 0, 0, 1<<31-1); err != nil {
 			return nil, err
 		}
 	default:
@@ -175,17 +174,6 @@ func (b *instancesBody) filter() (*filter, error) {
 		f.names = append(f.names, strings.ToLower(m.Value))
 	}
 	return f, nil
-}
-
-func number(what, text string, otherwise, least, most int) (int, error) {
-	if text == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		return 0, secret.Errorf(secret.Invalid, "%s is not between %d and %d", what, least, most)
-	}
-	return n, nil
 }
 
 // meets takes a key without values for one that may have any.
