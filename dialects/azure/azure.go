@@ -112,20 +112,8 @@ func (d *Dialect) Mount(r *mux.Router) { r.NewRoute().Handler(d) }
 func (d *Dialect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if was := r.URL.EscapedPath(); !isNormal(was) {
 		if p := normalPath(r.Method, was); p != was {
-			r = withPath(r, p)
+			r = wire.WithPath(r, p)
 		}
 	}
 	d.router.ServeHTTP(w, r)
-}
-
-func withPath(r *http.Request, escaped string) *http.Request {
-	plain, err := url.PathUnescape(escaped)
-	if err != nil {
-		return r
-	}
-	u := *r.URL
-	u.Path, u.RawPath = plain, escaped
-	r = r.WithContext(r.Context())
-	r.URL = &u
-	return r
 }

@@ -10,7 +10,14 @@ const (
 	discoveryPath = "/.well-known/openid-configuration"
 	tokenPath     = "/oauth2/v2.0/token" //nolint:gosec // a path
 	authorizePath = "/oauth2/v2.0/authorize"
+	devicePath    = "/oauth2/v2.0/devicecode"
 	keysPath      = "/discovery/keys"
+
+	// The older endpoints, of which the first takes a resource in the place of
+	// a scope. Clients put them together, and find them in no document.
+	olderTokenPath     = "/oauth2/token" //nolint:gosec // a path
+	olderAuthorizePath = "/oauth2/authorize"
+	olderDevicePath    = "/oauth2/devicecode"
 )
 
 // document is the OpenID configuration. Clients demand the first four members;
@@ -51,9 +58,10 @@ func (l *Login) publicKeys(*wire.Request) (wire.Reply, error) {
 	return answer(l.tokens.Public(l.now()))
 }
 
-// authorize is named in the document because clients demand it. Programs log
-// in here, people do not.
-func authorize(*wire.Request) (wire.Reply, error) { return wire.Reply{}, refuse(noPeople) }
+// people is what stands where people would log in, by a browser or a code for
+// a device: programs do here. One such path is in the document, for clients
+// demand it.
+func people(*wire.Request) (wire.Reply, error) { return wire.Reply{}, refuse(noPeople) }
 
 func answer(body any) (wire.Reply, error) {
 	return wire.Reply{Status: http.StatusOK, Header: jsonHeader, Body: body}, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -43,7 +44,8 @@ var (
 	wrongScope    = refusal{secret.Invalid, http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier."}
 	wrongResource = refusal{secret.Invalid, http.StatusBadRequest, "invalid_resource", 500011, "The resource principal was not found: a scope must name what the 401 answer of a vault names as its resource."}
 	noPeople      = refusal{secret.Unsupported, http.StatusBadRequest, "unsupported_response_type", 700054, "People cannot log in here: programs do, with client credentials."}
-	noPath        = refusal{secret.NotFound, http.StatusNotFound, invalidRequest, 90002, "There is nothing at this path: the tenant is adfs."}
+	noTenant      = refusal{secret.NotFound, http.StatusNotFound, invalidRequest, 90002, "Tenant not found. The one tenant of this login is adfs, and every path here begins with it: give clients the tenant id adfs, or an authority that ends in /adfs."}
+	noPath        = refusal{secret.NotFound, http.StatusNotFound, invalidRequest, 90023, "There is nothing at this path. Below /adfs are served: POST oauth2/v2.0/token (with scope), POST oauth2/token (with resource or scope), GET .well-known/openid-configuration, GET discovery/keys."}
 	wrongMethod   = refusal{secret.Invalid, http.StatusMethodNotAllowed, invalidRequest, 900561, "The endpoint does not accept this method."}
 	tooLarge      = refusal{secret.TooLarge, http.StatusRequestEntityTooLarge, invalidRequest, 90015, "The request is too large."}
 	failed        = refusal{secret.Internal, http.StatusInternalServerError, "server_error", 90033, "The login has failed."}
@@ -91,13 +93,19 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 	if lost := e.service.Reject(c, gateway.Ref{}, err); lost != nil {
 		err = lost
 	}
-	why := describe(err)
+	why := describe(r, err)
 	at := e.now().UTC().Format("2006-01-02 15:04:05Z")
 	p := problem{Code: why.code, Numbers: []int{why.number}, Time: at, Trace: r.ID, Correlation: r.ID}
 	if id, err := uuid.Parse(r.Header.Get("client-request-id")); err == nil {
 		p.Correlation = id.String()
 	}
-	p.Description = fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", why.number, why.text, p.Trace, p.Correlation, at)
+	between := " "
+	if isOlder(r) {
+		between = "\r\n" // reported of that endpoint
+	}
+	p.Description = strings.Join([]string{
+		fmt.Sprintf("AADSTS%d: %s", why.number, why.text), "Trace ID: " + p.Trace, "Correlation ID: " + p.Correlation, "Timestamp: " + at,
+	}, between)
 	h := jsonHeader
 	if _, _, basic := r.BasicAuth(); basic && why.status == http.StatusUnauthorized {
 		h = h.Clone()
@@ -107,11 +115,13 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 }
 
 // describe looks at no cause but one of its own or wire's.
-func describe(err error) refusal {
+func describe(r *wire.Request, err error) refusal {
 	var own refusal
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.Is(err, wire.ErrNoRoute) && !ofTenant(r.URL.Path):
+		return noTenant
 	case errors.Is(err, wire.ErrNoRoute):
 		return noPath
 	case errors.Is(err, wire.ErrMethod):
@@ -122,4 +132,10 @@ func describe(err error) refusal {
 		return notForm
 	}
 	return failed
+}
+
+// ofTenant reports whether the path begins with the tenant.
+func ofTenant(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first == Tenant
 }

@@ -3,6 +3,7 @@ package login_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -10,30 +11,37 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 )
 
-// FuzzForm: no form but one with the right secret gets a token, and no answer
-// repeats it.
+// FuzzForm: no form but one with the right secret gets a token, at neither
+// endpoint, and no answer repeats it.
 func FuzzForm(f *testing.F) {
 	f.Add(form("client_secret", "guess"), "application/x-www-form-urlencoded", "")
 	f.Add(form()+"&client_secret=x", "application/x-www-form-urlencoded", "Basic eDp5")
 	f.Add("grant_type=client_credentials&scope=%zz", "application/x-www-form-urlencoded; charset=\"", "Basic ")
 	f.Add("\x00&&==;", "", "basic OjpoOg==")
 	f.Add(strings.Repeat("a=&", 5000), "application/x-www-form-urlencoded", "")
+	f.Add(form("scope", "", "resource", resource+"/", "client_secret", "guess"), "application/x-www-form-urlencoded", "")
 	d := newDesk(f, backup.NewKeyring())
 	f.Fuzz(func(t *testing.T, body, kind, auth string) {
-		w := d.post(t, body, func(r *http.Request) {
+		change := func(r *http.Request) {
 			r.Header.Set("Content-Type", kind)
 			r.Header.Set("Authorization", auth)
-		})
-		if w.Code == http.StatusOK {
-			if _, password, _ := mustRequest(t, func(r *http.Request) { r.Header.Set("Authorization", auth) }).BasicAuth(); !strings.Contains(body+password, "s3cr3t") {
-				t.Fatal("a token without the secret")
-			}
-			return
 		}
-		if e := errorOf(t, w); e.Code == "" || e.Code == "server_error" || strings.Contains(w.Body.String(), "s3cr3t") {
-			t.Fatalf("%d %s", w.Code, e.Code)
-		}
+		checkFuzzed(t, d.post(t, body, change), body, auth)
+		checkFuzzed(t, d.postOlder(t, olderPath, body, change), body, auth)
 	})
+}
+
+func checkFuzzed(t *testing.T, w *httptest.ResponseRecorder, body, auth string) {
+	t.Helper()
+	if w.Code == http.StatusOK {
+		if _, password, _ := mustRequest(t, func(r *http.Request) { r.Header.Set("Authorization", auth) }).BasicAuth(); !strings.Contains(body+password, "s3cr3t") {
+			t.Fatal("a token without the secret")
+		}
+		return
+	}
+	if e := errorOf(t, w); e.Code == "" || e.Code == "server_error" || strings.Contains(w.Body.String(), "s3cr3t") {
+		t.Fatalf("%d %s", w.Code, e.Code)
+	}
 }
 
 // FuzzToken: nothing but what the login itself signed is accepted, and every

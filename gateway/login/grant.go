@@ -29,30 +29,38 @@ type tokenAnswer struct {
 	Token  string `json:"access_token"`
 }
 
+// seconds are what is left of a new token, rounded down.
+const seconds = int(life/time.Second) - 1
+
 // token is the client credentials grant of RFC 6749, 4.4.
 func (l *Login) token(r *wire.Request) (wire.Reply, error) {
-	f, err := readForm(r)
+	f, err := readForm(r, "scope")
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	token, _, err := l.grant(r, f, func() (string, error) { return l.ofScope(f.scope) })
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	return answer(tokenAnswer{Type: "Bearer", Life: seconds, Longer: seconds, Token: token})
+}
+
+// grant issues a token for the audience to the client that the form proves.
+func (l *Login) grant(r *wire.Request, f form, audience func() (string, error)) (string, claims, error) {
 	client, err := l.authenticate(r, f)
 	if err != nil {
-		return wire.Reply{}, err
+		return "", claims{}, err
 	}
 	r.Caller = access.Caller{ID: client.Caller, Via: Via}
-	audience, err := l.audience(f.scope)
+	wanted, err := audience()
 	if err != nil {
-		return wire.Reply{}, err
+		return "", claims{}, err
 	}
-	token, err := l.issue(client, l.issuer(r.Host), audience)
+	token, says, err := l.issue(client, l.issuer(r.Host), wanted)
 	if err != nil {
-		return wire.Reply{}, &secret.Error{Kind: secret.Internal, Op: r.Op, Err: err}
+		return "", claims{}, &secret.Error{Kind: secret.Internal, Op: r.Op, Err: err}
 	}
-	if err := l.service.Admit(call(r)); err != nil {
-		return wire.Reply{}, err
-	}
-	seconds := int(life/time.Second) - 1
-	return answer(tokenAnswer{Type: "Bearer", Life: seconds, Longer: seconds, Token: token})
+	return token, says, l.service.Admit(call(r))
 }
 
 func call(r *wire.Request) gateway.Call {
@@ -80,9 +88,10 @@ func (l *Login) authenticate(r *wire.Request, f form) (Client, error) {
 }
 
 // form is a token request. Its secret must not be printed.
-type form struct{ id, secret, scope string }
+type form struct{ id, secret, scope, resource string }
 
-func readForm(r *wire.Request) (form, error) {
+// readForm wants one of the parameters besides: what the token is for.
+func readForm(r *wire.Request, purpose ...string) (form, error) {
 	body, err := r.Body()
 	if err != nil {
 		return form{}, err
@@ -94,7 +103,7 @@ func readForm(r *wire.Request) (form, error) {
 	if err != nil { // what it says may quote the secret
 		return form{}, refuse(notForm)
 	}
-	for _, name := range []string{"grant_type", "client_id", "client_secret", "scope"} {
+	for _, name := range []string{"grant_type", "client_id", "client_secret", "scope", "resource"} {
 		if len(values[name]) > 1 {
 			return form{}, refuse(twice(name))
 		}
@@ -106,8 +115,16 @@ func readForm(r *wire.Request) (form, error) {
 	default:
 		return form{}, refuse(wrongGrant)
 	}
-	f := form{id: values.Get("client_id"), secret: values.Get("client_secret"), scope: values.Get("scope")}
-	return f, f.complete(r)
+	f := form{id: values.Get("client_id"), secret: values.Get("client_secret"), scope: values.Get("scope"), resource: values.Get("resource")}
+	if err := f.complete(r); err != nil {
+		return form{}, err
+	}
+	for _, name := range purpose {
+		if values.Get(name) != "" {
+			return f, nil
+		}
+	}
+	return form{}, refuse(missing(purpose[0]))
 }
 
 // complete takes the credentials from the header where they are not in the
@@ -129,15 +146,13 @@ func (f *form) complete(r *wire.Request) error {
 		return refuse(missing("client_id"))
 	case f.secret == "":
 		return refuse(noSecret)
-	case f.scope == "":
-		return refuse(missing("scope"))
 	}
 	return nil
 }
 
-// audience is the one resource that the scope asks for. Scopes of people come
+// ofScope is the one resource that the scope asks for. Scopes of people come
 // with it from some clients and mean nothing here.
-func (l *Login) audience(scope string) (string, error) {
+func (l *Login) ofScope(scope string) (string, error) {
 	found := ""
 	for word := range strings.FieldsSeq(scope) {
 		switch word {
@@ -150,11 +165,16 @@ func (l *Login) audience(scope string) (string, error) {
 		}
 		found = resource
 	}
-	switch {
-	case found == "":
+	if found == "" {
 		return "", refuse(wrongScope)
-	case found != "https://"+l.host && (l.resource == nil || !l.resource(found)):
-		return "", refuse(wrongResource)
 	}
-	return found, nil
+	return found, l.check(found)
+}
+
+// check refuses a resource that no token is issued for.
+func (l *Login) check(resource string) error {
+	if resource != "https://"+l.host && (l.resource == nil || !l.resource(resource)) {
+		return refuse(wrongResource)
+	}
+	return nil
 }

@@ -112,7 +112,7 @@ func (l *Login) Mount(r *mux.Router) {
 	r.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
 		_, ok := l.base(r.Host)
 		return ok
-	}).Handler(l.router)
+	}).Handler(l)
 }
 
 // base is what every URL here begins with, as the client sees it: clients
@@ -132,13 +132,34 @@ func (l *Login) base(hostport string) (string, bool) {
 	return "https://" + l.host + ":" + port, err == nil
 }
 
+// ServeHTTP reads paths as the vendor does: words in any case, and slashes
+// twice or at the end, which come from an authority that ends with one.
+func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var kept []string
+	was := r.URL.EscapedPath()
+	for s := range strings.SplitSeq(strings.ToLower(was), "/") {
+		if s != "" {
+			kept = append(kept, s)
+		}
+	}
+	if path := "/" + strings.Join(kept, "/"); path != was {
+		r = wire.WithPath(r, path)
+	}
+	l.router.ServeHTTP(w, r)
+}
+
 func (l *Login) routes() []wire.Route {
+	const at = "/" + Tenant
 	return []wire.Route{
-		{Op: "login.Token", Method: http.MethodPost, Path: "/" + Tenant + tokenPath, MaxBody: maxForm, Handle: l.token},
-		{Op: "login.Discover", Method: http.MethodGet, Path: "/" + Tenant + discoveryPath, Handle: l.discover},
+		{Op: "login.Token", Method: http.MethodPost, Path: at + tokenPath, MaxBody: maxForm, Handle: l.token},
+		{Op: "login.Token", Method: http.MethodPost, Path: at + olderTokenPath, MaxBody: maxForm, Handle: l.olderToken},
+		{Op: "login.Discover", Method: http.MethodGet, Path: at + discoveryPath, Handle: l.discover},
 		// with a version, as OpenID's own clients ask, or a tenant, as azure-cli does
-		{Op: "login.Discover", Method: http.MethodGet, Path: "/" + Tenant + "/{form}" + discoveryPath, Handle: l.discover},
-		{Op: "login.Keys", Method: http.MethodGet, Path: "/" + Tenant + keysPath, Handle: l.publicKeys},
-		{Op: "login.Authorize", Method: http.MethodGet, Path: "/" + Tenant + authorizePath, Handle: authorize},
+		{Op: "login.Discover", Method: http.MethodGet, Path: at + "/{form}" + discoveryPath, Handle: l.discover},
+		{Op: "login.Keys", Method: http.MethodGet, Path: at + keysPath, Handle: l.publicKeys},
+		{Op: "login.Authorize", Method: http.MethodGet, Path: at + authorizePath, Handle: people},
+		{Op: "login.Authorize", Method: http.MethodGet, Path: at + olderAuthorizePath, Handle: people},
+		{Op: "login.Authorize", Method: http.MethodPost, Path: at + devicePath, Handle: people},
+		{Op: "login.Authorize", Method: http.MethodPost, Path: at + olderDevicePath, Handle: people},
 	}
 }

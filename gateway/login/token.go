@@ -32,13 +32,15 @@ type claims struct {
 	ID        string `json:"jti"`
 }
 
-// issue returns a token for the client.
-func (l *Login) issue(c Client, issuer, audience string) (string, error) {
+// issue returns a token for the client, and what it says.
+func (l *Login) issue(c Client, issuer, audience string) (string, claims, error) {
 	now := l.now()
-	return l.tokens.Sign(claims{
+	says := claims{
 		Issuer: issuer, Audience: audience, Caller: c.Caller, Client: c.ID,
 		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
-	})
+	}
+	token, err := l.tokens.Sign(says)
+	return token, says, err
 }
 
 // Verify is an access.Verifier. Nothing that a token says is looked at before
