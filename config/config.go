@@ -158,7 +158,7 @@ type Dialects struct {
 // chooses the store.
 type Azure struct {
 	// Authority is the URL at which clients are told to get their token; with `login.host` it is the login, unless it is
-	// set here.
+	// set here. On that host, clients are told the port that they asked, unless a port is given.
 	Authority string `mapstructure:"authority" example:"https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555"`
 	// Resource is the URL that clients are told to ask a token for, which must be a parent domain of their host.
 	Resource string `mapstructure:"resource" default:"the parent domain of the host" example:"https://vault.azure.net"`

@@ -25,7 +25,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	throttle := access.NewThrottle(a.now)
 	az := azure.Options{
 		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody),
-		Authority: rt.cfg.Dialects.Azure.Authority, Resource: rt.cfg.Dialects.Azure.Resource,
+		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
 	}
 	for _, r := range rt.cfg.Dialects.Azure.Routes {
 		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})

@@ -28,6 +28,10 @@ type Options struct {
 	// Authority is what the challenge tells clients to log in at. It needs a
 	// path, the tenant: Go clients panic on one without.
 	Authority string
+	// Login is the host of the gateway's own login; empty: there is none. An
+	// Authority there that names no port is reached at the port that the client
+	// has asked: it is the same listener, wherever it stands.
+	Login string
 	// Resource is what the challenge asks a token for. Empty: the parent
 	// domain of the host that was asked, which is what clients verify.
 	Resource string
@@ -54,6 +58,7 @@ type Dialect struct {
 	credentials *access.Credentials
 	throttle    *access.Throttle
 	authority   string
+	login       login
 	resource    string
 	sites       map[string]*site
 	maxBlob     int64
@@ -66,7 +71,7 @@ type Dialect struct {
 func New(o Options) (*Dialect, error) {
 	d := &Dialect{
 		service: o.Service, credentials: o.Credentials, throttle: o.Throttle,
-		authority: o.Authority, resource: o.Resource, maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now,
+		authority: o.Authority, login: loginOf(o.Authority, o.Login), resource: bare(o.Resource), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now,
 		sites: map[string]*site{}, permissions: map[string]string{},
 	}
 	if d.now == nil {

@@ -3,6 +3,8 @@ package azure
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
@@ -72,8 +74,33 @@ func bearer(h http.Header) (string, bool) {
 // challenge is the header of every 401. Clients split it by hand: one header,
 // authorization first, a comma and a space.
 func (d *Dialect) challenge(r *wire.Request) string {
-	return `Bearer authorization="` + d.authority + `", resource="` + d.audience(r) + `"`
+	return `Bearer authorization="` + d.authorityFor(r) + `", resource="` + d.audience(r) + `"`
 }
+
+// login is where an authority of our own is: all of its URL but the port. The
+// zero login is somebody else's.
+type login struct{ host, path string }
+
+func loginOf(authority, host string) login {
+	u, err := url.Parse(authority)
+	if err != nil || host == "" || fold(u.Host) != fold(host) { // with a port it was meant so
+		return login{}
+	}
+	return login{host: u.Host, path: u.EscapedPath()}
+}
+
+// authorityFor is what the client is told to log in at.
+func (d *Dialect) authorityFor(r *wire.Request) string {
+	o := originOf(r.Host)
+	if _, err := strconv.ParseUint(o.port, 10, 16); err != nil || d.login.host == "" {
+		return d.authority
+	}
+	return "https://" + o.authority(d.login.host) + d.login.path
+}
+
+// bare is a resource as audiences name it: clients ask for it with and without
+// a slash at its end.
+func bare(resource string) string { return strings.TrimSuffix(resource, "/") }
 
 // audience is the resource that tokens for the host must be issued for.
 func (d *Dialect) audience(r *wire.Request) string {

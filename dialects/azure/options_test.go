@@ -59,6 +59,40 @@ func TestResourceOfTheChallenge(t *testing.T) {
 	}
 }
 
+// The login of the gateway is behind the listener that the client has asked,
+// so it is told that port, and clients that follow it find it.
+func TestAuthorityOfTheChallenge(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	for _, c := range []struct{ authority, login, asked, want string }{
+		{"https://login.example/adfs", "login.example", "a.vault.example:8443", "https://login.example:8443/adfs"},
+		{"https://login.example/adfs", "login.example", "a.vault.example:443", "https://login.example/adfs"},
+		{"https://login.example/adfs", "login.example", "a.vault.example", "https://login.example/adfs"},
+		{"https://Login.Example/adfs/", "login.example", "a.vault.example:1", "https://Login.Example:1/adfs/"},
+		{"https://login.example:9/adfs", "login.example", "a.vault.example:8443", "https://login.example:9/adfs"},
+		{"https://login.example/adfs", "", "a.vault.example:8443", "https://login.example/adfs"},
+		{"https://login.microsoftonline.com/t", "login.example", "a.vault.example:8443", "https://login.microsoftonline.com/t"},
+		{"https://login.example/adfs", "login.example", "a.vault.example:x", "https://login.example/adfs"},
+	} {
+		d, err := azure.New(azure.Options{
+			Service: g.Service, Credentials: access.NewCredentials(), Throttle: access.NewThrottle(time.Now),
+			Authority: c.authority, Login: c.login, Resource: "https://vault.example/", Routes: []azure.Route{{Host: "*", Store: "main"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+		d.Mount(r)
+		w := httptest.NewRecorder()
+		ask := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://x/secrets", nil)
+		ask.Host = c.asked
+		r.ServeHTTP(w, ask)
+		if got, want := headerOf(w.Header(), "WWW-Authenticate"), `Bearer authorization="`+c.want+`", resource="https://vault.example"`; got != want {
+			t.Errorf("%s at %s: %s, want %s", c.authority, c.asked, got, want)
+		}
+	}
+}
+
 // headerOf finds a header however it is spelled: the service spells some in a
 // way that package http does not look for.
 func headerOf(h http.Header, name string) string {

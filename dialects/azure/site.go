@@ -42,7 +42,7 @@ func (d *Dialect) addSite(r Route) error {
 		return fmt.Errorf("azure: host %q leads to an unknown store %q", r.Host, r.Store)
 	}
 	d.sites[host] = &site{
-		store: r.Store, folder: r.Prefix, resource: r.Resource,
+		store: r.Store, folder: r.Prefix, resource: bare(r.Resource),
 		level: recoveryLevel(info), days: info.RetentionDays,
 	}
 	return checkResource(r.Resource)

@@ -148,7 +148,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	oauth := g.newLogin(t, o, credentials, throttle) // it makes the client that IAM knows as a user
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
-		Authority: "https://login.vault.localhost/adfs", Now: o.Now,
+		Authority: "https://" + LoginHost + "/adfs", Login: LoginHost, Now: o.Now,
 	}
 	users, err := iam.New(iam.Options{
 		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
