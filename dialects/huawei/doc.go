@@ -52,7 +52,8 @@
 //     every project of the caller. An unknown project and one that the caller
 //     may not use are refused alike (401), and so is a locked user: clients
 //     answer 429 by waiting. A token made of a token ends with it. Roles are
-//     empty; the catalog leads kms, csms and iam to this gateway. Several
+//     empty; the catalog leads kms, csms and iam to this gateway, in the region
+//     of the project, or without one in each of the caller's. Several
 //     methods at once, agencies, and a policy for temporary keys are refused.
 //     X-Security-Token beside a configured key says nothing.
 //   - A request with a signature is judged by the signature alone, whatever
@@ -61,6 +62,14 @@
 //     whose region and service are the client's to choose. A body must be
 //     signed. The scheme signs a%2Fb as a/b, so no name, id or label here may
 //     hold a slash: a signature for one path must do nothing on another.
+//   - A list below a secret, or below csms, is the same with a slash at the end
+//     of its path: the scheme signs both alike, and clients such as Terraform
+//     would take a 404 for "gone". Nothing but such a list is.
+//   - What bears the marks of Huawei's clients is answered as Huawei's API
+//     gateway does, at every path but Key Vault's own; what is signed, there
+//     too. Where there is no API the answer is 404 APIGW.0101, whatever the
+//     credentials: the vendor's gateway finds the API first, and with it how it
+//     is protected. KMS is not served.
 //   - Operations that are known but not served answer 400, never 404: clients
 //     such as Terraform take 404 for "gone".
 //   - Unknown members of a body are refused.

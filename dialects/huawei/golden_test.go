@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 				case r.Header.Get("X-Auth-Token") == "good":
 					r.Header.Set("X-Auth-Token", g.Token)
 				case r.Header.Get("X-Auth-Token") != "":
-				case strings.HasPrefix(r.URL.Path, "/v1/"):
+				case strings.HasPrefix(r.URL.Path, "/v1/"), strings.HasPrefix(r.URL.Path, "/v1.0/"):
 					sign(t, r, g, now())
 				default:
 					r.Header.Set("Authorization", "Bearer "+g.Token)

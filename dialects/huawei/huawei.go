@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,14 +72,39 @@ func (d *Dialect) Name() string { return via }
 
 const via = "huawei"
 
-// Mount takes every path whose first segment is v1, v3 or v3.0.
+// Mount takes every path whose first segment is v1, v3 or v3.0, and whatever
+// else bears the marks of the vendor's clients.
 func (d *Dialect) Mount(r *mux.Router) {
 	own := r.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
-		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
-		return first == "v1" || first == "v3" || first == "v3.0"
+		path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+		switch first, _, _ := strings.Cut(path, "/"); first {
+		case "v1", "v3", "v3.0":
+			return true
+		}
+		word, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+		return signed(r.Header) || marked(r.Header) && !keyVault[strings.ToLower(word)]
 	}).Subrouter()
 	wire.Mount(own, d.api, d.api.routes())
 }
+
+// algorithms begin the Authorization header of every client that signs.
+var algorithms = []string{"SDK-HMAC-", "SDK-ECDSA-", "SDK-SM2-", "V11-HMAC-"}
+
+// signed reports whether one of the vendor's clients signed the request: no
+// other vendor's does so.
+func signed(h http.Header) bool {
+	return slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(h.Get("Authorization"), a) })
+}
+
+// marked reports whether the request has the lesser marks of the vendor's
+// clients, and no authorization of another scheme.
+func marked(h http.Header) bool {
+	return h.Get("Authorization") == "" && (h.Get("X-Auth-Token") != "" || h.Get("X-Sdk-Date") != "")
+}
+
+// keyVault holds what begins the paths that the other dialect serves: whoever
+// asks there is told what is missing there.
+var keyVault = map[string]bool{"secrets": true, "deletedsecrets": true}
 
 // api is the wire.Edge, and has a method for each operation.
 type api struct {
@@ -113,10 +139,15 @@ func (a *api) routes() []wire.Route {
 		case restoreBody:
 			o.maxBody = a.maxBlob
 		}
-		out = append(out, wire.Route{
+		route := wire.Route{
 			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
 			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, &o) },
-		})
+		}
+		out = append(out, route)
+		if o.slash {
+			route.Path += "/"
+			out = append(out, route)
+		}
 	}
 	return out
 }

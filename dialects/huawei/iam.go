@@ -122,7 +122,7 @@ func (a *api) answerToken(r *wire.Request, status int, text string, t iam.Token)
 		o.Project = &scopedProject{named{t.Project, a.projectName(t.Project)}, domain}
 	}
 	if r.URL.Query().Get("nocatalog") == "" {
-		o.Catalog = a.catalog(r, t.Project)
+		o.Catalog = a.catalog(r, access.Caller{ID: t.Caller, Via: via}, t.Project)
 	}
 	h := jsonHeader()
 	h.Set("X-Subject-Token", text)
@@ -130,17 +130,32 @@ func (a *api) answerToken(r *wire.Request, status int, text string, t iam.Token)
 }
 
 // catalog leads every service that a client may look for to this gateway, as
-// the client reached it.
-func (a *api) catalog(r *wire.Request, project string) []serviceObject {
-	region := a.projectName(project)
+// the client reached it: in the region of the project, or without one in that
+// of every project that the caller may use.
+func (a *api) catalog(r *wire.Request, caller access.Caller, project string) []serviceObject {
+	var regions []string
+	for _, p := range a.projects {
+		if project == p.Project || project == "" && a.svc.MayUse(caller, p.Store) {
+			regions = append(regions, cmp.Or(p.Name, p.Project))
+		}
+	}
+	if regions == nil {
+		regions = []string{everyRegion}
+	}
 	var out []serviceObject
 	for _, kind := range []string{"kms", "csms", "iam"} {
-		out = append(out, serviceObject{iam.ID("service", kind), kind, kind, []endpointObject{{
-			iam.ID("endpoint", kind), "public", region, region, baseURL(r),
-		}}})
+		s := serviceObject{ID: iam.ID("service", kind), Type: kind, Name: kind}
+		for _, region := range regions {
+			s.Endpoints = append(s.Endpoints, endpointObject{iam.ID("endpoint", kind+"/"+region), "public", region, region, baseURL(r)})
+		}
+		out = append(out, s)
 	}
 	return out
 }
+
+// everyRegion is where the services of a caller without a project are;
+// inferred from how IAM shows those that are in no region.
+const everyRegion = "*"
 
 func baseURL(r *wire.Request) string {
 	if r.TLS == nil {
@@ -252,12 +267,26 @@ type catalogAnswer struct {
 
 // showCatalog is what a token's own catalog says.
 func (a *api) showCatalog(r *wire.Request) (wire.Reply, error) {
-	project := ""
-	if t, err := a.iam.Verify(r.Header.Get("X-Auth-Token")); err == nil {
-		project = t.Project
-	}
-	out := catalogAnswer{a.catalog(r, project), listLinks{Self: baseURL(r) + "/v3/auth/catalog"}}
+	out := catalogAnswer{a.catalog(r, r.Caller, a.scopeOf(r)), listLinks{Self: baseURL(r) + "/v3/auth/catalog"}}
 	return wire.Reply{Status: http.StatusOK, Header: jsonHeader(), Body: out}, a.svc.Admit(call(r))
+}
+
+// scopeOf is the project that a proved request is for: its token's, its
+// temporary key's, or the one that the signer names and may use. "": none.
+func (a *api) scopeOf(r *wire.Request) string {
+	auth, err := sdkhmac.Parse(r.Header.Get("Authorization"))
+	if err != nil { // a token alone
+		t, _ := a.iam.Verify(r.Header.Get("X-Auth-Token"))
+		return t.Project
+	}
+	if s, err := a.iam.Open(auth.Access, r.Header.Get("X-Security-Token")); err == nil && s.Project != "" {
+		return s.Project
+	}
+	named := r.Header.Get("X-Project-Id")
+	if store, ok := a.stores[named]; !ok || !a.svc.MayUse(r.Caller, store) {
+		return ""
+	}
+	return named
 }
 
 type credentialAnswer struct {

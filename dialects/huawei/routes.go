@@ -26,6 +26,7 @@ type row struct {
 	handle           operation                                     // nil: answers Unsupported
 	status           int                                           // of a success; zero: 200
 	nested           bool                                          // errors come inside "error"
+	slash            bool                                          // the path may end in one
 	iam              func(*api, *wire.Request) (wire.Reply, error) // instead of handle: an operation of IAM's
 }
 
@@ -49,7 +50,7 @@ func operations() []row {
 		{op: "RotateSecret", method: post, path: namedPath + "/rotate", nested: true},
 
 		{op: "CreateSecretVersion", method: post, path: namedPath + "/versions", maxBody: valueBody, handle: (*api).createVersion},
-		{op: "ListSecretVersions", method: get, path: namedPath + "/versions", handle: (*api).listVersions},
+		{op: "ListSecretVersions", method: get, path: namedPath + "/versions", handle: (*api).listVersions, slash: true},
 		{op: "ShowSecretVersion", method: get, path: versionPath, handle: (*api).showVersion},
 		{op: "UpdateVersion", method: put, path: versionPath, handle: (*api).updateVersion},
 
@@ -58,20 +59,20 @@ func operations() []row {
 		{op: "UpdateSecretStage", method: put, path: stagePath, handle: (*api).updateStage},
 		{op: "DeleteSecretStage", method: del, path: stagePath, handle: (*api).deleteStage, status: http.StatusNoContent},
 
-		{op: "ListProjectSecretsTags", method: get, path: csmsPath + "/tags", handle: (*api).listProjectTags, nested: true},
+		{op: "ListProjectSecretsTags", method: get, path: csmsPath + "/tags", handle: (*api).listProjectTags, nested: true, slash: true},
 		{op: "ListResourceInstances", method: post, path: csmsPath + "/resource_instances/action", handle: (*api).listInstances, nested: true},
 		{op: "CreateSecretTag", method: post, path: taggedPath, handle: (*api).createTag, status: http.StatusNoContent, nested: true},
-		{op: "ListSecretTags", method: get, path: taggedPath, handle: (*api).listTags, nested: true},
+		{op: "ListSecretTags", method: get, path: taggedPath, handle: (*api).listTags, nested: true, slash: true},
 		{op: "BatchCreateOrDeleteTags", method: post, path: taggedPath + "/action", handle: (*api).changeTags, status: http.StatusNoContent, nested: true},
 		{op: "DeleteSecretTag", method: del, path: taggedPath + "/{key}", handle: (*api).deleteTag, status: http.StatusNoContent, nested: true},
 
 		{op: "CreateSecretEvent", method: post, path: csmsPath + "/events", handle: (*api).createEvent, nested: true},
-		{op: "ListSecretEvents", method: get, path: csmsPath + "/events", handle: (*api).listEvents, nested: true},
+		{op: "ListSecretEvents", method: get, path: csmsPath + "/events", handle: (*api).listEvents, nested: true, slash: true},
 		{op: "ShowSecretEvent", method: get, path: csmsPath + "/events/{event_name}", handle: (*api).showEvent, nested: true},
 		{op: "UpdateSecretEvent", method: put, path: csmsPath + "/events/{event_name}", handle: (*api).updateEvent, nested: true},
 		{op: "DeleteSecretEvent", method: del, path: csmsPath + "/events/{event_name}", handle: (*api).deleteEvent, status: http.StatusNoContent, nested: true},
-		{op: "ListNotificationRecords", method: get, path: csmsPath + "/notification-records", handle: (*api).listRecords, nested: true},
-		{op: "ListSecretTask", method: get, path: csmsPath + "/tasks", handle: (*api).listTasks},
+		{op: "ListNotificationRecords", method: get, path: csmsPath + "/notification-records", handle: (*api).listRecords, nested: true, slash: true},
+		{op: "ListSecretTask", method: get, path: csmsPath + "/tasks", handle: (*api).listTasks, slash: true},
 
 		{op: "GenerateRandomPassword", method: post, path: csmsPath + "/generate-password", handle: (*api).generatePassword},
 		{op: "CheckSecrets", method: post, path: projectPath + "/secrets/checker/check"},

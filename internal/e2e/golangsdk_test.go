@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"testing"
 )
 
@@ -33,5 +35,21 @@ func (tf terraform) byTags(t *testing.T) {
 		if found != 2 {
 			t.Errorf("%s: %d secrets, want 2", form, found)
 		}
+	}
+}
+
+// kms is what a provider with secrets and keys asks beside CSMS: it is told
+// that there is no such API here, and not that its credentials are wrong.
+func (tf terraform) kms(t *testing.T) {
+	r := recorded{Op: "keys.List", Method: "POST", Target: "/v1.0/" + recordedProject + "/kms/list-keys", Body: `{"limit":"10","marker":""}` + "\n", Headers: http.Header{
+		"Accept": {"application/json"}, "Content-Type": {"application/json"}, "User-Agent": {"golangsdk/2.0.0"}, "X-Project-Id": {recordedProject},
+		"Authorization": {"SignedHeaders=accept;content-type;user-agent;x-sdk-date,"},
+	}}
+	var said struct {
+		Code string `json:"error_code"`
+	}
+	status, out := tf.replay(t, &r, nil)
+	if err := json.Unmarshal(out, &said); err != nil || status != http.StatusNotFound || said.Code != "APIGW.0101" {
+		t.Errorf("%d %s", status, out)
 	}
 }

@@ -217,6 +217,7 @@ func TestTerraformOverProducts(t *testing.T) {
 			t.Run("version state", func(t *testing.T) { t.Parallel(); tf.versionState(t) })
 			t.Run("tasks", func(t *testing.T) { t.Parallel(); tf.tasks(t) })
 			t.Run("by tags", func(t *testing.T) { t.Parallel(); tf.byTags(t) })
+			t.Run("kms", func(t *testing.T) { t.Parallel(); tf.kms(t) })
 		})
 	}
 }
