@@ -135,13 +135,21 @@ func (d *Dialect) conflictURL(o origin, err error) string {
 	return url
 }
 
-// otherKind is the word for what Key Vault keeps beside secrets, if the path
-// asks for it, else empty.
+// otherKind is the word for what Key Vault or a Managed HSM serves beside
+// secrets, if the path asks for it, else empty.
 func otherKind(path string) string {
 	first, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
-	switch first = strings.TrimPrefix(strings.ToLower(first), "deleted"); first {
-	case "keys", "certificates", "storage":
-		return first
-	}
-	return ""
+	return otherKinds[strings.ToLower(first)]
+}
+
+// otherKinds are the first segments of all other paths of the data plane, by
+// its specification, and what an error calls them.
+var otherKinds = map[string]string{
+	"keys": "keys", "deletedkeys": "keys",
+	"certificates": "certificates", "deletedcertificates": "certificates",
+	"storage": "storage", "deletedstorage": "storage",
+	"rng": "random numbers", "settings": "settings", "ekm": "external keys",
+	"securitydomain": "security domains", "security": "security domains",
+	"backup": "whole backups", "prebackup": "whole backups", "restore": "whole backups", "prerestore": "whole backups",
+	"providers": "roles",
 }

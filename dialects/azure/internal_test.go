@@ -232,6 +232,7 @@ func TestEveryErrorTellsItsEvidence(t *testing.T) {
 		"no token": noToken, "bad token": badToken, "method": wrongMethod, "operation": wrongOperation, "name": wrongName,
 		"api-version": wrongVersion, "no api-version": noVersion, "path": wrongPath, "vault": wrongVault, "other objects": otherObjects,
 		"large body": largeBody, "blob of another version": wrongBlob, "purge protection": purgeProtected, "read-only": readOnly,
+		"output": wrongOutput,
 	}
 	for k, s := range shapes {
 		all[k.Error()] = s

@@ -8,7 +8,8 @@ import (
 )
 
 // The objects of the API. The order of fields is that of the wire, and what
-// is absent is absent, never null.
+// is absent is absent, never null. previousVersion always is: it tells of the
+// certificate behind a secret, and there are none here; inferred.
 type (
 	bundle struct {
 		Value       *string           `json:"value,omitempty"`
@@ -63,6 +64,12 @@ func errorBody(s shape) failure {
 const (
 	typeBinary = "application/octet-stream;base64"
 	typeFields = "application/json"
+)
+
+// Content types that a client may ask a certificate's secret to be shown as.
+const (
+	typePFX = "application/x-pkcs12"
+	typePEM = "application/x-pem-file"
 )
 
 // Marks of a secret that a certificate manages.

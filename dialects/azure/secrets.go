@@ -36,6 +36,9 @@ func (d *Dialect) setSecret(q *request) (wire.Reply, error) {
 // getSecret shows expired versions too, as the service does.
 func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
 	sel, err := q.selector()
+	if err == nil {
+		err = q.checkOutput()
+	}
 	if err != nil {
 		return wire.Reply{}, err
 	}
@@ -44,6 +47,17 @@ func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
 		return wire.Reply{}, err
 	}
 	return q.withValue(s)
+}
+
+// checkOutput takes the wish for another content type without effect, in every
+// api-version: it is about certificates, and none are kept here. Inferred, as
+// is that every other value is refused.
+func (q *request) checkOutput() error {
+	const name = "outContentType"
+	if wish := param(q.query, name); q.query.Has(name) && wish != typePFX && wish != typePEM {
+		return refuse(secret.Invalid, wrongOutput)
+	}
+	return nil
 }
 
 func (q *request) withValue(s *secret.Secret) (wire.Reply, error) {

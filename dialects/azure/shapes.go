@@ -51,6 +51,7 @@ var (
 	wrongPath      = shape{http.StatusNotFound, "NotFound", "", "The requested resource was not found.", inferred}
 	wrongVault     = shape{http.StatusNotFound, "VaultNotFound", "", "The vault was not found.", inferred}
 	otherObjects   = shape{http.StatusBadRequest, codeNotSupported, "", "Operations on {kind} are not enabled for this vault: it serves /secrets and /deletedsecrets.", inferred}
+	wrongOutput    = shape{http.StatusBadRequest, codeBadParameter, "", "The outContentType is neither " + typePFX + " nor " + typePEM + ".", inferred}
 	largeBody      = shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large.", inferred}
 	// The service has no words for it: the message is the gateway's.
 	cloudBlob = shape{http.StatusBadRequest, codeBlob, "", "", inferred}
