@@ -235,7 +235,7 @@ func (w *sdkWorld) env(t *testing.T) []string {
 	}
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8",
-		"WORLD=" + string(world), "NODE_EXTRA_CA_CERTS=" + ca, "REQUESTS_CA_BUNDLE=" + ca,
+		"WORLD=" + string(world), "NODE_EXTRA_CA_CERTS=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca,
 	}
 	for name, value := range w.login {
 		env = append(env, name+"="+value)
