@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 )
 
 // byTags is the data source csms_secrets_by_tags, as its source sends it:
@@ -51,5 +55,55 @@ func (tf terraform) kms(t *testing.T) {
 	status, out := tf.replay(t, &r, nil)
 	if err := json.Unmarshal(out, &said); err != nil || status != http.StatusNotFound || said.Code != "APIGW.0101" {
 		t.Errorf("%d %s", status, out)
+	}
+}
+
+// TestTerraformStart is how the provider begins: it finds its project by the
+// name of its region, or logs in with a password, and then reads with the
+// token.
+func TestTerraformStart(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{{Name: "one", Kind: "memory", Backend: products["memory"](t, "one")}}})
+	tf := terraform{g: g, project: gatewaytest.Project("one")}
+	tf.want(t, "POST", "/secrets", `{"name":"demo","secret_string":"s"}`, nil)
+	token, ran := "", 0
+	for _, r := range recordings(t) {
+		switch {
+		case strings.HasPrefix(r.Target, "/v3/projects"):
+			status, out := tf.replay(t, &r, func(path, body string) (string, string) {
+				return strings.Replace(path, "xx-test-1", gatewaytest.Region("one"), 1), body
+			})
+			var found struct{ Projects []struct{ ID, Name string } }
+			if err := json.Unmarshal(out, &found); err != nil || status != 200 || len(found.Projects) != 1 || found.Projects[0].ID != tf.project {
+				t.Errorf("%s: %d %s", r.Op, status, out)
+			}
+		case strings.HasPrefix(r.Target, "/v3/auth/tokens"):
+			q, err := http.NewRequestWithContext(t.Context(), r.Method, g.Endpoint()+r.Target, strings.NewReader(strings.NewReplacer(
+				"alice", g.ClientID, `"pw"`, `"`+g.ClientSecret+`"`, "xx-test-1", gatewaytest.Region("one")).Replace(r.Body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Header = r.Headers.Clone()
+			q.Header.Del("Content-Length")
+			resp, err := g.Client.Do(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if token = resp.Header.Get("X-Subject-Token"); resp.StatusCode != http.StatusCreated || token == "" {
+				t.Fatalf("%s: %d", r.Op, resp.StatusCode)
+			}
+		case r.Headers.Get("X-Auth-Token") != "":
+			r.Headers.Set("X-Auth-Token", token)
+			if status, out := tf.replay(t, &r, nil); status != 200 {
+				t.Errorf("%s: %d %s", r.Op, status, out)
+			}
+		default:
+			continue
+		}
+		ran++
+	}
+	if ran != 3 {
+		t.Errorf("%d requests replayed", ran)
 	}
 }
