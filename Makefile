@@ -72,7 +72,7 @@ golden: vault ## rewrite the golden wire files, the tables in docs and the confi
 	go test ./backends/all -run 'TestNamesTable|TestProductsTable' -update
 	go test ./internal/configdoc -run TestConfiguration -update
 	go test ./backends/sidecar -run 'TestPage$$' -update
-	go test ./internal/e2e -run 'TestMatrix$$' -update
+	go test ./internal/e2e -run 'TestMatrix$$|TestRequests$$' -update
 
 .PHONY: picture
 picture: ## draw docs/architecture.svg of its source; needs Graphviz
