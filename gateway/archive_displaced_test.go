@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/hashivault"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv1"
 	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -101,7 +101,7 @@ func comesBack(t *testing.T, w *world, file, said string) {
 // TestPushedOutCannotBeKept: then nothing is pushed out.
 func TestPushedOutCannotBeKept(t *testing.T) {
 	t.Parallel()
-	b := memory.New(memory.Options{}).Imitate(hashivault.FlatProfile())
+	b := memory.New(memory.Options{}).Imitate(kv1.Profile())
 	w := newWorld(t, func(o *gateway.Options) {
 		o.Archive = "/dev/null/archive"
 		o.Stores[1].Backend, o.Stores[1].OnLoss = b, gateway.LossArchive

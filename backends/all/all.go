@@ -6,6 +6,8 @@ import (
 	"github.com/vaultferry/vaultferry/backends/azurekv"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv1"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
 	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
 )
@@ -27,7 +29,7 @@ func Profiles() map[string]backends.Profile {
 	return map[string]backends.Profile{
 		"azurekv":       azurekv.Profile(),
 		"csms":          huaweicsms.Profile(),
-		"hashivault":    hashivault.Profile(),
-		"hashivault-v1": hashivault.FlatProfile(),
+		"hashivault":    kv2.Profile(),
+		"hashivault-v1": kv1.Profile(),
 	}
 }

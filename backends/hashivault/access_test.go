@@ -3,7 +3,6 @@ package hashivault
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -16,23 +15,16 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
+	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// rules is the policy that the documentation asks for.
-func rules(mount string) string {
-	return fmt.Sprintf(`
-path "%[1]s/data/*" { capabilities = ["create", "update", "read"] }
-path "%[1]s/metadata/*" { capabilities = ["create", "update", "patch", "read", "list", "delete"] }
-path "%[1]s/destroy/*" { capabilities = ["update"] }
-path "%[1]s/delete/*" { capabilities = ["update"] }
-path "%[1]s/undelete/*" { capabilities = ["update"] }`, mount)
-}
-
 func TestDocumentedPolicyIsEnough(t *testing.T) {
 	f := newFixture(t)
-	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, rules(f.conf.Mount))))
+	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount))))
 	s := f.open(t, nil)
 	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("Check: %v", err)
@@ -54,13 +46,13 @@ func TestDocumentedPolicyIsEnough(t *testing.T) {
 
 func TestRefusedCredentials(t *testing.T) {
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
+	f.mustPut(t, "s", kvtest.Text("x"))
 	denied := f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`))
 	for what, token := range map[string]string{"denied": denied, "unknown": "hvs.unknown"} {
 		f.conf.Token = secret.TextValue(token)
 		s := f.open(t, nil)
 		_, err := s.Get(t.Context(), "s", secret.Current)
-		_, err2 := s.Put(t.Context(), "s", text("canary-y"))
+		_, err2 := s.Put(t.Context(), "s", kvtest.Text("canary-y"))
 		for _, err := range []error{err, err2, s.Check(t.Context())} {
 			if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s: %v", what, err)
@@ -107,11 +99,11 @@ func TestWrongMounts(t *testing.T) {
 func TestAppRoleOutlivesTokens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})
+	f.mustPut(t, "s", kvtest.Text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
-	s := f.open(t, nil)
+	s, w := f.watch(t)
 	first := ""
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -120,11 +112,11 @@ func TestAppRoleOutlivesTokens(t *testing.T) {
 			t.Fatalf("Get: %v", err)
 		}
 		if first == "" {
-			first = s.client.api.Token()
+			first = w.token.Load().(string)
 		}
 		<-tick.C
 	}
-	if s.client.api.Token() == first {
+	if w.token.Load() == first {
 		t.Error("the token of the first login outlived its own end")
 	}
 }
@@ -134,8 +126,8 @@ func TestAppRoleOutlivesTokens(t *testing.T) {
 func TestFixedTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
-	made, err := f.native.Auth().Token().CreateOrphan(&api.TokenCreateRequest{Policies: []string{"default", f.server.Policy(t, rules(f.conf.Mount))}, Period: "2s"})
+	f.mustPut(t, "s", kvtest.Text("x"))
+	made, err := f.native.Auth().Token().CreateOrphan(&api.TokenCreateRequest{Policies: []string{"default", f.server.Policy(t, kvtest.Policy(f.conf.Mount))}, Period: "2s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,20 +165,20 @@ func TestEnvironmentHasNoSay(t *testing.T) {
 	} {
 		t.Setenv(k, v)
 	}
-	wire := newWire(t)
-	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+	wire := kvtest.NewWire(t)
+	s := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		for _, h := range []string{"X-Other", "X-Vault-Namespace", "X-Vault-Wrap-Ttl"} {
 			if r.Header.Get(h) != "" {
 				t.Errorf("%s is sent", h)
 			}
 		}
+		if r.Header.Get("X-Vault-Token") != vaulttest.RootToken {
+			t.Error("the token is another")
+		}
 		return wire.RoundTrip(r)
 	}))
-	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
+	if _, err := s.Put(t.Context(), "s", kvtest.Text("x")); err != nil {
 		t.Error(err)
-	}
-	if s.client.api.Token() != vaulttest.RootToken {
-		t.Error("the token is another")
 	}
 }
 
@@ -206,7 +198,7 @@ func TestConfig(t *testing.T) {
 		"mount: want":                   func(c *Config) { c.Mount = "a/../b" },
 		"kv: want":                      func(c *Config) { c.KV = 3 },
 		"prefix":                        func(c *Config) { c.Prefix = "a//b" },
-		"prefix: want":                  func(c *Config) { c.Prefix = companionFolder },
+		"prefix: want":                  func(c *Config) { c.Prefix = connection.CompanionFolder },
 		"field":                         func(c *Config) { c.Field = "" },
 		"exactly one":                   func(c *Config) { c.Token = secret.Value{} },
 		"exactly one of token, approle": func(c *Config) { c.Kubernetes = &Kubernetes{Role: "r"} },
@@ -232,15 +224,16 @@ func TestConfig(t *testing.T) {
 // in after Close.
 func TestAppRoleStorm(t *testing.T) {
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.mustPut(t, "s", kvtest.Text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	const callers = 8
 	var logins, waiting atomic.Int64
 	var gather atomic.Bool
-	wire, all := newWire(t), make(chan struct{})
-	s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+	w := new(watched)
+	wire, all := w.around(kvtest.NewWire(t)), make(chan struct{})
+	s := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/login") {
 			logins.Add(1)
 			return wire.RoundTrip(r)
@@ -257,9 +250,7 @@ func TestAppRoleStorm(t *testing.T) {
 	if _, err := s.Describe(t.Context(), "s"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
-		t.Fatal(err)
-	}
+	w.revoke(t, f)
 	gather.Store(true)
 	var wg sync.WaitGroup
 	for range callers {
@@ -284,7 +275,7 @@ func TestAppRoleStorm(t *testing.T) {
 // TestCloseLeavesNothing: the renewal of a token ends with the store.
 func TestCloseLeavesNothing(t *testing.T) {
 	f := newFixture(t)
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	renewals := func() int {
@@ -292,7 +283,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*LifetimeWatcher)")
 	}
 	before := renewals()
-	var stores []*Store
+	var stores []*kv2.Store
 	for range 4 {
 		s := f.open(t, nil)
 		if _, err := s.List(t.Context(), secret.Query{}); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -77,7 +78,7 @@ func (c *TLS) roots() kit.Roots {
 }
 
 // SetDefaults implements backends.Config.
-func (c *Config) SetDefaults() { c.Mount, c.Field = "secret", "value" }
+func (c *Config) SetDefaults() { c.Mount, c.Field = "secret", connection.DefaultField }
 
 // Validate implements backends.Config.
 func (c *Config) Validate() error {
@@ -124,14 +125,14 @@ func checkFolder(key, path string, needed bool) error {
 	switch {
 	case path == "" && needed:
 		return errors.New(key + ": missing")
-	case path != "" && !naturalPath(path):
-		return errors.New(key + `: want segments parted by "/", none of them empty, ".", ".." or ` + companionFolder)
+	case path != "" && !connection.NaturalPath(path):
+		return errors.New(key + `: want segments parted by "/", none of them empty, ".", ".." or ` + connection.CompanionFolder)
 	}
 	return nil
 }
 
 func (c *Config) checkField() error {
-	if c.Field == "" || len(c.Field) > 128 || !printable(c.Field) {
+	if c.Field == "" || len(c.Field) > 128 || !connection.Printable(c.Field) {
 		return errors.New("field: want 1 to 128 printable characters")
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv1"
+	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -47,7 +49,7 @@ func TestEngineIsDetected(t *testing.T) {
 		if err := b.Check(t.Context()); err != nil {
 			t.Errorf("kv %v, Check: %v", c.kv, err)
 		}
-		if _, err := b.Put(t.Context(), secret.Name(fmt.Sprint("s-", c.kv)), text("x")); err != nil {
+		if _, err := b.Put(t.Context(), secret.Name(fmt.Sprint("s-", c.kv)), kvtest.Text("x")); err != nil {
 			t.Errorf("kv %v, Put: %v", c.kv, err)
 		}
 		_ = b.Close()
@@ -60,7 +62,7 @@ func TestEngineInDoubt(t *testing.T) {
 	f := newFixture(t)
 	v1, v2 := f.server.NewMountV1(t), f.conf.Mount
 	var down atomic.Bool
-	f.front(t, func(w http.ResponseWriter, _ *http.Request) bool {
+	f.conf.Address = kvtest.Front(t, f.server.Address, func(w http.ResponseWriter, _ *http.Request) bool {
 		if down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = w.Write([]byte(`{"errors":["Vault is sealed"]}`))
@@ -84,7 +86,7 @@ func TestEngineInDoubt(t *testing.T) {
 			}
 			continue
 		}
-		if _, err := b.Put(t.Context(), "s", text("x")); err != nil {
+		if _, err := b.Put(t.Context(), "s", kvtest.Text("x")); err != nil {
 			t.Errorf("Put once Vault is back: %v", err)
 		}
 		ctx, count := backends.WithCallCount(t.Context())
@@ -94,21 +96,47 @@ func TestEngineInDoubt(t *testing.T) {
 	}
 }
 
+// TestV1Prefix: KV v1 takes no path with two dots in a row.
+func TestV1Prefix(t *testing.T) {
+	f := newFixture(t)
+	f.conf.Mount, f.conf.Prefix = f.server.NewMountV1(t), "a..b"
+	if _, err := open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &f.conf); !errors.Is(err, secret.Invalid) || !strings.Contains(err.Error(), "prefix") {
+		t.Errorf("a prefix with two dots: %v", err)
+	}
+}
+
+func (f *fixture) openV1(t *testing.T) *kv1.Store {
+	t.Helper()
+	folder, err := newFolder(backends.Env{Store: "test", Now: f.now}, &f.conf, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = folder.Close() })
+	return kv1.New(folder)
+}
+
 // TestV1States: what goes wrong with the server is said as over version 2.
 func TestV1States(t *testing.T) {
-	f := newFlatFixture(t)
-	f.mustPut(t, "s", text("x"))
+	f := newFixture(t)
+	f.conf.Mount = f.server.NewMountV1(t)
+	wide := f.openV1(t)
+	if _, err := wide.Put(t.Context(), "s", kvtest.Text("x")); err != nil {
+		t.Fatal(err)
+	}
 	token := f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`))
 	f.conf.Token = secret.TextValue(token)
-	wantEach(t, "no right", f.open(t, nil), secret.Upstream, "credentials")
+	wantEach(t, "no right", f.openV1(t), secret.Upstream, "credentials")
 	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, fmt.Sprintf(`path "%s/*" { capabilities = ["create", "update", "read", "list", "delete"] }`, f.conf.Mount))))
-	narrow := f.open(t, nil)
+	narrow := f.openV1(t)
 	for _, c := range []struct {
 		op   string
 		call func() error
 	}{
 		{"Check", func() error { return narrow.Check(t.Context()) }},
-		{"Put", func() error { _, err := narrow.Put(t.Context(), "s", everything("y")); return err }},
+		{"Put", func() error {
+			_, err := narrow.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("y"), Disabled: true, Tags: map[string]string{"a": "b"}, Stages: []string{"blue"}})
+			return err
+		}},
 		{"Get", func() error { _, err := narrow.Get(t.Context(), "s", secret.Current); return err }},
 		{"Update", func() error {
 			_, err := narrow.Update(t.Context(), "s", secret.Current, secret.Patch{Disabled: new(false)})
@@ -125,5 +153,5 @@ func TestV1States(t *testing.T) {
 	if err := f.native.Sys().Unmount(f.conf.Mount); err != nil {
 		t.Fatal(err)
 	}
-	wantEach(t, "no mount", f.Flat, secret.Upstream, "mount is not there")
+	wantEach(t, "no mount", wide, secret.Upstream, "mount is not there")
 }

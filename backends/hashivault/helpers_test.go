@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -16,51 +17,45 @@ func TestMain(m *testing.M) { vaulttest.Main(m) }
 
 // fixture is a store over a fresh mount, and a native client beside it.
 type fixture struct {
-	*Store
+	*kv2.Store
 	server *vaulttest.Server
 	native *api.Client
 	kv     *api.KVv2
 	conf   Config
+	now    func() time.Time // of the stores that are opened
 }
 
 func newFixture(tb testing.TB, edit ...func(*Config)) *fixture {
 	tb.Helper()
-	server := vaulttest.Shared(tb)
-	f := &fixture{server: server, native: server.Client(tb, vaulttest.RootToken)}
+	return over(tb, vaulttest.Shared(tb), edit...)
+}
+
+// over returns a fixture on a server of the test's own.
+func over(tb testing.TB, server *vaulttest.Server, edit ...func(*Config)) *fixture {
+	tb.Helper()
+	f := &fixture{server: server, native: server.Client(tb, vaulttest.RootToken), now: time.Now}
 	f.conf.SetDefaults()
-	f.conf.Address, f.conf.Mount = server.Address, server.NewMount(tb)
-	f.conf.Token = secret.TextValue(vaulttest.RootToken)
+	f.conf.Address, f.conf.Mount, f.conf.Token = server.Address, server.NewMount(tb), secret.TextValue(vaulttest.RootToken)
 	for _, e := range edit {
 		e(&f.conf)
 	}
 	if err := f.conf.Validate(); err != nil {
 		tb.Fatal(err)
 	}
-	f.kv = f.native.KVv2(f.conf.Mount)
-	f.Store = f.open(tb, nil)
+	f.kv, f.Store = f.native.KVv2(f.conf.Mount), f.open(tb, nil)
 	return f
 }
 
 // open returns another gateway's view of the same mount.
-func (f *fixture) open(tb testing.TB, base http.RoundTripper) *Store {
+func (f *fixture) open(tb testing.TB, base http.RoundTripper) *kv2.Store {
 	tb.Helper()
-	s, err := newStore(backends.Env{Store: "test", Now: time.Now}, &f.conf, base)
+	folder, err := newFolder(backends.Env{Store: "test", Now: f.now}, &f.conf, base)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = s.Close() })
-	return s
+	tb.Cleanup(func() { _ = folder.Close() })
+	return kv2.New(folder)
 }
-
-// newWire is a transport below which tests do no harm.
-func newWire(tb testing.TB) http.RoundTripper {
-	tb.Helper()
-	w := &http.Transport{MaxIdleConnsPerHost: inFlight}
-	tb.Cleanup(w.CloseIdleConnections)
-	return w
-}
-
-func text(s string) secret.Draft { return secret.Draft{Value: secret.TextValue(s)} }
 
 func (f *fixture) mustPut(tb testing.TB, name secret.Name, d secret.Draft) *secret.Version {
 	tb.Helper()
@@ -85,22 +80,6 @@ func (f *fixture) mustExport(tb testing.TB, name secret.Name) *secret.Secret {
 	s, err := f.Export(tb.Context(), name)
 	if err != nil {
 		tb.Fatalf("Export: %v", err)
-	}
-	return s
-}
-
-func (f *fixture) nativeWrite(tb testing.TB, path string, data map[string]any) {
-	tb.Helper()
-	if _, err := f.native.Logical().Write(f.conf.Mount+"/"+path, data); err != nil {
-		tb.Fatalf("native write: %v", err)
-	}
-}
-
-func (f *fixture) nativePut(tb testing.TB, path string, data map[string]any) *api.KVSecret {
-	tb.Helper()
-	s, err := f.kv.Put(tb.Context(), path, data)
-	if err != nil {
-		tb.Fatalf("native put: %v", err)
 	}
 	return s
 }

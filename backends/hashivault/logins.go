@@ -3,14 +3,11 @@ package hashivault
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 
-	"github.com/hashicorp/vault/api"
-
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -74,39 +71,33 @@ func (c *Cert) SetDefaults() { c.Mount = cmp.Or(c.Mount, "cert") }
 // ofPod is where Kubernetes puts the token of a pod's service account.
 const ofPod = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-// method is one way to log in.
-type method struct {
-	mount string
-	body  func() (map[string]any, error)
-}
-
-// method returns the configured one, or nil with a fixed token.
-func (c *Config) method() *method {
+// login returns the configured one, or nil with a fixed token.
+func (c *Config) login() *connection.Login {
 	switch {
 	case c.AppRole != nil:
 		a := *c.AppRole
 		a.SetDefaults()
-		return newMethod(a.Mount, func() (map[string]any, error) {
+		return newLogin(a.Mount, func() (map[string]any, error) {
 			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
 		})
 	case c.Kubernetes != nil:
 		k := *c.Kubernetes
 		k.SetDefaults()
-		return newMethod(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
+		return newLogin(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
 	case c.JWT != nil:
 		j := *c.JWT
 		j.SetDefaults()
-		return newMethod(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+		return newLogin(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
 	case c.Cert != nil:
 		cert := *c.Cert
 		cert.SetDefaults()
-		return newMethod(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
+		return newLogin(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
 	}
 	return nil
 }
 
-func newMethod(mount string, body func() (map[string]any, error)) *method {
-	return &method{mount: strings.Trim(mount, "/"), body: body}
+func newLogin(mount string, body func() (map[string]any, error)) *connection.Login {
+	return &connection.Login{Mount: strings.Trim(mount, "/"), Body: body}
 }
 
 func named(key, role string) map[string]any {
@@ -129,37 +120,6 @@ func signed(role string, token secret.Value, file string) (map[string]any, error
 	body := named("role", role)
 	body["jwt"] = string(bytes.TrimSpace(raw))
 	return body, nil
-}
-
-// enter logs in. Whatever Vault holds against the request is about the
-// gateway's own credentials, and no caller's fault.
-func (m *method) enter(ctx context.Context, c *api.Client) (*api.Secret, error) {
-	body, err := m.body()
-	if err != nil {
-		return nil, err
-	}
-	got, err := c.Logical().WriteWithContext(ctx, "auth/"+m.mount+"/login", body)
-	if err != nil {
-		return nil, m.classify(err)
-	}
-	if got == nil || got.Auth == nil || got.Auth.ClientToken == "" { // it wants a second factor, perhaps
-		return nil, &secret.Error{Kind: secret.Upstream, Detail: "Vault answers the gateway's login without a token"}
-	}
-	return got, nil
-}
-
-func (m *method) classify(err error) error {
-	var resp *api.ResponseError
-	if errors.As(err, &resp) {
-		switch code := resp.StatusCode; code {
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
-			if statusKind(resp, false) == secret.Unavailable {
-				break
-			}
-			return &secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's login at auth/" + m.mount, Err: resp}
-		}
-	}
-	return classify(err, false)
 }
 
 func (c *Config) checkLogin() error {

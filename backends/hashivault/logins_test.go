@@ -9,9 +9,6 @@ import (
 	"errors"
 	"math/big"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,25 +18,49 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
+	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// counted opens a store and counts its logins.
-func (f *fixture) counted(t *testing.T) (*Store, *atomic.Int64) {
+// watched is what a store's requests show.
+type watched struct {
+	logins atomic.Int64
+	token  atomic.Value // of the last request
+}
+
+func (w *watched) around(next http.RoundTripper) http.RoundTripper {
+	return kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/login") {
+			w.logins.Add(1)
+		} else {
+			w.token.Store(r.Header.Get("X-Vault-Token"))
+		}
+		return next.RoundTrip(r)
+	})
+}
+
+// revoke takes the token of the last request away.
+func (w *watched) revoke(t *testing.T, f *fixture) {
 	t.Helper()
-	wire, err := newTransport(&f.conf.TLS)
+	if err := f.native.Auth().Token().RevokeTree(w.token.Load().(string)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watch opens a store and watches its requests.
+func (f *fixture) watch(t *testing.T) (*kv2.Store, *watched) {
+	t.Helper()
+	c := f.conf.TLS
+	wire, err := kit.Transport{Roots: c.roots(), CertFile: c.CertFile, KeyFile: c.KeyFile}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(wire.CloseIdleConnections)
-	logins := new(atomic.Int64)
-	return f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, "/login") {
-			logins.Add(1)
-		}
-		return wire.RoundTrip(r)
-	})), logins
+	w := new(watched)
+	return f.open(t, w.around(wire)), w
 }
 
 // wantLogin proves that a login serves, lasts, and is made anew when its token
@@ -49,18 +70,16 @@ func (f *fixture) wantLogin(t *testing.T) {
 	if err := f.conf.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, logins := f.counted(t)
-	if _, err := s.Put(t.Context(), "s", text("x")); err != nil {
+	s, w := f.watch(t)
+	if _, err := s.Put(t.Context(), "s", kvtest.Text("x")); err != nil {
 		t.Fatalf("Put: %v", err)
 	}
-	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil || logins.Load() != 1 {
-		t.Errorf("Get: %v, after %d logins", err, logins.Load())
+	if _, err := s.Get(t.Context(), "s", secret.Current); err != nil || w.logins.Load() != 1 {
+		t.Errorf("Get: %v, after %d logins", err, w.logins.Load())
 	}
-	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Put(t.Context(), "s", text("y")); err != nil || logins.Load() != 2 {
-		t.Errorf("Put after the token went: %v, after %d logins", err, logins.Load())
+	w.revoke(t, f)
+	if _, err := s.Put(t.Context(), "s", kvtest.Text("y")); err != nil || w.logins.Load() != 2 {
+		t.Errorf("Put after the token went: %v, after %d logins", err, w.logins.Load())
 	}
 }
 
@@ -68,19 +87,20 @@ func (f *fixture) wantLogin(t *testing.T) {
 // and is not repeated at once.
 func (f *fixture) wantRefused(t *testing.T) {
 	t.Helper()
-	s, logins := f.counted(t)
 	clock := time.Now()
-	s.client.login.now = func() time.Time { return clock }
+	f.now = func() time.Time { return clock }
+	defer func() { f.now = time.Now }()
+	s, w := f.watch(t)
 	for i := range 6 {
 		_, err := s.Get(t.Context(), "s", secret.Current)
 		if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("Get: %v", err)
 		}
 		if i == 2 {
-			clock = clock.Add(soonest)
+			clock = clock.Add(5 * time.Second)
 		}
 	}
-	if n := logins.Load(); n > 2 {
+	if n := w.logins.Load(); n > 2 {
 		t.Errorf("%d logins, want 2 at most", n)
 	}
 }
@@ -89,7 +109,7 @@ func (f *fixture) wantRefused(t *testing.T) {
 func (f *fixture) method(t *testing.T, kind, role string, config, properties map[string]any) string {
 	t.Helper()
 	path := f.server.NewAuth(t, kind)
-	properties["token_policies"] = f.server.Policy(t, rules(f.conf.Mount))
+	properties["token_policies"] = f.server.Policy(t, kvtest.Policy(f.conf.Mount))
 	for at, data := range map[string]map[string]any{"auth/" + path + "/config": config, "auth/" + path + "/" + role + "/gateway": properties} {
 		if data == nil {
 			continue
@@ -147,7 +167,7 @@ func (i *issuer) sign(t *testing.T, lasting time.Duration) string {
 
 func TestLoginAppRole(t *testing.T) {
 	f := newFixture(t)
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	f.wantLogin(t)
@@ -191,7 +211,7 @@ func TestLoginJWT(t *testing.T) {
 // TestLoginCert: the certificate that the connection shows is the login.
 func TestLoginCert(t *testing.T) {
 	server := vaulttest.StartTLS(t)
-	f := &fixture{server: server, native: server.Client(t, vaulttest.RootToken)}
+	f := &fixture{server: server, native: server.Client(t, vaulttest.RootToken), now: time.Now}
 	f.conf.SetDefaults()
 	f.conf.Address, f.conf.TLS.CAFile = server.Address, server.CAFile()
 	ours := newCertificate(t, &f.conf.TLS)
@@ -234,30 +254,12 @@ func newCertificate(t *testing.T, c *TLS) string {
 	return string(cert)
 }
 
-// front stands before the real server: it looks at each request and may
-// answer it.
-func (f *fixture) front(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) {
-	t.Helper()
-	target, err := url.Parse(f.server.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !answer(w, r) {
-			proxy.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(front.Close)
-	f.conf.Address = front.URL
-}
-
 // TestLoginKubernetes: the request is the one that the method's documentation
 // shows, and the token of the pod is read at each login. The method itself is
 // scripted: the server of the tests has none. The rest is real.
 func TestLoginKubernetes(t *testing.T) {
 	f := newFixture(t)
-	policy := f.server.Policy(t, rules(f.conf.Mount))
+	policy := f.server.Policy(t, kvtest.Policy(f.conf.Mount))
 	file := filepath.Join(t.TempDir(), "token")
 	var pod atomic.Value
 	rotate := func(token string) {
@@ -267,7 +269,7 @@ func TestLoginKubernetes(t *testing.T) {
 		}
 	}
 	rotate("canary-pod-1")
-	f.front(t, func(w http.ResponseWriter, r *http.Request) bool {
+	f.conf.Address = kvtest.Front(t, f.server.Address, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/v1/auth/clusters/one/login" {
 			return false
 		}
@@ -286,15 +288,13 @@ func TestLoginKubernetes(t *testing.T) {
 	f.conf.Token = secret.Value{}
 	f.conf.Kubernetes = &Kubernetes{Role: "gateway", Mount: "clusters/one", TokenFile: file}
 	f.wantLogin(t)
-	s, _ := f.counted(t)
-	if _, err := s.Put(t.Context(), "s", text("z")); err != nil {
+	s, w := f.watch(t)
+	if _, err := s.Put(t.Context(), "s", kvtest.Text("z")); err != nil {
 		t.Fatal(err)
 	}
 	rotate("canary-pod-2")
-	if err := f.native.Auth().Token().RevokeTree(s.client.api.Token()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Put(t.Context(), "s", text("z")); err != nil {
+	w.revoke(t, f)
+	if _, err := s.Put(t.Context(), "s", kvtest.Text("z")); err != nil {
 		t.Errorf("Put after the pod's token changed: %v", err)
 	}
 	f.conf.Kubernetes.Role = "another"
@@ -307,11 +307,11 @@ func TestLoginKubernetes(t *testing.T) {
 // tests ignores it, so a front looks.
 func TestNamespace(t *testing.T) {
 	f := newFixture(t)
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token, f.conf.Namespace = secret.Value{}, "team/payments"
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	var seen, logins atomic.Int64
-	f.front(t, func(_ http.ResponseWriter, r *http.Request) bool {
+	f.conf.Address = kvtest.Front(t, f.server.Address, func(_ http.ResponseWriter, r *http.Request) bool {
 		seen.Add(1)
 		if strings.HasSuffix(r.URL.Path, "/login") {
 			logins.Add(1)
@@ -339,16 +339,16 @@ func TestNamespace(t *testing.T) {
 // TestTokenOfFewUses: a token that is used up is one that went (2.10).
 func TestTokenOfFewUses(t *testing.T) {
 	f := newFixture(t)
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_num_uses": 4})
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_num_uses": 4})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
-	s, logins := f.counted(t)
+	s, w := f.watch(t)
 	for range 12 {
 		if _, err := s.Describe(t.Context(), "s"); !errors.Is(err, secret.NotFound) {
 			t.Errorf("Describe: %v", err)
 		}
 	}
-	if n := logins.Load(); n < 3 || n > 12 {
+	if n := w.logins.Load(); n < 3 || n > 12 {
 		t.Errorf("%d logins for 12 requests", n)
 	}
 }
@@ -357,12 +357,12 @@ func TestTokenOfFewUses(t *testing.T) {
 // nobody; the next request asks again.
 func TestLoginUnanswered(t *testing.T) {
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
-	role := f.server.NewAppRole(t, f.server.Policy(t, rules(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
+	f.mustPut(t, "s", kvtest.Text("x"))
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
 	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	var status atomic.Int64
-	f.front(t, func(w http.ResponseWriter, r *http.Request) bool {
+	f.conf.Address = kvtest.Front(t, f.server.Address, func(w http.ResponseWriter, r *http.Request) bool {
 		code := int(status.Load())
 		if !strings.HasSuffix(r.URL.Path, "/login") || code == http.StatusOK {
 			return false
@@ -379,7 +379,7 @@ func TestLoginUnanswered(t *testing.T) {
 		if _, err := s.Get(t.Context(), "s", secret.Current); !errors.Is(err, kind) {
 			t.Errorf("%d: %v", code, err)
 		}
-		if _, err := s.Put(t.Context(), "s", text("canary-y")); !errors.Is(err, kind) || errors.Is(err, secret.Unknown) {
+		if _, err := s.Put(t.Context(), "s", kvtest.Text("canary-y")); !errors.Is(err, kind) || errors.Is(err, secret.Unknown) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -48,7 +50,7 @@ func TestTLS(t *testing.T) {
 	} {
 		f.conf.TLS = c.tls
 		s := f.open(t, nil)
-		_, err := s.Put(t.Context(), "s", text("x"))
+		_, err := s.Put(t.Context(), "s", kvtest.Text("x"))
 		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), c.want)) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -56,7 +58,7 @@ func TestTLS(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "absent")
 	for key, c := range map[string]TLS{"tls.ca_file: ": {CAFile: absent}, "tls.extra_ca_file: ": {ExtraCAFile: absent}} {
 		f.conf.TLS = c
-		if _, err := newClient(&f.conf, nil); !errors.Is(err, secret.Invalid) || !strings.HasPrefix(secret.DetailOf(err), key) {
+		if _, err := newFolder(backends.Env{}, &f.conf, nil); !errors.Is(err, secret.Invalid) || !strings.HasPrefix(secret.DetailOf(err), key) {
 			t.Errorf("a CA that is not there: %v", err)
 		}
 	}
@@ -66,11 +68,11 @@ func TestTLS(t *testing.T) {
 // token does not go there.
 func TestRedirect(t *testing.T) {
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
+	f.mustPut(t, "s", kvtest.Text("x"))
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch} {
-			wire := newWire(t)
-			s := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			wire := kvtest.NewWire(t)
+			s := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				if strings.HasPrefix(r.URL.Path, "/elsewhere") {
 					t.Errorf("%d to %s is followed", status, method)
 				}
@@ -83,7 +85,7 @@ func TestRedirect(t *testing.T) {
 			if !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "redirect") {
 				t.Errorf("Put with %d to %s: %v", status, method, err)
 			}
-			_, err = s.Import(t.Context(), many("t", 2, "x"), "token")
+			_, err = s.Import(t.Context(), kvtest.Many("t", 2, "x"), "token")
 			if !errors.Is(err, secret.Unavailable) {
 				t.Errorf("Import with %d to %s: %v", status, method, err)
 			}
@@ -97,11 +99,8 @@ func TestRedirect(t *testing.T) {
 // TestThrottled: the product's own limit of requests, with its own advice.
 func TestThrottled(t *testing.T) {
 	server := vaulttest.Start(t)
-	f := &fixture{server: server}
-	f.conf.SetDefaults()
-	f.conf.Address, f.conf.Token = server.Address, secret.TextValue(vaulttest.RootToken)
-	f.Store = f.open(t, nil)
-	f.mustPut(t, "s", text("x"))
+	f := over(t, server, func(c *Config) { c.Mount = "secret" })
+	f.mustPut(t, "s", kvtest.Text("x"))
 	native := server.Client(t, vaulttest.RootToken)
 	for path, data := range map[string]map[string]any{
 		"sys/quotas/config":          {"enable_rate_limit_response_headers": true},
@@ -112,7 +111,7 @@ func TestThrottled(t *testing.T) {
 		}
 	}
 	for range 5 {
-		_, err := f.Put(t.Context(), "s", text("canary-y"))
+		_, err := f.Put(t.Context(), "s", kvtest.Text("canary-y"))
 		var e *secret.Error
 		if errors.As(err, &e) && e.Kind == secret.Throttled {
 			if e.RetryAfter <= time.Second || e.RetryAfter > time.Minute {

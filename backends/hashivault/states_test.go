@@ -12,24 +12,16 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
+	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// over returns a fixture on a server of the test's own.
-func over(t *testing.T, server *vaulttest.Server) *fixture {
-	t.Helper()
-	f := &fixture{server: server, native: server.Client(t, vaulttest.RootToken)}
-	f.conf.SetDefaults()
-	f.conf.Address, f.conf.Mount, f.conf.Token = server.Address, server.NewMount(t), secret.TextValue(vaulttest.RootToken)
-	f.kv, f.Store = f.native.KVv2(f.conf.Mount), f.open(t, nil)
-	return f
-}
-
 // everyCall is each operation, on the secret "s" or, of an import, on another.
 func everyCall(s backends.Backend) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"Put":           func(ctx context.Context) error { _, err := s.Put(ctx, "s", text("canary-y")); return err },
+		"Put":           func(ctx context.Context) error { _, err := s.Put(ctx, "s", kvtest.Text("canary-y")); return err },
 		"Get":           func(ctx context.Context) error { _, err := s.Get(ctx, "s", secret.Current); return err },
 		"Describe":      func(ctx context.Context) error { _, err := s.Describe(ctx, "s"); return err },
 		"Export":        func(ctx context.Context) error { _, err := s.Export(ctx, "s"); return err },
@@ -64,8 +56,8 @@ func wantEach(t *testing.T, what string, s backends.Backend, kind secret.Kind, d
 // secret, for whoever asks and for whoever writes.
 func TestMountRemoved(t *testing.T) {
 	f := newFixture(t)
-	f.mustPut(t, "s", text("x"))
-	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, rules(f.conf.Mount))))
+	f.mustPut(t, "s", kvtest.Text("x"))
+	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount))))
 	narrow := f.open(t, nil)
 	if _, err := narrow.Get(t.Context(), "s", secret.Current); err != nil {
 		t.Fatal(err)
@@ -73,7 +65,7 @@ func TestMountRemoved(t *testing.T) {
 	if err := f.native.Sys().Unmount(f.conf.Mount); err != nil {
 		t.Fatal(err)
 	}
-	for who, s := range map[string]*Store{"root": f.Store, "the documented policy": narrow} {
+	for who, s := range map[string]*kv2.Store{"root": f.Store, "the documented policy": narrow} {
 		wantEach(t, who, s, secret.Upstream, "mount is not there")
 		if err := s.Check(t.Context()); err == nil || !strings.Contains(secret.DetailOf(err), "there is no mount") {
 			t.Errorf("%s, Check: %v", who, err)
@@ -90,7 +82,7 @@ func TestStandby(t *testing.T) {
 	f := over(t, c.Nodes[0])
 	f.conf.Address = c.Nodes[1].Address
 	standby := f.open(t, nil)
-	f.mustPut(t, "s", text("x"))
+	f.mustPut(t, "s", kvtest.Text("x"))
 	if _, err := standby.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("y"), Disabled: true}); err != nil {
 		t.Errorf("Put at the standby: %v", err)
 	}
@@ -106,8 +98,8 @@ func TestStandby(t *testing.T) {
 		t.Errorf("Check of the standby: %v", err)
 	}
 
-	wire := newWire(t)
-	sent := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+	wire := kvtest.NewWire(t)
+	sent := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		r.Header.Set("X-Vault-No-Request-Forwarding", "true")
 		return wire.RoundTrip(r)
 	}))
@@ -133,11 +125,11 @@ func TestSealedInTheMiddle(t *testing.T) {
 	t.Parallel()
 	c := vaulttest.StartRaft(t, 1)
 	f := over(t, c.Nodes[0])
-	wire := newWire(t)
+	wire := kvtest.NewWire(t)
 	for at := int64(1); at < 12; at += 3 {
 		s := backendtest.Sample(secret.Name(fmt.Sprint("s", at)))
 		var writes atomic.Int64
-		sealing := f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		sealing := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet && writes.Add(1) == at {
 				c.Nodes[0].Seal(t)
 			}
@@ -168,13 +160,13 @@ func TestSealedInTheMiddle(t *testing.T) {
 func TestThrottledWithoutAdvice(t *testing.T) {
 	t.Parallel()
 	f := over(t, vaulttest.Start(t))
-	f.mustPut(t, "s", text("x"))
+	f.mustPut(t, "s", kvtest.Text("x"))
 	if _, err := f.native.Logical().Write("sys/quotas/rate-limit/slow", map[string]any{"path": f.conf.Mount + "/", "rate": 1, "interval": "60s"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
 		var e *secret.Error
-		if _, err := f.Put(t.Context(), "s", text("canary-y")); errors.As(err, &e) && e.Kind == secret.Throttled {
+		if _, err := f.Put(t.Context(), "s", kvtest.Text("canary-y")); errors.As(err, &e) && e.Kind == secret.Throttled {
 			if e.RetryAfter != time.Second {
 				t.Errorf("come back after %v", e.RetryAfter)
 			}
@@ -212,10 +204,10 @@ func TestThrottledInTheMiddle(t *testing.T) {
 // notices.
 func TestTokenExpiresInTheMiddle(t *testing.T) {
 	f := newFixture(t)
-	policy := f.server.Policy(t, rules(f.conf.Mount))
-	revoking := func() (*Store, *atomic.Int64) {
-		wire, writes := newWire(t), new(atomic.Int64)
-		return f.open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+	policy := f.server.Policy(t, kvtest.Policy(f.conf.Mount))
+	revoking := func() (*kv2.Store, *atomic.Int64) {
+		wire, writes := kvtest.NewWire(t), new(atomic.Int64)
+		return f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/data/") && writes.Add(1) == 5 {
 				if err := f.native.Auth().Token().RevokeTree(r.Header.Get("X-Vault-Token")); err != nil {
 					t.Error(err)
@@ -248,36 +240,30 @@ func TestTokenExpiresInTheMiddle(t *testing.T) {
 	backendtest.Compare(t, again, f.mustExport(t, "again"), f.Forecast(again))
 }
 
-// TestRaftEntryLimit: integrated storage refuses an entry of more than 1 MiB.
-// The largest values and the most attributes that we admit are below it.
-func TestRaftEntryLimit(t *testing.T) {
-	t.Parallel()
-	f := over(t, vaulttest.StartRaft(t, 1).Nodes[0])
-	for what, v := range map[string]secret.Value{
-		"text":    secret.TextValue(strings.Repeat("x", maxValue)),
-		"binary":  secret.BinaryValue([]byte(strings.Repeat("\xff", maxValue))),
-		"fields":  secret.FieldsValue(marshal(map[string]string{"a": strings.Repeat("x", maxValue-20)})),
-		"escapes": secret.TextValue(strings.Repeat("\n", maxValue/2)),
-		"HTML":    secret.TextValue(strings.Repeat("<", maxPayload/6-20)),
-	} {
-		name := secret.Name("fits-" + what)
-		f.mustPut(t, name, secret.Draft{Value: v})
-		if got := f.mustGet(t, name, secret.Current).Versions[0].Value; !got.Equal(v) {
-			t.Errorf("%s: %d bytes came back as %d", what, v.Len(), got.Len())
+func TestSealedAndStopped(t *testing.T) {
+	server := vaulttest.Start(t)
+	f := over(t, server)
+	f.mustPut(t, "s", kvtest.Text("x"))
+	check := func(what string) {
+		t.Helper()
+		for op, call := range map[string]func(context.Context) error{
+			"Put":    func(ctx context.Context) error { _, err := f.Put(ctx, "s", kvtest.Text("y")); return err },
+			"Get":    func(ctx context.Context) error { _, err := f.Get(ctx, "s", secret.Current); return err },
+			"Import": func(ctx context.Context) error { _, err := f.Import(ctx, backendtest.Sample("t"), "token"); return err },
+			"Check":  f.Check,
+		} {
+			if err := call(t.Context()); secret.KindOf(err) != secret.Unavailable {
+				t.Errorf("%s, %s: %v", what, op, err)
+			}
 		}
 	}
-	full := many("full", 40, strings.Repeat("t", 25_000)) // more than the companion holds
-	losses := f.Forecast(full)
-	if secret.Worst(losses) != secret.Meaning {
-		t.Fatalf("the worst loss is %v", secret.Worst(losses))
+	server.Seal(t)
+	check("sealed")
+	server.Stop()
+	check("stopped")
+	b, err := open(t.Context(), backends.Env{Store: "s"}, &f.conf)
+	if err != nil {
+		t.Fatalf("a gateway cannot start while Vault is down: %v", err)
 	}
-	if _, err := f.Import(t.Context(), full, "token"); err != nil {
-		t.Fatal(err)
-	}
-	backendtest.Compare(t, full, f.mustExport(t, "full"), losses)
-	// What the storage itself refuses is too large, and nothing else.
-	_, err := f.writeData(t.Context(), "beyond", marshal(map[string]string{"a": strings.Repeat("x", 600_000), "b": strings.Repeat("x", 600_000)}), 0)
-	if !errors.Is(err, secret.TooLarge) {
-		t.Errorf("an entry beyond the limit: %v", err)
-	}
+	_ = b.Close()
 }

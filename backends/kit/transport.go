@@ -23,7 +23,10 @@ const (
 // environment, no proxy either.
 type Transport struct {
 	Roots Roots
-	Conns int // idle ones that are kept
+	// CertFile and KeyFile are who we are, where a server asks; may be empty.
+	CertFile, KeyFile string
+	ServerName        string // of the certificate, where it is not the address; may be empty
+	Conns             int    // idle ones that are kept
 	// Dial replaces the dialer in tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -73,7 +76,7 @@ func withFile(pool *x509.CertPool, key, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Open returns the errors of Roots as they are.
+// Open returns the errors of Roots as they are. Its own begins with "cert_file: ".
 func (o Transport) Open() (*http.Transport, error) {
 	dial := o.Dial
 	if dial == nil {
@@ -83,14 +86,28 @@ func (o Transport) Open() (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: o.ServerName}
+	if o.CertFile != "" {
+		if _, err := o.pair(nil); err != nil {
+			return nil, fmt.Errorf("cert_file: %w", err)
+		}
+		conf.GetClientCertificate = o.pair
+	}
 	return &http.Transport{
 		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
+		TLSClientConfig:     conf,
 		TLSHandshakeTimeout: dialTimeout,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: o.Conns,
 		IdleConnTimeout:     idleTimeout,
 	}, nil
+}
+
+// pair is read anew at each handshake: certificates are replaced before they
+// end.
+func (o Transport) pair(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	return &pair, err
 }
 
 // maxRetryAfter bounds what a product can make clients wait.

@@ -124,3 +124,17 @@ func (r *Secret) Valid() bool {
 }
 
 func inRange(o secret.Ordinal) bool { return o >= 0 && o <= MaxOrdinal }
+
+// Number is the inverse of Ordinal; zero for an ordinal that no number has.
+func (s Shifts) Number(o secret.Ordinal) int64 {
+	number := int64(o)
+	for _, shift := range s {
+		if n := int64(o) - shift[1]; n >= shift[0] {
+			number = n
+		}
+	}
+	if number < 1 || s.Ordinal(number) != o {
+		return 0
+	}
+	return number
+}

@@ -34,6 +34,9 @@ var rules = []rule{
 	{"backends/backendtest", []string{"secret", "backends", "backends/history", "backends/kit", "backends/limits", "backends/loss"}},
 	{"backends/all", []string{"backends/..."}},
 	{"backends/bolt", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "internal/bboltcheck"}},
+	{"backends/hashivault", []string{"secret", "backends", "backends/kit", "backends/hashivault/..."}},
+	{"backends/hashivault/connection", []string{"secret", "backends", "backends/kit", "backends/loss", "backends/sidecar"}},
+	{"backends/hashivault/*", []string{"secret", "backends", "backends/hashivault/connection", "backends/history", "backends/kit", "backends/loss", "backends/sidecar"}},
 	{"backends/*", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sidecar", "internal/sdkhmac"}},
 	{"gateway/access", []string{"secret"}},
 	{"gateway/archive", []string{"secret"}},
@@ -60,6 +63,7 @@ var rules = []rule{
 	{"internal/pki", nil},
 	{"internal/schematest", []string{"config"}},
 	{"internal/vaulttest", nil},
+	{"internal/kvtest", []string{"secret", "backends/sidecar"}},
 	{"internal/faultproxy", nil},
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
@@ -70,7 +74,7 @@ var rules = []rule{
 // vendors says which of our packages alone may import a module of others.
 var vendors = map[string][]string{
 	"github.com/Azure/azure-sdk-for-go/":              {"backends/azurekv"},
-	"github.com/hashicorp/vault/":                     {"backends/hashivault", "internal/vaulttest"},
+	"github.com/hashicorp/vault/":                     {"backends/hashivault/connection", "internal/vaulttest"},
 	"github.com/huaweicloud/":                         {"backends/huaweicsms"},
 	"github.com/spf13/viper":                          {"config"},
 	"github.com/spf13/cobra":                          {"cmd/..."},
@@ -79,7 +83,7 @@ var vendors = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"github.com/prometheus/":                          {"gateway/httpd"},
-	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest"},
+	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/kvtest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
 }

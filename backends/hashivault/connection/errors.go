@@ -1,0 +1,118 @@
+package connection
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// errUnsent marks a request that never got a connection.
+var errUnsent = errors.New("the request was not sent")
+
+// classify turns an answer of the client into a kind. Wrote tells whether the
+// request would have changed something: where its fate is open, the kind is
+// Unknown. Vendor text goes to Err, for logs alone: it names paths and
+// policies, never values.
+func classify(err error, wrote bool) error {
+	if _, known := errors.AsType[*secret.Error](err); known || err == nil {
+		return err
+	}
+	resp, answered := errors.AsType[*api.ResponseError](err)
+	if !answered {
+		return classifyTransport(err, wrote)
+	}
+	e := &secret.Error{Kind: statusKind(resp, wrote), Err: resp}
+	switch e.Kind {
+	case secret.Upstream:
+		e.Detail = "Vault refused the gateway's own credentials"
+		if refuses(resp, noRoute) {
+			e.Detail = "the store's mount is not there any more in Vault"
+		}
+	case secret.Throttled:
+		e.RetryAfter = time.Second
+	case secret.Unavailable:
+		e.Detail = "Vault is not ready"
+	}
+	return e
+}
+
+// noRoute is the answer for a path below no mount. It is not that of a secret
+// that is missing, though the status is the same.
+const noRoute = "no handler for route"
+
+func statusKind(r *api.ResponseError, wrote bool) secret.Kind {
+	says := func(text string) bool { return refuses(r, text) }
+	switch code := r.StatusCode; {
+	case says("check-and-set parameter"):
+		return secret.Conflict
+	case says("too large"), says("exceeds allowed length"), code == http.StatusRequestEntityTooLarge:
+		return secret.TooLarge
+	case says("Vault is sealed"), says("in standby mode"), says("active cluster node not found"), says("pgrading from non-versioned"):
+		return secret.Unavailable
+	case says(noRoute), code == http.StatusForbidden, code == http.StatusUnauthorized:
+		return secret.Upstream
+	case code == http.StatusNotFound:
+		return secret.NotFound
+	case code == http.StatusTooManyRequests:
+		return secret.Throttled
+	case code == http.StatusMethodNotAllowed:
+		return secret.Unsupported
+	case code == http.StatusPreconditionFailed, code >= 470 && code < 500:
+		return secret.Unavailable
+	case code >= 500 && wrote:
+		return secret.Unknown
+	case code >= 500:
+		return secret.Unavailable
+	}
+	return secret.Internal // a request that we should not have made
+}
+
+// refuses reports whether an answer of Vault's says the text.
+func refuses(err error, text string) bool {
+	resp, ok := errors.AsType[*api.ResponseError](err)
+	return ok && slices.ContainsFunc(resp.Errors, func(s string) bool { return strings.Contains(s, text) })
+}
+
+// classifyTransport: a connection that was never made, a peer that was never
+// trusted, or a redirect changed nothing.
+func classifyTransport(err error, wrote bool) error {
+	op, _ := errors.AsType[*net.OpError](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	redirect := errors.Is(err, kit.ErrRedirect)
+	unsent := untrusted || redirect || errors.Is(err, errUnsent) || op != nil && op.Op == "dial"
+	if wrote && !unsent {
+		return &secret.Error{Kind: secret.Unknown, Err: err}
+	}
+	e := &secret.Error{Kind: secret.Unavailable, Detail: "Vault cannot be reached", Err: err}
+	switch {
+	case untrusted:
+		e.Detail = "Vault's certificate is not trusted"
+	case redirect:
+		e.Detail = "Vault answers with a redirect, which is not followed: the address is another's, or a standby's"
+	}
+	return e
+}
+
+func unavailable(err error) error { return &secret.Error{Kind: secret.Unavailable, Err: err} }
+
+// Named says in an error which operation failed, and of which secret. It keeps
+// the innermost kind.
+func Named(err error, op string, name secret.Name) error {
+	if err == nil {
+		return nil
+	}
+	e := &secret.Error{Kind: secret.KindOf(err), Op: "hashivault." + op, Name: name, Detail: secret.DetailOf(err), Err: err}
+	if inner, ok := errors.AsType[*secret.Error](err); ok {
+		e.RetryAfter, e.Err = inner.RetryAfter, inner.Err
+	}
+	return e
+}

@@ -1,0 +1,73 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// retryLookUp is how long a renewal waits for a server that is down.
+const retryLookUp = 10 * time.Second
+
+// KeepToken renews a fixed token in the background for as long as Vault lets
+// it, beginning when Vault first answers. A token that may not look at itself,
+// or has no end, is used as it is; nothing waits for any of this.
+func (f *Folder) KeepToken() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.stop = cancel
+	go func() {
+		defer cancel()
+		if got := f.lookUp(ctx); got != nil {
+			f.renewToken(ctx, got)
+		}
+	}()
+}
+
+// lookUp returns what Vault knows of the token, or nil: it will not say.
+func (f *Folder) lookUp(ctx context.Context) *api.Secret {
+	tick := time.NewTicker(retryLookUp)
+	defer tick.Stop()
+	for {
+		got, err := f.client.api.Auth().Token().LookupSelfWithContext(ctx)
+		resp, answered := errors.AsType[*api.ResponseError](err)
+		if err == nil || answered && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+			return got
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *Folder) renewToken(ctx context.Context, got *api.Secret) {
+	ttl, err := got.TokenTTL()
+	renewable, err2 := got.TokenIsRenewable()
+	if err != nil || err2 != nil || ttl == 0 || !renewable {
+		return
+	}
+	w, err := f.client.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: &api.Secret{
+		Auth: &api.SecretAuth{ClientToken: f.client.api.Token(), Renewable: true, LeaseDuration: int(ttl / time.Second)},
+	}})
+	if err != nil {
+		return
+	}
+	go w.Start()
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.RenewCh():
+		case <-w.DoneCh():
+			if f.Log != nil {
+				f.Log.WarnContext(ctx, "the store's token at Vault is about to end and cannot be renewed any further", "store", f.Store)
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package kv1
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Get implements backends.Backend.
+func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	st, err := s.read(ctx, name)
+	if err == nil {
+		err = st.holds(sel)
+	}
+	if err != nil {
+		return nil, connection.Named(err, "get", name)
+	}
+	return st.view(), nil
+}
+
+// Export implements backends.Backend.
+func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	st, err := s.read(ctx, name)
+	if err != nil {
+		return nil, connection.Named(err, "export", name)
+	}
+	return st.view(), nil
+}
+
+// Describe implements backends.Backend.
+func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	return s.describeOne(ctx, "describe", name, live)
+}
+
+// DescribeTrash implements backends.Backend.
+func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	return s.describeOne(ctx, "describe deleted", name, deleted)
+}
+
+func (s *Store) describeOne(ctx context.Context, op string, name secret.Name, want func(*state) bool) (*secret.Secret, error) {
+	at, err := s.Locate(name)
+	if err != nil {
+		return nil, connection.Named(err, op, name)
+	}
+	out, err := s.describe(want)(ctx, at, name)
+	return out, connection.Named(err, op, name)
+}
+
+// List implements backends.Backend.
+func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	want := live
+	if q.WithTrash {
+		want = func(*state) bool { return true }
+	}
+	p, err := s.Page(ctx, q, s.describe(want))
+	return p, connection.Named(err, "list", "")
+}
+
+// ListTrash implements backends.Backend. The product keeps no list of its
+// trash: it costs as much as List.
+func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
+	p, err := s.Page(ctx, q, s.describe(deleted))
+	return p, connection.Named(err, "list deleted", "")
+}
+
+func live(st *state) bool    { return st.deletion == nil }
+func deleted(st *state) bool { return st.deletion != nil }
+
+// describe is for readers who get no value: a spoilt sidecar is logged, so that
+// one such secret hides no other. It shows as disabled.
+func (s *Store) describe(want func(*state) bool) connection.Describe {
+	return func(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
+		unlock, err := s.locks.RLock(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		st, err := s.load(ctx, at, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case !st.exists || !want(st):
+			return nil, &secret.Error{Kind: secret.NotFound}
+		case st.foreign != nil:
+			s.Warn(ctx, "attributes of a secret cannot be read", "name", name, "error", st.foreign)
+		}
+		return st.view().WithoutValues(), nil
+	}
+}
+
+// read loads what a reader of live secrets may see.
+func (s *Store) read(ctx context.Context, name secret.Name) (*state, error) {
+	at, err := s.Locate(name)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := s.locks.RLock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	st, err := s.load(ctx, at, name)
+	if err != nil {
+		return nil, err
+	}
+	return st, st.visible()
+}
+
+// load reads a secret's state. Absence is no error: see state.visible. The
+// value comes first: whatever gateway wrote it had written its sidecar before.
+func (s *Store) load(ctx context.Context, at connection.Location, name secret.Name) (*state, error) {
+	var before *state
+	for range 5 {
+		st := &state{Location: at, name: name}
+		err := s.Read(ctx, "/"+at.Path, nil, &st.data)
+		if errors.Is(err, secret.NotFound) {
+			return st, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		st.exists = true
+		if st.kept, err = s.readSidecars(ctx, at); err != nil {
+			return nil, err
+		}
+		if err := s.match(st); err != nil {
+			return nil, err
+		}
+		if st.mine != nil || len(st.kept.All) == 0 || before.same(st) {
+			return st, nil
+		}
+		before = st // another gateway may be writing: only what stays so is native
+	}
+	return nil, secret.Errorf(secret.Conflict, "the secret keeps changing while it is read")
+}
+
+func (s *Store) readSidecars(ctx context.Context, at connection.Location) (sidecars, error) {
+	var got map[string]json.RawMessage
+	err := s.Read(ctx, "/"+at.Companion, nil, &got)
+	if errors.Is(err, secret.NotFound) {
+		return sidecars{}, nil
+	}
+	if err != nil {
+		return sidecars{}, err
+	}
+	return parseSidecars(got[sidecarKey]), nil
+}

@@ -1,0 +1,95 @@
+package kv2
+
+import (
+	"strconv"
+
+	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// The keys that this package keeps in custom_metadata.
+const (
+	headKey    = "vaultferry"        // of the secret as a whole
+	importKey  = "vaultferry.import" // there while an import is not finished
+	trashKey   = "vaultferry.trash"  // there while the secret is in the trash
+	versionKey = "vaultferry.v"      // and the number, of one version
+	aheadKey   = "vaultferry.w"      // and the number, a dot, and a word of its writer's own
+)
+
+// The room in custom_metadata: the server's limits less some keys for others.
+const (
+	maxKeys  = 55
+	maxEntry = 512
+)
+
+func keyOf(number int64) string { return versionKey + strconv.FormatInt(number, 10) }
+
+// aheadOf begins the keys of what was put down ahead of a version with this
+// number. Each writer has its own key: metadata knows no cas, so a writer who
+// loses the number must not touch what the winner keeps under it.
+func aheadOf(number int64) string { return aheadKey + strconv.FormatInt(number, 10) + "." }
+
+// versionEntry is what the product does not know of v, whose value has a form.
+// Its presence alone says that no content type means none. Labels lie in the
+// head.
+func versionEntry(v *secret.Version, form sidecar.Form) sidecar.Version {
+	e := sidecar.OfVersion(v, 0)
+	e.Form, e.Stages = form, nil
+	return e
+}
+
+// headEntry is what the product does not know of the secret. Roles speak of the
+// moment when version At was the newest: versions that native tools add later
+// become current, as they do natively.
+type headEntry struct {
+	sidecar.Secret
+	At   int64      `json:"A,omitempty"`
+	Gaps [][2]int64 `json:"G,omitempty"` // first and last number of placeholders
+	More bool       `json:"M,omitempty"` // the companion holds entries of versions
+	Rest bool       `json:"R,omitempty"` // the companion holds the rest of this head
+}
+
+// headOf is what must be kept of h while the version with the number at is the
+// newest.
+func headOf(h *history.Head, at int64, shifts sidecar.Shifts, gaps [][2]int64) headEntry {
+	e := headEntry{Secret: sidecar.OfSecret(&h.Secret), At: at, Gaps: gaps}
+	e.Roles, e.Shifts, e.Stages = &sidecar.Roles{Current: h.Secret.Current, Previous: h.Secret.Previous}, shifts, h.Stages
+	e.Deleted = nil // an entry of its own says so
+	return e
+}
+
+// short is the part of a head that stays in custom_metadata when the rest does
+// not fit.
+func (e *headEntry) short() headEntry {
+	return headEntry{Secret: sidecar.Secret{Roles: e.Roles}, At: e.At, More: true, Rest: true}
+}
+
+// Valid reports whether a gateway could have written e.
+func (e *headEntry) Valid() bool { return e.Roles != nil && e.At >= 0 && e.Secret.Valid() }
+
+func (e *headEntry) isPlaceholder(number int64) bool { return within(e.Gaps, number) }
+
+// within reports whether a number is in one of the ranges.
+func within(ranges [][2]int64, number int64) bool {
+	for _, r := range ranges {
+		if r[0] <= number && number <= r[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// trashEntry puts a secret into the trash. Every version that still had its
+// value then is deleted natively as well, so that native tools see the secret
+// gone; those that native tools had deleted before are kept here, for they stay
+// so when the secret comes back.
+type trashEntry struct {
+	sidecar.Deletion
+	Newest int64      `json:"A"`
+	Kept   [][2]int64 `json:"K,omitempty"` // first and last number of those deleted before
+	More   bool       `json:"M,omitempty"` // the companion holds the whole entry
+}
+
+// Valid reports whether a gateway could have written e.
+func (e *trashEntry) Valid() bool { return !e.At.IsZero() }

@@ -1,0 +1,179 @@
+package kv2
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
+	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Get implements backends.Backend.
+func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(name, func(at connection.Location) error {
+		unlock, err := s.views.RLock(ctx, name)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		out, err = s.get(ctx, at, name, sel)
+		return err
+	})
+	return out, connection.Named(err, "get", name)
+}
+
+// reading runs read and repeats it where a version vanished meanwhile.
+func (s *Store) reading(name secret.Name, read func(connection.Location) error) error {
+	at, err := s.Locate(name)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		if err = read(at); !errors.Is(err, errVanished) {
+			return err
+		}
+	}
+	return &secret.Error{Kind: secret.NotFound, Err: err}
+}
+
+// get reads the metadata and, at the same time, the version that is most
+// likely meant.
+func (s *Store) get(ctx context.Context, at connection.Location, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	var st *state
+	var guess *dataAnswer[connection.Raw]
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		st, err = s.load(gctx, at, name)
+		return err
+	})
+	if sel.Ordinal > 0 || sel.IsCurrent() {
+		g.Go(func() error {
+			if got, err := s.readData(gctx, at.Path, int64(sel.Ordinal)); err == nil {
+				guess = got
+			}
+			return nil // if it matters, the second read will say so
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return s.pick(ctx, st, sel, guess)
+}
+
+// pick is the version that sel picks, with its value, which may be in hand.
+func (s *Store) pick(ctx context.Context, st *state, sel secret.Selector, inHand *dataAnswer[connection.Raw]) (*secret.Secret, error) {
+	if err := st.visible(); err != nil {
+		return nil, err
+	}
+	all, foreign := s.secret(st)
+	v := all.Find(sel)
+	switch {
+	case st.foreign != nil, v == nil && foreign != nil:
+		return nil, foreign
+	case v == nil:
+		return nil, errNoVersion()
+	}
+	number := st.numberOf(v.Ordinal)
+	if _, _, err := st.entryOf(number); err != nil {
+		return nil, err
+	}
+	out := all.Only(v.Ordinal)
+	return out, s.value(ctx, st, number, &out.Versions[0], inHand)
+}
+
+// Describe implements backends.Backend.
+func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(name, func(at connection.Location) (err error) {
+		out, err = s.describe(ctx, at, name)
+		return err
+	})
+	return out, connection.Named(err, "describe", name)
+}
+
+// List implements backends.Backend.
+func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	describe := s.describe
+	if q.WithTrash {
+		describe = s.describeAny
+	}
+	p, err := s.Page(ctx, q, describe)
+	return p, connection.Named(err, "list", "")
+}
+
+// describe is for readers who get no value: foreign attributes are logged,
+// and the product's own facts shown, so that one such secret hides no other.
+func (s *Store) describe(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
+	_, out, err := s.snapshot(ctx, at, name, s.load)
+	if out == nil {
+		return nil, err
+	}
+	if err != nil {
+		s.Warn(ctx, "attributes of a secret cannot be read", "name", name, "error", err)
+	}
+	return out, nil
+}
+
+// describeAny describes what is live, or else what is in the trash.
+func (s *Store) describeAny(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
+	out, err := s.describe(ctx, at, name)
+	if kit.Is(err, secret.NotFound) {
+		return s.describeTrash(ctx, at, name)
+	}
+	return out, err
+}
+
+// snapshot reads one consistent state without values. With an error and a
+// secret, some of its attributes are foreign.
+func (s *Store) snapshot(ctx context.Context, at connection.Location, name secret.Name, load func(context.Context, connection.Location, secret.Name) (*state, error)) (*state, *secret.Secret, error) {
+	unlock, err := s.views.RLock(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	st, err := load(ctx, at, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := st.visible(); err != nil {
+		return nil, nil, err
+	}
+	out, err := s.secret(st)
+	return st, out, err
+}
+
+// Export implements backends.Backend. Versions never change once written, so
+// the state is that of the one moment at which the metadata was read.
+func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	var out *secret.Secret
+	err := s.reading(name, func(at connection.Location) error {
+		var newest *dataAnswer[connection.Raw]
+		st, all, err := s.snapshot(ctx, at, name, func(ctx context.Context, at connection.Location, name secret.Name) (st *state, err error) {
+			st, newest, err = s.loadToRead(ctx, at, name)
+			return st, err
+		})
+		if err != nil {
+			return err
+		}
+		out = all
+		return s.values(ctx, st, all, newest)
+	})
+	if err != nil {
+		return nil, connection.Named(err, "export", name)
+	}
+	return out, nil
+}
+
+// values reads all that are not in hand.
+func (s *Store) values(ctx context.Context, st *state, all *secret.Secret, newest *dataAnswer[connection.Raw]) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(connection.InFlight)
+	for i, number := range st.numbers {
+		g.Go(func() error { return s.value(ctx, st, number, &all.Versions[i], newest) })
+	}
+	return g.Wait()
+}
