@@ -37,6 +37,10 @@ type Backend interface {
 	// no value if not: the gateway decides who sees what. A version that holds
 	// no value is returned with Missing set.
 	//
+	// For secret.Current alone, Previous and the secret's own Created and Updated
+	// may be left out (zero) where they would cost another request. Whoever needs
+	// them selects by ordinal, or asks Describe.
+	//
 	// Kinds: NotFound (absent, in the trash, or no such version).
 	Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error)
 

@@ -66,7 +66,12 @@ func readUnknownWrite(ctx context.Context, j *job, d secret.Draft, a unknownWrit
 			sel = secret.ByOrdinal(v.Ordinal)
 		}
 	}
-	return j.Backend.Get(ctx, j.ref.Name, sel)
+	sec, err := j.Backend.Get(ctx, j.ref.Name, sel)
+	if err != nil || !sec.Created.IsZero() || sec.Newest() == nil {
+		return sec, err
+	}
+	// A Get of current may leave out what the answer of a write tells.
+	return j.Backend.Get(ctx, j.ref.Name, secret.ByOrdinal(sec.Newest().Ordinal))
 }
 
 // withUID is the secret with that one version, or nil. Nobody but the gateway

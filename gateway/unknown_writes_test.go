@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"testing"
+	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -99,6 +101,45 @@ func TestARepeatedRestoreWaitsUntilItKnows(t *testing.T) {
 	wantKind(t, err, secret.Unavailable)
 	if out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{}); err != nil || len(out.Versions) != 2 {
 		t.Errorf("the product is back: %v", err)
+	}
+}
+
+// terse leaves out of a Get of current what it may.
+type terse struct{ backends.Backend }
+
+func (b terse) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	s, err := b.Backend.Get(ctx, name, sel)
+	if err == nil && sel.IsCurrent() {
+		s.Previous, s.Created, s.Updated = 0, time.Time{}, time.Time{}
+	}
+	return s, err
+}
+
+// TestARepeatTellsAll: a product may leave the secret's times and the previous
+// version out of a Get of current; the answer to a repeat of a write, which shows
+// what landed, has them.
+func TestARepeatTellsAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1")
+	lost := true
+	w.a.After = func(_ context.Context, m string) error {
+		if m == "Put" && lost {
+			lost = false
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	w.a.Backend = terse{w.a.Backend}
+	d := draft("hush2")
+	_, err := w.Put(t.Context(), call, refA, d)
+	wantKind(t, err, secret.Unknown)
+	made, err := w.Put(t.Context(), call, refA, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Newest().Ordinal != 2 || made.Previous != 1 || made.Created.IsZero() || made.Updated.IsZero() {
+		t.Errorf("version %d, previous %d, made %v, changed %v", made.Newest().Ordinal, made.Previous, made.Created, made.Updated)
 	}
 }
 

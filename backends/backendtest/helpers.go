@@ -52,6 +52,24 @@ func getSecret(ctx context.Context, t *testing.T, b backends.Backend, name secre
 	return s
 }
 
+// getCurrent is a Get of current. What it may leave out is zero or right; whole,
+// which was read otherwise, says what is right, and that takes the place of what
+// is left out.
+func getCurrent(ctx context.Context, t *testing.T, b backends.Backend, whole *secret.Secret) *secret.Secret {
+	t.Helper()
+	s := getSecret(ctx, t, b, whole.Name, secret.Current)
+	if s.Previous == 0 {
+		s.Previous = whole.Previous
+	}
+	if s.Created.IsZero() {
+		s.Created = whole.Created
+	}
+	if s.Updated.IsZero() {
+		s.Updated = whole.Updated
+	}
+	return s
+}
+
 func export(ctx context.Context, t *testing.T, b backends.Backend, name secret.Name) *secret.Secret {
 	t.Helper()
 	s, err := b.Export(ctx, name)

@@ -102,16 +102,18 @@ func checkRoles(ctx context.Context, t *testing.T, b backends.Backend, step role
 	if err != nil || len(p.Secrets) != 1 || p.Secrets[0].Find(secret.Current) == nil {
 		t.Fatalf("List after %v: %d secrets, or no current version: %v", step, len(p.Secrets), err)
 	}
+	whole := export(ctx, t, b, "s")
+	current := getSecret(ctx, t, b, "s", secret.ByOrdinal(step.current))
 	for what, got := range map[string]*secret.Secret{
-		"the answer": s, "Get": getSecret(ctx, t, b, "s", secret.Current), "Get of the first": getSecret(ctx, t, b, "s", secret.ByOrdinal(1)),
-		"Describe": describe(ctx, t, b, "s"), "Export": export(ctx, t, b, "s"), "List": p.Secrets[0],
+		"the answer": s, "Get": getCurrent(ctx, t, b, whole), "Get by ordinal": current, "Get of the first": getSecret(ctx, t, b, "s", secret.ByOrdinal(1)),
+		"Describe": describe(ctx, t, b, "s"), "Export": whole, "List": p.Secrets[0],
 	} {
 		if got.Current != step.current || got.Previous != step.previous {
 			t.Errorf("%s after %v: current %d, previous %d; want %d, %d", what, step, got.Current, got.Previous, step.current, step.previous)
 		}
 	}
-	whole := export(ctx, t, b, "s")
-	compareAs(t, fmt.Sprintf("Get of current after %v", step), whole.Only(step.current), getSecret(ctx, t, b, "s", secret.Current))
+	compareAs(t, fmt.Sprintf("Get of current after %v", step), whole.Only(step.current), getCurrent(ctx, t, b, whole))
+	compareAs(t, fmt.Sprintf("Get by ordinal after %v", step), whole.Only(step.current), current)
 }
 
 // testRolesStay: deletion, recovery and a move to another store take nothing

@@ -151,6 +151,12 @@ func TestShifts(t *testing.T) {
 	if !slices.Equal(got, []secret.Ordinal{3, 4, 5, 11, 12}) {
 		t.Errorf("the ordinals are %v", got)
 	}
+	for o := range secret.Ordinal(14) {
+		n := s.Number(o)
+		if want := int64(slices.Index(got, o) + 1); o < 13 && n != want {
+			t.Errorf("the number of ordinal %d is %d, want %d", o, n, want)
+		}
+	}
 }
 
 // TestFit: room goes to the kinds in their order, then to the newest; what is

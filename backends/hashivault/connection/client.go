@@ -28,7 +28,7 @@ const maxAnswer = 64 << 20
 // the logins and renewals alone: of a small read it costs more than Vault does.
 type client struct {
 	api     *api.Client
-	http    *http.Client
+	wire    http.RoundTripper
 	address *url.URL
 	header  http.Header // of each request; the token comes to it
 	login   *login      // nil with a fixed token
@@ -50,8 +50,8 @@ func newClient(o *Options, now func() time.Time, base http.RoundTripper) (*clien
 		base, closer = t, t.CloseIdleConnections
 	}
 	c := &client{close: closer, header: http.Header{api.RequestHeaderName: {"true"}}}
-	c.http = &http.Client{Transport: kit.Metered{Next: base, MaxAnswer: func(*http.Request) int64 { return maxAnswer }}}
-	v, err := api.NewClient(&api.Config{Address: o.Address, HttpClient: c.http, MaxRetries: 0, DisableRedirects: true})
+	c.wire = kit.Metered{Next: base, MaxAnswer: func(*http.Request) int64 { return maxAnswer }}
+	v, err := api.NewClient(&api.Config{Address: o.Address, HttpClient: &http.Client{Transport: c.wire}, MaxRetries: 0, DisableRedirects: true})
 	if err == nil {
 		c.address, err = url.Parse(o.Address)
 	}
@@ -142,7 +142,7 @@ func (c *client) send(ctx context.Context, r request, out any) error {
 	if r.method == http.MethodPatch {
 		req.Header.Set("Content-Type", "application/merge-patch+json")
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.wire.RoundTrip(req)
 	if err != nil {
 		return unended(ctx, err)
 	}

@@ -88,13 +88,16 @@ func TestNativeWriteAfterOurs(t *testing.T) {
 	f.mustPut(t, "s", kvtest.Text("1"))
 	f.mustPut(t, "s", secret.Draft{Value: secret.TextValue("2"), KeepCurrent: true})
 	f.nativePut(t, "s", map[string]any{"value": "3"})
-	if got := f.mustGet(t, "s", secret.Current); got.Current != 3 || got.Previous != 1 {
-		t.Errorf("current %d, previous %d; want 3, 1", got.Current, got.Previous)
+	wantRoles := func(current, previous secret.Ordinal) {
+		t.Helper()
+		one, other := f.mustGet(t, "s", secret.Current), f.mustGet(t, "s", secret.ByOrdinal(current))
+		if one.Current != current || one.Newest().Ordinal != current || other.Current != current || other.Previous != previous {
+			t.Errorf("current %d and %d, previous %d; want %d, %d", one.Current, other.Current, other.Previous, current, previous)
+		}
 	}
+	wantRoles(3, 1)
 	f.nativePut(t, "s", map[string]any{"value": "4"})
-	if got := f.mustGet(t, "s", secret.Current); got.Current != 4 || got.Previous != 3 {
-		t.Errorf("current %d, previous %d; want 4, 3", got.Current, got.Previous)
-	}
+	wantRoles(4, 3)
 }
 
 func TestNativeDeletions(t *testing.T) {

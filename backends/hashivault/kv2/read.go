@@ -20,7 +20,11 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 			return err
 		}
 		defer unlock()
-		out, err = s.get(ctx, at, name, sel)
+		if sel.IsCurrent() {
+			out, err = s.getCurrent(ctx, at, name)
+		} else {
+			out, err = s.get(ctx, at, name, sel)
+		}
 		return err
 	})
 	return out, connection.Named(err, "get", name)
@@ -50,7 +54,7 @@ func (s *Store) get(ctx context.Context, at connection.Location, name secret.Nam
 		st, err = s.load(gctx, at, name)
 		return err
 	})
-	if sel.Ordinal > 0 || sel.IsCurrent() {
+	if sel.Ordinal > 0 {
 		g.Go(func() error {
 			if got, err := s.readData(gctx, at.Path, int64(sel.Ordinal)); err == nil {
 				guess = got
