@@ -104,7 +104,7 @@ func BenchmarkExport(b *testing.B) {
 //     half an import and that a second try goes by; the attributes, which take
 //     the marker away.
 //   - KV version 1, 3 against 1: what stands there, for the engine has no cas;
-//     and the account of the value, before it.
+//     and the sidecar of the value, before it.
 //   - Key Vault, 3 against 1, of which 2 are at once: whether the name is live or
 //     deleted. The product would add to what stands.
 //   - CSMS, 4 against 1, and with 20 versions 23 against 20, 1.15 in calls and 1.2

@@ -80,6 +80,7 @@ var kinds = []sidecar.Kind{
 
 // sizeOf is what the sidecar of a secret with one version takes at most.
 func sizeOf(in *secret.Secret) int {
-	e := entryOf(history.Of(in, sidecar.MaxOrdinal), &in.Versions[0], sidecar.FormObject, (&sidecars{Salt: "x"}).digest(nil), nil)
+	known := &history.State{Head: *history.Of(in, sidecar.MaxOrdinal), Versions: in.Versions}
+	e := entryOf(known, sidecar.FormObject, (&sidecars{Salt: "x"}).digest(nil))
 	return e.size()
 }

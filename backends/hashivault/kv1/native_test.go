@@ -122,7 +122,7 @@ func TestV1SpoiltSidecar(t *testing.T) {
 	f.mustPut(t, "other", kvtest.Text("x"))
 	for what, spoilt := range map[string]map[string]any{
 		"no JSON": {sidecarKey: "{"}, "no text": {sidecarKey: 5}, "another's": {"of": "another"}, "no sidecar": {sidecarKey: `{"L":"x","V":[]}`},
-		"a form of tomorrow": {sidecarKey: `{"L":"x","V":[{"H":"x","n":1,"u":"AAAAAAAAAAAAAAAAAAAAAQ","f":"z","S":{"r":[1,0],"h":1}}]}`},
+		"a form of tomorrow": {sidecarKey: `{"L":"x","V":[{"H":"x","r":[1,0],"h":1,"V":[{"n":1,"u":"AAAAAAAAAAAAAAAAAAAAAQ","f":"z"}]}]}`},
 	} {
 		f.mustPut(t, "s", everything("canary-x"))
 		f.nativePut(t, connection.CompanionFolder+"/s", spoilt)

@@ -12,13 +12,13 @@ import (
 // Get implements backends.Backend.
 func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
 	st, err := s.read(ctx, name)
-	if err == nil {
-		err = st.holds(sel)
+	if err == nil && st.View().Find(sel) == nil {
+		err = secret.Errorf(secret.NotFound, "no such version")
 	}
 	if err != nil {
 		return nil, connection.Named(err, "get", name)
 	}
-	return st.view(), nil
+	return st.View(), nil
 }
 
 // Export implements backends.Backend.
@@ -27,7 +27,7 @@ func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, e
 	if err != nil {
 		return nil, connection.Named(err, "export", name)
 	}
-	return st.view(), nil
+	return st.View(), nil
 }
 
 // Describe implements backends.Backend.
@@ -66,8 +66,8 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 	return p, connection.Named(err, "list deleted", "")
 }
 
-func live(st *state) bool    { return st.deletion == nil }
-func deleted(st *state) bool { return st.deletion != nil }
+func live(st *state) bool    { return st.Secret.Deleted == nil }
+func deleted(st *state) bool { return st.Secret.Deleted != nil }
 
 // describe is for readers who get no value: a spoilt sidecar is logged, so that
 // one such secret hides no other. It shows as disabled.
@@ -87,7 +87,7 @@ func (s *Store) describe(want func(*state) bool) connection.Describe {
 		case st.foreign != nil:
 			s.Warn(ctx, "attributes of a secret cannot be read", "name", name, "error", st.foreign)
 		}
-		return st.view().WithoutValues(), nil
+		return st.View().WithoutValues(), nil
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
 // sidecarKey is the one field of a companion.
@@ -29,10 +28,7 @@ type sidecars struct {
 // entry is all that is known of a secret while one value stands.
 type entry struct {
 	Digest string `json:"H"` // of the value
-	sidecar.Version
-	Secret  sidecar.Secret `json:"S"`
-	Deleted sidecar.Time   `json:"w,omitzero"`
-	End     sidecar.Time   `json:"E,omitzero"`
+	sidecar.Document
 }
 
 // maxEntry bounds an entry as it lies in the product: two of them share a
@@ -55,8 +51,11 @@ func (all *sidecars) Valid() bool {
 
 // Valid reports whether a gateway could have written e.
 func (e *entry) Valid() bool {
-	return e.Digest != "" && e.Ordinal >= 1 && e.Secret.Highest >= e.Ordinal && e.Secret.Roles != nil && e.UID != sidecar.UID{} && e.Version.Valid() && e.Secret.Valid() &&
-		(e.End.IsZero() || !e.Deleted.IsZero())
+	if e.Digest == "" || len(e.Versions) != 1 || !e.Document.Valid() {
+		return false
+	}
+	v := &e.Versions[0]
+	return v.Ordinal >= 1 && v.Ordinal <= e.Highest && v.UID != sidecar.UID{}
 }
 
 // mostEntries is how many are kept, room allowing.
@@ -108,29 +107,13 @@ func (all *sidecars) find(digest string) *entry {
 	return nil
 }
 
-// entryOf is what must be kept of a secret whose one version is v.
-func entryOf(h *history.Head, v *secret.Version, form sidecar.Form, digest string, d *secret.Deletion) entry {
-	e := entry{Digest: digest, Version: sidecar.OfVersion(v, 0), Secret: sidecar.OfSecret(&h.Secret)}
-	e.Ordinal, e.Form, e.Stages, e.Missing = v.Ordinal, form, h.StagesOf(v.Ordinal), ""
-	e.Secret.Highest, e.Secret.Roles = h.Last, &sidecar.Roles{Current: h.Secret.Current, Previous: h.Secret.Previous}
-	if d != nil {
-		e.Deleted.Time, e.End.Time = d.At, d.Purge
-	}
+// entryOf is what must be kept of a secret with one version, whose value has a
+// form and a digest.
+func entryOf(known *history.State, form sidecar.Form, digest string) entry {
+	e := entry{digest, sidecar.DocumentOf(known)}
+	e.Versions[0].Form = form
 	return e
 }
 
 // size is what an entry takes in the product.
 func (e *entry) size() int { return connection.EntrySize(sidecar.ASCII(e)) }
-
-// secret is the inverse of entryOf.
-func (e *entry) secret(name secret.Name) *secret.Secret {
-	v := secret.Version{Ordinal: e.Ordinal, Stages: e.Stages}
-	e.Overlay(&v, 0)
-	s := &secret.Secret{Name: name, Versions: []secret.Version{v}}
-	e.Secret.Overlay(s)
-	s.Current, s.Previous = e.Secret.Roles.Current, e.Secret.Roles.Previous
-	if !e.Deleted.IsZero() {
-		s.Deleted = &secret.Deletion{At: e.Deleted.Time, Purge: e.End.Time}
-	}
-	return s
-}

@@ -15,17 +15,14 @@ var noTime = time.Unix(0, 0).UTC()
 // state is everything known of one secret at one moment.
 type state struct {
 	connection.Location
-	name    secret.Name
-	exists  bool
-	data    connection.Raw
-	kept    sidecars
-	mine    *entry // the value's, or nil
-	foreign error
-
-	head     *history.Head
-	v        secret.Version // value included
-	form     sidecar.Form
-	deletion *secret.Deletion
+	name           secret.Name
+	exists         bool
+	data           connection.Raw
+	kept           sidecars
+	mine           *entry // the value's, or nil
+	form           sidecar.Form
+	foreign        error
+	*history.State // with one version, value included; nil: nothing is there
 }
 
 // match finds the value's sidecar, or makes up what a native value needs.
@@ -35,8 +32,7 @@ func (s *Store) match(st *state) error {
 		st.kept = sidecars{}
 	}
 	if e := st.kept.find(st.kept.digest(st.data)); e != nil {
-		st.mine, st.form = e, e.Form
-		st.keep(e.secret(st.name), e.Secret.Highest)
+		st.mine, st.form, st.State = e, e.Versions[0].Form, e.State(st.name)
 	} else {
 		s.native(st)
 	}
@@ -44,17 +40,12 @@ func (s *Store) match(st *state) error {
 	if err != nil {
 		return err
 	}
-	if st.v.Value = value; st.mine == nil {
-		st.v.ContentType = contentType
+	v := &st.Versions[0]
+	if v.Value = value; st.mine == nil {
+		v.ContentType = contentType
 	}
-	st.v.Disabled = st.v.Disabled || st.foreign != nil
+	v.Disabled = v.Disabled || st.foreign != nil
 	return nil
-}
-
-// keep takes over a secret with one version.
-func (st *state) keep(s *secret.Secret, highest secret.Ordinal) {
-	st.deletion, s.Deleted = s.Deleted, nil
-	st.head, st.v = history.Of(s, highest), s.Versions[0]
 }
 
 // native is a value that has no sidecar: the version after the last that is
@@ -63,8 +54,8 @@ func (s *Store) native(st *state) {
 	last := &secret.Secret{Name: st.name}
 	var highest secret.Ordinal
 	for i := range st.kept.All {
-		if e := &st.kept.All[i]; e.Secret.Highest >= highest {
-			last, highest = e.secret(st.name), e.Secret.Highest
+		if e := &st.kept.All[i]; e.Highest >= highest {
+			last, highest = e.State(st.name).View(), e.Highest
 		}
 	}
 	if last.Created.IsZero() {
@@ -75,18 +66,24 @@ func (s *Store) native(st *state) {
 	last.Versions = []secret.Version{{
 		Ordinal: o, Created: noTime, Updated: noTime, UID: secret.DeriveUID(s.Store, s.Mount+"/"+st.Path, o.String(), noTime),
 	}}
-	st.keep(last, o)
+	st.State = &history.State{Head: *history.Of(last, o), Versions: last.Versions}
 }
 
-// given is the head with the highest ordinal and the latest time that were given
-// to any version, come or not.
-func (st *state) given() history.Head {
-	h := st.head.Clone()
+// next is the secret with the version of a draft alone. Its ordinal and its time
+// are above all that were given to any version, come or not.
+func (st *state) next(d *secret.Draft, now time.Time) *history.State {
+	next := &history.State{Head: *history.NewHead(st.name)}
+	if st.exists {
+		next.Head, next.Versions = st.Head.Clone(), st.Versions
+	}
 	for i := range st.kept.All {
 		e := &st.kept.All[i]
-		h.Last, h.Newest = max(h.Last, e.Secret.Highest), history.Later(h.Newest, e.Created.Time)
+		next.Last, next.Newest = max(next.Last, e.Highest), history.Later(next.Newest, e.Versions[0].Created.Time)
 	}
-	return h
+	v := next.Append(d, now)
+	next.Alone(v.Ordinal)
+	next.Versions = []secret.Version{v}
+	return next
 }
 
 // same reports whether another look at the secret saw the same.
@@ -96,7 +93,7 @@ func (st *state) same(other *state) bool {
 
 // visible refuses what a reader must not see.
 func (st *state) visible() error {
-	if !st.exists || st.deletion != nil {
+	if !st.exists || st.Secret.Deleted != nil {
 		return &secret.Error{Kind: secret.NotFound}
 	}
 	return st.foreign
@@ -104,25 +101,19 @@ func (st *state) visible() error {
 
 // inTrash refuses what is not in the trash.
 func (st *state) inTrash() error {
-	if !st.exists || st.deletion == nil {
+	if !st.exists || st.Secret.Deleted == nil {
 		return &secret.Error{Kind: secret.NotFound}
 	}
 	return nil
 }
 
-// holds refuses a selector of another version.
-func (st *state) holds(sel secret.Selector) error {
-	if st.view().Find(sel) == nil {
-		return &secret.Error{Kind: secret.NotFound, Detail: "no such version"}
+// taken refuses a name under which something is.
+func (st *state) taken() error {
+	switch {
+	case !st.exists:
+		return nil
+	case st.Secret.Deleted != nil:
+		return &secret.Error{Kind: secret.Trashed}
 	}
-	return nil
-}
-
-// view is the secret as the state shows it.
-func (st *state) view() *secret.Secret {
-	out := st.head.View(st.v)
-	if d := st.deletion; d != nil {
-		out.Deleted = &secret.Deletion{At: d.At, Purge: d.Purge}
-	}
-	return out
+	return &secret.Error{Kind: secret.AlreadyExists}
 }

@@ -11,18 +11,22 @@ import (
 // Delete implements backends.Backend.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
 	return s.rewriting(ctx, "delete", name, func(st *state) error {
-		err := st.visible()
-		st.deletion = &secret.Deletion{At: s.Now().UTC(), Purge: purge.UTC()}
-		return err
+		if err := st.visible(); err != nil {
+			return err
+		}
+		st.Secret.Deleted = &secret.Deletion{At: s.Now().UTC(), Purge: purge.UTC()}
+		return nil
 	})
 }
 
 // Recover implements backends.Backend.
 func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return s.rewriting(ctx, "recover", name, func(st *state) error {
-		err := st.inTrash()
-		st.deletion = nil
-		return err
+		if err := st.inTrash(); err != nil {
+			return err
+		}
+		st.Secret.Deleted = nil
+		return nil
 	})
 }
 

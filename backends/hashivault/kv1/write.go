@@ -36,37 +36,27 @@ func (s *Store) admit(d *secret.Draft) (data []byte, form sidecar.Form, err erro
 }
 
 func (s *Store) put(ctx context.Context, st *state, d *secret.Draft, data []byte, form sidecar.Form) (*secret.Secret, error) {
+	err := st.taken()
 	switch {
-	case st.exists && st.deletion != nil:
-		return nil, &secret.Error{Kind: secret.Trashed}
-	case st.exists && d.OnlyIfAbsent:
-		return nil, &secret.Error{Kind: secret.AlreadyExists}
-	case st.exists && st.foreign != nil:
+	case errors.Is(err, secret.Trashed), err != nil && d.OnlyIfAbsent:
+		return nil, err
+	case st.foreign != nil:
 		return nil, st.foreign
 	case st.exists && d.KeepCurrent:
 		return nil, secret.Errorf(secret.TooLarge, "KV version 1 holds one version, and another is to stay current")
 	}
-	if !st.exists {
-		st.head = history.NewHead(st.name)
-	}
-	uid := d.UID
-	if uid.IsZero() || st.exists && uid == st.v.UID {
-		uid = secret.NewUID()
-	}
-	h := st.given()
-	v := h.Append(d, uid, s.Now())
-	h.Alone(v.Ordinal)
-	if err := s.replace(ctx, st, &h, &v, data, form); err != nil {
+	next := st.next(d, s.Now())
+	if err := s.replace(ctx, st, next, data, form); err != nil {
 		return nil, err
 	}
-	return h.View(v), nil
+	return next.View(), nil
 }
 
 // replace writes the sidecar of a version, beside the one of the value that
 // stands, and then the value.
-func (s *Store) replace(ctx context.Context, st *state, h *history.Head, v *secret.Version, data []byte, form sidecar.Form) error {
+func (s *Store) replace(ctx context.Context, st *state, next *history.State, data []byte, form sidecar.Form) error {
 	all := st.toGrow()
-	e := entryOf(h, v, form, all.digest(data), nil)
+	e := entryOf(next, form, all.digest(data))
 	if e.size() > maxEntry {
 		return secret.Errorf(secret.TooLarge, "the attributes are too large for Vault")
 	}
@@ -108,7 +98,7 @@ func (s *Store) forget(ctx context.Context, at connection.Location) {
 // rewrite replaces the sidecar of the value that stands.
 func (s *Store) rewrite(ctx context.Context, st *state) error {
 	all := st.toGrow()
-	e := entryOf(st.head, &st.v, st.form, all.digest(st.data), st.deletion)
+	e := entryOf(st.State, st.form, all.digest(st.data))
 	if e.size() > maxEntry {
 		return secret.Errorf(secret.Lossy, "the attributes are too large for Vault")
 	}
@@ -130,10 +120,8 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 		if err := st.visible(); err != nil {
 			return err
 		}
-		if err := st.holds(sel); err != nil {
-			return err
-		}
-		return st.head.Patch(&st.v, &p, s.Now())
+		_, err := st.Patch(sel, &p, s.Now())
+		return err
 	})
 }
 
@@ -144,7 +132,7 @@ func (s *Store) rewriting(ctx context.Context, op string, name secret.Name, chan
 		if err := change(st); err != nil {
 			return err
 		}
-		out = st.view().WithoutValues()
+		out = st.View().WithoutValues()
 		return s.rewrite(ctx, st)
 	})
 	if err != nil {
