@@ -12,13 +12,28 @@ import (
 // maxPage bounds a page: each secret of it costs a request.
 const maxPage = 100
 
-// Describe returns one secret without values for a list, or NotFound.
+// Describe returns one secret without values, or NotFound.
 type Describe func(context.Context, Location, secret.Name) (*secret.Secret, error)
 
-// Page lists the secrets of the folder that describe knows, each by its current
-// version. It walks only the folders that the page needs, and describes
-// each name of the page: the product tells no more in its lists.
-func (f *Folder) Page(ctx context.Context, q secret.Query, describe Describe) (secret.Page, error) {
+// One is an operation on one secret that describes it.
+func (f *Folder) One(ctx context.Context, op string, name secret.Name, describe Describe) (*secret.Secret, error) {
+	at, err := f.Locate(name)
+	if err != nil {
+		return nil, Named(err, op, name)
+	}
+	s, err := describe(ctx, at, name)
+	return s, Named(err, op, name)
+}
+
+// Page is an operation that lists the secrets of the folder that describe knows,
+// each by its current version. It walks only the folders that the page needs,
+// and describes each name of the page: the product tells no more in its lists.
+func (f *Folder) Page(ctx context.Context, op string, q secret.Query, describe Describe) (secret.Page, error) {
+	p, err := f.page(ctx, q, describe)
+	return p, Named(err, op, "")
+}
+
+func (f *Folder) page(ctx context.Context, q secret.Query, describe Describe) (secret.Page, error) {
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
@@ -46,10 +61,7 @@ func (f *Folder) Page(ctx context.Context, q secret.Query, describe Describe) (s
 		}
 		return all.Only(all.Current), nil
 	})
-	if err != nil {
-		return secret.Page{}, err
-	}
-	return p, nil
+	return p, err
 }
 
 // names returns the first names after a given one, sorted by the model's

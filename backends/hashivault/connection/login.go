@@ -146,44 +146,12 @@ func (l *login) enter(ctx context.Context) error {
 	l.count.Add(1)
 	l.since.Store(l.now().UnixNano())
 	l.stop()
-	l.stop = l.renew(got)
+	background, stop := context.WithCancel(context.Background())
+	if l.stop = stop; got.Auth.LeaseDuration != 0 { // else the token has no end
+		go renew(background, l.api, got, func() { l.valid.Store(false) }) // the next request logs in
+	}
 	l.valid.Store(true)
 	return nil
-}
-
-// renew keeps the token until it can be renewed no further; the next request
-// then logs in. The watcher ends with a nil error about a second before the
-// token does, so its end means "log in again" whatever it says.
-func (l *login) renew(got *api.Secret) (stop func()) {
-	if got.Auth.LeaseDuration == 0 { // a token without an end
-		return func() {}
-	}
-	w, err := l.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: got})
-	if err != nil {
-		return func() {}
-	}
-	stopped := make(chan struct{})
-	go w.Start()
-	go func() {
-		for {
-			select {
-			case <-stopped:
-				return
-			case <-w.RenewCh():
-			case <-w.DoneCh():
-				select {
-				case <-stopped: // by a newer login, whose token is valid
-				default:
-					l.valid.Store(false)
-				}
-				return
-			}
-		}
-	}()
-	return func() {
-		close(stopped)
-		w.Stop()
-	}
 }
 
 // close ends the renewal, and there is no login after it.

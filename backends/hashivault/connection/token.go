@@ -50,9 +50,17 @@ func (f *Folder) renewToken(ctx context.Context, got *api.Secret) {
 	if err != nil || err2 != nil || ttl == 0 || !renewable {
 		return
 	}
-	w, err := f.client.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: &api.Secret{
-		Auth: &api.SecretAuth{ClientToken: f.client.api.Token(), Renewable: true, LeaseDuration: int(ttl / time.Second)},
-	}})
+	token := &api.SecretAuth{ClientToken: f.client.api.Token(), Renewable: true, LeaseDuration: int(ttl / time.Second)}
+	renew(ctx, f.client.api, &api.Secret{Auth: token}, func() {
+		f.Warn(ctx, "the store's token at Vault is about to end and cannot be renewed any further")
+	})
+}
+
+// renew keeps a token until it can be renewed no further. The watcher ends with
+// a nil error about a second before the token does, so its end means that,
+// whatever it says.
+func renew(ctx context.Context, c *api.Client, token *api.Secret, ended func()) {
+	w, err := c.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: token})
 	if err != nil {
 		return
 	}
@@ -64,8 +72,8 @@ func (f *Folder) renewToken(ctx context.Context, got *api.Secret) {
 			return
 		case <-w.RenewCh():
 		case <-w.DoneCh():
-			if f.Log != nil {
-				f.Log.WarnContext(ctx, "the store's token at Vault is about to end and cannot be renewed any further", "store", f.Store)
+			if ctx.Err() == nil { // else a newer login, whose token is valid, has stopped this
+				ended()
 			}
 			return
 		}

@@ -32,21 +32,12 @@ func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, e
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.describeOne(ctx, "describe", name, live)
+	return s.One(ctx, "describe", name, s.describe(live))
 }
 
 // DescribeTrash implements backends.Backend.
 func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.describeOne(ctx, "describe deleted", name, deleted)
-}
-
-func (s *Store) describeOne(ctx context.Context, op string, name secret.Name, want func(*state) bool) (*secret.Secret, error) {
-	at, err := s.Locate(name)
-	if err != nil {
-		return nil, connection.Named(err, op, name)
-	}
-	out, err := s.describe(want)(ctx, at, name)
-	return out, connection.Named(err, op, name)
+	return s.One(ctx, "describe deleted", name, s.describe(deleted))
 }
 
 // List implements backends.Backend.
@@ -55,15 +46,13 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	if q.WithTrash {
 		want = func(*state) bool { return true }
 	}
-	p, err := s.Page(ctx, q, s.describe(want))
-	return p, connection.Named(err, "list", "")
+	return s.Page(ctx, "list", q, s.describe(want))
 }
 
 // ListTrash implements backends.Backend. The product keeps no list of its
 // trash: it costs as much as List.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	p, err := s.Page(ctx, q, s.describe(deleted))
-	return p, connection.Named(err, "list deleted", "")
+	return s.Page(ctx, "list deleted", q, s.describe(deleted))
 }
 
 func live(st *state) bool    { return st.Secret.Deleted == nil }

@@ -97,6 +97,15 @@ func (s *Store) write(ctx context.Context, st *state, l layout) error {
 	return s.patchCustom(ctx, st.Path, l.custom)
 }
 
+// save writes a change and makes the state show it.
+func (s *Store) save(ctx context.Context, st *state, c change) error {
+	l := st.layOut(c)
+	if err := s.write(ctx, st, l); err != nil {
+		return err
+	}
+	return st.absorb(l)
+}
+
 // absorb makes the state that of the product after the layout was written.
 func (st *state) absorb(l layout) error {
 	for key, s := range l.custom {

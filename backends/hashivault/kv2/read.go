@@ -91,22 +91,15 @@ func (s *Store) pick(ctx context.Context, st *state, sel secret.Selector, inHand
 
 // Describe implements backends.Backend.
 func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := s.reading(name, func(at connection.Location) (err error) {
-		out, err = s.describe(ctx, at, name)
-		return err
-	})
-	return out, connection.Named(err, "describe", name)
+	return s.One(ctx, "describe", name, s.describe)
 }
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	describe := s.describe
 	if q.WithTrash {
-		describe = s.describeAny
+		return s.Page(ctx, "list", q, s.describeAny)
 	}
-	p, err := s.Page(ctx, q, describe)
-	return p, connection.Named(err, "list", "")
+	return s.Page(ctx, "list", q, s.describe)
 }
 
 // describe is for readers who get no value: foreign attributes are logged,

@@ -136,12 +136,7 @@ func (s *Store) fromTrash(st *state, t *trashEntry) (*secret.Secret, error) {
 
 // DescribeTrash implements backends.Backend.
 func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := s.reading(name, func(at connection.Location) (err error) {
-		out, err = s.describeTrash(ctx, at, name)
-		return err
-	})
-	return out, connection.Named(err, "describe deleted", name)
+	return s.One(ctx, "describe deleted", name, s.describeTrash)
 }
 
 func (s *Store) describeTrash(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
@@ -159,8 +154,7 @@ func (s *Store) describeTrash(ctx context.Context, at connection.Location, name 
 // ListTrash implements backends.Backend. It costs a request for each secret
 // that it passes, deleted or not: the product keeps no list of its trash.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	p, err := s.Page(ctx, q, s.describeTrash)
-	return p, connection.Named(err, "list deleted", "")
+	return s.Page(ctx, "list deleted", q, s.describeTrash)
 }
 
 // Recover implements backends.Backend. The entry goes last: until then no

@@ -49,11 +49,7 @@ func (s *Store) update(ctx context.Context, st *state, sel secret.Selector, p *s
 	for _, k := range st.ahead(number) {
 		c.versions[k] = ""
 	}
-	l := st.layOut(c)
-	if err := s.write(ctx, st, l); err != nil {
-		return nil, err
-	}
-	if err := st.absorb(l); err != nil {
+	if err := s.save(ctx, st, c); err != nil {
 		return nil, err
 	}
 	all, _ = s.secret(st) // of other versions something may be foreign

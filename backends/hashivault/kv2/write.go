@@ -198,14 +198,7 @@ func (w *write) finish(ctx context.Context, fact *dataMetadata) error {
 	if e := w.st.headOf(h, w.number); sidecar.ASCII(e) != sidecar.ASCII(w.shown()) {
 		c.head = e
 	}
-	if len(c.versions) == 0 && c.head == nil {
-		return nil
-	}
-	l := w.st.layOut(c)
-	if err := w.s.write(ctx, w.st, l); err != nil {
-		return err
-	}
-	return w.st.absorb(l)
+	return w.s.save(ctx, w.st, c)
 }
 
 // shown is the head as the product would show it with the version's entry and
