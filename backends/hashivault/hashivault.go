@@ -89,7 +89,7 @@ func confirm(ctx context.Context, f *connection.Folder) error {
 	case err == nil && found != f.Engine.Version:
 		return &secret.Error{
 			Kind: secret.Upstream, Err: f.WrongEngine(found, f.Engine.Version),
-			Detail: "which version the store's mount has was not known when the gateway started, and it is another: start the gateway again",
+			Detail: "Vault could not say at the start which version of the KV engine the store's mount has, and it is not the one that the gateway took it for: start the gateway again",
 		}
 	}
 	return err

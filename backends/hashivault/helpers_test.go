@@ -66,15 +66,6 @@ func (f *fixture) mustPut(tb testing.TB, name secret.Name, d secret.Draft) *secr
 	return &s.Versions[0]
 }
 
-func (f *fixture) mustGet(tb testing.TB, name secret.Name, sel secret.Selector) *secret.Secret {
-	tb.Helper()
-	s, err := f.Get(tb.Context(), name, sel)
-	if err != nil {
-		tb.Fatalf("Get: %v", err)
-	}
-	return s
-}
-
 func (f *fixture) mustExport(tb testing.TB, name secret.Name) *secret.Secret {
 	tb.Helper()
 	s, err := f.Export(tb.Context(), name)

@@ -74,7 +74,7 @@ func (s *Store) native(st *state) {
 func (st *state) next(d *secret.Draft, now time.Time) *history.State {
 	next := &history.State{Head: *history.NewHead(st.name)}
 	if st.exists {
-		next.Head, next.Versions = st.Head.Clone(), st.Versions
+		next.Head, next.Versions = st.Clone(), st.Versions
 	}
 	for i := range st.kept.All {
 		e := &st.kept.All[i]

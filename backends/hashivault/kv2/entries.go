@@ -1,7 +1,9 @@
 package kv2
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
@@ -37,6 +39,63 @@ func versionEntry(v *secret.Version, form sidecar.Form) sidecar.Version {
 	e := sidecar.OfVersion(v, 0)
 	e.Form, e.Stages = form, nil
 	return e
+}
+
+// entryOf returns what is kept of a version. Of a write that was torn, or is
+// not done, that is what it put down ahead; of several, a disabled one counts.
+func (st *state) entryOf(number int64) (sidecar.Version, bool, error) {
+	if e, ok, err := st.entry(keyOf(number)); ok || err != nil {
+		return e, ok, err
+	}
+	var found sidecar.Version
+	keys := st.ahead(number)
+	for _, k := range keys {
+		e, _, err := st.entry(k)
+		if err != nil {
+			return sidecar.Version{}, false, err
+		}
+		if !found.Disabled {
+			found = e
+		}
+	}
+	return found, len(keys) > 0, nil
+}
+
+// entry decodes what is kept under a key. What stands in custom_metadata is
+// newer than what the companion says.
+func (st *state) entry(key string) (e sidecar.Version, ok bool, err error) {
+	text, ok := st.Custom[key]
+	if !ok {
+		text, ok = st.more.entries[key]
+	}
+	if !ok {
+		return e, false, nil
+	}
+	if e, known := st.decoded[text]; known {
+		return e, true, nil
+	}
+	if sidecar.Decode(text, sidecar.ASCII, &e) != nil {
+		return sidecar.Version{}, false, errForeign("custom_metadata " + key)
+	}
+	if st.decoded == nil {
+		st.decoded = map[string]sidecar.Version{}
+	}
+	st.decoded[text] = e
+	return e, true, nil
+}
+
+// ahead lists the keys of what was put down ahead of the number.
+func (st *state) ahead(number int64) []string {
+	var out []string
+	for _, entries := range []map[string]string{st.Custom, st.more.entries} {
+		for k := range entries {
+			if strings.HasPrefix(k, aheadOf(number)) {
+				out = append(out, k)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // headEntry is what the product does not know of the secret. Roles speak of the

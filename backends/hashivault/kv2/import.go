@@ -39,7 +39,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, token string) (*b
 		if done.Secret, err = m.result(); err == nil {
 			return done, nil
 		}
-		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, and does not read as it was written", Err: secret.Cause(err)}
+		err = &secret.Error{Kind: secret.Unknown, Detail: "the import is done, but Vault shows something else than was written", Err: secret.Cause(err)}
 	}
 	return done, connection.Named(m.grade(err), "import", in.Name)
 }
@@ -247,7 +247,7 @@ func (m *importing) catchUp(ctx context.Context) (err error) {
 	case errors.Is(err, secret.Conflict):
 		return m.yield(ctx)
 	}
-	return &secret.Error{Kind: secret.Unknown, Detail: "whose the first version is could not be read", Err: secret.Cause(err)}
+	return &secret.Error{Kind: secret.Unknown, Detail: "Vault did not say whether the first version is of this import or of another writer", Err: secret.Cause(err)}
 }
 
 // withdraw frees a name on which surely nothing was written. What fails here

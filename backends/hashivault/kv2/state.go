@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
@@ -50,6 +49,9 @@ type state struct {
 	foreign error // the head is not what the gateway writes; then it is empty
 	more    companion
 	numbers []int64 // the versions that are no placeholders, ascending
+	// decoded are entries by their text. Whoever reads values at once has looked
+	// at all versions before, so that nothing comes to it then.
+	decoded map[string]sidecar.Version
 }
 
 // fact is what the product says of a version.
@@ -229,51 +231,4 @@ func (st *state) numberOf(o secret.Ordinal) int64 {
 		return 0
 	}
 	return st.numbers[i]
-}
-
-// entryOf returns what is kept of a version. Of a write that was torn, or is
-// not done, that is what it put down ahead; of several, a disabled one counts.
-func (st *state) entryOf(number int64) (sidecar.Version, bool, error) {
-	if e, ok, err := st.entry(keyOf(number)); ok || err != nil {
-		return e, ok, err
-	}
-	var found sidecar.Version
-	keys := st.ahead(number)
-	for _, k := range keys {
-		e, _, err := st.entry(k)
-		if err != nil {
-			return sidecar.Version{}, false, err
-		}
-		if !found.Disabled {
-			found = e
-		}
-	}
-	return found, len(keys) > 0, nil
-}
-
-// entry decodes what is kept under a key. What stands in custom_metadata is
-// newer than what the companion says.
-func (st *state) entry(key string) (e sidecar.Version, ok bool, err error) {
-	text, ok := st.Custom[key]
-	if !ok {
-		text, ok = st.more.entries[key]
-	}
-	if ok && sidecar.Decode(text, sidecar.ASCII, &e) != nil {
-		return sidecar.Version{}, false, errForeign("custom_metadata " + key)
-	}
-	return e, ok, nil
-}
-
-// ahead lists the keys of what was put down ahead of the number.
-func (st *state) ahead(number int64) []string {
-	var out []string
-	for _, entries := range []map[string]string{st.Custom, st.more.entries} {
-		for k := range entries {
-			if strings.HasPrefix(k, aheadOf(number)) {
-				out = append(out, k)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }

@@ -156,7 +156,7 @@ func (w *write) findRepeat(ctx context.Context, data []byte, lost error) (*dataM
 }
 
 func unseen(err error) error {
-	return &secret.Error{Kind: secret.Unknown, Detail: "whose the new version is could not be read", Err: secret.Cause(err)}
+	return &secret.Error{Kind: secret.Unknown, Detail: "Vault did not say whether the new version is of this write or of another", Err: secret.Cause(err)}
 }
 
 // putDown lists the keys of what this write put down ahead of its version.
