@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -153,9 +154,14 @@ func decodeRestore(body []byte) ([]byte, error) {
 	return blob, nil
 }
 
-// unwrap decodes base64url without padding, in its one canonical form. Go's
-// decoder alone would pass over line ends.
+// unwrap decodes base64url without padding, in its one canonical form, with
+// white space around it at most: Go's decoder alone would pass over line ends
+// within. What begins as a blob does comes from another API's clients.
 func unwrap(s []byte) ([]byte, error) {
+	s = bytes.Trim(s, wire.Blanks)
+	if len(s) > 0 && s[0] == blobPrefix {
+		return nil, refuse(secret.Corrupt, rawBlob)
+	}
 	if bytes.ContainsAny(s, "\r\n") {
 		return nil, &secret.Error{Kind: secret.Corrupt}
 	}

@@ -53,8 +53,9 @@ var (
 	otherObjects   = shape{http.StatusBadRequest, codeNotSupported, "", "Operations on {kind} are not enabled for this vault: it serves /secrets and /deletedsecrets.", inferred}
 	wrongOutput    = shape{http.StatusBadRequest, codeBadParameter, "", "The outContentType is neither " + typePFX + " nor " + typePEM + ".", inferred}
 	largeBody      = shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large.", inferred}
-	// The service has no words for it: the message is the gateway's.
+	// The service has no words for these: the message is the gateway's.
 	cloudBlob = shape{http.StatusBadRequest, codeBlob, "", "", inferred}
+	rawBlob   = shape{http.StatusBadRequest, codeBlob, "", "The value is a backup blob as it is: its base64url form is wanted.", inferred}
 	wrongBlob = shape{http.StatusBadRequest, codeBlob, "", "Backup blob contains invalid or corrupt version.", recorded}
 )
 
@@ -85,6 +86,10 @@ var shapes = map[secret.Kind]shape{
 	secret.Upstream:        {http.StatusInternalServerError, codeInternal, "", "The service behind this vault refused the request.", inferred},
 	secret.Corrupt:         {http.StatusBadRequest, codeBlob, "", "Backup blob is corrupt.", recorded},
 	secret.Lossy:           {http.StatusBadRequest, codeBadParameter, "", "The secret cannot be held here without loss.", inferred},
+	// The message is what the Azure CLI printed of a blob of another geography
+	// (MicrosoftDocs/azure-docs#107520, Azure/azure-cli#8767). That its code is
+	// the one of all bad blobs is told by another report of such a restore.
+	secret.NoKey: {http.StatusBadRequest, codeBlob, "", "Cannot decrypt backup blob.", reported},
 }
 
 // details are the kinds whose detail tells a client more than the row does.

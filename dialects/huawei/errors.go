@@ -64,6 +64,7 @@ var problems = map[secret.Kind]problem{
 	secret.Upstream:        {http.StatusBadGateway, "APIGW.0201", "Backend unavailable.", false},
 	secret.Corrupt:         invalidParameter,
 	secret.Lossy:           invalidRequest,
+	secret.NoKey:           invalidParameter,
 }
 
 // exceptions are what an operation says of a kind instead. What the vendor's
