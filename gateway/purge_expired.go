@@ -17,7 +17,7 @@ import (
 // between the look and the purge loses that deletion's secret, where the product
 // offers no way to purge one deletion and no other.
 func (s *Service) purgeExpired(ctx context.Context, j *job, name secret.Name) bool {
-	release, err := j.store.trash.Lock(ctx, name)
+	release, err := j.trash.Lock(ctx, name)
 	if err != nil {
 		return false
 	}
@@ -44,7 +44,7 @@ func (s *Service) purgeAudited(ctx context.Context, j *job, sec *secret.Secret) 
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
 	}
 	err := j.purge(ctx, sec)
-	e.Phase, e.Result = audit.Outcome, result(err)
+	e.Phase, e.Result, e.Reason = audit.Outcome, result(err), secret.ReasonOf(err)
 	if auditErr := s.audit.Write(e, true); auditErr != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: auditErr}
 	}

@@ -39,7 +39,7 @@ func changeTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref
 // often it is tried, until letTrashGo.
 func (j *job) holdTrash(ctx context.Context) (err error) {
 	if j.trashed == nil {
-		j.trashed, err = j.store.trash.Lock(ctx, j.ref.Name)
+		j.trashed, err = j.trash.Lock(ctx, j.ref.Name)
 	}
 	return err
 }

@@ -172,6 +172,14 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr
 	}
+	rep := shaped(r, err)
+	if reason := a.svc.Reason(call(r), actions[r.Op], ref, err); reason != "" {
+		rep.Header.Set(wire.ReasonHeader, reason)
+	}
+	return rep
+}
+
+func shaped(r *wire.Request, err error) wire.Reply {
 	var own *vendorError
 	if ofIAM[r.Op] && !errors.As(err, &own) {
 		return answerIAM(err)

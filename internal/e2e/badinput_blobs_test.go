@@ -65,7 +65,7 @@ var badBlobs = []badRow{
 		hwWrapped(nothing, "invalid", "secret_blob is empty"),
 	},
 	{
-		"absent", azRestore("spare", constantly(`{}`), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
+		"absent", azRestore("spare", constantly(`{}`), 400, "BadParameter", azNoValue, refusing(opAzure, "tester", "spare/-", "invalid")),
 		hwRestore("spare", constantly(`{}`), 400, "CSMS.0002", hwInvalid, refusing(opHuawei, "tester", "spare/-", "invalid")),
 	},
 	{
@@ -73,7 +73,7 @@ var badBlobs = []badRow{
 		hwRestore("spare", constantly(`{"secret_blob":7}`), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid")),
 	},
 	{
-		"JSON cut in the blob", azRestore("spare", halved(inWire(taken)), 400, "BadParameter", azInvalid, refusing(opAzure, "tester", "spare/-", "invalid")),
+		"JSON cut in the blob", azRestore("spare", halved(inWire(taken)), 400, "BadParameter", azNoObject, refusing(opAzure, "tester", "spare/-", "invalid")),
 		hwRestore("spare", halved(inJSONOf("secret_blob", taken)), 400, "CSMS.0004", hwFormat, refusing(opHuawei, "tester", "spare/-", "invalid")),
 	},
 	{
