@@ -59,8 +59,8 @@ func canonicalBase64URL[T string | []byte](s T) bool {
 
 // Unwrap finds the blob in what people keep: the blob itself, its base64url
 // form, or the JSON answer of either wire ({"value": "<base64url>"} or
-// {"secret_blob": "<blob>"}). White space around it is ignored. It proves
-// nothing about the blob: Open does.
+// {"secret_blob": "<blob>"}). White space around it, in an answer too, is
+// ignored. It proves nothing about the blob: Open does.
 func Unwrap(raw []byte) ([]byte, error) {
 	raw = bytes.TrimSpace(raw)
 	switch {
@@ -86,9 +86,11 @@ func unwrapAnswer(raw []byte) ([]byte, error) {
 	}
 	switch {
 	case answer.Value != nil && answer.Blob == nil:
-		return unwrapBase64URL(*answer.Value)
-	case answer.Blob != nil && answer.Value == nil && len(*answer.Blob) > 0 && (*answer.Blob)[0] == lengthByte:
-		return []byte(*answer.Blob), nil
+		return unwrapBase64URL(strings.TrimSpace(*answer.Value))
+	case answer.Blob != nil && answer.Value == nil:
+		if blob := strings.TrimSpace(*answer.Blob); strings.HasPrefix(blob, string(rune(lengthByte))) {
+			return []byte(blob), nil
+		}
 	}
 	return nil, secret.Errorf(secret.Corrupt, "not the JSON answer of a backup")
 }

@@ -21,6 +21,8 @@ func TestUnwrapTakesWhatPeopleKeep(t *testing.T) {
 		"azure answer":            `{"value":"` + wire + `"}`,
 		"azure answer, indented":  "{\n  \"value\": \"" + wire + "\"\n}\n",
 		"huawei answer":           `{"secret_blob":"` + blob + `"}`,
+		"azure answer, blanks":    `{"value":" \n` + wire + `\r\n\t"}`,
+		"huawei answer, blanks":   `{"secret_blob":"\n ` + blob + `\r\n"}`,
 	} {
 		got, err := Unwrap([]byte(raw))
 		if err != nil || string(got) != blob {

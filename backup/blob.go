@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -42,9 +43,10 @@ func (k *Keyring) Seal(d *Document) ([]byte, error) {
 }
 
 // Open authenticates a blob before it parses a byte of its inside. Whatever
-// fails, the error is Corrupt with the same Detail; only a blob that a cloud
-// made is told apart, for its first bytes say so. A keyring that can open
-// nothing at all answers Unsupported.
+// fails, the error is Corrupt with the same Detail. Two are told apart, by what
+// stands outside: a blob that a cloud made, and one of good form under a key
+// that the keyring does not hold, which is NoKey and may be good. A keyring that
+// can open nothing at all answers Unsupported.
 func (k *Keyring) Open(blob []byte) (*Document, error) {
 	switch format(blob) {
 	case FormatAzure:
@@ -60,6 +62,9 @@ func (k *Keyring) Open(blob []byte) (*Document, error) {
 		return nil, corrupt(errHeader)
 	}
 	plain, err := k.open(compact, typeBackup)
+	if e, ok := errors.AsType[*notHeld](err); ok {
+		return nil, e.public()
+	}
 	if err != nil {
 		return nil, corrupt(err)
 	}

@@ -41,7 +41,7 @@ func Example() {
 	}
 
 	_, err = backup.NewKeyring().Open(blob)
-	fmt.Println("opens with another keyring:", !errors.Is(err, secret.Corrupt))
+	fmt.Println("opens with another keyring:", !errors.Is(err, secret.NoKey))
 	// Output:
 	// db/password of store payments
 	// version 1 of 2026-01-02: correct horse

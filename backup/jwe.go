@@ -85,7 +85,7 @@ func (k *Keyring) open(compact []byte, typ string) ([]byte, error) {
 	}
 	key := k.opener(h)
 	if key == nil {
-		return nil, errNoKey
+		return nil, k.whyNoOpener(h, parts)
 	}
 	if err := key.checkSizes(parts); err != nil {
 		return nil, err

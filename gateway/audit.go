@@ -26,19 +26,20 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 	if kind == secret.Internal {
 		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
-	return s.auditRequest(c, r, kind.Error())
+	return s.auditRequest(c, r, err)
 }
 
 // Admit writes the audit line of what was done without any store: a login, say.
 // If it fails, what would be handed out must not be.
-func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, result(nil)) }
+func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, nil) }
 
 // auditRequest writes the outcome of what no operation ran for.
-func (s *Service) auditRequest(c Call, r Ref, result string) error {
-	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result})
+func (s *Service) auditRequest(c Call, r Ref, failed error) error {
+	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result(failed)})
 	err := s.audit.Write(audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
-		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event, Result: result,
+		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event,
+		Result: result(failed), Reason: secret.ReasonOf(failed),
 	}, false)
 	if err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
@@ -67,7 +68,7 @@ func (s *Service) intend(j *job) error {
 func (s *Service) outcome(j *job, ops int64, err error) error {
 	took := s.now().Sub(j.start)
 	e := j.entry
-	e.Phase, e.BackendOps, e.Result = audit.Outcome, ops, result(err)
+	e.Phase, e.BackendOps, e.Result, e.Reason = audit.Outcome, ops, result(err), secret.ReasonOf(err)
 	e.DurationMS = float64(took.Microseconds()) / 1000
 	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
 	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)

@@ -21,6 +21,7 @@ type job struct {
 	intended bool
 	enabled  []secret.Ordinal // disabled versions that were enabled to be read
 	policy   *access.Policy
+	trashed  func() // gives the lock of holdTrash back; nil: not held
 }
 
 // allowed is how an operation asks for a name that it learnt midway.

@@ -14,9 +14,14 @@ import (
 // that and reports whether the write may be tried again.
 //
 // Another gateway that purges the name, makes it anew and deletes it again
-// between the look and the purge would lose that deletion's secret; products
-// offer no way to purge one deletion and no other.
+// between the look and the purge loses that deletion's secret, where the product
+// offers no way to purge one deletion and no other.
 func (s *Service) purgeExpired(ctx context.Context, j *job, name secret.Name) bool {
+	release, err := j.trash.Lock(ctx, name)
+	if err != nil {
+		return false
+	}
+	defer release()
 	sec, err := j.Backend.DescribeTrash(ctx, name)
 	switch {
 	case errors.Is(err, secret.NotFound): // another has made room meanwhile
@@ -38,8 +43,8 @@ func (s *Service) purgeAudited(ctx context.Context, j *job, sec *secret.Secret) 
 	if err := s.audit.Write(e, true); err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: err}
 	}
-	err := j.Backend.Purge(ctx, sec.Name)
-	e.Phase, e.Result = audit.Outcome, result(err)
+	err := j.purge(ctx, sec)
+	e.Phase, e.Result, e.Reason = audit.Outcome, result(err), secret.ReasonOf(err)
 	if auditErr := s.audit.Write(e, true); auditErr != nil {
 		return &secret.Error{Kind: secret.Internal, Op: j.call.Op, Err: auditErr}
 	}

@@ -233,9 +233,19 @@ func TestBlobsThatDoNotOpen(t *testing.T) {
 	own := backupOf(t, w, refA)
 	turned := append([]byte(nil), own...)
 	turned[len(turned)-9] ^= 1
+	other := backupOf(t, foreign, refA)
+	_, err := w.Restore(t.Context(), call, "b", other, gateway.RestoreOptions{})
+	wantKind(t, err, secret.NoKey)
+	if h, inspectErr := backup.Inspect(other); inspectErr != nil || h.KeyID == "" || !strings.Contains(secret.DetailOf(err), h.KeyID) {
+		t.Errorf("the key of another keyring is not named: %q", secret.DetailOf(err))
+	}
+	nobody := call
+	nobody.Caller.ID = "nobody"
+	_, err = w.Restore(t.Context(), nobody, "b", other, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Denied)
 	details := map[string]bool{}
 	for name, blob := range map[string][]byte{
-		"another keyring": backupOf(t, foreign, refA), "a bit turned": turned, "cut": own[:len(own)-20], "empty": nil,
+		"another keyring, cut": other[:len(other)-20], "a bit turned": turned, "cut": own[:len(own)-20], "empty": nil,
 		"base64url of a blob": []byte(backup.EncodeBase64URL(own)),
 	} {
 		_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})

@@ -22,6 +22,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 		return zero, secret.Errorf(secret.NotFound, "no such store")
 	}
 	j := s.newJob(st, c, a, r)
+	defer j.letTrashGo()
 	ctx, ops := backends.WithCallCount(ctx)
 	out, err := attempt(ctx, s, j, f)
 	if auditErr := s.outcome(j, ops(), err); auditErr != nil {

@@ -89,6 +89,7 @@ type store struct {
 	blobs      *semaphore.Weighted // its share of Service.blobs
 	wholeStore *semaphore.Weighted // held by whoever goes through all of the store
 	edits      kit.KeyedLock       // of those who decide by what stands
+	trash      kit.KeyedLock       // of those who move a name into the trash, or out of it
 	health     storeHealth
 }
 
@@ -100,6 +101,7 @@ type optional struct {
 	snapshots  backends.Snapshotter
 	verifier   backends.Verifier
 	stateStore backends.StateStore
+	purger     backends.ExactPurger
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -109,6 +111,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.snapshots, _ = b.(backends.Snapshotter)
 	o.verifier, _ = b.(backends.Verifier)
 	o.stateStore, _ = b.(backends.StateStore)
+	o.purger, _ = b.(backends.ExactPurger)
 	return o
 }
 

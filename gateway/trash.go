@@ -19,7 +19,7 @@ func (s *Service) Delete(ctx context.Context, c Call, r Ref) (*secret.Secret, er
 // the store's. In a store with purge protection it is never shorter than the
 // store's. A product that decides itself says its own date. Action: delete.
 func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secret.Secret, error) {
-	return withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+	return changeTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		days := days
 		if days == 0 || (j.PurgeProtection && days < j.RetentionDays) {
 			days = j.RetentionDays
@@ -38,7 +38,7 @@ func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secre
 // then cannot be purged, Partial says so, and the same call again completes it.
 // Actions: delete and purge.
 func (s *Service) Destroy(ctx context.Context, c Call, r Ref) error {
-	_, err := withTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+	_, err := changeTrash(ctx, s, c, access.Delete, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		switch {
 		case !s.policy.Allow(c.Caller, access.Purge, j.target(r.Name)):
 			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: "no permission to purge this secret"}
@@ -85,7 +85,7 @@ func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Sec
 
 // Recover brings a deleted secret back as it was. Action: recover.
 func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
-	return withTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+	return changeTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		sec, err := s.once(j, func() (*secret.Secret, error) {
 			if _, err := s.recoverable(ctx, j); err != nil {
 				return nil, err
@@ -113,7 +113,7 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 // Purge removes a deleted secret for ever. A store with purge protection
 // keeps it until its time is over. Action: purge.
 func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
-	_, err := withTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+	_, err := changeTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
 		return s.once(j, func() (*secret.Secret, error) {
 			sec, err := s.recoverable(ctx, j)
 			if err != nil {
@@ -122,10 +122,10 @@ func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
 			if j.PurgeProtection {
 				return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
 			}
-			if err = j.Backend.Purge(ctx, r.Name); err == nil {
+			if err = j.purge(ctx, sec); err == nil {
 				s.afterWrite(ctx, j, hook.Purge, sec)
 			}
-			if errors.Is(err, secret.NotFound) { // likewise, unless it was recovered
+			if errors.Is(err, secret.NotFound) && j.purger == nil { // likewise, unless it was recovered
 				if _, liveErr := j.Backend.Describe(ctx, r.Name); errors.Is(liveErr, secret.NotFound) {
 					err = nil
 				}
@@ -182,7 +182,7 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 		if ctx.Err() != nil {
 			return gone, errors.Join(first, ctx.Err())
 		}
-		_, err := withTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		_, err := changeTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, j *job) (*secret.Secret, error) {
 			sec, err := j.Backend.DescribeTrash(ctx, n)
 			if err == nil && !sec.Deleted.Over(s.now()) {
 				err = &secret.Error{Kind: secret.NotFound, Name: n, Detail: "the deleted secret is no longer due"}
@@ -190,7 +190,7 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 			if err != nil {
 				return nil, err
 			}
-			if err = j.Backend.Purge(ctx, n); err == nil {
+			if err = j.purge(ctx, sec); err == nil {
 				s.afterWrite(ctx, j, hook.Purge, sec)
 			}
 			return sec, err
@@ -203,19 +203,6 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 		}
 	}
 	return gone, first
-}
-
-func withTrash(ctx context.Context, s *Service, c Call, a access.Action, r Ref, f func(context.Context, *job) (*secret.Secret, error)) (*secret.Secret, error) {
-	return run(ctx, s, c, a, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		sec, err := f(ctx, j)
-		if err != nil {
-			return nil, err
-		}
-		if sec != nil {
-			j.sawVersions(sec)
-		}
-		return sec, nil
-	})
 }
 
 // recoverable describes the name in the trash, unless its time is over: then

@@ -33,13 +33,14 @@ const (
 	Upstream                    // the product refused the gateway's credentials; never the caller's fault
 	Corrupt                     // a blob failed authentication or decoding
 	Lossy                       // refused: the target would lose what Detail lists
+	NoKey                       // a blob that may be whole, sealed with a key that is not held here
 	kindCount
 )
 
 var kindNames = [kindCount]string{
 	"internal error", "not found", "deleted but recoverable", "already exists", "disabled",
 	"invalid", "too large", "unauthenticated", "denied", "conflict", "unsupported", "throttled",
-	"unavailable", "outcome unknown", "partly done", "refused by the product", "corrupt", "lossy",
+	"unavailable", "outcome unknown", "partly done", "refused by the product", "corrupt", "lossy", "no key",
 }
 
 // Error names the kind.
@@ -64,7 +65,7 @@ type Error struct {
 	Kind       Kind
 	Op         string        // what was tried, for logs: "hashivault.put"
 	Name       Name          // the secret concerned, if any
-	Detail     string        // fit for the client; never vendor text, never a value
+	Detail     string        // why, fit for the client: see ReasonOf; never vendor text, never a value
 	RetryAfter time.Duration // with Throttled and Unavailable; zero: not said
 	Err        error         // the cause, for logs alone
 }

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,14 @@ type Deletion struct {
 // date to go at, is never over.
 func (d *Deletion) Over(now time.Time) bool {
 	return d != nil && !d.Purge.IsZero() && !now.Before(d.Purge)
+}
+
+// SameDeletion reports whether both are one deletion of one secret, with the
+// same versions: what was brought back and deleted anew is another.
+func (s *Secret) SameDeletion(o *Secret) bool {
+	return s.Name == o.Name && s.Deleted != nil && o.Deleted != nil &&
+		s.Deleted.At.Equal(o.Deleted.At) && s.Deleted.Purge.Equal(o.Deleted.Purge) &&
+		slices.EqualFunc(s.Versions, o.Versions, func(a, b Version) bool { return a.Ordinal == b.Ordinal && a.UID == b.UID })
 }
 
 // Patch changes attributes after the fact. A nil member leaves what is there;

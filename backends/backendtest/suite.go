@@ -98,6 +98,7 @@ func Run(t *testing.T, h Harness) {
 		{"TrashRaces", testTrashRaces},
 		{"TrashTurmoil", testTrashTurmoil},
 		{"TrashReopen", testTrashReopen},
+		{"PurgeExactly", testPurgeExactly},
 		{"State", testState},
 		{"StateRefused", testStateRefused},
 		{"StateHidden", testStateHidden},

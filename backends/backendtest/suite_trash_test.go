@@ -31,6 +31,7 @@ type brokenTrash struct {
 	remove     func(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error)
 	recover    func(ctx context.Context, name secret.Name) (*secret.Secret, error)
 	purge      func(ctx context.Context, name secret.Name) error
+	inexact    bool
 	described  func(*secret.Secret)
 	page       func(*secret.Page)
 	query      func(*secret.Query)
@@ -105,6 +106,13 @@ func (b *brokenTrash) Recover(ctx context.Context, name secret.Name) (*secret.Se
 		return b.recover(ctx, name)
 	}
 	return b.Store.Recover(ctx, name)
+}
+
+func (b *brokenTrash) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
+	if b.inexact {
+		return b.Store.Purge(ctx, seen.Name)
+	}
+	return b.Store.PurgeExactly(ctx, seen)
 }
 
 func (b *brokenTrash) Purge(ctx context.Context, name secret.Name) error {
@@ -247,6 +255,7 @@ var trashMutants = map[string]trashMutant{
 	"everybody deletes and is told so":    {"TrashRaces", func(b *brokenTrash) { b.remove = b.removeAgain }},
 	"a purge loses against a recovery":    {"TrashRaces", func(b *brokenTrash) { b.purge = b.purgeAnyway }},
 	"writes are acknowledged and dropped": {"TrashTurmoil", func(b *brokenTrash) { b.put = b.putOnce }},
+	"a purge takes any deletion":          {"PurgeExactly", func(b *brokenTrash) { b.inexact = true }},
 }
 
 // readThenWrite makes each update write back what it read of its version, and

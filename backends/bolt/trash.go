@@ -73,9 +73,30 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 // Purge implements backends.Backend. What it removes can still be in pages of
 // the file that no later write has used yet: sealed, as it was before.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
+	return s.purge(ctx, name, func(*bbolt.Tx) (bool, error) { return true, nil })
+}
+
+// PurgeExactly implements backends.ExactPurger.
+func (s *Store) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
+	return s.purge(ctx, seen.Name, func(tx *bbolt.Tx) (bool, error) {
+		h, err := s.readHead(tx, trashHeads, seen.Name)
+		if err != nil {
+			return false, err
+		}
+		vs, err := s.readVersions(ctx, tx, seen.Name)
+		return err == nil && h.View(vs...).SameDeletion(seen), err
+	})
+}
+
+func (s *Store) purge(ctx context.Context, name secret.Name, wanted func(*bbolt.Tx) (bool, error)) error {
 	return s.update(ctx, "bolt.purge", name, func(tx *bbolt.Tx) ([]put, error) {
 		if tx.Bucket(trashHeads.bucket).Get(trashHeads.key(name)) == nil {
 			return nil, secret.Errorf(secret.NotFound, "no such deleted secret")
+		}
+		if ok, err := wanted(tx); err != nil {
+			return nil, err
+		} else if !ok {
+			return nil, secret.Errorf(secret.NotFound, "no longer that deleted secret")
 		}
 		gone := []put{{trashHeads.bucket, trashHeads.key(name), nil}}
 		for _, bucket := range [][]byte{bucketSecrets, bucketValues} {

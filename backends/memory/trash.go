@@ -89,13 +89,22 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 
 // Purge implements backends.Backend.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
+	return s.purge(ctx, name, func(*entry) bool { return true })
+}
+
+// PurgeExactly implements backends.ExactPurger.
+func (s *Store) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
+	return s.purge(ctx, seen.Name, func(e *entry) bool { return e.head.View(e.versions...).SameDeletion(seen) })
+}
+
+func (s *Store) purge(ctx context.Context, name secret.Name, wanted func(*entry) bool) error {
 	const op = "memory.purge"
 	if err := begin(ctx, op, name); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trash.entries[name] == nil {
+	if e := s.trash.entries[name]; e == nil || !wanted(e) {
 		return &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
 	}
 	s.trash.remove(name)

@@ -39,18 +39,30 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	call := d.call(q.Request)
 	call.NativeBlobs = true
 	out, err := d.service.Restore(q.Context(), call, q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})
-	switch {
-	case errors.Is(err, secret.Corrupt) && ofCloud(blob):
-		s := cloudBlob
-		s.message = secret.DetailOf(err)
-		return wire.Reply{}, &secret.Error{Kind: secret.Corrupt, Err: errors.Join(refusal{s}, err)}
-	case errors.Is(err, secret.Corrupt) && otherVersion(blob):
-		return wire.Reply{}, refuse(secret.Corrupt, wrongBlob)
-	case err != nil:
-		return wire.Reply{}, err
+	if err != nil {
+		return wire.Reply{}, blobError(err, blob)
 	}
 	v := shownVersion(out.Secret)
 	return answer(q.bundleOf(out.Secret, v).withVersion(v))
+}
+
+// blobError gives a blob that does not open the shape that its first bytes ask
+// for. It keeps err: that has its audit line.
+func blobError(err error, blob []byte) error {
+	if !errors.Is(err, secret.Corrupt) {
+		return err
+	}
+	var s shape
+	switch {
+	case ofCloud(blob):
+		s = cloudBlob
+		s.message = secret.DetailOf(err)
+	case otherVersion(blob):
+		s = wrongBlob
+	default:
+		return err
+	}
+	return &secret.Error{Kind: secret.Corrupt, Detail: secret.DetailOf(err), Err: errors.Join(refusal{s}, err)}
 }
 
 // blobPrefix is how long the name of a blob's form is, and the byte that a

@@ -5,11 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,11 +24,52 @@ const (
 	maxTags        = 15
 )
 
-// errBody is every breach of the rules below. What a body holds never gets
-// into an error: it may be the secret.
-var errBody = errors.New("azure: the body breaks a rule")
+// property refuses a member in the service's own words, which name none. What
+// is named goes into the reason: members, the names of tags, sizes and limits.
+// Never a value.
+func property(member, format string, args ...any) error {
+	return refuse(secret.Invalid, wrongProperty, member+": "+fmt.Sprintf(format, args...))
+}
 
-func badBody() error { return &secret.Error{Kind: secret.Invalid, Err: errBody} }
+// unworded is property where the service's words are not known: the message is
+// the reason.
+func unworded(member, format string, args ...any) error {
+	return secret.Errorf(secret.Invalid, "%s: %s", member, fmt.Sprintf(format, args...))
+}
+
+// members are the names that a body's own errors may say, by how they are read.
+var members = map[string]string{
+	"value": "value", "contenttype": "contentType", "attributes": "attributes", "tags": "tags",
+	"enabled": "enabled", "nbf": "nbf", "exp": "exp",
+}
+
+// inBody tells what eachMember found in a body. An error of a member's own stays.
+func inBody(err error) error {
+	var twice twiceError
+	switch {
+	case errors.As(err, &twice) && members[string(twice)] != "":
+		return property(members[string(twice)], "%v", twice)
+	case errors.As(err, &twice):
+		return property("body", "a member is given twice")
+	case errors.Is(err, errEmpty), errors.Is(err, errNotUTF8), errors.Is(err, errNotObject):
+		return unworded("body", "%v", err)
+	}
+	return err
+}
+
+// inMember is inBody for an object within.
+func inMember(member string, err error) error {
+	var twice twiceError
+	switch {
+	case errors.As(err, &twice) && members[string(twice)] != "":
+		return property(member+"."+members[string(twice)], "%v", twice)
+	case errors.As(err, &twice):
+		return property(member, "a member is given twice")
+	case errors.Is(err, errNotObject):
+		return property(member, "not an object")
+	}
+	return err
+}
 
 // decodeSet reads the body of a SetSecret. As the service does, it takes
 // member names without regard to case, passes over members it does not know
@@ -37,11 +80,20 @@ func decodeSet(body []byte) (secret.Draft, error) {
 	var d secret.Draft
 	p, err := decodeBody(body, func(raw json.RawMessage) error {
 		s, err := text(raw)
+		switch {
+		case err != nil:
+			return property("value", "%v", err)
+		case len(s) > maxValue:
+			return property("value", "%d bytes, at most %d", len(s), maxValue)
+		}
 		d.Value = secret.TextValue(s)
-		return err
+		return nil
 	})
-	if err != nil || d.Value.IsNone() || d.Value.Len() > maxValue {
-		return secret.Draft{}, badBody()
+	switch {
+	case err != nil:
+		return secret.Draft{}, err
+	case d.Value.IsNone():
+		return secret.Draft{}, unworded("value", "missing")
 	}
 	d.ContentType, d.Disabled = deref(p.ContentType), deref(p.Disabled)
 	d.NotBefore, d.Expires, d.Tags = deref(p.NotBefore), deref(p.Expires), deref(p.Tags)
@@ -60,7 +112,7 @@ func deref[T any](p *T) (v T) {
 func decodeUpdate(body []byte) (secret.Patch, error) {
 	p, err := decodeBody(body, func(json.RawMessage) error { return nil })
 	if err != nil {
-		return secret.Patch{}, badBody()
+		return secret.Patch{}, err
 	}
 	return p, nil
 }
@@ -74,12 +126,15 @@ func decodeBody(body []byte, value func(json.RawMessage) error) (secret.Patch, e
 		case "contenttype":
 			s, err := text(raw)
 			p.ContentType = &s
-			if utf8.RuneCountInString(s) > maxContentType {
-				return errBody
+			n := utf8.RuneCountInString(s)
+			switch {
+			case err != nil:
+				return property("contentType", "%v", err)
+			case n > maxContentType:
+				return property("contentType", "%d characters, at most %d", n, maxContentType)
 			}
-			return err
 		case "attributes":
-			return decodeAttributes(raw, &p)
+			return inMember("attributes", decodeAttributes(raw, &p))
 		case "tags":
 			tags, err := decodeTags(raw)
 			p.Tags = &tags
@@ -87,7 +142,7 @@ func decodeBody(body []byte, value func(json.RawMessage) error) (secret.Patch, e
 		}
 		return nil
 	})
-	return p, err
+	return p, inBody(err)
 }
 
 // decodeAttributes passes over the read-only ones, which clients send back.
@@ -99,12 +154,12 @@ func decodeAttributes(raw json.RawMessage, p *secret.Patch) error {
 			disabled := string(raw) == "false"
 			p.Disabled = &disabled
 			if !disabled && string(raw) != "true" {
-				return errBody
+				return property("attributes.enabled", "neither true nor false")
 			}
 		case "nbf":
-			p.NotBefore, err = instant(raw)
+			p.NotBefore, err = instant("attributes.nbf", raw)
 		case "exp":
-			p.Expires, err = instant(raw)
+			p.Expires, err = instant("attributes.exp", raw)
 		}
 		return err
 	})
@@ -115,13 +170,25 @@ func decodeTags(raw json.RawMessage) (map[string]string, error) {
 	err := eachMember(raw, asIs, func(name string, raw json.RawMessage) error {
 		v, err := text(raw)
 		tags[name] = v
-		if utf8.RuneCountInString(name) > maxTagName || utf8.RuneCountInString(v) > maxTagValue {
-			return errBody
+		long, longValue := utf8.RuneCountInString(name), utf8.RuneCountInString(v)
+		switch {
+		case long > maxTagName:
+			return property("tags", "a name has %d characters, at most %d", long, maxTagName)
+		case err != nil:
+			return property("tags", "the value of %q: %v", name, err)
+		case longValue > maxTagValue:
+			return property("tags", "the value of %q has %d characters, at most %d", name, longValue, maxTagValue)
 		}
-		return err
+		return nil
 	})
-	if err != nil || len(tags) > maxTags {
-		return nil, errBody
+	var twice twiceError
+	switch {
+	case errors.As(err, &twice):
+		return nil, property("tags", "%.300q is given twice", string(twice))
+	case err != nil:
+		return nil, inMember("tags", err)
+	case len(tags) > maxTags:
+		return nil, unworded("tags", "%d, at most %d", len(tags), maxTags)
 	}
 	return tags, nil
 }
@@ -138,30 +205,36 @@ func decodeRestore(body []byte) ([]byte, error) {
 		}
 		inner, err := plain(raw)
 		if err != nil {
-			return err
+			return property("value", "%v", err)
 		}
 		found = true
 		blob, err = unwrap(inner)
 		return err
 	})
 	switch {
-	case errors.Is(err, secret.Corrupt):
-		return nil, err
-	case err != nil || !found:
-		return nil, badBody()
+	case err != nil:
+		return nil, inBody(err)
+	case !found:
+		return nil, unworded("value", "missing")
 	}
 	return blob, nil
 }
 
-// unwrap decodes base64url without padding, in its one canonical form. Go's
-// decoder alone would pass over line ends.
+// unwrap decodes base64url without padding, in its one canonical form, with
+// white space around it at most: Go's decoder alone would pass over line ends
+// within. What begins as a blob does comes from another API's clients.
 func unwrap(s []byte) ([]byte, error) {
+	s = bytes.Trim(s, wire.Blanks)
+	if len(s) > 0 && s[0] == blobPrefix {
+		return nil, refuse(secret.Corrupt, rawBlob, "value: a backup as it is, not its base64url form")
+	}
+	notBase64 := secret.Errorf(secret.Corrupt, "value: not base64url without padding")
 	if bytes.ContainsAny(s, "\r\n") {
-		return nil, &secret.Error{Kind: secret.Corrupt}
+		return nil, notBase64
 	}
 	b := make([]byte, base64.RawURLEncoding.DecodedLen(len(s)))
 	if _, err := base64.RawURLEncoding.Strict().Decode(b, s); err != nil {
-		return nil, &secret.Error{Kind: secret.Corrupt, Err: errBody}
+		return nil, notBase64
 	}
 	return b, nil
 }
@@ -176,10 +249,10 @@ func text(raw json.RawMessage) (string, error) {
 const maxInstant = 253_402_300_799
 
 // instant reads whole seconds since 1970.
-func instant(raw json.RawMessage) (*time.Time, error) {
+func instant(member string, raw json.RawMessage) (*time.Time, error) {
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n < 0 || n > maxInstant {
-		return nil, errBody
+		return nil, property(member, "not a whole number of seconds from 0 to %d", maxInstant)
 	}
 	t := time.Unix(n, 0).UTC()
 	return &t, nil

@@ -21,7 +21,7 @@ import (
 func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	token, ok := bearer(r.Header)
 	if !ok {
-		return access.Caller{}, refuse(secret.Unauthenticated, noToken)
+		return access.Caller{}, refuse(secret.Unauthenticated, noToken, "")
 	}
 	who, err := d.credentials.Bearer(token, d.Name(), d.audience(r))
 	if err == nil {
@@ -33,7 +33,7 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 		return access.Caller{}, &secret.Error{Kind: secret.Throttled}
 	}
 	d.throttle.Failed(key, r.Address)
-	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err))
+	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err), "")
 }
 
 // refusedToken says what the service says of a token. Its words for a wrong

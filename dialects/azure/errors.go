@@ -9,6 +9,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -17,12 +18,16 @@ type refusal struct{ shape }
 
 func (r refusal) Error() string { return r.message }
 
-func refuse(k secret.Kind, s shape) error { return &secret.Error{Kind: k, Err: refusal{s}} }
+// refuse returns an error of the shape s. The message is the shape's; why goes
+// where the reason goes, and may be empty.
+func refuse(k secret.Kind, s shape, why string) error {
+	return &secret.Error{Kind: k, Detail: why, Err: refusal{s}}
+}
 
 // Error implements wire.Edge.
 func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
 	if errors.Is(err, wire.ErrNoRoute) && otherKind(r.URL.Path) != "" {
-		err = refuse(secret.Unsupported, otherObjects)
+		err = refuse(secret.Unsupported, otherObjects, "path: only /secrets and /deletedsecrets are served")
 	}
 	s := d.site(originOf(r.Host))
 	if s == nil {
@@ -37,8 +42,26 @@ func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
 	if lost := d.service.Reject(call, ref, err); lost != nil {
 		err = lost
 	}
+	reason := d.service.Reason(call, access.Action(d.permissions[r.Op]), ref, err)
+	if reason == "" {
+		err = withoutDetail(err)
+	}
 	e := d.describe(r, err)
-	return wire.Reply{Status: e.status, Header: d.errorHeader(r, e, err), Body: errorBody(e)}
+	rep := wire.Reply{Status: e.status, Header: d.errorHeader(r, e, err), Body: errorBody(e)}
+	if reason != "" {
+		rep.Header.Set(wire.ReasonHeader, reason)
+	}
+	return rep
+}
+
+// withoutDetail hides the Detail of err from the message: who may not know the
+// reason is told the service's words.
+func withoutDetail(err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok || !details[e.Kind] || e.Detail == "" {
+		return err
+	}
+	return &secret.Error{Kind: e.Kind, Name: e.Name, RetryAfter: e.RetryAfter, Err: err}
 }
 
 func (d *Dialect) errorHeader(r *wire.Request, s shape, err error) http.Header {

@@ -70,9 +70,10 @@ func FuzzDecodeSet(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d, err := decodeSet(body)
 		if err != nil {
-			if secret.KindOf(err) != secret.Invalid || secret.DetailOf(err) != "" {
+			if secret.KindOf(err) != secret.Invalid {
 				t.Fatalf("refused with %q", secret.KindOf(err))
 			}
+			wantReason(t, err)
 			return
 		}
 		if !json.Valid(body) || d.Value.Form() != secret.Text || d.Value.Len() > maxValue || len(d.Tags) > maxTags {
@@ -125,6 +126,7 @@ func FuzzDecodeRestore(f *testing.F) {
 			if k := secret.KindOf(err); k != secret.Invalid && k != secret.Corrupt {
 				t.Fatalf("refused with %q", k)
 			}
+			wantReason(t, err)
 			return
 		}
 		again, err := json.Marshal(map[string]string{"value": base64.RawURLEncoding.EncodeToString(blob)})
@@ -147,7 +149,8 @@ func FuzzDecodeUpdate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := decodeUpdate(body)
 		if err != nil {
-			if secret.KindOf(err) != secret.Invalid || secret.DetailOf(err) != "" || p.Tags != nil || p.ContentType != nil {
+			wantReason(t, err)
+			if secret.KindOf(err) != secret.Invalid || p.Tags != nil || p.ContentType != nil {
 				t.Fatalf("refused with %q", secret.KindOf(err))
 			}
 			return

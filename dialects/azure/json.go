@@ -3,29 +3,52 @@ package azure
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"unicode/utf8"
 )
+
+// What is wrong with JSON. None of these quotes it, but for twiceError.
+var (
+	errEmpty     = errors.New("empty")
+	errNotUTF8   = errors.New("not valid UTF-8")
+	errNotObject = errors.New("not a JSON object")
+	errNotString = errors.New("not a string")
+	errHalfPair  = errors.New("escapes half of a surrogate pair")
+)
+
+// twiceError is the folded name of a member that came twice: it may be anything.
+type twiceError string
+
+func (twiceError) Error() string { return "given twice" }
 
 // eachMember calls f for each member of a JSON object that is not null, its
 // name folded. It refuses a name that comes twice, and anything beside the one
 // object. What f gets is part of body: a blob has tens of megabytes, and is
 // not to be held many times.
 func eachMember(body []byte, fold func(string) string, f func(string, json.RawMessage) error) error {
-	if !utf8.Valid(body) || !json.Valid(body) {
-		return errBody
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return errEmpty
+	case !utf8.Valid(body):
+		return errNotUTF8
+	case !json.Valid(body):
+		return errNotObject
 	}
 	w := walker{b: body}
 	if w.next() != '{' {
-		return errBody
+		return errNotObject
 	}
 	w.i++
 	seen := map[string]bool{}
 	for w.next() != '}' {
 		key, err := text(w.value())
 		key = fold(key)
-		if err != nil || seen[key] {
-			return errBody
+		switch {
+		case err != nil:
+			return errNotObject
+		case seen[key]:
+			return twiceError(key)
 		}
 		seen[key] = true
 		w.next()
@@ -108,14 +131,14 @@ func (w *walker) nest() {
 // character in its place, and so change a secret.
 func plain(raw []byte) ([]byte, error) {
 	if len(raw) < 2 || raw[0] != '"' {
-		return nil, errBody
+		return nil, errNotString
 	}
 	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
 		return inner, nil
 	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil || loneSurrogate(raw) {
-		return nil, errBody
+		return nil, errHalfPair
 	}
 	return []byte(s), nil
 }

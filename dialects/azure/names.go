@@ -34,7 +34,7 @@ func fold(s string) string {
 func ModelName(wire string) (secret.Name, error) {
 	name, err := naming.Decode(fold(wire))
 	if err != nil {
-		return "", refuse(secret.Invalid, wrongName)
+		return "", refuse(secret.Invalid, wrongName, "name: not 1 to 127 letters, digits and dashes")
 	}
 	return name, nil
 }

@@ -20,7 +20,7 @@ func (q *request) pageSize() (int, error) {
 	}
 	n, err := strconv.Atoi(param(q.query, "maxresults"))
 	if err != nil || n < 1 || n > maxPage {
-		return 0, badBody()
+		return 0, unworded("maxresults", "not a number from 1 to %d", maxPage)
 	}
 	return n, nil
 }
@@ -72,7 +72,7 @@ func (q *request) position() (string, error) {
 	}
 	key, ok := readSkipToken(param(q.query, "$skiptoken"))
 	if !ok {
-		return "", badBody()
+		return "", unworded("$skiptoken", "not one that this vault gives out")
 	}
 	return key, nil
 }
@@ -110,7 +110,7 @@ func (q *request) after(key string) (secret.Name, error) {
 	}
 	name, err := q.model(key)
 	if err != nil {
-		return "", badBody()
+		return "", unworded("$skiptoken", "not one that this vault gives out")
 	}
 	return name, nil
 }

@@ -54,7 +54,7 @@ var operations = []operation{
 }
 
 func unknownOperation(*Dialect, *request) (wire.Reply, error) {
-	return wire.Reply{}, refuse(secret.Invalid, wrongOperation)
+	return wire.Reply{}, refuse(secret.Invalid, wrongOperation, "path: no such operation")
 }
 
 func (d *Dialect) routes() []wire.Route {
@@ -97,7 +97,7 @@ func param(q url.Values, name string) string { return strings.Join(q[name], ",")
 func (d *Dialect) accept(r *wire.Request) (*request, error) {
 	q := &request{Request: r, origin: originOf(r.Host), query: r.URL.Query()}
 	if q.site = d.site(q.origin); q.site == nil {
-		return nil, refuse(secret.NotFound, wrongVault)
+		return nil, refuse(secret.NotFound, wrongVault, "")
 	}
 	var err error
 	if q.version, err = findVersion(param(q.query, "api-version")); err != nil {

@@ -55,7 +55,7 @@ func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
 func (q *request) checkOutput() error {
 	const name = "outContentType"
 	if wish := param(q.query, name); q.query.Has(name) && wish != typePFX && wish != typePEM {
-		return refuse(secret.Invalid, wrongOutput)
+		return refuse(secret.Invalid, wrongOutput, name+": neither "+typePFX+" nor "+typePEM)
 	}
 	return nil
 }

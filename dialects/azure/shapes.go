@@ -43,6 +43,7 @@ var (
 	// The service goes on to quote the token's header; ours need not have one.
 	badToken = shape{http.StatusUnauthorized, codeUnauthorized, "", "AKV10046: Unable to resolve the key used for signature validation.", reported}
 
+	wrongProperty  = shape{http.StatusBadRequest, codeBadParameter, "", messageInvalid, reported}
 	wrongMethod    = shape{http.StatusMethodNotAllowed, "MethodNotAllowed", "", "HTTP {method} not allowed", recorded}
 	wrongOperation = shape{http.StatusBadRequest, codeBadParameter, "", "Method {method} does not allow operation '{operation}'", reported} // of keys
 	wrongName      = shape{http.StatusBadRequest, codeBadParameter, "", "The request URI contains an invalid name: {name}", reported}
@@ -53,8 +54,9 @@ var (
 	otherObjects   = shape{http.StatusBadRequest, codeNotSupported, "", "Operations on {kind} are not enabled for this vault: it serves /secrets and /deletedsecrets.", inferred}
 	wrongOutput    = shape{http.StatusBadRequest, codeBadParameter, "", "The outContentType is neither " + typePFX + " nor " + typePEM + ".", inferred}
 	largeBody      = shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large.", inferred}
-	// The service has no words for it: the message is the gateway's.
+	// The service has no words for these: the message is the gateway's.
 	cloudBlob = shape{http.StatusBadRequest, codeBlob, "", "", inferred}
+	rawBlob   = shape{http.StatusBadRequest, codeBlob, "", "The value is a backup blob as it is: its base64url form is wanted.", inferred}
 	wrongBlob = shape{http.StatusBadRequest, codeBlob, "", "Backup blob contains invalid or corrupt version.", recorded}
 )
 
@@ -85,6 +87,10 @@ var shapes = map[secret.Kind]shape{
 	secret.Upstream:        {http.StatusInternalServerError, codeInternal, "", "The service behind this vault refused the request.", inferred},
 	secret.Corrupt:         {http.StatusBadRequest, codeBlob, "", "Backup blob is corrupt.", recorded},
 	secret.Lossy:           {http.StatusBadRequest, codeBadParameter, "", "The secret cannot be held here without loss.", inferred},
+	// The message is what the Azure CLI printed of a blob of another geography
+	// (MicrosoftDocs/azure-docs#107520, Azure/azure-cli#8767). That its code is
+	// the one of all bad blobs is told by another report of such a restore.
+	secret.NoKey: {http.StatusBadRequest, codeBlob, "", "Cannot decrypt backup blob.", reported},
 }
 
 // details are the kinds whose detail tells a client more than the row does.

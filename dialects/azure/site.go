@@ -104,7 +104,7 @@ func (s *site) model(wire string) (secret.Name, error) {
 	}
 	name = secret.Name(s.folder) + name
 	if name.Validate() != nil {
-		return "", refuse(secret.Invalid, wrongName)
+		return "", refuse(secret.Invalid, wrongName, "name: too long for the folder of this vault")
 	}
 	return name, nil
 }

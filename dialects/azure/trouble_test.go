@@ -50,6 +50,7 @@ func TestProductTrouble(t *testing.T) {
 		secret.Unsupported: {400, "NotSupported"}, secret.Throttled: {429, "Throttled"}, secret.Unavailable: {503, "ServiceUnavailable"},
 		secret.Unknown: {503, "ServiceUnavailable"}, secret.Partial: {503, "ServiceUnavailable"}, secret.Upstream: {500, "InternalServerError"},
 		secret.Corrupt: {400, "Malformed backup blob"}, secret.Lossy: {400, "BadParameter"},
+		secret.NoKey: {400, "Malformed backup blob"},
 	} {
 		next.Store(&secret.Error{Kind: kind, Op: wiretest.Cause, RetryAfter: time.Hour, Err: errors.New(wiretest.Cause)})
 		r := do(t, g, "a", http.MethodPut, "/secrets/x", `{"value":"`+theValue+`"}`)
@@ -232,7 +233,6 @@ func TestBadBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, body := range map[string]string{
-		"of another keyring":     blobOf(t, other, "a", "x"),
 		"one character turned":   turned(good, head+len(good)/2),
 		"first character turned": turned(good, head),
 		"last character turned":  turned(good, len(good)-3),
@@ -246,6 +246,10 @@ func TestBadBlobs(t *testing.T) {
 		if r := do(t, g, "b", http.MethodPost, "/secrets/restore", body); r.status != 400 || r.code() != "Malformed backup blob" || lastResult(t, g) != "corrupt" {
 			t.Errorf("%s: %d %s, audited as %q", name, r.status, r.code(), lastResult(t, g))
 		}
+	}
+	if r := do(t, g, "b", http.MethodPost, "/secrets/restore", blobOf(t, other, "a", "x")); r.status != 400 || r.code() != "Malformed backup blob" ||
+		!strings.Contains(r.body, `"Cannot decrypt backup blob."`) || lastResult(t, g) != "no key" {
+		t.Errorf("of another keyring: %d %s, audited as %q", r.status, r.body, lastResult(t, g))
 	}
 	if r := do(t, g, "b", http.MethodGet, "/secrets", ""); r.body != `{"value":[],"nextLink":null}` {
 		t.Error("something was written")

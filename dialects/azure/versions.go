@@ -33,7 +33,7 @@ func findVersion(s string) (apiVersion, error) {
 		}
 	}
 	if s == "" {
-		return apiVersion{}, refuse(secret.Invalid, noVersion)
+		return apiVersion{}, refuse(secret.Invalid, noVersion, "api-version: missing")
 	}
-	return apiVersion{}, refuse(secret.Invalid, wrongVersion)
+	return apiVersion{}, refuse(secret.Invalid, wrongVersion, "api-version: not known")
 }

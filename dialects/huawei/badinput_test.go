@@ -242,11 +242,11 @@ func badBlobs(t testing.TB, blob, foreign string) []badInput {
 		restore("base64url", base64.RawURLEncoding.EncodeToString([]byte(blob)), "base64url form"),
 		restore("real Azure", base64.RawURLEncoding.EncodeToString([]byte(")AzureKeyVaultSecretBackupV1.microsoft.com"+blob[42:])), "Azure Key Vault"),
 		restore("real Huawei", ")CloudSecretManagementBackupV1.com"+blob[42:], "Huawei Cloud"),
-		restore("another keyring", foreign, ""),
+		restore("another keyring", foreign, "which the keyring does not hold"),
 		restore("cut", blob[:len(blob)-1], ""),
 		restore("cut at a part", blob[:strings.LastIndexByte(blob, '.')], ""),
 		restore("longer", blob+"A", ""),
-		restore("line feed", blob+"\n", ""),
+		restore("line feed within", blob[:len(blob)-4]+"\n"+blob[len(blob)-4:], ""),
 		restore("no member", "", "empty"),
 	}
 	for i := 0; i < len(blob); i += len(blob)/23 + 1 {

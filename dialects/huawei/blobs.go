@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -26,11 +27,12 @@ func (a *api) uploadBlob(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	if err := checkWrapping(body.Blob); err != nil {
+	blob := bytes.Trim(body.Blob, wire.Blanks)
+	if err := checkWrapping(blob); err != nil {
 		return nil, err
 	}
 	r.Forget()
-	out, err := a.svc.Restore(r.Context(), r.call, r.store, body.Blob, gateway.RestoreOptions{CheckName: speakable})
+	out, err := a.svc.Restore(r.Context(), r.call, r.store, blob, gateway.RestoreOptions{CheckName: speakable})
 	if err != nil {
 		return nil, err
 	}

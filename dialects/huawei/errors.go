@@ -64,6 +64,7 @@ var problems = map[secret.Kind]problem{
 	secret.Upstream:        {http.StatusBadGateway, "APIGW.0201", "Backend unavailable.", false},
 	secret.Corrupt:         invalidParameter,
 	secret.Lossy:           invalidRequest,
+	secret.NoKey:           invalidParameter,
 }
 
 // exceptions are what an operation says of a kind instead. What the vendor's
@@ -171,6 +172,14 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr
 	}
+	rep := shaped(r, err)
+	if reason := a.svc.Reason(call(r), actions[r.Op], ref, err); reason != "" {
+		rep.Header.Set(wire.ReasonHeader, reason)
+	}
+	return rep
+}
+
+func shaped(r *wire.Request, err error) wire.Reply {
 	var own *vendorError
 	if ofIAM[r.Op] && !errors.As(err, &own) {
 		return answerIAM(err)

@@ -375,7 +375,7 @@ var iamStatus = map[secret.Kind]int{
 	secret.Internal: 500, secret.NotFound: 404, secret.Trashed: 500, secret.AlreadyExists: 409, secret.Disabled: 403,
 	secret.Invalid: 400, secret.TooLarge: 413, secret.Unauthenticated: 401, secret.Denied: 403, secret.Conflict: 409,
 	secret.Unsupported: 400, secret.Throttled: 429, secret.Unavailable: 503, secret.Unknown: 503, secret.Partial: 500,
-	secret.Upstream: 503, secret.Corrupt: 400, secret.Lossy: 400,
+	secret.Upstream: 503, secret.Corrupt: 400, secret.Lossy: 400, secret.NoKey: 400,
 }
 
 // answerIAM shapes err as IAM's older paths do: the code is a number, so that

@@ -20,7 +20,7 @@ func Mount(r *mux.Router, e Edge, routes []Route) {
 		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, large: large, route: &routes[i]})
 	}
 	wrong := &endpoint{edge: e, large: large, route: &Route{Handle: func(*Request) (Reply, error) {
-		return Reply{}, &secret.Error{Kind: secret.Invalid, Err: ErrMethod}
+		return Reply{}, &secret.Error{Kind: secret.Invalid, Detail: "method: not one that the path takes", Err: ErrMethod}
 	}}}
 	for i := range routes {
 		r.Path(routes[i].Path).Handler(wrong)

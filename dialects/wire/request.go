@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -71,7 +72,7 @@ func (r *Request) Forget() { r.body = nil }
 // twice that at most. But it does not grow beyond what a Content-Length says.
 func (r *Request) readBody() ([]byte, error) {
 	if r.ContentLength > r.max {
-		return nil, tooLarge()
+		return nil, r.tooLarge()
 	}
 	buf := new(bytes.Buffer)
 	src := http.MaxBytesReader(r.w, r.Request.Body, r.max)
@@ -85,7 +86,7 @@ func (r *Request) readBody() ([]byte, error) {
 	if err != nil {
 		var over *http.MaxBytesError
 		if errors.As(err, &over) {
-			return nil, tooLarge()
+			return nil, r.tooLarge()
 		}
 		return nil, &secret.Error{Kind: secret.Invalid, Detail: "the body ended early", Err: errors.Join(ErrBodyRead, err)}
 	}
@@ -123,8 +124,8 @@ func (r *Request) release() {
 	}
 }
 
-func tooLarge() error {
-	return &secret.Error{Kind: secret.TooLarge, Detail: "the body is too large", Err: ErrBodySize}
+func (r *Request) tooLarge() error {
+	return &secret.Error{Kind: secret.TooLarge, Detail: fmt.Sprintf("the body is too large: over %d bytes", r.max), Err: ErrBodySize}
 }
 
 // Digest identifies the body. It is zero if there is none to read.

@@ -33,6 +33,14 @@ const largeBodies = 8
 // not: a full secret, 500 versions of 25 KB, is 30 MB on the wire.
 const DefaultMaxBlob = 64 << 20
 
+// ReasonHeader bears why a request was refused, where the caller may know: a
+// header of ours, beside the vendor's own answer.
+const ReasonHeader = "Vaultferry-Reason"
+
+// Blanks may stand around the text of a backup in a body: they come from files
+// and shells, and belong to none.
+const Blanks = " \t\r\n"
+
 // Reply is a finished answer.
 type Reply struct {
 	Status int

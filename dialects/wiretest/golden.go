@@ -187,8 +187,12 @@ func (p *player) show(w *httptest.ResponseRecorder) string {
 func (p *player) auditLines() string {
 	var b strings.Builder
 	for _, e := range p.Audit()[p.audit:] {
-		fmt.Fprintf(&b, "%s %s caller=%q action=%s store=%s name=%q versions=%v result=%q\n",
+		fmt.Fprintf(&b, "%s %s caller=%q action=%s store=%s name=%q versions=%v result=%q",
 			e.Phase, e.Op, e.Caller, e.Action, e.Store, e.Name, e.Versions, e.Result)
+		if e.Reason != "" {
+			fmt.Fprintf(&b, " reason=%q", e.Reason)
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

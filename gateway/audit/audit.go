@@ -30,6 +30,7 @@ type Entry struct {
 	Versions   []int64   `json:"versions,omitempty"` // that were read or written
 	BackendOps int64     `json:"backend_ops"`
 	Result     string    `json:"result,omitempty"` // "ok" or a kind of error
+	Reason     string    `json:"reason,omitempty"` // of an error, if it is known: in printable ASCII, no value
 	Losses     []string  `json:"losses,omitempty"`
 	Archive    string    `json:"archive,omitempty"` // the file that keeps the whole document
 	DurationMS float64   `json:"duration_ms"`

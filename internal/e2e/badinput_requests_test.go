@@ -9,6 +9,12 @@ const (
 	httpGet, httpPut, httpPost = http.MethodGet, http.MethodPut, http.MethodPost
 
 	azInvalid   = "Property  has invalid value\r\n"
+	azNoObject  = "body: not a JSON object"
+	azEmpty     = "body: empty"
+	azNoUTF8    = "body: not valid UTF-8"
+	azNoValue   = "value: missing"
+	azManyTags  = "tags: 16, at most 15"
+	azPageSize  = "maxresults: not a number from 1 to 25"
 	azAbsent    = "was not found in this key vault. If you recently deleted this secret"
 	hwInvalid   = "The value of parameter is invalid."
 	hwFormat    = "The requested body format is wrong."
@@ -174,27 +180,27 @@ var badBodies = []badRow{
 		"value too large", azSet(`{"value":"`+hush+strings.Repeat("x", 25_601-len(hush))+`"}`, 400, azInvalid),
 		hwCreate(`{"name":"new","secret_string":"`+hush+strings.Repeat("x", 32_769-len(hush))+`"}`, 400, "CSMS.0002", hwInvalid),
 	},
-	{"cut in the middle", azSet(`{"value":"`+hush, 400, azInvalid), hwCreate(`{"name":"new","secret_string":"`+hush, 400, "CSMS.0004", hwFormat)},
-	{"cut before its end", azSet(`{"value":"`+hush+`"`, 400, azInvalid), hwCreate(`{"name":"new","secret_string":"`+hush+`"`, 400, "CSMS.0004", hwFormat)},
-	{"two objects", azSet(`{"value":"`+hush+`"}{}`, 400, azInvalid), hwCreate(`{"name":"new","secret_string":"`+hush+`"}{}`, 400, "CSMS.0004", hwFormat)},
-	{"an array", azSet(`["`+hush+`"]`, 400, azInvalid), hwCreate(`["`+hush+`"]`, 400, "CSMS.0004", hwFormat)},
-	{"a string", azSet(`"`+hush+`"`, 400, azInvalid), hwCreate(`"`+hush+`"`, 400, "CSMS.0004", hwFormat)},
-	{"null", azSet(`null`, 400, azInvalid), hwCreate(`null`, 400, "CSMS.0004", hwFormat)},
-	{"none at all", azSet(``, 400, azInvalid), hwCreate(``, 400, "CSMS.0004", hwFormat)},
-	{"not JSON", azSet(`value=`+hush, 400, azInvalid), hwCreate(`name=new&secret_string=`+hush, 400, "CSMS.0004", hwFormat)},
+	{"cut in the middle", azSet(`{"value":"`+hush, 400, azNoObject), hwCreate(`{"name":"new","secret_string":"`+hush, 400, "CSMS.0004", hwFormat)},
+	{"cut before its end", azSet(`{"value":"`+hush+`"`, 400, azNoObject), hwCreate(`{"name":"new","secret_string":"`+hush+`"`, 400, "CSMS.0004", hwFormat)},
+	{"two objects", azSet(`{"value":"`+hush+`"}{}`, 400, azNoObject), hwCreate(`{"name":"new","secret_string":"`+hush+`"}{}`, 400, "CSMS.0004", hwFormat)},
+	{"an array", azSet(`["`+hush+`"]`, 400, azNoObject), hwCreate(`["`+hush+`"]`, 400, "CSMS.0004", hwFormat)},
+	{"a string", azSet(`"`+hush+`"`, 400, azNoObject), hwCreate(`"`+hush+`"`, 400, "CSMS.0004", hwFormat)},
+	{"null", azSet(`null`, 400, azNoObject), hwCreate(`null`, 400, "CSMS.0004", hwFormat)},
+	{"none at all", azSet(``, 400, azEmpty), hwCreate(``, 400, "CSMS.0004", hwFormat)},
+	{"not JSON", azSet(`value=`+hush, 400, azNoObject), hwCreate(`name=new&secret_string=`+hush, 400, "CSMS.0004", hwFormat)},
 	{"a value of another type", azSet(`{"value":["`+hush+`"]}`, 400, azInvalid), hwCreate(`{"name":"new","secret_string":["`+hush+`"]}`, 400, "CSMS.0004", hwFormat)},
-	{"no value", azSet(`{"tags":{"a":"`+hush+`"}}`, 400, azInvalid), hwCreate(`{"name":"new","description":"`+hush+`"}`, 400, "CSMS.0002", hwInvalid)},
+	{"no value", azSet(`{"tags":{"a":"`+hush+`"}}`, 400, azNoValue), hwCreate(`{"name":"new","description":"`+hush+`"}`, 400, "CSMS.0002", hwInvalid)},
 	{
 		"the value twice", azSet(`{"value":"`+hush+`","Value":"x"}`, 400, azInvalid),
 		hwCreate(`{"name":"new","secret_string":"`+hush+`","secret_string":"x"}`, 400, "CSMS.0004", hwFormat),
 	},
 	{"half a character", azSet(`{"value":"`+hush+`\ud83d"}`, 400, azInvalid), hwCreate(`{"name":"new","secret_string":"`+hush+`\ud83d"}`, 400, "CSMS.0004", hwFormat)},
-	{"no UTF-8", azSet("{\"value\":\""+hush+"\xff\"}", 400, azInvalid), hwCreate("{\"name\":\"new\",\"secret_string\":\""+hush+"\xff\"}", 400, "CSMS.0004", hwFormat)},
+	{"no UTF-8", azSet("{\"value\":\""+hush+"\xff\"}", 400, azNoUTF8), hwCreate("{\"name\":\"new\",\"secret_string\":\""+hush+"\xff\"}", 400, "CSMS.0004", hwFormat)},
 	{"unknown member", nil, // azure passes over them: see TestUnknownMembers
 		hwCreate(`{"name":"new","secret_string":"`+hush+`","`+hush+`":1}`, 400, "CSMS.0004", hwFormat)},
 	{"text and binary", nil, hwCreate(`{"name":"new","secret_string":"`+hush+`","secret_binary":"AAAA"}`, 400, "CSMS.0002", hwInvalid)},
-	{"sixteen tags", azSet(`{"value":"`+hush+`","tags":{`+manyTags(16)+`}}`, 400, azInvalid), nil},
-	{"deep", azSet(`{"value":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, azInvalid), hwCreate(`{"name":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, "CSMS.0004", hwFormat)},
+	{"sixteen tags", azSet(`{"value":"`+hush+`","tags":{`+manyTags(16)+`}}`, 400, azManyTags), nil},
+	{"deep", azSet(`{"value":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, azNoObject), hwCreate(`{"name":`+strings.Repeat(`[`, 200_000)+`"`+hush, 400, "CSMS.0004", hwFormat)},
 	{
 		"over the limit of the body", azOver(&exchange{method: httpPut, path: "/secrets/new", body: `{"value":"` + hush + strings.Repeat(" ", 600<<10)}, "azure.SetSecret"),
 		hwOver(&exchange{method: httpPost, path: "/secrets", body: `{"name":"` + hush + strings.Repeat(" ", 2<<20)}, "huawei.CreateSecret"),
@@ -304,7 +310,7 @@ var badRequests = []badRow{
 	{
 		"a page size that is none",
 		&exchange{
-			method: httpGet, path: "/secrets", query: "api-version=7.4&maxresults=0", status: 400, code: "BadParameter", message: azInvalid,
+			method: httpGet, path: "/secrets", query: "api-version=7.4&maxresults=0", status: 400, code: "BadParameter", message: azPageSize,
 			audit: refusing("azure.ListSecrets", "tester", "main/-", "invalid"),
 		},
 		&exchange{

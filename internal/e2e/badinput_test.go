@@ -103,6 +103,7 @@ func (x *exchange) check(t *testing.T, w *badWorld, v vendor, a *answer) {
 		t.Errorf("said %q, want %q", got.message, x.message)
 	}
 	w.checkAudit(t, got.id, x.audit)
+	w.checkReason(t, a)
 	w.main.Before, w.main.After = nil, nil
 	w.checkUnchanged(t)
 	w.checkSilent(t, "the answer", fmt.Sprint(a.header, string(a.body)))

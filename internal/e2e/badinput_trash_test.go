@@ -37,7 +37,7 @@ var badTrash = []badRow{
 		reading("azure.DeleteSecret", "delete", "private/theirs", "denied")).in("private").within("ForbiddenByPolicy"), nil},
 	{"update of nobody", azAsked(http.MethodPatch, "/secrets/nobody", `{"attributes":{"enabled":false}}`, 404, "SecretNotFound", azAbsent,
 		writing("azure.UpdateSecret", "update", "main/nobody", "not found")), nil},
-	{"update cut in the middle", azAsked(http.MethodPatch, "/secrets/taken", `{"attributes":{"enabled":fal`, 400, "BadParameter", azInvalid,
+	{"update cut in the middle", azAsked(http.MethodPatch, "/secrets/taken", `{"attributes":{"enabled":fal`, 400, "BadParameter", azNoObject,
 		refusing("azure.UpdateSecret", "tester", "main/taken", "invalid")), nil},
 	{"recover of nobody", azAsked(httpPost, "/deletedsecrets/nobody/recover", "", 404, "SecretNotFound", azAbsent,
 		writing("azure.RecoverDeletedSecret", "recover", "main/nobody", "not found")), nil},
