@@ -81,7 +81,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred}, &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			Transport: plainClient(vaultOnly{host: hostPort(u), next: vault}),
+			Transport: plainClient(newVaultOnly(u, vault)),
 			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
 			Telemetry: policy.TelemetryOptions{Disabled: true},
 		},

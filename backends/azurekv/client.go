@@ -7,71 +7,74 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// client is the product's API in our types and errors. It retries nothing.
+// client is the product's API in our types and errors. It retries nothing but
+// what the vault is not ready for.
 type client struct{ sdk *azsecrets.Client }
 
 // get reads one version with its value; no version means the current one.
 // Kinds: NotFound, Disabled and those of any read.
 func (c client) get(ctx context.Context, name secret.Name, wire, version string) (item, string, error) {
-	it, text, err := c.show(ctx, name, wire, version)
-	if err == nil && it.isOpen() {
-		return item{}, "", &secret.Error{Kind: secret.Disabled, Op: "azurekv.get", Name: name}
+	it, text, err := c.getOpened(ctx, name, wire, version)
+	if err == nil && it.isOpened() {
+		return item{}, "", readOp("get", name).Error(secret.Disabled, "", nil)
 	}
 	return it, text, err
 }
 
-// show is get, whatever the version's mark says.
-func (c client) show(ctx context.Context, name secret.Name, wire, version string) (item, string, error) {
-	o := op{name: name, what: "get"}
+// getOpened is get for who has opened the version.
+func (c client) getOpened(ctx context.Context, name secret.Name, wire, version string) (item, string, error) {
 	r, err := c.sdk.GetSecret(ctx, wire, version, nil)
-	if err != nil {
-		return item{}, "", o.fail(ctx, err)
+	var it item
+	if err == nil {
+		it, err = itemOf(&r.Secret)
 	}
-	it, err := itemOf(&r.Secret)
+	if err == nil && (it.id == "" || r.Value == nil) {
+		err = kit.ErrMalformed
+	}
 	if err != nil {
-		return item{}, "", o.fail(ctx, err)
+		return item{}, "", failure(ctx, readOp("get", name), false, err)
 	}
 	return it, *r.Value, nil
 }
 
 // set writes one version and returns what the product made of it.
-func (c client) set(ctx context.Context, name secret.Name, wire string, s *sheet) (item, error) {
-	o := op{name: name, what: "set", write: true}
-	p, err := s.parameters()
-	if err != nil {
-		return item{}, &secret.Error{Kind: secret.Internal, Op: "azurekv.set", Name: name, Err: err}
-	}
-	var it item
-	err = o.settled(ctx, func(ctx context.Context) error {
+func (c client) set(ctx context.Context, name secret.Name, wire string, p azsecrets.SetSecretParameters) (item, error) {
+	return change(ctx, writeOp("set", name), func(ctx context.Context) (*azsecrets.Secret, error) {
 		r, err := c.sdk.SetSecret(ctx, wire, p, nil)
+		return &r.Secret, err
+	}, hasID)
+}
+
+// update changes one version in place and returns what the product made of it.
+func (c client) update(ctx context.Context, name secret.Name, wire, version string, p azsecrets.UpdateSecretPropertiesParameters) (item, error) {
+	return change(ctx, writeOp("update", name), func(ctx context.Context) (*azsecrets.Secret, error) {
+		r, err := c.sdk.UpdateSecretProperties(ctx, wire, version, p, nil)
+		return &r.Secret, err
+	}, func(it *item) bool { return it.id == version })
+}
+
+// change makes one write that the vault answers with a version.
+func change(ctx context.Context, o kit.Op, write func(context.Context) (*azsecrets.Secret, error), isRight func(*item) bool) (it item, err error) {
+	err = onceReady(ctx, o, func(ctx context.Context) error {
+		s, err := write(ctx)
 		if err != nil {
 			return err
 		}
-		it, err = itemOf(&r.Secret)
+		if it, err = itemOf(s); err == nil && !isRight(&it) {
+			err = kit.ErrMalformed
+		}
 		return err
 	})
 	return it, err
 }
 
-// deleted reports whether the name is held by a deleted secret. Where the
-// gateway may not ask, or the vault has no soft delete, the write tells.
-func (c client) deleted(ctx context.Context, name secret.Name, wire string) (bool, error) {
-	_, err := c.sdk.GetDeletedSecret(ctx, wire, nil)
-	if err == nil {
-		return true, nil
-	}
-	err = op{name: name, what: "get-deleted"}.fail(ctx, err)
-	if !is(err, secret.Unavailable, secret.Throttled) {
-		return false, nil
-	}
-	return false, err
-}
+func hasID(it *item) bool { return it.id != "" }
 
 // maxReads bounds how often a list is read until nobody writes meanwhile.
 const maxReads = 4
@@ -87,31 +90,34 @@ const maxReads = 4
 func (c client) versions(ctx context.Context, name secret.Name, wire string, seen func([]item)) ([]item, error) {
 	var last []item
 	for range maxReads {
-		items, settled, err := c.readVersions(ctx, name, wire, seen)
-		if err != nil || settled || (last != nil && sameIDs(last, items)) {
+		items, complete, err := c.readVersions(ctx, name, wire, seen)
+		if err != nil || complete || (last != nil && sameIDs(last, items)) {
 			return items, err
 		}
 		last = items
 	}
-	return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.versions", Name: name, Detail: "the secret is being written too fast to be read"}
+	return nil, tooFast(name)
 }
 
-func (c client) readVersions(ctx context.Context, name secret.Name, wire string, seen func([]item)) (items []item, settled bool, err error) {
+func tooFast(name secret.Name) error {
+	return readOp("versions", name).Error(secret.Unavailable, "the secret is being written too fast to be read", nil)
+}
+
+func (c client) readVersions(ctx context.Context, name secret.Name, wire string, seen func([]item)) (items []item, complete bool, err error) {
 	var first *http.Response
 	pages := 0
-	pager := c.sdk.NewListSecretPropertiesVersionsPager(wire, nil)
-	for pager.More() {
+	for pager := c.sdk.NewListSecretPropertiesVersionsPager(wire, nil); pager.More(); pages++ {
 		var resp *http.Response
 		page, err := pager.NextPage(policy.WithCaptureResponse(ctx, &resp))
-		if err != nil {
-			return nil, false, op{name: name, what: "versions"}.fail(ctx, err)
-		}
-		if pages++; pages == 1 {
-			first = resp
-		}
 		before := len(items)
-		if items, err = appendItems(items, page.Value); err != nil {
-			return nil, false, op{name: name, what: "versions"}.fail(ctx, err)
+		if err == nil {
+			items, err = appendItems(items, page.Value, newItem)
+		}
+		if err != nil {
+			return nil, false, failure(ctx, readOp("versions", name), false, err)
+		}
+		if pages == 0 {
+			first = resp
 		}
 		seen(items[before:])
 	}
@@ -121,9 +127,9 @@ func (c client) readVersions(ctx context.Context, name secret.Name, wire string,
 // nothing is for who needs no page before the last.
 func nothing([]item) {}
 
-func appendItems(items []item, page []*azsecrets.SecretProperties) ([]item, error) {
+func appendItems[P any](items []item, page []*P, read func(*P) (item, error)) ([]item, error) {
 	for _, p := range page {
-		it, err := newItem(p)
+		it, err := read(p)
 		if err != nil {
 			return nil, err
 		}
@@ -151,25 +157,16 @@ func sameIDs(a, b []item) bool {
 }
 
 // secrets lists every secret, each with the facts of its current version.
-func (c client) secrets(ctx context.Context, onlyFirstPage bool) ([]item, error) {
-	var items []item
-	for pager := c.sdk.NewListSecretPropertiesPager(nil); pager.More(); {
-		items0, err := c.nextSecrets(ctx, pager, items)
-		if err != nil || onlyFirstPage {
-			return items0, err
+func (c client) secrets(ctx context.Context, onlyFirstPage bool) (items []item, err error) {
+	pager := c.sdk.NewListSecretPropertiesPager(nil)
+	for more := true; more; more = pager.More() && !onlyFirstPage {
+		page, err := pager.NextPage(ctx)
+		if err == nil {
+			items, err = appendItems(items, page.Value, newItem)
 		}
-		items = items0
-	}
-	return items, nil
-}
-
-func (c client) nextSecrets(ctx context.Context, pager *runtime.Pager[azsecrets.ListSecretPropertiesResponse], items []item) ([]item, error) {
-	page, err := pager.NextPage(ctx)
-	if err != nil {
-		return nil, op{what: "list"}.fail(ctx, err)
-	}
-	if items, err = appendItems(items, page.Value); err != nil {
-		return nil, op{what: "list"}.fail(ctx, err)
+		if err != nil {
+			return nil, failure(ctx, readOp("list", ""), false, err)
+		}
 	}
 	return items, nil
 }

@@ -45,10 +45,7 @@ func (u *updating) write(e *edit) error {
 	if !s.tag.fits() {
 		return lossy(loss.Updated, noRoom)
 	}
-	full, err := s.parameters()
-	if err != nil {
-		return &secret.Error{Kind: secret.Internal, Op: "azurekv.update", Err: err}
-	}
+	full := s.parameters()
 	e.body.Tags = full.Tags
 	if e.body.ContentType != nil && full.ContentType != nil {
 		e.body.ContentType = full.ContentType // ours, where there is none

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -118,10 +118,10 @@ func (im *importing) look(ctx context.Context, token, mark string) error {
 func (im *importing) lookBoth(ctx context.Context) (items []item, gone bool, err error) {
 	var goneErr error
 	var g sync.WaitGroup
-	g.Go(func() { gone, goneErr = im.b.client.deleted(ctx, im.name, im.wire) })
+	g.Go(func() { gone, goneErr = im.b.client.isDeleted(ctx, im.name, im.wire) })
 	items, err = im.b.client.versions(ctx, im.name, im.wire, nothing)
 	g.Wait()
-	if err == nil || is(goneErr, secret.Upstream) {
+	if err == nil || kit.Is(goneErr, secret.Upstream) {
 		err = goneErr
 	}
 	return items, gone, err
@@ -136,7 +136,7 @@ func (im *importing) write(ctx context.Context) (*backends.Imported, error) {
 		if im.stands[s.version.UID] {
 			continue
 		}
-		it, err := im.b.client.set(ctx, im.name, im.path, s)
+		it, err := im.b.client.set(ctx, im.name, im.path, s.parameters())
 		if err != nil {
 			return im.stopped(err)
 		}
@@ -162,18 +162,13 @@ func (im *importing) ordinals() []secret.Ordinal {
 // stopped is the error of an import that failed midway. As long as nothing
 // stands it is just the error of the write.
 func (im *importing) stopped(err error) (*backends.Imported, error) {
-	unknown := is(err, secret.Unknown)
+	unknown := kit.Is(err, secret.Unknown)
 	if len(im.stands) == 0 && !unknown {
 		return nil, err
 	}
-	e := &secret.Error{Kind: secret.Partial, Op: "azurekv.import", Name: im.name, Err: secret.Cause(err)}
-	if inner, ok := errors.AsType[*secret.Error](err); ok {
-		e.RetryAfter = inner.RetryAfter
-	}
-	e.Detail = fmt.Sprintf("%d of %d versions are written", len(im.stands), len(im.sheets))
+	detail := fmt.Sprintf("%d of %d versions are written", len(im.stands), len(im.sheets))
 	if unknown {
-		e.Kind = secret.Unknown
-		e.Detail += ", and one more may be"
+		detail += ", and one more may be"
 	}
-	return &backends.Imported{Stands: im.ordinals()}, e
+	return &backends.Imported{Stands: im.ordinals()}, writeOp("import", im.name).Partly(detail, err)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,12 +33,12 @@ type item struct {
 // newItem reads a list entry. Of a list of secrets the id has no version.
 func newItem(p *azsecrets.SecretProperties) (item, error) {
 	if p == nil || p.ID == nil || p.Attributes == nil {
-		return item{}, errMalformed
+		return item{}, kit.ErrMalformed
 	}
 	name, version, ok := parseID(string(*p.ID))
 	a := p.Attributes
 	if !ok || a.Created == nil {
-		return item{}, errMalformed
+		return item{}, kit.ErrMalformed
 	}
 	it := item{
 		id: version, name: name, disabled: a.Enabled != nil && !*a.Enabled, managed: p.Managed != nil && *p.Managed,
@@ -54,15 +55,9 @@ func newItem(p *azsecrets.SecretProperties) (item, error) {
 	return it, nil
 }
 
-// itemOf reads the answer to a Get or a Set.
+// itemOf reads an answer about one version.
 func itemOf(s *azsecrets.Secret) (item, error) {
-	it, err := newItem(&azsecrets.SecretProperties{
-		ID: s.ID, Attributes: s.Attributes, ContentType: s.ContentType, Tags: s.Tags, Managed: s.Managed,
-	})
-	if err == nil && (it.id == "" || s.Value == nil) {
-		return item{}, errMalformed
-	}
-	return it, err
+	return newItem(&azsecrets.SecretProperties{ID: s.ID, Attributes: s.Attributes, ContentType: s.ContentType, Tags: s.Tags, Managed: s.Managed})
 }
 
 func timeOf(t *time.Time) time.Time {

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -37,21 +35,21 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 }
 
 func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.listing.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.secrets(ctx, false) }))
-	if err != nil {
-		return secret.Page{}, err
-	}
-	return page(q, all, func(cut []listed) ([]*secret.Secret, error) { return b.resolve(ctx, cut) })
+	read := func() ([]item, error) { return b.client.secrets(ctx, false) }
+	return b.page(ctx, q, &b.listing, read, b.resolve)
 }
 
 // page cuts one out of all names and resolves it.
-func page(q secret.Query, all []listed, resolve func([]listed) ([]*secret.Secret, error)) (secret.Page, error) {
-	cut, next := kit.CutPage(q, all, pageSize)
-	secrets, err := resolve(cut)
+func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache[item], read func() ([]item, error),
+	resolve func(context.Context, *listed) (*secret.Secret, error),
+) (secret.Page, error) {
+	all, err := of.All(b.now(), q.After == "", named(read))
 	if err != nil {
 		return secret.Page{}, err
 	}
-	return secret.Page{Secrets: secrets, Next: next}, nil
+	cut, next := kit.CutPage(q, all, pageSize)
+	secrets, err := kit.Gather(ctx, readers, cut, resolve)
+	return secret.Page{Secrets: secrets, Next: next}, err
 }
 
 // named makes of the product's list, two pages of which may repeat a name, one
@@ -72,35 +70,20 @@ func named(read func() ([]item, error)) func() ([]listed, error) {
 	}
 }
 
-// resolve finds what the list does not say, and leaves out what went away
+// resolve finds what the list does not say, or nil for what went away
 // meanwhile and what is half imported.
-func (b *Backend) resolve(ctx context.Context, cut []listed) ([]*secret.Secret, error) {
-	out := make([]*secret.Secret, len(cut))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for i := range cut {
-		l := &cut[i]
-		if l.Item.whole() {
-			out[i] = newStored(b.place, l.Name, []item{l.Item}, "").Clone()
-			continue
-		}
-		g.Go(func() error {
-			h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
-			switch {
-			case is(err, secret.NotFound):
-				return nil
-			case err != nil:
-				return err
-			case !h.unfinished():
-				out[i] = h.Only(h.Current)
-			}
-			return nil
-		})
+func (b *Backend) resolve(ctx context.Context, l *listed) (*secret.Secret, error) {
+	if l.Item.whole() {
+		return newStored(b.place, l.Name, []item{l.Item}, "").Clone(), nil
 	}
-	if err := g.Wait(); err != nil {
+	h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
+	switch {
+	case kit.Is(err, secret.NotFound), err == nil && h.unfinished():
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
-	return slices.DeleteFunc(out, func(s *secret.Secret) bool { return s == nil }), nil
+	return h.Only(h.Current), nil
 }
 
 // unfinished reports whether all there is are parts of one import that never

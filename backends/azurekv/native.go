@@ -3,16 +3,15 @@ package azurekv
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,7 +36,7 @@ func (b *Backend) BackupNative(ctx context.Context, name secret.Name) ([]byte, e
 	r, err := b.client.sdk.BackupSecret(ctx, wire, nil)
 	switch {
 	case err != nil:
-		return nil, op{name: name, what: "backup"}.fail(ctx, err)
+		return nil, failure(ctx, readOp("backup", name), false, err)
 	case !b.OwnsBlob(r.Value):
 		return nil, &secret.Error{Kind: secret.Unsupported, Op: "azurekv.backup", Name: name, Detail: "the endpoint's backups are not Key Vault's own: set backup_form to portable"}
 	}
@@ -59,7 +58,7 @@ func (b *Backend) RestoreNative(ctx context.Context, blob []byte) (*secret.Secre
 	wire := strings.ToLower(it.name)
 	name, err := naming.Decode(wire)
 	if err != nil { // it stands, under a name that no gateway can say
-		return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.restore", Err: errMalformed}
+		return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.restore", Err: kit.ErrMalformed}
 	}
 	b.listing.Enter(name, it)
 	h, err := b.awaitLive(ctx, name, wire)
@@ -74,22 +73,18 @@ func (b *Backend) RestoreNative(ctx context.Context, blob []byte) (*secret.Secre
 // the secret in its text alone: that is read for where to look, and goes no
 // further.
 func (c client) restore(ctx context.Context, blob []byte) (it item, err error) {
-	o := op{what: "restore", write: true}
-	err = o.settling(ctx, func(ctx context.Context) error {
+	err = unlessRefused(ctx, writeOp("restore", ""), func(ctx context.Context) error {
 		r, err := c.sdk.RestoreSecret(ctx, azsecrets.RestoreSecretParameters{SecretBackup: blob}, nil)
 		if err != nil {
 			return err
 		}
-		it, err = newItem(&azsecrets.SecretProperties{
-			ID: r.ID, Attributes: r.Attributes, ContentType: r.ContentType, Tags: r.Tags, Managed: r.Managed,
-		})
-		if err == nil && it.id == "" {
-			err = errMalformed
+		if it, err = itemOf(&r.Secret); err == nil && it.id == "" {
+			err = kit.ErrMalformed
 		}
 		return err
 	}, func(raw, failed error) (bool, error) {
 		err := c.whyNotRestored(ctx, raw, failed)
-		return is(err, secret.Conflict), err
+		return kit.Is(err, secret.Conflict), err
 	})
 	return it, err
 }
@@ -101,14 +96,15 @@ const (
 
 // whyNotRestored tells the refusals apart. Conflict: worth another try.
 func (c client) whyNotRestored(ctx context.Context, raw, failed error) error {
-	a, ok := errors.AsType[*answer](failed)
+	o := writeOp("restore", "")
+	a, ok := errors.AsType[*kit.Answer](failed)
 	switch {
-	case ok && a.status == http.StatusBadRequest:
-		return &secret.Error{Kind: secret.Corrupt, Op: "azurekv.restore", Detail: badBackup, Err: a}
-	case !ok || a.status != http.StatusConflict || busy(failed):
+	case ok && a.Status == http.StatusBadRequest:
+		return o.Error(secret.Corrupt, badBackup, a)
+	case !ok || a.Status != http.StatusConflict || isBusy(failed):
 		return failed
 	}
-	held := &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.restore", Detail: heldName, Err: a}
+	held := o.Error(secret.AlreadyExists, heldName, a)
 	name, wire, ok := conflictName(raw)
 	if !ok {
 		return held
@@ -120,7 +116,7 @@ func (c client) whyNotRestored(ctx context.Context, raw, failed error) error {
 		switch {
 		case err == nil:
 			held.Kind, held.Detail = secret.Trashed, ""
-		case is(err, secret.NotFound): // neither here nor there
+		case kit.Is(err, secret.NotFound): // neither here nor there
 			held.Kind, held.Detail = secret.Conflict, secret.DetailOf(failed)
 		}
 	}
@@ -131,19 +127,10 @@ func (c client) whyNotRestored(ctx context.Context, raw, failed error) error {
 // the id of a version.
 func conflictName(err error) (name secret.Name, wire string, ok bool) {
 	re, ok := errors.AsType[*azcore.ResponseError](err)
-	if !ok || re.RawResponse == nil {
+	if !ok {
 		return "", "", false
 	}
-	var body struct {
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	raw, err := runtime.Payload(re.RawResponse)
-	if err != nil || json.Unmarshal(raw, &body) != nil {
-		return "", "", false
-	}
-	_, rest, _ := strings.Cut(body.Error.Message, "'")
+	_, rest, _ := strings.Cut(bodyOf(re).Error.Message, "'")
 	id, _, closed := strings.Cut(rest, "'")
 	spelled, _, ok := parseID(id)
 	if !closed || !ok {

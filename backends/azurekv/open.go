@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -51,7 +52,7 @@ func (b *Backend) ReadsDisabled() bool { return b.opens }
 func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secret.Secret, opened []secret.Ordinal, err error) {
 	err = b.changing(ctx, name, func(wire string) error {
 		h, err := b.export(ctx, name, wire)
-		if err == nil && slices.ContainsFunc(h.entries, func(e entry) bool { return e.isOpen() }) {
+		if err == nil && slices.ContainsFunc(h.entries, func(e entry) bool { return e.isOpened() }) {
 			if _, err = b.closed(ctx, name, wire); err == nil {
 				h, err = b.export(ctx, name, wire)
 			}
@@ -83,7 +84,7 @@ func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secr
 	return s, opened, err
 }
 
-func (it *item) isOpen() bool { return !it.opened.IsZero() }
+func (it *item) isOpened() bool { return !it.opened.IsZero() }
 
 // marked are the version's tags while it is open; nil: there is no room.
 func (e *entry) marked(now time.Time) map[string]*string {
@@ -131,7 +132,7 @@ func (it *item) withTag(t *reserved) map[string]*string {
 // been.
 func (b *Backend) open(ctx context.Context, name secret.Name, wire string, e *entry, mark map[string]*string) (text string, sent bool, err error) {
 	_, err = b.client.update(ctx, name, wire, e.id, enabling(true, mark))
-	if err != nil && !is(err, secret.Unknown) {
+	if err != nil && !kit.Is(err, secret.Unknown) {
 		return "", false, err
 	}
 	if err != nil {
@@ -149,20 +150,20 @@ func (b *Backend) open(ctx context.Context, name secret.Name, wire string, e *en
 func (b *Backend) readOpen(ctx context.Context, name secret.Name, wire, id string) (text string, err error) {
 	err = await(ctx, func() (bool, error) {
 		var err error
-		_, text, err = b.client.show(ctx, name, wire, id)
-		if is(err, secret.Disabled) { // not yet, or no more
+		_, text, err = b.client.getOpened(ctx, name, wire, id)
+		if kit.Is(err, secret.Disabled) { // not yet, or no more
 			return false, nil
 		}
 		return err == nil, err
 	})
-	if err != nil && (errors.Is(err, errImpatient) || ctx.Err() != nil) {
+	if err != nil && (errors.Is(err, errNoTime) || ctx.Err() != nil) {
 		err = &secret.Error{Kind: secret.Unavailable, Op: "azurekv.open", Name: name, Detail: "a disabled version was enabled, and still cannot be read", Err: err}
 	}
 	return text, err
 }
 
-func enabling(enabled bool, tags map[string]*string) *azsecrets.UpdateSecretPropertiesParameters {
-	return &azsecrets.UpdateSecretPropertiesParameters{
+func enabling(enabled bool, tags map[string]*string) azsecrets.UpdateSecretPropertiesParameters {
+	return azsecrets.UpdateSecretPropertiesParameters{
 		SecretAttributes: &azsecrets.SecretAttributes{Enabled: &enabled}, Tags: tags,
 	}
 }
@@ -176,7 +177,7 @@ func (b *Backend) close(ctx context.Context, name secret.Name, wire string, it *
 	var last error
 	err := await(ctx, func() (bool, error) {
 		out, last = b.client.update(ctx, name, wire, it.id, enabling(false, it.unmarked(b.now())))
-		if is(last, secret.Unavailable, secret.Throttled, secret.Unknown) {
+		if kit.Is(last, secret.Unavailable, secret.Throttled, secret.Unknown) {
 			return false, nil
 		}
 		return last == nil, last
@@ -205,7 +206,7 @@ func (b *Backend) closed(ctx context.Context, name secret.Name, wire string) ([]
 		}
 		for i := range items {
 			switch it := &items[i]; {
-			case !it.isOpen():
+			case !it.isOpened():
 			case b.now().Sub(it.opened).Abs() < openFor:
 				return false, nil
 			default:
@@ -216,7 +217,7 @@ func (b *Backend) closed(ctx context.Context, name secret.Name, wire string) ([]
 		}
 		return true, nil
 	})
-	if errors.Is(err, errImpatient) {
+	if errors.Is(err, errNoTime) {
 		return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.open", Name: name, Detail: "another gateway is reading a disabled version of this secret"}
 	}
 	return items, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -43,7 +44,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 	if h == nil {
 		path = spelling(wire, attributes(h, &d).Extra)
 	}
-	it, err := b.client.set(ctx, name, path, s)
+	it, err := b.client.set(ctx, name, path, s.parameters())
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*s
 // is not open: see open.go.
 func (b *Backend) before(ctx context.Context, name secret.Name, wire string) (*stored, []item, error) {
 	items, err := b.client.versions(ctx, name, wire, nothing)
-	if err == nil && slices.ContainsFunc(items, func(it item) bool { return it.isOpen() }) {
+	if err == nil && slices.ContainsFunc(items, func(it item) bool { return it.isOpened() }) {
 		items, err = b.closed(ctx, name, wire)
 	}
 	switch {
@@ -82,7 +83,7 @@ func after(p place, name secret.Name, items []item, it item, v secret.Value) (*s
 			return h.Only(e.ordinal), nil
 		}
 	}
-	return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.set", Name: name, Err: errMalformed}
+	return nil, &secret.Error{Kind: secret.Unknown, Op: "azurekv.set", Name: name, Err: kit.ErrMalformed}
 }
 
 func (h *stored) items() []item {

@@ -3,8 +3,7 @@ package azurekv
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -23,7 +22,7 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	if sel.IsCurrent() {
 		seen, text, err = b.client.get(ctx, name, wire, "")
 		switch {
-		case err != nil && !is(err, secret.Disabled):
+		case err != nil && !kit.Is(err, secret.Disabled):
 			return nil, err
 		case err == nil && seen.whole():
 			return b.current(name, &seen, text)
@@ -68,7 +67,7 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 			return newStored(b.place, name, items, ""), nil
 		}
 		it, _, err := b.client.get(ctx, name, wire, "")
-		if err != nil && !is(err, secret.Disabled) {
+		if err != nil && !kit.Is(err, secret.Disabled) {
 			return nil, err
 		}
 		for i := range items {
@@ -77,7 +76,7 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 			}
 		}
 	}
-	return nil, &secret.Error{Kind: secret.Unavailable, Op: "azurekv.versions", Name: name, Detail: "the secret is being written too fast to be read"}
+	return nil, tooFast(name)
 }
 
 // read fills in the value of one version, or why there is none.
@@ -98,7 +97,7 @@ type content struct {
 
 func (b *Backend) content(ctx context.Context, name secret.Name, wire, id string) (content, error) {
 	_, text, err := b.client.get(ctx, name, wire, id)
-	if is(err, secret.Disabled) {
+	if kit.Is(err, secret.Disabled) {
 		return content{hidden: true}, nil
 	}
 	return content{text: []byte(text)}, err
@@ -140,16 +139,19 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 }
 
 func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*stored, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the reads where the list fails
-	defer cancel()
-	r := b.newReading(ctx, name, wire)
-	h, err := b.load(ctx, name, wire, r.start)
+	r := kit.NewReader(ctx, readers, func(ctx context.Context, id string) (content, error) { return b.content(ctx, name, wire, id) })
+	h, err := b.load(ctx, name, wire, func(page []item) {
+		for i := range page {
+			r.Start(page[i].id)
+		}
+	})
 	if err != nil {
-		cancel()
-		_ = r.group.Wait()
-		return nil, err
+		r.Stop()
 	}
-	if err := r.group.Wait(); err != nil {
+	if failed := r.Wait(); err == nil {
+		err = failed
+	}
+	if err != nil {
 		return nil, err
 	}
 	if tied := h.tied(); tied != nil && b.log != nil {
@@ -158,37 +160,11 @@ func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*s
 	}
 	for i := range h.Versions {
 		e := &h.entries[i]
-		e.fill(&h.Versions[i], r.found[e.id])
+		c, err := r.Get(e.id)
+		if err != nil {
+			return nil, err
+		}
+		e.fill(&h.Versions[i], &c)
 	}
 	return h, nil
-}
-
-// reading reads the values of versions while others are still being listed.
-type reading struct {
-	group *errgroup.Group
-	read  func(id string) (content, error)
-	found map[string]*content // by id; good once the group is done
-}
-
-func (b *Backend) newReading(ctx context.Context, name secret.Name, wire string) *reading {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	read := func(id string) (content, error) { return b.content(ctx, name, wire, id) }
-	return &reading{group: g, read: read, found: map[string]*content{}}
-}
-
-// start begins with those of a page that are not begun.
-func (r *reading) start(page []item) {
-	for i := range page {
-		id := page[i].id
-		if r.found[id] != nil {
-			continue
-		}
-		c := new(content)
-		r.found[id] = c
-		r.group.Go(func() (err error) {
-			*c, err = r.read(id)
-			return err
-		})
-	}
 }

@@ -88,7 +88,7 @@ func TestRecordedRefusals(t *testing.T) {
 	if items, err := b.client.versions(ctx, "s", "91945129", nothing); err != nil || len(items) != 0 {
 		t.Errorf("versions of an absent secret: %d, %v", len(items), err)
 	}
-	if gone, err := b.client.deleted(ctx, "s", "secret518723441"); err != nil || gone {
+	if gone, err := b.client.isDeleted(ctx, "s", "secret518723441"); err != nil || gone {
 		t.Errorf("a name that nobody deleted is called so: %v, %v", gone, err)
 	}
 }
@@ -97,7 +97,7 @@ func TestRecordedRefusals(t *testing.T) {
 func TestRecordedSet(t *testing.T) {
 	t.Parallel()
 	b, _ := recorded(t, "fakevault.local", "https://local", 12)
-	it, err := b.client.set(t.Context(), "s", "secret518723441", &sheet{version: &secret.Version{}, bare: true})
+	it, err := b.client.set(t.Context(), "s", "secret518723441", (&sheet{version: &secret.Version{}, bare: true}).parameters())
 	if err != nil || it.id == "" || it.created.IsZero() {
 		t.Errorf("the answer to a Set is not understood: %v", err)
 	}

@@ -171,7 +171,7 @@ func tagTextProblem(tags map[string]string) string {
 }
 
 // parameters is the body of the write.
-func (s *sheet) parameters() (azsecrets.SetSecretParameters, error) {
+func (s *sheet) parameters() azsecrets.SetSecretParameters {
 	v := s.version
 	contentType := v.ContentType
 	if contentType == "" {
@@ -191,13 +191,10 @@ func (s *sheet) parameters() (azsecrets.SetSecretParameters, error) {
 		p.Tags[k] = new(t)
 	}
 	if !s.bare {
-		tag, err := s.tag.encode()
-		if err != nil {
-			return p, err
-		}
+		tag, _ := s.tag.encode() // fits has seen it
 		p.Tags[reservedTag] = &tag
 	}
-	return p, nil
+	return p
 }
 
 func seconds(t time.Time) *time.Time {

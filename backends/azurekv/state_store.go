@@ -45,7 +45,7 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 	defer release()
 	it, _, err := b.client.get(ctx, "", statePrefix+key, "")
 	switch {
-	case err != nil && !is(err, secret.NotFound):
+	case err != nil && !kit.Is(err, secret.NotFound):
 		return err
 	case it.id != revision:
 		return &secret.Error{Kind: secret.Conflict, Op: "azurekv.write_state"}
@@ -54,9 +54,9 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 }
 
 func (c client) setState(ctx context.Context, wire, text string) error {
-	o := op{what: "write_state", write: true}
-	return o.settled(ctx, func(ctx context.Context) error {
-		_, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(stateType)}, nil)
-		return err
-	})
+	_, err := change(ctx, writeOp("write_state", ""), func(ctx context.Context) (*azsecrets.Secret, error) {
+		r, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(stateType)}, nil)
+		return &r.Secret, err
+	}, hasID)
+	return err
 }

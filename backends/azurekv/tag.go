@@ -102,8 +102,6 @@ const tagVersion = 1
 // can hold.
 const maxOrdinal = 1 << 53
 
-var errMalformed = errors.New("the answer is not what the API promises")
-
 func (r *reserved) encode() (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -1,16 +1,12 @@
 package azurekv
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
@@ -33,12 +29,15 @@ func plainClient(rt http.RoundTripper) *http.Client {
 	}
 }
 
-// vaultOnly counts each request, notes whether a write may have left this
-// machine, which is so from the moment it has a connection, and refuses every
-// host but the vault's: a page's nextLink is followed as it is, token included.
+// vaultOnly refuses every host but the vault's: a page's nextLink is followed
+// as it is, token included.
 type vaultOnly struct {
 	host string // with port
 	next http.RoundTripper
+}
+
+func newVaultOnly(vault *url.URL, next http.RoundTripper) vaultOnly {
+	return vaultOnly{host: hostPort(vault), next: kit.Metered{Next: next, MaxAnswer: maxAnswerTo, Proves: hasToken}}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -49,23 +48,20 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, errForeignHost
 	}
-	ctx := r.Context()
-	backends.CountCall(ctx)
-	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok && r.Header.Get("Authorization") != "" {
-		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}))
-	}
-	resp, err := v.next.RoundTrip(r)
-	if err == nil {
-		most := int64(maxAnswer)
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup") {
-			most = maxBackup
-		}
-		resp.Body = http.MaxBytesReader(nil, resp.Body, most)
-	}
-	return resp, err
+	return v.next.RoundTrip(r)
 }
 
-var errForeignHost = errors.New("the vault sent a link to another host")
+var errForeignHost = fmt.Errorf("the vault sent a link to another host: %w", kit.ErrMalformed)
+
+func maxAnswerTo(r *http.Request) int64 {
+	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup") {
+		return maxBackup
+	}
+	return maxAnswer
+}
+
+// hasToken is false for the request that only asks for the vault's challenge.
+func hasToken(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
 
 // hostPort is the host in the form that tells https://h from https://h:444 but
 // not from https://h:443.
@@ -75,14 +71,4 @@ func hostPort(u *url.URL) string {
 		port = "443"
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-type sentKey struct{}
-
-// watchSend returns a context for one write, and the function that says
-// whether any of it may have reached the vault with our token. The request
-// without a token that asks for the challenge does not count.
-func watchSend(ctx context.Context) (context.Context, func() bool) {
-	sent := new(atomic.Bool)
-	return context.WithValue(ctx, sentKey{}, sent), sent.Load
 }

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -35,7 +34,7 @@ func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*s
 			return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.delete", Name: name, Detail: "the vault has no soft delete, and would destroy the secret"}
 		}
 		it, err := b.client.remove(ctx, name, wire)
-		if is(err, secret.NotFound) {
+		if kit.Is(err, secret.NotFound) {
 			it, err = b.deletedNow(ctx, name, wire, err)
 		}
 		if err != nil {
@@ -88,39 +87,23 @@ func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
 
 // ListTrash implements backends.Backend. It costs what List costs.
 func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	all, err := b.trash.All(b.now(), q.After == "", named(func() ([]item, error) { return b.client.trash(ctx) }))
-	if err != nil {
-		return secret.Page{}, err
-	}
-	return page(q, all, func(cut []listed) ([]*secret.Secret, error) { return b.resolveTrash(ctx, cut) })
+	read := func() ([]item, error) { return b.client.trash(ctx) }
+	return b.page(ctx, q, &b.trash, read, b.resolveTrash)
 }
 
-// resolveTrash asks for each native version, for the list does not tell its id.
-func (b *Backend) resolveTrash(ctx context.Context, cut []listed) ([]*secret.Secret, error) {
-	out := make([]*secret.Secret, len(cut))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for i := range cut {
-		l := &cut[i]
-		if l.Item.tag != nil {
-			out[i] = b.fromTrash(l.Name, l.Item)
-			continue
-		}
-		g.Go(func() error {
-			it, err := b.client.getDeleted(ctx, l.Name, strings.ToLower(l.Item.name))
-			switch {
-			case err == nil:
-				out[i] = b.fromTrash(l.Name, it)
-			case !is(err, secret.NotFound): // gone meanwhile
-				return err
-			}
-			return nil
-		})
+// resolveTrash asks for a native version, for the list does not tell its id.
+func (b *Backend) resolveTrash(ctx context.Context, l *listed) (*secret.Secret, error) {
+	it, err := l.Item, error(nil)
+	if it.tag == nil {
+		it, err = b.client.getDeleted(ctx, l.Name, strings.ToLower(it.name))
 	}
-	if err := g.Wait(); err != nil {
+	switch {
+	case kit.Is(err, secret.NotFound): // gone meanwhile
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
-	return slices.DeleteFunc(out, func(s *secret.Secret) bool { return s == nil }), nil
+	return b.fromTrash(l.Name, it), nil
 }
 
 // Recover implements backends.Backend. It returns when the secret can be read
@@ -152,12 +135,12 @@ func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) 
 	var last error
 	err := await(ctx, func() (bool, error) {
 		h, last = b.load(ctx, name, wire, nothing)
-		if is(last, secret.NotFound, secret.Unavailable, secret.Throttled) {
+		if kit.Is(last, secret.NotFound, secret.Unavailable, secret.Throttled) {
 			return false, nil
 		}
 		return last == nil, last
 	})
-	if errors.Is(err, errImpatient) {
+	if errors.Is(err, errNoTime) {
 		err = last
 	}
 	return h, err
@@ -184,7 +167,7 @@ func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
 // does not say.
 func (b *Backend) shown(ctx context.Context, name secret.Name, wire string) (bool, error) {
 	_, err := b.client.getDeleted(ctx, name, wire)
-	if is(err, secret.NotFound) {
+	if kit.Is(err, secret.NotFound) {
 		return false, nil
 	}
 	return err == nil, err

@@ -290,7 +290,7 @@ func TestRecordedTrash(t *testing.T) {
 	b, answer := recorded(t, "fakevault.local", "https://local", 14, 15, 16, 18, 634)
 	ctx := t.Context()
 	body := (&edit{}).body
-	it, err := b.client.update(ctx, wire, wire, "d0215295974a4da8ab877cb69fefd5ec", &body)
+	it, err := b.client.update(ctx, wire, wire, "d0215295974a4da8ab877cb69fefd5ec", body)
 	if err != nil || !it.expires.Equal(time.Unix(2208992461, 0)) || it.contentType != "big secret" {
 		t.Errorf("the answer to an update is not understood: %v", err)
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
-
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
@@ -66,16 +64,12 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 // apply makes the writes in turn and puts what they made into items.
 func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edits []*edit, items []item) error {
 	for n, e := range edits {
-		it, err := b.client.update(ctx, name, wire, e.id, &e.body)
+		it, err := b.client.update(ctx, name, wire, e.id, e.body)
 		switch {
-		case err == nil:
-		case n == 0 || is(err, secret.Unknown):
+		case n == 0 && err != nil:
 			return err
-		default:
-			return &secret.Error{
-				Kind: secret.Partial, Op: "azurekv.update", Name: name, Err: secret.Cause(err),
-				Detail: fmt.Sprintf("%d of %d versions are written", n, len(edits)),
-			}
+		case err != nil:
+			return writeOp("update", name).Partly(fmt.Sprintf("%d of %d versions are written", n, len(edits)), err)
 		}
 		items[slices.IndexFunc(items, func(i item) bool { return i.id == e.id })] = it
 		if e.newest {
@@ -83,25 +77,6 @@ func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edit
 		}
 	}
 	return nil
-}
-
-// update changes one version in place and returns what the product made of it.
-func (c client) update(ctx context.Context, name secret.Name, wire, version string, body *azsecrets.UpdateSecretPropertiesParameters) (it item, err error) {
-	o := op{name: name, what: "update", write: true}
-	err = o.settled(ctx, func(ctx context.Context) error {
-		r, err := c.sdk.UpdateSecretProperties(ctx, wire, version, *body, nil)
-		if err != nil {
-			return err
-		}
-		it, err = newItem(&azsecrets.SecretProperties{
-			ID: r.ID, Attributes: r.Attributes, ContentType: r.ContentType, Tags: r.Tags, Managed: r.Managed,
-		})
-		if err == nil && it.id != version {
-			err = errMalformed
-		}
-		return err
-	})
-	return it, err
 }
 
 // updating is one update under way.

@@ -19,7 +19,7 @@ import (
 // setNative writes a version as native tools do.
 func setNative(t *testing.T, b *Backend, wire string, v secret.Version) item {
 	t.Helper()
-	it, err := b.client.set(t.Context(), secret.Name(wire), wire, &sheet{version: &v, value: "canary-native", bare: true})
+	it, err := b.client.set(t.Context(), secret.Name(wire), wire, (&sheet{version: &v, value: "canary-native", bare: true}).parameters())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestClearedTimes(t *testing.T) {
 	}
 	e := &edit{entry: &entry{item: it}, v: secret.Version{Expires: at}}
 	e.attributes(&secret.Patch{Expires: &at})
-	if _, err := b.client.update(t.Context(), "s", "s", it.id, &e.body); err != nil {
+	if _, err := b.client.update(t.Context(), "s", "s", it.id, e.body); err != nil {
 		t.Fatal(err)
 	}
 	if v := mustExport(t, b).Newest(); !v.Expires.Equal(at) || !v.NotBefore.IsZero() {
