@@ -51,11 +51,8 @@ var ErrRedirect = errors.New("the answer is a redirection")
 func (m Metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	backends.CountCall(ctx)
-	t, _ := ctx.Value(traceKey{}).(*RequestTrace)
-	if t == nil {
-		t = new(RequestTrace) // of a login
-	}
-	if m.Proves == nil || m.Proves(r) {
+	t, traced := ctx.Value(traceKey{}).(*RequestTrace)
+	if traced && (m.Proves == nil || m.Proves(r)) {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { t.sent.Store(true) }})
 		r = r.WithContext(ctx)
 	}
@@ -63,7 +60,9 @@ func (m Metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.after.Store(int64(RetryAfter(resp.Header)))
+	if traced {
+		t.after.Store(int64(RetryAfter(resp.Header)))
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		_ = resp.Body.Close()
 		return nil, ErrRedirect

@@ -58,7 +58,7 @@ func Codebook() []Letter {
 		{"T", "touched: when a gateway last changed the version in place"},
 		{"V", "versions"},
 		{"Y", "the content type is the gateway's, and none of the source's"},
-		{"Z", "the last version of a finished import"},
+		{"Z", "mark of an import, in the version that is written last and finishes it"},
 	}
 }
 

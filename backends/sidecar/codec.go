@@ -14,12 +14,13 @@ import (
 // to.
 func JSON(v any) string {
 	var b bytes.Buffer
+	b.Grow(256) // what most need
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		panic(err)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
 // ASCII is JSON in printable ASCII, without the characters that servers escape:

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,7 @@ type UID secret.UID
 
 // MarshalText implements encoding.TextMarshaler.
 func (u UID) MarshalText() ([]byte, error) {
-	return []byte(base64.RawURLEncoding.EncodeToString(u[:])), nil
+	return base64.RawURLEncoding.AppendEncode(nil, u[:]), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -36,10 +37,11 @@ type Time struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
 func (s Time) MarshalJSON() ([]byte, error) {
-	b := strconv.AppendInt(nil, s.Unix(), 10)
+	b := strconv.AppendInt(make([]byte, 0, 24), s.Unix(), 10)
 	if ns := s.Nanosecond(); ns != 0 {
-		fraction := strconv.Itoa(1e9 + ns)[1:]
-		b = append(append(b, '.'), strings.TrimRight(fraction, "0")...)
+		point := len(b)
+		b = bytes.TrimRight(strconv.AppendInt(b, int64(1e9+ns), 10), "0")
+		b[point] = '.' // in place of the 1
 	}
 	return b, nil
 }
@@ -56,8 +58,11 @@ func (s *Time) UnmarshalJSON(b []byte) error {
 	}
 	var ns int64
 	if fraction != "" {
-		if ns, err = strconv.ParseInt(fraction+strings.Repeat("0", 9-len(fraction)), 10, 64); err != nil || ns < 0 {
+		if ns, err = strconv.ParseInt(fraction, 10, 64); err != nil || ns < 0 {
 			return errors.New("not a time")
+		}
+		for range 9 - len(fraction) {
+			ns *= 10
 		}
 	}
 	s.Time = time.Unix(sec, ns).UTC()

@@ -1,8 +1,10 @@
 package sidecar
 
 import (
-	"encoding/json"
+	"errors"
 	"maps"
+	"strconv"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -37,15 +39,18 @@ type Roles struct{ Current, Previous secret.Ordinal }
 
 // MarshalJSON writes [current, previous].
 func (r Roles) MarshalJSON() ([]byte, error) {
-	return json.Marshal([2]secret.Ordinal{r.Current, r.Previous})
+	b := strconv.AppendInt(append(make([]byte, 0, 16), '['), int64(r.Current), 10)
+	b = strconv.AppendInt(append(b, ','), int64(r.Previous), 10)
+	return append(b, ']'), nil
 }
 
 // UnmarshalJSON reads [current, previous].
 func (r *Roles) UnmarshalJSON(b []byte) error {
-	var two [2]secret.Ordinal
-	err := json.Unmarshal(b, &two)
-	r.Current, r.Previous = two[0], two[1]
-	return err
+	current, previous, _ := strings.Cut(strings.Trim(string(b), "[]"), ",")
+	c, err := strconv.ParseInt(current, 10, 64)
+	p, err2 := strconv.ParseInt(previous, 10, 64)
+	r.Current, r.Previous = secret.Ordinal(c), secret.Ordinal(p)
+	return errors.Join(err, err2)
 }
 
 // Shifts are the ordinals of versions that a product numbers by itself: from
