@@ -2,9 +2,9 @@
 // that speaks the same API, through the vendor's client.
 //
 // What the product holds natively stays native: values, content types, tags,
-// enabled, expiry. The rest of the model stands in one reserved tag of each
-// version (tag.go); versions that native tools wrote read well without it
-// (history.go says how their order and identity are found).
+// enabled, expiry. The rest of the model stands in one tag of each version:
+// see tagSidecar. Versions that native tools wrote read well without it: type
+// stored says how their order and identity are found.
 //
 // The product has no conditional write. Within one gateway, writes to one name
 // wait for each other; two gateways that write one name at the same moment may
@@ -18,15 +18,15 @@
 //
 // Costs in calls: Get of current is one where that is the newest version, else
 // three; any other read lists the versions (25 a page) and then reads the
-// values, 16 at a time; Put lists and writes, and so do Update and Delete.
+// values, 32 at a time; Put lists and writes, and so do Update and Delete.
 //
 // The vault deletes, recovers and purges in its own time, and keeps what is
 // deleted for its own retention. Calls wait for it for three quarters of the
 // time that their callers have.
 //
-// Its own backups pass through as they are (native.go). A disabled version has
-// no value that anybody can read, unless the configuration lets the gateway
-// enable it for a moment (open.go).
+// Its own backups pass through as they are: see BackupNative. A disabled version
+// has no value that anybody can read, unless the configuration lets the gateway
+// enable it for a moment: see ExportDisabled.
 package azurekv
 
 import (
@@ -47,16 +47,16 @@ import (
 
 // Backend is a backends.Backend. Its zero value is not usable: see New.
 type Backend struct {
-	client    client
-	place     place
-	now       func() time.Time
-	log       *slog.Logger
-	transport *http.Transport
-	locks     kit.KeyedLock
-	listing   kit.ListingCache[item] // of live secrets
-	trash     kit.ListingCache[item] // of deleted ones
-	native    bool                   // backups are the vault's own
-	opens     bool                   // disabled versions, to read them
+	client        client
+	origin        origin
+	now           func() time.Time
+	log           *slog.Logger
+	transport     *http.Transport
+	locks         kit.KeyedLock
+	listing       kit.ListingCache[item] // of live secrets
+	trash         kit.ListingCache[item] // of deleted ones
+	nativeBackups bool
+	readsDisabled bool
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -91,8 +91,8 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{
-		client: client{sdk}, place: place{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport, native: c.BackupForm == formNative, opens: c.ReadDisabled,
+		client: client{sdk}, origin: origin{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
+		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled,
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -2,16 +2,12 @@ package azurekv
 
 import (
 	"context"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-// noSoftDelete is the recovery level of a vault that deletes for good.
-const noSoftDelete = "Purgeable"
 
 // isDeleted reports whether the name is held by a deleted secret. Where the
 // gateway may not ask, or the vault has no soft delete, the write tells.
@@ -79,21 +75,16 @@ func (c client) purge(ctx context.Context, name secret.Name, wire string) error 
 		_, err := c.sdk.PurgeDeletedSecret(ctx, wire, nil)
 		return err
 	})
-	if kit.Is(err, secret.Upstream) && c.isProtected(ctx, wire) {
-		return o.Error(secret.Denied, purgeProtected, secret.Cause(err))
+	if kit.Is(err, secret.Upstream) {
+		if it, e := c.getDeleted(ctx, name, wire); e == nil && it.protected {
+			return o.Error(secret.Denied, purgeProtected, secret.Cause(err))
+		}
 	}
 	return err
 }
 
 // purgeProtected is the gateway's own word for it, which dialects know.
 const purgeProtected = "purge protection is enabled for this store"
-
-// isProtected reports whether the vault says that nobody can purge the secret.
-func (c client) isProtected(ctx context.Context, wire string) bool {
-	r, err := c.sdk.GetDeletedSecret(ctx, wire, nil)
-	return err == nil && r.Attributes != nil && r.Attributes.RecoveryLevel != nil &&
-		!strings.Contains(*r.Attributes.RecoveryLevel, "Purgeable")
-}
 
 // deletedItem reads the answer about one deleted secret.
 func deletedItem(s *azsecrets.DeletedSecret) (item, error) {
@@ -112,6 +103,6 @@ func deletedEntry(p *azsecrets.DeletedSecretProperties) (item, error) {
 		return item{}, kit.ErrMalformed
 	}
 	it, err := newItem(&azsecrets.SecretProperties{ID: p.ID, Attributes: p.Attributes, ContentType: p.ContentType, Tags: p.Tags, Managed: p.Managed})
-	it.deleted = &secret.Deletion{At: timeOf(p.DeletedDate), Purge: timeOf(p.ScheduledPurgeDate)}
+	it.deleted = &secret.Deletion{At: p.DeletedDate.UTC(), Purge: deref(p.ScheduledPurgeDate).UTC()}
 	return it, err
 }

@@ -89,3 +89,11 @@ func meaningOf(a *kit.Answer) (k secret.Kind, detail string, known bool) {
 	}
 	return 0, "", false
 }
+
+// refuse is an error of the kind if there are losses.
+func refuse(k secret.Kind, losses []secret.Loss) error {
+	if len(losses) == 0 {
+		return nil
+	}
+	return secret.Errorf(k, "%s: %s", losses[0].What, losses[0].Why)
+}

@@ -158,7 +158,7 @@ func hazardStages(t *testing.T, b *Backend) {
 	if !slices.Equal(got.Versions[0].Stages, []string{"a,b", "canary_1", "green-2", "pending"}) || !slices.Equal(got.Versions[1].Stages, []string{"blue"}) {
 		t.Errorf("the stages are %q and %q", got.Versions[0].Stages, got.Versions[1].Stages)
 	}
-	if v := seenNatively(t, b); len(v.Tags) != 1 || v.Tags[reservedTag] == nil {
+	if v := seenNatively(t, b); len(v.Tags) != 1 || v.Tags[sidecarTag] == nil {
 		t.Errorf("native tools see %d tags, want ours alone", len(v.Tags))
 	}
 	many := plain(1)

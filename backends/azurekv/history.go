@@ -2,12 +2,12 @@ package azurekv
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,10 +32,12 @@ import (
 //     native tools add becomes current, and the former current previous; to
 //     them the newest always is.
 //   - Previous is what the newest's tag says, else who was current before it.
-//   - What belongs to the secret as a whole stands in the newest's tag; native
-//     tools that add a version do not hide it: then the newest tag counts.
+//   - What belongs to the secret as a whole stands in the newest's tag. Native
+//     tools that add a version do not hide it: then the newest tag counts that
+//     tells of it.
 type stored struct {
 	secret.Secret
+	items   []item  // as they were listed
 	entries []entry // as Versions
 	highest secret.Ordinal
 	newest  string // the product's id of the version that is current to native tools
@@ -47,22 +49,24 @@ type entry struct {
 	uid     secret.UID
 }
 
-// place is where a secret lives, for derived UIDs.
-type place struct{ store, vault string }
+// origin is where secrets live, for derived UIDs.
+type origin struct{ store, vault string }
 
 // newStored takes at least one item. newest is the product's id of the one
 // that a version-less read gives, "" where nobody asked.
-func newStored(p place, name secret.Name, items []item, newest string) *stored {
-	h := &stored{Secret: secret.Secret{Name: name}, entries: number(identify(p, items))}
+func newStored(o origin, name secret.Name, items []item, newest string) *stored {
+	h := &stored{Secret: secret.Secret{Name: name}, items: items, entries: number(identify(o, items))}
 	for i := range h.entries {
-		h.highest = max(h.highest, h.entries[i].ordinal)
-		if t := h.entries[i].tag; t != nil {
-			h.highest = max(h.highest, t.Highest)
+		e := &h.entries[i]
+		h.highest = max(h.highest, e.ordinal)
+		if e.tellsSecret() {
+			h.highest = max(h.highest, e.tag.Secret.Highest)
 		}
 	}
 	order := byCurrency(h.entries)
 	if i := slices.IndexFunc(order, func(e *entry) bool { return e.id == newest }); i >= 0 {
-		order = append(slices.Delete(slices.Clone(order), i, i+1), order[i]) // whoever is newest came last
+		e := order[i]
+		order = append(slices.Delete(order, i, i+1), e) // whoever is newest came last
 	}
 	h.newest = order[len(order)-1].id
 	h.setVersions()
@@ -75,11 +79,11 @@ func newStored(p place, name secret.Name, items []item, newest string) *stored {
 const repeatWindow = time.Minute
 
 // identify gives each version its UID, and drops repeated writes.
-func identify(p place, items []item) []entry {
+func identify(o origin, items []item) []entry {
 	byAge := slices.SortedFunc(slices.Values(items), func(a, b item) int {
 		return cmp.Or(a.created.Compare(b.created), a.written().Compare(b.written()), strings.Compare(a.id, b.id))
 	})
-	holder := map[shortUID]*item{}
+	holder := map[sidecar.UID]*item{}
 	var out []entry
 	for i := range byAge {
 		it := &byAge[i]
@@ -90,11 +94,11 @@ func identify(p place, items []item) []entry {
 				holder[t.UID] = it
 				out = append(out, entry{item: *it, uid: secret.UID(t.UID)})
 				continue
-			case t.Import != "" && t.Import == first.tag.Import && it.created.Sub(first.created) <= repeatWindow:
+			case t.importMark() != "" && t.importMark() == first.tag.importMark() && it.created.Sub(first.created) <= repeatWindow:
 				continue
 			}
 		}
-		e := entry{item: *it, uid: secret.DeriveUID(p.store, p.vault+"/"+strings.ToLower(it.name), it.id, it.created)}
+		e := entry{item: *it, uid: secret.DeriveUID(o.store, o.vault+"/"+strings.ToLower(it.name), it.id, it.created)}
 		e.tag = nil
 		out = append(out, e)
 	}
@@ -136,7 +140,10 @@ func floor(entries []entry, e *entry) secret.Ordinal {
 	return o
 }
 
-func (e *entry) imported() bool { return e.tag != nil && e.tag.Import != "" }
+func (e *entry) imported() bool { return e.tag != nil && e.tag.importMark() != "" }
+
+// tellsSecret reports whether the version's tag tells of the secret as a whole.
+func (e *entry) tellsSecret() bool { return e.tag != nil && e.tag.Secret != nil }
 
 // byCurrency sorts by who became the newest after whom.
 func byCurrency(entries []entry) []*entry {
@@ -145,18 +152,18 @@ func byCurrency(entries []entry) []*entry {
 		out[i] = &entries[i]
 	}
 	slices.SortFunc(out, func(a, b *entry) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.turn(), b.turn()), cmp.Compare(a.ordinal, b.ordinal))
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.ordinal, b.ordinal))
 	})
 	return out
 }
 
-// turn orders the writes of one second: imports come first, for they never
+// rank orders the writes of one second: imports come first, for they never
 // touch a secret that is there, and end with the version marked as last.
-func (e *entry) turn() int {
+func (e *entry) rank() int {
 	switch {
 	case !e.imported():
 		return 2
-	case e.tag.Last:
+	case e.tag.Last != "":
 		return 1
 	}
 	return 0
@@ -164,8 +171,8 @@ func (e *entry) turn() int {
 
 // undecided reports whether the order in time says nothing about who is
 // newest, for a native version shares the last second.
-func undecided(p place, items []item) bool {
-	entries := identify(p, items)
+func undecided(o origin, items []item) bool {
+	entries := identify(o, items)
 	last := entries[len(entries)-1].created
 	tied, native := 0, false
 	for i := range entries {
@@ -178,62 +185,57 @@ func undecided(p place, items []item) bool {
 }
 
 func (h *stored) setVersions() {
-	stages := map[string]secret.Ordinal{}
+	labelled := false
 	for i := range h.entries {
 		e := &h.entries[i]
 		v := e.version()
 		v.Ordinal, v.UID = e.ordinal, e.uid
-		h.Versions = append(h.Versions, v)
 		if e.tag != nil {
-			for _, label := range e.tag.Stages {
-				stages[label] = e.ordinal // the highest ordinal took it last
-			}
+			v.Stages, labelled = e.tag.Stages, labelled || len(e.tag.Stages) > 0
 		}
+		h.Versions = append(h.Versions, v)
 	}
-	for label, o := range stages {
-		v := h.Find(secret.ByOrdinal(o))
-		v.Stages = append(v.Stages, label)
-		slices.Sort(v.Stages)
+	if !labelled {
+		return
+	}
+	head := history.Of(&h.Secret, 0) // of two with one label, the later took it
+	for i := range h.Versions {
+		h.Versions[i].Stages = head.StagesOf(h.Versions[i].Ordinal)
 	}
 }
 
 func (h *stored) setRoles(order []*entry) {
 	last := len(order) - 1
-	newest := order[last]
-	h.Current = newest.current(h.entries)
-	switch t := newest.tag; {
-	case t != nil && t.Previous != nil:
-		h.Previous = *t.Previous
+	h.Current = h.currentAfter(order[last])
+	switch newest := order[last]; {
+	case newest.tellsSecret():
+		h.Previous = newest.named(newest.tag.Secret.Roles.Previous)
 	case last > 0:
-		h.Previous = order[last-1].current(h.entries)
+		h.Previous = h.currentAfter(order[last-1])
 	}
 }
 
-// current is who a version makes current as long as it is the newest.
-func (e *entry) current(entries []entry) secret.Ordinal {
-	t := e.tag
-	switch {
-	case t == nil:
+// currentAfter is who is current as long as e is the newest.
+func (h *stored) currentAfter(e *entry) secret.Ordinal {
+	if !e.tellsSecret() {
 		return e.ordinal
-	case t.NoCurrent:
-		return 0
-	case t.Current != 0 && slices.ContainsFunc(entries, func(f entry) bool { return f.ordinal == t.Current }):
-		return t.Current
 	}
-	return e.ordinal
+	o := e.named(e.tag.Secret.Roles.Current)
+	if o != 0 && h.Find(secret.ByOrdinal(o)) == nil {
+		return e.ordinal
+	}
+	return o
+}
+
+// named is whom e's tag means by an ordinal.
+func (e *entry) named(o secret.Ordinal) secret.Ordinal {
+	if o == e.tag.Ordinal {
+		return e.ordinal
+	}
+	return o
 }
 
 func (h *stored) setSecret(order []*entry) {
-	at := len(order) - 1
-	newest := order[at]
-	if n := newest.name; n != strings.ToLower(n) {
-		h.Extra = h.Extra.WithText(extraName, n)
-	}
-	from := at
-	for from > 0 && order[from].tag == nil {
-		from--
-	}
-	t := order[from].tag
 	for i := range h.Versions {
 		v := &h.Versions[i]
 		h.Updated = history.Later(h.Updated, v.Updated)
@@ -241,22 +243,30 @@ func (h *stored) setSecret(order []*entry) {
 			h.Created = v.Created
 		}
 	}
-	if t == nil {
-		return
-	}
-	holder := h.Find(secret.ByOrdinal(order[from].ordinal))
-	h.Created = history.OrTime(t.SecretCreated.Time, holder.Created)
-	if from == at {
-		h.Updated = history.OrTime(t.SecretUpdated.Time, holder.Updated)
-		if newest.touched() {
-			h.Updated = history.Later(h.Updated, newest.updated)
+	newest := order[len(order)-1]
+	for _, e := range slices.Backward(order) {
+		if e.tellsSecret() {
+			h.takeSecret(e, e == newest)
+			break
 		}
 	}
-	h.Description, h.Tags = t.Description, maps.Clone(t.SecretTags)
-	if t.SecretExtra != nil {
-		extra := secret.Extra(t.SecretExtra).Clone()
-		maps.Copy(extra, h.Extra)
-		h.Extra = extra
+	if n := newest.name; n != strings.ToLower(n) {
+		h.Extra = h.Extra.WithText(extraName, n)
+	}
+}
+
+// takeSecret takes what e's tag says of the secret. Of its last change the newest
+// version alone can know.
+func (h *stored) takeSecret(e *entry, newest bool) {
+	updated := h.Updated
+	v := h.Find(secret.ByOrdinal(e.ordinal))
+	h.Created, h.Updated = v.Created, v.Updated
+	e.tag.Secret.Overlay(&h.Secret)
+	switch {
+	case !newest:
+		h.Updated = updated
+	case e.touched():
+		h.Updated = history.Later(h.Updated, e.updated)
 	}
 }
 
@@ -264,6 +274,24 @@ func (h *stored) setSecret(order []*entry) {
 func (h *stored) find(o secret.Ordinal) *entry {
 	i := slices.IndexFunc(h.entries, func(e entry) bool { return e.ordinal == o })
 	return &h.entries[i]
+}
+
+// state is h for who asks what it is to be next.
+func (h *stored) state() *history.State {
+	return &history.State{Head: *history.Of(&h.Secret, h.highest), Versions: h.Clone().Versions}
+}
+
+// isEmpty reports whether there is no version: the name is free.
+func (h *stored) isEmpty() bool { return len(h.entries) == 0 }
+
+func (h *stored) hasOpened() bool {
+	return slices.ContainsFunc(h.entries, func(e entry) bool { return e.isOpened() })
+}
+
+// unfinished reports whether all there is are parts of one import that never
+// wrote its last version.
+func (h *stored) unfinished() bool {
+	return !slices.ContainsFunc(h.entries, func(e entry) bool { return e.tag == nil || e.tag.Import == "" })
 }
 
 // tied lists the native versions whose order nobody can know.

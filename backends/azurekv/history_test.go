@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -21,25 +22,35 @@ func native(id string, second int) item {
 }
 
 // tagged is one that it did.
-func tagged(id string, second int, o secret.Ordinal, change ...func(*reserved)) item {
+func tagged(id string, second int, o secret.Ordinal, change ...func(*tagSidecar)) item {
 	it := native(id, second)
-	it.tag = &reserved{V: tagVersion, UID: shortUID(secret.DeriveUID("t", "", id, epoch)), Ordinal: o, Created: stamp{Time: it.created.Add(time.Duration(o))}}
+	it.tag = &tagSidecar{Version: sidecar.Version{UID: sidecar.UID(secret.DeriveUID("t", "", id, epoch)), Ordinal: o, Created: at(it.created.Add(time.Duration(o)))}}
 	for _, f := range change {
 		f(it.tag)
 	}
 	return it
 }
 
-func imported(last bool) func(*reserved) {
-	return func(r *reserved) { r.Import, r.Last = "marker", last }
+func imported(last bool) func(*tagSidecar) {
+	return func(r *tagSidecar) {
+		if r.Import = "marker"; last {
+			r.Import, r.Last = "", "marker"
+		}
+	}
 }
 
-func rolesOf(current, previous secret.Ordinal) func(*reserved) {
-	return func(r *reserved) { r.Current, r.Previous = current, &previous }
+func rolesOf(current, previous secret.Ordinal) func(*tagSidecar) {
+	return func(r *tagSidecar) {
+		r.Secret = &sidecar.Secret{Roles: &sidecar.Roles{Current: current, Previous: previous}}
+	}
 }
 
-func sameUID(as string) func(*reserved) {
-	return func(r *reserved) { r.UID = shortUID(secret.DeriveUID("t", "", as, epoch)) }
+func highest(o secret.Ordinal) func(*tagSidecar) {
+	return func(r *tagSidecar) { r.Secret = &sidecar.Secret{Roles: &sidecar.Roles{Current: r.Ordinal}, Highest: o} }
+}
+
+func sameUID(as string) func(*tagSidecar) {
+	return func(r *tagSidecar) { r.UID = sidecar.UID(secret.DeriveUID("t", "", as, epoch)) }
 }
 
 func TestHistory(t *testing.T) {
@@ -64,9 +75,15 @@ func TestHistory(t *testing.T) {
 		}, "", "a:1 b:2 c:9 current 2 previous 9"},
 		{"native in the second of the import", []item{tagged("b", 1, 4, imported(true)), tagged("c", 1, 9, imported(false)), native("n", 1)}, "n", "b:4 c:9 n:10 current 10 previous 4"},
 		{"ours after an import whose newest version is gone", []item{
-			tagged("a", 1, 1, imported(true), func(r *reserved) { r.Highest = 7 }),
+			tagged("a", 1, 1, imported(true), highest(7)),
 		}, "", "a:1 current 1 previous 0"},
 		{"two of one number", []item{tagged("a", 1, 1), tagged("b", 5, 2), tagged("c", 3, 2)}, "", "a:1 b:2 c:3 current 2 previous 3"},
+		{"itself, though another took its number", []item{
+			tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(2, 1)), tagged("c", 2, 2, rolesOf(2, 1)),
+		}, "", "a:1 c:2 b:3 current 3 previous 1"},
+		{"itself as previous, though another took its number", []item{
+			tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), tagged("c", 2, 2, rolesOf(1, 2)),
+		}, "", "a:1 c:2 b:3 current 1 previous 3"},
 		{"a native copy of the tags", []item{tagged("a", 1, 1), tagged("b", 900, 1, sameUID("a"))}, "", "a:1 b:2 current 2 previous 1"},
 		{"a lost write that landed late", []item{
 			tagged("a", 1, 1, imported(false)), tagged("b", 3, 2, imported(true)), tagged("c", 9, 1, imported(false), sameUID("a")),
@@ -75,19 +92,19 @@ func TestHistory(t *testing.T) {
 			tagged("b", 3, 2, imported(true)), tagged("c", 900, 2, imported(true), sameUID("b")),
 		}, "", "b:2 c:3 current 3 previous 2"},
 		{"an older one is current", []item{tagged("a", 1, 1), tagged("b", 2, 2), tagged("c", 3, 3, rolesOf(1, 3))}, "", "a:1 b:2 c:3 current 1 previous 3"},
-		{"an older one was", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), tagged("c", 3, 3, rolesOf(0, 1))}, "", "a:1 b:2 c:3 current 3 previous 1"},
+		{"an older one was", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), tagged("c", 3, 3, rolesOf(3, 1))}, "", "a:1 b:2 c:3 current 3 previous 1"},
 		{"native after a moved role", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), native("n", 3)}, "", "a:1 b:2 n:3 current 3 previous 1"},
 		{"natives after a moved role", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(1, 2)), native("n", 3), native("o", 4)}, "", "a:1 b:2 n:3 o:4 current 4 previous 3"},
 		{"a native is current", []item{native("n", 1), tagged("b", 2, 2, rolesOf(1, 2))}, "", "n:1 b:2 current 1 previous 2"},
 		{"whom the tag names is not there", []item{tagged("a", 1, 1), tagged("b", 2, 2, rolesOf(7, 1))}, "", "a:1 b:2 current 2 previous 1"},
 		{"native after nobody", []item{
-			tagged("a", 1, 1, func(r *reserved) { r.NoCurrent, r.Previous = true, new(secret.Ordinal) }), native("n", 2),
+			tagged("a", 1, 1, rolesOf(0, 0)), native("n", 2),
 		}, "", "a:1 n:2 current 2 previous 0"},
-		{"nobody is current", []item{tagged("a", 1, 1, func(r *reserved) { r.NoCurrent, r.Previous = true, new(secret.Ordinal) })}, "", "a:1 current 0 previous 0"},
+		{"nobody is current", []item{tagged("a", 1, 1, rolesOf(0, 0))}, "", "a:1 current 0 previous 0"},
 	} {
 		for range 5 { // the product's order means nothing
 			rand.Shuffle(len(c.items), func(i, j int) { c.items[i], c.items[j] = c.items[j], c.items[i] })
-			h := newStored(place{"s", "v"}, "n", c.items, c.current)
+			h := newStored(origin{"s", "v"}, "n", c.items, c.current)
 			if got := said(h); got != c.want {
 				t.Errorf("%s: %s, want %s", c.name, got, c.want)
 			}
@@ -107,7 +124,7 @@ func said(h *stored) string {
 // no version that was seen changes its ordinal or UID.
 func TestOrdinalsAreStable(t *testing.T) {
 	t.Parallel()
-	p := place{"s", "v"}
+	p := origin{"s", "v"}
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var items []item
@@ -131,7 +148,7 @@ func TestOrdinalsAreStable(t *testing.T) {
 				second++
 			} else {
 				second += r.IntN(2)
-				items = append(items, tagged(id, second, next, func(t *reserved) { t.Previous = &prev }))
+				items = append(items, tagged(id, second, next, rolesOf(next, prev)))
 			}
 			h := newStored(p, "n", items, id)
 			for k := range h.entries {
@@ -152,7 +169,7 @@ func TestOrdinalsAreStable(t *testing.T) {
 func TestTouched(t *testing.T) {
 	t.Parallel()
 	exact := epoch.Add(time.Hour + 5*time.Nanosecond)
-	it := tagged("a", 0, 1, func(r *reserved) { r.Expires.Time = exact })
+	it := tagged("a", 0, 1, func(r *tagSidecar) { r.Expires.Time = exact })
 	it.expires = exact.Truncate(time.Second)
 	if v := it.version(); !v.Expires.Equal(exact) || !v.Updated.Equal(epoch.Add(1)) {
 		t.Errorf("untouched: expires %v, updated %v", v.Expires, v.Updated)
@@ -168,7 +185,7 @@ func TestManaged(t *testing.T) {
 	t.Parallel()
 	it := native("a", 0)
 	it.managed = true
-	s := newStored(place{"s", "v"}, "n", []item{it}, "").Clone()
+	s := newStored(origin{"s", "v"}, "n", []item{it}, "").Clone()
 	if string(s.Versions[0].Extra[extraManaged]) != "true" || s.Extra.Text(extraName) != "Spelled" {
 		t.Error("the mark or the spelling is not kept aside")
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -15,64 +16,51 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Forecast implements backends.Backend.
-func (b *Backend) Forecast(s *secret.Secret) []secret.Loss {
-	wire, err := naming.Encode(s.Name)
-	if err != nil {
-		return nil // Import refuses the name itself
-	}
-	_, losses := plan(wire, s, marker(""), b.now())
-	return losses
-}
+// markLen is enough to tell the imports of one name apart: their versions also
+// have the UIDs of one document.
+const markLen = 5
 
-// markerLen is enough to tell the imports of one name apart.
-const markerLen = 6
-
-// marker is what an import's versions carry: of the token, or of chance.
-func marker(token string) string {
+// importMark is what an import's versions carry: of the token, or of chance.
+func importMark(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	if token == "" {
 		_, _ = rand.Read(sum[:]) // never fails (crypto/rand)
 	}
-	return base64.RawURLEncoding.EncodeToString(sum[:])[:markerLen]
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:markLen]
 }
 
 // Import implements backends.Backend: it looks, and writes one version after
 // the other, the current one last. It stops at the first failure and says what
 // stands; a second try with the token writes the rest.
 func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*backends.Imported, error) {
-	wire, err := naming.Encode(s.Name)
-	if err != nil {
-		return nil, err
-	}
 	if _, err := history.HeadOf(s); err != nil {
 		return nil, err
 	}
-	release, err := b.locks.Lock(ctx, s.Name)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	mark := marker(token)
-	sheets, _ := plan(wire, s, mark, b.now())
-	if err := writable(sheets); err != nil {
-		return nil, err
-	}
-	im := &importing{b: b, name: s.Name, wire: wire, path: spelling(wire, s.Extra), sheets: sheets}
-	if err := im.look(ctx, token, mark); err != nil {
-		return nil, err
-	}
-	return im.write(ctx)
+	return changing(ctx, b, s.Name, func(wire string) (*backends.Imported, error) {
+		im := &importing{b: b, name: s.Name, wire: wire, stands: map[secret.Ordinal]bool{}}
+		mark := importMark(token)
+		im.bodies, _ = plan(wire, s, mark, b.now())
+		if err := writable(im.bodies); err != nil {
+			return nil, err
+		}
+		if token == "" {
+			mark = "" // nobody else's
+		}
+		if err := im.look(ctx, mark); err != nil {
+			return nil, err
+		}
+		return im.write(ctx, spelling(wire, s.Extra))
+	})
 }
 
 // writable refuses before anything is written what would fail midway.
-func writable(sheets []*sheet) error {
-	if len(sheets) == 0 {
+func writable(bodies []*versionBody) error {
+	if len(bodies) == 0 {
 		return secret.Errorf(secret.Invalid, "Key Vault can hold none of the versions")
 	}
-	for _, s := range sheets {
-		if !s.tag.fits() {
-			return secret.Errorf(secret.Invalid, "the identity of version %d does not fit in a tag", s.version.Ordinal)
+	for _, body := range bodies {
+		if !body.fits() {
+			return secret.Errorf(secret.Invalid, "the identity of version %d does not fit in a tag", body.Ordinal)
 		}
 	}
 	return nil
@@ -80,33 +68,38 @@ func writable(sheets []*sheet) error {
 
 // importing is one import under way.
 type importing struct {
-	b          *Backend
-	name       secret.Name
-	wire, path string
-	sheets     []*sheet
-	items      []item // what stands, of the product
-	stands     map[secret.UID]bool
+	b      *Backend
+	name   secret.Name
+	wire   string
+	bodies []*versionBody
+	items  []item // what stands, of the product
+	stands map[secret.Ordinal]bool
 }
 
-// look refuses a name that is taken, unless by a try of this very import.
-func (im *importing) look(ctx context.Context, token, mark string) error {
-	im.stands = map[secret.UID]bool{}
+// look refuses a name that is taken, unless by an earlier try of this very
+// import. An empty mark has no earlier try.
+func (im *importing) look(ctx context.Context, mark string) error {
 	items, gone, err := im.lookBoth(ctx)
+	o := writeOp("import", im.name)
 	switch {
 	case err != nil:
 		return err
 	case len(items) == 0 && gone:
-		return &secret.Error{Kind: secret.Trashed, Op: "azurekv.import", Name: im.name}
+		return o.Error(secret.Trashed, "", nil)
 	}
 	for i := range items {
 		t := items[i].tag
-		if token == "" || t == nil || t.Import != mark || !im.ours(secret.UID(t.UID)) {
-			return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.import", Name: im.name}
+		if mark == "" || t == nil || t.importMark() != mark {
+			return o.Error(secret.AlreadyExists, "", nil)
 		}
-		im.stands[secret.UID(t.UID)] = true
+		ours := slices.IndexFunc(im.bodies, func(b *versionBody) bool { return b.UID == secret.UID(t.UID) })
+		if ours < 0 {
+			return o.Error(secret.AlreadyExists, "", nil)
+		}
+		im.stands[im.bodies[ours].Ordinal] = true
 	}
-	if len(im.stands) == len(im.sheets) { // finished: a secret like any other
-		return &secret.Error{Kind: secret.AlreadyExists, Op: "azurekv.import", Name: im.name}
+	if len(im.stands) == len(im.bodies) { // finished: a secret like any other
+		return o.Error(secret.AlreadyExists, "", nil)
 	}
 	im.items = items
 	return nil
@@ -127,37 +120,25 @@ func (im *importing) lookBoth(ctx context.Context) (items []item, gone bool, err
 	return items, gone, err
 }
 
-func (im *importing) ours(u secret.UID) bool {
-	return slices.ContainsFunc(im.sheets, func(s *sheet) bool { return s.version.UID == u })
-}
-
-func (im *importing) write(ctx context.Context) (*backends.Imported, error) {
-	for _, s := range im.sheets {
-		if im.stands[s.version.UID] {
+// write writes what does not stand yet, under the name as it is to be spelled.
+func (im *importing) write(ctx context.Context, spelled string) (*backends.Imported, error) {
+	for _, body := range im.bodies {
+		if im.stands[body.Ordinal] {
 			continue
 		}
-		it, err := im.b.client.set(ctx, im.name, im.path, s.parameters())
+		it, err := im.b.client.set(ctx, im.name, spelled, body.set())
 		if err != nil {
 			return im.stopped(err)
 		}
 		im.items = append(im.items, it)
-		im.stands[s.version.UID] = true
+		im.stands[body.Ordinal] = true
 	}
 	im.b.listing.Enter(im.name, im.items[len(im.items)-1])
-	h := newStored(im.b.place, im.name, im.items, "")
+	h := newStored(im.b.origin, im.name, im.items, "")
 	return &backends.Imported{Secret: h.Clone(), Stands: im.ordinals()}, nil
 }
 
-func (im *importing) ordinals() []secret.Ordinal {
-	var out []secret.Ordinal
-	for _, s := range im.sheets {
-		if im.stands[s.version.UID] {
-			out = append(out, s.version.Ordinal)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
+func (im *importing) ordinals() []secret.Ordinal { return slices.Sorted(maps.Keys(im.stands)) }
 
 // stopped is the error of an import that failed midway. As long as nothing
 // stands it is just the error of the write.
@@ -166,7 +147,7 @@ func (im *importing) stopped(err error) (*backends.Imported, error) {
 	if len(im.stands) == 0 && !unknown {
 		return nil, err
 	}
-	detail := fmt.Sprintf("%d of %d versions are written", len(im.stands), len(im.sheets))
+	detail := fmt.Sprintf("%d of %d versions are written", len(im.stands), len(im.bodies))
 	if unknown {
 		detail += ", and one more may be"
 	}

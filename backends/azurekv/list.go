@@ -2,7 +2,6 @@ package azurekv
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
@@ -19,7 +18,7 @@ type listed = kit.Listed[item]
 //
 // The product pages by a token and in its own order, in which escaped names
 // stand elsewhere than in the model's. So the first page costs the product's
-// whole list, 25 names a call, which the book keeps for the others; and each
+// whole list, 25 names a call, which the cache keeps for the others; and each
 // secret of a page whose current version is native costs one call more, for
 // only its other versions tell its ordinal.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
@@ -35,15 +34,17 @@ func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error)
 }
 
 func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, error) {
-	read := func() ([]item, error) { return b.client.secrets(ctx, false) }
-	return b.page(ctx, q, &b.listing, read, b.resolve)
+	return b.page(ctx, q, &b.listing, func() ([]item, error) { return b.client.secrets(ctx, false) }, b.resolve)
 }
 
 // page cuts one out of all names and resolves it.
 func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache[item], read func() ([]item, error),
 	resolve func(context.Context, *listed) (*secret.Secret, error),
 ) (secret.Page, error) {
-	all, err := of.All(b.now(), q.After == "", named(read))
+	all, err := of.All(b.now(), q.After == "", func() ([]listed, error) {
+		items, err := read()
+		return named(items), err
+	})
 	if err != nil {
 		return secret.Page{}, err
 	}
@@ -54,27 +55,21 @@ func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache
 
 // named makes of the product's list, two pages of which may repeat a name, one
 // of the model's names. A name that the product cannot have is no secret.
-func named(read func() ([]item, error)) func() ([]listed, error) {
-	return func() ([]listed, error) {
-		items, err := read()
-		if err != nil {
-			return nil, err
+func named(items []item) []listed {
+	out := make([]listed, 0, len(items))
+	for i := range items {
+		if n, ok := decodeName(items[i].name, ""); ok {
+			out = append(out, listed{Name: n, Item: items[i]})
 		}
-		out := make([]listed, 0, len(items))
-		for i := range items {
-			if n, ok := decodeName(items[i].name, ""); ok {
-				out = append(out, listed{Name: n, Item: items[i]})
-			}
-		}
-		return out, nil
 	}
+	return out
 }
 
 // resolve finds what the list does not say, or nil for what went away
 // meanwhile and what is half imported.
 func (b *Backend) resolve(ctx context.Context, l *listed) (*secret.Secret, error) {
-	if l.Item.whole() {
-		return newStored(b.place, l.Name, []item{l.Item}, "").Clone(), nil
+	if l.Item.suffices() {
+		return newStored(b.origin, l.Name, []item{l.Item}, "").Clone(), nil
 	}
 	h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
 	switch {
@@ -84,10 +79,4 @@ func (b *Backend) resolve(ctx context.Context, l *listed) (*secret.Secret, error
 		return nil, err
 	}
 	return h.Only(h.Current), nil
-}
-
-// unfinished reports whether all there is are parts of one import that never
-// wrote its last version.
-func (h *stored) unfinished() bool {
-	return !slices.ContainsFunc(h.entries, func(e entry) bool { return !e.imported() || e.tag.Last })
 }

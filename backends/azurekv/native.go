@@ -22,7 +22,7 @@ var _ backends.NativeBlobs = (*Backend)(nil)
 const nativePrefix = ")AzureKeyVaultSecretBackup"
 
 // BacksUpNative implements backends.NativeBlobs.
-func (b *Backend) BacksUpNative() bool { return b.native }
+func (b *Backend) BacksUpNative() bool { return b.nativeBackups }
 
 // OwnsBlob implements backends.NativeBlobs.
 func (*Backend) OwnsBlob(blob []byte) bool { return bytes.HasPrefix(blob, []byte(nativePrefix)) }
@@ -63,7 +63,7 @@ func (b *Backend) RestoreNative(ctx context.Context, blob []byte) (*secret.Secre
 	b.listing.Enter(name, it)
 	h, err := b.awaitLive(ctx, name, wire)
 	if err != nil {
-		h = newStored(b.place, name, []item{it}, it.id)
+		h = newStored(b.origin, name, []item{it}, it.id)
 	}
 	return h.Clone(), nil
 }

@@ -20,38 +20,28 @@ func (b *Backend) Get(ctx context.Context, name secret.Name, sel secret.Selector
 	var seen item
 	var text string
 	if sel.IsCurrent() {
-		seen, text, err = b.client.get(ctx, name, wire, "")
-		switch {
-		case err != nil && !kit.Is(err, secret.Disabled):
+		if seen, text, err = b.client.get(ctx, name, wire, ""); err != nil && !kit.Is(err, secret.Disabled) {
 			return nil, err
-		case err == nil && seen.whole():
-			return b.current(name, &seen, text)
 		}
 	}
-	h, err := b.load(ctx, name, wire, nothing)
-	if err != nil {
+	var h *stored
+	if seen.suffices() {
+		h = newStored(b.origin, name, []item{seen}, seen.id)
+	} else if h, err = b.load(ctx, name, wire, nothing); err != nil {
 		return nil, err
 	}
 	v := h.Find(sel)
 	if v == nil {
-		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no such version"}
+		return nil, readOp("get", name).Error(secret.NotFound, "no such version", nil)
 	}
-	if e := h.find(v.Ordinal); seen.id == e.id {
-		v.Value, v.Missing = e.value([]byte(text)), ""
-	} else if err := b.read(ctx, h, wire, v); err != nil {
-		return nil, err
+	e, c := h.find(v.Ordinal), content{text: []byte(text)}
+	if seen.id != e.id {
+		if c, err = b.content(ctx, name, wire, e.id); err != nil {
+			return nil, err
+		}
 	}
+	e.fill(v, &c)
 	return h.Only(v.Ordinal), nil
-}
-
-// current is the answer that one call gives.
-func (b *Backend) current(name secret.Name, it *item, text string) (*secret.Secret, error) {
-	h := newStored(b.place, name, []item{*it}, it.id)
-	if h.Current == 0 {
-		return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.get", Name: name, Detail: "no version is current"}
-	}
-	h.Versions[0].Value = it.value([]byte(text))
-	return h.Clone(), nil
 }
 
 // load reads everything but the values. seen is told of versions early.
@@ -62,9 +52,9 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 		case err != nil:
 			return nil, err
 		case len(items) == 0:
-			return nil, &secret.Error{Kind: secret.NotFound, Op: "azurekv.versions", Name: name}
-		case !undecided(b.place, items):
-			return newStored(b.place, name, items, ""), nil
+			return nil, readOp("versions", name).Error(secret.NotFound, "", nil)
+		case !undecided(b.origin, items):
+			return newStored(b.origin, name, items, ""), nil
 		}
 		it, _, err := b.client.get(ctx, name, wire, "")
 		if err != nil && !kit.Is(err, secret.Disabled) {
@@ -72,21 +62,11 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 		}
 		for i := range items {
 			if it.id == "" || it.id == items[i].id { // disabled: the product does not say
-				return newStored(b.place, name, items, it.id), nil
+				return newStored(b.origin, name, items, it.id), nil
 			}
 		}
 	}
 	return nil, tooFast(name)
-}
-
-// read fills in the value of one version, or why there is none.
-func (b *Backend) read(ctx context.Context, h *stored, wire string, v *secret.Version) error {
-	e := h.find(v.Ordinal)
-	c, err := b.content(ctx, h.Name, wire, e.id)
-	if err == nil {
-		e.fill(v, &c)
-	}
-	return err
 }
 
 // content is what the product shows of one version.
@@ -103,6 +83,7 @@ func (b *Backend) content(ctx context.Context, name secret.Name, wire, id string
 	return content{text: []byte(text)}, err
 }
 
+// fill puts what the product shows into v, which is e.
 func (e *entry) fill(v *secret.Version, c *content) {
 	if c.hidden {
 		v.Disabled, v.Missing = true, secret.Unreadable
@@ -156,7 +137,7 @@ func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*s
 	}
 	if tied := h.tied(); tied != nil && b.log != nil {
 		b.log.WarnContext(ctx, "native versions of one second: their order is by id, which is no order in time",
-			"store", b.place.store, "name", name, "versions", tied)
+			"store", b.origin.store, "name", name, "versions", tied)
 	}
 	for i := range h.Versions {
 		e := &h.entries[i]

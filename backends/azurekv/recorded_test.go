@@ -20,7 +20,7 @@ func TestRecordedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var listing kit.ListingCache[item]
-	names, err := listing.All(time.Now(), true, named(func() ([]item, error) { return items, nil }))
+	names, err := listing.All(time.Now(), true, func() ([]listed, error) { return named(items), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestRecordedRefusals(t *testing.T) {
 func TestRecordedSet(t *testing.T) {
 	t.Parallel()
 	b, _ := recorded(t, "fakevault.local", "https://local", 12)
-	it, err := b.client.set(t.Context(), "s", "secret518723441", (&sheet{version: &secret.Version{}, bare: true}).parameters())
+	it, err := b.client.set(t.Context(), "s", "secret518723441", new(versionBody).set())
 	if err != nil || it.id == "" || it.created.IsZero() {
 		t.Errorf("the answer to a Set is not understood: %v", err)
 	}

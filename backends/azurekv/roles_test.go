@@ -11,6 +11,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -76,11 +77,7 @@ func TestNativeAfterMovedRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tag, err := seen.tag.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied := secret.Version{Tags: map[string]string{reservedTag: tag}}
+	copied := secret.Version{Tags: map[string]string{sidecarTag: sidecar.JSON(seen.tag)}}
 	setNative(t, b, "s", copied) // a tool that copies the tags of the version before
 	wantRoles(t, "a copy of the tags", b, 6, 4)
 }
@@ -224,6 +221,7 @@ func TestNoRoomForRole(t *testing.T) {
 		}
 	}
 	before := mustExport(t, b)
+	b.now = func() time.Time { return time.Now().Add(time.Second) } // a time of its own needs a member
 	_, err := b.Update(t.Context(), "s", secret.ByOrdinal(1), makeCurrent)
 	wantKind(t, "a role", err, secret.Lossy)
 	if !strings.HasPrefix(secret.DetailOf(err), loss.Current+": ") {
@@ -234,12 +232,13 @@ func TestNoRoomForRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := secret.Draft{Value: secret.TextValue("x"), OfSecret: &secret.Attributes{}}
-	for fits := true; fits; { // one that moves the role
+	for fits := true; fits; {
 		d.OfSecret.Description += "d"
-		_, err = b.draftSheet(h, "s", &d)
+		_, _, err = b.draftBody(h, "s", &d)
 		fits = err == nil
 	}
-	d.OfSecret.Description, d.KeepCurrent = d.OfSecret.Description[1:], true
+	d.OfSecret.Description += "dddd" // for another moment, which may be written shorter
+	d.KeepCurrent = true
 	_, err = b.Put(t.Context(), "s", d)
 	wantKind(t, "a draft", err, secret.Invalid)
 	d.OfSecret, d.Tags = nil, someTags(maxTags)
@@ -304,4 +303,21 @@ func TestNobodyCurrent(t *testing.T) {
 	}
 	mustUpdate(t, b, secret.ByOrdinal(1), makeCurrent)
 	wantRoles(t, "made current", b, 1, 0)
+}
+
+// TestLabelOnNative: a label gives a native version our tag, which says nothing
+// of the secret: what the version before it says stays.
+func TestLabelOnNative(t *testing.T) {
+	t.Parallel()
+	b, wait := three(t)
+	mustUpdate(t, b, secret.Current, secret.Patch{Description: new("kept"), SecretTags: &map[string]string{"a": "b"}})
+	wait(2 * time.Second)
+	setNative(t, b, "s", secret.Version{})
+	before := mustExport(t, b)
+	mustUpdate(t, b, secret.Current, secret.Patch{AddStages: []string{"blue"}})
+	wantRoles(t, "labelled", b, 4, 3)
+	after := mustExport(t, b)
+	if after.Description != "kept" || after.Tags["a"] != "b" || !after.Created.Equal(before.Created) || len(after.Versions[3].Stages) != 1 {
+		t.Errorf("description %q, %d tags, created %v, %d labels", after.Description, len(after.Tags), after.Created, len(after.Versions[3].Stages))
+	}
 }

@@ -48,15 +48,8 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 	case err != nil && !kit.Is(err, secret.NotFound):
 		return err
 	case it.id != revision:
-		return &secret.Error{Kind: secret.Conflict, Op: "azurekv.write_state"}
+		return writeOp("write_state", "").Error(secret.Conflict, "", nil)
 	}
-	return b.client.setState(ctx, statePrefix+key, string(text))
-}
-
-func (c client) setState(ctx context.Context, wire, text string) error {
-	_, err := change(ctx, writeOp("write_state", ""), func(ctx context.Context) (*azsecrets.Secret, error) {
-		r, err := c.sdk.SetSecret(ctx, wire, azsecrets.SetSecretParameters{Value: &text, ContentType: new(stateType)}, nil)
-		return &r.Secret, err
-	}, hasID)
+	_, err = b.client.set(ctx, "", statePrefix+key, azsecrets.SetSecretParameters{Value: new(string(text)), ContentType: new(stateType)})
 	return err
 }

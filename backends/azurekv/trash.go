@@ -12,52 +12,52 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var (
-	_ backends.Backend           = (*Backend)(nil)
-	_ backends.RetentionReporter = (*Backend)(nil)
-)
+var _ backends.RetentionReporter = (*Backend)(nil)
 
 // Delete implements backends.Backend. The vault's own retention decides until
 // when, not the argument: Deleted.Purge is what the vault answers.
 //
 // A vault without soft delete would destroy the secret: Unsupported.
 func (b *Backend) Delete(ctx context.Context, name secret.Name, _ time.Time) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
-		h, items, err := b.before(ctx, name, wire)
+	return changing(ctx, b, name, func(wire string) (*secret.Secret, error) {
+		h, err := b.toChange(ctx, name, wire)
+		o := writeOp("delete", name)
 		switch {
 		case err != nil:
-			return err
-		case h == nil:
-			return &secret.Error{Kind: secret.NotFound, Op: "azurekv.delete", Name: name}
-		case slices.ContainsFunc(items, func(it item) bool { return it.hard }):
-			return &secret.Error{Kind: secret.Unsupported, Op: "azurekv.delete", Name: name, Detail: "the vault has no soft delete, and would destroy the secret"}
+			return nil, err
+		case h.isEmpty():
+			return nil, o.Error(secret.NotFound, "", nil)
+		case slices.ContainsFunc(h.entries, func(e entry) bool { return e.unrecoverable }):
+			return nil, o.Error(secret.Unsupported, "the vault has no soft delete, and would destroy the secret", nil)
 		}
 		it, err := b.client.remove(ctx, name, wire)
-		if kit.Is(err, secret.NotFound) {
-			it, err = b.deletedNow(ctx, name, wire, err)
+		if kit.Is(err, secret.NotFound) { // it was there: the deletion came twice, or another's came first
+			if there, e := b.client.getDeleted(ctx, name, wire); e == nil {
+				it, err = there, nil
+			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		b.listing.Strike(name)
 		b.trash.Enter(name, it)
-		// Done, whether or not it shows before the caller's patience ends.
-		_ = await(ctx, func() (bool, error) { return b.shown(ctx, name, wire) })
-		out = h.Clone()
+		b.awaitTrash(ctx, name, wire, true)
+		out := h.Clone()
 		out.Deleted = it.deleted
-		return nil
+		return out, nil
 	})
-	return out, err
 }
 
-// deletedNow is the secret in the trash that was live a moment before: its
-// deletion came twice, or another's came first. If it is not there, it is gone.
-func (b *Backend) deletedNow(ctx context.Context, name secret.Name, wire string, gone error) (item, error) {
-	if it, err := b.client.getDeleted(ctx, name, wire); err == nil {
-		return it, nil
-	}
-	return item{}, gone
+// awaitTrash waits until the vault shows the name in the trash, or shows it no
+// more. What was asked for is done even if that never shows.
+func (b *Backend) awaitTrash(ctx context.Context, name secret.Name, wire string, there bool) {
+	_ = await(ctx, func() (bool, error) {
+		_, err := b.client.getDeleted(ctx, name, wire)
+		if kit.Is(err, secret.NotFound) {
+			return !there, nil
+		}
+		return there, err
+	})
 }
 
 // DescribeTrash implements backends.Backend. Of what is deleted the vault
@@ -77,18 +77,18 @@ func (b *Backend) DescribeTrash(ctx context.Context, name secret.Name) (*secret.
 }
 
 func (b *Backend) fromTrash(name secret.Name, it item) *secret.Secret {
-	s := newStored(b.place, name, []item{it}, it.id).Clone()
+	h := newStored(b.origin, name, []item{it}, it.id)
+	s := h.Clone()
 	s.Deleted = it.deleted
-	if it.tag != nil && it.tag.Current != 0 {
-		s.Current = it.tag.Current
+	if e := &h.entries[0]; e.tellsSecret() { // a version that is not shown counts too
+		s.Current = e.tag.Secret.Roles.Current
 	}
 	return s
 }
 
 // ListTrash implements backends.Backend. It costs what List costs.
 func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	read := func() ([]item, error) { return b.client.trash(ctx) }
-	return b.page(ctx, q, &b.trash, read, b.resolveTrash)
+	return b.page(ctx, q, &b.trash, func() ([]item, error) { return b.client.trash(ctx) }, b.resolveTrash)
 }
 
 // resolveTrash asks for a native version, for the list does not tell its id.
@@ -108,24 +108,21 @@ func (b *Backend) resolveTrash(ctx context.Context, l *listed) (*secret.Secret, 
 
 // Recover implements backends.Backend. It returns when the secret can be read
 // again, which takes the vault some seconds. Unknown: it was still not there
-// when the caller's patience ended.
+// when the time to wait was over.
 func (b *Backend) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
+	return changing(ctx, b, name, func(wire string) (*secret.Secret, error) {
 		it, err := b.client.recover(ctx, name, wire)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		b.trash.Strike(name)
 		b.listing.Enter(name, it)
 		h, err := b.awaitLive(ctx, name, wire)
 		if err != nil {
-			return &secret.Error{Kind: secret.Unknown, Op: "azurekv.recover", Name: name, Detail: "Key Vault is recovering the secret, and it cannot be read yet", Err: secret.Cause(err)}
+			return nil, writeOp("recover", name).Error(secret.Unknown, "Key Vault is recovering the secret, and it cannot be read yet", secret.Cause(err))
 		}
-		out = h.Clone()
-		return nil
+		return h.Clone(), nil
 	})
-	return out, err
 }
 
 // awaitLive loads a secret that the vault has said is there, as soon as it can
@@ -150,27 +147,15 @@ func (b *Backend) awaitLive(ctx context.Context, name secret.Name, wire string) 
 // later and lets nobody see when: a Put or Import meanwhile waits for it.
 // Denied: the vault has purge protection.
 func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
-	return b.changing(ctx, name, func(wire string) error {
+	_, err := changing(ctx, b, name, func(wire string) (none struct{}, err error) {
 		if err := b.client.purge(ctx, name, wire); err != nil {
-			return err
+			return none, err
 		}
 		b.trash.Strike(name)
-		_ = await(ctx, func() (bool, error) {
-			there, err := b.shown(ctx, name, wire)
-			return !there, err
-		})
-		return nil
+		b.awaitTrash(ctx, name, wire, false)
+		return none, nil
 	})
-}
-
-// shown reports whether the vault shows the name in the trash. An error: it
-// does not say.
-func (b *Backend) shown(ctx context.Context, name secret.Name, wire string) (bool, error) {
-	_, err := b.client.getDeleted(ctx, name, wire)
-	if kit.Is(err, secret.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return err
 }
 
 // Retention implements backends.RetentionReporter: every secret tells that of its vault.
@@ -180,18 +165,4 @@ func (b *Backend) Retention(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return items[0].days, nil
-}
-
-// changing runs change as the only writer of the name in this process.
-func (b *Backend) changing(ctx context.Context, name secret.Name, change func(wire string) error) error {
-	wire, err := naming.Encode(name)
-	if err != nil {
-		return err
-	}
-	release, err := b.locks.Lock(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return change(wire)
 }

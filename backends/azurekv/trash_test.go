@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -289,13 +290,12 @@ func TestRecordedTrash(t *testing.T) {
 	const wire = "secret518723441"
 	b, answer := recorded(t, "fakevault.local", "https://local", 14, 15, 16, 18, 634)
 	ctx := t.Context()
-	body := (&edit{}).body
-	it, err := b.client.update(ctx, wire, wire, "d0215295974a4da8ab877cb69fefd5ec", body)
+	it, err := b.client.update(ctx, wire, wire, "d0215295974a4da8ab877cb69fefd5ec", azsecrets.UpdateSecretPropertiesParameters{})
 	if err != nil || !it.expires.Equal(time.Unix(2208992461, 0)) || it.contentType != "big secret" {
 		t.Errorf("the answer to an update is not understood: %v", err)
 	}
 	gone, err := b.client.remove(ctx, wire, wire)
-	if err != nil || gone.hard || !gone.deleted.At.Equal(time.Unix(1680047573, 0)) || !gone.deleted.Purge.Equal(time.Unix(1680652373, 0)) {
+	if err != nil || gone.unrecoverable || !gone.deleted.At.Equal(time.Unix(1680047573, 0)) || !gone.deleted.Purge.Equal(time.Unix(1680652373, 0)) {
 		t.Fatalf("the answer to a deletion is not understood: %v", err)
 	}
 	_, err = b.DescribeTrash(ctx, wire)

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
 )
-
-var _ backends.Backend = (*Backend)(nil)
 
 // Update implements backends.Backend. What the product has attributes for goes
 // there; the rest goes into the version's tag, and that of the secret as a
@@ -26,49 +26,41 @@ var _ backends.Backend = (*Backend)(nil)
 // The secret's Updated moves only with its newest version, for that is all
 // that a Get of current reads where that one is current.
 //
-// The product cannot take away a content type, a start or an end once set: see
-// hidesNotBefore. Its tags are written as a
-// whole: of two gateways that update one version in the same moment the later
-// takes away what the other put into tags.
+// The product's tags are written as a whole: of two gateways that update one
+// version in the same moment the later takes away what the other put there.
 func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
 	if err := history.CheckPatch(&p); err != nil {
 		return nil, err
 	}
-	var out *secret.Secret
-	err := b.changing(ctx, name, func(wire string) error {
-		h, items, err := b.before(ctx, name, wire)
+	return changing(ctx, b, name, func(wire string) (*secret.Secret, error) {
+		h, err := b.toChange(ctx, name, wire)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		var v *secret.Version
-		if h != nil {
-			v = h.Find(sel)
+		u := &update{h: h, next: h.state(), wire: wire, now: b.now().UTC(), p: &p}
+		if u.ordinal, err = u.next.Patch(sel, &p, u.now); err != nil {
+			return nil, err
 		}
-		if v == nil {
-			return &secret.Error{Kind: secret.NotFound, Op: "azurekv.update", Name: name}
-		}
-		u := &updating{h: h, wire: wire, now: b.now().UTC(), at: v.Ordinal, p: &p}
 		edits, err := u.plan()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := b.apply(ctx, name, wire, edits, items); err != nil {
-			return err
+		if err := b.apply(ctx, name, wire, edits, h.items); err != nil {
+			return nil, err
 		}
-		out = newStored(b.place, name, items, h.newest).Only(v.Ordinal)
-		return nil
+		return newStored(b.origin, name, h.items, h.newest).Only(u.ordinal), nil
 	})
-	return out, err
 }
 
 // apply makes the writes in turn and puts what they made into items.
-func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edits []*edit, items []item) error {
+func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edits []edit, items []item) error {
 	for n, e := range edits {
 		it, err := b.client.update(ctx, name, wire, e.id, e.body)
 		switch {
-		case n == 0 && err != nil:
+		case err == nil:
+		case n == 0:
 			return err
-		case err != nil:
+		default:
 			return writeOp("update", name).Partly(fmt.Sprintf("%d of %d versions are written", n, len(edits)), err)
 		}
 		items[slices.IndexFunc(items, func(i item) bool { return i.id == e.id })] = it
@@ -79,53 +71,66 @@ func (b *Backend) apply(ctx context.Context, name secret.Name, wire string, edit
 	return nil
 }
 
-// updating is one update under way.
-type updating struct {
-	h    *stored
-	wire string
-	now  time.Time
-	at   secret.Ordinal // of the version
-	p    *secret.Patch
+// edit is one write of an update.
+type edit struct {
+	id     string // of the version
+	newest bool   // it is the current one, to native tools
+	turn   int    // among the writes
+	body   azsecrets.UpdateSecretPropertiesParameters
+}
+
+// update is one under way.
+type update struct {
+	h       *stored
+	next    *history.State // what h is to be
+	wire    string
+	now     time.Time
+	ordinal secret.Ordinal // of the version that the patch is of
+	p       *secret.Patch
 }
 
 // plan decides all before anything is written: the edits in an order in which
 // no label gets lost if not all of them are made.
-func (u *updating) plan() ([]*edit, error) {
-	head, err := u.head()
-	if err != nil {
-		return nil, err
+func (u *update) plan() ([]edit, error) {
+	if u.next.Secret.Extra.Text(extraName) != u.h.Extra.Text(extraName) {
+		return nil, secret.Errorf(secret.Lossy, "%s: Key Vault keeps the spelling of the name", loss.Extra)
 	}
-	var edits []*edit
+	moved := slices.Clone(u.p.AddStages)
+	for _, label := range u.p.DropStages {
+		if slices.Contains(u.h.Find(secret.ByOrdinal(u.ordinal)).Stages, label) {
+			moved = append(moved, label)
+		}
+	}
+	var edits []edit
 	for i := range u.h.entries {
-		e := &edit{entry: &u.h.entries[i], v: u.h.Versions[i].Clone()}
-		e.target, e.newest = e.ordinal == u.at, e.id == u.h.newest
-		moved := u.moveStages(e)
-		if e.target {
-			history.PatchVersion(&e.v, u.p, u.now)
-		}
-		if e.newest && (u.ofSecret() || e.tag != nil) {
-			e.head = head
-			if u.ofSecret() || e.target {
-				head.Updated = history.Later(head.Updated, u.updated())
-			}
-		}
-		if !e.target && !moved && (!e.newest || !u.ofSecret()) {
+		e, v, p := &u.h.entries[i], &u.next.Versions[i], &secret.Patch{}
+		target, newest := v.Ordinal == u.ordinal, e.id == u.h.newest
+		if !target && !e.claims(moved) && (!newest || !u.changesSecret()) {
 			continue
 		}
-		if err := u.write(e); err != nil {
+		if target {
+			p = u.p
+		}
+		v.Stages = u.next.StagesOf(v.Ordinal)
+		var of *secret.Secret
+		if newest && (u.changesSecret() || e.tag != nil) {
+			of = &u.next.Secret
+		}
+		body, err := u.edited(e, v, of)
+		if err != nil {
 			return nil, err
 		}
-		edits = append(edits, e)
+		edits = append(edits, edit{id: e.id, newest: newest, turn: u.turn(target), body: body.patch(&e.item, p)})
 	}
-	slices.SortStableFunc(edits, func(a, b *edit) int { return cmp.Compare(u.turn(a), u.turn(b)) })
+	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.turn, b.turn) })
 	return edits, nil
 }
 
 // turn: who gets a label comes before who has it; who loses one goes after
 // those whose older claim to it would come up again.
-func (u *updating) turn(e *edit) int {
+func (u *update) turn(target bool) int {
 	switch {
-	case !e.target:
+	case !target:
 		return 1
 	case len(u.p.AddStages) > 0 || len(u.p.DropStages) == 0:
 		return 0
@@ -133,67 +138,42 @@ func (u *updating) turn(e *edit) int {
 	return 2
 }
 
-// updated is when the update is, to the version and its secret.
-func (u *updating) updated() time.Time {
-	v := u.h.Find(secret.ByOrdinal(u.at)).Clone()
-	history.PatchVersion(&v, u.p, u.now)
-	return v.Updated
+// claims reports whether e's tag names one of the labels. A version below the
+// holder may claim a label too, as the holder's Put left it.
+func (e *entry) claims(labels []string) bool {
+	return e.tag != nil && slices.ContainsFunc(e.tag.Stages, func(l string) bool { return slices.Contains(labels, l) })
 }
 
-// ofSecret reports whether the update is of more than the version.
-func (u *updating) ofSecret() bool {
+// changesSecret reports whether the update is of more than the version.
+func (u *update) changesSecret() bool {
 	p := u.p
 	return p.Description != nil || p.SecretTags != nil || len(p.Extra) > 0 || p.MakePrevious || u.promotes()
 }
 
-func (u *updating) promotes() bool { return u.p.MakeCurrent && u.at != u.h.Current }
+func (u *update) promotes() bool { return u.p.MakeCurrent && u.ordinal != u.h.Current }
 
-// head is the secret as it is to be, without its versions.
-func (u *updating) head() (*secret.Secret, error) {
-	if err := history.CheckRoles(&u.h.Secret, u.at, u.p); err != nil {
-		return nil, err
-	}
-	s := u.h.Secret
-	s.Versions = nil
-	if u.promotes() {
-		s.Current, s.Previous = u.at, s.Current
-	}
-	if u.p.MakePrevious {
-		s.Previous = u.at
-	}
-	if u.p.Description != nil {
-		s.Description = *u.p.Description
-	}
-	if u.p.SecretTags != nil {
-		s.Tags = *u.p.SecretTags
-	}
-	s.Extra = history.PatchExtra(s.Extra, u.p.Extra)
-	if s.Extra.Text(extraName) != u.h.Extra.Text(extraName) {
-		return nil, lossy(loss.Extra, "Key Vault keeps the spelling of the name")
-	}
-	return &s, nil
-}
-
-func lossy(what, why string) error {
-	return &secret.Error{Kind: secret.Lossy, Op: "azurekv.update", Detail: what + ": " + why}
-}
-
-// moveStages gives the version the labels that it is to have, and reports
-// whether its tag must change for it: one below the holder may claim a label
-// too, as the holder's Put left it.
-func (u *updating) moveStages(e *edit) bool {
-	gone := slices.Clone(u.p.AddStages)
-	for _, label := range u.p.DropStages {
-		if slices.Contains(u.h.Find(secret.ByOrdinal(u.at)).Stages, label) {
-			gone = append(gone, label)
+// edited lays out e as v. A native version goes without a tag of ours where
+// the product's own facts say all.
+func (u *update) edited(e *entry, v *secret.Version, of *secret.Secret) (*versionBody, error) {
+	endless := sidecar.EndlessOf(v.NotBefore.IsZero() && !e.notBefore.IsZero(), v.Expires.IsZero() && !e.expires.IsZero())
+	if e.tag == nil && of == nil && endless == "" && len(v.Stages) == 0 && v.NotBefore.Nanosecond() == 0 && v.Expires.Nanosecond() == 0 {
+		bare := *v
+		if u.p.Tags == nil {
+			bare.Tags = nil // they stand, whatever they are
 		}
+		return &versionBody{Version: bare}, refuse(secret.Lossy, overLimits(&bare, maxTags))
 	}
-	leaves := func(label string) bool { return slices.Contains(gone, label) }
-	e.v.Stages = slices.DeleteFunc(e.v.Stages, leaves)
-	if e.target {
-		e.v.Stages = append(e.v.Stages, u.p.AddStages...)
-		slices.Sort(e.v.Stages)
-		e.v.Stages = slices.Compact(e.v.Stages)
+	var frame tagSidecar
+	if e.tag != nil {
+		frame = *e.tag
 	}
-	return e.tag != nil && slices.ContainsFunc(e.tag.Stages, leaves)
+	frame.Touched.Time, frame.Endless = u.now.Truncate(time.Second), endless
+	body, losses := layOut(u.wire, v, of, frame)
+	switch {
+	case len(losses) > 0 && of != nil && u.promotes():
+		losses[0].What = loss.Current // what stood is in the way
+	case len(losses) == 0 && !body.fits():
+		losses = []secret.Loss{{What: loss.Updated, Why: noRoom}}
+	}
+	return body, refuse(secret.Lossy, losses)
 }

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -19,7 +21,8 @@ import (
 // setNative writes a version as native tools do.
 func setNative(t *testing.T, b *Backend, wire string, v secret.Version) item {
 	t.Helper()
-	it, err := b.client.set(t.Context(), secret.Name(wire), wire, (&sheet{version: &v, value: "canary-native", bare: true}).parameters())
+	v.Value = secret.TextValue("canary-native")
+	it, err := b.client.set(t.Context(), secret.Name(wire), wire, (&versionBody{Version: v}).set())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +119,8 @@ func TestClearedTimes(t *testing.T) {
 		}
 		mustUpdate(t, b, secret.Current, secret.Patch{Disabled: new(false)})
 	}
-	e := &edit{entry: &entry{item: it}, v: secret.Version{Expires: at}}
-	e.attributes(&secret.Patch{Expires: &at})
-	if _, err := b.client.update(t.Context(), "s", "s", it.id, e.body); err != nil {
+	later := azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Expires: &at}}
+	if _, err := b.client.update(t.Context(), "s", "s", it.id, later); err != nil {
 		t.Fatal(err)
 	}
 	if v := mustExport(t, b).Newest(); !v.Expires.Equal(at) || !v.NotBefore.IsZero() {
@@ -217,7 +219,7 @@ func TestTouchedAfterUpdate(t *testing.T) {
 	t.Parallel()
 	made := time.Unix(1_700_000_000, 0).UTC()
 	ours := made.Add(time.Hour + 123*time.Millisecond)
-	tag := &reserved{V: 1, Updated: stamp{Time: ours}, Touched: stamp{Time: ours.Truncate(time.Second)}}
+	tag := &tagSidecar{Version: sidecar.Version{Updated: at(ours)}, Touched: at(ours.Truncate(time.Second))}
 	for updated, want := range map[time.Time]time.Time{
 		made:                                 ours,
 		ours.Truncate(time.Second):           ours,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -62,13 +63,13 @@ func sight(t *testing.T, b *Backend, name string) map[string]seen {
 				s.Type = *p.ContentType
 			}
 			for k, v := range p.Tags {
-				if s.Tags[k] = *v; k == reservedTag {
+				if s.Tags[k] = *v; k == sidecarTag {
 					r := decodeTag(*v)
 					if r == nil {
 						t.Fatalf("the tag %s is not understood", *v)
 					}
-					r.Touched = stamp{}
-					s.Tags[k], _ = r.encode()
+					r.Touched = sidecar.Time{}
+					s.Tags[k] = sidecar.JSON(r)
 				}
 			}
 			all[p.ID.Version()] = s
@@ -265,7 +266,7 @@ func repaired(t *testing.T, g *gatewaytest.Gateway, name secret.Name, before map
 // it, and as long as there is patience.
 func TestOpenElsewhere(t *testing.T) {
 	t.Parallel()
-	mark := fmt.Sprintf(`{\"v\":1,\"u\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"n\":1,\"o\":%d,\"b\":true}`, time.Now().Unix())
+	mark := fmt.Sprintf(`{\"n\":1,\"u\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"O\":%d,\"B\":true}`, time.Now().Unix())
 	marked := strings.Replace(listed1, `"attributes"`, `"tags":{"vaultferry":"`+mark+`"},"attributes"`, 1)
 	b, vault := script(t, map[string][]http.HandlerFunc{
 		getVersions: {reply(200, marked), reply(200, marked), reply(200, listed1)}, doSet: {reply(200, `{"value":"x",`+facts)},
