@@ -2,9 +2,6 @@ package azurekv
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,13 +18,7 @@ import (
 const markLen = 5
 
 // importMark is what an import's versions carry: of the token, or of chance.
-func importMark(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	if token == "" {
-		_, _ = rand.Read(sum[:]) // never fails (crypto/rand)
-	}
-	return base64.RawURLEncoding.EncodeToString(sum[:])[:markLen]
-}
+func importMark(token string) string { return kit.ImportMark(token, markLen) }
 
 // Import implements backends.Backend: it looks, and writes one version after
 // the other, the current one last. It stops at the first failure and says what

@@ -3,9 +3,6 @@ package huaweicsms
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,13 +31,7 @@ const (
 
 // markOf is what the description of an import carries until it is done: of the
 // token, or of chance.
-func markOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	if token == "" {
-		_, _ = rand.Read(sum[:]) // never fails (crypto/rand)
-	}
-	return base64.RawURLEncoding.EncodeToString(sum[:])[:markLength]
-}
+func markOf(token string) string { return kit.ImportMark(token, markLength) }
 
 // Import implements backends.Backend. It makes the secret with its first
 // version, which the product refuses where the name is taken, then adds the
