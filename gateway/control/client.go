@@ -18,6 +18,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -100,6 +101,12 @@ func (c *Client) List(ctx context.Context, call gateway.Call, store string, q se
 	return w.page(), err
 }
 
+// ListTrash is gateway.Service.ListTrash.
+func (c *Client) ListTrash(ctx context.Context, call gateway.Call, store string, q secret.Query) (secret.Page, error) {
+	w, err := listTrashOperation.ask(ctx, c, call, queryToArgs(store, q))
+	return w.page(), err
+}
+
 // Describe is gateway.Service.Describe.
 func (c *Client) Describe(ctx context.Context, call gateway.Call, r gateway.Ref) (*secret.Secret, error) {
 	w, err := describeOperation.ask(ctx, c, call, refToArgs(r))
@@ -109,6 +116,34 @@ func (c *Client) Describe(ctx context.Context, call gateway.Call, r gateway.Ref)
 // Get is gateway.Service.Get.
 func (c *Client) Get(ctx context.Context, call gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error) {
 	w, err := getOperation.ask(ctx, c, call, selectorToArgs(r, sel))
+	return w.secret(), err
+}
+
+// Rehearse is gateway.Service.Rehearse.
+func (c *Client) Rehearse(ctx context.Context, call gateway.Call, a access.Action, r gateway.Ref) (*secret.Secret, error) {
+	w, err := rehearseOperation.ask(ctx, c, call, rehearseArgs{refToArgs(r), a})
+	return w.secret(), err
+}
+
+// Put is gateway.Service.Put, of the members of a draft that a person gives.
+func (c *Client) Put(ctx context.Context, call gateway.Call, r gateway.Ref, d secret.Draft) (*secret.Secret, error) {
+	q, err := draftToArgs(r, d)
+	if err != nil {
+		return nil, err
+	}
+	w, err := putOperation.ask(ctx, c, call, q)
+	return w.secret(), err
+}
+
+// Delete is gateway.Service.Delete.
+func (c *Client) Delete(ctx context.Context, call gateway.Call, r gateway.Ref) (*secret.Secret, error) {
+	w, err := deleteOperation.ask(ctx, c, call, refToArgs(r))
+	return w.secret(), err
+}
+
+// Recover is gateway.Service.Recover.
+func (c *Client) Recover(ctx context.Context, call gateway.Call, r gateway.Ref) (*secret.Secret, error) {
+	w, err := recoverOperation.ask(ctx, c, call, refToArgs(r))
 	return w.secret(), err
 }
 

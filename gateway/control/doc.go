@@ -13,9 +13,9 @@
 //
 // op and request_id go to the audit; op says which command asks. The answer is
 // {"result": ...}, {"error": {"kind", "name", "detail", "cause"}}, or both
-// where part of the work was done. No error holds a value. A stream answers
-// with bytes, and with their SHA-256 in a trailer: what lacks the trailer was
-// cut short.
+// where part of the work was done. No error holds a value; values cross with
+// put and get alone. A stream answers with bytes, and with their SHA-256 in a
+// trailer: what lacks the trailer was cut short.
 //
 // The args are strict: a gateway refuses what it does not know. Answers are
 // not: keys are only ever added.

@@ -29,7 +29,9 @@ type stream[Q any] struct {
 func operations(s Status) []endpoint {
 	return []endpoint{
 		statusOperation(s), checkOperation,
-		listOperation, describeOperation, getOperation, backupOperation, restoreOperation, sweepOperation,
+		listOperation, listTrashOperation, describeOperation, getOperation,
+		rehearseOperation, putOperation, deleteOperation, recoverOperation,
+		backupOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
 	}
 }
