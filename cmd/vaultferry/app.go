@@ -80,6 +80,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return nil
 	}
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown := misspelt(cmd, args); unknown != nil {
+			return unknown
+		}
+		return wrongFlag(cmd, err)
+	})
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
 	var bad *config.Error
@@ -141,7 +147,6 @@ configuration, 130 interrupted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetHelpCommand(helpCommand())
-	root.SetFlagErrorFunc(wrongFlag)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
@@ -158,7 +163,10 @@ func (a *app) addGroups(root *cobra.Command) {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"use", "Use secrets:", []*cobra.Command{a.listCommand(), a.showCommand(), a.demoCommand()}},
+		{"use", "Use secrets:", []*cobra.Command{
+			a.setCommand(), a.getCommand(), a.listCommand(), a.showCommand(), a.versionsCommand(),
+			a.deleteCommand(), a.recoverCommand(), a.demoCommand(),
+		}},
 		{"move", "Move secrets:", []*cobra.Command{a.backupCommand(), a.restoreCommand(), a.inspectCommand()}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(),
@@ -202,7 +210,7 @@ func (a *app) log() *slog.Logger {
 
 // call is how the audit knows what this command does.
 func (a *app) call(op string) gateway.Call {
-	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString(), NativeBlobs: true}
+	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString(), NativeBlobs: true, TellTrash: true}
 }
 
 func userName() string {

@@ -155,12 +155,12 @@ func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f back
 	}
 	blob, err := s.service.Backup(ctx, call, ref)
 	if err != nil {
-		return err
+		return adviseTrash(ref, err)
 	}
 	r.Size = len(blob)
 	err = writeFile(r.File, blob, f.force)
 	if errors.Is(err, os.ErrExist) {
-		err = fmt.Errorf("%s exists already; --force replaces it", r.File)
+		err = existsAlready(r.File)
 	}
 	return err
 }

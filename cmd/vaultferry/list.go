@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,55 +10,97 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+type listFlags struct{ deleted bool }
+
 func (a *app) listCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list STORE",
+	var f listFlags
+	cmd := &cobra.Command{
+		Use:   "list STORE [PATTERN]",
 		Short: "List the secrets of a store, without values",
+		Long: `Lists the secrets that you may list, or those whose names match a PATTERN: * is
+any run of characters, a slash too, and ? is any one. Quote it, or the shell
+takes it for files. --deleted lists what is in the trash, and until when it can
+be recovered.`,
 		Example: `  vaultferry list payments
+  vaultferry list payments 'team-a/*'
+  vaultferry list payments --deleted
   vaultferry list payments --output json`,
-		Args: arguments("STORE"),
+		SuggestFor: []string{"ls"},
+		Args:       arguments("STORE", "[PATTERN]"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			s, err := a.openSession(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			return a.list(cmd, s)
+			pattern := "*"
+			if len(args) == 2 {
+				pattern = args[1]
+			}
+			return a.list(cmd.Context(), s, pattern, f)
 		},
 	}
+	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "list what is deleted and can be recovered")
+	return cmd
 }
 
 // listPage is how many secrets one question asks for.
 const listPage = 500
 
-func (a *app) list(cmd *cobra.Command, s *session) error {
+func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags) error {
+	list := s.service.List
+	if f.deleted {
+		list = s.service.ListTrash
+	}
 	call := a.call("list")
 	views := []secretView{}
 	for q := (secret.Query{Limit: listPage}); ; {
-		page, err := s.service.List(cmd.Context(), call, s.store.Name, q)
+		page, err := list(ctx, call, s.store.Name, q)
 		if err != nil {
 			return fmt.Errorf("store %s: %w", s.store.Name, err)
 		}
 		for _, found := range page.Secrets {
+			if !access.Match(pattern, string(found.Name)) {
+				continue
+			}
 			v := viewSecret("", found)
 			v.Versions = nil // whether a page holds them is the product's choice
 			views = append(views, v)
 		}
-		if page.Next == "" {
+		if page.Next == "" || behind(pattern, page.Next) {
 			break
 		}
 		q.After = page.Next
 	}
-	return a.print(views, func(w io.Writer) error {
-		rows := [][]string{{"NAME", "CURRENT", "UPDATED", "DESCRIPTION"}}
+	return a.print(views, func(w io.Writer) error { return table(w, listRows(views, f.deleted)) })
+}
+
+// behind reports whether no name after this one can match.
+func behind(pattern string, name secret.Name) bool {
+	begins := pattern
+	if i := strings.IndexAny(pattern, "*?"); i >= 0 {
+		begins = pattern[:i]
+	}
+	return string(name) > begins && !strings.HasPrefix(string(name), begins)
+}
+
+func listRows(views []secretView, deleted bool) [][]string {
+	if deleted {
+		rows := [][]string{{"NAME", "CURRENT", "DELETED", "RECOVERABLE UNTIL"}}
 		for _, v := range views {
-			rows = append(rows, []string{printable(v.Name), fmt.Sprint(v.Current), shortTime(v.Updated), printable(v.Description)})
+			rows = append(rows, []string{printable(v.Name), fmt.Sprint(v.Current), shortTime(v.Deleted), shortTime(v.Recoverable)})
 		}
-		return table(w, rows)
-	})
+		return rows
+	}
+	rows := [][]string{{"NAME", "CURRENT", "UPDATED", "DESCRIPTION"}}
+	for _, v := range views {
+		rows = append(rows, []string{printable(v.Name), fmt.Sprint(v.Current), shortTime(v.Updated), printable(v.Description)})
+	}
+	return rows
 }
 
 // printable keeps what a store holds from steering the terminal.

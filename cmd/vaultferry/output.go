@@ -50,6 +50,8 @@ type secretView struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 	Created     *time.Time        `json:"created,omitempty"`
 	Updated     *time.Time        `json:"updated,omitempty"`
+	Deleted     *time.Time        `json:"deleted,omitempty"`
+	Recoverable *time.Time        `json:"recoverable_until,omitempty"` // of what is deleted
 	Current     int64             `json:"current"`
 	Previous    int64             `json:"previous,omitempty"`
 	Versions    []versionView     `json:"versions,omitempty"`
@@ -76,6 +78,9 @@ func viewSecret(store string, s *secret.Secret) secretView {
 		Store: store, Name: string(s.Name), Description: s.Description, Tags: s.Tags,
 		Created: timeOrNil(s.Created), Updated: timeOrNil(s.Updated),
 		Current: int64(s.Current), Previous: int64(s.Previous),
+	}
+	if s.Deleted != nil {
+		v.Deleted, v.Recoverable = timeOrNil(s.Deleted.At), timeOrNil(s.Deleted.Purge)
 	}
 	for i := range s.Versions {
 		v.Versions = append(v.Versions, viewVersion(&s.Versions[i]))

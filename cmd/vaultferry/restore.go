@@ -56,8 +56,8 @@ A file that archive keeps can be restored like any other.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			if s.store.Backend == memoryKind && s.own != nil && !f.dryRun {
-				return usagef("%s is in memory and would end with this command: start its gateway first, or use --dry-run", s.store.Name)
+			if err := s.requireLasting(f.dryRun); err != nil {
+				return err
 			}
 			return a.restore(cmd.Context(), s, args[1:], f)
 		},

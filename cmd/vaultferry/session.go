@@ -9,6 +9,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -19,6 +20,11 @@ type service interface {
 	List(ctx context.Context, c gateway.Call, store string, q secret.Query) (secret.Page, error)
 	Describe(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Get(ctx context.Context, c gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error)
+	ListTrash(ctx context.Context, c gateway.Call, store string, q secret.Query) (secret.Page, error)
+	Rehearse(ctx context.Context, c gateway.Call, a access.Action, r gateway.Ref) (*secret.Secret, error)
+	Put(ctx context.Context, c gateway.Call, r gateway.Ref, d secret.Draft) (*secret.Secret, error)
+	Delete(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
+	Recover(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Backup(ctx context.Context, c gateway.Call, r gateway.Ref) ([]byte, error)
 	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
 	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) ([]secret.Name, error)
@@ -39,6 +45,14 @@ type session struct {
 	service service
 	own     *gateway.Service // nil: the service is a running gateway's
 	close   func() error
+}
+
+// requireLasting refuses to write what would end with this command.
+func (s *session) requireLasting(dryRun bool) error {
+	if s.store.Backend == memoryKind && s.own != nil && !dryRun {
+		return usagef("%s is in memory and would end with this command: start its gateway first, or use --dry-run", s.store.Name)
+	}
+	return nil
 }
 
 // openSession uses the running gateway where that holds the store, and opens

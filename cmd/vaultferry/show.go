@@ -63,7 +63,7 @@ func (a *app) show(cmd *cobra.Command, s *session, ref gateway.Ref, reveal bool,
 	call := a.call("show")
 	found, err := s.service.Describe(cmd.Context(), call, ref)
 	if err != nil {
-		return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, err)
+		return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, adviseTrash(ref, err))
 	}
 	view := viewSecret(ref.Store, found)
 	var value secret.Value

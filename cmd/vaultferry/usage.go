@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,11 +46,53 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := nearest(cmd, args[0]); len(near) > 0 {
 		return usagef("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))
 	}
 	return usagef("unknown command %q; %s --help lists them", args[0], cmd.CommandPath())
+}
+
+// nearest lists the commands that a wrong word most likely meant.
+func nearest(cmd *cobra.Command, word string) []string {
+	const most = 2 // letters that are wrong
+	best, near := most, []string(nil)
+	for _, c := range cmd.Commands() {
+		if !c.IsAvailableCommand() {
+			continue
+		}
+		d := distance(word, c.Name())
+		if strings.HasPrefix(c.Name(), word) || slices.Contains(c.SuggestFor, word) {
+			d = 0
+		}
+		switch {
+		case d < best:
+			best, near = d, []string{c.Name()}
+		case d == best:
+			near = append(near, c.Name())
+		}
+	}
+	return near
+}
+
+// misspelt answers a command that is not there where flags follow, which cobra
+// takes for flags of the command above. Nil: that is not what is wrong.
+func misspelt(cmd *cobra.Command, args []string) error {
+	if !cmd.HasSubCommands() {
+		return nil
+	}
+	_, rest, _ := cmd.Root().Find(args) // wrong usage is being answered already
+	for i := 0; i < len(rest); i++ {
+		name, isFlag := strings.CutPrefix(rest[i], "--")
+		switch {
+		case isFlag:
+			if f := cmd.Flags().Lookup(name); f != nil && f.NoOptDefVal == "" {
+				i++ // its value
+			}
+		case !strings.HasPrefix(rest[i], "-"):
+			return unknownCommand(cmd, rest[i:i+1])
+		}
+	}
+	return nil
 }
 
 // helpCommand is cobra's, but for a command that is not there.
