@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -84,6 +85,40 @@ func TestBackupName(t *testing.T) {
 			t.Errorf("%q and %q share a file", name, other)
 		}
 		seen[got] = name
+	}
+}
+
+// TestLongNamesAreFiles: whatever a name is, its file can be made, and no other
+// name has it.
+func TestLongNamesAreFiles(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1700000000, 1000)
+	dir := t.TempDir()
+	store := strings.Repeat("s", 63)
+	seen := map[string]string{}
+	for _, unit := range []string{"a", "/", "%", "é", "日", "😀", "a/", "a/é"} {
+		for n := 1; n*len(unit) <= secret.MaxName; n++ {
+			name := strings.Repeat(unit, n)
+			for _, name := range []string{name, name[:len(name)-len(unit)] + "b"} {
+				got := backupName(store, name, at)
+				if other, ok := seen[got]; ok && other != name {
+					t.Fatalf("%q and %q share a file", name, other)
+				}
+				seen[got] = name
+				if !utf8.ValidString(got) || filepath.Base(got) != got || len(got) > maxFileName {
+					t.Fatalf("%q is written to %q", name, got)
+				}
+			}
+		}
+	}
+	longest := strings.Repeat("a/", secret.MaxName/2)
+	file := backupName(store, longest, at)
+	if err := writeFile(filepath.Join(dir, file), nil, false); err != nil {
+		t.Error(err)
+	}
+	// A name that is spelled like the file of another one is not that one.
+	if spelled := strings.TrimSuffix(strings.TrimPrefix(file, store+"-"), "-1700000000.000001"); backupName(store, spelled, at) == file {
+		t.Errorf("%q is spelled", file)
 	}
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxBlobFile bounds what is read as a backup: the largest blob in the JSON
@@ -60,11 +63,35 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// maxFileName is what file systems hold, in bytes.
+const maxFileName = 255
+
 // backupName is STORE-NAME-UNIXTIME.FRACTION, with what would be a folder
-// escaped so that two names never share a file.
+// escaped. Of a name that is too long for a file's, a digest takes the place of
+// the end. Two names never share a file: no short one holds a "%~".
 func backupName(store, name string, at time.Time) string {
 	escaped := strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
-	return fmt.Sprintf("%s-%s-%d.%06d", store, escaped, at.Unix(), at.Nanosecond()/1000)
+	end := fmt.Sprintf("-%d.%06d", at.Unix(), at.Nanosecond()/1000)
+	room := maxFileName - len(store) - len("-") - len(end)
+	if len(escaped) > room {
+		sum := sha256.Sum256([]byte(name))
+		digest := "%~" + hex.EncodeToString(sum[:16])
+		escaped = cutEscaped(escaped, room-len(digest)) + digest
+	}
+	return store + "-" + escaped + end
+}
+
+// cutEscaped shortens s to at most n bytes, and cuts neither a character nor an
+// escape in two.
+func cutEscaped(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	s = s[:n]
+	if i := strings.LastIndexByte(s, '%'); i >= 0 && i > n-3 {
+		s = s[:i]
+	}
+	return s
 }
 
 // readBlob reads a file, or standard input for "-".
