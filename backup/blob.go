@@ -170,3 +170,7 @@ func format(blob []byte) string {
 	}
 	return ""
 }
+
+// FormatOf names the kind of blob by its first bytes, one of the Format
+// constants, or is empty. It proves nothing.
+func FormatOf(blob []byte) string { return format(blob) }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vaultferry/vaultferry/backup/saved"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -29,7 +29,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Writes one file for each secret and prints its name. A file has mode 0600 and is
 written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
 in the current folder, unless --output-file says otherwise. A slash in a name
-becomes %2F. Without a NAME, or with "-", the command reads names from standard
+becomes %2F, and the end of one that is too long a digest. Without a NAME, or with "-", the command reads names from standard
 input, one on each line.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
@@ -79,22 +79,30 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 	return names, nil
 }
 
+// readLines takes what a shell or an editor makes of lines.
 func readLines(r io.Reader) ([]string, error) {
 	var lines []string
-	s := bufio.NewScanner(r)
-	for s.Scan() {
-		if line := strings.TrimSuffix(s.Text(), "\r"); line != "" {
+	raw, err := readBounded(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := saved.Text(raw)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
 			lines = append(lines, line)
 		}
 	}
-	return lines, s.Err()
+	return lines, nil
 }
 
 // backupReport is one line of the answer to programs.
 type backupReport struct {
 	Store  string `json:"store"`
 	Name   string `json:"name"`
-	Result string `json:"result"` // done, would, declined or failed
+	Result string `json:"result"` // done, would, declined, failed, interrupted or not tried
 	File   string `json:"file,omitempty"`
 	Size   int    `json:"size,omitempty"`
 	Error  string `json:"error,omitempty"`
@@ -102,17 +110,18 @@ type backupReport struct {
 
 func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
 	reports := []backupReport{}
-	bad := 0
+	bad, untried := 0, 0
 	for _, name := range names {
 		r := backupReport{Store: s.store.Name, Name: name, Result: "done"}
 		err := a.backupOne(ctx, s, &r, f)
 		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
+		case errors.Is(err, errNotTried):
+			r.Result = notTried
+			untried++
 		case errors.Is(err, errDeclined):
 			r.Result, r.File = "declined", ""
 		case err != nil:
-			r.Result, r.Error, r.File = "failed", message(err), ""
+			r.Result, r.Error, r.File = failedOrInterrupted(ctx), message(err), ""
 			bad++
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
 		case !a.json():
@@ -122,10 +131,16 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 		}
 		reports = append(reports, r)
 	}
+	if untried > 0 {
+		a.complain(fmt.Sprintf("not tried: %d", untried))
+	}
 	if a.json() {
 		if err := a.print(reports, nil); err != nil {
 			return err
 		}
+	}
+	if (bad > 0 || untried > 0) && ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return exitIfAny(bad)
 }
@@ -140,6 +155,9 @@ func backupLine(w io.Writer, r backupReport) error {
 }
 
 func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f backupFlags) error {
+	if ctx.Err() != nil {
+		return errNotTried
+	}
 	ref, call := gateway.Ref{Store: r.Store, Name: secret.Name(r.Name)}, a.call("backup")
 	r.File = f.outputFile
 	if r.File == "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/backup/saved"
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -34,6 +35,7 @@ standard input.`,
 // blobView is what inspect says. Opened tells which half is proved.
 type blobView struct {
 	File       string      `json:"file"`
+	Path       string      `json:"path,omitempty"` // of the backup in the file
 	Format     string      `json:"format"`
 	KeyID      string      `json:"key_id"`
 	Algorithm  string      `json:"algorithm"`
@@ -47,33 +49,62 @@ type blobView struct {
 }
 
 func (a *app) inspect(ctx context.Context, file, keyring string) error {
-	raw, err := a.readBlob(ctx, file)
-	if err != nil {
-		return err
-	}
-	blob, err := backup.Unwrap(raw)
+	found, err := a.backupsIn(ctx, file)
 	if err != nil {
 		return fmt.Errorf("%s: %s", file, message(err))
 	}
-	h, err := backup.Inspect(blob)
-	if err != nil {
-		return fmt.Errorf("%s: %s", file, message(err))
-	}
-	v := blobView{File: file, Format: h.Format, KeyID: h.KeyID, Algorithm: h.Algorithm, Encryption: h.Encryption, Size: h.Size}
 	keys, err := a.optionalKeyring(keyring)
 	if err != nil {
 		return err
 	}
+	views := []blobView{}
+	shut := 0
+	for _, b := range found {
+		v, err := inspectOne(keys, file, b)
+		if err != nil {
+			return err
+		}
+		if keys != nil && !v.Opened {
+			shut++
+		}
+		views = append(views, v)
+	}
+	var document any = views
+	if len(views) == 1 {
+		document = views[0]
+	}
+	err = a.print(document, func(w io.Writer) error { return blobText(w, views) })
+	return errors.Join(err, exitIfAny(shut))
+}
+
+func inspectOne(keys *backup.Keyring, file string, b saved.Backup) (blobView, error) {
+	v := blobView{File: file, Path: b.Path}
+	h, err := backup.Inspect(b.Blob)
+	if err != nil {
+		return v, fmt.Errorf("%s: %s", file, message(err))
+	}
+	v.Format, v.KeyID, v.Algorithm, v.Encryption, v.Size = h.Format, h.KeyID, h.Algorithm, h.Encryption, h.Size
 	if keys == nil {
 		v.Note = "not opened: no keyring; this half of the file is not authenticated"
-	} else if err := v.open(keys, blob); err != nil {
+	} else if err := v.open(keys, b.Blob); err != nil {
 		v.Note = "not opened: " + message(err)
 	}
-	err = a.print(v, v.text)
-	if keys != nil && !v.Opened {
-		return errors.Join(err, exitIfAny(1))
+	return v, nil
+}
+
+// blobText says where each of several was found.
+func blobText(w io.Writer, views []blobView) error {
+	for i := range views {
+		if len(views) > 1 {
+			if _, err := fmt.Fprintf(w, "at %s\n", printable(views[i].Path)); err != nil {
+				return err
+			}
+		}
+		if err := views[i].text(w); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // optionalKeyring returns the keyring of the flag, of the configuration, or none.

@@ -160,6 +160,19 @@ func (w *writeFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each; needs a terminal")
 }
 
+// errNotTried is of what was left when the command was interrupted.
+var errNotTried = errors.New(notTried)
+
+const notTried = "not tried"
+
+// failedOrInterrupted is the result of what was begun and not done.
+func failedOrInterrupted(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "interrupted"
+	}
+	return "failed"
+}
+
 // errDeclined is the answer no.
 var errDeclined = secret.Errorf(secret.Denied, "declined")
 

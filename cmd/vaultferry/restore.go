@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/backup/saved"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/secret"
@@ -27,9 +27,11 @@ func (a *app) restoreCommand() *cobra.Command {
 		Use:   "restore STORE FILE...",
 		Short: "Restore secrets from sealed files",
 		Long: `Takes a backup in any form that people keep: the file that "backup" wrote, its
-base64url form, or the JSON answer that an SDK or curl saved. "-" reads standard
-input. A restore never changes or removes what exists. --on-conflict append adds
-the versions that the target lacks.
+base64 or base64url form, or JSON that holds either anywhere: an answer that an
+SDK, curl or PowerShell saved, or the output of Terraform. A file may hold more
+than one; each is restored. "-" reads standard input. A restore never changes or
+removes what exists. --on-conflict append adds the versions that the target
+lacks.
 
 The command says what the store cannot hold before it writes anything. --on-loss
 decides what happens then:
@@ -83,45 +85,88 @@ func (f *restoreFlags) check(a *app, files []string) error {
 	return f.requireTerminal(a)
 }
 
-func (a *app) restore(ctx context.Context, s *session, files []string, f restoreFlags) error {
-	reports := []restoreReport{}
-	var traces traceCount
-	bad := 0
-	for _, file := range files {
-		r := restoreReport{File: file, Store: s.store.Name}
-		err := a.restoreOne(ctx, s, &r, f)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case errors.Is(err, errDeclined):
-			r.Result = "declined"
-		case err != nil:
-			r.Result, r.Error = "failed", message(err)
-			bad++
-			a.complain(fmt.Sprintf("%s: %s", file, r.Error))
-		}
-		if !a.json() && err == nil {
-			if err := restoreLines(a.out, r); err != nil {
-				return err
-			}
-			traces.add(r.lost)
-		}
-		reports = append(reports, r)
-	}
-	if err := a.print(reports, traces.text); err != nil {
-		return err
-	}
-	return exitIfAny(bad)
+// restoring is a restore of many files on its way.
+type restoring struct {
+	a       *app
+	reports []restoreReport
+	traces  traceCount
+	bad     int
+	untried int
 }
 
-func (a *app) restoreOne(ctx context.Context, s *session, r *restoreReport, f restoreFlags) error {
-	raw, err := a.readBlob(ctx, r.File)
-	if err != nil {
+func (a *app) restore(ctx context.Context, s *session, files []string, f restoreFlags) error {
+	run := restoring{a: a, reports: []restoreReport{}}
+	for _, file := range files {
+		r := restoreReport{File: file, Store: s.store.Name}
+		found, err := a.backupsIn(ctx, file)
+		if err == nil && f.as != "" && len(found) > 1 {
+			err = fmt.Errorf("it holds %d backups, and --as is for one", len(found))
+		}
+		if err != nil {
+			if err := run.add(ctx, r, err); err != nil {
+				return err
+			}
+		}
+		for _, b := range found {
+			r := r
+			r.Path = b.Path
+			err := a.restoreOne(ctx, s, &r, b.Blob, f)
+			if err := run.add(ctx, r, err); err != nil {
+				return err
+			}
+		}
+	}
+	if run.untried > 0 {
+		a.complain(fmt.Sprintf("not tried: %d", run.untried))
+	}
+	if err := a.print(run.reports, run.traces.text); err != nil {
 		return err
 	}
-	blob, err := backup.Unwrap(raw)
+	if (run.bad > 0 || run.untried > 0) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return exitIfAny(run.bad)
+}
+
+// add reports what became of one backup.
+func (run *restoring) add(ctx context.Context, r restoreReport, err error) error {
+	switch {
+	case err == nil:
+		run.traces.add(r.lost)
+		if !run.a.json() {
+			if err := restoreLines(run.a.out, r); err != nil {
+				return err
+			}
+		}
+	case errors.Is(err, errNotTried):
+		r.Result = notTried
+		run.untried++
+	case errors.Is(err, errDeclined):
+		r.Result = "declined"
+	default:
+		r.Result, r.Error = failedOrInterrupted(ctx), message(err)
+		run.bad++
+		run.a.complain(fmt.Sprintf("%s: %s", r.place(), r.Error))
+	}
+	run.reports = append(run.reports, r)
+	return nil
+}
+
+// backupsIn finds the backups in a file, whatever a shell made of it.
+func (a *app) backupsIn(ctx context.Context, file string) ([]saved.Backup, error) {
+	if ctx.Err() != nil {
+		return nil, errNotTried
+	}
+	raw, err := a.readBlob(ctx, file)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	return saved.Find(raw)
+}
+
+func (a *app) restoreOne(ctx context.Context, s *session, r *restoreReport, blob []byte, f restoreFlags) error {
+	if ctx.Err() != nil {
+		return errNotTried
 	}
 	o := gateway.RestoreOptions{
 		As: secret.Name(f.as), OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,

@@ -12,8 +12,9 @@ import (
 // restoreReport is one file's part of the answer to programs.
 type restoreReport struct {
 	File     string           `json:"file"`
+	Path     string           `json:"path,omitempty"` // of the backup in the file
 	Store    string           `json:"store"`
-	Result   string           `json:"result"` // done, appended, skipped, would, declined or failed
+	Result   string           `json:"result"` // done, appended, skipped, would, declined, failed, interrupted or not tried
 	Name     string           `json:"name,omitempty"`
 	Versions int              `json:"versions"`
 	Added    int              `json:"added,omitempty"`  // by append
@@ -68,6 +69,14 @@ func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 	default:
 		r.Result = "done"
 	}
+}
+
+// place says which backup of which file it was.
+func (r *restoreReport) place() string {
+	if r.Path == "" {
+		return r.File
+	}
+	return r.File + ", at " + printable(r.Path)
 }
 
 // sentence says the result to people.

@@ -41,7 +41,7 @@ those that nobody asks for, and prints their names.`,
 
 type sweepView struct {
 	Store  string   `json:"store"`
-	Result string   `json:"result"` // done, would, declined or failed
+	Result string   `json:"result"` // done, would, declined, failed or interrupted
 	Purged []string `json:"purged"` // or what would be
 	Error  string   `json:"error,omitempty"`
 }
@@ -50,12 +50,10 @@ func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
 	v := sweepView{Store: s.store.Name, Result: "done", Purged: []string{}}
 	names, err := a.sweepNames(ctx, s, w)
 	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
 	case errors.Is(err, errDeclined):
 		v.Result = "declined"
 	case err != nil:
-		v.Result, v.Error = "failed", message(err)
+		v.Result, v.Error = failedOrInterrupted(ctx), message(err)
 		a.complain(fmt.Sprintf("store %s: %s", v.Store, v.Error))
 	case w.dryRun:
 		v.Result = "would"
@@ -66,7 +64,10 @@ func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
 	if err := a.print(v, v.text); err != nil {
 		return err
 	}
-	if v.Error != "" {
+	switch {
+	case v.Result == "interrupted":
+		return ctx.Err()
+	case v.Error != "":
 		return exitIfAny(1)
 	}
 	return nil

@@ -26,6 +26,7 @@ type rule struct {
 var rules = []rule{
 	{"secret", nil},
 	{"backup", []string{"secret"}},
+	{"backup/saved", []string{"secret", "backup"}},
 	{"backends", []string{"secret"}},
 	{"backends/loss", []string{"secret"}},
 	{"backends/history", []string{"secret", "backends/loss"}},

@@ -1,0 +1,152 @@
+// Package saved finds backups in the files that people keep: what a shell, an
+// editor or another tool made of the answer to a backup. It opens nothing, and
+// proves nothing about what it finds. A stranger's file reaches it.
+package saved
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// MaxDepth is how deep in JSON a backup may stand.
+const MaxDepth = 16
+
+// Most is how many backups one file may hold.
+const Most = 10_000
+
+// Backup is one that was found.
+type Backup struct {
+	// Path says where: "outputs.db.value", "[2].value", "line 3". Empty: the
+	// whole file is it.
+	Path string
+	Blob []byte
+}
+
+// Find returns each distinct backup in raw, in the order of the file. raw may
+// be a blob; its base64 or base64url form, wrapped or not, once or more often;
+// or JSON that holds any of these in a string. Text may be UTF-8 or, with a
+// byte order mark, UTF-16. Nothing found is Corrupt, with what was looked for.
+func Find(raw []byte) ([]Backup, error) {
+	text, err := Text(raw)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimSpace(text)
+	f := finder{seen: map[[32]byte]bool{}}
+	switch {
+	case len(text) == 0:
+		return nil, secret.Errorf(secret.Corrupt, "the file is empty")
+	case text[0] == firstByte:
+		return []Backup{{Blob: text}}, nil // whoever opens it says what is wrong with it
+	case strings.IndexByte(`{["`, text[0]) >= 0:
+		err = f.json(text)
+	default:
+		err = f.base64(string(bytes.Trim(text, `'`)))
+	}
+	if err == nil && len(f.found) == 0 {
+		err = secret.Errorf(secret.Corrupt, "there is no backup in it: neither the file that backup writes, nor its base64 form, nor JSON with a string that is either")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.found, nil
+}
+
+// firstByte begins every blob, ours and the clouds'.
+const firstByte = ')'
+
+type finder struct {
+	found []Backup
+	seen  map[[32]byte]bool
+}
+
+func (f *finder) add(path string, blob []byte) error {
+	sum := sha256.Sum256(blob)
+	switch {
+	case f.seen[sum]:
+		return nil
+	case len(f.found) == Most:
+		return secret.Errorf(secret.Corrupt, "more than %d backups are in it: split it first", Most)
+	}
+	f.seen[sum] = true
+	f.found = append(f.found, Backup{path, blob})
+	return nil
+}
+
+// base64 takes lines: each that begins like a blob begins one, and those that
+// follow go on with it.
+func (f *finder) base64(text string) error {
+	type part struct {
+		line int
+		text strings.Builder
+	}
+	var parts []*part
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if len(parts) == 0 || beginsLikeBlob(line) {
+			parts = append(parts, &part{line: n})
+		}
+		parts[len(parts)-1].text.WriteString(line)
+	}
+	for _, p := range parts {
+		blob, path := decode(p.text.String()), ""
+		if len(parts) > 1 {
+			path = fmt.Sprintf("line %d", p.line)
+		}
+		if blob == nil {
+			continue
+		}
+		if err := f.add(path, blob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginsLikeBlob decodes no more of s than the longest of the prefixes.
+func beginsLikeBlob(s string) bool {
+	const enough = 64
+	b, err := base64.RawStdEncoding.DecodeString(plainAlphabet(s[:min(len(s), enough)/4*4]))
+	return err == nil && backup.FormatOf(b) != ""
+}
+
+// decode returns the blob that s is, or is the base64 form of; else nil.
+func decode(s string) []byte {
+	s = strings.TrimSpace(s)
+	switch {
+	case s == "":
+		return nil
+	case s[0] == firstByte:
+		if b := []byte(s); backup.FormatOf(b) != "" {
+			return b
+		}
+		return nil
+	case s[0] != 'K': // what base64 makes of firstByte
+		return nil
+	}
+	s = strings.Map(func(r rune) rune {
+		if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "="), "=")
+	b, err := base64.RawStdEncoding.Strict().DecodeString(plainAlphabet(s))
+	if err != nil || backup.FormatOf(b) == "" {
+		return nil
+	}
+	return b
+}
+
+var toPlain = strings.NewReplacer("-", "+", "_", "/")
+
+// plainAlphabet makes base64 of base64url.
+func plainAlphabet(s string) string { return toPlain.Replace(s) }
