@@ -28,8 +28,9 @@ func (a *app) checkCommand() *cobra.Command {
 yet. For each route it shows what clients will see: the store, the certificate,
 and the resource that the azure dialect advertises.
 
---connect also reaches each store. A store that a running gateway holds is
-reached through that gateway.`,
+--connect also reaches each store, and creates nothing: not the file of a bolt
+store, nor the audit. It says which gateway runs with this configuration and what
+that serves, and reaches through it the stores that it holds.`,
 		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
 		Args:    arguments(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect) },
@@ -45,6 +46,7 @@ type checkView struct {
 	Routes   []routeView      `json:"routes,omitempty"`
 	Login    string           `json:"login,omitempty"` // AZURE_AUTHORITY_HOST
 	Stores   []storeView      `json:"stores,omitempty"`
+	Running  *runningView     `json:"running,omitempty"` // the gateway that answers on the socket
 	Expires  *time.Time       `json:"certificate_expires,omitempty"`
 
 	cert *x509.Certificate
@@ -57,13 +59,6 @@ type routeView struct {
 	Folder   string `json:"folder,omitempty"` // of the store
 	Resource string `json:"resource,omitempty"`
 	Project  string `json:"name,omitempty"` // that clients look a project up by
-}
-
-type storeView struct {
-	Name    string `json:"name"`
-	Backend string `json:"backend"`
-	Reached *bool  `json:"reached,omitempty"`
-	Error   string `json:"error,omitempty"`
 }
 
 func (v *checkView) add(s config.Severity, path, format string, args ...any) {
@@ -234,43 +229,6 @@ func (v *checkView) checkRoutes(cfg *config.Config) {
 	}
 }
 
-func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
-	for i, s := range cfg.Stores {
-		sv := storeView{Name: s.Name, Backend: s.Backend}
-		if connect {
-			days, err := a.reach(ctx, s.Name)
-			if days != 0 {
-				v.add(config.Warning, fmt.Sprintf("stores[%d].retention_days", i), "the product keeps deleted secrets for %d days: set this key to the same, because clients are told its value", days)
-			}
-			ok := err == nil
-			sv.Reached = &ok
-			if err != nil {
-				sv.Error = message(err)
-			}
-		}
-		v.Stores = append(v.Stores, sv)
-	}
-}
-
-// reach asks the product of one store, through the running gateway where that
-// holds it. days: for how long that keeps
-// what is deleted, if the configuration says otherwise.
-func (a *app) reach(ctx context.Context, name string) (days int, err error) {
-	s, err := a.openSession(ctx, name)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.service.Check(ctx, name); err != nil || s.own == nil { // what a gateway alone can hold has no retention of its own
-		return 0, err
-	}
-	days, _ = s.own.Retention(ctx, name) // who cannot tell warns of nothing
-	if info, _ := s.own.Info(name); days == info.RetentionDays {
-		days = 0
-	}
-	return days, nil
-}
-
 func (v *checkView) text(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, v.File); err != nil {
 		return err
@@ -298,6 +256,9 @@ func (v *checkView) text(w io.Writer) error {
 	if v.Expires != nil {
 		rows = append(rows, []string{"certificate", "valid until " + shortTime(v.Expires)})
 	}
+	if v.Running != nil {
+		rows = append(rows, []string{"running", v.Running.line()})
+	}
 	for _, s := range v.Stores {
 		rows = append(rows, []string{"store", s.line()})
 	}
@@ -305,15 +266,4 @@ func (v *checkView) text(w io.Writer) error {
 		rows = append(rows, []string{"ok", "the configuration can be used"})
 	}
 	return table(w, rows)
-}
-
-func (s storeView) line() string {
-	line := s.Name + " (" + s.Backend + ")"
-	switch {
-	case s.Error != "":
-		return line + " not reached: " + s.Error
-	case s.Reached != nil:
-		return line + " reached"
-	}
-	return line
 }

@@ -87,15 +87,19 @@ func (a *app) openOwn(ctx context.Context, cfg *config.Config, s *config.Store) 
 	a.level = slog.LevelError // what a store answers, the command says itself
 	rt, err := a.assemble(ctx, cfg, keys, s.Name)
 	if err != nil {
-		return nil, adviseInUse(err, notListening(cfg))
+		return nil, adviseInUse(err, notListening(ctx, cfg))
 	}
 	return &session{cfg: cfg, store: s, service: ownService{rt.service}, own: rt.service, close: rt.close}, nil
 }
 
 // notListening is for who finds a store in use and nobody to ask.
-func notListening(cfg *config.Config) string {
+func notListening(ctx context.Context, cfg *config.Config) string {
 	if cfg.Control.Socket == "" {
 		return "control.socket is off, so a running gateway cannot be asked: stop it first"
+	}
+	if c, err := control.Connect(ctx, cfg.Control.Socket); err == nil {
+		_ = c.Close() // nothing was asked
+		return "the gateway that runs began with another configuration: restart it"
 	}
 	return "no gateway answers on " + cfg.Control.Socket + ": stop that process first"
 }
