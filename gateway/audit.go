@@ -68,7 +68,10 @@ func (s *Service) intend(j *job) error {
 func (s *Service) outcome(j *job, ops int64, err error) error {
 	took := s.now().Sub(j.start)
 	e := j.entry
-	e.Phase, e.BackendOps, e.Result, e.Reason = audit.Outcome, ops, result(err), secret.ReasonOf(err)
+	e.Phase, e.BackendOps, e.Reason = audit.Outcome, ops, secret.ReasonOf(err)
+	if err != nil || e.Result == "" { // else the call has said it
+		e.Result = result(err)
+	}
 	e.DurationMS = float64(took.Microseconds()) / 1000
 	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
 	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)

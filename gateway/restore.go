@@ -162,7 +162,7 @@ func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret
 	switch o.OnConflict {
 	case ConflictSkip:
 		out.Secret, out.Skipped = have, true
-		j.entry.Versions = nil
+		j.entry.Versions, j.entry.Result = nil, audit.Skipped
 		return out, nil
 	case ConflictAppend:
 		return s.appendVersions(ctx, j, sec, o, out)

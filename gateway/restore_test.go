@@ -67,8 +67,8 @@ func TestRestoreNeverTouchesWhatStands(t *testing.T) {
 	if err != nil || !out.Skipped {
 		t.Errorf("skip: %v", err)
 	}
-	if e := w.last(t); len(e.Versions) != 0 {
-		t.Errorf("what was skipped is audited as written: %v", e.Versions)
+	if e := w.last(t); len(e.Versions) != 0 || e.Result != "skipped" {
+		t.Errorf("what was skipped is audited as written: %v, %s", e.Versions, e.Result)
 	}
 	if after, _ := w.b.Backend.Export(t.Context(), "n"); len(after.Versions) != 1 || !after.Versions[0].Value.Equal(before.Versions[0].Value) {
 		t.Error("what stood was changed")

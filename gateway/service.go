@@ -60,7 +60,7 @@ type Options struct {
 // Observation is one finished call, for metrics.
 type Observation struct {
 	Op, Store  string
-	Result     string // "ok" or a kind
+	Result     string // as in the audit
 	Duration   time.Duration
 	BackendOps int64
 }

@@ -11,6 +11,9 @@ const (
 	Outcome = "outcome"
 )
 
+// Skipped is the result of a restore that left alone what stands.
+const Skipped = "skipped"
+
 // Entry is one line. Keys are only ever added.
 type Entry struct {
 	V          int       `json:"v"`     // 1
@@ -29,7 +32,7 @@ type Entry struct {
 	Event      string    `json:"event,omitempty"`    // the name of an event of the store
 	Versions   []int64   `json:"versions,omitempty"` // that were read or written
 	BackendOps int64     `json:"backend_ops"`
-	Result     string    `json:"result,omitempty"` // "ok" or a kind of error
+	Result     string    `json:"result,omitempty"` // "ok", Skipped or a kind of error
 	Reason     string    `json:"reason,omitempty"` // of an error, if it is known: in printable ASCII, no value
 	Losses     []string  `json:"losses,omitempty"`
 	Archive    string    `json:"archive,omitempty"` // the file that keeps the whole document
