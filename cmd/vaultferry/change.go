@@ -29,7 +29,8 @@ type change struct {
 type changeReport struct {
 	Store       string     `json:"store"`
 	Name        string     `json:"name"`
-	Result      string     `json:"result"` // done, would, declined or failed
+	Result      string     `json:"result"`            // done, would, declined or failed
+	Spelled     []spelling `json:"spelled,omitempty"` // where others see another name
 	Version     int64      `json:"version,omitempty"`
 	ID          string     `json:"id,omitempty"`       // of the version
 	Versions    int        `json:"versions,omitempty"` // of the secret
@@ -43,8 +44,15 @@ func (r *changeReport) text(w io.Writer) error {
 	if r.said == "" {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, r.said)
-	return err
+	if _, err := fmt.Fprintln(w, r.said); err != nil {
+		return err
+	}
+	for _, s := range r.Spelled {
+		if _, err := fmt.Fprintln(w, "  the name "+s.sentence()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *change) ref() gateway.Ref { return gateway.Ref{Store: c.store, Name: c.name} }
@@ -77,7 +85,7 @@ func (a *app) change(ctx context.Context, c *change) (err error) {
 	if err := s.requireLasting(c.flags.dryRun); err != nil {
 		return err
 	}
-	r := changeReport{Store: c.store, Name: string(c.name), Result: "done"}
+	r := changeReport{Store: c.store, Name: string(c.name), Result: "done", Spelled: spellings(s.sides(), c.name)}
 	err = a.changeOne(ctx, s, c, &r)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,7 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 	}
 	call := a.call("list")
 	views := []secretView{}
+	sides := s.sides()
 	for q := (secret.Query{Limit: listPage}); ; {
 		page, err := list(ctx, call, s.store.Name, q)
 		if err != nil {
@@ -68,6 +70,7 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 				continue
 			}
 			v := viewSecret("", found)
+			v.Spelled = spellings(sides, found.Name)
 			v.Versions = nil // whether a page holds them is the product's choice
 			views = append(views, v)
 		}
@@ -89,6 +92,17 @@ func behind(pattern string, name secret.Name) bool {
 }
 
 func listRows(views []secretView, deleted bool) [][]string {
+	rows := attributeRows(views, deleted)
+	if slices.ContainsFunc(views, func(v secretView) bool { return v.Spelled != nil }) {
+		rows[0] = append(rows[0], "THE NAME")
+		for i, v := range views {
+			rows[i+1] = append(rows[i+1], sentences(v.Spelled))
+		}
+	}
+	return rows
+}
+
+func attributeRows(views []secretView, deleted bool) [][]string {
 	if deleted {
 		rows := [][]string{{"NAME", "CURRENT", "DELETED", "RECOVERABLE UNTIL"}}
 		for _, v := range views {

@@ -46,6 +46,7 @@ func table(w io.Writer, rows [][]string) error {
 type secretView struct {
 	Store       string            `json:"store,omitempty"`
 	Name        string            `json:"name"`
+	Spelled     []spelling        `json:"spelled,omitempty"` // where others see another name
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Created     *time.Time        `json:"created,omitempty"`

@@ -186,6 +186,7 @@ func (a *app) restoreOne(ctx context.Context, s *session, r *restoreReport, blob
 		return restoreAdvice(r.Store, err)
 	}
 	r.fill(out, f.dryRun)
+	r.Spelled = spellings(s.sides(), out.Secret.Name)
 	return nil
 }
 

@@ -16,6 +16,7 @@ type restoreReport struct {
 	Store    string           `json:"store"`
 	Result   string           `json:"result"` // done, appended, skipped, would, declined, failed, interrupted or not tried
 	Name     string           `json:"name,omitempty"`
+	Spelled  []spelling       `json:"spelled,omitempty"` // where others see another name
 	Versions int              `json:"versions"`
 	Added    int              `json:"added,omitempty"`  // by append
 	Mapped   map[string]int64 `json:"mapped,omitempty"` // versions that got another number
@@ -111,6 +112,9 @@ func versions(n int) string {
 func restoreLines(w io.Writer, r restoreReport) error {
 	var b strings.Builder
 	b.WriteString(r.sentence() + "\n")
+	for _, s := range r.Spelled {
+		b.WriteString("  the name " + s.sentence() + "\n")
+	}
 	lost, kept := "lost", "is kept"
 	if r.Result == "would" {
 		lost, kept = "would lose", "would be kept"

@@ -66,6 +66,7 @@ func (a *app) show(cmd *cobra.Command, s *session, ref gateway.Ref, reveal bool,
 		return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, adviseTrash(ref, err))
 	}
 	view := viewSecret(ref.Store, found)
+	view.Spelled = spellings(s.sides(), found.Name)
 	var value secret.Value
 	var shown secret.Ordinal
 	if reveal {
@@ -86,6 +87,9 @@ func (a *app) show(cmd *cobra.Command, s *session, ref gateway.Ref, reveal bool,
 
 func showText(w io.Writer, s secretView, value secret.Value, shown secret.Ordinal) error {
 	rows := [][]string{{"name:", printable(s.Name)}}
+	for _, other := range s.Spelled {
+		rows = append(rows, []string{"", other.sentence()})
+	}
 	if s.Description != "" {
 		rows = append(rows, []string{"description:", printable(s.Description)})
 	}

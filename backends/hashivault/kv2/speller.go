@@ -1,0 +1,12 @@
+package kv2
+
+import (
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+var _ backends.Speller = (*Store)(nil)
+
+// Spell implements backends.Speller.
+func (*Store) Spell(name secret.Name) (string, error) { return connection.Naming.Encode(name) }
