@@ -103,7 +103,7 @@ func (a *app) change(ctx context.Context, c *change) (err error) {
 func (a *app) changeOne(ctx context.Context, s *session, c *change, r *changeReport) error {
 	if c.flags.dryRun || c.flags.confirm {
 		have, err := s.service.Rehearse(ctx, a.call(c.op), c.action, c.ref())
-		if err != nil && !(errors.Is(err, secret.NotFound) && c.action == access.Set) {
+		if err != nil && (c.action != access.Set || !errors.Is(err, secret.NotFound)) {
 			return err
 		}
 		plan, err := c.plan(have)

@@ -50,7 +50,10 @@ type blobView struct {
 
 func (a *app) inspect(ctx context.Context, file, keyring string) error {
 	found, err := a.backupsIn(ctx, file)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return fmt.Errorf("%s: %s", file, message(err))
 	}
 	keys, err := a.optionalKeyring(keyring)

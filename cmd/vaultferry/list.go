@@ -57,6 +57,12 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 	if f.deleted {
 		list = s.service.ListTrash
 	}
+	matches := func(name string) bool { return access.Match(pattern, name) }
+	folds := s.foldsCase()
+	if folds {
+		pattern = strings.ToLower(pattern)
+		matches = func(name string) bool { return access.Match(pattern, strings.ToLower(name)) }
+	}
 	call := a.call("list")
 	views := []secretView{}
 	sides := s.sides()
@@ -66,7 +72,7 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 			return fmt.Errorf("store %s: %w", s.store.Name, err)
 		}
 		for _, found := range page.Secrets {
-			if !access.Match(pattern, string(found.Name)) {
+			if !matches(string(found.Name)) {
 				continue
 			}
 			v := viewSecret("", found)
@@ -74,7 +80,7 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 			v.Versions = nil // whether a page holds them is the product's choice
 			views = append(views, v)
 		}
-		if page.Next == "" || behind(pattern, page.Next) {
+		if page.Next == "" || !folds && behind(pattern, page.Next) {
 			break
 		}
 		q.After = page.Next

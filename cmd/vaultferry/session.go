@@ -55,6 +55,15 @@ func (s *session) requireLasting(dryRun bool) error {
 	return nil
 }
 
+// foldsCase: the product ignores the case of names, and so do patterns.
+func (s *session) foldsCase() bool {
+	if s.own == nil { // what only a gateway holds does not
+		return false
+	}
+	info, _ := s.own.Info(s.store.Name)
+	return info.Capabilities.FoldsCase
+}
+
 // openSession uses the running gateway where that holds the store, and opens
 // the store otherwise.
 func (a *app) openSession(ctx context.Context, store string) (*session, error) {

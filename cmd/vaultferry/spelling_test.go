@@ -66,6 +66,10 @@ dialects:
 	run("x", "set", "kv", "plain")
 	want("list", run("", "list", "kv"), "THE NAME", inVault)
 	want("list", run("", "list", "kv", "--output", "json"), `"in": "product"`, `"name": "x0-a1gnisjfdhm2sh32bso30c8"`)
+	want("list, case ignored", run("", "list", "kv", "payroll*"), "Payroll.Db_001")
+	if said := run("", "list", "kv", "PLAIN"); !strings.Contains(said, "plain") {
+		t.Errorf("the policy's patterns ignore case here: %s", said)
+	}
 	if said := run("", "list", "kv", "plain"); strings.Contains(said, "THE NAME") {
 		t.Errorf("a name that is spelled as it is: %s", said)
 	}

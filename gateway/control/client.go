@@ -181,10 +181,13 @@ func (c *Client) Snapshot(ctx context.Context, call gateway.Call, store string, 
 }
 
 // ask sends one operation and decodes the answer. What was done before an
-// error comes beside it.
+// error comes beside it, also where ctx ended the call: then the error is that
+// of ctx as well.
 func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, q Q) (A, error) {
 	var a answer[A]
-	res, err := c.post(ctx, o.name, request[Q]{call.Op, call.RequestID, q})
+	asked, done := hangingUp(ctx)
+	defer done()
+	res, err := c.post(asked, o.name, request[Q]{call.Op, call.RequestID, q})
 	if err != nil {
 		return a.Result, o.brokenOff(ctx, err)
 	}
@@ -192,7 +195,14 @@ func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, 
 	if err := json.NewDecoder(res.Body).Decode(&a); err != nil && res.StatusCode == http.StatusOK {
 		return a.Result, o.brokenOff(ctx, err)
 	}
-	return a.Result, answered(res, a.Error)
+	err = answered(res, a.Error)
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return a.Result, err
+	case secret.KindOf(err) == secret.Internal: // it says no more than that the call was ended
+		return a.Result, o.brokenOff(ctx, err)
+	}
+	return a.Result, errors.Join(err, ctx.Err())
 }
 
 func (o operation[Q, A]) brokenOff(ctx context.Context, err error) error {

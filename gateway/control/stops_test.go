@@ -104,6 +104,34 @@ func (w *world) notAuditedAsWhole(t *testing.T) {
 	}
 }
 
+// TestInterruptedIsAnswered: whoever interrupts a call hears what was done until
+// then.
+func TestInterruptedIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	began := make(chan struct{})
+	half := operation[noArgs, sweepAnswer]{name: "half", changes: true, do: func(ctx context.Context, _ *gateway.Service, _ gateway.Call, _ noArgs) (sweepAnswer, error) {
+		close(began)
+		<-ctx.Done()
+		return sweepAnswer{[]secret.Name{"first"}}, &secret.Error{Kind: secret.Partial, Detail: "1 of 2 stands"}
+	}}
+	socket := filepath.Join(w.dir, "half.sock")
+	serveAt(t, socket, handlerOf(w.server, half))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-began
+		cancel()
+	}()
+	got, err := half.ask(ctx, clientOf(socket), call("half"), noArgs{})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, secret.Partial) || secret.DetailOf(err) != "1 of 2 stands" || len(got.Names) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	// One that is interrupted before it is sent never runs.
+	if _, err := half.ask(ctx, clientOf(socket), call("half"), noArgs{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("before: %v", err)
+	}
+}
+
 // TestCancelReachesTheGateway: a call ends when its command does.
 func TestCancelReachesTheGateway(t *testing.T) {
 	t.Parallel()
