@@ -1,9 +1,7 @@
 package backup
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -55,50 +53,4 @@ func canonicalBase64URL[T string | []byte](s T) bool {
 		stray = 0x3
 	}
 	return strings.IndexByte(base64URLAlphabet, s[len(s)-1])&stray == 0
-}
-
-// Unwrap finds the blob in what people keep: the blob itself, its base64url
-// form, or the JSON answer of either wire ({"value": "<base64url>"} or
-// {"secret_blob": "<blob>"}). White space around it, in an answer too, is
-// ignored. It proves nothing about the blob: Open does.
-func Unwrap(raw []byte) ([]byte, error) {
-	raw = bytes.TrimSpace(raw)
-	switch {
-	case len(raw) == 0:
-		return nil, secret.Errorf(secret.Corrupt, "there is no backup blob in it")
-	case raw[0] == lengthByte:
-		return raw, nil
-	case raw[0] == '{':
-		return unwrapAnswer(raw)
-	}
-	return unwrapBase64URL(string(raw))
-}
-
-func unwrapAnswer(raw []byte) ([]byte, error) {
-	var answer struct {
-		Value *string `json:"value"`
-		Blob  *string `json:"secret_blob"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&answer); err != nil || dec.InputOffset() != int64(len(raw)) {
-		return nil, secret.Errorf(secret.Corrupt, "not the JSON answer of a backup")
-	}
-	switch {
-	case answer.Value != nil && answer.Blob == nil:
-		return unwrapBase64URL(strings.TrimSpace(*answer.Value))
-	case answer.Blob != nil && answer.Value == nil:
-		if blob := strings.TrimSpace(*answer.Blob); strings.HasPrefix(blob, string(rune(lengthByte))) {
-			return []byte(blob), nil
-		}
-	}
-	return nil, secret.Errorf(secret.Corrupt, "not the JSON answer of a backup")
-}
-
-func unwrapBase64URL(s string) ([]byte, error) {
-	b, err := DecodeBase64URL(s)
-	if err != nil || len(b) == 0 || b[0] != lengthByte {
-		return nil, secret.Errorf(secret.Corrupt, "neither a backup blob nor its base64url form")
-	}
-	return b, nil
 }

@@ -55,29 +55,6 @@ func FuzzDecodeDocument(f *testing.F) {
 	})
 }
 
-func FuzzUnwrap(f *testing.F) {
-	addVectors(f, "v1-retired", "clouds")
-	f.Add([]byte(`{"value":"KQ"}`))
-	f.Add([]byte(`{"secret_blob":")"}`))
-	f.Add([]byte("KQ"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		blob, err := Unwrap(raw)
-		if err != nil {
-			if secret.KindOf(err) != secret.Corrupt {
-				t.Fatalf("kind of %v", err)
-			}
-			return
-		}
-		if len(blob) == 0 || blob[0] != lengthByte {
-			t.Fatal("what came out begins like no blob")
-		}
-		again, err := Unwrap([]byte(EncodeBase64URL(blob)))
-		if err != nil || !bytes.Equal(again, blob) {
-			t.Fatalf("the base64url form gives another blob: %v", err)
-		}
-	})
-}
-
 func FuzzParseKeyring(f *testing.F) {
 	whole, err := testKeyring(f).Reveal()
 	if err != nil {
