@@ -21,7 +21,9 @@ func (a *app) readValue(ctx context.Context, f *setFlags) (secret.Value, error) 
 		b, err = a.promptTwice(ctx)
 	case piped:
 		b, err = a.readBlob(ctx, "-")
-		a.noteLineEnd(b)
+		if !f.fields { // blanks around JSON are none of it
+			a.noteLineEnd(b)
+		}
 	default:
 		b, err = a.readBlob(ctx, f.file)
 	}
@@ -31,7 +33,7 @@ func (a *app) readValue(ctx context.Context, f *setFlags) (secret.Value, error) 
 	case len(b) == 0 && !f.allowEmpty:
 		return secret.Value{}, usagef("the value is empty; --allow-empty accepts that")
 	case f.fields:
-		return secret.FieldsValue(b), nil
+		return secret.FieldsValue(bytes.TrimSpace(b)), nil
 	}
 	return secret.TextBytes(b), nil
 }
