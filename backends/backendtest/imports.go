@@ -249,6 +249,7 @@ func testImportBad(t *testing.T, h Harness) {
 		"a stage, no name":   func(s *secret.Secret) { s.Versions[0].Stages = []string{""} },
 		"bytes as type":      func(s *secret.Secret) { s.Versions[1].ContentType = "\xff" },
 		"no JSON as extra":   func(s *secret.Secret) { s.Extra = secret.Extra{"test.extra": json.RawMessage("")} },
+		"an extra too deep":  func(s *secret.Secret) { s.Versions[2].Extra = secret.Extra{"test.extra": nested(9_990)} },
 		"bytes as tag":       func(s *secret.Secret) { s.Tags = map[string]string{"\xff": "v"} },
 		"one stage twice on": func(s *secret.Secret) { s.Versions[0].Stages = []string{"a", "a"} },
 	} {
@@ -259,6 +260,11 @@ func testImportBad(t *testing.T, h Harness) {
 		_, err = b.Describe(ctx, "bad")
 		wantErr(t, "Describe after Import with "+what, err, secret.NotFound)
 	}
+}
+
+// nested is an array in an array, and so on.
+func nested(depth int) json.RawMessage {
+	return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
 }
 
 // testImportVersionLimit: MaxVersions is true in both directions.
