@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,7 @@ func peculiar() []*secret.Secret {
 		bare("two", 1, 2),
 		bare("leading-gap", 7, 8),
 		bare("inner-gaps", 2, 3, 5, 9, 10),
+		bare("far-gap", 1, 1<<52),
 		edit(bare("same-instant", 1, 2, 3, 4), func(s *secret.Secret) {
 			for i := range s.Versions {
 				s.Versions[i].Created, s.Versions[i].Updated = sampleTime, sampleTime
@@ -236,6 +238,8 @@ func testImportBad(t *testing.T, h Harness) {
 		"no UID":             func(s *secret.Secret) { s.Versions[1].UID = secret.UID{} },
 		"twice one ordinal":  func(s *secret.Secret) { s.Versions[1].Ordinal = s.Versions[0].Ordinal },
 		"ordinal zero":       func(s *secret.Secret) { s.Versions[0].Ordinal = 0 },
+		"an ordinal too far": func(s *secret.Secret) { s.Versions[2].Ordinal, s.Current = 1<<52+1, 1<<52+1 },
+		"the last ordinal":   func(s *secret.Secret) { s.Versions[2].Ordinal, s.Current = math.MaxInt64, math.MaxInt64 },
 		"falling ordinals":   func(s *secret.Secret) { slices.Reverse(s.Versions) },
 		"current nowhere":    func(s *secret.Secret) { s.Current = 99 },
 		"previous nowhere":   func(s *secret.Secret) { s.Previous = 99 },
@@ -245,6 +249,7 @@ func testImportBad(t *testing.T, h Harness) {
 		"a stage, no name":   func(s *secret.Secret) { s.Versions[0].Stages = []string{""} },
 		"bytes as type":      func(s *secret.Secret) { s.Versions[1].ContentType = "\xff" },
 		"no JSON as extra":   func(s *secret.Secret) { s.Extra = secret.Extra{"test.extra": json.RawMessage("")} },
+		"an extra too deep":  func(s *secret.Secret) { s.Versions[2].Extra = secret.Extra{"test.extra": nested(9_990)} },
 		"bytes as tag":       func(s *secret.Secret) { s.Tags = map[string]string{"\xff": "v"} },
 		"one stage twice on": func(s *secret.Secret) { s.Versions[0].Stages = []string{"a", "a"} },
 	} {
@@ -255,6 +260,11 @@ func testImportBad(t *testing.T, h Harness) {
 		_, err = b.Describe(ctx, "bad")
 		wantErr(t, "Describe after Import with "+what, err, secret.NotFound)
 	}
+}
+
+// nested is an array in an array, and so on.
+func nested(depth int) json.RawMessage {
+	return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
 }
 
 // testImportVersionLimit: MaxVersions is true in both directions.

@@ -236,7 +236,7 @@ var mutants = map[string]mutant{
 	"pages repeat the border":     {"Paging", func(b *broken) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},
 	"pages end early":             {"Paging", func(b *broken) { b.page = func(p *secret.Page) { p.Next = "" } }},
 	"pages are in another order":  {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
-	"forecasts change":            {"Forecast", func(b *broken) { b.forecast = everyOther() }},
+	"forecasts change":            {"Forecast", func(b *broken) { b.forecast = onlyOnce() }},
 	"forecasts use other words":   {"Forecast", func(b *broken) { b.forecast = foretell("colour") }},
 	"what is held is foretold":    {"Import", func(b *broken) { b.forecast = foretell(loss.ContentType) }},
 	"a state is lost":             {"Import", func(b *broken) { b.source = lose(func(v *secret.Version) { v.Disabled = false }) }},
@@ -275,13 +275,13 @@ func describeValues(method string, s *secret.Secret) {
 	}
 }
 
-func everyOther() func(*secret.Secret) []secret.Loss {
+func onlyOnce() func(*secret.Secret) []secret.Loss {
 	var n atomic.Int64
 	return func(*secret.Secret) []secret.Loss {
-		if n.Add(1)%2 == 0 {
+		if n.Add(1) > 1 {
 			return nil
 		}
-		return []secret.Loss{{Grade: secret.Trace, What: loss.Created, Why: "odd"}}
+		return []secret.Loss{{Grade: secret.Trace, What: loss.Created, Why: "the first"}}
 	}
 }
 

@@ -56,17 +56,28 @@ func isObject(b []byte) bool {
 
 func areJSON(e secret.Extra) bool {
 	for k, v := range e {
-		if !isText(k) || !utf8.Valid(v) || !json.Valid(v) {
+		if !isText(k) || !isMember(v) {
 			return false
 		}
 	}
 	return true
 }
 
+// isMember reports whether m is JSON that stays so in what a store writes around
+// it: readers give up at 10,000 levels.
+func isMember(m json.RawMessage) bool {
+	return utf8.Valid(m) && json.Valid(m) && json.Valid(slices.Concat(inner, m, outer))
+}
+
+var inner, outer = bytes.Repeat([]byte("["), levels), bytes.Repeat([]byte("]"), levels)
+
+// levels is more than any store writes around a member.
+const levels = 100
+
 // areMembers is areJSON for members of which nil ones are to be removed.
 func areMembers(change map[string]json.RawMessage) bool {
 	for k, m := range change {
-		if !isText(k) || m != nil && (!utf8.Valid(m) || !json.Valid(m)) {
+		if !isText(k) || m != nil && !isMember(m) {
 			return false
 		}
 	}

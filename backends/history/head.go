@@ -143,6 +143,11 @@ func (h *Head) View(vs ...secret.Version) *secret.Secret {
 	return out
 }
 
+// MaxImported is the highest ordinal that an import may bring. Those of the
+// versions to come are above it, and still numbers that every reader of JSON
+// can hold.
+const MaxImported secret.Ordinal = 1 << 52
+
 // HeadOf returns the head of a secret that is imported as it is. It refuses
 // (Invalid) one that breaks the rules of the model, so that nothing read from
 // a store ever does.
@@ -178,6 +183,8 @@ func (h *Head) admit(v *secret.Version, uids map[secret.UID]bool) error {
 	switch {
 	case v.Ordinal <= h.Last:
 		return secret.Errorf(secret.Invalid, "version %d is out of order", v.Ordinal)
+	case v.Ordinal > MaxImported:
+		return secret.Errorf(secret.Invalid, "version %d is above %d, the highest number of a version that can be imported", v.Ordinal, MaxImported)
 	case v.UID.IsZero() || uids[v.UID]:
 		return secret.Errorf(secret.Invalid, "version %d has no id of its own", v.Ordinal)
 	}

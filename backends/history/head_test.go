@@ -1,6 +1,8 @@
 package history_test
 
 import (
+	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -35,4 +37,29 @@ func TestStamps(t *testing.T) {
 	if !h.Secret.Created.Equal(base.Add(ms)) || !h.Secret.Updated.Equal(base.Add(20*ms)) {
 		t.Errorf("the secret says %v to %v", h.Secret.Created, h.Secret.Updated)
 	}
+}
+
+// TestImportedOrdinals: there is room above what an import brings, for all who
+// write ordinals down: none runs over, and each reader of JSON holds it.
+func TestImportedOrdinals(t *testing.T) {
+	t.Parallel()
+	for _, last := range []secret.Ordinal{1, history.MaxImported} {
+		s := imported(last)
+		h, err := history.HeadOf(s)
+		if err != nil {
+			t.Fatalf("%d: %v", last, err)
+		}
+		if v := h.Append(&secret.Draft{Value: secret.TextValue("x")}, secret.NewUID(), time.Now()); v.Ordinal != last+1 {
+			t.Errorf("after %d comes %d", last, v.Ordinal)
+		}
+	}
+	for _, last := range []secret.Ordinal{-1, 0, history.MaxImported + 1, 1 << 53, math.MaxInt64} {
+		if _, err := history.HeadOf(imported(last)); !errors.Is(err, secret.Invalid) {
+			t.Errorf("%d: %v", last, err)
+		}
+	}
+}
+
+func imported(last secret.Ordinal) *secret.Secret {
+	return &secret.Secret{Name: "s", Current: last, Versions: []secret.Version{{Ordinal: last, UID: secret.NewUID(), Value: secret.TextValue("x")}}}
 }

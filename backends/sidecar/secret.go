@@ -108,8 +108,8 @@ func (r *Secret) Overlay(s *secret.Secret) {
 	}
 }
 
-// MaxOrdinal leaves room above it, and is a number that every reader of JSON
-// can hold.
+// MaxOrdinal is far above history.MaxImported, so no version comes to it, and
+// is a number that every reader of JSON can hold.
 const MaxOrdinal secret.Ordinal = 1 << 53
 
 // Valid reports whether a gateway could have written r.

@@ -18,8 +18,8 @@ var ErrLive = errors.New("another gateway is listening on this socket")
 // maxAddress is the longest path that a socket's address holds everywhere.
 const maxAddress = 103
 
-// A lock is held for as long as another gateway probes and listens. The system
-// cannot wait for one with an end.
+// A gateway holds the lock for as long as it probes and listens, which is less
+// than lockTimeout. The system cannot wait for a lock with an end.
 const (
 	lockTimeout = 5 * time.Second
 	lockPoll    = 20 * time.Millisecond
@@ -86,22 +86,21 @@ func listen(ctx context.Context, path string) (ln net.Listener, info fs.FileInfo
 }
 
 // lockFolder keeps two gateways from taking one socket for stale at once. It
-// waits for another that starts in the same folder.
+// waits for another that starts in the same folder. Danger: whoever may read
+// the folder can lock it, so one who keeps the lock for longer is passed over.
 func lockFolder(ctx context.Context, dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	for {
+	for end := time.Now().Add(lockTimeout); ; {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) { // a file system without locks does without
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) { // a file system without locks does without
 			return func() { _ = f.Close() }, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("%s is locked by another process", dir), f.Close())
+			return nil, errors.Join(ctx.Err(), f.Close())
 		case <-time.After(lockPoll):
 		}
 	}

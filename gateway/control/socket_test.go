@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -109,6 +111,27 @@ func TestOneTakesIt(t *testing.T) {
 	}
 	if took != 1 {
 		t.Errorf("%d took it", took)
+	}
+}
+
+// TestFolderIsHeld: whoever may read the folder can lock it, and keeps no
+// gateway from its socket.
+func TestFolderIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir, err := os.Open(w.dir)
+	must(t, err)
+	defer func() { _ = dir.Close() }()
+	must(t, syscall.Flock(int(dir.Fd()), syscall.LOCK_EX))
+	path := filepath.Join(w.dir, "other.sock")
+	stale(t, path)
+	s, err := Listen(t.Context(), w.options(path))
+	must(t, err)
+	must(t, s.Close())
+	ctx, cancel := context.WithTimeout(t.Context(), lockPoll)
+	defer cancel()
+	if _, err := Listen(ctx, w.options(path)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one who is told to end meanwhile: %v", err)
 	}
 }
 
