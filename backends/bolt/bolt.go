@@ -7,7 +7,7 @@
 //
 // A data key of the file's own, wrapped by the gateway's keyring, seals every
 // record. In clear stand only the names of secrets, how many versions they
-// have and of what length, which are deleted, the UIDs, which notes there are,
+// have and of what length, which are deleted, the UIDs, which records of the gateway there are,
 // and the name that the store had when the file was made. Description, tags,
 // stages, states, times and all the rest are sealed like the values, for any of
 // them may hold something private.

@@ -58,8 +58,8 @@ func TestDamagedRecords(t *testing.T) {
 		"out of the trash": {func(tx *bbolt.Tx) error {
 			return errors.Join(set(bucketSecrets, headKey(dead), string(tx.Bucket(bucketTrash).Get([]byte(dead))))(tx), set(bucketLive, []byte(dead), "")(tx), del(bucketTrash, []byte(dead))(tx))
 		}, []string{"dead: its own record does not open"}},
-		"note in the open":      {set(bucketNotes, []byte("events"), `{}`), []string{`: the note "events" does not open`}},
-		"note under a bad key":  {set(bucketNotes, []byte("Events"), `{}`), []string{`: notes: a key is none: "Events"`}},
+		"state in the open":      {set(bucketState, []byte("events"), `{}`), []string{`: the gateway's record "events" does not open`}},
+		"state under a bad key":  {set(bucketState, []byte("Events"), `{}`), []string{`: records of the gateway: a key is none: "Events"`}},
 		"key of a version cut":  {set(bucketSecrets, []byte("a\x00\x021"), "x"), []string{`: secrets: a key is none: "a"`}},
 		"key of no part":        {set(bucketSecrets, append(prefix(a), 9), "x"), []string{`: secrets: a key is none: "a"`}},
 		"key without a part":    {set(bucketSecrets, []byte(a), "x"), []string{`: secrets: a key is none: "a"`}},
@@ -70,7 +70,7 @@ func TestDamagedRecords(t *testing.T) {
 		"head among values":     {set(bucketValues, headKey(a), "x"), []string{`: values: a key is none: "a"`}},
 		"value twice":           {set(bucketValues, valueKey(a, 1), "x"), []string{"a: version 1 has two values"}},
 		"name is none":          {set(bucketSecrets, headKey("a\nb"), "x"), []string{`: secrets: a key is none: "a\nb"`}},
-		"bucket among records":  {func(tx *bbolt.Tx) error { _, err := tx.Bucket(bucketNotes).CreateBucket([]byte("x")); return err }, []string{": notes: there is a bucket where a record belongs"}},
+		"bucket among records":  {func(tx *bbolt.Tx) error { _, err := tx.Bucket(bucketState).CreateBucket([]byte("x")); return err }, []string{": state: there is a bucket where a record belongs"}},
 		"bucket gone":           {func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketTrash) }, []string{`: there is no bucket "trash"`, "dead: there is no secret of this name, only what belongs to one"}},
 		"unknown beside meta":   {set(bucketMeta, []byte("x"), "x"), []string{": an unknown record beside the one that describes the file"}},
 		"bucket of a later day": {func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("later")); return err }, nil},

@@ -90,7 +90,7 @@ func makeGolden(t *testing.T) {
 }
 
 // TestFormat: a file of the format opens and holds what it held, the trash and
-// the notes too, under every id; it is sound, and can be written.
+// the gateway's records too, under every id; it is sound, and can be written.
 func TestFormat(t *testing.T) {
 	t.Parallel()
 	path, keys := goldenFile(t)

@@ -18,12 +18,12 @@ var (
 	bucketValues  = []byte("values")  // recordKey: sealed value of more than inlineMax bytes
 	bucketLive    = []byte("live")    // name of a secret that is not deleted: nothing
 	bucketTrash   = []byte("trash")   // name: sealed head of a deleted secret
-	bucketNotes   = []byte("notes")   // key: sealed note
+	bucketState   = []byte("state")   // key: sealed record of the gateway
 )
 
 // buckets are all that this release makes.
 func buckets() [][]byte {
-	return [][]byte{bucketMeta, bucketSecrets, bucketValues, bucketLive, bucketTrash, bucketNotes}
+	return [][]byte{bucketMeta, bucketSecrets, bucketValues, bucketLive, bucketTrash, bucketState}
 }
 
 // inlineMax bounds a sealed value that lies among the other records of its

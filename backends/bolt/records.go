@@ -56,20 +56,20 @@ func (s *sealer) unsealValue(name secret.Name, uid secret.UID, sealed []byte) (s
 	return decodeValue(plain)
 }
 
-// A note's record is its number (8 bytes, big-endian), which is not zero, and
+// A record of the gateway is its number (8 bytes, big-endian), which is not zero, and
 // then its text.
 
-func (s *sealer) sealNote(key string, number uint64, text []byte) ([]byte, error) {
-	return s.seal(domainNote, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number), text...))
+func (s *sealer) sealState(key string, number uint64, text []byte) ([]byte, error) {
+	return s.seal(domainState, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number), text...))
 }
 
-func (s *sealer) unsealNote(key string, sealed []byte) (number uint64, text []byte, err error) {
-	plain, err := s.unseal(domainNote, "", []byte(key), sealed)
+func (s *sealer) unsealState(key string, sealed []byte) (number uint64, text []byte, err error) {
+	plain, err := s.unseal(domainState, "", []byte(key), sealed)
 	switch {
 	case err != nil:
 		return 0, nil, err
 	case len(plain) < 8 || binary.BigEndian.Uint64(plain) == 0:
-		return 0, nil, errors.New("a note's record is no record of this format")
+		return 0, nil, errors.New("a record of the gateway is none of this format")
 	}
 	return binary.BigEndian.Uint64(plain), plain[8:], nil
 }

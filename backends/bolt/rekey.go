@@ -110,8 +110,8 @@ func (r *resealer) reseal(bucket, key, value []byte) ([]byte, error) {
 // binding is what a record is bound to. No domain: it is in clear.
 func (r *resealer) binding(bucket, key []byte) (d domain, name secret.Name, id []byte, err error) {
 	switch {
-	case bytes.Equal(bucket, bucketNotes):
-		return domainNote, "", key, nil
+	case bytes.Equal(bucket, bucketState):
+		return domainState, "", key, nil
 	case bytes.Equal(bucket, bucketTrash):
 		return domainTrash, secret.Name(key), nil, nil
 	case bytes.Equal(bucket, bucketLive):

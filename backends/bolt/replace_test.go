@@ -52,7 +52,7 @@ func wantStock(t testing.TB, b *bolt.Store) {
 	}
 	note, _, err := b.ReadState(t.Context(), "events")
 	if err != nil || string(note) != `{"n":1}` {
-		t.Errorf("the note is %q, %v", note, err)
+		t.Errorf("the record is %q, %v", note, err)
 	}
 }
 

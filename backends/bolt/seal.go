@@ -29,7 +29,7 @@ const (
 	domainTrash   domain = "trash" // head of a deleted secret
 	domainVersion domain = "version"
 	domainValue   domain = "value"
-	domainNote    domain = "note"
+	domainState    domain = "state"
 )
 
 // sealer seals records with AES-256-GCM. Each record gets a key and a nonce of
@@ -44,7 +44,7 @@ type sealer struct {
 var errUnseal = errors.New("a record of the store failed authentication")
 
 // seal binds the record to its store, domain, secret and, within the secret, to
-// id: the ordinal of attributes, the UID of a value. A note has no secret, and its
+// id: the ordinal of attributes, the UID of a value. A record of the gateway has no secret, and its
 // key is the id.
 func (s *sealer) seal(d domain, name secret.Name, id, plain []byte) ([]byte, error) {
 	out := make([]byte, saltSize, saltSize+len(plain)+tagSize)

@@ -172,20 +172,20 @@ func (v *verifier) verifySecrets() {
 }
 
 func (v *verifier) verifyNotes() {
-	b, ok := v.take(bucketNotes)
+	b, ok := v.take(bucketState)
 	if !ok {
 		return
 	}
 	for key, sealed := range v.pages.Records(b) {
 		v.found.Records++
-		_, text, err := v.sealer.unsealNote(string(key), sealed)
+		_, text, err := v.sealer.unsealState(string(key), sealed)
 		switch {
 		case kit.CheckStateKey(string(key)) != nil:
-			v.found.Add("", "notes: a key is none: "+strconv.Quote(string(key)))
+			v.found.Add("", "records of the gateway: a key is none: "+strconv.Quote(string(key)))
 		case err != nil:
-			v.found.Add("", "the note "+strconv.Quote(string(key))+" does not open")
+			v.found.Add("", "the gateway's record "+strconv.Quote(string(key))+" does not open")
 		case !json.Valid(text):
-			v.found.Add("", "the note "+strconv.Quote(string(key))+" is no JSON")
+			v.found.Add("", "the gateway's record "+strconv.Quote(string(key))+" is no JSON")
 		}
 	}
 }
