@@ -58,8 +58,8 @@ func TestDamagedRecords(t *testing.T) {
 		"out of the trash": {func(tx *bbolt.Tx) error {
 			return errors.Join(set(bucketSecrets, headKey(dead), string(tx.Bucket(bucketTrash).Get([]byte(dead))))(tx), set(bucketLive, []byte(dead), "")(tx), del(bucketTrash, []byte(dead))(tx))
 		}, []string{"dead: its own record does not open"}},
-		"state in the open":      {set(bucketState, []byte("events"), `{}`), []string{`: the gateway's record "events" does not open`}},
-		"state under a bad key":  {set(bucketState, []byte("Events"), `{}`), []string{`: records of the gateway: a key is none: "Events"`}},
+		"state in the open":     {set(bucketState, []byte("events"), `{}`), []string{`: the gateway's record "events" does not open`}},
+		"state under a bad key": {set(bucketState, []byte("Events"), `{}`), []string{`: records of the gateway: a key is none: "Events"`}},
 		"key of a version cut":  {set(bucketSecrets, []byte("a\x00\x021"), "x"), []string{`: secrets: a key is none: "a"`}},
 		"key of no part":        {set(bucketSecrets, append(prefix(a), 9), "x"), []string{`: secrets: a key is none: "a"`}},
 		"key without a part":    {set(bucketSecrets, []byte(a), "x"), []string{`: secrets: a key is none: "a"`}},

@@ -29,7 +29,7 @@ const (
 	domainTrash   domain = "trash" // head of a deleted secret
 	domainVersion domain = "version"
 	domainValue   domain = "value"
-	domainState    domain = "state"
+	domainState   domain = "state"
 )
 
 // sealer seals records with AES-256-GCM. Each record gets a key and a nonce of
