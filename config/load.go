@@ -145,6 +145,9 @@ func notYAML(err error) error {
 		}
 		return errors.New(strings.Join(places, "; "))
 	}
+	if strings.HasSuffix(err.Error(), "found character that cannot start any token") {
+		return fmt.Errorf("%w, such as a tab: indent with spaces", err)
+	}
 	return err
 }
 

@@ -143,6 +143,13 @@ func TestKeyring(t *testing.T) {
 	open(t, path, keys)
 }
 
+func TestNoFolder(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "none", "s.db")
+	_, err := tryOpen(t, path, keyring(t))
+	wantOpenError(t, err, secret.Unavailable, path, "the folder of the file does not exist")
+}
+
 func TestNoStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
