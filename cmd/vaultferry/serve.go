@@ -21,7 +21,7 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long: `Serves both dialects until a signal tells it to stop. Running requests then have
+		Long: `Serves both APIs until a signal tells it to stop. Running requests then have
 30 seconds to finish. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
