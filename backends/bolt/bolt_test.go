@@ -140,6 +140,9 @@ func TestKeyring(t *testing.T) {
 	}
 	_, err = tryOpen(t, path, keyring(t))
 	wantOpenError(t, err, secret.Invalid, path, "another one")
+	if said := secret.Explain(err); strings.Count(said, "another one") != 1 {
+		t.Errorf("it says it twice: %s", said)
+	}
 	open(t, path, keys)
 }
 
