@@ -25,8 +25,8 @@ const (
 	AlgA256KW = "A256KW"
 	AlgECDH   = "ECDH-ES+A256KW"
 	AlgRSA    = "RSA-OAEP-256"
-	AlgEdDSA  = "EdDSA" // signs reports
-	AlgES256  = "ES256" // signs reports
+	AlgEdDSA  = "EdDSA" // signs tokens
+	AlgES256  = "ES256" // signs tokens
 )
 
 // NewKeyring returns a keyring for a new gateway: one A256KW key that seals
@@ -198,7 +198,7 @@ func (k *Keyring) Reveal() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Signer returns the key that signs reports and its id.
+// Signer returns the key that signs tokens and its id.
 func (k *Keyring) Signer() (signer crypto.Signer, id string, ok bool) {
 	for i := range k.keys {
 		if c := &k.keys[i]; c.use == useSig && c.active() {

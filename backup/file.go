@@ -88,9 +88,9 @@ func (k *Keyring) Create(path string) error {
 }
 
 // EditFile replaces the keyring in a file by what edit makes of it, whole or
-// not at all, mode 0600. Through a symbolic link it replaces what that names.
-// Of two edits at a time one fails before it has read anything: a key that
-// another edit lost would be lost for good.
+// not at all, mode 0600, with the owner that it has. Through a symbolic link it
+// replaces what that names. Of two edits at a time one fails before it has read
+// anything: a key that another edit lost would be lost for good.
 func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -102,7 +102,12 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 			return nil, err
 		}
 		return edit(k)
-	}, os.Rename)
+	}, func(temp, path string) error {
+		if err := sameOwner(temp, path); err != nil {
+			return err
+		}
+		return os.Rename(temp, path)
+	})
 	if err != nil {
 		return fileError(path, err)
 	}

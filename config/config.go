@@ -112,11 +112,11 @@ type Store struct {
 	ReadOnly bool `mapstructure:"read_only"`
 	// RetentionDays is how many days a deleted secret can be recovered, or fewer where the product keeps it for less.
 	RetentionDays int `mapstructure:"retention_days" min:"7" max:"90" example:"30"`
-	// PurgeProtection refuses to end a deleted secret before its retention is over.
+	// PurgeProtection refuses to purge a deleted secret before its retention is over.
 	PurgeProtection bool `mapstructure:"purge_protection"`
 	// OnLoss is what a restore does if the product cannot hold all of the secret: `fail` refuses it, `accept` writes
-	// what fits, `trim-oldest` leaves out the oldest free versions that are too many and refuses any other loss,
-	// `archive` keeps the whole backup in `archive.dir` first.
+	// what fits, `trim-oldest` leaves out the oldest versions that are too many, unless a role or stage names them, and
+	// refuses any other loss, `archive` keeps the whole backup in `archive.dir` first.
 	OnLoss string `mapstructure:"on_loss" example:"archive"`
 	// Timeout is how long a request may wait for the store, retries included.
 	Timeout time.Duration `mapstructure:"timeout" example:"10s"`
@@ -250,14 +250,15 @@ type Rule struct {
 	// Callers are patterns of names of callers; `local:USER` is a person who runs commands beside the configuration, and
 	// may do everything unless a rule names `local:`.
 	Callers []string `mapstructure:"callers" required:"true" example:"[app]"`
-	// Allow is what the rule allows; `"*"` is everything.
+	// Allow is what the rule allows: `get` values, `list` names and attributes, `set` new secrets and new versions, `update`
+	// attributes, `delete` into the trash, `recover` from it, `purge` for ever, `backup`, `restore`; `"*"` is everything.
 	Allow []string `mapstructure:"allow" required:"true" example:"[get, list]"`
 	// Stores are patterns of names of stores.
 	Stores []string `mapstructure:"stores" required:"true" example:"[payments]"`
-	// Names are patterns of names of secrets.
+	// Names are patterns of names of secrets, as the commands and the audit spell them.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
-	// From is the stores whose backups a restore may bring in, beside those in `stores`; `"*"` is any, of other
-	// gateways too.
+	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
+	// store of any gateway.
 	From []string `mapstructure:"from" example:"[legacy]"`
 }
 

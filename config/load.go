@@ -34,7 +34,36 @@ func Load(path string, kinds backends.Registry) (*Config, []Problem, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("config: %w", err)
 	}
-	return parse(path, dir, raw, kinds)
+	c, said, err := parse(path, dir, raw, kinds)
+	return c, append(said, misspelt(os.Environ(), raw)...), err
+}
+
+// misspelt tells the variables that look like those of a key and are of none,
+// but for those that the file reads and those that Kubernetes sets.
+func misspelt(environ []string, raw []byte) []Problem {
+	known := map[string]bool{}
+	for _, key := range scalars(reflect.TypeFor[Config](), "") {
+		known[variable(key)] = true
+	}
+	var rep report
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		rest, ours := strings.CutPrefix(name, envPrefix+"_")
+		section, _, _ := strings.Cut(rest, "_")
+		_, isKey := fieldOf(reflect.TypeFor[Config](), strings.ToLower(section))
+		elsewhere := strings.Contains(rest, "_SERVICE_") || strings.Contains(rest, "_PORT") || bytes.Contains(raw, []byte(name))
+		if ours && isKey && !known[name] && !elsewhere {
+			rep.warn(name, "this environment variable is of no key, and does nothing")
+		}
+	}
+	return rep.all
+}
+
+// envPrefix begins the variables that override keys.
+const envPrefix = "VAULTFERRY"
+
+func variable(key string) string {
+	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 func readFile(path string) ([]byte, error) {
@@ -116,6 +145,9 @@ func notYAML(err error) error {
 		}
 		return errors.New(strings.Join(places, "; "))
 	}
+	if strings.HasSuffix(err.Error(), "found character that cannot start any token") {
+		return fmt.Errorf("%w, such as a tab: indent with spaces", err)
+	}
 	return err
 }
 
@@ -168,7 +200,7 @@ func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 // overlay lays the tree, and over it the environment, on the defaults in c.
 func overlay(c *Config, tree map[string]any, r *refs) error {
 	v := viper.New()
-	v.SetEnvPrefix("VAULTFERRY")
+	v.SetEnvPrefix(envPrefix)
 	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
 	for _, key := range scalars(reflect.TypeFor[Config](), "") {
 		if err := v.BindEnv(key); err != nil {

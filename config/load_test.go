@@ -193,6 +193,44 @@ func TestEnvironmentOverrides(t *testing.T) {
 	}
 }
 
+// A variable that looks like one of a key and is of none is told: nothing else
+// would say that it was misspelt.
+func TestMisspeltVariables(t *testing.T) {
+	setEnv(t)
+	for name, told := range map[string]bool{
+		"VAULTFERRY_SERVER_ADRESS":          true,
+		"VAULTFERRY_LOGIN_HOSTS":            true,
+		"VAULTFERRY_STORES_PAYMENTS_FIELD":  true,
+		"VAULTFERRY_SERVER_MAX_BLOBS":       false,
+		"VAULTFERRY_CONFIG":                 false,
+		"VAULTFERRY_ANYTHING":               false,
+		"VAULTFERRY_SERVICE_HOST":           false, // Kubernetes sets these
+		"VAULTFERRY_ADMIN_SERVICE_HOST":     false,
+		"VAULTFERRY_ADMIN_PORT_8444_TCP":    false,
+		"VAULTFERRY_LOGIN_SECRET_OF_CALLER": false, // the file below reads it
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "7")
+			raw, err := os.ReadFile("testdata/good/minimal.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+			if err := os.WriteFile(file, append(raw, "# VAULTFERRY_LOGIN_SECRET_OF_CALLER\n"...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, said, err := Load(file, testKinds())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Problem{Warning, name, "this environment variable is of no key, and does nothing"}
+			if slices.Contains(said, want) != told {
+				t.Errorf("said %v", said)
+			}
+		})
+	}
+}
+
 // The socket lies beside the file unless the file says otherwise; "" is none.
 func TestControlSocket(t *testing.T) {
 	t.Parallel()

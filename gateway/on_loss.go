@@ -25,7 +25,7 @@ const (
 	LossFail   OnLoss = "fail"
 	LossAccept OnLoss = "accept"
 	// LossTrim takes it that a product holds too few versions: the oldest that
-	// hold neither a role nor a label are left out. Anything else is refused.
+	// hold neither a role nor a stage are left out. Anything else is refused.
 	LossTrim OnLoss = "trim-oldest"
 	// LossArchive takes everything, once the whole document lies sealed in the
 	// archive.
@@ -73,7 +73,7 @@ func (s *Service) archiveBlob(j *job, name secret.Name, blob []byte, o RestoreOp
 }
 
 // beyondTrim returns the losses that LossTrim does not take: whatever is not
-// one of too many versions of part, holds a role or a label in sec, or is not
+// one of too many versions of part, holds a role or a stage in sec, or is not
 // older than every version without one that stays.
 func beyondTrim(b backends.Backend, sec, part *secret.Secret, losses []secret.Loss) []secret.Loss {
 	var newest secret.Ordinal // of the free versions that go

@@ -21,10 +21,12 @@ func productsDocument() string {
 	var b strings.Builder
 	b.WriteString(`# What each product holds
 
-Written by ` + "`make golden`" + `; a test fails where it is stale. The first table is measured: each product's own forecast is asked about
-secrets that differ in one thing, and the conformance suite then imports these secrets, at each size and one above, and
-compares. ≥ means that no limit was met up to that size. In brackets stands what native tools see differently, with its
-grade: *trace* is accepted, *meaning* and *data* are refused unless ` + "`on_loss`" + ` of the store says otherwise.
+Written by ` + "`make golden`" + `; a test fails where it is stale. The [words](design.md#words) are those of the design.
+
+The first table is measured. Each product's own forecast is asked about secrets that differ in one thing. Then the conformance
+suite imports these secrets, at each size and one above, and compares. ≥ means that no limit was met up to that size. In
+brackets stands what native tools see differently, with its grade. A restore accepts *trace*. It refuses *meaning* and *data*,
+unless ` + "`on_loss`" + ` of the store says otherwise.
 
 `)
 	var reports []backendtest.CapabilityReport
@@ -33,9 +35,9 @@ grade: *trace* is accepted, *meaning* and *data* are refused unless ` + "`on_los
 	}
 	b.WriteString(backendtest.Table(reports...))
 	b.WriteString(`
-Azure Key Vault's sizes of stages, description and tags of the secret are what one tag of 256 characters has room for when
-the rest is plain, and those of Huawei Cloud CSMS what its description has beside the gateway's own part; several at once
-share that room.
+Azure Key Vault keeps stages, description and tags of the secret in one tag of 256 characters. Huawei Cloud CSMS keeps what it
+has no place for in its description. Each size is what that room holds when the secret has nothing else in it. Several at once
+share the room.
 
 ## Where it lies
 

@@ -140,7 +140,17 @@ func TestKeyring(t *testing.T) {
 	}
 	_, err = tryOpen(t, path, keyring(t))
 	wantOpenError(t, err, secret.Invalid, path, "another one")
+	if said := secret.Explain(err); strings.Count(said, "another one") != 1 {
+		t.Errorf("it says it twice: %s", said)
+	}
 	open(t, path, keys)
+}
+
+func TestNoFolder(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "none", "s.db")
+	_, err := tryOpen(t, path, keyring(t))
+	wantOpenError(t, err, secret.Unavailable, path, "the folder of the file does not exist")
 }
 
 func TestNoStore(t *testing.T) {

@@ -81,7 +81,11 @@ func storeError(path string, err error) error {
 	return openError(secret.Invalid, err, "%s: the file is no store of this program", path)
 }
 
+// keyError is of a file that the keyring does not open.
 func keyError(path string, err error) error {
+	if other, ok := errors.AsType[*otherKeyError](err); ok {
+		err = other.cause
+	}
 	return openError(secret.Invalid, err, "%s: the keyring does not open this file; it was made with another one", path)
 }
 

@@ -17,7 +17,11 @@ import (
 func openFile(path string, env backends.Env) (*database, *meta, error) {
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := create(path, env); err != nil {
+		err := create(path, env)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, openError(secret.Unavailable, nil, "%s: the folder of the file does not exist", path)
+		}
+		if err != nil {
 			return nil, nil, openError(secret.Unavailable, err, "%s: the file cannot be made", path)
 		}
 	case err == nil && info.Size() == 0: // bbolt would take it for its own

@@ -84,8 +84,12 @@ func (e *formatError) Error() string {
 		`or move its secrets: "vaultferry backup" with that release, then "vaultferry restore" into a new store`, e.format, format)
 }
 
-// errOtherKey: the keyring is not the one that the file was made with.
-var errOtherKey = errors.New("the keyring does not open this file; it was made with another one")
+// otherKeyError: the keyring is not the one that the file was made with.
+type otherKeyError struct{ cause error }
+
+func (e *otherKeyError) Error() string { return "the keyring is another one: " + e.cause.Error() }
+
+func (e *otherKeyError) Unwrap() error { return e.cause }
 
 // unwrapKey opens the data key.
 func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealer, error) {
@@ -94,7 +98,7 @@ func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealer, error) {
 		err = fmt.Errorf("the data key has %d bytes", len(key))
 	}
 	if err != nil {
-		return sealer{}, fmt.Errorf("%w: %w", errOtherKey, err)
+		return sealer{}, &otherKeyError{err}
 	}
 	return sealer{key: key, store: m.Store}, nil
 }

@@ -72,9 +72,11 @@ func verifyOpenFile(ctx context.Context, f *os.File, shown string, keys backends
 	if err != nil {
 		return nil, fileError(shown, err)
 	}
-	switch err := verifyState(ctx, f, state, keys, found); {
-	case errors.Is(err, errOtherKey):
-		return nil, keyError(shown, err)
+	err = verifyState(ctx, f, state, keys, found)
+	if other, ok := errors.AsType[*otherKeyError](err); ok {
+		return nil, keyError(shown, other)
+	}
+	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil, failure("bolt.verify", "", err)
 	case err != nil:

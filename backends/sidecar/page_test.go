@@ -45,7 +45,22 @@ its key is foreign: the secret is then read from the product's own facts, or is 
 | Vault KV v1 | the folder ` + "`vaultferry.meta`" + ` | the secret and its version, for each value that stands or may still arrive |
 
 Times are Unix seconds with as much fraction as they have. UIDs are base64url. Small letters are the schema, capitals are
-one product's framing. A letter means the same everywhere.
+one product's framing. A letter means the same everywhere. The [words](design.md#words) are those of the design.
+
+## An example
+
+A secret with one version, restored into Vault KV v2, has this custom_metadata:
+
+` + "```" + `
+vaultferry      {"r":[1,0],"c":1796037363.905,"m":1796037363.905,"A":1}
+vaultferry.v1   {"u":"kFJ38QC5JSACyMM29-W3mg","c":1796037363.905}
+` + "```" + `
+
+Version 1 is current and there is no previous one (` + "`r`" + `). The secret was created and last updated at 1796037363.905 (` + "`c`, `m`" + `).
+When this was written, Vault's newest version was 1 (` + "`A`" + `). If a native tool has added version 2 since, ` + "`r`" + ` is out of date,
+and version 2 is current. Version 1 has the UID that clients of Key Vault see as hex (` + "`u`" + `).
+
+## The letters
 
 | key | is |
 |---|---|

@@ -142,11 +142,12 @@ configuration, 130 interrupted.`,
 		Example: `  vaultferry demo
   vaultferry serve --dev
   vaultferry init gateway && cd gateway && vaultferry serve`,
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, Version: readVersion().line(),
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetHelpCommand(helpCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)

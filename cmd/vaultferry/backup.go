@@ -24,7 +24,7 @@ type backupFlags struct {
 func (a *app) backupCommand() *cobra.Command {
 	var f backupFlags
 	cmd := &cobra.Command{
-		Use:   "backup STORE NAME...",
+		Use:   "backup STORE [NAME...]",
 		Short: "Write secrets, with all their versions, to sealed files",
 		Long: `Writes one file for each secret and prints its name. A file has mode 0600 and is
 written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
@@ -73,6 +73,8 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 	switch {
 	case len(names) == 0:
 		return nil, usagef("no name was given")
+	case f.outputFile == "-":
+		return nil, usagef("--output-file - is no name of a file, and a backup goes to nothing else")
 	case f.outputFile != "" && len(names) > 1:
 		return nil, usagef("--output-file is for one secret, not %d", len(names))
 	}

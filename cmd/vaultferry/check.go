@@ -26,7 +26,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Report every problem of the configuration, and what clients will see",
 		Long: `Lists every problem at once, each with its key, and the keys that have no effect
 yet. For each route it shows what clients will see: the store, the certificate,
-and the resource that the azure dialect advertises.
+and the resource that Key Vault's clients are told to ask a token for.
 
 --connect also reaches each store, and creates nothing: not the file of a bolt
 store, nor the audit. It says which gateway runs with this configuration and what

@@ -121,7 +121,7 @@ func (s *sandbox) printGuide(a *app) error {
 Credentials for this shell:
   . %s
 
-Go and Node clients need this line in /etc/hosts:
+Other clients than curl need this line in /etc/hosts:
   %s
 
 Write through the API of Azure Key Vault, read through that of Huawei Cloud:

@@ -22,16 +22,16 @@ func (a *app) demoCommand() *cobra.Command {
 	var reveal, keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the main job: a secret leaves by one dialect and comes back by the other",
+		Short: "Show the main job: a secret leaves by one API and comes back by the other",
 		Long: `Starts a gateway over two embedded stores, bolt on disk and memory, on a free
 loopback port, and carries a secret with several versions from each to the
 other, sealed, over the gateway's own HTTPS endpoints: written and backed up
-through one dialect, restored through the other. Then it asks for an old
-version by its old id and compares both sides version by version.
+through one API, restored through the other. Then it asks for an old version by
+its old id and compares both sides version by version.
 
-In the third act a secret has more versions than a store like Huawei's CSMS
-holds: what would be lost is foretold and refused, then kept whole in an
-archive, from which every version comes back.
+The last secret has more versions than Huawei's CSMS holds, which the memory
+store "csms" imitates. A restore into it says what would be lost and is refused.
+With an archive it is done, and every version comes back from the archive.
 
 Exit code 0 if everything came across, else 1.`,
 		Example: `  vaultferry demo

@@ -57,18 +57,19 @@ func (a *app) keysNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new --output-file FILE",
 		Short: "Make a keyring, or add a key to one",
-		Long: `Makes a keyring with one key that encrypts backups and one that signs reports.
-The file has mode 0600. An existing file is refused.
+		Long: `Makes a keyring with one key that encrypts backups and one that signs tokens. The
+file has mode 0600. An existing file is refused.
 
 --add puts a key at the end of an existing keyring instead. That key is on
 standby: it decrypts at once, and encrypts when the keys before it are retired.
-So a new key can reach every gateway before it is used.
+Bring the keyring to every gateway before you retire the old key.
 
 Types: A256KW (the default), RSA-OAEP-256, and ECDH-ES+A256KW, the choice for a
-gateway that may encrypt but not decrypt (see "keys public").`,
+gateway that may encrypt but not decrypt (see "keys public"). EdDSA, with --add
+alone, is a key that signs tokens.`,
 		Example: `  vaultferry keys new --output-file keyring.json
   vaultferry keys new --type ECDH-ES+A256KW --output-file keyring.json
-  vaultferry keys new --add --output-file keyring.json && vaultferry keys retire OLD --keyring keyring.json`,
+  vaultferry keys new --add --output-file keyring.json`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
@@ -76,8 +77,12 @@ gateway that may encrypt but not decrypt (see "keys public").`,
 			}
 			switch alg {
 			case backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA:
+			case backup.AlgEdDSA:
+				if !add {
+					return usagef("a key of type %s signs and encrypts nothing: use it with --add", alg)
+				}
 			default:
-				return usagef("--type is %s, %s or %s, not %q", backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA, alg)
+				return usagef("--type is %s, %s, %s or %s, not %q", backup.AlgA256KW, backup.AlgECDH, backup.AlgRSA, backup.AlgEdDSA, alg)
 			}
 			if err := w.requireTerminal(a); err != nil {
 				return err
@@ -92,7 +97,7 @@ gateway that may encrypt but not decrypt (see "keys public").`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "output-file", "", "the keyring's file")
-	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the encryption key")
+	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the key")
 	cmd.Flags().BoolVar(&add, "add", false, "add to an existing keyring")
 	w.flags(cmd)
 	return cmd
@@ -258,9 +263,14 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 	var w writeFlags
 	cmd := &cobra.Command{
-		Use: "retire KEY", Short: "Stop encrypting with a key; it still decrypts",
-		Example: `  vaultferry keys retire 0123456789abcdef0123456789abcdef --keyring keyring.json`,
-		Args:    arguments("KEY"),
+		Use: "retire KEY", Short: "Stop encrypting or signing with a key",
+		Long: `KEY is an id that "keys list" shows. From the gateway's next start the oldest key
+on standby encrypts, or signs, in the place of the retired one. A retired key
+stays in the keyring: it still decrypts what it sealed, and tokens that it signed
+are good until they expire. The last key that encrypts, or signs, is refused.`,
+		Example: `  vaultferry keys list
+  vaultferry keys retire 0123456789abcdef0123456789abcdef`,
+		Args: arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := w.requireTerminal(a); err != nil {
 				return err
@@ -281,11 +291,21 @@ func (a *app) retire(ctx context.Context, path, id string, w *writeFlags) error 
 		return err
 	}
 	return a.editKeyring(path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
-		could := k.CanSeal()
+		sealed := k.CanSeal()
+		_, _, signed := k.Signer()
 		k, err := k.Retire(id, a.now())
-		if err == nil && could && !k.CanSeal() {
-			err = secret.Errorf(secret.Invalid, "%s is the only key that encrypts: add another first (keys new --add)", id)
+		if errors.Is(err, secret.NotFound) {
+			return nil, secret.Errorf(secret.NotFound, "it has no such key: %s; vaultferry keys list shows their ids", id)
 		}
-		return k, err
+		if err != nil {
+			return nil, err
+		}
+		if sealed && !k.CanSeal() {
+			return nil, secret.Errorf(secret.Invalid, "%s is the only key that encrypts: add another first (keys new --add)", id)
+		}
+		if _, _, signs := k.Signer(); signed && !signs {
+			return nil, secret.Errorf(secret.Invalid, "%s is the only key that signs: add another first (keys new --add --type %s)", id, backup.AlgEdDSA)
+		}
+		return k, nil
 	})
 }

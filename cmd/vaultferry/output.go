@@ -158,7 +158,7 @@ type writeFlags struct {
 func (w *writeFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.dryRun, "dry-run", false, "say what would happen, and write nothing")
 	cmd.Flags().BoolVar(&w.dryRun, "what-if", false, "the same as --dry-run")
-	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each; needs a terminal")
+	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each change; needs a terminal")
 }
 
 // errNotTried is of what was left when the command was interrupted.

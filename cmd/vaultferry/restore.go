@@ -37,8 +37,9 @@ The command says what the store cannot hold before it writes anything. --on-loss
 decides what happens then:
 
   fail         nothing is written
-  trim-oldest  the oldest versions without a role or a label are left out, where
-               the store holds too few versions; other losses are refused
+  trim-oldest  the oldest versions are left out, where the store holds too few,
+               but for the current, the previous and those with a stage; other
+               losses are refused
   archive      the whole backup is first kept in archive.dir, or beside FILE
                where the configuration has none; then every loss is accepted
   accept       every loss is accepted

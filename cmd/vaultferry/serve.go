@@ -21,7 +21,7 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long: `Serves both dialects until a signal tells it to stop. Running requests then have
+		Long: `Serves both APIs until a signal tells it to stop. Running requests then have
 30 seconds to finish. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
@@ -82,7 +82,7 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 		defer func() { err = errors.Join(err, commands.Close()) }()
 	}
 	if err := server.Listen(ctx); err != nil {
-		return err
+		return adviseTaken(err, cfg, server)
 	}
 	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
@@ -91,6 +91,17 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 	}
 	rt.log.Info("stopped")
 	return nil
+}
+
+// adviseTaken tells whoever finds an address in use which key names it.
+func adviseTaken(err error, cfg *config.Config, server *httpd.Server) error {
+	switch {
+	case !errors.Is(err, syscall.EADDRINUSE):
+		return err
+	case server.Address() == "":
+		return fmt.Errorf("%s is in use already; server.address or --address names another one", cfg.Server.Address)
+	}
+	return fmt.Errorf("%s is in use already; admin.address names another one", cfg.Admin.Address)
 }
 
 // runServers serves clients, and commands where there is a socket for them,

@@ -19,7 +19,7 @@ func (a *app) sweepCommand() *cobra.Command {
 		Short: "Purge deleted secrets that can no longer be recovered",
 		Long: `Removes deleted secrets for ever once their retention is over. The gateway hides
 such a secret, and purges it with the next call on its name. This command purges
-those that nobody asks for, and prints their names.`,
+those that nobody asks for, and prints their names, or nothing if there are none.`,
 		Example: `  vaultferry sweep payments --dry-run
   vaultferry sweep payments`,
 		Args: arguments("STORE"),

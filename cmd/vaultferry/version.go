@@ -27,11 +27,16 @@ func (a *app) versionCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
 			return a.print(v, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "vaultferry %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+				_, err := fmt.Fprintln(w, v.line())
 				return err
 			})
 		},
 	}
+}
+
+// line is the version for people.
+func (v versionReport) line() string {
+	return fmt.Sprintf("vaultferry %s (%s, %s)", v.Version, v.Go, v.Platform)
 }
 
 func readVersion() versionReport {

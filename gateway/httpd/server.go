@@ -111,8 +111,13 @@ func (s *Server) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Address is where the dialects are served, after Listen.
-func (s *Server) Address() string { return s.mainLn.Addr().String() }
+// Address is where the dialects are served, or empty before Listen.
+func (s *Server) Address() string {
+	if s.mainLn == nil {
+		return ""
+	}
+	return s.mainLn.Addr().String()
+}
 
 // AdminAddress is where the admin listener is, or empty.
 func (s *Server) AdminAddress() string {

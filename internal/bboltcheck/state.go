@@ -48,7 +48,7 @@ func parseMeta(id uint64, page []byte) (State, error) {
 	_, _ = sum.Write(m[:56]) // never fails
 	switch {
 	case native.Uint32(m) != boltMagic, native.Uint32(m[4:]) != boltVersion:
-		return State{}, errors.New("it is not of a bbolt file")
+		return State{}, errors.New("it is no bbolt file")
 	case native.Uint64(m[56:]) != sum.Sum64():
 		return State{}, errChecksum
 	case s.PageSize < 512 || s.PageSize > maxPageSize || s.root < 2 || s.root >= s.Pages:

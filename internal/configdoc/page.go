@@ -18,6 +18,7 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
   number, a boolean or a date: quote it where text is wanted.
 - **Environment variables override** single values that are in no list: ` + "`VAULTFERRY_SERVER_ADDRESS` is `server.address`" + `,
   ` + "`VAULTFERRY_SERVER_TLS_OFF` is `server.tls.off`" + `. Stores, routes, callers and the policy come from the file alone.
+  An empty variable overrides nothing, and ` + "`vaultferry check`" + ` warns of one that is misspelt.
 - **A secret is never in the file.** It is ` + "`{ env: NAME }`, an environment variable, or `{ file: PATH }`" + `, a file of at most 1 MiB
   whose last line end is dropped. The gateway reads both when it starts, and warns if others than its owner can read a file.
 - **Relative paths** are relative to the configuration file, not to the current folder.

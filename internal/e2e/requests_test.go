@@ -244,11 +244,16 @@ const requestsIntro = `# What an operation costs
 Written by ` + "`make golden`" + `; a test fails where it is stale.
 
 How many requests an operation makes to the product. The audit's ` + "`backend_ops`" + ` counts the same ones, of all operations that a
-call needs. ` + "`13 = 2×1 + 10 + 1`" + ` is thirteen requests: two one after the other, then ten at once, then one more, so it takes four
-times the way to the product and back. A single number above 1 is that many at once. In memory and bolt they are transactions.
+call needs. ` + "`13 = 1 + 11 + 1`" + ` is thirteen requests: one, then eleven at once, then one more, so it takes three times the way to
+the product and back. ` + "`3×1`" + ` is three, one after the other. A single number above 1 is that many at once. In memory and bolt
+they are transactions.
 
-What a client does once in its life is left out: a login, the challenge of Key Vault, the question which engine a mount is.
-The secret has ten versions where nothing else is said, and one over KV v1, which holds no more; a gateway wrote them, with no
+The operations are those between the gateway and a product. *Put* is SetSecret, CreateSecret or CreateSecretVersion. *Get* reads
+a value and *Describe* all but the values. *Export* and *Import* are the parts of a backup and a restore that reach the product.
+*Trash* is deleted secrets. *State* is the gateway's own records, such as events. *Check* is ` + "`vaultferry check --connect`" + `.
+
+What the gateway does once is left out: a login, the challenge of Key Vault, the question which engine a mount is.
+The secret has ten versions where nothing else is said, and one over KV v1, which holds no more. A gateway wrote them, with no
 attributes. What is imported uses all that the model has: a disabled version and a destroyed one are among the ten. A first
 page of Key Vault and CSMS reads the product's whole list of names, which the gateway keeps for the pages that follow.
 
