@@ -97,6 +97,8 @@ func Worst(losses []Loss) Grade {
 	return g
 }
 
+const beyond = "is after the year 9999, and kept as the end of that year"
+
 // ExportLosses lists what reading s from its product could not bring out. A
 // destroyed version is no loss of ours: nobody could read it any more.
 func ExportLosses(s *Secret) []Loss {
@@ -108,6 +110,12 @@ func ExportLosses(s *Secret) []Loss {
 			out = append(out, Loss{Data, v.Ordinal, "value", "native tools deleted this version and could still undelete it; it cannot be read as it is"})
 		case Unreadable:
 			out = append(out, Loss{Data, v.Ordinal, "value", "the product does not show the value of a disabled version"})
+		}
+		if v.Expires.Equal(Last) {
+			out = append(out, Loss{Trace, v.Ordinal, "expires", beyond})
+		}
+		if v.NotBefore.Equal(Last) {
+			out = append(out, Loss{Trace, v.Ordinal, "not_before", beyond})
 		}
 	}
 	return out

@@ -118,6 +118,10 @@ func TestLosses(t *testing.T) {
 	if len(losses) != 2 || losses[0].Version != 2 || losses[1].Version != 3 || secret.Worst(losses) != secret.Data {
 		t.Errorf("losses of an export: %v", losses)
 	}
+	late := &secret.Secret{Versions: []secret.Version{{Ordinal: 7, Expires: secret.AtSecond(1_569_456_000_000), NotBefore: secret.AtSecond(secret.MaxSecond)}}}
+	if losses := secret.ExportLosses(late); len(losses) != 1 || losses[0].Grade != secret.Trace || losses[0].Sentence() != "the expiry of version 7 is after the year 9999, and kept as the end of that year" {
+		t.Errorf("losses of an expiry in milliseconds: %v", losses)
+	}
 	if secret.Worst(nil) != 0 || secret.Trace >= secret.Meaning || secret.Meaning >= secret.Data {
 		t.Error("grades are out of order")
 	}

@@ -103,6 +103,6 @@ func deletedEntry(p *azsecrets.DeletedSecretProperties) (item, error) {
 		return item{}, kit.ErrMalformed
 	}
 	it, err := newItem(&azsecrets.SecretProperties{ID: p.ID, Attributes: p.Attributes, ContentType: p.ContentType, Tags: p.Tags, Managed: p.Managed})
-	it.deleted = &secret.Deletion{At: p.DeletedDate.UTC(), Purge: deref(p.ScheduledPurgeDate).UTC()}
+	it.deleted = &secret.Deletion{At: instant(p.DeletedDate), Purge: instant(p.ScheduledPurgeDate)}
 	return it, err
 }

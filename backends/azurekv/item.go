@@ -46,11 +46,19 @@ func newItem(p *azsecrets.SecretProperties) (item, error) {
 	level := deref(a.RecoveryLevel)
 	it := item{
 		id: version, name: name, disabled: a.Enabled != nil && !*a.Enabled, managed: deref(p.Managed), contentType: deref(p.ContentType),
-		notBefore: deref(a.NotBefore).UTC(), expires: deref(a.Expires).UTC(), created: a.Created.UTC(), updated: deref(a.Updated).UTC(),
+		notBefore: instant(a.NotBefore), expires: instant(a.Expires), created: instant(a.Created), updated: instant(a.Updated),
 		unrecoverable: level == "Purgeable", protected: level != "" && !strings.Contains(level, "Purgeable"), days: int(deref(a.RecoverableDays)),
 	}
 	it.setTags(p.Tags)
 	return it, nil
+}
+
+// instant is the product's time, which may be any second; zero: it says none.
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return secret.AtSecond(t.Unix())
 }
 
 // deref is zero for nil.
@@ -122,7 +130,7 @@ func (it *item) overlay(v *secret.Version, t *tagSidecar) {
 	if t.Endless.Start() && v.NotBefore.Equal(it.created) {
 		v.NotBefore = time.Time{}
 	}
-	if t.Endless.End() && v.Expires.Unix() == sidecar.MaxTime {
+	if t.Endless.End() && v.Expires.Equal(noEnd) {
 		v.Expires = time.Time{}
 	}
 	if t.OurType && v.ContentType == natively[t.Form].contentType {

@@ -107,5 +107,5 @@ func (b *Backend) draftBody(h *stored, wire string, d *secret.Draft) (*versionBo
 // isNative reports whether the product's own facts say all of d.
 func isNative(d *secret.Draft) bool {
 	return d.Value.Form() == secret.Text && len(d.Stages) == 0 && len(d.Extra) == 0 && d.OfSecret == nil && len(d.MergeExtra) == 0 &&
-		d.UID.IsZero() && d.Created.IsZero() && d.Updated.IsZero() && d.Expires.Nanosecond() == 0 && d.NotBefore.Nanosecond() == 0
+		d.UID.IsZero() && d.Created.IsZero() && d.Updated.IsZero() && !secret.HasFraction(d.Expires) && !secret.HasFraction(d.NotBefore)
 }

@@ -156,7 +156,7 @@ func (u *update) promotes() bool { return u.p.MakeCurrent && u.ordinal != u.h.Cu
 // the product's own facts say all.
 func (u *update) edited(e *entry, v *secret.Version, of *secret.Secret) (*versionBody, error) {
 	endless := sidecar.EndlessOf(v.NotBefore.IsZero() && !e.notBefore.IsZero(), v.Expires.IsZero() && !e.expires.IsZero())
-	if e.tag == nil && of == nil && endless == "" && len(v.Stages) == 0 && v.NotBefore.Nanosecond() == 0 && v.Expires.Nanosecond() == 0 {
+	if e.tag == nil && of == nil && endless == "" && len(v.Stages) == 0 && !secret.HasFraction(v.NotBefore) && !secret.HasFraction(v.Expires) {
 		bare := *v
 		if u.p.Tags == nil {
 			bare.Tags = nil // they stand, whatever they are

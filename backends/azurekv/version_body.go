@@ -163,7 +163,7 @@ func (b *versionBody) patch(it *item, p *secret.Patch) (out azsecrets.UpdateSecr
 	}
 	if p.Expires != nil {
 		if a.Expires = seconds(b.Expires); b.tag != nil && b.tag.Endless.End() {
-			a.Expires = new(time.Unix(sidecar.MaxTime, 0).UTC())
+			a.Expires = &noEnd
 		}
 	}
 	if a != (azsecrets.SecretAttributes{}) {
@@ -194,6 +194,8 @@ func seconds(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.Truncate(time.Second)
-	return &t
+	return new(time.Unix(t.Unix(), 0).UTC()) // that of secret.First is the zero time: the year 1, and not "unset"
 }
+
+// noEnd is what the product shows where the gateway takes an end away.
+var noEnd = secret.AtSecond(sidecar.MaxTime)

@@ -116,7 +116,7 @@ func drawTags(t *rapid.T, label string) map[string]string {
 		}
 		return m
 	case "long":
-		n := rapid.SampledFrom([]int{128, 129, 255, 256, 257}).Draw(t, label)
+		n := rapid.SampledFrom([]int{128, 129, 255, 256, 257, 512, 513}).Draw(t, label)
 		return map[string]string{strings.Repeat("k", n): strings.Repeat("v", n)}
 	case "odd":
 		return map[string]string{"": "x", "Vaultferry": "y", "_sys_a": "", " b ": "<&>", "b64.YQ": "\n"}
@@ -145,7 +145,9 @@ func drawEdge(t *rapid.T, label string) time.Time {
 	case 0, 1:
 		return time.Time{}
 	case 2:
-		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+		return rapid.SampledFrom([]time.Time{
+			time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), secret.Last, secret.First, time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC),
+		}).Draw(t, label)
 	}
 	return drawTime(t, label)
 }

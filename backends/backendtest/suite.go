@@ -46,6 +46,8 @@ func Run(t *testing.T, h Harness) {
 		{"Values", testValues},
 		{"ValueLimit", testValueLimit},
 		{"Attributes", testAttributes},
+		{"OddSecrets", testOddSecrets},
+		{"OddUpdates", testOddUpdates},
 		{"EmptyTags", testEmptyTags},
 		{"AttributesOfSecret", testAttributesOfSecret},
 		{"NewExtra", testNewExtra},

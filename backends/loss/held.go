@@ -29,9 +29,9 @@ func heldByVersion(v *secret.Version, what string) bool {
 	case NotBefore:
 		return !v.NotBefore.IsZero()
 	case ExpiresFraction:
-		return v.Expires.Nanosecond() != 0
+		return secret.HasFraction(v.Expires)
 	case NotBeforeFraction:
-		return v.NotBefore.Nanosecond() != 0
+		return secret.HasFraction(v.NotBefore)
 	case ContentType:
 		return v.ContentType != ""
 	case Tags:

@@ -98,9 +98,9 @@ func loseOfVersion(v *secret.Version, what string) {
 	case NotBefore:
 		v.NotBefore = time.Time{}
 	case ExpiresFraction:
-		v.Expires = v.Expires.Truncate(time.Second)
+		v.Expires = secret.CutFraction(v.Expires)
 	case NotBeforeFraction:
-		v.NotBefore = v.NotBefore.Truncate(time.Second)
+		v.NotBefore = secret.CutFraction(v.NotBefore)
 	case ContentType:
 		v.ContentType = ""
 	case Tags:

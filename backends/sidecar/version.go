@@ -92,10 +92,10 @@ func OfVersion(v *secret.Version, native Native) Version {
 		r.Tags = maps.Clone(v.Tags)
 	}
 	r.Disabled = v.Disabled && !native.has(NativeDisabled)
-	if !native.has(NativeNotBefore) || v.NotBefore.Nanosecond() != 0 {
+	if !native.has(NativeNotBefore) || secret.HasFraction(v.NotBefore) {
 		r.NotBefore.Time = v.NotBefore
 	}
-	if !native.has(NativeExpires) || v.Expires.Nanosecond() != 0 {
+	if !native.has(NativeExpires) || secret.HasFraction(v.Expires) {
 		r.Expires.Time = v.Expires
 	}
 	if !native.has(NativeStages) {

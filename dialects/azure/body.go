@@ -245,15 +245,13 @@ func text(raw json.RawMessage) (string, error) {
 	return string(b), err
 }
 
-// maxInstant is the last second of the year 9999.
-const maxInstant = 253_402_300_799
-
-// instant reads whole seconds since 1970.
+// instant reads seconds since 1970, of the years 1 to 9999: those before 1970 are
+// taken (reported). go-autorest sends a fraction where its caller's time has
+// one; it is cut, for the service shows whole seconds (inferred).
 func instant(member string, raw json.RawMessage) (*time.Time, error) {
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || n < 0 || n > maxInstant {
-		return nil, property(member, "not a whole number of seconds from 0 to %d", maxInstant)
+	s, err := strconv.ParseFloat(string(raw), 64) // whole seconds of these years are exact
+	if err != nil || s < secret.MinSecond || s >= secret.MaxSecond+1 {
+		return nil, property(member, "not a number of seconds from %d to %d", secret.MinSecond, secret.MaxSecond)
 	}
-	t := time.Unix(n, 0).UTC()
-	return &t, nil
+	return new(secret.AtFraction(s)), nil
 }

@@ -167,6 +167,13 @@ func TestLimitsOfABody(t *testing.T) {
 		"no UTF-8":             {"{\"value\":\"\xff\"}", false},
 		"last second":          {`{"value":"","attributes":{"exp":253402300799}}`, true},
 		"a second later":       {`{"value":"","attributes":{"exp":253402300800}}`, false},
+		"first second":         {`{"value":"","attributes":{"exp":-62135596800}}`, true},
+		"a second earlier":     {`{"value":"","attributes":{"nbf":-62135596801}}`, false},
+		"before 1970":          {`{"value":"","attributes":{"nbf":-315619200,"exp":-1}}`, true},
+		"a fraction":           {`{"value":"","attributes":{"nbf":1569456000.1234567,"exp":1.5e9}}`, true},
+		"a fraction too late":  {`{"value":"","attributes":{"exp":253402300800.5}}`, false},
+		"no finite number":     {`{"value":"","attributes":{"exp":1e400}}`, false},
+		"a number as text":     {`{"value":"","attributes":{"exp":"1"}}`, false},
 	} {
 		if _, err := decodeSet([]byte(c.body)); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
