@@ -82,7 +82,7 @@ func TestPutRefuses(t *testing.T) {
 	}{
 		"16 tags":            {secret.Draft{Value: x, Tags: tags(16)}, secret.Invalid},
 		"our tag":            {secret.Draft{Value: x, Tags: map[string]string{"VaultFerry": ""}}, secret.Invalid},
-		"a long tag":         {secret.Draft{Value: x, Tags: map[string]string{"k": long}}, secret.Invalid},
+		"a long tag":         {secret.Draft{Value: x, Tags: map[string]string{"k": strings.Repeat(long, 2)[:513]}}, secret.Invalid},
 		"a tag without name": {secret.Draft{Value: x, Tags: map[string]string{"": "v"}}, secret.Invalid},
 		"a long type":        {secret.Draft{Value: x, ContentType: long}, secret.Invalid},
 		"a long description": {secret.Draft{Value: x, OfSecret: &secret.Attributes{Description: long}}, secret.Invalid},

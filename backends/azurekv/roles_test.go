@@ -215,7 +215,7 @@ func TestNoRoomForRole(t *testing.T) {
 	t.Parallel()
 	b, _ := three(t)
 	room := 0
-	for n := maxTagText; n > 0 && room == 0; n-- { // what fills the tag to the last character
+	for n := maxSidecar; n > 0 && room == 0; n-- { // what fills the tag to the last character
 		if _, err := b.Update(t.Context(), "s", secret.Current, secret.Patch{Description: new(strings.Repeat("d", n))}); err == nil {
 			room = n
 		}

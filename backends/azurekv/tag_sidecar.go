@@ -13,7 +13,8 @@ const sidecarTag = "vaultferry"
 // Limits of the product.
 const (
 	maxTags        = 15
-	maxTagText     = 256 // characters, of a name and of a value
+	maxTagText     = 512 // characters, of a name and of a value
+	maxSidecar     = 256 // characters of our own tag: older pages promise no more
 	maxContentType = 255
 	maxValue       = 25600 // bytes of UTF-8
 )
@@ -104,7 +105,7 @@ func (t *tagSidecar) fits() bool { return decodeTag(sidecar.JSON(t)) != nil }
 // decodeTag returns nil for what we have not written.
 func decodeTag(text string) *tagSidecar {
 	t := new(tagSidecar)
-	if characters(text) > maxTagText || sidecar.Decode(text, sidecar.JSON, t) != nil {
+	if characters(text) > maxSidecar || sidecar.Decode(text, sidecar.JSON, t) != nil {
 		return nil
 	}
 	return t

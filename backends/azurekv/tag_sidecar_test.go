@@ -35,7 +35,7 @@ func TestTagBytes(t *testing.T) {
 		if got != want {
 			t.Errorf("encoded as %s, want %s", got, want)
 		}
-		if back := decodeTag(got); back == nil != (len(want) > maxTagText) || back != nil && !reflect.DeepEqual(*back, r) {
+		if back := decodeTag(got); back == nil != (len(want) > maxSidecar) || back != nil && !reflect.DeepEqual(*back, r) {
 			t.Errorf("%s: reads as %+v", got, back)
 		}
 	}

@@ -81,7 +81,7 @@ func tagsProblem(tags map[string]string, most int) string {
 		case strings.EqualFold(k, sidecarTag):
 			return "the tag name vaultferry is reserved for the gateway"
 		case k == "" || characters(k) > maxTagText || characters(tags[k]) > maxTagText:
-			return "Key Vault's tags have names of 1 to 256 characters and values of at most 256"
+			return "Key Vault's tags have names of 1 to 512 characters and values of at most 512"
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ const (
 	ours       = "this program"
 	bboltPiece = "this program: bbolt handles a value in one piece"
 	azureDocs  = "learn.microsoft.com: Azure Key Vault secrets, service limits, REST reference 7.4"
+	azureTags  = azureDocs + ": 512 since 2024, before that 256"
 	azureProbe = "REST reference 7.4, as package azurekv proves it"
 	csmsModel  = "Huawei Cloud SDK v3 model and API reference, CreateSecret"
 	csmsStage  = "API reference, UpdateSecretStage"
@@ -73,7 +74,7 @@ func keyVault() Product {
 		Text: Limit{25600, "bytes", azureDocs}, Binary: Limit{19200, "bytes", "25600 bytes of base64"},
 		NameLength: Limit{127, "characters", azureDocs}, Names: Alphabet{"a-z 0-9 -, case ignored; anything else is escaped", azureDocs},
 		VersionTags: Limit{14, "tags", azureDocs + ": 15, of which one is the gateway's"},
-		TagName:     Limit{256, "characters", azureDocs}, TagValue: Limit{256, "characters", azureDocs},
+		TagName:     Limit{512, "characters", azureTags}, TagValue: Limit{512, "characters", azureTags},
 		ContentType: Limit{255, "characters", azureDocs}, StageNames: Alphabet{"any", ours},
 		Room: Limit{256, "characters of JSON in one tag of each version", azureProbe}, Resolution: time.Second,
 		Homes: map[Attribute]Home{

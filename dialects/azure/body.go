@@ -19,8 +19,8 @@ import (
 const (
 	maxValue       = 25_600 // bytes of UTF-8
 	maxContentType = 255    // characters, as are the next two
-	maxTagName     = 256
-	maxTagValue    = 256
+	maxTagName     = 512
+	maxTagValue    = 512
 	maxTags        = 15
 )
 

@@ -50,7 +50,7 @@ func wantReason(t *testing.T, err error) {
 // it in either case.
 func TestWhyABodyIsRefused(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("é", 300)
+	long, longest := strings.Repeat("é", 300), strings.Repeat("é", 600)
 	tags := func(n int) string {
 		var all []string
 		for i := range n {
@@ -75,8 +75,8 @@ func TestWhyABodyIsRefused(t *testing.T) {
 		{`{"value":"x","attributes":{"exp":1,"EXP":2}}`, "attributes.exp: given twice", true},
 		{`{"value":"x","tags":[]}`, "tags: not an object", true},
 		{`{"value":"x","tags":{"größe":7}}`, `tags: the value of "größe": not a string`, true},
-		{`{"value":"x","tags":{"a":"` + long + `"}}`, `tags: the value of "a" has 300 characters, at most 256`, true},
-		{`{"value":"x","tags":{"` + long + `":"a"}}`, "tags: a name has 300 characters, at most 256", true},
+		{`{"value":"x","tags":{"a":"` + longest + `"}}`, `tags: the value of "a" has 600 characters, at most 512`, true},
+		{`{"value":"x","tags":{"` + longest + `":"a"}}`, "tags: a name has 600 characters, at most 512", true},
 		{`{"value":"x","tags":{"a":"b","a":"c"}}`, `tags: "a" is given twice`, true},
 		{`{"value":"x","x":1,"x":2}`, "body: a member is given twice", true},
 		{`{"value":"x","tags":{` + tags(17) + `}}`, "tags: 17, at most 15", false},
