@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -19,12 +20,13 @@ func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
+		ctx, foretold := backends.WithForetold(ctx)
 		sec, err := s.export(ctx, j)
 		if err != nil {
 			return nil, err
 		}
 		j.sawVersions(sec)
-		losses := secret.ExportLosses(sec)
+		losses := append(secret.ExportLosses(sec), foretold()...)
 		j.entry.Losses = lossLines(append(losses, enabledLosses(j.enabled)...))
 		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
 			if err := refuseLosses(r.Name, losses); err != nil {

@@ -65,6 +65,8 @@ var sentences = map[string]string{
 	"previous":            "native tools see another previous version of %s",
 	"created":             "native tools see another creation time of %s",
 	"updated":             "native tools see another update time of %s",
+	"ordinal":             "native tools that write on may change the number of %s",
+	"managed":             "%s is no longer managed by a certificate",
 	"form":                "native tools see another form of the value of %s",
 }
 

@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -15,7 +16,10 @@ import (
 
 // client is the product's API in our types and errors. It retries nothing but
 // what the vault is not ready for.
-type client struct{ sdk *azsecrets.Client }
+type client struct {
+	sdk *azsecrets.Client
+	log *slog.Logger // may be nil
+}
 
 // get reads one version with its value; no version means the current one.
 // Kinds: NotFound, Disabled and those of any read.
@@ -138,6 +142,21 @@ func appendItems[P any](items []item, page []*P, read func(*P) (item, error)) ([
 	return items, nil
 }
 
+// appendNamed is appendItems for a list of secrets: one whose entry does not
+// even tell its name hides no other.
+func appendNamed[P any](ctx context.Context, log *slog.Logger, items []item, page []*P, read func(*P) (item, error)) []item {
+	for _, p := range page {
+		it, err := read(p)
+		switch {
+		case err == nil:
+			items = append(items, it)
+		case log != nil:
+			log.WarnContext(ctx, "an entry of Key Vault's list has no id that can be read, and is left out")
+		}
+	}
+	return items
+}
+
 // olderThan reports whether every version was there when the answer was given,
 // by the product's own clock.
 func olderThan(items []item, first *http.Response) bool {
@@ -161,12 +180,10 @@ func (c client) secrets(ctx context.Context, onlyFirstPage bool) (items []item, 
 	pager := c.sdk.NewListSecretPropertiesPager(nil)
 	for more := true; more; more = pager.More() && !onlyFirstPage {
 		page, err := pager.NextPage(ctx)
-		if err == nil {
-			items, err = appendItems(items, page.Value, newItem)
-		}
 		if err != nil {
 			return nil, failure(ctx, readOp("list", ""), false, err)
 		}
+		items = appendNamed(ctx, c.log, items, page.Value, newItem)
 	}
 	return items, nil
 }

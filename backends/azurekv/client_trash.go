@@ -5,6 +5,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -39,12 +40,10 @@ func (c client) getDeleted(ctx context.Context, name secret.Name, wire string) (
 func (c client) trash(ctx context.Context) (items []item, err error) {
 	for pager := c.sdk.NewListDeletedSecretPropertiesPager(nil); pager.More(); {
 		page, err := pager.NextPage(ctx)
-		if err == nil {
-			items, err = appendItems(items, page.Value, deletedEntry)
-		}
 		if err != nil {
 			return nil, failure(ctx, readOp("list-deleted", ""), false, err)
 		}
+		items = appendNamed(ctx, c.log, items, page.Value, deletedEntry)
 	}
 	return items, nil
 }
@@ -99,10 +98,10 @@ func deletedItem(s *azsecrets.DeletedSecret) (item, error) {
 }
 
 func deletedEntry(p *azsecrets.DeletedSecretProperties) (item, error) {
-	if p == nil || p.DeletedDate == nil {
+	if p == nil {
 		return item{}, kit.ErrMalformed
 	}
 	it, err := newItem(&azsecrets.SecretProperties{ID: p.ID, Attributes: p.Attributes, ContentType: p.ContentType, Tags: p.Tags, Managed: p.Managed})
-	it.deleted = &secret.Deletion{At: instant(p.DeletedDate), Purge: instant(p.ScheduledPurgeDate)}
+	it.deleted = &secret.Deletion{At: history.OrTime(instant(p.DeletedDate), history.OrTime(it.updated, longAgo)), Purge: instant(p.ScheduledPurgeDate)}
 	return it, err
 }

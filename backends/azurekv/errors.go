@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -35,8 +36,15 @@ func failure(ctx context.Context, o kit.Op, sent bool, err error) *secret.Error 
 	if re, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return o.Answered(answerOf(re), meaningOf)
 	}
+	if strings.HasPrefix(err.Error(), undecodable) {
+		err = kit.ErrMalformed // the text quotes the answer
+	}
 	return o.Unanswered(ctx, sent, err)
 }
+
+// undecodable begins the vendor's client's errors about an answer that came and
+// does not decode. They have no type of their own.
+const undecodable = "unmarshalling type "
 
 func noToken(ctx context.Context, o kit.Op, ce *credentialError) *secret.Error {
 	const detail = "the gateway cannot get a token for Key Vault"

@@ -24,7 +24,9 @@ import (
 //   - A version without gets the first free ordinal above all that are older:
 //     those of earlier seconds and, of its own second, those imported. So its
 //     ordinal stays as versions are added. Among native versions of one
-//     second the product's id decides, which is no order in time.
+//     second the newest comes last, as long as a version-less read tells which
+//     one that is; of the others the product's id decides, which is no order in
+//     time. So numbers of such versions change once another is written.
 //   - Newest is what a version-less read gives: of those of one second the
 //     one that was written last: of an import the version marked so, else the
 //     highest ordinal.
@@ -55,7 +57,7 @@ type origin struct{ store, vault string }
 // newStored takes at least one item. newest is the product's id of the one
 // that a version-less read gives, "" where nobody asked.
 func newStored(o origin, name secret.Name, items []item, newest string) *stored {
-	h := &stored{Secret: secret.Secret{Name: name}, items: items, entries: number(identify(o, items))}
+	h := &stored{Secret: secret.Secret{Name: name}, items: items, entries: number(identify(o, items, newest), newest)}
 	for i := range h.entries {
 		e := &h.entries[i]
 		h.highest = max(h.highest, e.ordinal)
@@ -79,9 +81,9 @@ func newStored(o origin, name secret.Name, items []item, newest string) *stored 
 const repeatWindow = time.Minute
 
 // identify gives each version its UID, and drops repeated writes.
-func identify(o origin, items []item) []entry {
+func identify(o origin, items []item, newest string) []entry {
 	byAge := slices.SortedFunc(slices.Values(items), func(a, b item) int {
-		return cmp.Or(a.created.Compare(b.created), a.written().Compare(b.written()), strings.Compare(a.id, b.id))
+		return cmp.Or(a.created.Compare(b.created), a.written().Compare(b.written()), compareNewest(a.id, b.id, newest), strings.Compare(a.id, b.id))
 	})
 	holder := map[sidecar.UID]*item{}
 	var out []entry
@@ -105,9 +107,22 @@ func identify(o origin, items []item) []entry {
 	return out
 }
 
+// compareNewest puts the newest last.
+func compareNewest(a, b, newest string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == newest:
+		return 1
+	case b == newest:
+		return -1
+	}
+	return 0
+}
+
 // number gives each version its ordinal and sorts by it. It gets the oldest
 // first.
-func number(entries []entry) []entry {
+func number(entries []entry, newest string) []entry {
 	taken := map[secret.Ordinal]bool{}
 	for i := range slices.Backward(entries) {
 		if e := &entries[i]; e.tag != nil && !taken[e.tag.Ordinal] {
@@ -120,7 +135,7 @@ func number(entries []entry) []entry {
 		if e.ordinal != 0 {
 			continue
 		}
-		for e.ordinal = floor(entries, e) + 1; taken[e.ordinal]; e.ordinal++ {
+		for e.ordinal = floor(entries, e, e.id == newest) + 1; taken[e.ordinal]; e.ordinal++ {
 		}
 		taken[e.ordinal] = true
 	}
@@ -128,12 +143,13 @@ func number(entries []entry) []entry {
 	return entries
 }
 
-// floor is the highest ordinal of a version that is surely older than e.
-func floor(entries []entry, e *entry) secret.Ordinal {
+// floor is the highest ordinal of a version that is surely older than e: all
+// others of its second are, if it is the newest.
+func floor(entries []entry, e *entry, newest bool) secret.Ordinal {
 	var o secret.Ordinal
 	for i := range entries {
 		f := &entries[i]
-		if f.created.Before(e.created) || (f.imported() && f.created.Equal(e.created)) {
+		if f.created.Before(e.created) || (f.created.Equal(e.created) && (newest || f.imported())) {
 			o = max(o, f.ordinal)
 		}
 	}
@@ -172,7 +188,7 @@ func (e *entry) rank() int {
 // undecided reports whether the order in time says nothing about who is
 // newest, for a native version shares the last second.
 func undecided(o origin, items []item) bool {
-	entries := identify(o, items)
+	entries := identify(o, items, "")
 	last := entries[len(entries)-1].created
 	tied, native := 0, false
 	for i := range entries {

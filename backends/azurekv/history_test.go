@@ -62,7 +62,11 @@ func TestHistory(t *testing.T) {
 		want    string // id:ordinal by ordinal, then current and previous
 	}{
 		{"native only", []item{native("c", 1), native("a", 3), native("b", 2)}, "", "c:1 b:2 a:3 current 3 previous 2"},
-		{"native, one second", []item{native("b", 1), native("a", 1)}, "a", "a:1 b:2 current 1 previous 2"},
+		{"native, one second", []item{native("b", 1), native("a", 1)}, "a", "b:1 a:2 current 2 previous 1"},
+		{"native, one second, no longer the newest", []item{native("b", 1), native("a", 1), native("c", 2)}, "", "a:1 b:2 c:3 current 3 previous 2"},
+		{"three natives of one second", []item{native("f", 1), native("5", 1), native("a", 1)}, "5", "a:1 f:2 5:3 current 3 previous 2"},
+		{"natives of one second after ours", []item{tagged("z", 0, 1), native("f", 1), native("5", 1), native("a", 1)}, "a", "z:1 5:2 f:3 a:4 current 4 previous 3"},
+		{"native in a second of ours", []item{tagged("z", 1, 5), native("m", 1)}, "m", "z:5 m:6 current 6 previous 5"},
 		{"ours only", []item{tagged("z", 1, 1), tagged("y", 1, 2), tagged("x", 1, 3)}, "", "z:1 y:2 x:3 current 3 previous 2"},
 		{"native after ours", []item{tagged("z", 1, 1), native("a", 2)}, "", "z:1 a:2 current 2 previous 1"},
 		{"ours after native", []item{native("a", 1), tagged("z", 2, 2)}, "", "a:1 z:2 current 2 previous 1"},

@@ -33,25 +33,30 @@ type item struct {
 	opened        time.Time // it is disabled by its mark alone: see ExportDisabled
 }
 
-// newItem reads a list entry. Of a list of secrets the id has no version.
+// newItem reads a list entry. Of a list of secrets the id has no version. The
+// vault may tell nothing else: of old secrets it does not say when they were
+// made, and they count as older than all others.
 func newItem(p *azsecrets.SecretProperties) (item, error) {
-	if p == nil || p.ID == nil || p.Attributes == nil {
+	if p == nil || p.ID == nil {
 		return item{}, kit.ErrMalformed
 	}
 	name, version, ok := parseID(string(*p.ID))
-	a := p.Attributes
-	if !ok || a.Created == nil {
+	if !ok {
 		return item{}, kit.ErrMalformed
 	}
+	a := deref(p.Attributes)
 	level := deref(a.RecoveryLevel)
 	it := item{
 		id: version, name: name, disabled: a.Enabled != nil && !*a.Enabled, managed: deref(p.Managed), contentType: deref(p.ContentType),
-		notBefore: instant(a.NotBefore), expires: instant(a.Expires), created: instant(a.Created), updated: instant(a.Updated),
+		notBefore: instant(a.NotBefore), expires: instant(a.Expires), created: history.OrTime(instant(a.Created), longAgo), updated: instant(a.Updated),
 		unrecoverable: level == "Purgeable", protected: level != "" && !strings.Contains(level, "Purgeable"), days: int(deref(a.RecoverableDays)),
 	}
 	it.setTags(p.Tags)
 	return it, nil
 }
+
+// longAgo is when a version was made of which the product does not say.
+var longAgo = time.Unix(0, 0).UTC()
 
 // instant is the product's time, which may be any second; zero: it says none.
 func instant(t *time.Time) time.Time {

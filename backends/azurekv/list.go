@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
@@ -75,8 +76,25 @@ func (b *Backend) resolve(ctx context.Context, l *listed) (*secret.Secret, error
 	switch {
 	case kit.Is(err, secret.NotFound), err == nil && h.unfinished():
 		return nil, nil
+	case err != nil && ofOne(ctx, err):
+		return b.listedAlone(ctx, l, err), nil
 	case err != nil:
 		return nil, err
 	}
 	return h.Only(h.Current), nil
+}
+
+// ofOne reports whether err is about one secret, and no reason to expect the
+// same of its neighbours.
+func ofOne(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && (errors.Is(err, kit.ErrMalformed) || !kit.Is(err, secret.Unavailable, secret.Throttled))
+}
+
+// listedAlone is a secret as far as the list tells of it, for one that cannot be
+// read further: it is not to hide the others. Whoever asks for it is told why.
+func (b *Backend) listedAlone(ctx context.Context, l *listed, err error) *secret.Secret {
+	if b.log != nil {
+		b.log.WarnContext(ctx, "a secret is listed, and its versions cannot be read", "store", b.origin.store, "name", l.Name, "error", err)
+	}
+	return newStored(b.origin, l.Name, []item{l.Item}, "").Clone()
 }

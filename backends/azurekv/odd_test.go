@@ -1,11 +1,18 @@
 package azurekv
 
 import (
+	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -66,6 +73,160 @@ func TestOddTimes(t *testing.T) {
 		}
 		if d, err := k.Open(blob); err != nil || !d.Secret.Versions[0].Expires.Equal(want.end) {
 			t.Errorf("%s: a backup has another expiry: %v", attributes, err)
+		}
+	}
+}
+
+// oddList is a vault that lists what people have reported, an entry without a
+// name, and a secret whose versions it refuses to show.
+func oddList(t *testing.T) *Backend {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", "odd-items.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var items map[string]map[string]any
+	if err := json.Unmarshal(raw, &items); err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string][]any{}
+	entries := []any{nil, map[string]any{}, map[string]any{"id": "no id"}, map[string]any{"id": "https://kv.example/secrets/refused"}}
+	for key, it := range items {
+		name, _, _ := parseID(it["id"].(string))
+		versions[name] = append(versions[name], it)
+		if strings.HasPrefix(key, "tie-other") {
+			continue
+		}
+		entry := maps.Clone(it)
+		entry["id"] = "https://kv.example/secrets/" + name
+		entries = append(entries, entry)
+	}
+	versions["malformed"] = []any{map[string]any{"id": "https://kv.example/secrets/a/b/c/d"}}
+	entries = append(entries, map[string]any{"id": "https://kv.example/secrets/malformed"})
+	page := func(value any) string {
+		b, err := json.Marshal(map[string]any{"value": value, "nextLink": nil})
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+	return stub(t, "kv.example", "https://kv.example", func(w http.ResponseWriter, r *http.Request) {
+		_, rest, _ := strings.Cut(r.URL.Path, "/secrets")
+		name, _, _ := strings.Cut(strings.Trim(rest, "/"), "/")
+		switch {
+		case name == "":
+			reply(http.StatusOK, page(entries))(w, r)
+		case name == "refused":
+			reply(http.StatusForbidden, `{"error":{"code":"Forbidden","message":"canary","innererror":{"code":"ForbiddenByRbac"}}}`)(w, r)
+		case strings.HasSuffix(rest, "/versions"):
+			reply(http.StatusOK, page(versions[name]))(w, r)
+		default:
+			it := maps.Clone(versions[name][0].(map[string]any))
+			if name == "tie" {
+				it = maps.Clone(items["tie-current"])
+			}
+			it["value"] = "canary"
+			b, err := json.Marshal(it)
+			if err != nil {
+				t.Error(err)
+			}
+			reply(http.StatusOK, string(b))(w, r)
+		}
+	}, func(c *Config) { c.DisableChallengeVerification = true })
+}
+
+// TestOddList: no odd secret hides another, each is shown as far as it can be
+// read, and an error names the secret that it is about.
+func TestOddList(t *testing.T) {
+	t.Parallel()
+	b := oddList(t)
+	p, err := b.List(t.Context(), secret.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []secret.Name
+	for _, s := range p.Secrets {
+		got = append(got, s.Name)
+		if s.Find(secret.Current) == nil {
+			t.Errorf("%s: the list does not show its current version", s.Name)
+		}
+	}
+	want := []secret.Name{
+		"before-1970", "malformed", "milliseconds", "no-attributes", "no-created", "null-attributes", "of-certificate", "refused", "tie", "year-one",
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("the list has %q, want %q", got, want)
+	}
+	for _, name := range want {
+		s, err := b.Export(t.Context(), name)
+		if bad := name == "malformed" || name == "refused"; bad {
+			var e *secret.Error
+			if !errors.As(err, &e) || e.Name != name || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if v := s.Find(secret.Current); v == nil || v.Created.IsZero() || v.Value.IsNone() || v.Disabled {
+			t.Errorf("%s: the current version reads otherwise", name)
+		}
+	}
+	ctx, foretold := backends.WithForetold(t.Context())
+	if _, err := b.Export(ctx, "tie"); err != nil || len(foretold()) != 3 || secret.Worst(foretold()) != secret.Trace {
+		t.Errorf("an export of three versions of one second foretells %v: %v", foretold(), err)
+	}
+	tie, err := b.Describe(t.Context(), "tie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cur, err := b.Get(t.Context(), "tie", secret.Current)
+	if err != nil || tie.Current != 3 || tie.Previous != 2 || cur.Versions[0].Ordinal != 3 {
+		t.Errorf("of three versions of one second %d is current and %d previous: %v", tie.Current, tie.Previous, err)
+	}
+}
+
+// TestOddTrash: a deleted secret of which the vault says nothing is in the trash
+// all the same.
+func TestOddTrash(t *testing.T) {
+	t.Parallel()
+	b := stub(t, "kv.example", "https://kv.example", func(w http.ResponseWriter, r *http.Request) {
+		body := `{"id":"https://kv.example/secrets/a/1"}`
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/b"):
+			body = `{"id":"https://kv.example/secrets/b/1","attributes":"canary"}`
+		case !strings.HasSuffix(r.URL.Path, "/a"):
+			body = `{"value":[null,{"id":"?"},{"id":"https://kv.example/secrets/a","attributes":null},{"id":"https://kv.example/secrets/b"}],"nextLink":null}`
+		}
+		reply(http.StatusOK, body)(w, r)
+	}, func(c *Config) { c.DisableChallengeVerification = true })
+	_, err := b.DescribeTrash(t.Context(), "b")
+	if secret.DetailOf(err) != "Key Vault's answer is not what its API promises" || strings.Contains(err.Error(), "canary") {
+		t.Errorf("an answer that does not decode: %v", err)
+	}
+	p, err := b.ListTrash(t.Context(), secret.Query{})
+	if err != nil || len(p.Secrets) != 2 || p.Secrets[0].Name != "a" || p.Secrets[0].Deleted == nil || p.Secrets[1].Name != "b" {
+		t.Errorf("%d secrets are in the trash: %v", len(p.Secrets), err)
+	}
+}
+
+// TestOddNewest: a newest version that is disabled, and alone so in its second,
+// is known for what it is.
+func TestOddNewest(t *testing.T) {
+	t.Parallel()
+	off := func(it item) item { it.disabled = true; return it }
+	for what, c := range map[string]struct {
+		items []item
+		want  string
+	}{
+		"one":            {[]item{native("a", 1), off(native("b", 1)), off(native("c", 0))}, "b"},
+		"two":            {[]item{off(native("a", 1)), off(native("b", 1))}, ""},
+		"none that late": {[]item{off(native("a", 0)), native("b", 1)}, ""},
+	} {
+		if got := onlyDisabled(c.items); got != c.want {
+			t.Errorf("%s: %q, want %q", what, got, c.want)
 		}
 	}
 }

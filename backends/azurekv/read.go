@@ -2,8 +2,11 @@ package azurekv
 
 import (
 	"context"
+	"slices"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -60,13 +63,32 @@ func (b *Backend) load(ctx context.Context, name secret.Name, wire string, seen 
 		if err != nil && !kit.Is(err, secret.Disabled) {
 			return nil, err
 		}
+		if err != nil { // it is disabled, and the product does not say which one it is
+			return newStored(b.origin, name, items, onlyDisabled(items)), nil
+		}
 		for i := range items {
-			if it.id == "" || it.id == items[i].id { // disabled: the product does not say
+			if it.id == items[i].id {
 				return newStored(b.origin, name, items, it.id), nil
 			}
 		}
 	}
 	return nil, tooFast(name)
+}
+
+// onlyDisabled is the id of the one version that is disabled among those of the
+// last second; "" where there is no such one.
+func onlyDisabled(items []item) (id string) {
+	last := slices.MaxFunc(items, func(a, b item) int { return a.created.Compare(b.created) }).created
+	for i := range items {
+		switch it := &items[i]; {
+		case !it.disabled || !it.created.Equal(last):
+		case id != "":
+			return ""
+		default:
+			id = it.id
+		}
+	}
+	return id
 }
 
 // content is what the product shows of one version.
@@ -138,6 +160,9 @@ func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*s
 	if tied := h.tied(); tied != nil && b.log != nil {
 		b.log.WarnContext(ctx, "native versions of one second: their order is by id, which is no order in time",
 			"store", b.origin.store, "name", name, "versions", tied)
+	}
+	for _, o := range h.tied() {
+		backends.Foretell(ctx, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Ordinal, Why: "of several that native tools wrote in one second Key Vault tells only the newest"})
 	}
 	for i := range h.Versions {
 		e := &h.entries[i]

@@ -100,6 +100,8 @@ func (b *Backend) resolveTrash(ctx context.Context, l *listed) (*secret.Secret, 
 	switch {
 	case kit.Is(err, secret.NotFound): // gone meanwhile
 		return nil, nil
+	case err != nil && ofOne(ctx, err):
+		it = l.Item
 	case err != nil:
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package loss
 
-import "github.com/vaultferry/vaultferry/secret"
+import (
+	"slices"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
 
 // Held reports whether s has what l takes away. It knows the words of
 // attributes alone.
@@ -40,6 +44,8 @@ func heldByVersion(v *secret.Version, what string) bool {
 		return len(v.Stages) > 0
 	case Extra:
 		return len(v.Extra) > 0
+	case Managed:
+		return slices.ContainsFunc(marksOfManaged, func(m string) bool { return v.Extra[m] != nil })
 	case UID:
 		return !v.UID.IsZero()
 	}

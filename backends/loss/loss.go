@@ -27,6 +27,8 @@ import (
 //	current, previous   0        unchanged: the gateway keeps the role, native tools see another version in it
 //	created, updated    n or 0   unchanged: the gateway keeps the time, native tools see another
 //	form                n        unchanged: the gateway keeps bytes or fields, native tools see a text of them
+//	ordinal             n        unchanged: what native tools write next may change it in the source
+//	managed             n        no certificate of Key Vault manages the version: it is a plain one
 //
 // "disabled" and "state" are never foretold of the same version: the first is
 // about who can get round the gateway, the second about the gateway itself.
@@ -50,6 +52,8 @@ const (
 	Created           = "created"
 	Updated           = "updated"
 	Form              = "form"
+	Ordinal           = "ordinal"
+	Managed           = "managed"
 )
 
 // Apply returns a copy of s less the losses: what a product that foretold them
@@ -111,7 +115,24 @@ func loseOfVersion(v *secret.Version, what string) {
 		v.Extra = nil
 	case UID:
 		v.UID = secret.UID{}
+	case Managed:
+		v.Extra = unmanaged(v.Extra)
 	}
+}
+
+// marksOfManaged are the members of a version's Extra that say that a
+// certificate of Key Vault manages it.
+var marksOfManaged = []string{"azure.managed", "azure.kid"}
+
+func unmanaged(e secret.Extra) secret.Extra {
+	e = e.Clone()
+	for _, m := range marksOfManaged {
+		delete(e, m)
+	}
+	if len(e) == 0 {
+		return nil
+	}
+	return e
 }
 
 func removeVersion(s *secret.Secret, o secret.Ordinal) {
@@ -134,7 +155,7 @@ func removeVersion(s *secret.Secret, o secret.Ordinal) {
 // other words are about what native tools see.
 func TakesAway(l secret.Loss) bool {
 	switch l.What {
-	case Disabled, Current, Previous, Created, Updated, Form:
+	case Disabled, Current, Previous, Created, Updated, Form, Ordinal, Managed:
 		return false
 	}
 	return true

@@ -37,6 +37,8 @@ func TestApply(t *testing.T) {
 		{loss.Tags, 0, func(s *secret.Secret) { s.Tags = nil }},
 		{loss.Extra, 0, func(s *secret.Secret) { s.Extra = nil }},
 		{loss.Description, 0, func(s *secret.Secret) { s.Description = "" }},
+		{loss.Ordinal, 1, nil},
+		{loss.Managed, 1, nil},
 		{loss.Disabled, 1, nil},
 		{loss.Current, 0, nil},
 		{loss.Previous, 0, nil},
