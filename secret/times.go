@@ -31,6 +31,17 @@ func AtSecond(s int64) time.Time {
 	return time.Unix(s, 0).UTC()
 }
 
+// Held is t, which is set, as the model can say it.
+func Held(t time.Time) time.Time {
+	switch {
+	case !t.After(First):
+		return First
+	case t.After(Last):
+		return Last
+	}
+	return t.UTC()
+}
+
 // AtFraction is AtSecond of seconds with a fraction, which is cut off.
 func AtFraction(s float64) time.Time {
 	switch {

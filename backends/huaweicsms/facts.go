@@ -13,6 +13,7 @@ import (
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
 	"github.com/vaultferry/vaultferry/secret"
@@ -68,13 +69,33 @@ func (s *secretFact) pending() bool { return s.state == statePending }
 // readable reports whether the product shows values, and takes new versions.
 func (s *secretFact) readable() bool { return s.state == stateEnabled }
 
+// longAgo is when a secret was made of which the product does not
+// say.
+var longAgo = time.Unix(0, 0).UTC()
+
+// newListFact is newSecretFact for the product's list, where no secret is to
+// hide another: nil is one without a name.
+func newListFact(s *model.Secret) (*secretFact, error) {
+	f, err := newSecretFact(s)
+	switch {
+	case err == nil:
+		return &f, nil
+	case s == nil || orEmpty(s.Name) == "":
+		return nil, nil
+	}
+	return &secretFact{
+		wire: *s.Name, state: orEmpty(s.State), description: orEmpty(s.Description), kind: kindCommon,
+		created: history.OrTime(millis(s.CreateTime), longAgo), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
+	}, nil
+}
+
 func newSecretFact(s *model.Secret) (secretFact, error) {
-	if s == nil || s.Id == nil || s.Name == nil || s.State == nil || s.CreateTime == nil || *s.Id == "" {
+	if s == nil || s.Id == nil || s.Name == nil || s.State == nil || *s.Id == "" {
 		return secretFact{}, kit.ErrMalformed
 	}
 	f := secretFact{
 		id: *s.Id, wire: *s.Name, state: *s.State, description: orEmpty(s.Description), kind: kindCommon,
-		created: millis(s.CreateTime), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
+		created: history.OrTime(millis(s.CreateTime), longAgo), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
 	}
 	if s.SecretType != nil && s.SecretType.Value() != "" {
 		f.kind = s.SecretType.Value()
@@ -120,7 +141,7 @@ func millis(ms *int64) time.Time {
 	if ms == nil || *ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(*ms).UTC()
+	return secret.Held(time.UnixMilli(*ms))
 }
 
 // content is a value as the product holds it.

@@ -2,6 +2,7 @@ package huaweicsms
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
@@ -37,6 +38,9 @@ func (b *Backend) list(ctx context.Context, q secret.Query, wanted func(*secretF
 	cut, next := kit.CutPage(q, all, listPage)
 	secrets, err := kit.Gather(ctx, readers, cut, func(ctx context.Context, l *listed) (*secret.Secret, error) {
 		h, err := b.find(ctx, remote{b.client, l.Name, l.Item.wire}, nil)
+		if errors.Is(err, kit.ErrMalformed) { // as far as the list tells: it is not to hide the others
+			return newStored(b.scope, l.Name, &facts{secretFact: l.Item}).Clone(), nil
+		}
 		if err != nil || h == nil || !wanted(&h.facts.secretFact) || h.unfinished() && !h.facts.pending() {
 			return nil, err // what went away meanwhile and what is half imported is left out
 		}
@@ -62,7 +66,7 @@ func (b *Backend) names(ctx context.Context) ([]listed, error) {
 			kept = t.Name
 		}
 		if n, ok := decodeName(f.wire, kept); ok {
-			out = append(out, listed{Name: n, Item: f})
+			out = append(out, listed{Name: n, Item: *f})
 		}
 	}
 	return out, nil
