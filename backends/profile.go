@@ -11,6 +11,7 @@ type Profile struct {
 	// AtomicImport, Durable, TrashHidesVersions.
 	Capabilities Capabilities
 	Names        Names
+	MaxTags      int // of a version; zero: no limit
 	// Forecast is the product's: pure, and what Import does.
 	Forecast func(*secret.Secret) []secret.Loss
 }

@@ -102,6 +102,7 @@ type optional struct {
 	verifier   backends.Verifier
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
+	tags       backends.TagLimiter
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -112,6 +113,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.verifier, _ = b.(backends.Verifier)
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
+	o.tags, _ = b.(backends.TagLimiter)
 	return o
 }
 
@@ -229,6 +231,15 @@ func (s *Service) MayUse(c access.Caller, store string) bool { return s.policy.M
 // May reports whether the caller may do the action to some name in the store.
 func (s *Service) May(c access.Caller, a access.Action, store string) bool {
 	return s.policy.AllowSome(c, a, store)
+}
+
+// MaxTags is how many tags a version may have in the store; zero: no limit is
+// known.
+func (s *Service) MaxTags(name string) int {
+	if st, ok := s.stores[name]; ok && st.tags != nil {
+		return st.tags.MaxTags()
+	}
+	return 0
 }
 
 // Gateway returns the id that this gateway's blobs carry.

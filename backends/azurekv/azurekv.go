@@ -55,6 +55,7 @@ type Backend struct {
 	locks         kit.KeyedLock
 	listing       kit.ListingCache[item] // of live secrets
 	trash         kit.ListingCache[item] // of deleted ones
+	room          *tagRoom
 	nativeBackups bool
 	readsDisabled bool
 }
@@ -79,9 +80,10 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if c.wrap != nil {
 		vault = c.wrap(vault)
 	}
+	room := new(tagRoom)
 	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred}, &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			Transport: plainClient(newVaultOnly(u, vault)),
+			Transport: plainClient(newVaultOnly(u, vault, room)),
 			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
 			Telemetry: policy.TelemetryOptions{Disabled: true},
 		},
@@ -92,7 +94,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client{sdk, env.Log}, origin: origin{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled,
+		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled, room: room,
 	}
 	if b.now == nil {
 		b.now = time.Now

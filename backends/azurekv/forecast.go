@@ -16,7 +16,7 @@ func (b *Backend) Forecast(s *secret.Secret) []secret.Loss {
 	if err != nil {
 		return nil // Import refuses the name itself
 	}
-	_, losses := plan(wire, s, importMark(""), b.now())
+	_, losses := plan(wire, s, importMark(""), b.now(), b.room.most())
 	return losses
 }
 
@@ -26,7 +26,7 @@ func (b *Backend) Forecast(s *secret.Secret) []secret.Loss {
 //
 // The version that is to be current is written last, whatever its ordinal,
 // for the product takes the newest as current. The tags keep the true order.
-func plan(wire string, s *secret.Secret, mark string, now time.Time) ([]*versionBody, []secret.Loss) {
+func plan(wire string, s *secret.Secret, mark string, now time.Time, room int) ([]*versionBody, []secret.Loss) {
 	losses := []secret.Loss{{Grade: secret.Trace, What: loss.Created, Why: "Key Vault stamps its own times; the gateway keeps these beside the version"}}
 	for i := range s.Versions {
 		losses = append(losses, unholdable(s, &s.Versions[i])...)
@@ -54,7 +54,7 @@ func plan(wire string, s *secret.Secret, mark string, now time.Time) ([]*version
 				frame.Secret = &sidecar.Secret{Highest: n}
 			}
 		}
-		body, lost := layOut(wire, v, of, frame)
+		body, lost := layOut(wire, v, of, frame, room)
 		if frame.Form != "" {
 			lost = append(lost, secret.Loss{Grade: secret.Trace, Version: v.Ordinal, What: loss.Form, Why: natively[frame.Form].why})
 		}

@@ -30,7 +30,8 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 	return changing(ctx, b, s.Name, func(wire string) (*backends.Imported, error) {
 		im := &importing{b: b, name: s.Name, wire: wire, stands: map[secret.Ordinal]bool{}}
 		mark := importMark(token)
-		im.bodies, _ = plan(wire, s, mark, b.now())
+		room := b.room.most()
+		im.bodies, _ = plan(wire, s, mark, b.now(), room)
 		if err := writable(im.bodies); err != nil {
 			return nil, err
 		}
@@ -40,8 +41,26 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 		if err := im.look(ctx, mark); err != nil {
 			return nil, err
 		}
+		if err := im.replan(s, room); err != nil {
+			return nil, err
+		}
 		return im.write(ctx, spelling(wire, s.Extra))
 	})
+}
+
+// replan refuses what was foretold before the vault told that it has room for
+// fewer tags than room, if that makes a difference.
+func (im *importing) replan(s *secret.Secret, room int) error {
+	now := im.b.room.most()
+	if now >= room {
+		return nil
+	}
+	for i := range s.Versions {
+		if t := s.Versions[i].Tags; len(t) >= now && len(t) < room {
+			return writeOp("import", im.name).Error(secret.Lossy, "tags: "+tagsProblem(t, now-1, now), nil)
+		}
+	}
+	return nil
 }
 
 // writable refuses before anything is written what would fail midway.

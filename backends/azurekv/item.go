@@ -85,15 +85,16 @@ func (it *item) setTags(tags map[string]*string) {
 		return
 	}
 	it.tags = make(map[string]string, len(tags))
+	t := decodeTag(deref(tags[sidecarTag]))
 	for k, v := range tags {
-		if k == sidecarTag {
-			if it.tag = decodeTag(deref(v)); it.tag != nil {
-				continue
-			}
+		switch {
+		case t == nil:
+			it.tags[k] = deref(v)
+		case k != sidecarTag:
+			it.tags[modelName(k)] = deref(v)
 		}
-		it.tags[k] = deref(v)
 	}
-	t := it.tag
+	it.tag = t
 	if t != nil && len(it.tags) == 0 && t.Tags == nil {
 		it.tags = nil
 	}

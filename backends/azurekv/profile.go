@@ -8,10 +8,11 @@ import (
 
 // Profile is Key Vault for a store in memory.
 func Profile() backends.Profile {
-	b := &Backend{now: time.Now}
+	b := &Backend{now: time.Now, room: new(tagRoom)}
 	return backends.Profile{
 		Capabilities: b.Capabilities(),
 		Names:        backends.Names{Spell: naming.Encode, Read: decodeName},
 		Forecast:     b.Forecast,
+		MaxTags:      b.MaxTags(),
 	}
 }

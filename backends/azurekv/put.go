@@ -17,7 +17,7 @@ import (
 // product's own facts say everything about it, and has then the identity that
 // these facts give.
 func (b *Backend) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	if err := checkDraft(&d); err != nil {
+	if err := checkDraft(&d, b.room.most()); err != nil {
 		return nil, err
 	}
 	return changing(ctx, b, name, func(wire string) (*secret.Secret, error) {
@@ -57,7 +57,7 @@ func after(o origin, h *stored, it item, v secret.Value) (*secret.Secret, error)
 }
 
 // checkDraft refuses what the product cannot hold, whatever is there.
-func checkDraft(d *secret.Draft) error {
+func checkDraft(d *secret.Draft, room int) error {
 	if err := history.CheckDraft(d); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func checkDraft(d *secret.Draft) error {
 	if why := tooLarge(d.Value); why != "" {
 		return secret.Errorf(secret.TooLarge, "the value %s", why)
 	}
-	return refuse(secret.Invalid, overLimits(&secret.Version{ContentType: d.ContentType, Tags: d.Tags}, maxTags))
+	return refuse(secret.Invalid, overLimits(&secret.Version{ContentType: d.ContentType, Tags: d.Tags}, room, room))
 }
 
 func allowed(h *stored, name secret.Name, d *secret.Draft) error {
@@ -87,14 +87,15 @@ func allowed(h *stored, name secret.Name, d *secret.Draft) error {
 func (b *Backend) draftBody(h *stored, wire string, d *secret.Draft) (*versionBody, *secret.Secret, error) {
 	now, next := b.now(), h.state()
 	v := next.Append(d, now)
-	if len(d.Tags) == maxTags && next.Secret.Current == v.Ordinal && isNative(d) {
+	room := b.room.most()
+	if len(d.Tags) == room && !hasMoved(d.Tags) && next.Secret.Current == v.Ordinal && isNative(d) {
 		return &versionBody{Version: v}, &next.Secret, nil
 	}
 	frame := tagSidecar{Version: sidecar.Version{Form: formOf[d.Value.Form()]}}
 	if now.Sub(v.Created).Abs() > time.Minute {
 		frame.Written.Time = now.Truncate(time.Second)
 	}
-	body, losses := layOut(wire, &v, &next.Secret, frame)
+	body, losses := layOut(wire, &v, &next.Secret, frame, room)
 	if err := refuse(secret.Invalid, losses); err != nil {
 		return nil, nil, err
 	}

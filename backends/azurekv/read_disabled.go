@@ -63,7 +63,7 @@ func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secr
 			if v.Missing != secret.Unreadable || !e.disabled || e.managed {
 				continue
 			}
-			mark := e.marked(v, b.now())
+			mark := e.marked(v, b.now(), b.room.most())
 			if mark == nil {
 				continue
 			}
@@ -82,8 +82,8 @@ func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secr
 }
 
 // marked are the tags of version v while it is opened; nil: there is no room.
-func (e *entry) marked(v *secret.Version, now time.Time) map[string]*string {
-	if _, taken := e.tags[sidecarTag]; taken || len(e.tags) >= maxTags {
+func (e *entry) marked(v *secret.Version, now time.Time, room int) map[string]*string {
+	if e.tag == nil && hasMoved(e.tags) || len(e.tags) >= room {
 		return nil
 	}
 	shown := *v

@@ -33,11 +33,12 @@ func plainClient(rt http.RoundTripper) *http.Client {
 // as it is, token included.
 type vaultOnly struct {
 	host string // with port
+	room *tagRoom
 	next http.RoundTripper
 }
 
-func newVaultOnly(vault *url.URL, next http.RoundTripper) vaultOnly {
-	return vaultOnly{host: hostPort(vault), next: kit.Metered{Next: next, MaxAnswer: maxAnswerTo, Proves: hasToken}}
+func newVaultOnly(vault *url.URL, next http.RoundTripper, room *tagRoom) vaultOnly {
+	return vaultOnly{host: hostPort(vault), room: room, next: kit.Metered{Next: next, MaxAnswer: maxAnswerTo, Proves: hasToken}}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -48,7 +49,11 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, errForeignHost
 	}
-	return v.next.RoundTrip(r)
+	resp, err := v.next.RoundTrip(r)
+	if err == nil {
+		v.room.learn(resp)
+	}
+	return resp, err
 }
 
 var errForeignHost = fmt.Errorf("the vault sent a link to another host: %w", kit.ErrMalformed)

@@ -37,7 +37,7 @@ func (b *Backend) Update(ctx context.Context, name secret.Name, sel secret.Selec
 		if err != nil {
 			return nil, err
 		}
-		u := &update{h: h, next: h.state(), wire: wire, now: b.now().UTC(), p: &p}
+		u := &update{h: h, next: h.state(), wire: wire, now: b.now().UTC(), p: &p, room: b.room.most()}
 		if u.ordinal, err = u.next.Patch(sel, &p, u.now); err != nil {
 			return nil, err
 		}
@@ -87,6 +87,7 @@ type update struct {
 	now     time.Time
 	ordinal secret.Ordinal // of the version that the patch is of
 	p       *secret.Patch
+	room    int // for tags
 }
 
 // plan decides all before anything is written: the edits in an order in which
@@ -156,19 +157,19 @@ func (u *update) promotes() bool { return u.p.MakeCurrent && u.ordinal != u.h.Cu
 // the product's own facts say all.
 func (u *update) edited(e *entry, v *secret.Version, of *secret.Secret) (*versionBody, error) {
 	endless := sidecar.EndlessOf(v.NotBefore.IsZero() && !e.notBefore.IsZero(), v.Expires.IsZero() && !e.expires.IsZero())
-	if e.tag == nil && of == nil && endless == "" && len(v.Stages) == 0 && !secret.HasFraction(v.NotBefore) && !secret.HasFraction(v.Expires) {
+	if e.tag == nil && of == nil && (u.p.Tags == nil || !hasMoved(v.Tags)) && endless == "" && len(v.Stages) == 0 && !secret.HasFraction(v.NotBefore) && !secret.HasFraction(v.Expires) {
 		bare := *v
 		if u.p.Tags == nil {
 			bare.Tags = nil // they stand, whatever they are
 		}
-		return &versionBody{Version: bare}, refuse(secret.Lossy, overLimits(&bare, maxTags))
+		return &versionBody{Version: bare}, refuse(secret.Lossy, overLimits(&bare, u.room, u.room))
 	}
 	var frame tagSidecar
 	if e.tag != nil {
 		frame = *e.tag
 	}
 	frame.Touched.Time, frame.Endless = u.now.Truncate(time.Second), endless
-	body, losses := layOut(u.wire, v, of, frame)
+	body, losses := layOut(u.wire, v, of, frame, u.room)
 	switch {
 	case len(losses) > 0 && of != nil && u.promotes():
 		losses[0].What = loss.Current // what stood is in the way

@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -34,15 +35,15 @@ var roomFor = []sidecar.Kind{
 const noRoom = "its only place in Key Vault is a tag of 256 characters, and that is full"
 
 // layOut returns the body of a version with a tag, and what there is no room
-// for. frame is what v does not say of the tag. of is what the tag is to say of
+// for. room is how many tags the vault takes. frame is what v does not say of the tag. of is what the tag is to say of
 // the secret; nil: what the frame says of it stays.
-func layOut(wire string, v *secret.Version, of *secret.Secret, frame tagSidecar) (*versionBody, []secret.Loss) {
+func layOut(wire string, v *secret.Version, of *secret.Secret, frame tagSidecar, room int) (*versionBody, []secret.Loss) {
 	one := new(secret.Secret)
 	if of != nil {
 		*one = *of
 	}
 	one.Versions = []secret.Version{*v}
-	losses := overLimits(v, maxTags-1)
+	losses := overLimits(v, room-1, room)
 	one = loss.Apply(one, losses)
 	if spelling(wire, one.Extra) != wire { // the product keeps it
 		delete(one.Extra, extraName)
@@ -57,28 +58,33 @@ func layOut(wire string, v *secret.Version, of *secret.Secret, frame tagSidecar)
 func (b *versionBody) fits() bool { return b.tag == nil || b.tag.fits() }
 
 // overLimits lists what the product has a place for, but not so large a one.
-func overLimits(v *secret.Version, most int) (losses []secret.Loss) {
+func overLimits(v *secret.Version, most, room int) (losses []secret.Loss) {
 	if characters(v.ContentType) > maxContentType {
 		why := "Key Vault's content types have at most 255 characters"
 		losses = append(losses, secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: loss.ContentType, Why: why})
 	}
-	if why := tagsProblem(v.Tags, most); why != "" {
+	if why := tagsProblem(v.Tags, most, room); why != "" {
 		losses = append(losses, secret.Loss{Grade: secret.Meaning, Version: v.Ordinal, What: loss.Tags, Why: why})
 	}
 	return losses
 }
 
-// tagsProblem says why the product cannot hold the tags; "" where it can.
-func tagsProblem(tags map[string]string, most int) string {
+// tagsProblem says why the product cannot hold the tags, of which there may be
+// most, in a vault that takes room of them; "" where it can.
+func tagsProblem(tags map[string]string, most, room int) string {
+	holder := "Key Vault"
+	if room < maxTags {
+		holder = "the gateway behind this one"
+	}
 	switch {
-	case len(tags) > maxTags:
-		return "Key Vault holds at most 15 tags"
+	case len(tags) > room:
+		return fmt.Sprintf("%s holds at most %d tags", holder, room)
 	case len(tags) > most:
-		return "Key Vault holds at most 15 tags, and the gateway needs one of them"
+		return fmt.Sprintf("%s holds at most %d tags, and the gateway needs one of them", holder, room)
 	}
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		switch {
-		case strings.EqualFold(k, sidecarTag):
+		case isReserved(k):
 			return "the tag name vaultferry is reserved for the gateway"
 		case k == "" || characters(k) > maxTagText || characters(tags[k]) > maxTagText:
 			return "Key Vault's tags have names of 1 to 512 characters and values of at most 512"
@@ -182,6 +188,9 @@ func (b *versionBody) contentType() string {
 func wireTags(tags map[string]string, ours *tagSidecar) map[string]*string {
 	out := make(map[string]*string, len(tags)+1)
 	for k, t := range tags {
+		if ours != nil {
+			k = nativeName(k)
+		}
 		out[k] = new(t)
 	}
 	if ours != nil {

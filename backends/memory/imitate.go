@@ -195,3 +195,6 @@ func (m *imitating) DescribeTrash(ctx context.Context, name secret.Name) (*secre
 	s, err := m.Store.DescribeTrash(ctx, name)
 	return m.hide(s), err
 }
+
+// MaxTags implements backends.TagLimiter.
+func (m *imitating) MaxTags() int { return m.as.MaxTags }

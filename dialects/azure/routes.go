@@ -3,6 +3,7 @@ package azure
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
@@ -71,7 +72,12 @@ func (d *Dialect) routes() []wire.Route {
 				if err != nil {
 					return wire.Reply{}, err
 				}
-				return o.serve(d, q)
+				rep, err := o.serve(d, q)
+				if n := d.service.MaxTags(q.store); err == nil && n > 0 && rep.Status == http.StatusOK {
+					rep.Header = rep.Header.Clone()
+					rep.Header.Set(wire.TagsHeader, strconv.Itoa(n))
+				}
+				return rep, err
 			},
 		})
 	}

@@ -37,6 +37,10 @@ const DefaultMaxBlob = 64 << 20
 // header of ours, beside the vendor's own answer.
 const ReasonHeader = "Vaultferry-Reason"
 
+// TagsHeader bears how many tags a version may have in the store, where that is
+// known: another gateway in front of this one needs one of them for itself.
+const TagsHeader = "Vaultferry-Tags"
+
 // Blanks may stand around the text of a backup in a body: they come from files
 // and shells, and belong to none.
 const Blanks = " \t\r\n"
