@@ -14,8 +14,8 @@ import (
 //
 // Implementations are safe for concurrent use, honour ctx, and return
 // *secret.Error. They neither retry, log, audit nor check permissions: the
-// gateway does that once. They never return a value or vendor text in an
-// error's Detail. Each call to a product is counted with CountCall.
+// gateway does that once. They never return a value in an error's Detail,
+// nor vendor text but what kit.Answer.Told lets through. Each call to a product is counted with CountCall.
 //
 // Roles, ordinals, UIDs and times mean the same in every product: see package
 // secret. Names are the model's; each backend has one secret.Naming to its

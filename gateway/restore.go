@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -202,7 +203,7 @@ func sameOrdinals(sec *secret.Secret) map[secret.Ordinal]secret.Ordinal {
 }
 
 // describePartial tells the caller of an import that stopped midway what
-// stands, in numbers of versions and never more, and the audit which.
+// stands, in numbers of versions, and what the product said; and the audit which.
 func describePartial(j *job, err error, sec *secret.Secret, made *backends.Imported) error {
 	k := secret.KindOf(err)
 	if made == nil || (k != secret.Partial && k != secret.Unknown) {
@@ -214,8 +215,16 @@ func describePartial(j *job, err error, sec *secret.Secret, made *backends.Impor
 	}
 	return &secret.Error{
 		Kind: k, Name: sec.Name, Err: err, RetryAfter: retryAfterOf(err),
-		Detail: howManyStand(len(made.Stands), len(sec.Versions)),
+		Detail: howManyStand(len(made.Stands), len(sec.Versions)) + told(err),
 	}
+}
+
+// told is what may be told of a product's answer behind err.
+func told(err error) string {
+	if a, ok := errors.AsType[*kit.Answer](err); ok {
+		return a.Told()
+	}
+	return ""
 }
 
 // retryAfterOf is when the product wants to be asked again, if it said.

@@ -177,7 +177,7 @@ func appendError(err error, name secret.Name, done, of int) error {
 	}
 	return &secret.Error{
 		Kind: kind, Name: name, Err: err, RetryAfter: retryAfterOf(err),
-		Detail: fmt.Sprintf("%d of %d new versions were added; %s", done, of, afterAppend(err, done == of)),
+		Detail: fmt.Sprintf("%d of %d new versions were added; %s", done, of, afterAppend(err, done == of)) + told(err),
 	}
 }
 

@@ -65,7 +65,7 @@ type Error struct {
 	Kind       Kind
 	Op         string        // what was tried, for logs: "hashivault.put"
 	Name       Name          // the secret concerned, if any
-	Detail     string        // why, fit for the client: see ReasonOf; never vendor text, never a value
+	Detail     string        // why, fit for the client: see ReasonOf; never a value, of vendor text what kit.Answer.Told lets through
 	RetryAfter time.Duration // with Throttled and Unavailable; zero: not said
 	Err        error         // the cause, for logs alone
 }

@@ -80,11 +80,35 @@ func bodyOf(e *azcore.ResponseError) (body errorBody) {
 }
 
 func answerOf(e *azcore.ResponseError) *kit.Answer {
-	a := &kit.Answer{Status: e.StatusCode, Code: e.ErrorCode, Inner: bodyOf(e).Error.Inner.Code}
+	body := bodyOf(e)
+	a := &kit.Answer{Status: e.StatusCode, Code: e.ErrorCode, Inner: body.Error.Inner.Code, Said: kit.Known(body.Error.Message, sentences...)}
 	if e.RawResponse != nil {
+		if why := kit.OurReason(e.RawResponse.Header.Get(reasonHeader)); why != "" { // the vault is another gateway
+			a.Said = why
+		}
 		a.RequestID, a.After = e.RawResponse.Header.Get("x-ms-request-id"), kit.RetryAfter(e.RawResponse.Header)
 	}
 	return a
+}
+
+// reasonHeader is where other gateways say why.
+const reasonHeader = "Vaultferry-Reason"
+
+// sentences are those of Key Vault that hold nothing of a request: the whole
+// message, or its first line.
+var sentences = []string{
+	"Property  has invalid value",
+	"Backup blob is corrupt.",
+	"Backup blob contains invalid or corrupt version.",
+	"Cannot decrypt backup blob",
+	"Cannot decrypt backup blob.",
+	"Secret is currently being deleted.",
+	`Operation "purge" is not enabled for this vault.`,
+	`Operation "purge" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.`,
+	"Caller is not authorized to perform action on resource.",
+	"Client address is not authorized and caller is not a trusted service.",
+	"Public network access is disabled and request is not from a trusted service nor via an approved private link.",
+	"Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
 }
 
 // meaningOf knows the answers whose status does not say it all.

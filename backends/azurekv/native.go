@@ -100,7 +100,7 @@ func (c client) whyNotRestored(ctx context.Context, raw, failed error) error {
 	a, ok := errors.AsType[*kit.Answer](failed)
 	switch {
 	case ok && a.Status == http.StatusBadRequest:
-		return o.Error(secret.Corrupt, badBackup, a)
+		return o.Error(secret.Corrupt, badBackup+a.Told(), a)
 	case !ok || a.Status != http.StatusConflict || isBusy(failed):
 		return failed
 	}

@@ -230,3 +230,26 @@ func TestOddNewest(t *testing.T) {
 		}
 	}
 }
+
+// TestToldOfKeyVault: the codes of a refusal are told, its text where it is known
+// to the letter, a gateway's own reason, and nothing else.
+func TestToldOfKeyVault(t *testing.T) {
+	t.Parallel()
+	const refused = "Key Vault refused the request (BadParameter)"
+	for _, c := range []struct{ message, header, want string }{
+		{`canary`, "", refused},
+		{`Property  has invalid value\r\n`, "", refused + ": Property  has invalid value"},
+		{`Caller is not authorized to perform action on resource.\r\nCaller: canary`, "", refused + ": Caller is not authorized to perform action on resource."},
+		{`Backup blob is corrupt. canary`, "", refused},
+		{`canary`, "tags: 17, at most 15", refused + ": tags: 17, at most 15"},
+		{`canary`, "can\tary", refused},
+	} {
+		b := stub(t, "kv.example", "https://kv.example", reply(http.StatusBadRequest,
+			`{"error":{"code":"BadParameter","message":"`+c.message+`"}}`, "Vaultferry-Reason: "+c.header),
+			func(c *Config) { c.DisableChallengeVerification = true })
+		_, err := b.Get(t.Context(), "s", secret.Current)
+		if got := secret.DetailOf(err); got != c.want || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s, %q: %q, want %q", c.message, c.header, got, c.want)
+		}
+	}
+}

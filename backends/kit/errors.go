@@ -20,6 +20,7 @@ type Answer struct {
 	Inner     string // the reason behind the code, where a product tells one
 	RequestID string
 	After     time.Duration // to wait before another try
+	Said      string        // why, in words that Known or OurReason returned
 }
 
 // Error implements error.
@@ -34,8 +35,8 @@ func Clip(s string) string { return s[:min(len(s), 64)] }
 // decode.
 var ErrMalformed = errors.New("the answer is not what the API promises")
 
-// Op is one call to a product, for its errors. They never hold text of the
-// product: what Detail says is ours.
+// Op is one call to a product, for its errors. What Detail says is ours, the
+// product's codes, and what Answer.Said may hold.
 type Op struct {
 	Backend string // "azurekv"
 	Product string // "Key Vault"
@@ -56,6 +57,9 @@ func (o Op) Answered(a *Answer, special func(*Answer) (k secret.Kind, detail str
 	if !known {
 		k, detail = o.byStatus(a.Status)
 	}
+	if detail != "" {
+		detail += a.Told()
+	}
 	e := o.Error(k, detail, a)
 	e.RetryAfter = a.After
 	return e
@@ -72,11 +76,11 @@ func (o Op) byStatus(status int) (secret.Kind, string) {
 	case status == http.StatusTooManyRequests:
 		return secret.Throttled, ""
 	case status == http.StatusRequestEntityTooLarge:
-		return secret.TooLarge, ""
+		return secret.TooLarge, o.Product + " does not take so much"
 	case status == http.StatusBadRequest:
 		return secret.Invalid, o.Product + " refused the request"
 	case status < 500 && status != http.StatusRequestTimeout:
-		return secret.Internal, ""
+		return secret.Internal, o.Product + " gave an answer that nobody expects"
 	case o.Write:
 		return secret.Unknown, o.Product + " failed and may have written or not"
 	}
@@ -98,8 +102,11 @@ func (o Op) Unanswered(ctx context.Context, sent bool, err error) *secret.Error 
 }
 
 // Partly is the error of a call of which a part is done. What is not known
-// stays so.
+// stays so. Why it is not more stands in the detail too.
 func (o Op) Partly(detail string, err error) *secret.Error {
+	if why := secret.DetailOf(err); why != "" {
+		detail += ": " + why
+	}
 	e := o.Error(secret.Partial, detail, secret.Cause(err))
 	if inner, ok := errors.AsType[*secret.Error](err); ok {
 		e.RetryAfter = inner.RetryAfter

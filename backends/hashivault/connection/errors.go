@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +42,34 @@ func classify(err error, wrote bool) error {
 		e.RetryAfter = time.Second
 	case secret.Unavailable:
 		e.Detail = "Vault is not ready"
+	case secret.Internal, secret.TooLarge, secret.Unsupported:
+		e.Detail = "Vault refused the request"
+	case secret.Unknown:
+		e.Detail = "Vault failed and may have written or not"
+	}
+	if e.Detail != "" {
+		e.Detail += told(resp)
 	}
 	return e
+}
+
+// sentences are those of Vault that hold nothing of a request.
+var sentences = []string{
+	"permission denied", "invalid token", "bad token", "missing client token", "token expired or revoked",
+	"Vault is sealed", "Vault is in standby mode", "active cluster node not found", "context deadline exceeded", "internal error",
+	"unsupported operation", "unsupported path", "request body too large", "http: request body too large",
+	"cannot write to readonly storage", "no handler for route",
+}
+
+// told is what people learn of an answer. Vault has no codes but the status.
+func told(r *api.ResponseError) string {
+	a := &kit.Answer{Status: r.StatusCode, Code: "HTTP " + strconv.Itoa(r.StatusCode)}
+	for _, s := range r.Errors {
+		if a.Said = kit.Known(s, sentences...); a.Said != "" {
+			break
+		}
+	}
+	return a.Told()
 }
 
 // noRoute is the answer for a path below no mount. It is not that of a secret
