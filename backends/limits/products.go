@@ -52,7 +52,7 @@ func vault2() Product {
 		StageNames: Alphabet{"any", ours}, Room: Limit{900 << 10, "bytes", vaultMeta}, Resolution: time.Nanosecond,
 		Homes: map[Attribute]Home{
 			Value: Native, Bytes: Beside, Fields: Native, Ordinal: Native, UID: Beside, Times: Beside, Roles: Beside, Disabled: Beside,
-			NotBefore: Beside, Expires: Beside, Type: Beside, Tags: Beside, Labels: Beside, Text: Beside, SecretTags: Beside, Extra: Beside,
+			NotBefore: Beside, Expires: Beside, Type: Beside, Tags: Beside, Labels: Beside, Text: Beside, SecretTags: Native, Extra: Beside,
 			Valueless: Native, DisabledOut: Native,
 		},
 	}
@@ -64,7 +64,7 @@ func vault1() Product {
 	p.Backend, p.As, p.Name = "", "hashivault-v1", "HashiCorp Vault KV v1"
 	p.Versions = Limit{1, "versions", "KV v1 keeps no versions"}
 	p.Room = Limit{450 << 10, "bytes", "half of a companion secret of at most 900 KiB"}
-	p.Homes[Ordinal], p.Homes[Valueless] = Beside, Nobody
+	p.Homes[Ordinal], p.Homes[SecretTags], p.Homes[Valueless] = Beside, Beside, Nobody
 	return p
 }
 

@@ -38,7 +38,7 @@ its key is foreign: the secret is then read from the product's own facts, or is 
 |---|---|---|
 | Azure Key Vault | the tag ` + "`vaultferry`" + ` of each version, 256 characters | the version; of the newest also the secret, under ` + "`S`" + ` |
 | Huawei CSMS | the end of the description, behind ` + "`vaultferry.1.`" + ` | the secret, and under ` + "`V`" + ` what is to say of versions; deflated, base64url, behind a check |
-| Vault KV v2 | custom_metadata ` + "`vaultferry`" + ` | the secret |
+| Vault KV v2 | custom_metadata ` + "`vaultferry`" + ` | the secret, less the tags that are keys of custom_metadata by themselves |
 | | custom_metadata ` + "`vaultferry.v<N>`" + ` | version N; ` + "`vaultferry.w<N>.<word>`" + ` while it is being written |
 | | custom_metadata ` + "`vaultferry.trash`" + ` | the deletion |
 | | the folder ` + "`vaultferry.meta`" + ` | what custom_metadata has no room for, under the same keys |

@@ -79,7 +79,7 @@ func (s *Store) alone(ctx context.Context, st *state, number int64, got *dataAns
 		return nil, err
 	}
 	out := &secret.Secret{Name: st.name, Current: v.Ordinal, Versions: []secret.Version{v}}
-	st.head.Overlay(out)
+	st.overlay(out)
 	out.Created, out.Updated = time.Time{}, time.Time{}
 	return out, s.value(ctx, st, number, &out.Versions[0], got)
 }

@@ -80,7 +80,10 @@ func roomLosses(in *secret.Secret) []secret.Loss {
 	return out
 }
 
-func headSize(in *secret.Secret) int { return connection.EntrySize(sidecar.ASCII(outline(in).head)) }
+func headSize(in *secret.Secret) int {
+	head := outline(in).head
+	return connection.EntrySize(sidecar.ASCII(new(state).beside(&head)))
+}
 
 // entrySize is what the entry of v takes in the companion at most.
 func entrySize(v *secret.Version) int {

@@ -3,6 +3,7 @@ package kv2
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -145,10 +146,13 @@ func hazardTags(t *testing.T, f *fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k := range m.CustomMetadata {
-		if !strings.HasPrefix(k, "vaultferry") {
-			t.Errorf("the key %q is not one of ours", k)
+	for k, v := range m.CustomMetadata {
+		if !strings.HasPrefix(k, "vaultferry") && v != s.Tags[k] {
+			t.Errorf("the key %q is neither one of ours nor a tag of the secret", k)
 		}
+	}
+	if got := f.nativeTags(t, "s"); !maps.Equal(got, s.Tags) {
+		t.Errorf("native tools see %d tags of the secret, want %d", len(got), len(s.Tags))
 	}
 }
 

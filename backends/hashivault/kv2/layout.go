@@ -21,10 +21,11 @@ type layout struct {
 }
 
 // layOut finds each entry its place: custom_metadata while it has room, else
-// the companion.
+// the companion. Tags come first, for native tools see them.
 func (st *state) layOut(c change) layout {
 	l := layout{custom: map[string]any{}, companion: map[string]string{}}
-	used := len(st.Custom)
+	head := st.layOutTags(c.head, &l)
+	used := st.keys(&l)
 	if st.Custom[headKey] == "" {
 		used++ // kept free for it
 	}
@@ -51,7 +52,7 @@ func (st *state) layOut(c change) layout {
 			}
 		}
 	}
-	st.layOutHead(c.head, &l)
+	st.layOutHead(head, &l)
 	return l
 }
 

@@ -6,8 +6,9 @@
 // "vaultferry.v<N>" ("vaultferry.w<N>." and a word while it is being written),
 // of the secret in "vaultferry", of an unfinished import in
 // "vaultferry.import", and what does not fit in a companion secret under the
-// folder "vaultferry.meta". The gateway's own records about the store are in
-// that folder as well. A version without a key of its own, so any that native
+// folder "vaultferry.meta". All other keys of custom_metadata are the secret's
+// tags. The gateway's own records about the store are in the reserved folder as
+// well. A version without a key of its own, so any that native
 // tools wrote, reads from the product's facts alone. A version that was added
 // natively becomes current, as it does there.
 //

@@ -43,7 +43,7 @@ func (s *Store) update(ctx context.Context, st *state, sel secret.Selector, p *s
 		return nil, err
 	}
 	c := change{versions: map[string]string{keyOf(number): sidecar.ASCII(entry)}, head: st.headOf(h, st.Current)}
-	if err := st.admit(map[string]string{keyOf(number): sidecar.ASCII(entry), headKey: sidecar.ASCII(c.head)}); err != nil {
+	if err := st.admit(map[string]string{keyOf(number): sidecar.ASCII(entry), headKey: sidecar.ASCII(st.beside(c.head))}); err != nil {
 		return nil, &secret.Error{Kind: secret.Lossy, Detail: secret.DetailOf(err), Err: secret.Cause(err)}
 	}
 	for _, k := range st.ahead(number) {

@@ -38,7 +38,7 @@ func (s *Store) version(st *state, number int64) (secret.Version, error) {
 func (s *Store) secret(st *state) (*secret.Secret, error) {
 	foreign := st.foreign
 	out := &secret.Secret{Name: st.name}
-	st.head.Overlay(out)
+	st.overlay(out)
 	out.Current, out.Previous = st.roles()
 	for _, number := range st.numbers {
 		v, err := s.version(st, number)
@@ -54,6 +54,12 @@ func (s *Store) secret(st *state) (*secret.Secret, error) {
 		out.Updated = last.Created
 	}
 	return out, foreign
+}
+
+// overlay puts what is known of the secret as a whole over out.
+func (st *state) overlay(out *secret.Secret) {
+	st.head.Overlay(out)
+	out.Tags = st.tags()
 }
 
 // born is when the first version was made; once that was pruned, when the key

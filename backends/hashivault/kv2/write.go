@@ -52,7 +52,7 @@ func (w *write) next(made time.Time) (*history.Head, *secret.Version) {
 // rest.
 func (w *write) run(ctx context.Context, data []byte) (*secret.Secret, error) {
 	h, _ := w.next(time.Time{})
-	if err := w.st.admit(map[string]string{keyOf(w.number): sidecar.ASCII(w.entry), headKey: sidecar.ASCII(w.st.headOf(h, w.number))}); err != nil {
+	if err := w.st.admit(map[string]string{keyOf(w.number): sidecar.ASCII(w.entry), headKey: sidecar.ASCII(w.st.beside(w.st.headOf(h, w.number)))}); err != nil {
 		return nil, err
 	}
 	if err := w.s.makeRoom(ctx, w.st, 1); err != nil {
