@@ -126,7 +126,7 @@ func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret,
 			return nil, err
 		}
 	}
-	if err := s.acceptLosses(j, sec, sec, append(j.Backend.Forecast(sec), freed...), o, out); err != nil {
+	if err := s.acceptLosses(j, sec, sec, append(j.forecast(sec), freed...), o, out); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
@@ -173,6 +173,12 @@ func released(b backends.Backend, sec *secret.Secret) (*secret.Secret, []secret.
 		return slices.ContainsFunc(refused, func(r secret.Loss) bool { return r.Version == l.Version && r.What == loss.Version })
 	})
 	return loss.Apply(sec, freed), freed
+}
+
+// forecast lists what a restore of sec loses: in the product, and by leaving the
+// one that it comes from.
+func (j *job) forecast(sec *secret.Secret) []secret.Loss {
+	return append(j.Backend.Forecast(sec), secret.PendingLosses(sec)...)
 }
 
 // dryRunOutcome is the outcome of a dry run. would is what would stand.

@@ -32,7 +32,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	out.Versions, lacking = matchVersions(have, sec)
 	out.Appended = true
 	part := partToAppend(sec, lacking)
-	losses := j.Backend.Forecast(part)
+	losses := j.forecast(part)
 	losses = append(losses, lossesForLackOfRoom(j.caps, len(have.Versions), sec, loss.Apply(part, losses))...)
 	losses = append(losses, lossesBesideWhatStands(j.Backend, have, sec, loss.Apply(part, losses))...)
 	losses = append(losses, slices.DeleteFunc(freed, func(l secret.Loss) bool { return part.Find(secret.ByOrdinal(l.Version)) == nil })...)

@@ -326,3 +326,25 @@ func TestAnAppendThatStopsMidwaySaysWhatStands(t *testing.T) {
 		}
 	}
 }
+
+// TestAPendingDeletionIsForetold: at the backup and at the restore, in the same
+// words, and it stops neither.
+func TestAPendingDeletionIsForetold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	d := secret.Draft{Value: secret.TextValue("hush"), Extra: secret.Extra{}.WithText(secret.ExtraPending, "2026-12-01T00:00:00Z")}
+	if _, err := w.Put(t.Context(), call, refA, d); err != nil {
+		t.Fatal(err)
+	}
+	blob := backupOf(t, w, refA)
+	told := w.last(t).Losses
+	if len(told) != 1 || !strings.Contains(told[0], "2026-12-01") || !strings.HasPrefix(told[0], "trace: ") {
+		t.Errorf("the backup foretells %q", told)
+	}
+	for _, dry := range []bool{true, false} {
+		out, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{DryRun: dry})
+		if err != nil || len(out.Losses) != 1 || out.Losses[0].String() != told[0] {
+			t.Errorf("dry run %v: the restore does not foretell it in the same words: %v", dry, err)
+		}
+	}
+}

@@ -45,6 +45,13 @@ type Loss struct {
 	Why string
 }
 
+// ExtraPending is the member of a version's Extra that says when the product is
+// going to delete it by itself.
+const ExtraPending = "vault.deletion_time"
+
+// LossDeletion is the word of such a version: no other place does that.
+const LossDeletion = "deletion"
+
 // sentences say each What of a loss; %s is what it is lost of.
 var sentences = map[string]string{
 	"version":             "%s is not kept",
@@ -68,6 +75,8 @@ var sentences = map[string]string{
 	"ordinal":             "native tools that write on may change the number of %s",
 	"managed":             "%s is no longer managed by a certificate",
 	"form":                "native tools see another form of the value of %s",
+	"number":              "native tools see other numbers of the versions of %s",
+	LossDeletion:          "nothing deletes %s at the time that was set",
 }
 
 // Sentence says the loss in English. A Why that begins with "is " goes on with
@@ -101,10 +110,23 @@ func Worst(losses []Loss) Grade {
 
 const beyond = "is after the year 9999, and kept as the end of that year"
 
+// PendingLosses lists the versions that a product was to delete by itself: at no
+// other place does anything do so, nor there once it was restored.
+func PendingLosses(s *Secret) []Loss {
+	var out []Loss
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		if at := v.Extra.Text(ExtraPending); at != "" && v.Missing == "" {
+			out = append(out, Loss{Trace, v.Ordinal, LossDeletion, "Vault was to delete it at " + at + " (delete_version_after)"})
+		}
+	}
+	return out
+}
+
 // ExportLosses lists what reading s from its product could not bring out. A
 // destroyed version is no loss of ours: nobody could read it any more.
 func ExportLosses(s *Secret) []Loss {
-	var out []Loss
+	out := PendingLosses(s)
 	for i := range s.Versions {
 		v := &s.Versions[i]
 		switch v.Missing {

@@ -31,6 +31,8 @@ func TestLossReadsAsEnglish(t *testing.T) {
 		{Loss{Trace, 0, "created", "x"}, "trace: native tools see another creation time of the secret: x"},
 		{Loss{Trace, 4, "updated", "x"}, "trace: native tools see another update time of version 4: x"},
 		{Loss{Trace, 4, "form", "x"}, "trace: native tools see another form of the value of version 4: x"},
+		{Loss{Trace, 0, "number", "x"}, "trace: native tools see other numbers of the versions of the secret: x"},
+		{Loss{Trace, 4, "deletion", "x"}, "trace: nothing deletes version 4 at the time that was set: x"},
 		{Loss{Trace, 4, "unheard", "x"}, "trace: unheard of version 4 is not kept: x"},
 	} {
 		if got := tt.loss.String(); got != tt.want {

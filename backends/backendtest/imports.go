@@ -19,7 +19,7 @@ var knownLosses = []string{
 	loss.Version, loss.Value, loss.State, loss.Expires, loss.NotBefore,
 	loss.ExpiresFraction, loss.NotBeforeFraction, loss.ContentType, loss.Tags,
 	loss.Stages, loss.Extra, loss.Description, loss.UID, loss.Disabled,
-	loss.Current, loss.Previous, loss.Created, loss.Updated, loss.Form,
+	loss.Current, loss.Previous, loss.Created, loss.Updated, loss.Form, loss.Number,
 }
 
 // testForecast: the same each time, after Close as well (so it needs no

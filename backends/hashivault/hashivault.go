@@ -48,7 +48,9 @@ func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if version == engine1 {
 		return kv1.New(f), nil
 	}
-	return kv2.New(f), nil
+	s := kv2.New(f)
+	_ = s.Learn(ctx) // if it fails, the first write that needs it asks again
+	return s, nil
 }
 
 func newFolder(env backends.Env, c *Config, base http.RoundTripper) (*connection.Folder, error) {

@@ -29,6 +29,8 @@ import (
 //	form                n        unchanged: the gateway keeps bytes or fields, native tools see a text of them
 //	ordinal             n        unchanged: what native tools write next may change it in the source
 //	managed             n        no certificate of Key Vault manages the version: it is a plain one
+//	number              0        unchanged: the gateway keeps the ordinals, native tools see other numbers
+//	deletion            n        unchanged: the product that it comes from was to delete it, nothing else does
 //
 // "disabled" and "state" are never foretold of the same version: the first is
 // about who can get round the gateway, the second about the gateway itself.
@@ -54,6 +56,8 @@ const (
 	Form              = "form"
 	Ordinal           = "ordinal"
 	Managed           = "managed"
+	Number            = "number"
+	Deletion          = secret.LossDeletion
 )
 
 // Apply returns a copy of s less the losses: what a product that foretold them
@@ -155,7 +159,7 @@ func removeVersion(s *secret.Secret, o secret.Ordinal) {
 // other words are about what native tools see.
 func TakesAway(l secret.Loss) bool {
 	switch l.What {
-	case Disabled, Current, Previous, Created, Updated, Form, Ordinal, Managed:
+	case Disabled, Current, Previous, Created, Updated, Form, Ordinal, Managed, Number, Deletion:
 		return false
 	}
 	return true

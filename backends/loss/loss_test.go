@@ -46,6 +46,8 @@ func TestApply(t *testing.T) {
 		{loss.Updated, 1, nil},
 		{loss.Created, 0, nil},
 		{loss.Form, 1, nil},
+		{loss.Number, 0, nil},
+		{loss.Deletion, 1, nil},
 		{"no such word", 1, nil},
 		{loss.Value, 9, nil},
 	} {

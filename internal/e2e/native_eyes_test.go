@@ -37,7 +37,7 @@ var onlookers = map[string]func(*testing.T) (backends.Backend, onlooker){
 		server := vaulttest.Shared(t)
 		mount := server.NewMount(t)
 		eyes := vaultEyes{server.Client(t, vaulttest.RootToken).KVv2(mount)}
-		return openVault(t, server, mount, "ours"), onlooker{eyes.look, rolesOfVault}
+		return openVault(t, server, mount, "ours"), onlooker{eyes.look, rolesAndNumbersOfVault}
 	},
 	"hashivault1": func(t *testing.T) (backends.Backend, onlooker) {
 		server := vaulttest.Shared(t)

@@ -3,6 +3,7 @@ package kv2
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"net/url"
 	"strconv"
@@ -62,15 +63,37 @@ func (s *Store) destroy(ctx context.Context, path string, numbers []int64) error
 
 // patchCustom merges into custom_metadata; a nil removes the key.
 func (s *Store) patchCustom(ctx context.Context, path string, custom map[string]any) error {
-	if len(custom) == 0 {
+	return s.patchMetadata(ctx, path, custom, nil)
+}
+
+// patchMetadata changes settings of the key as well.
+func (s *Store) patchMetadata(ctx context.Context, path string, custom, settings map[string]any) error {
+	body := maps.Clone(settings)
+	if len(custom) > 0 {
+		if body == nil {
+			body = map[string]any{}
+		}
+		body["custom_metadata"] = custom
+	}
+	if len(body) == 0 {
 		return nil
 	}
-	return s.Patch(ctx, "/metadata/"+path, connection.Marshal(map[string]any{"custom_metadata": custom}))
+	return s.Patch(ctx, "/metadata/"+path, connection.Marshal(body))
 }
 
 // fewest is what a secret of ours keeps at least. The product's own default
-// is ten, and then it drops the oldest without a word.
-const fewest = 1000
+// is ten, and then it drops the oldest without a word. Where it is not enough
+// it is doubled. Nobody else sets such a number: it says that it is ours.
+const (
+	fewest   = 1001
+	mostRoom = math.MaxUint32 // beyond, the product wraps around
+)
+
+// raised reports whether a limit is one that makeRoom set.
+func raised(limit int64) bool {
+	n := limit / fewest
+	return n > 0 && limit%fewest == 0 && n&(n-1) == 0
+}
 
 // makeRoom raises max_versions where one more version would push out an old
 // one, and makes the key if there is none. It never lowers.
@@ -84,11 +107,18 @@ func (s *Store) makeRoom(ctx context.Context, st *state, more int64) error {
 	if st.exists && st.Max >= need {
 		return nil
 	}
-	room := max(fewest, 2*need)
-	if room > math.MaxUint32 { // beyond, the product wraps around
+	room := int64(fewest)
+	for room < need {
+		room *= 2
+	}
+	if room > mostRoom {
 		return secret.Errorf(secret.TooLarge, "the secret has too many versions")
 	}
-	return s.Write(ctx, "/metadata/"+st.Path, connection.Marshal(map[string]any{"max_versions": room}), nil)
+	err := s.Write(ctx, "/metadata/"+st.Path, connection.Marshal(map[string]any{"max_versions": room}), nil)
+	if err == nil {
+		st.Max = room
+	}
+	return err
 }
 
 var errVanished = errors.New("a version went away while it was read")

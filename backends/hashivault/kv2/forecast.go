@@ -1,7 +1,9 @@
 package kv2
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/loss"
@@ -11,9 +13,24 @@ import (
 
 // Forecast implements backends.Backend.
 func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
+	if d := s.known().lasts(); d > 0 {
+		return doomed(in, d)
+	}
 	losses := s.valueLosses(in)
 	losses = append(losses, roomLosses(loss.Apply(in, losses))...)
 	return append(losses, s.nativeLosses(loss.Apply(in, losses))...)
+}
+
+// doomed: nothing stays where the mount deletes versions after a time.
+func doomed(in *secret.Secret, after time.Duration) []secret.Loss {
+	var out []secret.Loss
+	for i := range in.Versions {
+		out = append(out, secret.Loss{
+			Grade: secret.Data, Version: in.Versions[i].Ordinal, What: loss.Version,
+			Why: fmt.Sprintf("Vault would delete it after %v (delete_version_after of the mount)", after),
+		})
+	}
+	return out
 }
 
 // valueLosses: a value that the product would refuse.
@@ -38,6 +55,13 @@ func (s *Store) nativeLosses(in *secret.Secret) []secret.Loss {
 			_, form, _ = connection.EncodeValue(s.Field, v.Value)
 		}
 		out = append(out, connection.NativeLosses(v, form)...)
+	}
+	if shifts := outline(in).head.Shifts; len(shifts) > 0 {
+		from := shifts.Ordinal(shifts[0][0])
+		out = append(out, secret.Loss{
+			Grade: secret.Trace, What: loss.Number,
+			Why: fmt.Sprintf("from version %d on: numbers that no version has are written and destroyed, %d at most", from, mostFilled),
+		})
 	}
 	if last := in.Newest(); last != nil {
 		if in.Current != last.Ordinal {
@@ -81,6 +105,8 @@ func roomLosses(in *secret.Secret) []secret.Loss {
 }
 
 func headSize(in *secret.Secret) int {
+	in = in.WithoutValues()
+	_, in.Extra = splitSettings(in.Extra)
 	head := outline(in).head
 	return connection.EntrySize(sidecar.ASCII(new(state).beside(&head)))
 }

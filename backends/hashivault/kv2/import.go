@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"time"
@@ -52,6 +53,7 @@ type importing struct {
 	token   string // hashed; empty: none
 	marker  string
 	plan    *plan
+	wanted  map[string]any // settings of the key
 	st      *state
 	written int64 // versions that stand
 	begun   bool  // this call may have changed something
@@ -69,10 +71,15 @@ func (s *Store) newImport(in *secret.Secret, token string) (*importing, error) {
 		return nil, err
 	}
 	reduced := loss.Apply(in, s.Forecast(in))
-	if len(reduced.Versions) == 0 {
+	switch {
+	case len(reduced.Versions) == 0 && s.known().lasts() > 0:
+		return nil, secret.Errorf(secret.Lossy, detailDoomed)
+	case len(reduced.Versions) == 0:
 		return nil, secret.Errorf(secret.Lossy, "no version of the secret fits into Vault")
 	}
-	m := &importing{s: s, name: in.Name, at: at, plan: s.plan(reduced)}
+	m := &importing{s: s, name: in.Name, at: at}
+	m.wanted, reduced.Extra = splitSettings(reduced.Extra)
+	m.plan = s.plan(reduced)
 	if m.marker = secret.NewUID().String(); token != "" {
 		sum := sha256.Sum256([]byte(token))
 		m.token = hex.EncodeToString(sum[:16])
@@ -82,7 +89,7 @@ func (s *Store) newImport(in *secret.Secret, token string) (*importing, error) {
 }
 
 func (m *importing) run(ctx context.Context) error {
-	lasting, err := m.look(ctx)
+	kept, err := m.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +110,7 @@ func (m *importing) run(ctx context.Context) error {
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}
-	if err := checkLasting(lasting, m.st); err != nil {
+	if err := checkLasting(kept, m.st); err != nil {
 		return err
 	}
 	m.begun = true
@@ -127,19 +134,19 @@ func (m *importing) run(ctx context.Context) error {
 	return m.reveal(ctx)
 }
 
-// look reads what stands and, at the same time, what the mount says of how
-// long versions last.
-func (m *importing) look(ctx context.Context) (lasting string, err error) {
+// look reads what stands and, at the same time, where that is not known yet,
+// what the mount says of how long versions last.
+func (m *importing) look(ctx context.Context) (kept *mount, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		m.st, err = m.s.load(gctx, m.at, m.name)
 		return err
 	})
 	g.Go(func() (err error) {
-		lasting, err = m.s.lasting(gctx)
+		kept, err = m.s.mountSettings(gctx)
 		return err
 	})
-	return lasting, g.Wait()
+	return kept, g.Wait()
 }
 
 func (m *importing) mark(ctx context.Context) error {
@@ -172,23 +179,11 @@ func (m *importing) verify(ctx context.Context) error {
 	return err
 }
 
-// lasting is the mount's delete_version_after. A gateway that may not read the
-// mount's configuration learns it from its first write.
-func (s *Store) lasting(ctx context.Context) (string, error) {
-	var mount struct {
-		Lasting string `json:"delete_version_after"`
-	}
-	err := s.Read(ctx, "/config", nil, &mount)
-	if err != nil && !errors.Is(err, secret.Upstream) {
-		return "", err
-	}
-	return mount.Lasting, nil
-}
-
 // checkLasting refuses, before anything is written, a place where Vault
-// deletes versions after a time: nobody foretold that history would go.
-func checkLasting(lasting string, st *state) error {
-	ofMount, _ := time.ParseDuration(lasting)
+// deletes versions after a time. Of a mount whose settings are known Forecast
+// says so; a gateway that may not read them learns it from its first write.
+func checkLasting(m *mount, st *state) error {
+	ofMount, _ := time.ParseDuration(m.Lasting)
 	ofKey, _ := time.ParseDuration(st.Lasting)
 	if ofMount > 0 || ofMount == 0 && ofKey > 0 { // below zero: never, whatever the key says
 		return secret.Errorf(secret.Unsupported, detailDoomed)
@@ -297,6 +292,7 @@ func (m *importing) layOut() layout {
 	}
 	l := st.layOut(c)
 	l.custom[importKey] = nil
+	l.settings = m.wanted
 	return l
 }
 
@@ -304,6 +300,9 @@ func (m *importing) layOut() layout {
 func (m *importing) reveal(ctx context.Context) error {
 	l := m.layOut()
 	if err := m.s.write(ctx, m.st, l); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(connection.Marshal(m.wanted), &m.st.metadata); err != nil {
 		return err
 	}
 	return m.st.absorb(l)
@@ -316,7 +315,9 @@ func (m *importing) result() (*secret.Secret, error) {
 	if err := m.st.visible(); err != nil {
 		return nil, err
 	}
-	return m.s.secret(m.st)
+	out, err := m.s.secret(m.st)
+	m.st.complete(out, m.s.Now())
+	return out, err
 }
 
 // grade says of an error what it means once something may stand.

@@ -18,6 +18,7 @@ type change struct {
 type layout struct {
 	custom    map[string]any
 	companion map[string]string
+	settings  map[string]any // of the key, by the product's names
 }
 
 // layOut finds each entry its place: custom_metadata while it has room, else
@@ -95,7 +96,7 @@ func (s *Store) write(ctx context.Context, st *state, l layout) error {
 			return err
 		}
 	}
-	return s.patchCustom(ctx, st.Path, l.custom)
+	return s.patchMetadata(ctx, st.Path, l.custom, l.settings)
 }
 
 // save writes a change and makes the state show it.

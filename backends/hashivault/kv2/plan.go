@@ -25,12 +25,9 @@ type step struct {
 }
 
 // A gap in the ordinals is kept by numbers that are written and destroyed, so
-// that native tools see the same numbers as the gateway. A wide one would cost
-// as many writes: from there on, numbers and ordinals part.
-const (
-	widestGap    = 100
-	mostInFiller = 500
-)
+// that native tools see the same numbers as the gateway. All of them together
+// may cost so many writes: from a wider one on, numbers and ordinals part.
+const mostFilled = 100
 
 // plan lays out in, which is valid and less the losses.
 func (s *Store) plan(in *secret.Secret) *plan {
@@ -72,7 +69,7 @@ func outline(in *secret.Secret) *plan {
 		gap := int64(v.Ordinal) - next - offset
 		switch {
 		case gap <= 0:
-		case i > 0 && gap <= widestGap && filled+int(gap) <= mostInFiller:
+		case filled+int(gap) <= mostFilled:
 			gaps = append(gaps, [2]int64{next, next + gap - 1})
 			p.steps = append(p.steps, slices.Repeat([]step{{erase: true}}, int(gap))...)
 			filled += int(gap)

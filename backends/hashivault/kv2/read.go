@@ -140,6 +140,7 @@ func (s *Store) snapshot(ctx context.Context, at connection.Location, name secre
 		return nil, nil, err
 	}
 	out, err := s.secret(st)
+	st.complete(out, s.Now())
 	return st, out, err
 }
 

@@ -18,6 +18,7 @@ type metadata struct {
 	Made     time.Time              `json:"created_time"`
 	Current  int64                  `json:"current_version"`
 	Max      int64                  `json:"max_versions"`
+	CAS      bool                   `json:"cas_required"`
 	Lasting  string                 `json:"delete_version_after"` // a duration; zero: as the mount says
 	Custom   map[string]string      `json:"custom_metadata"`
 	Versions map[string]versionFact `json:"versions"`

@@ -35,6 +35,7 @@ package kv2
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
@@ -51,6 +52,7 @@ type Store struct {
 	// views keep readers out while a value stands without its attributes. Whoever
 	// locks one is the only writer of the name.
 	views kit.KeyedLock
+	mount atomic.Pointer[mount] // nil: not read yet
 }
 
 // New serves a folder.
@@ -66,10 +68,12 @@ func Profile() backends.Profile {
 	return backends.Profile{Capabilities: s.Capabilities(), Names: connection.NamesBy(connection.Naming), Forecast: s.Forecast}
 }
 
+const product = "HashiCorp Vault KV v2"
+
 // Capabilities implements backends.Backend.
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Product: "HashiCorp Vault KV v2", MaxValue: connection.MaxValue,
+		Product: product, MaxValue: connection.MaxValue,
 		AtomicCreate: true, Durable: true, KeepsEmptyTags: true,
 	}
 }
