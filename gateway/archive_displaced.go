@@ -38,18 +38,28 @@ func (s *Service) archiveDisplaced(ctx context.Context, j *job, d *secret.Draft)
 	if j.OnLoss != LossArchive {
 		return nil
 	}
-	return s.archiveVersion(ctx, j, v.Ordinal)
+	return s.archiveVersions(ctx, j, []secret.Ordinal{v.Ordinal})
 }
 
-// archiveVersion puts the version aside as a backup of its own, which a restore
-// adds to the secret again or makes another of.
-func (s *Service) archiveVersion(ctx context.Context, j *job, o secret.Ordinal) error {
-	sec, err := j.Backend.Get(ctx, j.ref.Name, secret.ByOrdinal(o))
-	if err != nil {
+// archiveVersions puts the versions aside as one backup, which a restore adds to
+// the secret again or makes another of.
+func (s *Service) archiveVersions(ctx context.Context, j *job, gone []secret.Ordinal) error {
+	var kept *secret.Secret
+	for _, o := range gone {
+		sec, err := j.Backend.Get(ctx, j.ref.Name, secret.ByOrdinal(o))
+		if err != nil {
+			return err
+		}
+		if kept != nil {
+			sec.Versions = append(kept.Versions, sec.Versions...)
+		}
+		kept = sec
+		kept.Current, kept.Previous = o, 0
+	}
+	if err := refuseLosses(j.ref.Name, secret.ExportLosses(kept)); err != nil {
 		return err
 	}
-	sec.Current, sec.Previous = o, 0
-	blob, err := s.seal(j, sec)
+	blob, err := s.seal(j, kept)
 	if err != nil {
 		return err
 	}

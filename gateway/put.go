@@ -62,9 +62,9 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 		return nil, err
 	}
 	uid := chooseUID(j, &d)
-	sec, err = j.Backend.Put(ctx, j.ref.Name, d)
+	sec, err = s.putVersion(ctx, j, d)
 	if errors.Is(err, secret.Trashed) && s.purgeExpired(ctx, j, j.ref.Name) {
-		sec, err = j.Backend.Put(ctx, j.ref.Name, d)
+		sec, err = s.putVersion(ctx, j, d)
 	}
 	s.unknown.remember(j, uid, err)
 	if err != nil {

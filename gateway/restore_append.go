@@ -33,7 +33,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	out.Appended = true
 	part := partToAppend(sec, lacking)
 	losses := j.forecast(part)
-	losses = append(losses, lossesForLackOfRoom(j.caps, len(have.Versions), sec, loss.Apply(part, losses))...)
+	losses = append(losses, lossesForLackOfRoom(j.caps.Product, j.mostVersions(have), len(have.Versions), sec, loss.Apply(part, losses))...)
 	losses = append(losses, lossesBesideWhatStands(j.Backend, have, sec, loss.Apply(part, losses))...)
 	losses = append(losses, slices.DeleteFunc(freed, func(l secret.Loss) bool { return part.Find(secret.ByOrdinal(l.Version)) == nil })...)
 	if err := s.acceptLosses(j, sec, part, losses, o, out); err != nil {
@@ -54,7 +54,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	}()
 	for i := range part.Versions {
 		v := &part.Versions[i]
-		made, err := j.Backend.Put(ctx, sec.Name, appendDraft(sec, v))
+		made, err := putBeside(ctx, j, sec.Name, appendDraft(sec, v))
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, out.Added)
 		}
@@ -73,19 +73,19 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 // so many, of which some stand, has no room for. What stands is never pushed
 // out: first those are left out that hold no role and no label in sec, the
 // oldest first, and then the oldest of the rest.
-func lossesForLackOfRoom(c backends.Capabilities, stand int, sec, part *secret.Secret) []secret.Loss {
+func lossesForLackOfRoom(product string, most, stand int, sec, part *secret.Secret) []secret.Loss {
 	var out []secret.Loss
-	if c.MaxVersions == 0 {
+	if most == 0 {
 		return nil
 	}
-	over := len(part.Versions) - max(0, c.MaxVersions-stand)
+	over := len(part.Versions) - max(0, most-stand)
 	for _, named := range []bool{false, true} {
 		for i := range part.Versions {
 			if v := &part.Versions[i]; over > 0 && named != history.Free(sec, v) {
 				over--
 				out = append(out, secret.Loss{
 					Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
-					Why: fmt.Sprintf("%s holds %d versions, and %d stand already", c.Product, c.MaxVersions, stand),
+					Why: fmt.Sprintf("%s holds %d versions, and %d stand already", product, most, stand),
 				})
 			}
 		}

@@ -103,6 +103,7 @@ type optional struct {
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
 	tags       backends.TagLimiter
+	displacer  backends.Displacer
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -114,6 +115,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
 	o.tags, _ = b.(backends.TagLimiter)
+	o.displacer, _ = b.(backends.Displacer)
 	return o
 }
 

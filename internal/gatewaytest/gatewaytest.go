@@ -25,6 +25,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/huawei"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/iam"
@@ -41,6 +42,7 @@ type Options struct {
 	Resource string        // of the azure challenge
 	Azure    []azure.Route // beside one for each store
 	MaxBlobs int
+	Archive  archive.Dir
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
 	// AuditLog takes the place of Audit, which stays empty then.
@@ -122,7 +124,7 @@ func (g *Gateway) start(t testing.TB, o Options) {
 	recorder := events.NewRecorder()
 	service, err := gateway.New(gateway.Options{
 		Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
-		Audit: log, Log: o.Log, Now: o.Now, MaxBlobs: o.MaxBlobs,
+		Audit: log, Log: o.Log, Now: o.Now, MaxBlobs: o.MaxBlobs, Archive: o.Archive,
 		Writes: recorder,
 	})
 	must(t, err)

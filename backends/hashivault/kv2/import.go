@@ -114,6 +114,9 @@ func (m *importing) run(ctx context.Context) error {
 		return err
 	}
 	m.begun = true
+	if limit := m.st.Max; limit > 0 && !raised(limit) && m.wanted["max_versions"] == nil {
+		m.wanted["max_versions"] = limit // that somebody set, and the import needs more room
+	}
 	if err := m.s.makeRoom(ctx, m.st, int64(len(m.plan.steps))); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
@@ -17,11 +18,11 @@ const detailUnfinished = "an import of this name was begun and is not finished: 
 // Put implements backends.Backend. A key of which native tools deleted every
 // version is taken: its history is still there.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	out, err := s.put(ctx, name, &d)
+	out, err := s.put(ctx, name, &d, nil)
 	return out, connection.Named(err, "put", name)
 }
 
-func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*secret.Secret, error) {
+func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft, displace backends.Displace) (*secret.Secret, error) {
 	at, err := s.Locate(name)
 	if err != nil {
 		return nil, err
@@ -47,6 +48,7 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft) (*se
 			return nil, err
 		}
 		w := s.newWrite(st, d, form)
+		w.displace = displace
 		out, err := w.run(ctx, data)
 		if !errors.Is(err, secret.Conflict) {
 			return out, err

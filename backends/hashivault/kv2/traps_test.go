@@ -1,6 +1,7 @@
 package kv2
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -78,27 +79,41 @@ func trapNumbers(t *testing.T, f *fixture) {
 }
 
 // trapLowered: native tools set a limit below what is there; the next write of
-// ours prunes nothing.
+// ours keeps to it, and tells before what it pushes out.
 func trapLowered(t *testing.T, f *fixture) {
 	for i := range 12 {
 		f.mustPut(t, "s", kvtest.Text(fmt.Sprint(i)))
 	}
 	f.nativeWrite(t, "metadata/s", map[string]any{"max_versions": 3})
-	f.mustPut(t, "s", kvtest.Text("12"))
-	if n := len(f.mustExport(t, "s").Versions); n != 13 {
-		t.Errorf("%d versions are kept of 13", n)
+	var told []secret.Ordinal
+	tell := func(_ context.Context, gone []secret.Ordinal) error {
+		if n := len(f.mustExport(t, "s").Versions); n != 12 {
+			t.Errorf("%d versions stand when it is told what goes", n)
+		}
+		told = gone
+		return nil
+	}
+	if _, err := f.PutDisplacing(t.Context(), "s", kvtest.Text("12"), tell); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.mustExport(t, "s"); len(got.Versions) != 3 || got.Versions[0].Ordinal != 11 || len(told) != 10 || told[9] != 10 {
+		t.Errorf("%d versions are kept of 13, and %d were told to go", len(got.Versions), told)
 	}
 }
 
 func trapWrapped(t *testing.T, f *fixture) {
 	for _, limit := range []int64{-1, 1 << 32, 1<<32 + 5} { // to the most, to none, and to 5
+		kept := map[int64]int{1<<32 + 5: 5}
+		if kept[limit] == 0 {
+			kept[limit] = 12
+		}
 		name := fmt.Sprint("s", limit)
 		f.nativeWrite(t, "metadata/"+name, map[string]any{"max_versions": limit})
 		for i := range 12 {
 			f.mustPut(t, secret.Name(name), kvtest.Text(fmt.Sprint(i)))
 		}
-		if n := len(f.mustExport(t, secret.Name(name)).Versions); n != 12 {
-			t.Errorf("max_versions %d: %d versions are kept of 12", limit, n)
+		if n := len(f.mustExport(t, secret.Name(name)).Versions); n != kept[limit] {
+			t.Errorf("max_versions %d: %d versions are kept of 12, want %d", limit, n, kept[limit])
 		}
 	}
 }

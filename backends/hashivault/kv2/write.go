@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
@@ -26,6 +27,9 @@ type write struct {
 	needed bool              // the entry is
 	before map[string]string // custom_metadata as it was
 	ahead  layout            // what was put there ahead of the value
+
+	displace backends.Displace // nil: nobody asks
+	pushed   []int64           // numbers that the version pushes out
 }
 
 func (s *Store) newWrite(st *state, d *secret.Draft, form sidecar.Form) *write {
@@ -45,6 +49,7 @@ func (s *Store) newWrite(st *state, d *secret.Draft, form sidecar.Form) *write {
 func (w *write) next(made time.Time) (*history.Head, *secret.Version) {
 	h := w.head.Clone()
 	v := h.Next(w.d, w.uid, made)
+	w.dropPushed(&h)
 	return &h, &v
 }
 
@@ -55,7 +60,7 @@ func (w *write) run(ctx context.Context, data []byte) (*secret.Secret, error) {
 	if err := w.st.admit(map[string]string{keyOf(w.number): sidecar.ASCII(w.entry), headKey: sidecar.ASCII(w.st.beside(w.st.headOf(h, w.number)))}); err != nil {
 		return nil, err
 	}
-	if err := w.s.makeRoom(ctx, w.st, 1); err != nil {
+	if err := w.prepareRoom(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.putAhead(ctx); err != nil {
@@ -188,6 +193,7 @@ func (w *write) finish(ctx context.Context, fact *dataMetadata) error {
 	w.st.grow(w.number, versionFact{Created: fact.Created})
 	w.st.numbers = append(w.st.numbers, w.number)
 	c := change{versions: map[string]string{}}
+	w.forgetPushed(&c)
 	for _, k := range w.st.ahead(w.number) {
 		c.versions[k] = ""
 	}

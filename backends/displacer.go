@@ -1,0 +1,23 @@
+package backends
+
+import (
+	"context"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Displacer is an optional part of a Backend: that of a product in which
+// somebody may have set how many versions it keeps of one secret. Of a limit
+// that counts for all of them Capabilities.MaxVersions tells.
+type Displacer interface {
+	// PutDisplacing is Put. Where it pushes versions out, the oldest ones, it asks
+	// displace before it writes anything; an error of displace stops it.
+	PutDisplacing(ctx context.Context, name secret.Name, d secret.Draft, displace Displace) (*secret.Secret, error)
+
+	// VersionLimit is how many versions the product keeps of a secret that Export
+	// has returned. Zero: nobody set a limit. It does no I/O.
+	VersionLimit(have *secret.Secret) int
+}
+
+// Displace is told which versions a write pushes out, oldest first.
+type Displace func(ctx context.Context, gone []secret.Ordinal) error
