@@ -11,24 +11,37 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Backup returns the secret with its whole history as a sealed blob. What the
-// product will not show is a loss, and refused unless the store accepts it.
+// BackupOptions shape a backup. The zero value is what the wire APIs do.
+type BackupOptions struct {
+	OnLoss OnLoss // instead of the store's
+	// ReadDeleted has each version that native tools deleted undeleted, read and
+	// deleted again, where the product can. A read-only store refuses it.
+	ReadDeleted bool
+}
+
+// Backup is BackupWith for who has no wishes.
+func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
+	return s.BackupWith(ctx, c, r, BackupOptions{})
+}
+
+// BackupWith returns the secret with its whole history as a sealed blob. What the
+// product will not show is a loss, and refused unless that is accepted.
 // A store that is configured so gives the product's own backup: see native_blobs.go.
 // Action: backup.
-func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
+func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions) ([]byte, error) {
 	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
 		ctx, foretold := backends.WithForetold(ctx)
-		sec, err := s.export(ctx, j)
+		sec, err := s.export(ctx, j, o)
 		if err != nil {
 			return nil, err
 		}
 		j.sawVersions(sec)
 		losses := append(secret.ExportLosses(sec), foretold()...)
-		j.entry.Losses = lossLines(append(losses, enabledLosses(j.enabled)...))
-		if j.OnLoss != LossAccept { // what cannot be read can be kept nowhere
+		j.entry.Losses = lossLines(append(losses, j.openedLosses()...))
+		if orDefault(o.OnLoss, j.OnLoss) != LossAccept { // what cannot be read can be kept nowhere
 			if err := refuseLosses(r.Name, losses); err != nil {
 				return nil, err
 			}
@@ -45,32 +58,51 @@ func (s *Service) seal(j *job, sec *secret.Secret) ([]byte, error) {
 	})
 }
 
-// export reads the secret. Where that enables disabled versions for a moment it
-// is a change, and audited as one; a read-only store is never changed.
-func (s *Service) export(ctx context.Context, j *job) (*secret.Secret, error) {
-	if j.ReadOnly || j.disabled == nil || !j.disabled.ReadsDisabled() {
+// export reads the secret. Where that opens versions for a moment it is a change,
+// and audited as one; a read-only store is never changed.
+func (s *Service) export(ctx context.Context, j *job, o BackupOptions) (*secret.Secret, error) {
+	if o.ReadDeleted && j.ReadOnly {
+		return nil, secret.Errorf(secret.Denied, ReadOnly)
+	}
+	why := j.opens(o)
+	if why == "" {
 		return j.Backend.Export(ctx, j.ref.Name)
 	}
 	if err := s.intend(j); err != nil {
 		return nil, err
 	}
-	sec, enabled, err := j.disabled.ExportDisabled(ctx, j.ref.Name)
-	j.enabled = append(j.enabled, enabled...)
-	slices.Sort(j.enabled)
-	j.enabled = slices.Compact(j.enabled)
-	j.entry.Losses = lossLines(enabledLosses(j.enabled))
+	sec, opened, err := j.hidden.ExportHidden(ctx, j.ref.Name, why)
+	j.opened, j.openedFor = append(j.opened, opened...), why
+	slices.Sort(j.opened)
+	j.opened = slices.Compact(j.opened)
+	j.entry.Losses = lossLines(j.openedLosses())
 	return sec, err
 }
 
-// enabledLosses are what native tools see of versions that were enabled to be
+// opens is why the versions miss their values that the backup opens; empty: it
+// opens none.
+func (j *job) opens(o BackupOptions) secret.Missing {
+	switch {
+	case j.hidden == nil, j.ReadOnly:
+		return ""
+	case o.ReadDeleted && j.hidden.ReadsHidden(secret.Deleted):
+		return secret.Deleted
+	case j.hidden.ReadsHidden(secret.Unreadable):
+		return secret.Unreadable
+	}
+	return ""
+}
+
+// openedLosses are what native tools see of versions that were opened to be
 // read.
-func enabledLosses(enabled []secret.Ordinal) []secret.Loss {
+func (j *job) openedLosses() []secret.Loss {
+	why := "this disabled version of the source was enabled for a moment, to be read, and disabled again"
+	if j.openedFor == secret.Deleted {
+		why = "native tools had deleted this version of the source: it was undeleted for a moment, to be read, and deleted again, so it has a new time of deletion there, and a restore brings it back live"
+	}
 	var losses []secret.Loss
-	for _, o := range enabled {
-		losses = append(losses, secret.Loss{
-			Grade: secret.Trace, Version: o, What: loss.Updated,
-			Why: "this disabled version of the source was enabled for a moment, to be read, and disabled again",
-		})
+	for _, o := range j.opened {
+		losses = append(losses, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Updated, Why: why})
 	}
 	return losses
 }

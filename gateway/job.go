@@ -18,10 +18,11 @@ type job struct {
 	entry  audit.Entry
 	start  time.Time
 	// intended: the line of intent is written.
-	intended bool
-	enabled  []secret.Ordinal // disabled versions that were enabled to be read
-	policy   *access.Policy
-	trashed  func() // gives the lock of holdTrash back; nil: not held
+	intended  bool
+	opened    []secret.Ordinal // versions that were opened to be read, and why that was needed
+	openedFor secret.Missing
+	policy    *access.Policy
+	trashed   func() // gives the lock of holdTrash back; nil: not held
 }
 
 // allowed is how an operation asks for a name that it learnt midway.

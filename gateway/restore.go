@@ -175,10 +175,18 @@ func released(b backends.Backend, sec *secret.Secret) (*secret.Secret, []secret.
 	return loss.Apply(sec, freed), freed
 }
 
-// forecast lists what a restore of sec loses: in the product, and by leaving the
-// one that it comes from.
+// forecast lists what a restore of sec loses: in the product, and by having left
+// the one that it comes from. What the backup could not read was consented to
+// when it was made: it is said again in the same words, and stops nothing.
 func (j *job) forecast(sec *secret.Secret) []secret.Loss {
-	return append(j.Backend.Forecast(sec), secret.PendingLosses(sec)...)
+	losses := j.Backend.Forecast(sec)
+	for _, l := range secret.ExportLosses(sec) {
+		if l.What == loss.Value || l.What == loss.Deletion { // times that were cut arrive as they are
+			l.Grade = secret.Trace
+			losses = append(losses, l)
+		}
+	}
+	return losses
 }
 
 // dryRunOutcome is the outcome of a dry run. would is what would stand.

@@ -96,7 +96,7 @@ type store struct {
 // optional are the optional parts of a backend; nil where it lacks one.
 type optional struct {
 	native     backends.NativeBlobs
-	disabled   backends.DisabledReader
+	hidden     backends.HiddenReader
 	retention  backends.RetentionReporter
 	snapshots  backends.Snapshotter
 	verifier   backends.Verifier
@@ -108,7 +108,7 @@ type optional struct {
 
 func optionalOf(b backends.Backend) (o optional) {
 	o.native, _ = b.(backends.NativeBlobs)
-	o.disabled, _ = b.(backends.DisabledReader)
+	o.hidden, _ = b.(backends.HiddenReader)
 	o.retention, _ = b.(backends.RetentionReporter)
 	o.snapshots, _ = b.(backends.Snapshotter)
 	o.verifier, _ = b.(backends.Verifier)

@@ -26,7 +26,7 @@
 //
 // Its own backups pass through as they are: see BackupNative. A disabled version
 // has no value that anybody can read, unless the configuration lets the gateway
-// enable it for a moment: see ExportDisabled.
+// enable it for a moment: see ExportHidden.
 package azurekv
 
 import (

@@ -30,7 +30,7 @@ type item struct {
 	protected     bool        // the vault says that nobody can purge what is deleted
 	days          int         // that the vault keeps what it deletes; zero: it does not say
 	deleted       *secret.Deletion
-	opened        time.Time // it is disabled by its mark alone: see ExportDisabled
+	opened        time.Time // it is disabled by its mark alone: see ExportHidden
 }
 
 // newItem reads a list entry. Of a list of secrets the id has no version. The

@@ -32,7 +32,7 @@ import (
 // Native tools see that the version was updated, and that it has an empty set
 // of tags where it had none.
 
-var _ backends.DisabledReader = (*Backend)(nil)
+var _ backends.HiddenReader = (*Backend)(nil)
 
 const (
 	// openedFor is much longer than a version is opened, and shorter than a
@@ -42,12 +42,14 @@ const (
 	disableTime = 20 * time.Second
 )
 
-// ReadsDisabled implements backends.DisabledReader.
-func (b *Backend) ReadsDisabled() bool { return b.readsDisabled }
+// ReadsHidden implements backends.HiddenReader.
+func (b *Backend) ReadsHidden(why secret.Missing) bool {
+	return b.readsDisabled && why == secret.Unreadable
+}
 
-// ExportDisabled implements backends.DisabledReader. Versions are opened one after the
+// ExportHidden implements backends.HiddenReader. Versions are opened one after the
 // other: the vault asks for that.
-func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secret.Secret, opened []secret.Ordinal, err error) {
+func (b *Backend) ExportHidden(ctx context.Context, name secret.Name, why secret.Missing) (s *secret.Secret, opened []secret.Ordinal, err error) {
 	s, err = changing(ctx, b, name, func(wire string) (*secret.Secret, error) {
 		h, err := b.export(ctx, name, wire)
 		if err == nil && h.hasOpened() {
@@ -60,7 +62,7 @@ func (b *Backend) ExportDisabled(ctx context.Context, name secret.Name) (s *secr
 		}
 		for i := range h.Versions {
 			v, e := &h.Versions[i], &h.entries[i]
-			if v.Missing != secret.Unreadable || !e.disabled || e.managed {
+			if v.Missing != why || !e.disabled || e.managed {
 				continue
 			}
 			mark := e.marked(v, b.now(), b.room.most())

@@ -26,7 +26,7 @@ func opening(c *Config) { c.ReadDisabled = true }
 type opener struct{ *Backend }
 
 func (o opener) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	s, _, err := o.ExportDisabled(ctx, name)
+	s, _, err := o.ExportHidden(ctx, name, secret.Unreadable)
 	return s, err
 }
 
@@ -115,14 +115,14 @@ func mixed(t *testing.T, b *Backend, name secret.Name) {
 // the native ones, which are of one second.
 func isOn(v *secret.Version) bool { return v.Ordinal == 2 || (v.Ordinal > 3 && len(v.Tags) == 1) }
 
-// TestExportDisabled: every value but one that cannot be marked, and afterwards
+// TestExportHidden: every value but one that cannot be marked, and afterwards
 // all is as it was, to native tools and to gateways.
-func TestExportDisabled(t *testing.T) {
+func TestExportHidden(t *testing.T) {
 	t.Parallel()
 	b := open(t, gatewaytest.New(t, gatewaytest.Options{}), opening)
 	mixed(t, b, "s")
 	before, was := sight(t, b, "s"), describe(t, b)
-	got, opened, err := b.ExportDisabled(t.Context(), "s")
+	got, opened, err := b.ExportHidden(t.Context(), "s", secret.Unreadable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestExportDisabled(t *testing.T) {
 	if diff := cmp.Diff(was, describe(t, b)); diff != "" {
 		t.Errorf("gateways see a difference: %s", diff)
 	}
-	again, opened, err := b.ExportDisabled(t.Context(), "s")
+	again, opened, err := b.ExportHidden(t.Context(), "s", secret.Unreadable)
 	if err != nil || len(opened) != 4 || len(again.Versions) != 7 {
 		t.Errorf("a second time: %d opened, %v", opened, err)
 	}
@@ -224,7 +224,7 @@ func TestOpenInterrupted(t *testing.T) {
 				mixed(t, dying, name)
 				before := sight(t, dying, string(name))
 				m.left.Store(n)
-				if _, _, err := dying.ExportDisabled(t.Context(), name); err == nil {
+				if _, _, err := dying.ExportHidden(t.Context(), name, secret.Unreadable); err == nil {
 					t.Fatal("nothing failed")
 				}
 				repaired(t, g, name, before, n%2 == 0)
@@ -249,7 +249,7 @@ func repaired(t *testing.T, g *gatewaytest.Gateway, name secret.Name, before map
 	}
 	b.now = func() time.Time { return time.Now().Add(time.Minute) }
 	if byBackup {
-		if _, _, err := b.ExportDisabled(t.Context(), name); err != nil {
+		if _, _, err := b.ExportHidden(t.Context(), name, secret.Unreadable); err != nil {
 			t.Error(err)
 		}
 	} else if _, err := b.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("eight")}); err != nil {
@@ -321,7 +321,7 @@ func TestOpenStates(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), c.patience)
 		defer cancel()
 		gone = cancel
-		s, opened, err := b.ExportDisabled(ctx, "s")
+		s, opened, err := b.ExportHidden(ctx, "s", secret.Unreadable)
 		if c.want != 0 {
 			wantKind(t, what, err, c.want)
 			checkText(t, err)

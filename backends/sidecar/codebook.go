@@ -51,7 +51,7 @@ func Codebook() []Letter {
 		{"L", "key (salt) of the digests"},
 		{"M", "more stands in the companion"},
 		{"N", "number of the version in the product"},
-		{"O", "opened: when the gateway enabled the version to read it"},
+		{"O", "opened: when the gateway enabled or undeleted the version to read it"},
 		{"P", "numbers of the product's own current and previous version while r is true"},
 		{"R", "the rest of this stands in the companion"},
 		{"S", "of the secret as a whole"},

@@ -41,6 +41,7 @@ its key is foreign: the secret is then read from the product's own facts, or is 
 | Vault KV v2 | custom_metadata ` + "`vaultferry`" + ` | the secret, less the tags that are keys of custom_metadata by themselves |
 | | custom_metadata ` + "`vaultferry.v<N>`" + ` | version N; ` + "`vaultferry.w<N>.<word>`" + ` while it is being written |
 | | custom_metadata ` + "`vaultferry.trash`" + ` | the deletion |
+| | custom_metadata ` + "`vaultferry.opened`" + ` | deleted versions while they are undeleted to be read |
 | | the folder ` + "`vaultferry.meta`" + ` | what custom_metadata has no room for, under the same keys |
 | Vault KV v1 | the folder ` + "`vaultferry.meta`" + ` | the secret and its version, for each value that stands or may still arrive |
 

@@ -17,8 +17,10 @@ import (
 
 type backupFlags struct {
 	writeFlags
-	outputFile string
-	force      bool
+	outputFile  string
+	force       bool
+	onLoss      string
+	readDeleted bool
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -30,9 +32,15 @@ func (a *app) backupCommand() *cobra.Command {
 written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
 in the current folder, unless --output-file says otherwise. A slash in a name
 becomes %2F, and the end of one that is too long a digest. Without a NAME, or with "-", the command reads names from standard
-input, one on each line.`,
+input, one on each line.
+
+What the store cannot give, it does not leave out unsaid: the command fails.
+--on-loss accept makes the backup without it. --read-deleted undeletes each
+version that native tools deleted in Vault KV v2, reads it, and deletes it
+again; meanwhile native tools can read it, and it gets a new time of deletion.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
+  vaultferry backup payments db-password --read-deleted
   vaultferry list payments --output json | jq -r '.[].name' | vaultferry backup payments -`,
 		Args: atLeast("STORE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -50,11 +58,16 @@ input, one on each line.`,
 	}
 	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "write here; for one secret alone")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
+	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot give everything: fail or accept (default: the store's on_loss, else fail)")
+	cmd.Flags().BoolVar(&f.readDeleted, "read-deleted", false, "undelete versions for the moment in which they are read")
 	f.flags(cmd)
 	return cmd
 }
 
 func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) ([]string, error) {
+	if f.onLoss != "" && f.onLoss != string(gateway.LossFail) && f.onLoss != string(gateway.LossAccept) {
+		return nil, usagef("--on-loss is fail or accept, not %q", f.onLoss)
+	}
 	if err := f.requireTerminal(a); err != nil {
 		return nil, err
 	}
@@ -173,7 +186,10 @@ func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f back
 	if err := f.approve(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
 		return err
 	}
-	blob, err := s.service.Backup(ctx, call, ref)
+	blob, err := s.service.BackupWith(ctx, call, ref, gateway.BackupOptions{OnLoss: gateway.OnLoss(f.onLoss), ReadDeleted: f.readDeleted})
+	if errors.Is(err, secret.Lossy) {
+		return fmt.Errorf("%w; nothing was written; --on-loss accept makes the backup without it, and --read-deleted reads what native tools deleted in Vault KV v2", err)
+	}
 	if err != nil {
 		return adviseTrash(ref, err)
 	}

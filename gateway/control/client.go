@@ -147,9 +147,9 @@ func (c *Client) Recover(ctx context.Context, call gateway.Call, r gateway.Ref) 
 	return w.secret(), err
 }
 
-// Backup is gateway.Service.Backup.
-func (c *Client) Backup(ctx context.Context, call gateway.Call, r gateway.Ref) ([]byte, error) {
-	w, err := backupOperation.ask(ctx, c, call, refToArgs(r))
+// BackupWith is gateway.Service.BackupWith.
+func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, error) {
+	w, err := backupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
 	return w.Blob, err
 }
 

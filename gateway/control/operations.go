@@ -74,10 +74,10 @@ var getOperation = operation[getArgs, *wireSecret]{
 	},
 }
 
-var backupOperation = operation[refArgs, blobAnswer]{
+var backupOperation = operation[backupArgs, blobAnswer]{
 	name: "backup",
-	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q refArgs) (blobAnswer, error) {
-		blob, err := s.Backup(ctx, c, q.ref())
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (blobAnswer, error) {
+		blob, err := s.BackupWith(ctx, c, q.ref(), gateway.BackupOptions{OnLoss: q.OnLoss, ReadDeleted: q.ReadDeleted})
 		return blobAnswer{blob}, err
 	},
 }
@@ -123,6 +123,11 @@ type (
 		Store  string      `json:"store"`
 		Name   secret.Name `json:"name"`
 		Folder secret.Name `json:"folder,omitempty"`
+	}
+	backupArgs struct {
+		refArgs
+		OnLoss      gateway.OnLoss `json:"on_loss,omitempty"`
+		ReadDeleted bool           `json:"read_deleted,omitempty"`
 	}
 	getArgs struct {
 		refArgs

@@ -98,7 +98,9 @@ func (s *Store) getBeside(ctx context.Context, seen *state, newest *dataAnswer[c
 	if st.Current != seen.Current || !maps.Equal(st.Custom, seen.Custom) { // another gateway wrote between
 		return s.get(ctx, st.Location, st.name, secret.Current)
 	}
-	st.foreign = st.mergeCompanion()
+	if st.foreign = st.mergeCompanion(); st.foreign == nil {
+		st.foreign = st.hideOpened()
+	}
 	st.numbers = st.listNumbers()
 	return s.pick(ctx, st, secret.Current, newest)
 }

@@ -15,6 +15,7 @@ const (
 	headKey    = "vaultferry"        // of the secret as a whole
 	importKey  = "vaultferry.import" // there while an import is not finished
 	trashKey   = "vaultferry.trash"  // there while the secret is in the trash
+	openedKey  = "vaultferry.opened" // there while deleted versions are undeleted to be read
 	versionKey = "vaultferry.v"      // and the number, of one version
 	aheadKey   = "vaultferry.w"      // and the number, a dot, and a word of its writer's own
 )

@@ -44,6 +44,9 @@ func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft, disp
 		if err == nil {
 			err = st.takes(d)
 		}
+		if err == nil {
+			err = s.closeOld(ctx, st)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -145,7 +145,7 @@ func (st *state) parseHead() error {
 		st.head = headEntry{}
 		return errForeign("custom_metadata " + headKey)
 	}
-	return nil
+	return st.hideOpened()
 }
 
 // mergeCompanion fills the rest of the head from the companion that was read,

@@ -96,6 +96,9 @@ func (s *Store) changing(ctx context.Context, name secret.Name, change func(*sta
 	}
 	defer show()
 	st, err := s.load(ctx, at, name)
+	if err == nil {
+		err = s.closeOld(ctx, st)
+	}
 	if err != nil {
 		return err
 	}
