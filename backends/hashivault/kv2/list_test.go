@@ -1,9 +1,11 @@
 package kv2
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -51,4 +53,47 @@ func TestListCost(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d names are listed, want %d", len(got), len(want))
 	}
+}
+
+// TestListOfWhatIsLeft: a secret of which natively nothing is left is in no
+// list, and shows under its name, until somebody brings a version back.
+func TestListOfWhatIsLeft(t *testing.T) {
+	f := newFixture(t)
+	for _, name := range []string{"deleted", "destroyed", "half", "trash", "whole"} {
+		for range 2 {
+			f.nativePut(t, name, map[string]any{"value": "x"})
+		}
+	}
+	if err := errors.Join(
+		f.kv.DeleteVersions(t.Context(), "deleted", []int{1, 2}), f.kv.DeleteVersions(t.Context(), "half", []int{2}),
+		f.kv.DeleteVersions(t.Context(), "destroyed", []int{1}), f.kv.Destroy(t.Context(), "destroyed", []int{2}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Delete(t.Context(), "trash", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	want := func(q secret.Query, want ...secret.Name) {
+		t.Helper()
+		p, err := f.List(t.Context(), q)
+		var got []secret.Name
+		for _, s := range p.Secrets {
+			got = append(got, s.Name)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("listed %q, want %q: %v", got, want, err)
+		}
+	}
+	want(secret.Query{}, "half", "whole")
+	want(secret.Query{WithTrash: true}, "half", "trash", "whole")
+	for _, name := range []secret.Name{"deleted", "destroyed"} {
+		if s, err := f.Describe(t.Context(), name); err != nil || len(s.Versions) != 2 {
+			t.Errorf("Describe of %s: %v", name, err)
+		}
+		if _, err := f.Export(t.Context(), name); err != nil {
+			t.Errorf("Export of %s: %v", name, err)
+		}
+	}
+	f.nativeWrite(t, "undelete/deleted", map[string]any{"versions": []int{1}})
+	want(secret.Query{}, "deleted", "half", "whole")
 }

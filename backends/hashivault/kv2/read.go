@@ -99,25 +99,46 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	if q.WithTrash {
 		return s.Page(ctx, "list", q, s.describeAny)
 	}
-	return s.Page(ctx, "list", q, s.describe)
+	return s.Page(ctx, "list", q, s.describeLeft)
 }
 
 // describe is for readers who get no value: foreign attributes are logged,
 // and the product's own facts shown, so that one such secret hides no other.
 func (s *Store) describe(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
-	_, out, err := s.snapshot(ctx, at, name, s.load)
+	_, out, err := s.describeState(ctx, at, name)
+	return out, err
+}
+
+func (s *Store) describeState(ctx context.Context, at connection.Location, name secret.Name) (*state, *secret.Secret, error) {
+	st, out, err := s.snapshot(ctx, at, name, s.load)
 	if out == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err != nil {
 		s.Warn(ctx, "attributes of a secret cannot be read", "name", name, "error", err)
 	}
-	return out, nil
+	return st, out, nil
+}
+
+// describeLeft describes a secret of which there is a value left: lists leave
+// out one whose versions native tools have all deleted or destroyed, for a Get
+// finds nothing there. Describe and Export still show it.
+func (s *Store) describeLeft(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
+	st, out, err := s.describeState(ctx, at, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range st.numbers {
+		if st.fact(n).missing(s.Now()) == "" {
+			return out, nil
+		}
+	}
+	return nil, &secret.Error{Kind: secret.NotFound}
 }
 
 // describeAny describes what is live, or else what is in the trash.
 func (s *Store) describeAny(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
-	out, err := s.describe(ctx, at, name)
+	out, err := s.describeLeft(ctx, at, name)
 	if kit.Is(err, secret.NotFound) {
 		return s.describeTrash(ctx, at, name)
 	}
