@@ -11,13 +11,11 @@ import (
 // that counts for all of them Capabilities.MaxVersions tells.
 type Displacer interface {
 	// PutDisplacing is Put. Where it pushes versions out, the oldest ones, it asks
-	// displace before it writes anything; an error of displace stops it.
-	PutDisplacing(ctx context.Context, name secret.Name, d secret.Draft, displace Displace) (*secret.Secret, error)
+	// displace, which is told them oldest first, before it writes anything; an
+	// error of displace stops it.
+	PutDisplacing(ctx context.Context, name secret.Name, d secret.Draft, displace func(ctx context.Context, gone []secret.Ordinal) error) (*secret.Secret, error)
 
 	// VersionLimit is how many versions the product keeps of a secret that Export
 	// has returned. Zero: nobody set a limit. It does no I/O.
 	VersionLimit(have *secret.Secret) int
 }
-
-// Displace is told which versions a write pushes out, oldest first.
-type Displace func(ctx context.Context, gone []secret.Ordinal) error

@@ -37,7 +37,7 @@ type Findings struct {
 	FreePages int      `json:"free_pages"` // that hold nothing now
 	FreeBytes int64    `json:"free_bytes"`
 	Damage    []Damage `json:"damage"`
-	Unlisted  int      `json:"unlisted,omitempty"` // damages beyond MaxDamage
+	Unlisted  int      `json:"unlisted,omitempty"` // damages beyond maxDamage
 }
 
 // Damage is one thing that is wrong.
@@ -46,12 +46,12 @@ type Damage struct {
 	What string `json:"what"`
 }
 
-// MaxDamage bounds what one Findings lists.
-const MaxDamage = 10000
+// maxDamage bounds what one Findings lists.
+const maxDamage = 10000
 
 // Add lists one more damage.
 func (f *Findings) Add(name, what string) {
-	if len(f.Damage) == MaxDamage {
+	if len(f.Damage) == maxDamage {
 		f.Unlisted++
 		return
 	}

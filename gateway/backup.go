@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -33,7 +32,7 @@ func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
-		ctx, foretold := backends.WithForetold(ctx)
+		ctx, foretold := loss.WithForetold(ctx)
 		sec, err := s.export(ctx, j, o)
 		if err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -174,7 +174,7 @@ func TestOddList(t *testing.T) {
 			t.Errorf("%s: the current version reads otherwise", name)
 		}
 	}
-	ctx, foretold := backends.WithForetold(t.Context())
+	ctx, foretold := loss.WithForetold(t.Context())
 	if _, err := b.Export(ctx, "tie"); err != nil || len(foretold()) != 3 || secret.Worst(foretold()) != secret.Trace {
 		t.Errorf("an export of three versions of one second foretells %v: %v", foretold(), err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
@@ -162,7 +161,7 @@ func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*s
 			"store", b.origin.store, "name", name, "versions", tied)
 	}
 	for _, o := range h.tied() {
-		backends.Foretell(ctx, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Ordinal, Why: "of several that native tools wrote in one second Key Vault tells only the newest"})
+		loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Ordinal, Why: "of several that native tools wrote in one second Key Vault tells only the newest"})
 	}
 	for i := range h.Versions {
 		e := &h.entries[i]

@@ -16,7 +16,7 @@ import (
 var _ backends.Displacer = (*Store)(nil)
 
 // PutDisplacing implements backends.Displacer.
-func (s *Store) PutDisplacing(ctx context.Context, name secret.Name, d secret.Draft, displace backends.Displace) (*secret.Secret, error) {
+func (s *Store) PutDisplacing(ctx context.Context, name secret.Name, d secret.Draft, displace func(ctx context.Context, gone []secret.Ordinal) error) (*secret.Secret, error) {
 	out, err := s.put(ctx, name, &d, displace)
 	return out, connection.Named(err, "put", name)
 }

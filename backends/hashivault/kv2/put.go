@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
@@ -22,7 +21,7 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 	return out, connection.Named(err, "put", name)
 }
 
-func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft, displace backends.Displace) (*secret.Secret, error) {
+func (s *Store) put(ctx context.Context, name secret.Name, d *secret.Draft, displace func(ctx context.Context, gone []secret.Ordinal) error) (*secret.Secret, error) {
 	at, err := s.Locate(name)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
@@ -28,8 +27,8 @@ type write struct {
 	before map[string]string // custom_metadata as it was
 	ahead  layout            // what was put there ahead of the value
 
-	displace backends.Displace // nil: nobody asks
-	pushed   []int64           // numbers that the version pushes out
+	displace func(ctx context.Context, gone []secret.Ordinal) error // nil: nobody asks
+	pushed   []int64                                                // numbers that the version pushes out
 }
 
 func (s *Store) newWrite(st *state, d *secret.Draft, form sidecar.Form) *write {
