@@ -14,6 +14,9 @@ type Profile struct {
 	MaxTags      int // of a version; zero: no limit
 	// Forecast is the product's: pure, and what Import does.
 	Forecast func(*secret.Secret) []secret.Loss
+	// ForecastStanding is of a secret that single writes made: where an import
+	// takes room of its own, they leave more. Nil: it is Forecast.
+	ForecastStanding func(*secret.Secret) []secret.Loss
 }
 
 // Names is how a product spells the model's names: the two directions of one

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Profile is Key Vault for a store in memory.
@@ -13,6 +14,14 @@ func Profile() backends.Profile {
 		Capabilities: b.Capabilities(),
 		Names:        backends.Names{Spell: naming.Encode, Read: decodeName},
 		Forecast:     b.Forecast,
-		MaxTags:      b.MaxTags(),
+		ForecastStanding: func(s *secret.Secret) []secret.Loss {
+			wire, err := naming.Encode(s.Name)
+			if err != nil {
+				return nil
+			}
+			_, losses := plan(wire, s, "", time.Time{}, b.room.most())
+			return losses
+		},
+		MaxTags: b.MaxTags(),
 	}
 }

@@ -95,11 +95,15 @@ func (m *imitating) Update(ctx context.Context, name secret.Name, sel secret.Sel
 // takenAway returns what the product would lose of e and not of old, which may
 // be nil.
 func (m *imitating) takenAway(old, e *entry) *secret.Loss {
+	forecast := m.as.ForecastStanding
+	if forecast == nil {
+		forecast = m.as.Forecast
+	}
 	var before []secret.Loss
 	if old != nil {
-		before = m.Forecast(old.head.View(old.versions...))
+		before = forecast(old.head.View(old.versions...))
 	}
-	for _, l := range m.Forecast(e.head.View(e.versions...)) {
+	for _, l := range forecast(e.head.View(e.versions...)) {
 		known := slices.ContainsFunc(before, func(b secret.Loss) bool { return b.Version == l.Version && b.What == l.What })
 		if l.Grade > secret.Trace && loss.TakesAway(l) && !known {
 			return &l
