@@ -104,6 +104,7 @@ type optional struct {
 	purger     backends.ExactPurger
 	tags       backends.TagLimiter
 	displacer  backends.Displacer
+	speller    backends.Speller
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -116,6 +117,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.purger, _ = b.(backends.ExactPurger)
 	o.tags, _ = b.(backends.TagLimiter)
 	o.displacer, _ = b.(backends.Displacer)
+	o.speller, _ = b.(backends.Speller)
 	return o
 }
 

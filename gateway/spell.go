@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/secret"
-)
+import "github.com/vaultferry/vaultferry/secret"
 
 // Spell returns what the store's product calls the secret. Kinds: NotFound, of
 // the store; Invalid, where the product cannot spell the name.
@@ -12,8 +9,8 @@ func (s *Service) Spell(store string, name secret.Name) (string, error) {
 	if !ok {
 		return "", secret.Errorf(secret.NotFound, "no store %q", store)
 	}
-	if speller, ok := st.Backend.(backends.Speller); ok {
-		return speller.Spell(name)
+	if st.speller != nil {
+		return st.speller.Spell(name)
 	}
 	return string(name), name.Validate()
 }
