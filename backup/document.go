@@ -75,9 +75,7 @@ func validateSecret(s *secret.Secret) error {
 }
 
 func validateVersion(v *secret.Version) error {
-	switch v.Missing {
-	case "", secret.Destroyed, secret.Deleted, secret.Unreadable:
-	default:
+	if !v.Missing.Valid() {
 		return errors.New("unknown reason for a missing value")
 	}
 	if v.Value.IsNone() != (v.Missing != "") {

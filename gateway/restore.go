@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -116,17 +115,17 @@ func (s *Service) from(o backup.Origin) access.Origin {
 
 // writeRestored writes sec, or finds out that it must not.
 func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
-	sec, freed := released(j.Backend, sec)
+	sec, left := leaveSource(j.Backend, sec)
 	if o.DryRun || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
 		have, err := j.Backend.Describe(ctx, sec.Name)
 		switch {
 		case err == nil:
-			return s.conflict(ctx, j, have, sec, freed, o, out)
+			return s.conflict(ctx, j, have, sec, left, o, out)
 		case secret.KindOf(err) != secret.NotFound:
 			return nil, err
 		}
 	}
-	if err := s.acceptLosses(j, sec, sec, append(j.forecast(sec), freed...), o, out); err != nil {
+	if err := s.acceptLosses(j, sec, sec, append(j.Backend.Forecast(sec), left...), o, out); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
@@ -154,41 +153,6 @@ func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret,
 	return out, nil
 }
 
-// released is sec as plain versions where a certificate of Key Vault managed
-// them: there is none where they are restored. A product that refuses such a
-// version is asked about it as it is.
-func released(b backends.Backend, sec *secret.Secret) (*secret.Secret, []secret.Loss) {
-	var freed []secret.Loss
-	for i := range sec.Versions {
-		l := secret.Loss{Grade: secret.Trace, Version: sec.Versions[i].Ordinal, What: loss.Managed, Why: "the certificate does not come with it"}
-		if loss.Held(sec, l) {
-			freed = append(freed, l)
-		}
-	}
-	if freed == nil {
-		return sec, nil
-	}
-	refused := b.Forecast(sec)
-	freed = slices.DeleteFunc(freed, func(l secret.Loss) bool {
-		return slices.ContainsFunc(refused, func(r secret.Loss) bool { return r.Version == l.Version && r.What == loss.Version })
-	})
-	return loss.Apply(sec, freed), freed
-}
-
-// forecast lists what a restore of sec loses: in the product, and by having left
-// the one that it comes from. What the backup could not read was consented to
-// when it was made: it is said again in the same words, and stops nothing.
-func (j *job) forecast(sec *secret.Secret) []secret.Loss {
-	losses := j.Backend.Forecast(sec)
-	for _, l := range secret.ExportLosses(sec) {
-		if l.What == loss.Value || l.What == loss.Deletion { // times that were cut arrive as they are
-			l.Grade = secret.Trace
-			losses = append(losses, l)
-		}
-	}
-	return losses
-}
-
 // dryRunOutcome is the outcome of a dry run. would is what would stand.
 func dryRunOutcome(j *job, would *secret.Secret, out *Outcome) *Outcome {
 	j.entry.Versions = nil
@@ -196,14 +160,14 @@ func dryRunOutcome(j *job, would *secret.Secret, out *Outcome) *Outcome {
 	return out
 }
 
-func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, freed []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
+func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	switch o.OnConflict {
 	case ConflictSkip:
 		out.Secret, out.Skipped = have, true
 		j.entry.Versions, j.entry.Result = nil, audit.Skipped
 		return out, nil
 	case ConflictAppend:
-		return s.appendVersions(ctx, j, sec, freed, o, out)
+		return s.appendVersions(ctx, j, sec, left, o, out)
 	}
 	return nil, &secret.Error{Kind: secret.AlreadyExists, Name: sec.Name, Detail: "a secret of this name exists"}
 }

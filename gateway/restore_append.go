@@ -23,7 +23,7 @@ func howManyStand(n, of int) string {
 // appendVersions adds the versions of sec that the target lacks, by UID and,
 // failing that, by a digest of what they hold. What it adds gets new ordinals
 // after those that stand.
-func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret, freed []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
+func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	have, err := j.Backend.Export(ctx, sec.Name)
 	if err != nil {
 		return nil, err
@@ -32,10 +32,10 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	out.Versions, lacking = matchVersions(have, sec)
 	out.Appended = true
 	part := partToAppend(sec, lacking)
-	losses := j.forecast(part)
+	losses := j.Backend.Forecast(part)
 	losses = append(losses, lossesForLackOfRoom(j.caps.Product, j.mostVersions(have), len(have.Versions), sec, loss.Apply(part, losses))...)
 	losses = append(losses, lossesBesideWhatStands(j.Backend, have, sec, loss.Apply(part, losses))...)
-	losses = append(losses, slices.DeleteFunc(freed, func(l secret.Loss) bool { return part.Find(secret.ByOrdinal(l.Version)) == nil })...)
+	losses = append(losses, slices.DeleteFunc(left, func(l secret.Loss) bool { return part.Find(secret.ByOrdinal(l.Version)) == nil })...)
 	if err := s.acceptLosses(j, sec, part, losses, o, out); err != nil {
 		return nil, err
 	}

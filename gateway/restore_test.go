@@ -188,6 +188,46 @@ func TestLossesAreRefusedUnlessAccepted(t *testing.T) {
 	}
 }
 
+// TestWhatWasNeverSavedIsAskedAboutOnce: a value that was left behind by consent
+// is foretold by the restore, and no backup from there asks about it again.
+func TestWhatWasNeverSavedIsAskedAboutOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *gateway.Options) { o.Stores[0].OnLoss = gateway.LossAccept })
+	for _, d := range []secret.Draft{{Missing: secret.Deleted}, {Missing: secret.Destroyed}, {Missing: secret.Unreadable, Disabled: true}, {Value: secret.TextValue("hush")}} {
+		if _, err := w.Put(t.Context(), call, refA, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), gateway.RestoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Losses) != 2 || secret.Worst(out.Losses) != secret.Trace || out.Losses[0].Version != 1 || out.Losses[1].Version != 3 {
+		t.Errorf("the restore foretells %v", out.Losses)
+	}
+	refB := gateway.Ref{Store: "b", Name: refA.Name}
+	s, err := w.Describe(t.Context(), call, refB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []secret.Missing{secret.Unsaved, secret.Destroyed, secret.Unsaved, ""} {
+		if got := s.Versions[i].Missing; got != want {
+			t.Errorf("version %d is %q, want %q", i+1, got, want)
+		}
+	}
+	_, err = w.Get(t.Context(), call, refB, secret.ByOrdinal(1))
+	wantKind(t, err, secret.NotFound)
+	_, err = w.Get(t.Context(), call, refB, secret.ByOrdinal(3))
+	wantKind(t, err, secret.Disabled)
+	blob, err := w.Backup(t.Context(), call, refB)
+	if err != nil {
+		t.Fatalf("a backup asks again: %v", err)
+	}
+	if out, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{As: "again"}); err != nil || len(out.Losses) != 0 {
+		t.Errorf("restored again: %v, losses %v", err, out)
+	}
+}
+
 func TestBackupRefusesToLeaveSomethingBehind(t *testing.T) {
 	t.Parallel()
 	for _, accept := range []bool{false, true} {

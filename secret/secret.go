@@ -101,7 +101,14 @@ const (
 	Destroyed  Missing = "destroyed"  // the product erased it; nobody can read it again
 	Deleted    Missing = "deleted"    // native tools deleted this version; they could bring it back
 	Unreadable Missing = "unreadable" // the product holds it and refuses to show it (disabled)
+	Unsaved    Missing = "unsaved"    // the backup that the version was restored from did not hold it
 )
+
+// Reasons lists all of them.
+var Reasons = []Missing{Destroyed, Deleted, Unreadable, Unsaved}
+
+// Valid reports whether m is one of Reasons, or empty.
+func (m Missing) Valid() bool { return m == "" || slices.Contains(Reasons, m) }
 
 // Secret is everything known about one name. Versions run oldest first, that
 // is by ordinal, and hold values only where the call that returned them says
@@ -134,6 +141,12 @@ type Version struct {
 	Updated     time.Time
 	Stages      []string // custom labels, sorted; never the roles
 	Extra       Extra
+}
+
+// Gone reports whether v is one that the vendors' APIs show no more. Of a version
+// that was never saved they show what they show of a disabled one.
+func (v *Version) Gone() bool {
+	return v.Missing == Destroyed || v.Missing == Deleted || (v.Missing == Unsaved && !v.Disabled)
 }
 
 // Find returns the version that sel picks, or nil.

@@ -52,7 +52,7 @@ func Document(t *rapid.T) *secret.Secret {
 func drawVersion(t *rapid.T, v *secret.Version, labels []string) []string {
 	v.Value = drawValue(t)
 	if v.Value.IsNone() {
-		v.Missing = rapid.SampledFrom([]secret.Missing{secret.Destroyed, secret.Deleted, secret.Unreadable}).Draw(t, "missing")
+		v.Missing = rapid.SampledFrom(secret.Reasons).Draw(t, "missing")
 	}
 	v.ContentType = rapid.OneOf(rapid.Just(""), rapid.Just("text/plain"), rapid.StringN(0, 20, 60), repeated('c', 250, 260)).Draw(t, "content type")
 	v.Tags = drawTags(t, "tags")

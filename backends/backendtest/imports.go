@@ -143,8 +143,8 @@ func peculiar() []*secret.Secret {
 		edit(bare("oldest-current", 1, 2, 3), func(s *secret.Secret) { s.Current, s.Previous = 1, 3 }),
 		edit(bare("no-previous", 1, 2, 3), func(s *secret.Secret) { s.Previous = 0 }),
 		edit(bare("all-disabled", 1, 2), func(s *secret.Secret) { s.Versions[0].Disabled, s.Versions[1].Disabled = true, true }),
-		edit(bare("missing", 1, 2, 3, 4), func(s *secret.Secret) {
-			for i, m := range []secret.Missing{secret.Destroyed, secret.Deleted, secret.Unreadable} {
+		edit(bare("missing", 1, 2, 3, 4, 5), func(s *secret.Secret) {
+			for i, m := range secret.Reasons {
 				s.Versions[i].Value, s.Versions[i].Missing = secret.Value{}, m
 			}
 		}),

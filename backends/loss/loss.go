@@ -11,7 +11,7 @@ import (
 //
 //	What                Version  in the model, after the move
 //	version             n        the version is gone; a role that named it is zero
-//	value               n        the value is gone: none, Missing Destroyed unless it said why before
+//	value               n        the value is gone: none, Missing Destroyed; Unsaved, where it was Deleted or Unreadable
 //	state               n        Disabled is not held: the version is enabled
 //	expires             n        unset
 //	not_before          n        unset
@@ -95,10 +95,7 @@ func loseOfSecret(s *secret.Secret, what string) {
 func loseOfVersion(v *secret.Version, what string) {
 	switch what {
 	case Value:
-		v.Value = secret.Value{}
-		if v.Missing == "" {
-			v.Missing = secret.Destroyed
-		}
+		v.Value, v.Missing = secret.Value{}, withoutValue(v.Missing)
 	case State:
 		v.Disabled = false
 	case Expires:
@@ -122,6 +119,16 @@ func loseOfVersion(v *secret.Version, what string) {
 	case Managed:
 		v.Extra = unmanaged(v.Extra)
 	}
+}
+
+// withoutValue is the reason for a missing value at any other place than the one
+// that said was given at: nothing brings the value back there.
+func withoutValue(said secret.Missing) secret.Missing {
+	switch said {
+	case secret.Deleted, secret.Unreadable, secret.Unsaved:
+		return secret.Unsaved
+	}
+	return secret.Destroyed
 }
 
 // marksOfManaged are the members of a version's Extra that say that a

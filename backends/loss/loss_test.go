@@ -66,6 +66,19 @@ func TestApply(t *testing.T) {
 }
 
 // TestApplyUID: a lost UID is zero, for the product chooses the new one.
+// TestApplyValue: where nothing can bring a value back, the version says so.
+func TestApplyValue(t *testing.T) {
+	t.Parallel()
+	for was, want := range map[secret.Missing]secret.Missing{
+		secret.Deleted: secret.Unsaved, secret.Unreadable: secret.Unsaved, secret.Unsaved: secret.Unsaved, secret.Destroyed: secret.Destroyed,
+	} {
+		s := &secret.Secret{Name: "n", Versions: []secret.Version{{Ordinal: 1, Missing: was}}}
+		if got := loss.Apply(s, []secret.Loss{{Grade: secret.Trace, Version: 1, What: loss.Value}}).Versions[0].Missing; got != want {
+			t.Errorf("%s becomes %q, want %q", was, got, want)
+		}
+	}
+}
+
 func TestApplyUID(t *testing.T) {
 	t.Parallel()
 	got := loss.Apply(lossy(), []secret.Loss{{Version: 1, What: loss.UID}})

@@ -18,7 +18,7 @@ type Letter struct {
 // Codebook lists every letter.
 func Codebook() []Letter {
 	return []Letter{
-		{"a", "why the version holds no value: destroyed, deleted or unreadable"},
+		{"a", "why the version holds no value: destroyed, deleted, unreadable or unsaved"},
 		{"b", "not before, to the nanosecond"},
 		{"c", "created"},
 		{"d", "disabled"},

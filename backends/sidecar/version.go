@@ -160,5 +160,5 @@ func (r *Version) Valid() bool {
 	return r.Ordinal >= 0 && r.Ordinal <= MaxOrdinal && !slices.Contains(r.Stages, "") &&
 		slices.Contains([]Form{"", FormBytes, FormObject, FormFields}, r.Form) &&
 		slices.Contains([]Endless{"", "b", "e", "be"}, r.Endless) &&
-		slices.Contains([]secret.Missing{"", secret.Destroyed, secret.Deleted, secret.Unreadable}, r.Missing)
+		r.Missing.Valid()
 }

@@ -184,7 +184,7 @@ func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
 func versionsAfter(s *secret.Secret, from string) []secret.Version {
 	var out []secret.Version
 	for _, v := range s.Versions {
-		if v.Missing != secret.Destroyed && v.Missing != secret.Deleted && v.UID.String() > from {
+		if !v.Gone() && v.UID.String() > from {
 			out = append(out, v)
 		}
 	}

@@ -74,7 +74,7 @@ func recycled(s *secret.Secret) ranges { return parseRanges(s.Extra.Text(extraRe
 // gone reports whether CSMS has no such version any more: it holds no value,
 // or was recycled.
 func gone(past ranges, v *secret.Version) bool {
-	return v.Missing == secret.Destroyed || v.Missing == secret.Deleted || past.has(v.Ordinal)
+	return v.Gone() || past.has(v.Ordinal)
 }
 
 // recycle returns which versions have been recycled once d is written: one
