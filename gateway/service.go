@@ -98,8 +98,7 @@ type optional struct {
 	native     backends.NativeBlobs
 	hidden     backends.HiddenReader
 	retention  backends.RetentionReporter
-	snapshots  backends.Snapshotter
-	verifier   backends.Verifier
+	file       backends.WholeStore
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
 	tags       backends.TagLimiter
@@ -111,8 +110,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.native, _ = b.(backends.NativeBlobs)
 	o.hidden, _ = b.(backends.HiddenReader)
 	o.retention, _ = b.(backends.RetentionReporter)
-	o.snapshots, _ = b.(backends.Snapshotter)
-	o.verifier, _ = b.(backends.Verifier)
+	o.file, _ = b.(backends.WholeStore)
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
 	o.tags, _ = b.(backends.TagLimiter)
