@@ -67,18 +67,19 @@ type Observation struct {
 
 // Service does what callers ask. It is safe for concurrent use.
 type Service struct {
-	stores  map[string]*store
-	names   []string
-	policy  *access.Policy
-	keys    *backup.Keyring
-	audit   *audit.Log
-	log     *slog.Logger
-	now     func() time.Time
-	blobs   *semaphore.Weighted
-	observe func(Observation)
-	writes  hook.Observer // nil: nobody observes
-	archive archive.Dir
-	unknown unknownWrites
+	stores   map[string]*store
+	names    []string
+	policy   *access.Policy
+	keys     *backup.Keyring
+	audit    *audit.Log
+	log      *slog.Logger
+	now      func() time.Time
+	blobs    *semaphore.Weighted
+	observe  func(Observation)
+	writes   hook.Observer // nil: nobody observes
+	archive  archive.Dir
+	unknown  unknownWrites
+	versions versionCache
 }
 
 type store struct {
@@ -104,6 +105,7 @@ type optional struct {
 	tags       backends.TagLimiter
 	displacer  backends.Displacer
 	speller    backends.Speller
+	pager      backends.VersionPager
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -116,6 +118,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.tags, _ = b.(backends.TagLimiter)
 	o.displacer, _ = b.(backends.Displacer)
 	o.speller, _ = b.(backends.Speller)
+	o.pager, _ = b.(backends.VersionPager)
 	return o
 }
 
