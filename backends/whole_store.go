@@ -5,18 +5,14 @@ import (
 	"io"
 )
 
-// Snapshotter is an optional part of a Backend: that of a store which is one
-// file, and hands out all of itself.
-type Snapshotter interface {
+// WholeStore is an optional part of a Backend: that of a store which is one file,
+// hands out all of itself and can look through it.
+type WholeStore interface {
 	// Snapshot writes one consistent state of the whole store while others
 	// write on. What was written before an error is no store, and must not be
 	// taken for one.
 	Snapshot(ctx context.Context, w io.Writer) error
-}
 
-// Verifier is an optional part of a Backend: that of a store which can look
-// through all of itself.
-type Verifier interface {
 	// Verify reads all of one state of the store, while others write on.
 	// Damage is in the answer; an error means that nothing can be said, as
 	// where the keyring does not open the store.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,8 +88,7 @@ func holdsDraft(v *secret.Version, d secret.Draft) bool {
 	stages := slices.Sorted(slices.Values(d.Stages))
 	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
 		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
-		slices.Equal(v.Stages, stages) && slices.EqualFunc(slices.Sorted(maps.Keys(v.Extra)), slices.Sorted(maps.Keys(d.Extra)),
-		func(a, b string) bool { return a == b && bytes.Equal(v.Extra[a], d.Extra[b]) })
+		slices.Equal(v.Stages, stages) && v.Extra.Equal(d.Extra)
 }
 
 // completeTornWrite writes what a write that was torn left out of its one

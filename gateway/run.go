@@ -45,6 +45,9 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 			return zero, err
 		}
 	}
+	if mutates(j.action) {
+		defer s.versions.wrote(j.Name, j.ref.Name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
 	defer cancel()
 	if j.action == access.Backup || j.action == access.Restore {

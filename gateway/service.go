@@ -67,18 +67,19 @@ type Observation struct {
 
 // Service does what callers ask. It is safe for concurrent use.
 type Service struct {
-	stores  map[string]*store
-	names   []string
-	policy  *access.Policy
-	keys    *backup.Keyring
-	audit   *audit.Log
-	log     *slog.Logger
-	now     func() time.Time
-	blobs   *semaphore.Weighted
-	observe func(Observation)
-	writes  hook.Observer // nil: nobody observes
-	archive archive.Dir
-	unknown unknownWrites
+	stores   map[string]*store
+	names    []string
+	policy   *access.Policy
+	keys     *backup.Keyring
+	audit    *audit.Log
+	log      *slog.Logger
+	now      func() time.Time
+	blobs    *semaphore.Weighted
+	observe  func(Observation)
+	writes   hook.Observer // nil: nobody observes
+	archive  archive.Dir
+	unknown  unknownWrites
+	versions versionCache
 }
 
 type store struct {
@@ -98,26 +99,26 @@ type optional struct {
 	native     backends.NativeBlobs
 	hidden     backends.HiddenReader
 	retention  backends.RetentionReporter
-	snapshots  backends.Snapshotter
-	verifier   backends.Verifier
+	file       backends.WholeStore
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
 	tags       backends.TagLimiter
 	displacer  backends.Displacer
 	speller    backends.Speller
+	pager      backends.VersionPager
 }
 
 func optionalOf(b backends.Backend) (o optional) {
 	o.native, _ = b.(backends.NativeBlobs)
 	o.hidden, _ = b.(backends.HiddenReader)
 	o.retention, _ = b.(backends.RetentionReporter)
-	o.snapshots, _ = b.(backends.Snapshotter)
-	o.verifier, _ = b.(backends.Verifier)
+	o.file, _ = b.(backends.WholeStore)
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
 	o.tags, _ = b.(backends.TagLimiter)
 	o.displacer, _ = b.(backends.Displacer)
 	o.speller, _ = b.(backends.Speller)
+	o.pager, _ = b.(backends.VersionPager)
 	return o
 }
 

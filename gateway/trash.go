@@ -209,13 +209,20 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 // it is as good as gone.
 func (s *Service) recoverable(ctx context.Context, j *job) (*secret.Secret, error) {
 	sec, err := j.Backend.DescribeTrash(ctx, j.ref.Name)
+	if err == nil {
+		err = s.checkNotOver(j, sec)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if sec.Deleted.Over(s.now()) {
-		return nil, &secret.Error{Kind: secret.NotFound, Name: j.ref.Name, Detail: "no such deleted secret"}
-	}
 	return sec, nil
+}
+
+func (s *Service) checkNotOver(j *job, sec *secret.Secret) error {
+	if sec.Deleted.Over(s.now()) {
+		return &secret.Error{Kind: secret.NotFound, Name: j.ref.Name, Detail: "no such deleted secret"}
+	}
+	return nil
 }
 
 // heldByTrash returns Trashed where a name that is not live is not free.

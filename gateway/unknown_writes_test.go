@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -140,6 +141,56 @@ func TestARepeatTellsAll(t *testing.T) {
 	}
 	if made.Newest().Ordinal != 2 || made.Previous != 1 || made.Created.IsZero() || made.Updated.IsZero() {
 		t.Errorf("version %d, previous %d, made %v, changed %v", made.Newest().Ordinal, made.Previous, made.Created, made.Updated)
+	}
+}
+
+// rewording writes the JSON of a version's Extra in its own way.
+type rewording struct{ backends.Backend }
+
+func (b rewording) Get(ctx context.Context, name secret.Name, sel secret.Selector) (*secret.Secret, error) {
+	s, err := b.Backend.Get(ctx, name, sel)
+	if err != nil {
+		return nil, err
+	}
+	for k, raw := range s.Newest().Extra {
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return nil, err
+		}
+		if s.Newest().Extra[k], err = json.MarshalIndent(v, "", " "); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// TestARepeatKnowsItsExtra: a repeat knows the version that it made, however the
+// product writes the JSON of it, and takes no other for it.
+func TestARepeatKnowsItsExtra(t *testing.T) {
+	t.Parallel()
+	for stands, want := range map[string]secret.Ordinal{`{"b":[1,{"d":2,"c":3}],"a":null}`: 1, `{"b":[1,{"d":2,"c":4}],"a":null}`: 2} {
+		w := newWorld(t, nil)
+		lost := true
+		w.a.After = func(_ context.Context, m string) error {
+			if m == "Put" && lost {
+				lost = false
+				return &secret.Error{Kind: secret.Unknown}
+			}
+			return nil
+		}
+		w.a.Backend = rewording{w.a.Backend}
+		d := draft("hush")
+		d.Extra = secret.Extra{"vendor.x": json.RawMessage(stands)}
+		_, err := w.Put(t.Context(), call, refA, d)
+		wantKind(t, err, secret.Unknown)
+		d.Extra = secret.Extra{"vendor.x": json.RawMessage(`{"b":[1,{"d":2,"c":3}],"a":null}`)}
+		made, err := w.Put(t.Context(), call, refA, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := made.Newest().Ordinal; got != want {
+			t.Errorf("%s stands, and the repeat answers version %d, want %d", stands, got, want)
+		}
 	}
 }
 

@@ -18,10 +18,10 @@ import (
 // is known.
 func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Writer) error {
 	_, err := wholeOpenStore(ctx, s, c, access.Backup, store, func(ctx context.Context, o optional) (struct{}, error) {
-		if o.snapshots == nil {
+		if o.file == nil {
 			return struct{}{}, errNoFile
 		}
-		return struct{}{}, o.snapshots.Snapshot(ctx, w)
+		return struct{}{}, o.file.Snapshot(ctx, w)
 	})
 	return err
 }
@@ -30,10 +30,10 @@ func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Write
 // it has no deadline of its own. Action: list, of every name.
 func (s *Service) Verify(ctx context.Context, c Call, store string) (*backends.Findings, error) {
 	return wholeOpenStore(ctx, s, c, access.List, store, func(ctx context.Context, o optional) (*backends.Findings, error) {
-		if o.verifier == nil {
+		if o.file == nil {
 			return nil, errNoFile
 		}
-		return o.verifier.Verify(ctx)
+		return o.file.Verify(ctx)
 	})
 }
 

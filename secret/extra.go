@@ -1,11 +1,14 @@
 package secret
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"reflect"
 )
 
 // Extra keeps what one vendor alone understands, under keys that begin with
@@ -16,6 +19,29 @@ type Extra map[string]json.RawMessage
 
 // Clone returns a copy that shares no map with e.
 func (e Extra) Clone() Extra { return maps.Clone(e) }
+
+// Equal reports whether both have the same members, as JSON: a product may write
+// an object's members in another order, or with other blanks between.
+func (e Extra) Equal(other Extra) bool { return maps.EqualFunc(e, other, sameJSON) }
+
+func sameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	x, errX := parseJSON(a)
+	y, errY := parseJSON(b)
+	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
+}
+
+// parseJSON keeps numbers as they are written.
+func parseJSON(raw json.RawMessage) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err = d.Decode(&v); err == nil && d.More() {
+		err = errors.New("more than one value")
+	}
+	return v, err
+}
 
 // Text returns the member as a string, or "" where it is absent or no string.
 func (e Extra) Text(key string) string {

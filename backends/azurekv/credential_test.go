@@ -77,8 +77,8 @@ func (e *entra) answer(w http.ResponseWriter, r *http.Request, vault string) {
 		reply(200, `{"value":[],"nextLink":null}`)(w, r)
 	case r.Host == vault:
 		reply(401, `{}`, `WWW-Authenticate: Bearer authorization="https://login.windows.net/`+tenant+`", resource="https://`+resource+`"`)(w, r)
-	case r.Host == "identity.example":
-		reply(200, fmt.Sprintf(`{"access_token":"good","expires_on":"%d","token_type":"Bearer"}`, time.Now().Add(time.Hour).Unix()))(w, r)
+	case r.Host == "identity.example": // the vendor's client keeps its tokens for the whole process, until shortly before their end
+		reply(200, fmt.Sprintf(`{"access_token":"good","expires_on":"%d","token_type":"Bearer"}`, time.Now().Add(time.Minute).Unix()))(w, r)
 	case r.Host == "oidc.example":
 		reply(200, `{"oidcToken":"of-the-pipeline"}`)(w, r)
 	case strings.HasSuffix(r.URL.Path, "/discovery/instance"):

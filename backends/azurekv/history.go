@@ -214,9 +214,9 @@ func (h *stored) setVersions() {
 	if !labelled {
 		return
 	}
-	head := history.Of(&h.Secret, 0) // of two with one label, the later took it
+	labels := history.Of(&h.Secret, 0).Labels() // of two with one label, the later took it
 	for i := range h.Versions {
-		h.Versions[i].Stages = head.StagesOf(h.Versions[i].Ordinal)
+		h.Versions[i].Stages = labels[h.Versions[i].Ordinal]
 	}
 }
 

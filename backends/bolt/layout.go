@@ -68,6 +68,9 @@ func (k recordKey) bytes() []byte {
 // prefix begins the keys of all that belongs to one secret.
 func prefix(name secret.Name) []byte { return append([]byte(name), 0) }
 
+// kindPrefix begins the keys of all its records of one kind.
+func kindPrefix(name secret.Name, k recordKind) []byte { return append(prefix(name), byte(k)) }
+
 func headKey(name secret.Name) []byte { return recordKey{name: name, kind: recordHead}.bytes() }
 
 func attributesKey(name secret.Name, o secret.Ordinal) []byte {

@@ -182,7 +182,7 @@ func (s *Store) readVersion(tx *bbolt.Tx, name secret.Name, o secret.Ordinal) (*
 func (s *Store) readVersions(ctx context.Context, tx *bbolt.Tx, name secret.Name) ([]secret.Version, error) {
 	var out []secret.Version
 	c := tx.Bucket(bucketSecrets).Cursor()
-	attributes := append(prefix(name), byte(recordAttributes))
+	attributes := kindPrefix(name, recordAttributes)
 	for k, sealed := c.Seek(attributes); bytes.HasPrefix(k, attributes); k, sealed = c.Next() {
 		key, ok := parseRecordKey(k)
 		if !ok {

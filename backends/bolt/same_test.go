@@ -109,7 +109,11 @@ func drawPatch(t *rapid.T) secret.Patch {
 
 func stateOf(t *rapid.T, name secret.Name, m, b backends.Backend) {
 	ctx := context.Background()
+	part := drawPart(t)
 	for what, do := range map[string]operation{
+		"DescribePart": func(e backends.Backend) (*secret.Secret, error) {
+			return e.(backends.VersionPager).DescribePart(ctx, name, part)
+		},
 		"Export":        func(e backends.Backend) (*secret.Secret, error) { return e.Export(ctx, name) },
 		"DescribeTrash": func(e backends.Backend) (*secret.Secret, error) { return e.DescribeTrash(ctx, name) },
 	} {
@@ -119,6 +123,14 @@ func stateOf(t *rapid.T, name secret.Name, m, b backends.Backend) {
 			t.Fatalf("%s: bolt says %v, memory %v", what, gotErr, wantErr)
 		}
 		same(t, what, want, got)
+	}
+}
+
+func drawPart(t *rapid.T) secret.Part {
+	after := secret.ByOrdinal(secret.Ordinal(rapid.IntRange(-1, 15).Draw(t, "after")))
+	after.UID[0] = rapid.Byte().Draw(t, "after UID")
+	return secret.Part{
+		InTrash: rapid.Bool().Draw(t, "in trash"), ByUID: rapid.Bool().Draw(t, "by UID"), After: after, Limit: rapid.IntRange(0, 5).Draw(t, "limit"),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Snapshot implements backends.Snapshotter. It is a file like the store's own,
+// Snapshot implements backends.WholeStore. It is a file like the store's own,
 // sealed with the same key. Writers go on; the file cannot use again what they
 // free until it is done, and so may grow.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {

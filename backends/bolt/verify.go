@@ -15,7 +15,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Verify implements backends.Verifier. It reads one state in one go and not
+// Verify implements backends.WholeStore. It reads one state in one go and not
 // piece by piece: only so can it tell that records disagree. The file may grow
 // meanwhile, as under a Snapshot.
 func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {

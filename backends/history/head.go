@@ -136,9 +136,21 @@ func (h *Head) StagesOf(o secret.Ordinal) []string {
 func (h *Head) View(vs ...secret.Version) *secret.Secret {
 	s := h.Secret
 	s.Versions = vs
-	out := s.Clone()
+	out, labels := s.Clone(), h.Labels()
 	for i := range out.Versions {
-		out.Versions[i].Stages = h.StagesOf(out.Versions[i].Ordinal)
+		out.Versions[i].Stages = labels[out.Versions[i].Ordinal]
+	}
+	return out
+}
+
+// Labels are the stages of all versions that hold one, each sorted.
+func (h *Head) Labels() map[secret.Ordinal][]string {
+	out := map[secret.Ordinal][]string{}
+	for label, holder := range h.Stages {
+		out[holder] = append(out[holder], label)
+	}
+	for _, labels := range out {
+		slices.Sort(labels)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -66,18 +67,22 @@ const (
 // that whoever compares sees the difference.
 func Apply(s *secret.Secret, losses []secret.Loss) *secret.Secret {
 	out := s.Clone()
+	at := make(map[secret.Ordinal]int, len(out.Versions))
+	for i := range out.Versions {
+		at[out.Versions[i].Ordinal] = i
+	}
+	gone := map[secret.Ordinal]bool{}
 	for _, l := range losses {
-		if l.Version == 0 {
+		switch i, there := at[l.Version]; {
+		case l.Version == 0:
 			loseOfSecret(out, l.What)
-		} else if v := out.Find(secret.ByOrdinal(l.Version)); v != nil && l.What != Version {
-			loseOfVersion(v, l.What)
+		case l.What == Version:
+			gone[l.Version] = true
+		case there:
+			loseOfVersion(&out.Versions[i], l.What)
 		}
 	}
-	for _, l := range losses { // last: removal would hide the version from Find
-		if l.Version != 0 && l.What == Version {
-			removeVersion(out, l.Version)
-		}
-	}
+	removeVersions(out, gone)
 	return out
 }
 
@@ -146,18 +151,12 @@ func unmanaged(e secret.Extra) secret.Extra {
 	return e
 }
 
-func removeVersion(s *secret.Secret, o secret.Ordinal) {
-	kept := s.Versions[:0]
-	for _, v := range s.Versions {
-		if v.Ordinal != o {
-			kept = append(kept, v)
-		}
-	}
-	s.Versions = kept
-	if s.Current == o {
+func removeVersions(s *secret.Secret, gone map[secret.Ordinal]bool) {
+	s.Versions = slices.DeleteFunc(s.Versions, func(v secret.Version) bool { return gone[v.Ordinal] })
+	if gone[s.Current] {
 		s.Current = 0
 	}
-	if s.Previous == o {
+	if gone[s.Previous] {
 		s.Previous = 0
 	}
 }

@@ -148,15 +148,19 @@ func (m *imitating) Import(ctx context.Context, in *secret.Secret, _ string) (*b
 
 // hide takes away what the product does not show.
 func (m *imitating) hide(s *secret.Secret) *secret.Secret {
-	if s == nil || !m.as.Capabilities.HidesDisabled {
+	if s == nil {
 		return s
 	}
 	for i := range s.Versions {
-		if v := &s.Versions[i]; v.Disabled {
-			v.Value, v.Missing = secret.Value{}, secret.Unreadable
-		}
+		m.hideVersion(&s.Versions[i])
 	}
 	return s
+}
+
+func (m *imitating) hideVersion(v *secret.Version) {
+	if m.as.Capabilities.HidesDisabled && v.Disabled {
+		v.Value, v.Missing = secret.Value{}, secret.Unreadable
+	}
 }
 
 // Get implements backends.Backend.
@@ -197,6 +201,19 @@ func (m *imitating) Recover(ctx context.Context, name secret.Name) (*secret.Secr
 // DescribeTrash implements backends.Backend.
 func (m *imitating) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	s, err := m.Store.DescribeTrash(ctx, name)
+	return m.hide(s), err
+}
+
+// DescribePart implements backends.VersionPager.
+func (m *imitating) DescribePart(ctx context.Context, name secret.Name, p secret.Part) (*secret.Secret, error) {
+	if show := p.Show; show != nil {
+		p.Show = func(s *secret.Secret, v *secret.Version) bool {
+			seen := *v
+			m.hideVersion(&seen)
+			return show(s, &seen)
+		}
+	}
+	s, err := m.Store.DescribePart(ctx, name, p)
 	return m.hide(s), err
 }
 

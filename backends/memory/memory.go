@@ -36,6 +36,8 @@ type Store struct {
 type entry struct {
 	head     history.Head
 	versions []secret.Version // without stages
+	sorting  sync.Once
+	sorted   []int // indices of versions by UID, from the first page that wants them on
 }
 
 // New returns an empty store.

@@ -3,6 +3,8 @@ package sidecar_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +202,102 @@ func TestFit(t *testing.T) {
 			t.Fatalf("room for %d: what fitted does not fit", room)
 		}
 	}
+}
+
+// fitOneByOne is Fit as slow as it is plain: it asks of each attribute alone.
+func fitOneByOne(s *secret.Secret, kinds []sidecar.Kind, fits func(*secret.Secret) bool) *secret.Secret {
+	lost := map[secret.Loss]bool{}
+	for _, k := range kinds {
+		for i := range s.Versions {
+			lost[secret.Loss{Version: s.Versions[i].Ordinal, What: k.What}] = true
+		}
+	}
+	rest := func() *secret.Secret { return loss.Apply(s, slices.Collect(maps.Keys(lost))) }
+	for _, k := range kinds {
+		for i := range slices.Backward(s.Versions) {
+			l := secret.Loss{Version: s.Versions[i].Ordinal, What: k.What}
+			if delete(lost, l); !fits(rest()) {
+				lost[l] = true
+			}
+		}
+	}
+	return rest()
+}
+
+// TestFitSkips: what is too long makes way for what is shorter and older, as if
+// each were asked for alone; and with many versions that costs few questions.
+func TestFitSkips(t *testing.T) {
+	t.Parallel()
+	kinds := []sidecar.Kind{{What: loss.Stages}, {What: loss.ContentType}}
+	size := func(s *secret.Secret) (n int) {
+		for i := range s.Versions {
+			n += len(sidecar.JSON(sidecar.OfVersion(&s.Versions[i], 0)))
+		}
+		return n
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := backendtest.ManyVersions("s", rapid.IntRange(1, 60).Draw(t, "versions"))
+		for i := range s.Versions {
+			s.Versions[i].ContentType = strings.Repeat("c", rapid.IntRange(0, 50).Draw(t, "content type"))
+			s.Versions[i].Stages = []string{strings.Repeat("l", rapid.IntRange(1, 300).Draw(t, "label"))}
+		}
+		room, asked := rapid.IntRange(size(&secret.Secret{}), size(s)).Draw(t, "room"), 0
+		var last *secret.Secret
+		got, losses := sidecar.Fit(s, kinds, "", func(s *secret.Secret) bool {
+			asked++
+			if size(s) > room {
+				return false
+			}
+			last = s
+			return true
+		})
+		want := fitOneByOne(s, kinds, func(s *secret.Secret) bool { return size(s) <= room })
+		if last == nil { // not even the versions fit
+			return
+		}
+		for what, other := range map[string]*secret.Secret{"asked one by one": want, "that fitted last": last, "less the losses": loss.Apply(s, losses)} {
+			if d := backendtest.Differences(other, got, nil); len(d) > 0 {
+				t.Fatalf("it is other than %s: %v", what, d)
+			}
+		}
+		if asked > 150 {
+			t.Fatalf("of %d versions it was asked %d times", len(s.Versions), asked)
+		}
+	})
+}
+
+// BenchmarkFit makes long labels of 800 versions fit, beside 200. The metric ratio
+// is time over time: 4 where the time grows with the versions.
+func BenchmarkFit(b *testing.B) {
+	kinds := []sidecar.Kind{{What: loss.Stages}, {What: loss.Tags}}
+	measure := func(n int) func() time.Duration {
+		s := backendtest.ManyVersions("s", n)
+		for i := range s.Versions {
+			s.Versions[i].Stages = []string{fmt.Sprint(i, strings.Repeat("l", 3000))}
+			s.Versions[i].Tags = map[string]string{"k": "v"}
+		}
+		return func() time.Duration {
+			begun := time.Now()
+			_, losses := sidecar.Fit(s, kinds, "", func(s *secret.Secret) bool {
+				size := 0
+				for i := range s.Versions {
+					size += len(sidecar.JSON(sidecar.OfVersion(&s.Versions[i], 0)))
+				}
+				return size < n*1000
+			})
+			if len(losses) == 0 {
+				b.Fatal("nothing is lost")
+			}
+			return time.Since(begun)
+		}
+	}
+	few, many := measure(200), measure(800)
+	var short, long time.Duration
+	for b.Loop() {
+		long += many()
+		short += few()
+	}
+	b.ReportMetric(float64(long)/float64(short), "ratio")
 }
 
 func FuzzVersion(f *testing.F) {

@@ -1,10 +1,7 @@
 package azure
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
@@ -145,49 +142,4 @@ func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret,
 		next = spell(q.inside(p.Next))
 	}
 	return answer(pageOf(q, items, next))
-}
-
-// listVersions goes by version id, not by age. A secret that is not there has
-// an empty list.
-func (d *Dialect) listVersions(q *request) (wire.Reply, error) {
-	size, err := q.pageSize()
-	if err != nil {
-		return wire.Reply{}, err
-	}
-	key, err := q.position()
-	if err != nil {
-		return wire.Reply{}, err
-	}
-	s, err := d.service.Describe(q.Context(), d.call(q.Request), q.ref())
-	switch {
-	case errors.Is(err, secret.NotFound):
-		return answer(pageOf[bundle](q, nil, ""))
-	case err != nil:
-		return wire.Reply{}, err
-	}
-	_, from, _ := strings.Cut(key, "/")
-	shown := versionsAfter(s, from)
-	next := ""
-	if len(shown) > size {
-		shown = shown[:size]
-		next = spell(q.inside(s.Name)) + "/" + shown[size-1].UID.String()
-	}
-	var items []bundle
-	for i := range shown {
-		items = append(items, q.bundleOf(s, &shown[i]).withVersion(&shown[i]))
-	}
-	return answer(pageOf(q, items, next))
-}
-
-// versionsAfter sorts what Key Vault could hold: it knows no version whose
-// value is gone.
-func versionsAfter(s *secret.Secret, from string) []secret.Version {
-	var out []secret.Version
-	for _, v := range s.Versions {
-		if !v.Gone() && v.UID.String() > from {
-			out = append(out, v)
-		}
-	}
-	slices.SortFunc(out, func(a, b secret.Version) int { return cmp.Compare(a.UID.String(), b.UID.String()) })
-	return out
 }
