@@ -95,6 +95,11 @@ func (c *client) call(ctx context.Context, r request, out any) error {
 
 // callUnconfirmed is call for what the confirmation itself needs to know.
 func (c *client) callUnconfirmed(ctx context.Context, r request, out any) error {
+	return kit.Patiently(ctx, r.writes(), func() error { return c.loggedIn(ctx, r, out) })
+}
+
+// loggedIn makes one request with a token that serves, as far as there is one.
+func (c *client) loggedIn(ctx context.Context, r request, out any) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
