@@ -54,8 +54,8 @@ func once[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.
 		return out, nil
 	}
 	e := failed(ctx, o, trace, err)
-	if answer, ok := errors.AsType[*kit.Answer](e); ok && answer.Status == http.StatusUnauthorized {
-		c.credentials.refused(key)
+	if answer, ok := errors.AsType[*kit.Answer](e); ok && answer.Status == http.StatusUnauthorized && !c.credentials.refused(key) {
+		e = kit.Dead(e)
 	}
 	return zero, e
 }

@@ -27,6 +27,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitCredential  = 3
 	exitInterrupted = 130
 )
 
@@ -115,6 +116,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	a.complain(message(err))
+	if isDead(err) {
+		return exitCredential
+	}
 	if !started { // cobra refused the command line
 		return exitUsage
 	}
@@ -143,7 +147,8 @@ front, keeps secrets in several products behind, and carries them from one to
 another, with their whole history, as sealed backups.
 
 Exit codes: 0 done, 1 part or all of the work failed, 2 wrong usage or
-configuration, 130 interrupted.`,
+configuration, 3 the product does not take the store's credential any more,
+130 interrupted.`,
 		Example: `  vaultferry demo
   vaultferry serve --dev
   vaultferry init gateway && cd gateway && vaultferry serve`,
