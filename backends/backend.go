@@ -13,8 +13,8 @@ import (
 // Backend is what one product must do.
 //
 // Implementations are safe for concurrent use, honour ctx, and return
-// *secret.Error. They neither retry, log, audit nor check permissions: the
-// gateway does that once. They never return a value in an error's Detail,
+// *secret.Error. They neither retry, but for kit.Patiently, log, audit nor check
+// permissions: the gateway does that once. They never return a value in an error's Detail,
 // nor vendor text but what kit.Answer.Told lets through. Each call to a product is counted with CountCall.
 //
 // Roles, ordinals, UIDs and times mean the same in every product: see package

@@ -118,7 +118,7 @@ type Store struct {
 	// what fits, `trim-oldest` leaves out the oldest versions that are too many, unless a role or stage names them, and
 	// refuses any other loss, `archive` keeps the whole backup in `archive.dir` first.
 	OnLoss string `mapstructure:"on_loss" example:"archive"`
-	// Timeout is how long a request may wait for the store, retries included.
+	// Timeout is how long a client's request may wait for the store, retries included. Commands have --timeout.
 	Timeout time.Duration `mapstructure:"timeout" example:"10s"`
 	// Concurrency is how many calls the product gets at once; more wait.
 	Concurrency int `mapstructure:"concurrency" min:"0" example:"16"`

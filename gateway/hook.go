@@ -26,6 +26,14 @@ func (s *Service) beforeWrite(ctx context.Context, j *job, i hook.Intent) error 
 	return s.writes.Before(ctx, hookedJob{s, j}, i)
 }
 
+// beforeRestore asks the observer what of a secret means nothing in the store.
+func (s *Service) beforeRestore(ctx context.Context, j *job, sec *secret.Secret) ([]secret.Loss, error) {
+	if s.writes == nil {
+		return nil, nil
+	}
+	return s.writes.Restoring(ctx, hookedJob{s, j}, sec.WithoutValues())
+}
+
 // afterWrite tells the observer of a write that is done.
 func (s *Service) afterWrite(ctx context.Context, j *job, op hook.Op, sec *secret.Secret) {
 	if s.writes == nil || sec == nil {

@@ -27,6 +27,13 @@ func (w *watcher) Before(_ context.Context, _ hook.Job, i hook.Intent) error {
 	return w.refuse
 }
 
+func (w *watcher) Restoring(_ context.Context, _ hook.Job, s *secret.Secret) ([]secret.Loss, error) {
+	if !s.Versions[0].Value.IsNone() {
+		w.t.Error("an observer sees a value")
+	}
+	return nil, nil
+}
+
 func (w *watcher) After(_ context.Context, j hook.Job, op hook.Op, s *secret.Secret) {
 	words := []string{string(op), j.Store(), string(s.Name)}
 	for i := range s.Versions {

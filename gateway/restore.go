@@ -125,6 +125,13 @@ func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret,
 			return nil, err
 		}
 	}
+	dropped, err := s.beforeRestore(ctx, j, sec)
+	if err != nil {
+		return nil, err
+	}
+	if len(dropped) > 0 {
+		sec, left = loss.Apply(sec, dropped), append(left, dropped...)
+	}
 	if err := s.acceptLosses(j, sec, sec, append(j.Backend.Forecast(sec), left...), o, out); err != nil {
 		return nil, err
 	}

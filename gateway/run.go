@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -48,7 +49,7 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	if mutates(j.action) {
 		defer s.versions.wrote(j.Name, j.ref.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, orDefault(j.call.Timeout, j.Timeout))
 	defer cancel()
 	if j.action == access.Backup || j.action == access.Restore {
 		release, err := s.acquireBlob(ctx, j)
@@ -57,10 +58,14 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		}
 		defer release()
 	}
-	if err := j.slots.Acquire(ctx, 1); err != nil {
+	held, err := takeSlot(ctx, j.slots)
+	if err != nil {
 		return zero, waiting(err)
 	}
-	defer j.slots.Release(1)
+	defer held.giveBack()
+	if mutates(j.action) {
+		ctx = kit.WithPatience(ctx, s.pauses(j, held))
+	}
 	return retry(ctx, j, func(ctx context.Context, j *job) (T, error) {
 		out, err := f(ctx, j)
 		return out, s.tellTrash(ctx, j, err)

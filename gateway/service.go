@@ -128,6 +128,8 @@ type Call struct {
 	Op        string // the dialect's operation name: "azure.GetSecret"
 	RequestID string
 	Address   string // of the client
+	// Timeout bounds the call instead of the store's. Zero: the store's.
+	Timeout time.Duration
 	// Digest identifies the body of a mutation, so that a client's repeat of
 	// one whose outcome is unknown can be recognised. Zero: cannot. Restores
 	// need none: they are known by their blob.

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
@@ -178,7 +180,7 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 	}
 	var first error
 	var gone []secret.Name
-	for _, n := range over {
+	for i, n := range over {
 		if ctx.Err() != nil {
 			return gone, errors.Join(first, ctx.Err())
 		}
@@ -198,6 +200,8 @@ func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (
 		switch {
 		case err == nil:
 			gone = append(gone, n)
+		case errors.Is(err, kit.ErrDeadCredential): // no other name would fare better
+			return gone, &secret.Error{Kind: secret.KindOf(err), Detail: fmt.Sprintf("%s; not tried: %d", secret.DetailOf(err), len(over)-i-1), Err: secret.Cause(err)}
 		case first == nil && !errors.Is(err, secret.NotFound):
 			first = err
 		}

@@ -2,9 +2,11 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
@@ -169,4 +171,30 @@ func TestListTrashFiltersByPolicy(t *testing.T) {
 	}
 	_, err = w.DescribeTrash(t.Context(), few, refA)
 	wantKind(t, err, secret.Denied)
+}
+
+// TestSweepStopsWhereTheCredentialIsDead, and says what it did not try.
+func TestSweepStopsWhereTheCredentialIsDead(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	for _, name := range []secret.Name{"n1", "n2", "n3"} {
+		r := gateway.Ref{Store: "a", Name: name}
+		put(t, w, r, "hush")
+		remove(t, w, r)
+	}
+	c.advance(8 * 24 * time.Hour)
+	purges := 0
+	w.a.Before = func(_ context.Context, method string) error {
+		if method != "Purge" {
+			return nil
+		}
+		if purges++; purges > 1 {
+			return kit.Dead(&secret.Error{Kind: secret.Upstream, Detail: "refused"})
+		}
+		return nil
+	}
+	gone, err := w.Sweep(t.Context(), call, "a", false)
+	if len(gone) != 1 || purges != 2 || !errors.Is(err, kit.ErrDeadCredential) || secret.DetailOf(err) != "refused; not tried: 1" {
+		t.Errorf("%d purges, %d gone: %v", purges, len(gone), err)
+	}
 }

@@ -86,6 +86,8 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 			Transport: plainClient(newVaultOnly(u, vault, room)),
 			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
 			Telemetry: policy.TelemetryOptions{Disabled: true},
+
+			PerCallPolicies: []policy.Policy{patient{}},
 		},
 		DisableChallengeResourceVerification: c.DisableChallengeVerification,
 	})

@@ -26,6 +26,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,6 +38,7 @@ type entra struct {
 	mu     sync.Mutex
 	asked  []*http.Request
 	dialed []string
+	refuse int // the status of every token; zero: they are given
 }
 
 // over opens a vault of the host, with an entra behind every other host.
@@ -85,6 +87,8 @@ func (e *entra) answer(w http.ResponseWriter, r *http.Request, vault string) {
 		reply(200, `{"tenant_discovery_endpoint":"`+base+`/v2.0/.well-known/openid-configuration","metadata":[]}`)(w, r)
 	case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
 		reply(200, `{"issuer":"`+base+`/v2.0","authorization_endpoint":"`+base+`/a","token_endpoint":"`+base+`/t"}`)(w, r)
+	case e.refuse != 0:
+		reply(e.refuse, `{"error":"invalid_client","error_description":"AADSTS7000222: canary","error_codes":[7000222]}`)(w, r)
 	default:
 		reply(200, `{"token_type":"Bearer","expires_in":3599,"access_token":"good"}`)(w, r)
 	}
@@ -250,6 +254,23 @@ func TestClientCertificate(t *testing.T) {
 		c := &Config{Credential: Credential{Kind: "client_certificate", TenantID: tenant, ClientID: "i", CertificateFile: spoilt}}
 		if _, err := newCredential(c, &http.Client{}); err == nil || !strings.HasPrefix(err.Error(), "credential.certificate_file: ") {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestRefusedLogin: a secret that has ended proves that no name fares better.
+func TestRefusedLogin(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401} {
+		e := &entra{refuse: status}
+		b := e.over(t, "v.vault.azure.net", func(c *Config) {
+			c.Credential = Credential{Kind: "client_secret", TenantID: tenant, ClientID: "i", ClientSecret: secret.TextValue("ended")}
+		})
+		_, err := b.Get(t.Context(), "s", secret.Current)
+		wantKind(t, "a refused login", err, secret.Upstream)
+		checkText(t, err)
+		if !errors.Is(err, kit.ErrDeadCredential) {
+			t.Errorf("%d: %v", status, err)
 		}
 	}
 }

@@ -34,7 +34,11 @@ func failure(ctx context.Context, o kit.Op, sent bool, err error) *secret.Error 
 		return noToken(ctx, o, ce)
 	}
 	if re, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return o.Answered(answerOf(re), meaningOf)
+		e := o.Answered(answerOf(re), meaningOf)
+		if re.StatusCode == http.StatusUnauthorized { // with a token: its own challenge the client answers itself
+			e = kit.Dead(e)
+		}
+		return e
 	}
 	if strings.HasPrefix(err.Error(), undecodable) {
 		err = kit.ErrMalformed // the text quotes the answer
@@ -53,7 +57,12 @@ func noToken(ctx context.Context, o kit.Op, ce *credentialError) *secret.Error {
 	case ctx.Err() != nil:
 		return o.Error(secret.Unavailable, detail, ctx.Err())
 	case answered && failed.RawResponse != nil: // its text is the authority's page, kept out of logs
-		return o.Error(secret.Upstream, detail, fmt.Errorf("no token: the authority answered %d", failed.RawResponse.StatusCode))
+		status := failed.RawResponse.StatusCode
+		e := o.Error(secret.Upstream, detail, fmt.Errorf("no token: the authority answered %d", status))
+		if status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests {
+			e = kit.Dead(e)
+		}
+		return e
 	}
 	return o.Error(secret.Upstream, detail, ce)
 }

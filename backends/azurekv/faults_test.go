@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -238,8 +239,14 @@ func TestAnswers(t *testing.T) {
 		if strings.Contains(c.body, "nonsense") && !strings.Contains(secret.DetailOf(err), "not what its API promises") {
 			t.Errorf("read: %s: the detail is %q", name, secret.DetailOf(err))
 		}
+		if errors.Is(err, kit.ErrDeadCredential) != (c.status == 401) {
+			t.Errorf("read: %s: the credential is dead or not: %v", name, err)
+		}
 		_, err = b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("canary-x")})
 		wantKind(t, "write: "+name, err, c.write)
+		if errors.Is(err, kit.ErrDeadCredential) != (c.status == 401) {
+			t.Errorf("write: %s: the credential is dead or not: %v", name, err)
+		}
 		checkText(t, err)
 		var e *secret.Error
 		if errors.As(err, &e); c.status == 429 && e.RetryAfter.Seconds() != 7 {

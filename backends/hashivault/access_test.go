@@ -3,6 +3,7 @@ package hashivault
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -44,20 +46,140 @@ func TestDocumentedPolicyIsEnough(t *testing.T) {
 	}
 }
 
+// TestRefusedCredentials: a token that is dead is told from one that is denied,
+// by whichever call meets it first.
 func TestRefusedCredentials(t *testing.T) {
 	f := newFixture(t)
 	f.mustPut(t, "s", kvtest.Text("x"))
-	denied := f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`))
-	for what, token := range map[string]string{"denied": denied, "unknown": "hvs.unknown"} {
-		f.conf.Token = secret.TextValue(token)
-		s := f.open(t, nil)
-		_, err := s.Get(t.Context(), "s", secret.Current)
-		_, err2 := s.Put(t.Context(), "s", kvtest.Text("canary-y"))
-		for _, err := range []error{err, err2, s.Check(t.Context())} {
-			if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "canary") {
-				t.Errorf("%s: %v", what, err)
+	elsewhere := f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`))
+	here := f.server.Token(t, f.server.Policy(t, `path "`+f.conf.Mount+`/data/other" { capabilities = ["read"] }`))
+	revoked := f.server.Token(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)))
+	if err := f.native.Auth().Token().RevokeTree(revoked); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		token string
+		dead  bool
+	}{
+		"denied everything": {elsewhere, false}, "denied this": {here, false},
+		"unknown": {"hvs.unknown", true}, "revoked": {revoked, true},
+	} {
+		f.conf.Token = secret.TextValue(c.token)
+		for name, call := range everyCall(f.open(t, nil)) {
+			err := call(t.Context())
+			if what == "denied this" && err == nil {
+				continue
+			}
+			if !errors.Is(err, secret.Upstream) || strings.Contains(err.Error(), c.token) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s, %s: %v", what, name, err)
+			}
+			if errors.Is(err, kit.ErrDeadCredential) != c.dead {
+				t.Errorf("%s, %s: dead: %v, want %v; %v", what, name, !c.dead, c.dead, err)
 			}
 		}
+	}
+}
+
+// TestOldVaultKnowsDeadTokens: older servers say of a dead token no more than of
+// one that is denied.
+func TestOldVaultKnowsDeadTokens(t *testing.T) {
+	f := newFixture(t)
+	f.conf.Token = secret.TextValue("hvs.unknown")
+	wire, requests := kvtest.NewWire(t), new(atomic.Int64)
+	s := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		requests.Add(1)
+		resp, err := wire.RoundTrip(r)
+		if err == nil && resp.StatusCode == http.StatusForbidden {
+			_ = resp.Body.Close()
+			resp.Body = io.NopCloser(strings.NewReader(`{"errors":["1 error occurred:\n\t* permission denied\n\n"]}`))
+			resp.ContentLength = -1
+		}
+		return resp, err
+	}))
+	if _, err := s.Get(t.Context(), "s", secret.Current); !errors.Is(err, kit.ErrDeadCredential) {
+		t.Error(err)
+	}
+
+	// A token that lives is asked about once for many names.
+	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, `path "nothing/*" { capabilities = ["read"] }`)))
+	requests.Store(0)
+	s = f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) { requests.Add(1); return wire.RoundTrip(r) }))
+	for range 10 {
+		if _, err := s.Get(t.Context(), "s", secret.Current); errors.Is(err, kit.ErrDeadCredential) || !errors.Is(err, secret.Upstream) {
+			t.Error(err)
+		}
+	}
+	if n := requests.Load(); n != 11 {
+		t.Errorf("%d requests for ten names", n)
+	}
+}
+
+// TestWrappedTokens: whoever configures a wrapping token is told what to do,
+// and it still can be unwrapped.
+func TestWrappedTokens(t *testing.T) {
+	f := newFixture(t)
+	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), nil)
+	wrapping := f.server.Client(t, vaulttest.RootToken)
+	wrapping.SetWrappingLookupFunc(func(string, string) string { return "5m" })
+	for key, wrap := range map[string]func() (*api.Secret, error){
+		"token": func() (*api.Secret, error) { return wrapping.Auth().Token().Create(&api.TokenCreateRequest{}) },
+		"secret_id": func() (*api.Secret, error) {
+			return wrapping.Logical().Write("auth/"+role.Mount+"/role/r/secret-id", nil)
+		},
+	} {
+		made, err := wrap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := secret.TextValue(made.WrapInfo.Token)
+		conf := f.conf
+		if key == "token" {
+			conf.Token = text
+		} else {
+			conf.Token, conf.AppRole = secret.Value{}, &AppRole{RoleID: role.RoleID, SecretID: text, Mount: role.Mount}
+		}
+		_, err = open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &conf)
+		if err == nil || !strings.HasPrefix(secret.DetailOf(err), key+": ") || !strings.Contains(secret.DetailOf(err), "vault unwrap") ||
+			strings.Contains(err.Error(), made.WrapInfo.Token) || !errors.Is(err, kit.ErrDeadCredential) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if inside, err := f.native.Logical().Unwrap(made.WrapInfo.Token); err != nil || inside == nil {
+			t.Errorf("%s: the wrapping token is used up: %v", key, err)
+		}
+	}
+}
+
+// TestWrappedTokenWhileVaultIsDown: a gateway that starts before Vault learns it
+// from the first call, and has not used the token up meanwhile.
+func TestWrappedTokenWhileVaultIsDown(t *testing.T) {
+	f := newFixture(t)
+	wrapping := f.server.Client(t, vaulttest.RootToken)
+	wrapping.SetWrappingLookupFunc(func(string, string) string { return "5m" })
+	made, err := wrapping.Auth().Token().Create(&api.TokenCreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var up atomic.Bool
+	f.conf.Address = kvtest.Front(t, f.server.Address, func(w http.ResponseWriter, _ *http.Request) bool {
+		if !up.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return !up.Load()
+	})
+	f.conf.Token = secret.TextValue(made.WrapInfo.Token)
+	b, err := open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &f.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	up.Store(true)
+	for range 2 {
+		if _, err := b.Get(t.Context(), "s", secret.Current); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "vault unwrap") {
+			t.Errorf("Get: %v", err)
+		}
+	}
+	if _, err := f.native.Logical().Unwrap(made.WrapInfo.Token); err != nil {
+		t.Errorf("the wrapping token is used up: %v", err)
 	}
 }
 

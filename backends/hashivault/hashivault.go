@@ -70,7 +70,7 @@ func detect(ctx context.Context, f *connection.Folder, want string) (string, err
 		return "", f.WrongEngine(found, want)
 	case err == nil:
 		return found, nil
-	case errors.Is(err, secret.Invalid):
+	case errors.Is(err, secret.Invalid), errors.Is(err, connection.ErrWrapping):
 		return "", err
 	}
 	f.Warn(ctx, "the store is not ready", "error", err)
@@ -86,6 +86,8 @@ func detect(ctx context.Context, f *connection.Folder, want string) (string, err
 func confirm(ctx context.Context, f *connection.Folder) error {
 	found, err := f.Version(ctx)
 	switch {
+	case errors.Is(err, connection.ErrWrapping):
+		return err
 	case errors.Is(err, secret.Upstream): // it will not say; then it is as configured
 		return nil
 	case err == nil && found != f.Engine.Version:

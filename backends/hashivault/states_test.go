@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -266,4 +267,31 @@ func TestSealedAndStopped(t *testing.T) {
 		t.Fatalf("a gateway cannot start while Vault is down: %v", err)
 	}
 	_ = b.Close()
+}
+
+// TestReplicaBehind: a replica that has not heard of the last write yet is asked
+// again once the import has written, as a server that is busy is.
+func TestReplicaBehind(t *testing.T) {
+	f := newFixture(t)
+	for name, status := range map[string]int{"behind": http.StatusPreconditionFailed, "busy": http.StatusTooManyRequests} {
+		wire, requests, pauses := kvtest.NewWire(t), new(atomic.Int64), new(atomic.Int64)
+		s := f.open(t, kvtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if strings.Contains(r.URL.Path, "sys/") {
+				return wire.RoundTrip(r)
+			}
+			if n := requests.Add(1); n > 4 && n%2 == 0 { // the first write is the third request
+				return &http.Response{StatusCode: status, Body: http.NoBody, Request: r}, nil
+			}
+			return wire.RoundTrip(r)
+		}))
+		ctx := kit.WithPatience(t.Context(), func(context.Context, time.Duration) bool { pauses.Add(1); return true })
+		sample := backendtest.Sample(secret.Name(name))
+		if _, err := s.Import(ctx, sample, "token"); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if pauses.Load() == 0 {
+			t.Errorf("%s: nothing was refused", name)
+		}
+		backendtest.Compare(t, sample, f.mustExport(t, sample.Name), f.Forecast(sample))
+	}
 }

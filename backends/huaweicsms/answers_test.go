@@ -76,6 +76,9 @@ func TestAnswers(t *testing.T) {
 		if n := s.count(getVersions); n != 1 {
 			t.Errorf("read: %s: asked %d times", name, n)
 		}
+		if errors.Is(err, kit.ErrDeadCredential) != (c.status == 401) {
+			t.Errorf("%s: the credential is dead or not: %v", name, err)
+		}
 		b, s = script(t, withDefaults(map[string][]http.HandlerFunc{doAppend: {h}}))
 		_, err = b.Put(t.Context(), "s", secret.Draft{Value: secret.TextValue("canary-x")})
 		wantKind(t, "write: "+name, err, c.write)

@@ -26,9 +26,17 @@ type client struct {
 }
 
 // call sends one request of the vendor's client under ctx, and reads its answer.
-// The client is put together by hand, for its builder looks at files and the
-// environment.
-func call[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.CsmsClient, *Q) (*A, error), q *Q, read func(*A) (T, error)) (T, error) {
+func call[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.CsmsClient, *Q) (*A, error), q *Q, read func(*A) (T, error)) (out T, err error) {
+	err = kit.Patiently(ctx, o.Write, func() (err error) {
+		out, err = once(ctx, c, o, send, q, read)
+		return err
+	})
+	return out, err
+}
+
+// once is call without patience. The client is put together by hand, for its
+// builder looks at files and the environment.
+func once[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.CsmsClient, *Q) (*A, error), q *Q, read func(*A) (T, error)) (T, error) {
 	var zero T
 	key, err := c.credentials.get(ctx)
 	if err != nil {
@@ -46,8 +54,8 @@ func call[Q, A, T any](ctx context.Context, c client, o kit.Op, send func(*csms.
 		return out, nil
 	}
 	e := failed(ctx, o, trace, err)
-	if answer, ok := errors.AsType[*kit.Answer](e); ok && answer.Status == http.StatusUnauthorized {
-		c.credentials.refused(key)
+	if answer, ok := errors.AsType[*kit.Answer](e); ok && answer.Status == http.StatusUnauthorized && !c.credentials.refused(key) {
+		e = kit.Dead(e)
 	}
 	return zero, e
 }

@@ -167,16 +167,18 @@ func (c *credentials) warn(now time.Time, err *secret.Error) {
 }
 
 // refused hears that the product did not take a key. One that has stood for a
-// while may have been taken back, so another must come before the next call.
-func (c *credentials) refused(key *auth.BasicCredentials) {
+// while may have been taken back, so another must come before the next call:
+// renews reports whether one does.
+func (c *credentials) refused(key *auth.BasicCredentials) (renews bool) {
 	if c.issue == nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil && c.current.key == key && !c.now().Before(c.tried.Add(pause)) {
 		c.current = nil
 	}
+	return c.current == nil || c.current.key != key
 }
 
 // endOf is when a key ends, or otherwise. The vendor's client knows and does

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -382,6 +385,10 @@ func TestIssuerAnswers(t *testing.T) {
 		}
 		wantKind(t, what, err, c.kind)
 		checkText(t, err)
+		refused := slices.Contains([]string{"a bad request", "a refusal", "no right", "no provider", "a refused key"}, what)
+		if errors.Is(err, kit.ErrDeadCredential) != refused {
+			t.Errorf("%s: the credential is dead or not: %v", what, err)
+		}
 		if n := asked.Load(); n > 1 || signed.Load() > 0 {
 			t.Errorf("%s: asked %d times, and CSMS %d times", what, n, signed.Load())
 		}
@@ -451,7 +458,11 @@ func TestKeyTakenBack(t *testing.T) {
 		if i == 2 {
 			at.advance(pause)
 		}
-		wantKind(t, "a refused key", b.Check(t.Context()), secret.Upstream)
+		err := b.Check(t.Context())
+		wantKind(t, "a refused key", err, secret.Upstream)
+		if errors.Is(err, kit.ErrDeadCredential) != (i != 2) { // then another key comes
+			t.Errorf("call %d: the credential is dead or not: %v", i, err)
+		}
 		if n := asked.Load(); n != want {
 			t.Errorf("call %d: %d keys were asked for, want %d", i, n, want)
 		}

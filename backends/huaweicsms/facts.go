@@ -35,6 +35,7 @@ type secretFact struct {
 	created     time.Time
 	updated     time.Time
 	scheduled   time.Time // zero: not to be deleted
+	subscribes  bool      // to an event of the product's own
 }
 
 // versionFact is one version, without its value.
@@ -100,6 +101,7 @@ func newSecretFact(s *model.Secret) (secretFact, error) {
 	if s.SecretType != nil && s.SecretType.Value() != "" {
 		f.kind = s.SecretType.Value()
 	}
+	f.subscribes = s.EventSubscriptions != nil && slices.ContainsFunc(*s.EventSubscriptions, func(name string) bool { return name != "" })
 	return f, nil
 }
 

@@ -141,9 +141,10 @@ func issueError(ctx context.Context, err error) *secret.Error {
 		e.Err = &kit.Answer{Status: answered.StatusCode, Code: answered.ErrorCode, RequestID: answered.RequestId}
 		if e.Detail = noAnswer; isRefusal(answered.StatusCode) {
 			e.Kind, e.Detail = secret.Upstream, noKey
+			e = kit.Dead(e)
 		}
 	case errors.Is(err, errRefused):
-		e.Kind, e.Detail, e.Err = secret.Upstream, noKey, errRefused
+		e.Kind, e.Detail, e.Err = secret.Upstream, noKey, errors.Join(kit.ErrDeadCredential, errRefused)
 	case ctx.Err() != nil, errors.As(err, &sent):
 		e.Detail = noAnswer
 	case errors.As(err, &file):

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -58,5 +59,23 @@ func TestOddSecretsOfAList(t *testing.T) {
 	s, err := b.Describe(t.Context(), "far-times")
 	if err != nil || !s.Versions[0].Expires.Equal(secret.Last) || secret.Worst(secret.ExportLosses(s)) != secret.Trace {
 		t.Errorf("times that nobody can say: %v", err)
+	}
+}
+
+// TestNativeSubscriptions: what a secret subscribes to in CSMS itself stays
+// there, and a backup says so.
+func TestNativeSubscriptions(t *testing.T) {
+	t.Parallel()
+	for events, want := range map[string]int{`[""]`: 0, `null`: 0, `["ev-1"]`: 1} {
+		b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{
+			getSecret: {reply(200, `{"secret":`+strings.Replace(meta, `[""]`, events, 1)+`}`)},
+		}))
+		ctx, foretold := loss.WithForetold(t.Context())
+		if _, err := b.Export(ctx, "s"); err != nil {
+			t.Fatal(err)
+		}
+		if all := foretold(); len(all) != want || want > 0 && (all[0].What != loss.Subscriptions || all[0].Grade != secret.Trace) {
+			t.Errorf("%s: foretold is %v", events, all)
+		}
 	}
 }

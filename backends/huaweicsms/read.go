@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -134,6 +135,9 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 	}
 	for range maxReads {
 		if h, err := b.export(ctx, r); err == nil {
+			if h.facts.subscribes { // the gateway's own subscriptions are in Extra
+				loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, What: loss.Subscriptions, Why: "an event of CSMS does not come with the secret"})
+			}
 			return h.Clone(), nil
 		} else if !errors.Is(err, errRecycled) {
 			return nil, err

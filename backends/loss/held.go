@@ -17,6 +17,8 @@ func Held(s *secret.Secret, l secret.Loss) bool {
 			return len(s.Tags) > 0
 		case Extra:
 			return len(s.Extra) > 0
+		case Subscriptions:
+			return s.Extra[subscriptions] != nil
 		}
 		return false
 	}

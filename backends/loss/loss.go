@@ -29,6 +29,7 @@ import (
 //	created, updated    n or 0   unchanged: the gateway keeps the time, native tools see another
 //	form                n        unchanged: the gateway keeps bytes or fields, native tools see a text of them
 //	ordinal             n        unchanged: what native tools write next may change it in the source
+//	subscriptions       0        the secret subscribes to no event of Huawei's API
 //	managed             n        no certificate of Key Vault manages the version: it is a plain one
 //	number              0        unchanged: the gateway keeps the ordinals, native tools see other numbers
 //	deletion            n        unchanged: the product that it comes from was to delete it, nothing else does
@@ -56,6 +57,7 @@ const (
 	Updated           = "updated"
 	Form              = "form"
 	Ordinal           = "ordinal"
+	Subscriptions     = "subscriptions"
 	Managed           = "managed"
 	Number            = "number"
 	Deletion          = secret.LossDeletion
@@ -94,6 +96,8 @@ func loseOfSecret(s *secret.Secret, what string) {
 		s.Tags = nil
 	case Extra:
 		s.Extra = nil
+	case Subscriptions:
+		s.Extra = without(s.Extra, subscriptions)
 	}
 }
 
@@ -122,7 +126,7 @@ func loseOfVersion(v *secret.Version, what string) {
 	case UID:
 		v.UID = secret.UID{}
 	case Managed:
-		v.Extra = unmanaged(v.Extra)
+		v.Extra = without(v.Extra, marksOfManaged...)
 	}
 }
 
@@ -140,9 +144,12 @@ func withoutValue(said secret.Missing) secret.Missing {
 // certificate of Key Vault manages it.
 var marksOfManaged = []string{"azure.managed", "azure.kid"}
 
-func unmanaged(e secret.Extra) secret.Extra {
+// subscriptions is the member of a secret's Extra that names events.
+const subscriptions = "huawei.event_subscriptions"
+
+func without(e secret.Extra, members ...string) secret.Extra {
 	e = e.Clone()
-	for _, m := range marksOfManaged {
+	for _, m := range members {
 		delete(e, m)
 	}
 	if len(e) == 0 {
@@ -165,7 +172,7 @@ func removeVersions(s *secret.Secret, gone map[secret.Ordinal]bool) {
 // other words are about what native tools see.
 func TakesAway(l secret.Loss) bool {
 	switch l.What {
-	case Disabled, Current, Previous, Created, Updated, Form, Ordinal, Managed, Number, Deletion:
+	case Disabled, Current, Previous, Created, Updated, Form, Ordinal, Subscriptions, Managed, Number, Deletion:
 		return false
 	}
 	return true

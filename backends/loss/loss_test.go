@@ -39,6 +39,7 @@ func TestApply(t *testing.T) {
 		{loss.Description, 0, func(s *secret.Secret) { s.Description = "" }},
 		{loss.Ordinal, 1, nil},
 		{loss.Managed, 1, nil},
+		{loss.Subscriptions, 0, nil},
 		{loss.Disabled, 1, nil},
 		{loss.Current, 0, nil},
 		{loss.Previous, 0, nil},

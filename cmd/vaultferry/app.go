@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitCredential  = 3
 	exitInterrupted = 130
 )
 
@@ -37,7 +39,8 @@ type app struct {
 
 	configFile string
 	output     string
-	level      slog.Level // of the log, from which on
+	timeout    time.Duration // of one call to a store
+	level      slog.Level    // of the log, from which on
 }
 
 // exitError ends the program with a code. Without a cause, everything has
@@ -74,8 +77,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		started = true
-		if a.output != "text" && a.output != "json" {
+		switch {
+		case a.output != "text" && a.output != "json":
 			return usagef("--output is text or json, not %q", a.output)
+		case a.timeout <= 0:
+			return usagef("--timeout is longer than zero")
 		}
 		return nil
 	}
@@ -110,6 +116,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	a.complain(message(err))
+	if isDead(err) {
+		return exitCredential
+	}
 	if !started { // cobra refused the command line
 		return exitUsage
 	}
@@ -138,7 +147,8 @@ front, keeps secrets in several products behind, and carries them from one to
 another, with their whole history, as sealed backups.
 
 Exit codes: 0 done, 1 part or all of the work failed, 2 wrong usage or
-configuration, 130 interrupted.`,
+configuration, 3 the product does not take the store's credential any more,
+130 interrupted.`,
 		Example: `  vaultferry demo
   vaultferry serve --dev
   vaultferry init gateway && cd gateway && vaultferry serve`,
@@ -178,8 +188,20 @@ func (a *app) addGroups(root *cobra.Command) {
 		for _, c := range g.commands {
 			c.GroupID = g.id
 			root.AddCommand(c)
+			if callsStore(c) {
+				c.Flags().DurationVar(&a.timeout, "timeout", defaultTimeout, "how long the work on one secret, or on a part of a list, may take, with all waiting for a busy product")
+			}
 		}
 	}
+}
+
+// defaultTimeout is far above the stores' own: nobody waits at the other end of
+// a connection, and what has begun had better come to its end.
+const defaultTimeout = 10 * time.Minute
+
+// callsStore: what the command does is calls to a store, which take time.
+func callsStore(c *cobra.Command) bool {
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.
@@ -211,7 +233,9 @@ func (a *app) log() *slog.Logger {
 
 // call is how the audit knows what this command does.
 func (a *app) call(op string) gateway.Call {
-	return gateway.Call{Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString(), NativeBlobs: true, TellTrash: true}
+	return gateway.Call{
+		Caller: access.Local(userName()), Op: "cli." + op, RequestID: uuid.NewString(), NativeBlobs: true, TellTrash: true, Timeout: a.timeout,
+	}
 }
 
 func userName() string {

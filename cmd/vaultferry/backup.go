@@ -125,19 +125,22 @@ type backupReport struct {
 
 func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
 	reports := []backupReport{}
-	bad, untried := 0, 0
+	var failed failures
 	for _, name := range names {
 		r := backupReport{Store: s.store.Name, Name: name, Result: "done"}
-		err := a.backupOne(ctx, s, &r, f)
+		err := errNotTried
+		if !failed.dead {
+			err = a.backupOne(ctx, s, &r, f)
+		}
 		switch {
 		case errors.Is(err, errNotTried):
 			r.Result = notTried
-			untried++
+			failed.untried++
 		case errors.Is(err, errDeclined):
 			r.Result, r.File = "declined", ""
 		case err != nil:
 			r.Result, r.Error, r.File = failedOrInterrupted(ctx), message(err), ""
-			bad++
+			failed.add(err)
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
 		case !a.json():
 			if err := backupLine(a.out, r); err != nil {
@@ -146,18 +149,16 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 		}
 		reports = append(reports, r)
 	}
-	if untried > 0 {
-		a.complain(fmt.Sprintf("not tried: %d", untried))
-	}
+	failed.complain(a)
 	if a.json() {
 		if err := a.print(reports, nil); err != nil {
 			return err
 		}
 	}
-	if (bad > 0 || untried > 0) && ctx.Err() != nil {
+	if (failed.n > 0 || failed.untried > 0) && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return exitIfAny(bad)
+	return failed.exit()
 }
 
 func backupLine(w io.Writer, r backupReport) error {

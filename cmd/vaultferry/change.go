@@ -95,7 +95,7 @@ func (a *app) change(ctx context.Context, c *change) (err error) {
 	case err != nil:
 		r.Result, r.Error = "failed", message(adviseTrash(c.ref(), err))
 		a.complain(fmt.Sprintf("%s in store %s: %s", printable(r.Name), c.store, r.Error))
-		return errors.Join(a.print(&r, r.text), exitIfAny(1))
+		return errors.Join(a.print(&r, r.text), exitAfter(err))
 	}
 	return a.print(&r, r.text)
 }

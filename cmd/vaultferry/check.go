@@ -21,6 +21,7 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	var connect bool
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Report every problem of the configuration, and what clients will see",
@@ -33,8 +34,9 @@ store, nor the audit. It says which gateway runs with this configuration and wha
 that serves, and reaches through it the stores that it holds.`,
 		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
 		Args:    arguments(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect, timeout) },
 	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long each store may take to answer (default: its timeout)")
 	cmd.Flags().BoolVar(&connect, "connect", false, "also reach each store, with the gateway's credentials")
 	return cmd
 }
@@ -49,7 +51,8 @@ type checkView struct {
 	Running  *runningView     `json:"running,omitempty"` // the gateway that answers on the socket
 	Expires  *time.Time       `json:"certificate_expires,omitempty"`
 
-	cert *x509.Certificate
+	cert    *x509.Certificate
+	timeout time.Duration // zero: each store's
 }
 
 type routeView struct {
@@ -80,8 +83,8 @@ func (v *checkView) result() error {
 	return nil
 }
 
-func (a *app) check(ctx context.Context, connect bool) error {
-	v := &checkView{File: a.configPath(), Problems: []config.Problem{}}
+func (a *app) check(ctx context.Context, connect bool, timeout time.Duration) error {
+	v := &checkView{File: a.configPath(), Problems: []config.Problem{}, timeout: timeout}
 	cfg, warnings, err := a.load()
 	var bad *config.Error
 	switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,9 @@ func (sv *storeView) reach(ctx context.Context, a *app, v *checkView, cfg *confi
 		err = pathErr
 	case held && running != nil && holds(running.Status(), s):
 		sv.Running = true
-		err = running.Check(ctx, s.Name)
+		bounded, cancel := context.WithTimeout(ctx, cmp.Or(v.timeout, s.Timeout, gateway.DefaultTimeout))
+		err = running.Check(bounded, s.Name)
+		cancel()
 	case s.Backend == memoryKind:
 		sv.Note = "begins, empty, with a gateway" // there is nothing to reach
 		return
@@ -163,11 +166,7 @@ func (a *app) reachOwn(ctx context.Context, v *checkView, cfg *config.Config, i 
 		return adviseInUse(openError(s, err), notListening(ctx, cfg))
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	timeout := s.Timeout
-	if timeout == 0 {
-		timeout = gateway.DefaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(v.timeout, s.Timeout, gateway.DefaultTimeout))
 	defer cancel()
 	if err := b.Check(ctx); err != nil {
 		return err

@@ -161,7 +161,7 @@ func (w *writeFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.confirm, "confirm", false, "ask before each change; needs a terminal")
 }
 
-// errNotTried is of what was left when the command was interrupted.
+// errNotTried is of what was left when the command was interrupted, or stopped.
 var errNotTried = errors.New(notTried)
 
 const notTried = "not tried"

@@ -91,15 +91,18 @@ type restoring struct {
 	a       *app
 	reports []restoreReport
 	traces  traceCount
-	bad     int
-	untried int
+	failed  failures
 }
 
 func (a *app) restore(ctx context.Context, s *session, files []string, f restoreFlags) error {
 	run := restoring{a: a, reports: []restoreReport{}}
 	for _, file := range files {
 		r := restoreReport{File: file, Store: s.store.Name}
-		found, err := a.backupsIn(ctx, file)
+		var found []saved.Backup
+		err := errNotTried
+		if !run.failed.dead {
+			found, err = a.backupsIn(ctx, file)
+		}
 		if err == nil && f.as != "" && len(found) > 1 {
 			err = fmt.Errorf("it holds %d backups, and --as is for one", len(found))
 		}
@@ -111,22 +114,23 @@ func (a *app) restore(ctx context.Context, s *session, files []string, f restore
 		for _, b := range found {
 			r := r
 			r.Path = b.Path
-			err := a.restoreOne(ctx, s, &r, b.Blob, f)
+			err := errNotTried
+			if !run.failed.dead {
+				err = a.restoreOne(ctx, s, &r, b.Blob, f)
+			}
 			if err := run.add(ctx, r, err); err != nil {
 				return err
 			}
 		}
 	}
-	if run.untried > 0 {
-		a.complain(fmt.Sprintf("not tried: %d", run.untried))
-	}
+	run.failed.complain(a)
 	if err := a.print(run.reports, run.traces.text); err != nil {
 		return err
 	}
-	if (run.bad > 0 || run.untried > 0) && ctx.Err() != nil {
+	if (run.failed.n > 0 || run.failed.untried > 0) && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return exitIfAny(run.bad)
+	return run.failed.exit()
 }
 
 // add reports what became of one backup.
@@ -141,12 +145,12 @@ func (run *restoring) add(ctx context.Context, r restoreReport, err error) error
 		}
 	case errors.Is(err, errNotTried):
 		r.Result = notTried
-		run.untried++
+		run.failed.untried++
 	case errors.Is(err, errDeclined):
 		r.Result = "declined"
 	default:
 		r.Result, r.Error = failedOrInterrupted(ctx), message(err)
-		run.bad++
+		run.failed.add(err)
 		run.a.complain(fmt.Sprintf("%s: %s", r.place(), r.Error))
 	}
 	run.reports = append(run.reports, r)

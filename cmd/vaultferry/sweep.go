@@ -68,7 +68,7 @@ func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
 	case v.Result == "interrupted":
 		return ctx.Err()
 	case v.Error != "":
-		return exitIfAny(1)
+		return exitAfter(err)
 	}
 	return nil
 }

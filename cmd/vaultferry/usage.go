@@ -123,7 +123,7 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 		return usageHint(cmd, "--%s needs a value", e.GetFlag().Name)
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		wanted := map[string]string{"bool": "true or false", "int": "a number"}[e.GetFlag().Value.Type()]
+		wanted := map[string]string{"bool": "true or false", "int": "a number", "duration": "a duration such as 90s or 10m"}[e.GetFlag().Value.Type()]
 		return usageHint(cmd, "--%s is %s, not %q", e.GetFlag().Name, cmp.Or(wanted, "something else"), e.GetValue())
 	}
 	return usageHint(cmd, "%s", err)

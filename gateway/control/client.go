@@ -29,7 +29,7 @@ var ErrNobody = errors.New("no gateway is running")
 const answerTimeout = 2 * time.Second
 
 // Client asks a running gateway. Of a Call it uses Op, which must begin with
-// "cli.", and RequestID; the gateway knows who asks. Errors are *secret.Error;
+// "cli.", RequestID and Timeout; the gateway knows who asks. Errors are *secret.Error;
 // Unavailable and, of what changes something, Unknown say that the gateway
 // broke off.
 type Client struct {
@@ -187,7 +187,7 @@ func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, 
 	var a answer[A]
 	asked, done := hangingUp(ctx)
 	defer done()
-	res, err := c.post(asked, o.name, request[Q]{call.Op, call.RequestID, q})
+	res, err := c.post(asked, o.name, asking(call, q))
 	if err != nil {
 		return a.Result, o.brokenOff(ctx, err)
 	}
@@ -236,6 +236,10 @@ func answered(res *http.Response, f *failure) error {
 	return f.err()
 }
 
+func asking[Q any](call gateway.Call, q Q) request[Q] {
+	return request[Q]{call.Op, call.RequestID, call.Timeout, q}
+}
+
 func (c *Client) post(ctx context.Context, operation string, q any) (*http.Response, error) {
 	body, err := json.Marshal(q)
 	if err != nil {
@@ -250,7 +254,7 @@ func (c *Client) post(ctx context.Context, operation string, q any) (*http.Respo
 }
 
 func (o stream[Q]) ask(ctx context.Context, c *Client, call gateway.Call, q Q, w io.Writer) (err error) {
-	res, err := c.post(ctx, o.name, request[Q]{call.Op, call.RequestID, q})
+	res, err := c.post(ctx, o.name, asking(call, q))
 	if err != nil {
 		return brokenOff(ctx, err)
 	}

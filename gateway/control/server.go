@@ -148,7 +148,10 @@ func ignoreClosed(err error) error {
 // callOf is who asks, and what for.
 func callOf[Q any](r *http.Request, q request[Q]) gateway.Call {
 	p, _ := r.Context().Value(peerKey{}).(peer)
-	return gateway.Call{Caller: access.Local(p.user), Op: q.Op, RequestID: q.RequestID, NativeBlobs: true, TellTrash: true}
+	return gateway.Call{
+		Caller: access.Local(p.user), Op: q.Op, RequestID: q.RequestID, NativeBlobs: true, TellTrash: true,
+		Timeout: max(q.Timeout, 0),
+	}
 }
 
 // endpoint is a row of the table, to be served.

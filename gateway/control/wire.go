@@ -23,9 +23,10 @@ const maxRequest = 96 << 20
 const sumTrailer = "Vaultferry-Sha256"
 
 type request[Q any] struct {
-	Op        string `json:"op"`
-	RequestID string `json:"request_id,omitempty"`
-	Args      Q      `json:"args"`
+	Op        string        `json:"op"`
+	RequestID string        `json:"request_id,omitempty"`
+	Timeout   time.Duration `json:"timeout,omitempty"` // of the call, in nanoseconds; zero: the store's
+	Args      Q             `json:"args"`
 }
 
 type answer[A any] struct {

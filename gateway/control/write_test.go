@@ -106,3 +106,20 @@ func TestDraftOfMore(t *testing.T) {
 		}
 	}
 }
+
+// TestTimeout: a call ends when its command says, whatever the store's time is.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(t, "main", "db", secret.TextValue("hush"))
+	ref, short := gateway.Ref{Store: "main", Name: "db"}, call("get")
+	short.Timeout = 1 // nanosecond
+	if _, err := w.client.Get(t.Context(), short, ref, secret.Current); !errors.Is(err, secret.Unavailable) {
+		t.Errorf("a call without time: %v", err)
+	}
+	long := call("get")
+	long.Timeout = time.Hour
+	if _, err := w.client.Get(t.Context(), long, ref, secret.Current); err != nil {
+		t.Error(err)
+	}
+}

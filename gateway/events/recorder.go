@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway/internal/hook"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -57,10 +58,25 @@ func checkSubscriptions(ctx context.Context, j hook.Job, member json.RawMessage)
 	}
 	for _, name := range names {
 		if l.find(name) == nil {
-			return secret.Errorf(secret.Invalid, "the secret would subscribe to an event that does not exist")
+			return &secret.Error{Kind: secret.Invalid, Detail: "the secret would subscribe to an event that does not exist", Err: errNoEvent}
 		}
 	}
 	return nil
+}
+
+var errNoEvent = errors.New("there is no such event")
+
+// Restoring implements hook.Observer: a subscription to an event that the store
+// does not have would come to life with whatever event is made under that name.
+func (r *Recorder) Restoring(ctx context.Context, j hook.Job, s *secret.Secret) ([]secret.Loss, error) {
+	switch err := checkSubscriptions(ctx, j, s.Extra[ExtraSubscriptions]); {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, errNoEvent), errors.Is(err, secret.Unsupported): // then the store has no events at all
+		return []secret.Loss{{Grade: secret.Trace, What: loss.Subscriptions, Why: "the store has no event of that name"}}, nil
+	default:
+		return nil, err
+	}
 }
 
 // After implements hook.Observer.

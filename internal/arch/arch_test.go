@@ -44,7 +44,7 @@ var rules = []rule{
 	{"gateway/audit", []string{"secret"}},
 	{"gateway/internal/hook", []string{"secret", "backends"}},
 	{"gateway", []string{"secret", "backup", "backends", "backends/history", "backends/kit", "backends/loss", "gateway/access", "gateway/archive", "gateway/audit", "gateway/internal/hook"}},
-	{"gateway/events", []string{"secret", "backends", "backends/kit", "gateway", "gateway/access", "gateway/internal/hook"}},
+	{"gateway/events", []string{"secret", "backends", "backends/kit", "backends/loss", "gateway", "gateway/access", "gateway/internal/hook"}},
 	{"gateway/control", []string{"secret", "backup", "backends", "gateway", "gateway/access", "gateway/archive"}},
 	{"gateway/token", []string{"backup", "gateway/access"}},
 	{"gateway/iam", []string{"secret", "backup", "gateway/access", "gateway/token"}},

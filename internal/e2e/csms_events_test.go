@@ -8,6 +8,10 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
+
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 )
 
 func (c csmsClient) createEvent(name string, types ...model.CreateSecretEventRequestBodyEventTypes) (*model.Event, error) {
@@ -136,4 +140,41 @@ func (s *csmsSuite) happenings(t *testing.T, c, other csmsClient) {
 	if records := other.records("ev_1"); len(records) != 4 || !slices.Contains(records[:2], deleted) || !slices.Contains(records[:2], expired) { // in one millisecond, in either order
 		t.Errorf("records after the deletion: %q", records)
 	}
+}
+
+// TestRestoredSubscriptions: whichever dialect restores a secret where its event
+// is not, the secret arrives and subscribes to nothing.
+func TestRestoredSubscriptions(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{
+		{Name: "home", Kind: "memory", Backend: memory.New(memory.Options{})},
+		{Name: "azure", Kind: "memory", Backend: memory.New(memory.Options{})},
+		{Name: "huawei", Kind: "memory", Backend: memory.New(memory.Options{})},
+	}})
+	s := &csmsSuite{gateway: g}
+	c := s.client(t, "home")
+	types := model.GetCreateSecretEventRequestBodyEventTypesEnum()
+	got(c.createEvent("ev_1", types.SECRET_DELETED))(t)
+	got(c.CreateSecret(&model.CreateSecretRequest{Body: &model.CreateSecretRequestBody{Name: "s", SecretString: new("one"), EventSubscriptions: &[]string{"ev_1"}}}))(t)
+	for dialect, open := range dialects {
+		blob := got(open(t, g, "home").backup(t.Context(), "s"))(t)
+		got(open(t, g, dialect).restore(t.Context(), blob))(t)
+		there := s.client(t, dialect)
+		shown := got(there.ShowSecret(&model.ShowSecretRequest{SecretName: "s"}))(t).Secret
+		if n := len(*shown.EventSubscriptions); n != 0 {
+			t.Errorf("%s: %d subscriptions arrived", dialect, n)
+		}
+		if err := there.createAndDelete("ev_1"); err != nil {
+			t.Errorf("%s: an event that nobody subscribes to: %v", dialect, err)
+		}
+	}
+}
+
+// createAndDelete makes an event and takes it away.
+func (c csmsClient) createAndDelete(name string) error {
+	types := model.GetCreateSecretEventRequestBodyEventTypesEnum()
+	if _, err := c.createEvent(name, types.SECRET_DELETED); err != nil {
+		return err
+	}
+	return c.deleteEvent(name)
 }

@@ -130,7 +130,12 @@ func importFaults(t *testing.T, product string) []*importFault {
 	}
 	f := importFault{product: product}
 	for _, f.fault = range faultproxy.Faults() {
-		add(f, func(c *cleanImport) int { return c.writes })
+		add(f, func(c *cleanImport) int {
+			if f.fault == faultproxy.ThrottledFor { // before anything stands, and after; it costs a second
+				return min(c.writes, 2)
+			}
+			return c.writes
+		})
 	}
 	f.fault, f.leaves = faultproxy.Held, true
 	add(f, func(c *cleanImport) int { return c.writes })

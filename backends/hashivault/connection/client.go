@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type client struct {
 	address *url.URL
 	header  http.Header // of each request; the token comes to it
 	login   *login      // nil with a fixed token
+	token   *fixedToken // nil with a login
 	close   func()
 
 	unconfirmed atomic.Pointer[func(context.Context) error]
@@ -68,6 +70,9 @@ func newClient(o *Options, now func() time.Time, base http.RoundTripper) (*clien
 	}
 	v.SetToken(string(o.Token.Reveal()))
 	c.api, c.login = v, newLogin(v, o.Login, now)
+	if c.login == nil {
+		c.token = &fixedToken{mount: strings.Trim(o.Mount, "/"), now: now}
+	}
 	return c, nil
 }
 
@@ -95,6 +100,11 @@ func (c *client) call(ctx context.Context, r request, out any) error {
 
 // callUnconfirmed is call for what the confirmation itself needs to know.
 func (c *client) callUnconfirmed(ctx context.Context, r request, out any) error {
+	return kit.Patiently(ctx, r.writes(), func() error { return c.loggedIn(ctx, r, out) })
+}
+
+// loggedIn makes one request with a token that serves, as far as there is one.
+func (c *client) loggedIn(ctx context.Context, r request, out any) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
@@ -103,10 +113,16 @@ func (c *client) callUnconfirmed(ctx context.Context, r request, out any) error 
 	}
 	number := c.login.number()
 	err := c.once(ctx, r, out)
-	if errors.Is(err, secret.Upstream) && c.login.again(ctx, number, err) {
-		return c.once(ctx, r, out) // 403: the first changed nothing
+	if !errors.Is(err, secret.Upstream) {
+		return err
 	}
-	return err
+	switch retry, refused := c.login.again(ctx, number, err); {
+	case retry:
+		return c.once(ctx, r, out) // 403: the first changed nothing
+	case refused != nil:
+		return refused
+	}
+	return c.token.judge(ctx, c, err)
 }
 
 func (c *client) once(ctx context.Context, r request, out any) error {

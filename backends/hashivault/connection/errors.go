@@ -42,6 +42,9 @@ func classify(err error, wrote bool) error {
 		e.RetryAfter = time.Second
 	case secret.Unavailable:
 		e.Detail = "Vault is not ready"
+		if resp.StatusCode == http.StatusPreconditionFailed {
+			e.Err = errors.Join(kit.ErrBehind, resp)
+		}
 	case secret.Internal, secret.TooLarge, secret.Unsupported:
 		e.Detail = "Vault refused the request"
 	case secret.Unknown:

@@ -98,10 +98,17 @@ func (f *Folder) Version(ctx context.Context) (string, error) {
 	}
 	err := f.client.callUnconfirmed(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + f.Mount + "/" + f.Prefix + "x"}, &got)
 	switch {
+	case refuses(err, noPreflight) && f.client.token != nil && isWrapping(ctx, f.client.api, f.client.api.Token()):
+		return "", wrapped("token", err)
 	case refuses(err, noPreflight):
 		return "", &secret.Error{Kind: secret.Upstream, Detail: "there is no mount " + f.Mount + " in Vault, or the gateway's credentials have no right in it", Err: err}
 	case err != nil:
 		return "", err
+	}
+	if f.client.token != nil {
+		f.client.token.shown.Store(true)
+	}
+	switch {
 	case strings.Trim(got.Path, "/") != f.Mount:
 		return "", secret.Errorf(secret.Invalid, "mount: there is no mount %s in Vault", f.Mount)
 	case got.Type != "kv" && got.Type != "generic":

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -34,7 +35,13 @@ func (m *Login) submit(ctx context.Context, c *api.Client) (*api.Secret, error) 
 	}
 	got, err := c.Logical().WriteWithContext(ctx, "auth/"+m.Mount+"/login", body)
 	if err != nil {
-		return nil, m.classify(err)
+		err = m.classify(err)
+		for _, key := range []string{"secret_id", "jwt"} {
+			if text, ok := body[key].(string); ok && errors.Is(err, kit.ErrDeadCredential) && isWrapping(ctx, c, text) {
+				return nil, wrapped(key, err)
+			}
+		}
+		return nil, err
 	}
 	if got == nil || got.Auth == nil || got.Auth.ClientToken == "" { // it wants a second factor, perhaps
 		return nil, &secret.Error{Kind: secret.Upstream, Detail: "Vault answers the gateway's login without a token"}
@@ -49,7 +56,7 @@ func (m *Login) classify(err error) error {
 			if statusKind(resp, false) == secret.Unavailable {
 				break
 			}
-			return &secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's login at auth/" + m.Mount, Err: resp}
+			return kit.Dead(&secret.Error{Kind: secret.Upstream, Detail: "Vault refused the gateway's login at auth/" + m.Mount, Err: resp})
 		}
 	}
 	return classify(err, false)
@@ -115,26 +122,29 @@ func (l *login) number() int64 {
 
 // again reports whether a request that was refused is worth a second try: the
 // token of its login is invalid, or old enough that it may be. Of many that
-// are refused together one logs in.
-func (l *login) again(ctx context.Context, number int64, refusal error) bool {
+// are refused together one logs in. refused says that this was refused, too.
+func (l *login) again(ctx context.Context, number int64, refusal error) (retry bool, refused error) {
 	if l == nil {
-		return false
+		return false, nil
 	}
 	if _, answered := errors.AsType[*api.ResponseError](refusal); !answered || refuses(refusal, noRoute) {
-		return false
+		return false, nil
 	}
-	invalid := refuses(refusal, "invalid token")
-	if age := l.now().Sub(time.Unix(0, l.since.Load())); !invalid && age < soonest {
-		return false
+	if age := l.now().Sub(time.Unix(0, l.since.Load())); !refuses(refusal, invalidToken) && age < soonest {
+		return false, nil
 	}
 	if l.one.Acquire(ctx, 1) != nil {
-		return false
+		return false, nil
 	}
 	if l.count.Load() == number {
 		l.valid.Store(false)
 	}
 	l.one.Release(1)
-	return l.ensure(ctx) == nil
+	err := l.ensure(ctx)
+	if errors.Is(err, kit.ErrDeadCredential) {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 func (l *login) enter(ctx context.Context) error {

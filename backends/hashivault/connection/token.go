@@ -31,6 +31,10 @@ func (f *Folder) lookUp(ctx context.Context) *api.Secret {
 	tick := time.NewTicker(retryLookUp)
 	defer tick.Stop()
 	for {
+		if !f.client.token.shown.Load() && isWrapping(ctx, f.client.api, f.client.api.Token()) { // whose only use must not be this one
+			f.Warn(ctx, wrappedAdvice("token"))
+			return nil
+		}
 		got, err := f.client.api.Auth().Token().LookupSelfWithContext(ctx)
 		resp, answered := errors.AsType[*api.ResponseError](err)
 		if err == nil || answered && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {

@@ -53,6 +53,10 @@ type Observer interface {
 	// the write. It is called again where the write is tried again.
 	Before(ctx context.Context, j Job, i Intent) error
 
+	// Restoring sees a secret that a restore is about to make, or its dry run,
+	// and tells what of it means nothing in this store: that is left out.
+	Restoring(ctx context.Context, j Job, s *secret.Secret) ([]secret.Loss, error)
+
 	// After hears of a write that is done, and cannot fail any more. The answer
 	// to the client waits for it.
 	After(ctx context.Context, j Job, op Op, s *secret.Secret)

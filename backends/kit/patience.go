@@ -1,0 +1,67 @@
+package kit
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// patience is of one call of the gateway.
+type patience struct {
+	wrote atomic.Bool // a request of it has
+	pause func(context.Context, time.Duration) bool
+}
+
+type patienceKey struct{}
+
+// WithPatience returns a context for one call of the gateway: once a request of
+// it has written, so that failing would leave a part, Patiently waits out that
+// the product refuses for now. pause waits for as long as it is told, and
+// returns false at once where the call's time does not allow that.
+func WithPatience(ctx context.Context, pause func(context.Context, time.Duration) bool) context.Context {
+	return context.WithValue(ctx, patienceKey{}, &patience{pause: pause})
+}
+
+// Patiently makes one request: send returns *secret.Error. Where the context
+// says so, it makes it again for as long as the product refuses it for now,
+// and nothing was changed by that: Throttled, and ErrBehind.
+func Patiently(ctx context.Context, write bool, send func() error) error {
+	p, _ := ctx.Value(patienceKey{}).(*patience)
+	for n := 0; ; n++ {
+		err := send()
+		switch {
+		case p == nil:
+			return err
+		case err == nil:
+			if write {
+				p.wrote.Store(true)
+			}
+			return nil
+		case !p.wrote.Load(), !refusedForNow(err), !p.pause(ctx, pauseAfter(n, err)):
+			return err
+		}
+	}
+}
+
+// ErrBehind is the cause where a replica has not heard yet of what was written.
+var ErrBehind = errors.New("the replica is behind")
+
+func refusedForNow(err error) bool { return Is(err, secret.Throttled) || errors.Is(err, ErrBehind) }
+
+// The pauses where the product does not say how long.
+const (
+	shortestPause = 250 * time.Millisecond
+	longestPause  = 8 * time.Second
+)
+
+func pauseAfter(n int, err error) time.Duration {
+	if e, ok := errors.AsType[*secret.Error](err); ok && e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	d := min(shortestPause<<min(n, 10), longestPause)
+	return d + rand.N(d/2) //nolint:gosec // jitter, not a secret
+}

@@ -1,0 +1,79 @@
+package gateway_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// TestWaitingGivesTheSlotBack: while an import waits for its product, others
+// use the store, and it goes on when the product lets it. The call's own
+// deadline counts before the store's.
+func TestWaitingGivesTheSlotBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *gateway.Options) {
+		o.Stores[1].Concurrency = 1
+		o.Stores[1].Timeout = time.Minute
+	})
+	put(t, w, refA, "hush")
+	put(t, w, gateway.Ref{Store: "b", Name: "other"}, "hush")
+	blob := backupOf(t, w, refA)
+	refused := make(chan struct{}, 1)
+	var free atomic.Bool
+	w.b.Before = func(ctx context.Context, method string) error {
+		if method != "Import" {
+			return nil
+		}
+		if err := kit.Patiently(ctx, true, func() error { return nil }); err != nil { // the first write stands
+			return err
+		}
+		return kit.Patiently(ctx, true, func() error {
+			if free.Load() {
+				return nil
+			}
+			select {
+			case refused <- struct{}{}:
+			default:
+			}
+			return &secret.Error{Kind: secret.Throttled, RetryAfter: 10 * time.Millisecond}
+		})
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+		done <- err
+	}()
+	<-refused
+	for range 5 {
+		if _, err := w.Get(t.Context(), call, gateway.Ref{Store: "b", Name: "other"}, secret.Current); err != nil {
+			t.Fatalf("a read beside an import that waits: %v", err)
+		}
+	}
+	free.Store(true)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	free.Store(false)
+	short := call
+	short.Timeout = 50 * time.Millisecond
+	_, err := w.Restore(t.Context(), short, "b", blob, gateway.RestoreOptions{As: "again"})
+	wantKind(t, err, secret.Throttled)
+
+	gone, leave := context.WithCancel(t.Context())
+	for len(refused) > 0 { // of the call before
+		<-refused
+	}
+	go func() { <-refused; leave() }()
+	if _, err := w.Restore(gone, call, "b", blob, gateway.RestoreOptions{As: "third"}); err == nil {
+		t.Error("a caller who left is waited for")
+	}
+	if _, err := w.Get(t.Context(), call, gateway.Ref{Store: "b", Name: "other"}, secret.Current); err != nil {
+		t.Errorf("after calls that were given up: %v", err)
+	}
+}
