@@ -70,9 +70,6 @@ func (t tagSidecar) around(s *secret.Secret, whole bool) *tagSidecar {
 // are left out: room is short.
 func (t *tagSidecar) tellSecret(s *secret.Secret) *sidecar.Secret {
 	v, r := &s.Versions[0], sidecar.OfSecret(s)
-	if len(s.Tags) == 0 {
-		r.Tags = nil
-	}
 	if s.Created.Equal(v.Created) {
 		r.Created = sidecar.Time{}
 	}
