@@ -18,7 +18,8 @@ import (
 // nor vendor text but what kit.Answer.Told lets through. Each call to a product is counted with CountCall.
 //
 // Roles, ordinals, UIDs and times mean the same in every product: see package
-// secret. Names are the model's; each backend has one secret.Naming to its
+// secret. So do tags: a backend knows own tags alone, of a version and of the
+// secret, and being without tags (nil) differs from an empty set. Names are the model's; each backend has one secret.Naming to its
 // product's names, and refuses (Invalid) what that cannot spell.
 type Backend interface {
 	// Capabilities are constant for the life of the backend.
@@ -145,8 +146,6 @@ type Capabilities struct {
 	FoldsCase bool
 	// Durable: what was acknowledged survives the end of the process.
 	Durable bool
-	// KeepsEmptyTags: a version's empty tag map differs from none at all.
-	KeepsEmptyTags bool
 	// TrashHidesVersions: of what is in the trash the product shows one version
 	// alone: the one that its own tools take for the current one.
 	TrashHidesVersions bool

@@ -86,7 +86,7 @@ func withUID(sec *secret.Secret, uid secret.UID, value secret.Value) *secret.Sec
 
 func holdsDraft(v *secret.Version, d secret.Draft) bool {
 	stages := slices.Sorted(slices.Values(d.Stages))
-	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && maps.Equal(v.Tags, d.Tags) &&
+	return v.Value.Equal(d.Value) && v.ContentType == d.ContentType && secret.SameTags(v.Tags, d.Tags) &&
 		v.Disabled == d.Disabled && v.NotBefore.Equal(d.NotBefore) && v.Expires.Equal(d.Expires) &&
 		slices.Equal(v.Stages, stages) && v.Extra.Equal(d.Extra)
 }
@@ -100,7 +100,7 @@ func completeTornWrite(ctx context.Context, j *job, d secret.Draft, sec *secret.
 		AddStages: d.Stages, MakeCurrent: !d.KeepCurrent, MakePrevious: d.TakePrevious && sec.Current != v.Ordinal,
 		Extra: map[string]json.RawMessage{},
 	}
-	if len(v.Tags) > 0 || d.Tags != nil {
+	if v.Tags != nil || d.Tags != nil {
 		p.Tags = &d.Tags
 	}
 	if a := d.OfSecret; a != nil {

@@ -99,28 +99,52 @@ func lossesForLackOfRoom(product string, most, stand int, sec, part *secret.Secr
 // in the middle of the append.
 func lossesBesideWhatStands(b backends.Backend, have, sec, part *secret.Secret) []secret.Loss {
 	var out []secret.Loss
-	stands := have
-	known := b.Forecast(stands)
+	stands, known := have, forecastAsLaidOut(b, have)
 	for i := range part.Versions {
 		v := &part.Versions[i]
 		grown, o := grownBy(stands, sec, v)
-		losses, newest := b.Forecast(grown), *grown
-		newest.Current, newest.Previous = o, grown.Current // as some products lay out whichever comes last
-		losses = append(losses, b.Forecast(&newest)...)
-		at := slices.IndexFunc(losses, func(l secret.Loss) bool {
-			return (l.Version == 0 || l.Version == o) && l.Grade > secret.Trace && loss.TakesAway(l) &&
-				!slices.ContainsFunc(known, func(k secret.Loss) bool { return k.Version == l.Version && k.What == l.What })
-		})
-		if at >= 0 {
+		losses := forecastAsLaidOut(b, grown)
+		if l := firstNew(losses, known, o); l != nil {
 			out = append(out, secret.Loss{
 				Grade: secret.Data, Version: v.Ordinal, What: loss.Version,
-				Why: "with what stands already, this would be so: " + losses[at].Sentence(),
+				Why: "with what stands already, this would be so: " + l.Sentence(),
 			})
 			continue
 		}
 		stands, known = grown, losses
 	}
 	return out
+}
+
+// layouts are the forecasts of a secret that keeps what is of the whole with its
+// current version, and of one that keeps it with the newest: products differ.
+type layouts [2][]secret.Loss
+
+func forecastAsLaidOut(b backends.Backend, s *secret.Secret) layouts {
+	out := layouts{b.Forecast(s)}
+	newest := *s
+	if last := s.Newest(); last != nil && last.Ordinal != s.Current {
+		newest.Current, newest.Previous = last.Ordinal, s.Current
+	}
+	out[1] = b.Forecast(&newest)
+	return out
+}
+
+// firstNew is a loss of the secret or of the version o that none of known is,
+// in the same layout; nil: there is none.
+func firstNew(losses, known layouts, o secret.Ordinal) *secret.Loss {
+	for layout := range losses {
+		for i := range losses[layout] {
+			l := &losses[layout][i]
+			if l.Version != 0 && l.Version != o || l.Grade <= secret.Trace || !loss.TakesAway(*l) {
+				continue
+			}
+			if !slices.ContainsFunc(known[layout], func(k secret.Loss) bool { return k.Version == l.Version && k.What == l.What }) {
+				return l
+			}
+		}
+	}
+	return nil
 }
 
 // grownBy is s once v of sec is appended, under the ordinal that is returned.

@@ -198,6 +198,16 @@ func TestARepeatKnowsItsExtra(t *testing.T) {
 // its repeat, in the version that is there.
 func TestARepeatCompletesATornWrite(t *testing.T) {
 	t.Parallel()
+	for what, tags := range map[string]map[string]string{"tags": {"a": "b"}, "an empty set of tags": {}, "no tags": nil} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			completesATornWrite(t, tags)
+		})
+	}
+}
+
+func completesATornWrite(t *testing.T, tags map[string]string) {
+	t.Helper()
 	w := newWorld(t, nil)
 	put(t, w, refA, "hush1")
 	torn := false
@@ -206,14 +216,18 @@ func TestARepeatCompletesATornWrite(t *testing.T) {
 			return nil
 		}
 		torn = true
-		bare := secret.Patch{ContentType: new(""), Tags: &map[string]string{}, DropStages: []string{"blue"}, Description: new("")}
+		others := map[string]string{}
+		if len(tags) == 0 && tags != nil {
+			others = nil
+		}
+		bare := secret.Patch{ContentType: new(""), Tags: &others, DropStages: []string{"blue"}, Description: new("")}
 		if _, err := w.a.Backend.Update(ctx, "n", secret.Current, bare); err != nil {
 			t.Error(err)
 		}
 		return &secret.Error{Kind: secret.Partial}
 	}
 	d := draft("hush2")
-	d.ContentType, d.Tags, d.Stages = "text/plain", map[string]string{"a": "b"}, []string{"blue"}
+	d.ContentType, d.Tags, d.Stages = "text/plain", tags, []string{"blue"}
 	d.OfSecret = &secret.Attributes{Description: "told"}
 	_, err := w.Put(t.Context(), call, refA, d)
 	wantKind(t, err, secret.Partial)
@@ -227,7 +241,7 @@ func TestARepeatCompletesATornWrite(t *testing.T) {
 	}
 	for what, s := range map[string]*secret.Secret{"the answer": made, "what stands": stands} {
 		v := s.Newest()
-		if v.Ordinal != 2 || !v.Value.Equal(d.Value) || v.ContentType != "text/plain" || v.Tags["a"] != "b" ||
+		if v.Ordinal != 2 || !v.Value.Equal(d.Value) || v.ContentType != "text/plain" || !secret.SameTags(v.Tags, tags) ||
 			len(v.Stages) != 1 || s.Description != "told" || s.Current != 2 {
 			t.Errorf("%s is not what was asked for", what)
 		}

@@ -116,7 +116,7 @@ func (m Missing) Valid() bool { return m == "" || slices.Contains(Reasons, m) }
 type Secret struct {
 	Name        Name
 	Description string
-	Tags        map[string]string // of the secret as a whole; azure tags are per version
+	Tags        map[string]string // its own; nil: without; empty: set to nothing. See ShownTags
 	Created     time.Time
 	Updated     time.Time
 	Current     Ordinal
@@ -133,7 +133,7 @@ type Version struct {
 	Value       Value
 	Missing     Missing
 	ContentType string
-	Tags        map[string]string // nil: never set; empty: set to nothing
+	Tags        map[string]string // its own, as those of a Secret
 	Disabled    bool
 	NotBefore   time.Time
 	Expires     time.Time

@@ -39,7 +39,7 @@ type Patch struct {
 	Disabled    *bool
 	NotBefore   *time.Time
 	Expires     *time.Time
-	Tags        *map[string]string // replaces the whole map
+	Tags        *map[string]string // replaces the whole map; a nil one: without tags
 
 	// Labels that move to the version from whichever holds them, and labels
 	// that leave it.
@@ -52,7 +52,7 @@ type Patch struct {
 
 	// Of the secret.
 	Description *string
-	SecretTags  *map[string]string // replaces the whole map
+	SecretTags  *map[string]string // as Tags
 	// Extra is merged into the secret's; a nil member is removed.
 	Extra map[string]json.RawMessage
 }

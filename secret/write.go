@@ -10,7 +10,7 @@ import (
 type Draft struct {
 	Value       Value
 	ContentType string
-	Tags        map[string]string
+	Tags        map[string]string // its own; nil: without
 	Disabled    bool
 	NotBefore   time.Time
 	Expires     time.Time

@@ -35,9 +35,9 @@ unless ` + "`on_loss`" + ` of the store says otherwise.
 	}
 	b.WriteString(backendtest.Table(reports...))
 	b.WriteString(`
-Azure Key Vault keeps stages, description and tags of the secret in one tag of 256 characters. Huawei Cloud CSMS keeps what it
-has no place for in its description. Each size is what that room holds when the secret has nothing else in it. Several at once
-share the room.
+Azure Key Vault keeps stages, description and, beside a version's own tags, those of the secret in one tag of 256 characters.
+Huawei Cloud CSMS keeps what it has no place for in its description. Each size is what that room holds when the secret has
+nothing else in it. Several at once share the room.
 
 ## Where it lies
 

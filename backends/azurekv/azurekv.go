@@ -111,7 +111,6 @@ func (b *Backend) Capabilities() backends.Capabilities {
 		MaxValue:           maxValue,
 		FoldsCase:          true,
 		Durable:            true,
-		KeepsEmptyTags:     true,
 		TrashHidesVersions: true,
 		HidesDisabled:      true,
 	}

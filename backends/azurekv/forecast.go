@@ -36,7 +36,10 @@ func plan(wire string, s *secret.Secret, mark string, now time.Time, room int) (
 		return nil, losses
 	}
 	newest := left.Newest().Ordinal
-	last := cmp.Or(left.Current, newest)
+	last := newest
+	if mark != "" { // else it stands, as it was written
+		last = cmp.Or(left.Current, newest)
+	}
 	switch {
 	case left.Current == 0:
 		losses = append(losses, secret.Loss{Grade: secret.Meaning, What: loss.Current, Why: "Key Vault's own tools take the version that is written last for the current one"})

@@ -279,9 +279,12 @@ func hazardTags(t *testing.T, b *Backend) {
 	if !foretells(b, s, loss.Tags, secret.Meaning) {
 		t.Error("it is not foretold that 15 tags beside ours are lost")
 	}
-	s.Versions[1].Tags, s.Tags = nil, map[string]string{strings.Repeat("k", 128): strings.Repeat("v", 255)} // as CSMS allows
-	if !foretells(b, s, loss.Tags, secret.Meaning) {
-		t.Error("it is not foretold that long tags of the secret are lost")
+	s.Tags = map[string]string{strings.Repeat("k", 128): strings.Repeat("v", 255)} // as CSMS allows
+	if s.Versions[1].Tags = someTags(1); !foretells(b, s, loss.Tags, secret.Meaning) {
+		t.Error("it is not foretold that long tags of the secret are lost beside the version's own")
+	}
+	if s.Versions[1].Tags = nil; foretells(b, s, loss.Tags, secret.Meaning) {
+		t.Error("it is foretold that tags are lost which have the place of the version's")
 	}
 }
 

@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,13 +37,15 @@ import (
 //   - Previous is what the newest's tag says, else who was current before it.
 //   - What belongs to the secret as a whole stands in the newest's tag. Native
 //     tools that add a version do not hide it: then the newest tag counts that
-//     tells of it.
+//     tells of it. The secret's tags are those of the product at that version, if
+//     the tag says so, and the version is then without; else they stand in the tag.
 type stored struct {
 	secret.Secret
 	items   []item  // as they were listed
 	entries []entry // as Versions
 	highest secret.Ordinal
 	newest  string // the product's id of the version that is current to native tools
+	teller  string // and of the one whose tag speaks for the secret; "": none does
 }
 
 type entry struct {
@@ -262,6 +265,7 @@ func (h *stored) setSecret(order []*entry) {
 	newest := order[len(order)-1]
 	for _, e := range slices.Backward(order) {
 		if e.tellsSecret() {
+			h.teller = e.id
 			h.takeSecret(e, e == newest)
 			break
 		}
@@ -278,6 +282,7 @@ func (h *stored) takeSecret(e *entry, newest bool) {
 	v := h.Find(secret.ByOrdinal(e.ordinal))
 	h.Created, h.Updated = v.Created, v.Updated
 	e.tag.Secret.Overlay(&h.Secret)
+	h.Tags = maps.Clone(e.ofSecret())
 	switch {
 	case !newest:
 		h.Updated = updated

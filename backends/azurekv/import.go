@@ -41,7 +41,7 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 		if err := im.look(ctx, mark); err != nil {
 			return nil, err
 		}
-		if err := im.replan(s, room); err != nil {
+		if err := im.replan(room); err != nil {
 			return nil, err
 		}
 		return im.write(ctx, spelling(wire, s.Extra))
@@ -50,13 +50,13 @@ func (b *Backend) Import(ctx context.Context, s *secret.Secret, token string) (*
 
 // replan refuses what was foretold before the vault told that it has room for
 // fewer tags than room, if that makes a difference.
-func (im *importing) replan(s *secret.Secret, room int) error {
+func (im *importing) replan(room int) error {
 	now := im.b.room.most()
 	if now >= room {
 		return nil
 	}
-	for i := range s.Versions {
-		if t := s.Versions[i].Tags; len(t) >= now && len(t) < room {
+	for _, body := range im.bodies {
+		if t := body.nativeTags(); len(t) >= now {
 			return writeOp("import", im.name).Error(secret.Lossy, "tags: "+tagsProblem(t, now-1, now), nil)
 		}
 	}

@@ -20,7 +20,7 @@ type item struct {
 	disabled      bool
 	managed       bool
 	contentType   string
-	tags          map[string]string // less ours
+	tags          map[string]string // less ours; perhaps those of the secret: see own
 	notBefore     time.Time
 	expires       time.Time
 	created       time.Time // whole seconds, as all of the product's times
@@ -30,7 +30,8 @@ type item struct {
 	protected     bool        // the vault says that nobody can purge what is deleted
 	days          int         // that the vault keeps what it deletes; zero: it does not say
 	deleted       *secret.Deletion
-	opened        time.Time // it is disabled by its mark alone: see ExportHidden
+	opened        time.Time   // it is disabled by its mark alone: see ExportHidden
+	bare          *tagSidecar // a tag of ours that says no more than that
 }
 
 // newItem reads a list entry. Of a list of secrets the id has no version. The
@@ -100,10 +101,29 @@ func (it *item) setTags(tags map[string]*string) {
 	}
 	if t != nil && !t.Opened.IsZero() { // what the mark of an opened version says is true
 		it.disabled, it.opened, t.Opened = true, t.Opened.Time, sidecar.Time{}
-		if t.Bare {
-			it.tag = nil
-		}
 	}
+	if t != nil && t.Bare {
+		it.tag, it.bare = nil, t
+	}
+}
+
+// own are the tags of the version itself.
+func (it *item) own() map[string]string {
+	if it.tag != nil && it.tag.Shared {
+		return nil
+	}
+	return it.tags
+}
+
+// ofSecret are the tags of the secret, where the version's tag speaks for it.
+func (it *item) ofSecret() map[string]string {
+	switch t := it.tag; {
+	case !t.Shared:
+		return t.Secret.Tags
+	case it.tags == nil: // native tools removed them one by one
+		return map[string]string{}
+	}
+	return it.tags
 }
 
 func (it *item) isOpened() bool { return !it.opened.IsZero() }
@@ -112,7 +132,7 @@ func (it *item) isOpened() bool { return !it.opened.IsZero() }
 // versions have a say in.
 func (it *item) version() secret.Version {
 	v := secret.Version{
-		ContentType: it.contentType, Tags: it.tags, Disabled: it.disabled,
+		ContentType: it.contentType, Tags: it.own(), Disabled: it.disabled,
 		NotBefore: it.notBefore, Expires: it.expires, Created: it.created, Updated: history.OrTime(it.updated, it.created),
 	}
 	if it.disabled {

@@ -29,8 +29,8 @@ import (
 // Danger: whoever enables such a version with native tools, and means it, in
 // that time, has it disabled again; and tags that they change are put back.
 //
-// Native tools see that the version was updated, and that it has an empty set
-// of tags where it had none.
+// Native tools see that the version was updated, and a tag of ours where it had
+// none at all.
 
 var _ backends.HiddenReader = (*Backend)(nil)
 
@@ -91,6 +91,7 @@ func (e *entry) marked(v *secret.Version, now time.Time, room int) map[string]*s
 	shown := *v
 	shown.Missing = ""
 	t := tagSidecar{Bare: true}.around(&secret.Secret{Versions: []secret.Version{shown}}, false)
+	e.bare = new(*t)
 	if e.tag != nil { // all that it says stays
 		updated := t.Updated
 		*t = *e.tag
@@ -103,9 +104,13 @@ func (e *entry) marked(v *secret.Version, now time.Time, room int) map[string]*s
 	return wireTags(e.tags, t)
 }
 
-// unmarked are the tags that the version has once it is disabled again.
+// unmarked are the tags that the version has once it is disabled again. No write
+// takes all tags away and leaves the version without: an empty set would stay.
 func (it *item) unmarked(now time.Time) map[string]*string {
-	if it.tag == nil {
+	switch {
+	case it.tag == nil && it.tags == nil:
+		return wireTags(nil, it.bare)
+	case it.tag == nil:
 		return wireTags(it.tags, nil)
 	}
 	t := *it.tag

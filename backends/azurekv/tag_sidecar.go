@@ -39,13 +39,18 @@ type tagSidecar struct {
 	// place: what the product says of that moment tells nothing of native tools.
 	Touched sidecar.Time `json:"T,omitzero"`
 	// Opened: the version is disabled, and a gateway enabled it then for as
-	// long as it takes to read it. Bare: it has no tag of ours but this one.
+	// long as it takes to read it. Bare: it has no tag of ours but this one, which
+	// stays where the version is without tags.
 	Opened sidecar.Time `json:"O,omitzero"`
 	Bare   bool         `json:"B,omitempty"`
 	// Import marks a version of an import, and Last takes its place in the one
 	// that is written last. An import without a Last is not finished.
 	Import string `json:"i,omitempty"`
 	Last   string `json:"Z,omitempty"`
+	// Shared: the product's tags of the version are those of the secret, and the
+	// version is without. It counts in the newest tag that speaks for the secret;
+	// in an older one it says of the version alone that it is without.
+	Shared bool `json:"F,omitempty"`
 	// OurType: the content type was set by us and is none of the source's.
 	OurType bool `json:"Y,omitempty"`
 }
@@ -70,7 +75,7 @@ func (t tagSidecar) around(s *secret.Secret, whole bool) *tagSidecar {
 // are left out: room is short.
 func (t *tagSidecar) tellSecret(s *secret.Secret) *sidecar.Secret {
 	v, r := &s.Versions[0], sidecar.OfSecret(s)
-	if len(s.Tags) == 0 {
+	if t.Shared {
 		r.Tags = nil
 	}
 	if s.Created.Equal(v.Created) {
@@ -96,6 +101,9 @@ func (t *tagSidecar) Valid() bool {
 	ours := v.Ordinal > 0 && v.UID != sidecar.UID{} && v.Form != sidecar.FormFields && (t.Import == "" || t.Last == "")
 	foreign := v.ContentType != "" || len(v.Tags) > 0 || v.Disabled || v.Missing != ""
 	s := t.Secret
+	if t.Shared && (v.Tags != nil || s == nil || s.Tags != nil) {
+		return false
+	}
 	return ours && !foreign && v.Valid() && (s == nil || s.Roles != nil && s.Deleted == nil && s.Valid())
 }
 

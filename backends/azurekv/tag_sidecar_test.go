@@ -62,7 +62,7 @@ func TestNotOurTag(t *testing.T) {
 	uid := text(sidecar.UID(secret.DeriveUID("s", "p", "i", epoch)))
 	good := `{"n":1,"u":"` + uid + `"}`
 	with := func(more string) string { return strings.TrimSuffix(good, "}") + more + "}" }
-	for _, s := range []string{good, with(`,"c":1`), with(`,"f":"j"`), with(`,"S":{"r":[1,0]}`)} {
+	for _, s := range []string{good, with(`,"c":1`), with(`,"f":"j"`), with(`,"S":{"r":[1,0]}`), with(`,"S":{"r":[1,0]},"F":true`)} {
 		if decodeTag(s) == nil {
 			t.Fatalf("%s does not decode", s)
 		}
@@ -74,6 +74,7 @@ func TestNotOurTag(t *testing.T) {
 		with(`,"f":"z"`), with(`,"f":"f"`), with(`,"c":"x"`), with(`,"c":1e9`), with(`,"c":99999999999999`), with(`,"c":1.1234567890`),
 		with(`,"S":{"r":[1,0],"h":-1}`), with(`,"S":{"r":[-1,0]}`), with(`,"S":{"r":[0,-1]}`), with(`,"S":{"r":[9223372036854775807,0]}`),
 		with(`,"S":{"t":"d"}`), with(`,"S":{"r":[1,0],"z":{"w":1}}`), with(`,"y":"a/b"`), with(`,"g":{"a":"b"}`), with(`,"d":true`), with(`,"a":"destroyed"`), with(`,"i":"m","Z":"m"`),
+		with(`,"F":true`), with(`,"g":{},"S":{"r":[1,0]},"F":true`), with(`,"S":{"r":[1,0],"g":{}},"F":true`),
 		good + strings.Repeat(" ", 256),
 	} {
 		if decodeTag(s) != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -157,19 +158,19 @@ func (u *update) promotes() bool { return u.p.MakeCurrent && u.ordinal != u.h.Cu
 // the product's own facts say all.
 func (u *update) edited(e *entry, v *secret.Version, of *secret.Secret) (*versionBody, error) {
 	endless := sidecar.EndlessOf(v.NotBefore.IsZero() && !e.notBefore.IsZero(), v.Expires.IsZero() && !e.expires.IsZero())
-	if e.tag == nil && of == nil && (u.p.Tags == nil || !hasMoved(v.Tags)) && endless == "" && len(v.Stages) == 0 && !secret.HasFraction(v.NotBefore) && !secret.HasFraction(v.Expires) {
+	if e.tag == nil && of == nil && (u.p.Tags == nil || v.Tags != nil && !hasMoved(v.Tags)) && endless == "" && len(v.Stages) == 0 && !secret.HasFraction(v.NotBefore) && !secret.HasFraction(v.Expires) {
 		bare := *v
 		if u.p.Tags == nil {
 			bare.Tags = nil // they stand, whatever they are
 		}
 		return &versionBody{Version: bare}, refuse(secret.Lossy, overLimits(&bare, u.room, u.room))
 	}
-	var frame tagSidecar
-	if e.tag != nil {
-		frame = *e.tag
-	}
+	frame := u.frame(e, v)
 	frame.Touched.Time, frame.Endless = u.now.Truncate(time.Second), endless
 	body, losses := layOut(u.wire, v, of, frame, u.room)
+	if of == nil {
+		body.shared = e.tags // what stands at an older version stays
+	}
 	switch {
 	case len(losses) > 0 && of != nil && u.promotes():
 		losses[0].What = loss.Current // what stood is in the way
@@ -177,4 +178,22 @@ func (u *update) edited(e *entry, v *secret.Version, of *secret.Secret) (*versio
 		losses = []secret.Loss{{What: loss.Updated, Why: noRoom}}
 	}
 	return body, refuse(secret.Lossy, losses)
+}
+
+// frame is e's tag for who writes e as v. Tags of the secret that make room for
+// the version's own go into the tag, as long as it speaks for the secret.
+func (u *update) frame(e *entry, v *secret.Version) tagSidecar {
+	if e.tag == nil {
+		return tagSidecar{}
+	}
+	frame := *e.tag
+	if frame.Shared && v.Tags != nil {
+		frame.Shared = false
+		if e.id == u.h.teller {
+			of := *frame.Secret
+			of.Tags = maps.Clone(e.ofSecret())
+			frame.Secret = &of
+		}
+	}
+	return frame
 }

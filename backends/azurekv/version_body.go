@@ -17,8 +17,24 @@ import (
 
 // versionBody is a version as the product is to hold it.
 type versionBody struct {
-	secret.Version             // less what is lost
-	tag            *tagSidecar // nil: it goes without
+	secret.Version                   // less what is lost
+	tag            *tagSidecar       // nil: it goes without
+	shared         map[string]string // the tags that go in place of its own, where the tag says so
+}
+
+// nativeTags are those that the product is to show, less ours.
+func (b *versionBody) nativeTags() map[string]string {
+	if b.tag != nil && b.tag.Shared {
+		return b.shared
+	}
+	return b.Tags
+}
+
+// sharesTags reports whether the tags of the secret go into the product's place
+// for those of its version: that is without, and they fit there. An empty set
+// needs no place.
+func sharesTags(s *secret.Secret, room int) bool {
+	return len(s.Tags) > 0 && s.Versions[0].Tags == nil && tagsProblem(s.Tags, room-1, room) == ""
 }
 
 // roomFor lists what gets room in the tag, the first first.
@@ -32,7 +48,12 @@ var roomFor = []sidecar.Kind{
 	{What: loss.Extra, OfSecret: true},
 }
 
-const noRoom = "its only place in Key Vault is a tag of 256 characters, and that is full"
+const (
+	noRoom = "its only place in Key Vault is a tag of 256 characters, and that is full"
+	// noRoomBeside is of the secret's tags. They have the product's own place
+	// only where the newest version is without.
+	noRoomBeside = "beside the newest version's own tags their only place in Key Vault is a tag of 256 characters, and that is full"
+)
 
 // layOut returns the body of a version with a tag, and what there is no room
 // for. room is how many tags the vault takes. frame is what v does not say of the tag. of is what the tag is to say of
@@ -50,8 +71,17 @@ func layOut(wire string, v *secret.Version, of *secret.Secret, frame tagSidecar,
 	}
 	one.Versions[0].Missing = "" // the product says it
 	delete(one.Versions[0].Extra, extraManaged)
+	if of != nil {
+		frame.Shared = sharesTags(one, room)
+	}
 	one, more := sidecar.Fit(one, roomFor, noRoom, func(s *secret.Secret) bool { return frame.around(s, of != nil).fits() })
-	return &versionBody{Version: one.Versions[0], tag: frame.around(one, of != nil)}, append(losses, more...)
+	frame.Shared = frame.Shared && (of == nil || one.Tags != nil)
+	for i := range more {
+		if l := &more[i]; l.Version == 0 && l.What == loss.Tags && v.Tags != nil {
+			l.Why = noRoomBeside
+		}
+	}
+	return &versionBody{Version: one.Versions[0], tag: frame.around(one, of != nil), shared: one.Tags}, append(losses, more...)
 }
 
 // fits is false where the tag has no room even for the version's identity.
@@ -138,7 +168,7 @@ func (b *versionBody) set() azsecrets.SetSecretParameters {
 		SecretAttributes: &azsecrets.SecretAttributes{Enabled: new(!b.Disabled), Expires: seconds(b.Expires), NotBefore: seconds(b.NotBefore)},
 	}
 	if b.Tags != nil || b.tag != nil {
-		p.Tags = wireTags(b.Tags, b.tag)
+		p.Tags = wireTags(b.nativeTags(), b.tag)
 	}
 	if t := b.contentType(); t != "" {
 		p.ContentType = &t
@@ -153,7 +183,7 @@ func (b *versionBody) set() azsecrets.SetSecretParameters {
 // hides that.
 func (b *versionBody) patch(it *item, p *secret.Patch) (out azsecrets.UpdateSecretPropertiesParameters) {
 	if b.tag != nil || p.Tags != nil {
-		out.Tags = wireTags(b.Tags, b.tag)
+		out.Tags = wireTags(b.nativeTags(), b.tag)
 	}
 	if p.ContentType != nil {
 		out.ContentType = new(b.contentType())

@@ -17,10 +17,9 @@ import (
 // them away: every attribute, version, role, time and value. It prints no
 // value.
 //
-// Three things are the same to it: tags that are nil and tags that are empty
-// (Capabilities.KeepsEmptyTags tells them apart), times of one instant in two
-// zones, and the value of a disabled version with Missing Unreadable, for some
-// products hold it and do not show it (secret.ExportLosses reports that).
+// Two things are the same to it: times of one instant in two zones, and the
+// value of a disabled version with Missing Unreadable, for some products hold it
+// and do not show it (secret.ExportLosses reports that).
 func Compare(t *testing.T, want, got *secret.Secret, losses []secret.Loss) {
 	t.Helper()
 	for _, d := range Differences(want, got, losses) {
@@ -38,7 +37,7 @@ func Differences(want, got *secret.Secret, losses []secret.Loss) []string {
 	var d differences
 	d.check("name", want.Name == got.Name)
 	d.check("description", want.Description == got.Description)
-	d.check("tags of the secret", maps.Equal(want.Tags, got.Tags))
+	d.check("tags of the secret", secret.SameTags(want.Tags, got.Tags))
 	d.time("created of the secret", want.Created, got.Created)
 	d.time("updated of the secret", want.Updated, got.Updated)
 	d.number("current", want.Current, got.Current)
@@ -121,7 +120,7 @@ func (d *differences) version(want, got *secret.Version) {
 		d.add("%s is %v, want %v", of("disabled"), got.Disabled, want.Disabled)
 	}
 	d.check(of("content type"), want.ContentType == got.ContentType)
-	d.check(of("tags"), maps.Equal(want.Tags, got.Tags))
+	d.check(of("tags"), secret.SameTags(want.Tags, got.Tags))
 	d.check(of("stages"), slices.Equal(want.Stages, got.Stages))
 	d.time(of("not before"), want.NotBefore, got.NotBefore)
 	d.time(of("expires"), want.Expires, got.Expires)

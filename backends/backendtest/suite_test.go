@@ -181,11 +181,28 @@ var mutants = map[string]mutant{
 	"a limit is claimed":         {"ValueLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxValue = 1000 } }},
 	"a version limit is claimed": {"ImportVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 5 } }},
 	"a version limit of writes":  {"PutVersionLimit", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.MaxVersions = 1 } }},
-	"empty tags are disclaimed":  {"EmptyTags", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.KeepsEmptyTags = false } }},
-	"a hidden value is claimed":  {"Attributes", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.HidesDisabled = true } }},
-	"extra is dropped":           {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Extra = nil } }},
-	"fractions are dropped":      {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Expires = d.Expires.Truncate(time.Second) } }},
-	"attributes are not kept":    {"AttributesOfSecret", func(b *broken) { b.draft = func(d *secret.Draft) { d.OfSecret = &secret.Attributes{} } }},
+	"empty tags of a version":    {"Tags", func(b *broken) { b.draft = func(d *secret.Draft) { d.Tags = orNil(d.Tags) } }},
+	"empty tags of the secret":   {"Tags", func(b *broken) { b.source = func(s *secret.Secret) { s.Tags = orNil(s.Tags) } }},
+	"tags of the secret are those of versions": {"TagsOfOthers", func(b *broken) {
+		b.draft = func(d *secret.Draft) {
+			if d.OfSecret != nil {
+				d.Tags = d.OfSecret.Tags
+			}
+		}
+	}},
+	"tags are passed on": {"TagsChange", func(b *broken) {
+		var last map[string]string
+		b.draft = func(d *secret.Draft) {
+			if d.Tags == nil {
+				d.Tags = last
+			}
+			last = map[string]string{"of": "the version before"}
+		}
+	}},
+	"a hidden value is claimed": {"Attributes", func(b *broken) { b.caps = func(c *backends.Capabilities) { c.HidesDisabled = true } }},
+	"extra is dropped":          {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Extra = nil } }},
+	"fractions are dropped":     {"Attributes", func(b *broken) { b.draft = func(d *secret.Draft) { d.Expires = d.Expires.Truncate(time.Second) } }},
+	"attributes are not kept":   {"AttributesOfSecret", func(b *broken) { b.draft = func(d *secret.Draft) { d.OfSecret = &secret.Attributes{} } }},
 	"what is new is told always": {"NewExtra", func(b *broken) {
 		b.draft = func(d *secret.Draft) {
 			if d.NewExtra != nil {
@@ -251,6 +268,13 @@ var mutants = map[string]mutant{
 	"a hidden change after import": {"ImportThenPut", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = true } }},
 	"acknowledged and dropped":     {"Writers", func(b *broken) { b.out = sameOrdinal }},
 	"Close once":                   {"Close", func(b *broken) { b.close = closeOnce() }},
+}
+
+func orNil(tags map[string]string) map[string]string {
+	if len(tags) == 0 {
+		return nil
+	}
+	return tags
 }
 
 func withoutNil(m map[string]json.RawMessage) map[string]json.RawMessage {

@@ -147,28 +147,6 @@ func testAttributes(t *testing.T, h Harness) {
 	}
 }
 
-func testEmptyTags(t *testing.T, h Harness) {
-	ctx, b := begin(t, h)
-	put(ctx, t, b, "empty", secret.Draft{Value: secret.TextValue("x"), Tags: map[string]string{}})
-	put(ctx, t, b, "none", text("x"))
-	empty, none := get(ctx, t, b, "empty", secret.Current).Tags, get(ctx, t, b, "none", secret.Current).Tags
-	if len(empty) != 0 || len(none) != 0 {
-		t.Fatalf("%d and %d tags, want none", len(empty), len(none))
-	}
-	keeps := b.Capabilities().KeepsEmptyTags
-	if differ := (empty == nil) != (none == nil); differ != keeps {
-		t.Errorf("empty tags differ from none: %v; KeepsEmptyTags says %v", differ, !differ)
-	}
-	s := bare("imported", 1)
-	s.Versions[0].Tags = map[string]string{}
-	mustImport(ctx, t, b, s, "")
-	mustImport(ctx, t, b, bare("imported-none", 1), "")
-	empty, none = export(ctx, t, b, "imported").Versions[0].Tags, export(ctx, t, b, "imported-none").Versions[0].Tags
-	if differ := (empty == nil) != (none == nil); differ != keeps {
-		t.Errorf("after an import empty tags differ from none: %v; KeepsEmptyTags says %v", differ, !differ)
-	}
-}
-
 func testAttributesOfSecret(t *testing.T, h Harness) {
 	ctx, b := begin(t, h)
 	first := &secret.Attributes{

@@ -94,7 +94,7 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product: "bolt", MaxValue: MaxValue,
-		AtomicCreate: true, AtomicImport: true, Durable: true, KeepsEmptyTags: true,
+		AtomicCreate: true, AtomicImport: true, Durable: true,
 	}
 }
 

@@ -74,13 +74,12 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 // Capabilities implements backends.Backend.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Product:        "Huawei Cloud CSMS",
-		MaxValue:       maxValue,
-		MaxVersions:    maxVersions,
-		AtomicCreate:   true,
-		Durable:        true,
-		KeepsEmptyTags: true,
-		MaxRetention:   maxDays * day,
+		Product:      "Huawei Cloud CSMS",
+		MaxValue:     maxValue,
+		MaxVersions:  maxVersions,
+		AtomicCreate: true,
+		Durable:      true,
+		MaxRetention: maxDays * day,
 	}
 }
 

@@ -43,6 +43,9 @@ func (h *stored) layOut(t trailer, shown roles, changed []secret.Version) traile
 	if isHash(h.facts.wire) {
 		t.Name = h.Name
 	}
+	if t.Tags = nil; len(h.Tags) == 0 { // others the product says
+		t.Tags = maps.Clone(h.Tags)
+	}
 	t.Extra = sidecar.Members(h.Extra)
 	if h.facts.kind != kindCommon { // the product says it
 		t.Extra = maps.Clone(t.Extra)

@@ -67,7 +67,11 @@ func newPlan(wire string, s *secret.Secret) *plan {
 	if p.tags, why = spellTags(s.Tags); why != "" {
 		lose(secret.Loss{Grade: secret.Meaning, What: loss.Tags, Why: why})
 	}
-	s, lost := sidecar.Fit(s, attributes, noRoom, func(s *secret.Secret) bool {
+	kinds := attributes
+	if len(s.Tags) == 0 { // an empty set has no other place
+		kinds = append([]sidecar.Kind{{What: loss.Tags, OfSecret: true}}, kinds...)
+	}
+	s, lost := sidecar.Fit(s, kinds, noRoom, func(s *secret.Secret) bool {
 		h := p.layOut(s)
 		fits := h.fits(&h.trailer, spare)
 		if fits { // the last one is what is kept

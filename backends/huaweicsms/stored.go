@@ -38,7 +38,9 @@ func newStored(scope uidScope, name secret.Name, f *facts) *stored {
 	if t != nil {
 		h.trailer = *t
 	}
-	h.Description, h.Tags = text, readTags(f.tags)
+	if h.Description, h.Tags = text, readTags(f.tags); h.Tags == nil && h.trailer.Tags != nil {
+		h.Tags = map[string]string{}
+	}
 	uids := map[secret.UID]bool{}
 	var last secret.Ordinal
 	for i := range f.versions {

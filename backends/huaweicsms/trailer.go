@@ -15,8 +15,10 @@ import (
 // away. The versions then have the identity that the product's facts give, and
 // a disabled one can be read.
 type trailer struct {
-	sidecar.Secret         // of it Name, Roles, Shifts, Created, Updated, Extra, Import
-	Versions       []entry `json:"V,omitempty"` // by Number
+	// Of it Name, Roles, Shifts, Created, Updated, Extra, Import, and Tags where
+	// they are an empty set: it counts as long as the product shows none.
+	sidecar.Secret
+	Versions []entry `json:"V,omitempty"` // by Number
 	// ShownBy holds the product's roles for which Roles counts. The product
 	// always has a current version, and cannot take the previous role away.
 	ShownBy roles `json:"P,omitzero"`
@@ -80,7 +82,7 @@ func compareNumber(e entry, n int64) int { return cmp.Compare(e.Number, n) }
 // Valid implements sidecar.Valid: whether a gateway could have written t.
 func (t *trailer) Valid() bool {
 	ok := t.Secret.Valid() && t.Days >= 0 && t.Days <= maxDays && rising(t.Surplus) &&
-		t.Description == "" && t.Tags == nil && len(t.Stages) == 0 && t.Highest == 0 && t.Deleted == nil
+		t.Description == "" && len(t.Tags) == 0 && len(t.Stages) == 0 && t.Highest == 0 && t.Deleted == nil
 	var numbers []int64
 	for i := range t.Versions {
 		e := &t.Versions[i]

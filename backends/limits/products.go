@@ -79,7 +79,7 @@ func keyVault() Product {
 		Room: Limit{256, "characters of JSON in one tag of each version", azureProbe}, Resolution: time.Second,
 		Homes: map[Attribute]Home{
 			Value: Native, Bytes: Beside, Fields: Beside, Ordinal: Beside, UID: Beside, Times: Beside, Roles: Beside, Disabled: Native,
-			NotBefore: Native, Expires: Native, Type: Native, Tags: Native, Labels: Beside, Text: Beside, SecretTags: Beside, Extra: Beside,
+			NotBefore: Native, Expires: Native, Type: Native, Tags: Native, Labels: Beside, Text: Beside, SecretTags: Native, Extra: Beside,
 			Valueless: Nobody, DisabledOut: Nobody,
 		},
 	}

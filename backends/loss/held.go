@@ -14,7 +14,7 @@ func Held(s *secret.Secret, l secret.Loss) bool {
 		case Description:
 			return s.Description != ""
 		case Tags:
-			return len(s.Tags) > 0
+			return s.Tags != nil
 		case Extra:
 			return len(s.Extra) > 0
 		case Subscriptions:

@@ -88,6 +88,20 @@ func TestApplyUID(t *testing.T) {
 	}
 }
 
+// TestHeldEmptyTags: an empty set of tags can be lost, and being without cannot.
+func TestHeldEmptyTags(t *testing.T) {
+	t.Parallel()
+	for _, o := range []secret.Ordinal{0, 1} {
+		s, l := lossy(), secret.Loss{Version: o, What: loss.Tags}
+		for want, tags := range map[bool]map[string]string{true: {}, false: nil} {
+			s.Tags, s.Versions[0].Tags = tags, tags
+			if loss.Held(s, l) != want {
+				t.Errorf("tags %#v of %d are held: %v", tags, o, !want)
+			}
+		}
+	}
+}
+
 // TestApplyOrder: a version that loses much and then itself is gone, whatever
 // the order of the losses.
 func TestApplyOrder(t *testing.T) {

@@ -31,7 +31,7 @@ func (m *imitating) Capabilities() backends.Capabilities {
 	c, own := m.as.Capabilities, m.Store.Capabilities()
 	c.Product += ", imitated in memory"
 	c.AtomicCreate, c.AtomicImport, c.Durable = own.AtomicCreate, own.AtomicImport, own.Durable
-	c.TrashHidesVersions, c.KeepsEmptyTags = own.TrashHidesVersions, own.KeepsEmptyTags
+	c.TrashHidesVersions = own.TrashHidesVersions
 	return c
 }
 

@@ -53,7 +53,7 @@ func New(o Options) *Store {
 
 // Capabilities implements backends.Backend.
 func (*Store) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Product: "memory", AtomicCreate: true, AtomicImport: true, KeepsEmptyTags: true}
+	return backends.Capabilities{Product: "memory", AtomicCreate: true, AtomicImport: true}
 }
 
 // Put implements backends.Backend.

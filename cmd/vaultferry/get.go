@@ -68,7 +68,7 @@ func (a *app) get(ctx context.Context, s *session, ref gateway.Ref, sel secret.S
 		return fmt.Errorf("%s in store %s: %w", printable(string(ref.Name)), ref.Store, adviseTrash(ref, err))
 	}
 	v := got.Newest()
-	view := getView{Store: ref.Store, Name: string(ref.Name), versionView: viewVersion(v)}
+	view := getView{Store: ref.Store, Name: string(ref.Name), versionView: viewVersion(got, v)}
 	switch {
 	case toFile:
 		view.File = f.outputFile

@@ -42,13 +42,14 @@ func table(w io.Writer, rows [][]string) error {
 	return t.Flush()
 }
 
-// secretView is a secret as programs see it. Keys are only ever added.
+// secretView is a secret as programs see it, with the tags that are shown. Keys
+// are only ever added.
 type secretView struct {
 	Store       string            `json:"store,omitempty"`
 	Name        string            `json:"name"`
 	Spelled     []spelling        `json:"spelled,omitempty"` // where others see another name
 	Description string            `json:"description,omitempty"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 	Created     *time.Time        `json:"created,omitempty"`
 	Updated     *time.Time        `json:"updated,omitempty"`
 	Deleted     *time.Time        `json:"deleted,omitempty"`
@@ -64,7 +65,7 @@ type versionView struct {
 	Enabled     bool              `json:"enabled"`
 	Missing     string            `json:"missing,omitempty"`
 	ContentType string            `json:"content_type,omitempty"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 	Stages      []string          `json:"stages,omitempty"`
 	NotBefore   *time.Time        `json:"not_before,omitempty"`
 	Expires     *time.Time        `json:"expires,omitempty"`
@@ -76,7 +77,7 @@ type versionView struct {
 
 func viewSecret(store string, s *secret.Secret) secretView {
 	v := secretView{
-		Store: store, Name: string(s.Name), Description: s.Description, Tags: s.Tags,
+		Store: store, Name: string(s.Name), Description: s.Description, Tags: s.ShownTags(nil),
 		Created: timeOrNil(s.Created), Updated: timeOrNil(s.Updated),
 		Current: int64(s.Current), Previous: int64(s.Previous),
 	}
@@ -84,16 +85,16 @@ func viewSecret(store string, s *secret.Secret) secretView {
 		v.Deleted, v.Recoverable = timeOrNil(s.Deleted.At), timeOrNil(s.Deleted.Purge)
 	}
 	for i := range s.Versions {
-		v.Versions = append(v.Versions, viewVersion(&s.Versions[i]))
+		v.Versions = append(v.Versions, viewVersion(s, &s.Versions[i]))
 	}
 	return v
 }
 
 // viewVersion leaves the value out.
-func viewVersion(v *secret.Version) versionView {
+func viewVersion(s *secret.Secret, v *secret.Version) versionView {
 	return versionView{
 		Version: int64(v.Ordinal), ID: v.UID.String(), Enabled: !v.Disabled, Missing: string(v.Missing),
-		ContentType: v.ContentType, Tags: v.Tags, Stages: v.Stages,
+		ContentType: v.ContentType, Tags: s.ShownTags(v), Stages: v.Stages,
 		NotBefore: timeOrNil(v.NotBefore), Expires: timeOrNil(v.Expires),
 		Created: timeOrNil(v.Created), Updated: timeOrNil(v.Updated),
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +95,8 @@ func showText(w io.Writer, s secretView, value secret.Value, shown secret.Ordina
 	if s.Description != "" {
 		rows = append(rows, []string{"description:", printable(s.Description)})
 	}
-	for k, v := range s.Tags {
-		rows = append(rows, []string{"tag:", printable(k) + "=" + printable(v)})
+	for _, k := range slices.Sorted(maps.Keys(s.Tags)) {
+		rows = append(rows, []string{"tag:", printable(k) + "=" + printable(s.Tags[k])})
 	}
 	rows = append(rows, []string{"created:", shortTime(s.Created)}, []string{"updated:", shortTime(s.Updated)})
 	if err := table(w, rows); err != nil {

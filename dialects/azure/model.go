@@ -83,7 +83,7 @@ const (
 func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
 	b := bundle{
 		ContentType: v.ContentType, ID: q.origin.base() + "/secrets/" + wireName(q.inside(s.Name), s.Extra),
-		KID: v.Extra.Text(extraKID), Tags: v.Tags,
+		KID: v.Extra.Text(extraKID), Tags: s.ShownTags(v),
 		Attributes: attributes{
 			Enabled: !v.Disabled, NotBefore: seconds(v.NotBefore), Expires: seconds(v.Expires),
 			Created: v.Created.Unix(), Updated: v.Updated.Unix(), RecoveryLevel: q.level,

@@ -29,8 +29,10 @@
 //     is taken; cancelling it leads back to ENABLED; DeleteSecret makes it
 //     final. With purge protection a schedule is never shorter than the store's
 //     own, and DeleteSecret is refused (403).
-//   - A tag that is there gets the new value; deleting one that is not there is
-//     404 by itself and nothing in a batch. Instances are found by a part of
+//   - A secret without tags shows those of its current version, which clients of
+//     Key Vault set (secret.ShownTags). A tag that is there gets the new value;
+//     deleting one that is not there is 404 by itself and nothing in a batch.
+//     What a change makes of the tags shown is the secret's own. Instances are found by a part of
 //     their name, whatever its case, and count while their deletion is pending.
 //   - A batch that reads values fails as a whole where one cannot be read. A
 //     batch import goes on; BatchDeleteSecrets deletes what belongs to another

@@ -116,7 +116,7 @@ func (a *api) listInstances(r *request) (any, error) {
 	err = a.each(r, func(s *secret.Secret) error {
 		tags := renderTags(s)
 		o, err := a.renderSecret(r.store, s)
-		if err != nil || !f.meets(o.Name, s.Tags) {
+		if err != nil || !f.meets(o.Name, s.ShownTags(nil)) {
 			return err
 		}
 		if out.Total >= f.offset && len(out.Resources) < f.limit {

@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -67,8 +68,12 @@ func (a *api) changeTags(r *request) (any, error) {
 		return nil, a.editTags(r, setTags(tags))
 	case "delete":
 		return nil, a.editTags(r, func(have map[string]string) error {
+			before := len(have)
 			for k := range tags { // clients send values too; the key names the tag
 				delete(have, k)
+			}
+			if len(have) == before {
+				return errNothing
 			}
 			return nil
 		})
@@ -102,21 +107,26 @@ func setTags(tags map[string]string) func(map[string]string) error {
 	}
 }
 
+// errNothing ends an edit that would change nothing.
+var errNothing = errors.New("nothing to change")
+
+// editTags starts from what is shown. The result, empty too, is the secret's own
+// from then on; the versions keep theirs.
 func (a *api) editTags(r *request, edit func(map[string]string) error) error {
 	ref, err := a.byID(r, access.Update)
 	if err != nil {
 		return err
 	}
 	_, err = a.svc.Edit(r.Context(), r.write(), ref, func(have *secret.Secret) (*gateway.Change, error) {
-		tags := maps.Clone(have.Tags)
+		tags := maps.Clone(have.ShownTags(nil))
 		if tags == nil {
 			tags = map[string]string{}
 		}
-		if err := edit(tags); err != nil {
-			return nil, err
-		}
-		if maps.Equal(tags, have.Tags) {
+		switch err := edit(tags); {
+		case errors.Is(err, errNothing), err == nil && secret.SameTags(tags, have.Tags):
 			return nil, nil
+		case err != nil:
+			return nil, err
 		}
 		return &gateway.Change{Of: anyVersion(have), Patch: secret.Patch{SecretTags: &tags}}, nil
 	})
@@ -138,11 +148,12 @@ func (a *api) listTags(r *request) (any, error) {
 // renderTags sorts by key, what is the service's own apart.
 func renderTags(s *secret.Secret) tagsAnswer {
 	out := tagsAnswer{Tags: []tagItem{}, SysTags: []tagItem{}}
-	for _, k := range slices.Sorted(maps.Keys(s.Tags)) {
-		if strings.HasPrefix(k, systemTag) {
-			out.SysTags = append(out.SysTags, tagItem{k, s.Tags[k]})
+	tags := s.ShownTags(nil)
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		if item := (tagItem{k, tags[k]}); strings.HasPrefix(k, systemTag) {
+			out.SysTags = append(out.SysTags, item)
 		} else {
-			out.Tags = append(out.Tags, tagItem{k, s.Tags[k]})
+			out.Tags = append(out.Tags, item)
 		}
 	}
 	return out

@@ -23,7 +23,8 @@ gateway's own dialects. Each way was gone %d times, and it made no difference wh
 What moves is the reference secret of the tests: twelve versions, 1 to 13 without 6, that use all the model has. 5 has 25600
 bytes, 7 is no UTF-8, 8 was destroyed, 9 is disabled, 10 is fields, 11 is previous, 12 current and 13 staged; the secret has
 a description, tags and extra members. All of it arrives but for what is named here, and every version answers to its old
-ids in both dialects.
+ids in both dialects. Tags are compared as those of each version and of the secret, and being without is not an empty set;
+that each API shows the other's is a [view](clients.md#tags-in-both-apis).
 
 - **data**: a version or a value is gone, or can be read by native tools though it is disabled.
 - **meaning**: a state, expiry, stage or tag is not held.

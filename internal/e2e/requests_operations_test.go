@@ -34,6 +34,8 @@ var countedOperations = []countedOperation{
 	{"Update: tags and expiry of a version", false, (*counted).updateVersion},
 	{"Update: disable a version", false, (*counted).updateDisable},
 	{"Update: description of the secret", false, (*counted).updateSecret},
+	{"Update: tags of the secret", false, (*counted).updateTags},
+	{"Update: no tags of the secret any more", false, (*counted).removeTags},
 	{"Update: make an older version current", false, (*counted).makeCurrent},
 	{"Delete", false, (*counted).remove},
 	{"DescribeTrash", false, (*counted).describeTrash},
@@ -150,6 +152,18 @@ func (c *counted) updateDisable(t *testing.T) func(context.Context) error {
 func (c *counted) updateSecret(t *testing.T) func(context.Context) error {
 	c.grown(t, "update-secret", 10)
 	return c.update("update-secret", secret.Current, secret.Patch{Description: new("what it is for")})
+}
+
+func (c *counted) updateTags(t *testing.T) func(context.Context) error {
+	c.grown(t, "update-tags", 10)
+	return c.update("update-tags", secret.Current, secret.Patch{SecretTags: &map[string]string{"a": "b", "c": "d"}})
+}
+
+func (c *counted) removeTags(t *testing.T) func(context.Context) error {
+	if err := c.updateTags(t)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c.update("update-tags", secret.Current, secret.Patch{SecretTags: &map[string]string{}})
 }
 
 func (c *counted) makeCurrent(t *testing.T) func(context.Context) error {

@@ -59,6 +59,6 @@ func Profile() backends.Profile {
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product: "HashiCorp Vault KV v1", MaxValue: connection.MaxValue, MaxVersions: 1,
-		AtomicImport: true, Durable: true, KeepsEmptyTags: true,
+		AtomicImport: true, Durable: true,
 	}
 }

@@ -74,7 +74,7 @@ const product = "HashiCorp Vault KV v2"
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product: product, MaxValue: connection.MaxValue,
-		AtomicCreate: true, Durable: true, KeepsEmptyTags: true,
+		AtomicCreate: true, Durable: true,
 	}
 }
 

@@ -36,7 +36,7 @@ func New(kv Map) *Store { return &Store{kv: kv, now: time.Now} }
 
 // Capabilities implements backends.Backend.
 func (*Store) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Product: "a key-value map", AtomicCreate: true, AtomicImport: true, KeepsEmptyTags: true}
+	return backends.Capabilities{Product: "a key-value map", AtomicCreate: true, AtomicImport: true}
 }
 
 // Put implements backends.Backend.
