@@ -26,8 +26,9 @@ type service interface {
 	Delete(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Recover(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	BackupWith(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, error)
+	RehearseBackup(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error)
 	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
-	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) ([]secret.Name, error)
+	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) (gateway.Swept, error)
 }
 
 // ownService is a service in this process.

@@ -153,6 +153,12 @@ func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Re
 	return w.Blob, err
 }
 
+// RehearseBackup is gateway.Service.RehearseBackup.
+func (c *Client) RehearseBackup(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error) {
+	w, err := rehearseBackupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
+	return lossesFromWire(w.Losses), err
+}
+
 // Restore is gateway.Service.Restore. The archive is a folder of this process's
 // own view; CheckName cannot be asked.
 func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error) {
@@ -165,9 +171,9 @@ func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, b
 }
 
 // Sweep is gateway.Service.Sweep.
-func (c *Client) Sweep(ctx context.Context, call gateway.Call, store string, dryRun bool) ([]secret.Name, error) {
+func (c *Client) Sweep(ctx context.Context, call gateway.Call, store string, dryRun bool) (gateway.Swept, error) {
 	w, err := sweepOperation.ask(ctx, c, call, sweepArgs{store, dryRun})
-	return w.Names, err
+	return gateway.Swept{Names: w.Names, LeftOut: leftOutFromWire(w.LeftOut)}, err
 }
 
 // Verify is gateway.Service.Verify.

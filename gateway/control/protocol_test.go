@@ -68,6 +68,9 @@ func TestEveryFieldIsCarried(t *testing.T) {
 		{secret.Page{}, wirePage{}, 0},
 		{secret.Query{}, listArgs{}, -1}, // and the store
 		{secret.Loss{}, wireLoss{}, 0},
+		{secret.LeftOut{}, wireLeftOut{}, 0},
+		{gateway.Swept{}, sweepAnswer{}, 0},
+		{gateway.BackupOptions{}, backupArgs{}, 2 - 3}, // and the secret
 		{gateway.Outcome{}, wireOutcome{}, 0},
 		{gateway.RestoreOptions{}, restoreArgs{}, 1 - 2}, // and the store and the blob
 	} {

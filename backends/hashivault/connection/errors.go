@@ -124,6 +124,8 @@ func classifyTransport(err error, wrote bool) error {
 	}
 	e := &secret.Error{Kind: secret.Unavailable, Detail: "Vault cannot be reached", Err: err}
 	switch {
+	case errors.Is(err, kit.ErrMalformed):
+		e.Detail = "Vault's answer is not what its API promises"
 	case untrusted:
 		e.Detail = "Vault's certificate is not trusted"
 	case redirect:
