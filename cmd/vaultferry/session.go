@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -68,7 +69,7 @@ func (s *session) foldsCase() bool {
 // openSession uses the running gateway where that holds the store, and opens
 // the store otherwise.
 func (a *app) openSession(ctx context.Context, store string) (*session, error) {
-	cfg, _, err := a.load()
+	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,9 @@ func (a *app) openSession(ctx context.Context, store string) (*session, error) {
 }
 
 func (a *app) openOwn(ctx context.Context, cfg *config.Config, s *config.Store) (*session, error) {
+	if err := cfg.CheckStore(s.Name, all.Registry()); err != nil {
+		return nil, err
+	}
 	keys, err := loadKeyring(cfg.Keyring.File)
 	if err != nil {
 		return nil, err
