@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // maxFile bounds a configuration file.
@@ -40,7 +41,7 @@ func LoadUnresolved(path string, kinds backends.Registry) (*Config, []Problem, e
 func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	raw, err := readFile(path)
 	if err != nil {
-		return nil, nil, &Error{File: path, Problems: []Problem{{Severity: Bad, Message: err.Error()}}}
+		return nil, nil, &Error{File: path, Problems: []Problem{{Severity: Bad, Message: secret.WithoutPath(err).Error()}}}
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -213,7 +214,7 @@ func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, 
 
 func (o operation[Q, A]) brokenOff(ctx context.Context, err error) error {
 	if o.changes && !notSent(err) {
-		return errors.Join(ctx.Err(), &secret.Error{Kind: secret.Unknown, Detail: "the gateway broke off before it said what was done", Err: err})
+		return errors.Join(ctx.Err(), &secret.Error{Kind: secret.Unknown, Detail: "the gateway broke off before it said what was done", Err: withoutURL(err)})
 	}
 	return brokenOff(ctx, err)
 }
@@ -231,7 +232,15 @@ func brokenOff(ctx context.Context, err error) error {
 	case errors.Is(err, secret.Denied):
 		return err
 	}
-	return &secret.Error{Kind: secret.Unavailable, Detail: "the gateway broke off", Err: err}
+	return &secret.Error{Kind: secret.Unavailable, Detail: "the gateway broke off", Err: withoutURL(err)}
+}
+
+// withoutURL is err without the name that the gateway has here alone.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // answered is the error that came, or one for an answer that is none of ours.

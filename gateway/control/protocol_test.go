@@ -198,3 +198,20 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestBrokenOffIsPlain: a gateway that ends in the middle is said to, without
+// the name that requests have for it.
+func TestBrokenOffIsPlain(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(shortDir(t), "gone.sock")
+	serveAt(t, socket, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	c := clientOf(socket)
+	_, list := c.List(t.Context(), call("list"), "main", secret.Query{})
+	_, put := c.Put(t.Context(), call("set"), gateway.Ref{Store: "main", Name: "n"}, secret.Draft{Value: secret.TextValue("hush")})
+	snapshot := c.Snapshot(t.Context(), call("store.backup"), "main", io.Discard)
+	for what, err := range map[string]error{"list": list, "put": put, "snapshot": snapshot} {
+		if said := secret.Explain(err); !strings.HasPrefix(said, "the gateway broke off") || !strings.HasSuffix(said, ": EOF") || strings.Contains(said, "http") {
+			t.Errorf("%s: %s", what, said)
+		}
+	}
+}
