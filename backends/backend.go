@@ -52,6 +52,11 @@ type Backend interface {
 	// the trash as well, sorted bytewise by the model's name. Secrets whose
 	// import is not finished are left out. Where a product keeps no list of its
 	// trash, one List with it costs far less than a List and a ListTrash.
+	//
+	// Nothing that cannot be listed hides what can: a folder that the product
+	// refuses, a secret that cannot be read, or a name that is none of the
+	// model's, is in Page.LeftOut, and so is what is empty or unfinished. What is
+	// the gateway's own in the product is not.
 	List(ctx context.Context, q secret.Query) (secret.Page, error)
 
 	// Export returns the secret with all versions and values: one consistent

@@ -84,6 +84,9 @@ func (k *Keyring) WrapKey(key []byte) ([]byte, error) {
 // UnwrapKey opens what any WrapKey of this keyring made, or fails with Corrupt.
 func (k *Keyring) UnwrapKey(wrapped []byte) ([]byte, error) {
 	key, err := k.open(wrapped, typeKey)
+	if e, ok := errors.AsType[*notHeld](err); ok {
+		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "its key is " + e.Error()}
+	}
 	if err != nil {
 		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "the keyring cannot unwrap the key", Err: err}
 	}

@@ -60,16 +60,7 @@ func fileError(path string, cause error) error {
 		}
 		return &named
 	}
-	detail := "it cannot be read or written"
-	switch {
-	case errors.Is(cause, os.ErrNotExist):
-		detail = "it does not exist"
-	case errors.Is(cause, os.ErrExist):
-		detail = "it exists already"
-	case errors.Is(cause, os.ErrPermission):
-		detail = "permission denied"
-	}
-	return &secret.Error{Kind: secret.Invalid, Op: "keyring", Detail: fmt.Sprintf("keyring file %s: %s", path, detail), Err: cause}
+	return &secret.Error{Kind: secret.Invalid, Op: "keyring", Detail: "keyring file " + path, Err: secret.WithoutPath(cause)}
 }
 
 // Create writes the keyring to a new file of mode 0600, whole or not at all.

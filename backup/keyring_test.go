@@ -339,7 +339,7 @@ func TestKeyringFileThatOthersCanUseIsRefused(t *testing.T) {
 			t.Errorf("mode %04o: %v does not name the file", mode, err)
 		}
 	}
-	if _, err := LoadKeyring(filepath.Join(t.TempDir(), "absent")); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := LoadKeyring(filepath.Join(t.TempDir(), "absent")); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("absent: %v", err)
 	}
 	if _, err := LoadKeyring(t.TempDir()); err == nil {

@@ -7,16 +7,16 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// notHeld is a blob of good form under a key that the keyring does not hold.
-// Nothing of it is authenticated.
+// notHeld is a blob, or what else a keyring seals, of good form under a key that
+// the keyring does not hold. Nothing of it is authenticated.
 type notHeld struct{ id string }
 
 func (e *notHeld) Error() string {
-	return "the backup is sealed with key " + e.id + ", which the keyring does not hold"
+	return "sealed with key " + e.id + ", which the keyring does not hold"
 }
 
 func (e *notHeld) public() error {
-	return &secret.Error{Kind: secret.NoKey, Op: "backup.open", Detail: e.Error()}
+	return &secret.Error{Kind: secret.NoKey, Op: "backup.open", Detail: "the backup is " + e.Error()}
 }
 
 // whyNoOpener says why no key opens what the header names. It is notHeld only

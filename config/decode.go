@@ -214,11 +214,11 @@ func (s *section) Decode(into any) error {
 func sectionError(err error, root string) error {
 	var all []error
 	for _, l := range leaves(err, root) {
-		if l.path == "" {
-			all = append(all, errors.New(l.message))
-			continue
+		said := errors.New(strings.TrimPrefix(l.path+": "+l.message, ": "))
+		if l.unresolved {
+			said = unresolved{said}
 		}
-		all = append(all, fmt.Errorf("%s: %s", l.path, l.message))
+		all = append(all, said)
 	}
 	return errors.Join(all...)
 }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // maxFile bounds a configuration file.
@@ -26,15 +27,27 @@ const maxFile = 4 << 20
 // is sound, and what is merely worth saying comes beside it (also beside an
 // error).
 func Load(path string, kinds backends.Registry) (*Config, []Problem, error) {
+	return load(path, kinds, func(Problem) bool { return false })
+}
+
+// LoadUnresolved is Load for whoever does not need every secret of the file: a
+// reference that leads to none is no problem yet. The configuration then lacks
+// what it stands for; Config.CheckStore tells whether a store can be opened.
+// Danger: nobody must be served with it.
+func LoadUnresolved(path string, kinds backends.Registry) (*Config, []Problem, error) {
+	return load(path, kinds, func(p Problem) bool { return p.unresolved })
+}
+
+func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	raw, err := readFile(path)
 	if err != nil {
-		return nil, nil, &Error{File: path, Problems: []Problem{{Bad, "", err.Error()}}}
+		return nil, nil, &Error{File: path, Problems: []Problem{{Severity: Bad, Message: secret.WithoutPath(err).Error()}}}
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("config: %w", err)
 	}
-	c, said, err := parse(path, dir, raw, kinds)
+	c, said, err := parsePassing(path, dir, raw, kinds, passed)
 	return c, append(said, misspelt(os.Environ(), raw)...), err
 }
 
@@ -81,9 +94,14 @@ func readFile(path string) ([]byte, error) {
 
 // parse is Load without the file.
 func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Problem, error) {
+	return parsePassing(path, dir, raw, kinds, func(Problem) bool { return false })
+}
+
+// parsePassing is parse, and lets problems pass.
+func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	var rep report
 	c := Default()
-	r := &refs{dir: dir}
+	r := &refs{file: path, dir: dir}
 	tree, err := decodeYAML(raw)
 	if err != nil {
 		rep.bad("", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
@@ -104,6 +122,7 @@ func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Pr
 		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
 	}
 	bad, rest := rep.split()
+	bad = slices.DeleteFunc(bad, passed)
 	if len(bad) > 0 {
 		return nil, rest, &Error{File: path, Problems: bad}
 	}

@@ -223,7 +223,7 @@ func TestMisspeltVariables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := Problem{Warning, name, "this environment variable is of no key, and does nothing"}
+			want := Problem{Severity: Warning, Path: name, Message: "this environment variable is of no key, and does nothing"}
 			if slices.Contains(said, want) != told {
 				t.Errorf("said %v", said)
 			}
@@ -442,4 +442,53 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("the credentials do not load: %v", err)
 		}
 	})
+}
+
+// TestLoadUnresolved: a secret that is not there is no problem to whoever needs
+// none, and one of the store that needs it; whatever else is wrong stays so.
+func TestLoadUnresolved(t *testing.T) {
+	t.Parallel()
+	const head = `
+server: { tls: { off: true } }
+callers:
+  - { name: one, tokens: [ { env: VAULTFERRY_TEST_UNSET } ] }
+  - { name: two, access_keys: [ { id: AK, secret: { file: absent } } ] }
+policy: [ { callers: [one], allow: [get], stores: [a], names: ['*'] } ]
+stores:
+  - { name: a, backend: memory }
+  - name: cloud
+    backend: huaweicsms
+    huaweicsms: { endpoint: "https://kms.example", project_id: 0123456789abcdef0123456789abcdef, access_key: { id: AK, secret: { env: VAULTFERRY_TEST_UNSET } } }
+`
+	write := func(text string) string {
+		file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	file := write(head)
+	var bad *Error
+	if _, _, err := Load(file, testKinds()); !errors.As(err, &bad) || len(bad.Problems) != 3 {
+		t.Fatalf("Load: %v", err)
+	}
+	c, _, err := LoadUnresolved(file, testKinds())
+	if err != nil || len(c.Stores) != 2 || len(c.Policy) != 1 {
+		t.Fatalf("LoadUnresolved: %v", err)
+	}
+	if err := c.CheckStore("a", testKinds()); err != nil {
+		t.Errorf("a store without a secret: %v", err)
+	}
+	const want = `stores[1].huaweicsms.access_key.secret: the environment variable "VAULTFERRY_TEST_UNSET" is not set`
+	if err := c.CheckStore("cloud", testKinds()); !errors.As(err, &bad) || bad.File != file || !slices.Equal(lines(bad.Problems, false), []string{want}) {
+		t.Errorf("a store with one: %v", err)
+	}
+	file = write(head + "  - { name: b, backend: memory, memory: { what: 1 } }\naudit: { fil: x }\n")
+	if _, _, err := LoadUnresolved(file, testKinds()); !errors.As(err, &bad) || len(bad.Problems) != 2 {
+		t.Errorf("what is wrong all the same: %v", err)
+	}
+	file = write(strings.Replace(head, "{ env: VAULTFERRY_TEST_UNSET }", "plain", 1))
+	if _, _, err := LoadUnresolved(file, testKinds()); !errors.As(err, &bad) || !strings.Contains(err.Error(), "a token is never written here") {
+		t.Errorf("a secret in its place: %v", err)
+	}
 }

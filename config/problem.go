@@ -23,6 +23,8 @@ type Problem struct {
 	Severity Severity `json:"severity"`
 	Path     string   `json:"path"` // "stores[0].bolt.path"; empty: the file
 	Message  string   `json:"message"`
+
+	unresolved bool // a reference to a secret leads to none
 }
 
 // String is one line for people.
@@ -53,21 +55,26 @@ func (e *Error) Error() string {
 type report struct{ all []Problem }
 
 func (r *report) bad(path, format string, args ...any) {
+	r.add(Problem{Severity: Bad, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *report) add(bad Problem) {
+	path := bad.Path
 	// What could not be decoded is empty now: that says nothing new.
 	for _, p := range r.all {
 		if p.Severity == Bad && (p.Path == path || strings.HasPrefix(path, p.Path+".")) && p.Path != "" {
 			return
 		}
 	}
-	r.all = append(r.all, Problem{Bad, path, fmt.Sprintf(format, args...)})
+	r.all = append(r.all, bad)
 }
 
 func (r *report) warn(path, format string, args ...any) {
-	r.all = append(r.all, Problem{Warning, path, fmt.Sprintf(format, args...)})
+	r.all = append(r.all, Problem{Severity: Warning, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 func (r *report) idle(path, what string) {
-	r.all = append(r.all, Problem{Idle, path, what + " does nothing yet"})
+	r.all = append(r.all, Problem{Severity: Idle, Path: path, Message: what + " does nothing yet"})
 }
 
 // split parts errors from the rest.
@@ -92,11 +99,22 @@ func (r *report) addTree(path, root string, err error) {
 				at, message = key, rest
 			}
 		}
-		r.bad(join(path, at), "%s", message)
+		r.add(Problem{Severity: Bad, Path: join(path, at), Message: message, unresolved: leaf.unresolved})
 	}
 }
 
-type leaf struct{ path, message string }
+type leaf struct {
+	path, message string
+	unresolved    bool
+}
+
+// unresolved is the error of a reference that leads to no secret.
+type unresolved struct{ error }
+
+func isUnresolved(err error) bool {
+	_, ok := errors.AsType[unresolved](err)
+	return ok
+}
 
 // leaves flattens joined and nested errors of the decoder, which calls the
 // root by its Go type.
@@ -115,16 +133,16 @@ func leaves(err error, root string) []leaf {
 	}
 	at, ok := err.(*mapstructure.DecodeError) //nolint:errorlint // this very error is taken apart
 	if !ok {
-		return []leaf{{message: err.Error()}}
+		return []leaf{{message: err.Error(), unresolved: isUnresolved(err)}}
 	}
 	if keys, ok := strings.CutPrefix(inner.Error(), "has invalid keys: "); ok {
 		var all []leaf
 		for key := range strings.SplitSeq(keys, ", ") {
-			all = append(all, leaf{join(atPath(at, root), key), "unknown key"})
+			all = append(all, leaf{path: join(atPath(at, root), key), message: "unknown key"})
 		}
 		return all
 	}
-	return []leaf{{atPath(at, root), plain(inner)}}
+	return []leaf{{atPath(at, root), plain(inner), isUnresolved(inner)}}
 }
 
 func atPath(e *mapstructure.DecodeError, root string) string {

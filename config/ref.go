@@ -17,7 +17,8 @@ const maxSecretFile = 1 << 20
 // refs resolves references to secrets, so that none of them ever is a plain
 // string that could be printed.
 type refs struct {
-	dir  string // of the configuration file
+	file string // of the configuration
+	dir  string // of that file
 	open []string
 }
 
@@ -30,13 +31,21 @@ func (r *refs) value(in any) (secret.Value, error) {
 	}
 	env, hasEnv := m["env"].(string)
 	file, hasFile := m["file"].(string)
+	var v secret.Value
+	var err error
 	switch {
 	case len(m) == 1 && hasEnv:
-		return fromEnv(env)
+		v, err = fromEnv(env)
 	case len(m) == 1 && hasFile:
-		return r.fromFile(file)
+		v, err = r.fromFile(file)
+	default:
+		err = errors.New("a secret is either {env: NAME} or {file: PATH}, and nothing else")
+		return secret.Value{}, err
 	}
-	return secret.Value{}, errors.New("a secret is either {env: NAME} or {file: PATH}, and nothing else")
+	if err != nil {
+		return secret.Value{}, unresolved{err}
+	}
+	return v, nil
 }
 
 func fromEnv(name string) (secret.Value, error) {

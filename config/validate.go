@@ -129,6 +129,21 @@ func anyOf(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
+// CheckStore returns an *Error with all that keeps the store from being opened, for
+// a configuration of LoadUnresolved.
+func (c *Config) CheckStore(name string, kinds backends.Registry) error {
+	i := slices.IndexFunc(c.Stores, func(s Store) bool { return s.Name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no store %q", name)
+	}
+	var rep report
+	c.Stores[i].validateBackend(&rep, fmt.Sprintf("stores[%d]", i), kinds)
+	if bad, _ := rep.split(); len(bad) > 0 {
+		return &Error{File: c.Stores[i].refs.file, Problems: bad}
+	}
+	return nil
+}
+
 func (s *Store) validateBackend(rep *report, at string, kinds backends.Registry) {
 	known := kinds.Kinds()
 	for key := range s.Sections {

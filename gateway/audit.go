@@ -73,7 +73,8 @@ func (s *Service) outcome(j *job, ops int64, err error) error {
 		e.Result = result(err)
 	}
 	e.DurationMS = float64(took.Microseconds()) / 1000
-	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops})
+	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops, Lacking: j.lacking})
+	s.warnOfLack(j)
 	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)
 	if auditErr == nil {
 		if err != nil && secret.KindOf(err) == secret.Internal {

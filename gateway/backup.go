@@ -40,12 +40,46 @@ func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions
 		j.sawVersions(sec)
 		losses := append(secret.ExportLosses(sec), foretold()...)
 		j.entry.Losses = lossLines(append(losses, j.openedLosses()...))
-		if orDefault(o.OnLoss, j.OnLoss) != LossAccept { // what cannot be read can be kept nowhere
-			if err := refuseLosses(r.Name, losses); err != nil {
-				return nil, err
-			}
+		if err := j.acceptUnread(losses, o); err != nil {
+			return nil, err
 		}
 		return s.seal(j, sec)
+	})
+}
+
+// acceptUnread refuses a backup with losses that are not taken: what cannot be
+// read can be kept nowhere.
+func (j *job) acceptUnread(losses []secret.Loss, o BackupOptions) error {
+	if orDefault(o.OnLoss, j.OnLoss) == LossAccept {
+		return nil
+	}
+	return refuseLosses(j.ref.Name, losses)
+}
+
+// RehearseBackup is the dry run of BackupWith: it refuses what that would, reads
+// no value, opens no version, and returns what the backup would lack. Action:
+// backup.
+func (s *Service) RehearseBackup(ctx context.Context, c Call, r Ref, o BackupOptions) ([]secret.Loss, error) {
+	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]secret.Loss, error) {
+		j.entry.DryRun = true
+		if o.ReadDeleted && j.ReadOnly {
+			return nil, secret.Errorf(secret.Denied, ReadOnly)
+		}
+		ctx, foretold := loss.WithForetold(ctx)
+		sec, err := j.Backend.Describe(ctx, r.Name)
+		if err != nil || j.backsUpNative() {
+			return nil, err
+		}
+		j.opened, j.openedFor = nil, j.opens(o)
+		for i := range sec.Versions {
+			if v := &sec.Versions[i]; v.Missing != "" && v.Missing == j.openedFor {
+				j.opened, v.Missing = append(j.opened, v.Ordinal), ""
+			}
+		}
+		losses := append(secret.ExportLosses(sec), foretold()...)
+		all := append(slices.Clone(losses), j.openedLosses()...)
+		j.entry.Losses = lossLines(all)
+		return all, j.acceptUnread(losses, o)
 	})
 }
 

@@ -21,6 +21,7 @@ type job struct {
 	intended  bool
 	opened    []secret.Ordinal // versions that were opened to be read, and why that was needed
 	openedFor secret.Missing
+	lacking   int // what a list should show and cannot
 	policy    *access.Policy
 	trashed   func() // gives the lock of holdTrash back; nil: not held
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -15,7 +16,9 @@ import (
 func (s *Service) List(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
 		now := s.now()
-		return fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) && !sec.Deleted.Over(now) })
+		page, err := fill(ctx, q, j.Backend.List, func(sec *secret.Secret) bool { return j.allowed(sec.Name) && !sec.Deleted.Over(now) })
+		page.LeftOut = j.leftOut(page.LeftOut)
+		return page, err
 	})
 }
 
@@ -23,8 +26,10 @@ type lister func(context.Context, secret.Query) (secret.Page, error)
 
 // fill reads pages until as many secrets that keep wants are found as the
 // query asks for, or there are no more.
-func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Secret) bool) (secret.Page, error) {
-	var out secret.Page
+func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Secret) bool) (out secret.Page, _ error) {
+	defer func() { // what is beyond the page is told with the next one
+		out.LeftOut = slices.DeleteFunc(out.LeftOut, func(l secret.LeftOut) bool { return l.Beyond(out.Next) })
+	}()
 	ask := q
 	ask.After = max(q.After, q.Under)
 	for {
@@ -32,6 +37,7 @@ func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Se
 		if err != nil {
 			return secret.Page{}, err
 		}
+		out.LeftOut = append(out.LeftOut, under(q, page.LeftOut)...)
 		for _, sec := range page.Secrets {
 			switch {
 			case !strings.HasPrefix(string(sec.Name), string(q.Under)): // sorted: nothing under it follows
@@ -54,6 +60,11 @@ func fill(ctx context.Context, q secret.Query, list lister, keep func(*secret.Se
 	}
 }
 
+// under is what of all is about the names that q asks for.
+func under(q secret.Query, all []secret.LeftOut) []secret.LeftOut {
+	return slices.DeleteFunc(all, func(l secret.LeftOut) bool { return !l.Under(q) })
+}
+
 // endWithFolder makes page the last one where nothing that follows it is in the
 // folder: what a folder's clients see tells nothing of the names behind it.
 func endWithFolder(ctx context.Context, q secret.Query, list lister, page *secret.Page) error {
@@ -70,6 +81,7 @@ func endWithFolder(ctx context.Context, q secret.Query, list lister, page *secre
 	}
 	if ends {
 		page.Next = ""
+		page.LeftOut = append(page.LeftOut, under(q, next.LeftOut)...)
 	}
 	return nil
 }

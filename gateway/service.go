@@ -63,6 +63,7 @@ type Observation struct {
 	Result     string // as in the audit
 	Duration   time.Duration
 	BackendOps int64
+	Lacking    int // what a list should show and cannot
 }
 
 // Service does what callers ask. It is safe for concurrent use.

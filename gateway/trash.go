@@ -146,67 +146,86 @@ const PurgeProtected = "purge protection is enabled for this store"
 func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
 		now := s.now()
-		return fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
+		page, err := fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
 			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
 		})
+		page.LeftOut = j.leftOut(page.LeftOut)
+		return page, err
 	})
 }
 
-// Sweep purges what is over in a store, of the names that the caller may list,
-// and returns those that it purged, or would. It goes on past a name that fails
-// and returns the first error; one that somebody else has purged or brought
-// back meanwhile is none. Action: purge, for each.
-func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) ([]secret.Name, error) {
-	var over []secret.Name
-	_, err := run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (struct{}, error) {
-		over = over[:0]
-		for q := (secret.Query{}); ; {
-			page, err := j.Backend.ListTrash(ctx, q)
-			if err != nil {
-				return struct{}{}, err
-			}
-			for _, sec := range page.Secrets {
-				if j.allowed(sec.Name) && sec.Deleted != nil && sec.Deleted.Over(s.now()) {
-					over = append(over, sec.Name)
-				}
-			}
-			if q.After = page.Next; page.Next == "" {
-				return struct{}{}, nil
-			}
-		}
-	})
+// Swept is what a sweep did.
+type Swept struct {
+	Names []secret.Name // that were purged, or would be
+	// LeftOut is where something deleted may be that could not be listed.
+	LeftOut []secret.LeftOut
+}
+
+// Sweep purges what is over in a store, of the names that the caller may list. It
+// goes on past a name that fails and returns the first error; one that somebody
+// else has purged or brought back meanwhile is none. Action: purge, for each.
+func (s *Service) Sweep(ctx context.Context, c Call, name string, dryRun bool) (Swept, error) {
+	over, err := s.listOver(ctx, c, name)
 	if err != nil || dryRun {
 		return over, err
 	}
 	var first error
-	var gone []secret.Name
-	for i, n := range over {
+	gone := Swept{LeftOut: over.LeftOut}
+	for i, n := range over.Names {
 		if ctx.Err() != nil {
 			return gone, errors.Join(first, ctx.Err())
 		}
-		_, err := changeTrash(ctx, s, c, access.Purge, Ref{Store: name, Name: n}, func(ctx context.Context, j *job) (*secret.Secret, error) {
-			sec, err := j.Backend.DescribeTrash(ctx, n)
-			if err == nil && !sec.Deleted.Over(s.now()) {
-				err = &secret.Error{Kind: secret.NotFound, Name: n, Detail: "the deleted secret is no longer due"}
-			}
-			if err != nil {
-				return nil, err
-			}
-			if err = j.purge(ctx, sec); err == nil {
-				s.afterWrite(ctx, j, hook.Purge, sec)
-			}
-			return sec, err
-		})
-		switch {
+		switch err := s.sweepOne(ctx, c, Ref{Store: name, Name: n}); {
 		case err == nil:
-			gone = append(gone, n)
+			gone.Names = append(gone.Names, n)
 		case errors.Is(err, kit.ErrDeadCredential): // no other name would fare better
-			return gone, &secret.Error{Kind: secret.KindOf(err), Detail: fmt.Sprintf("%s; not tried: %d", secret.DetailOf(err), len(over)-i-1), Err: secret.Cause(err)}
+			return gone, &secret.Error{Kind: secret.KindOf(err), Detail: fmt.Sprintf("%s; not tried: %d", secret.DetailOf(err), len(over.Names)-i-1), Err: secret.Cause(err)}
 		case first == nil && !errors.Is(err, secret.NotFound):
 			first = err
 		}
 	}
 	return gone, first
+}
+
+// listOver lists what a sweep is to purge.
+func (s *Service) listOver(ctx context.Context, c Call, name string) (Swept, error) {
+	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (Swept, error) {
+		var over Swept
+		for q := (secret.Query{}); ; {
+			page, err := j.Backend.ListTrash(ctx, q)
+			if err != nil {
+				return Swept{}, err
+			}
+			for _, sec := range page.Secrets {
+				if j.allowed(sec.Name) && sec.Deleted != nil && sec.Deleted.Over(s.now()) {
+					over.Names = append(over.Names, sec.Name)
+				}
+			}
+			over.LeftOut = append(over.LeftOut, page.LeftOut...)
+			if q.After = page.Next; page.Next == "" {
+				over.LeftOut = j.leftOut(over.LeftOut)
+				return over, nil
+			}
+		}
+	})
+}
+
+// sweepOne purges a name that was over when it was listed, if it still is.
+func (s *Service) sweepOne(ctx context.Context, c Call, r Ref) error {
+	_, err := changeTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
+		sec, err := j.Backend.DescribeTrash(ctx, r.Name)
+		if err == nil && !sec.Deleted.Over(s.now()) {
+			err = &secret.Error{Kind: secret.NotFound, Name: r.Name, Detail: "the deleted secret is no longer due"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err = j.purge(ctx, sec); err == nil {
+			s.afterWrite(ctx, j, hook.Purge, sec)
+		}
+		return sec, err
+	})
+	return err
 }
 
 // recoverable describes the name in the trash, unless its time is over: then

@@ -63,12 +63,12 @@ func TestTrashOfReadOnlyStore(t *testing.T) {
 	if _, err := trash(w).Delete(t.Context(), "n", c.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || len(would) != 1 {
+	if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || len(would.Names) != 1 {
 		t.Errorf("would sweep %v, %v", would, err)
 	}
 	swept, err := w.Sweep(t.Context(), call, "a", false)
 	wantKind(t, err, secret.Denied)
-	if len(swept) != 0 {
+	if len(swept.Names) != 0 {
 		t.Errorf("swept %v", swept)
 	}
 }
@@ -194,7 +194,7 @@ func TestSweepStopsWhereTheCredentialIsDead(t *testing.T) {
 		return nil
 	}
 	gone, err := w.Sweep(t.Context(), call, "a", false)
-	if len(gone) != 1 || purges != 2 || !errors.Is(err, kit.ErrDeadCredential) || secret.DetailOf(err) != "refused; not tried: 1" {
-		t.Errorf("%d purges, %d gone: %v", purges, len(gone), err)
+	if len(gone.Names) != 1 || purges != 2 || !errors.Is(err, kit.ErrDeadCredential) || secret.DetailOf(err) != "refused; not tried: 1" {
+		t.Errorf("%d purges, %d gone: %v", purges, len(gone.Names), err)
 	}
 }

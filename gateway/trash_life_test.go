@@ -270,12 +270,12 @@ func TestPurgeProtection(t *testing.T) {
 		t.Errorf("what was protected cannot be recovered: %v", err)
 	}
 	remove(t, w, refA)
-	if swept, err := w.Sweep(t.Context(), call, "a", false); err != nil || len(swept) != 0 {
+	if swept, err := w.Sweep(t.Context(), call, "a", false); err != nil || len(swept.Names) != 0 {
 		t.Errorf("swept %v, %v", swept, err)
 	}
 	c.advance(week)
 	wantKind(t, w.Purge(t.Context(), call, refA), secret.NotFound)
-	if swept, err := w.Sweep(t.Context(), call, "a", false); err != nil || !slices.Equal(swept, []secret.Name{"n"}) {
+	if swept, err := w.Sweep(t.Context(), call, "a", false); err != nil || !slices.Equal(swept.Names, []secret.Name{"n"}) {
 		t.Errorf("when it is over: swept %v, %v", swept, err)
 	}
 }
@@ -295,7 +295,7 @@ func TestSweep(t *testing.T) {
 	c.advance(week / 2)
 	due := []secret.Name{"early1", "early2", "early3"}
 	for range 2 { // a dry run changes nothing
-		if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || !slices.Equal(would, due) {
+		if would, err := w.Sweep(t.Context(), call, "a", true); err != nil || !slices.Equal(would.Names, due) {
 			t.Errorf("would sweep %v, %v", would, err)
 		}
 	}
@@ -310,10 +310,10 @@ func TestSweep(t *testing.T) {
 	}
 	swept, err := w.Sweep(t.Context(), call, "a", false)
 	wantKind(t, err, secret.Conflict)
-	if !slices.Equal(swept, []secret.Name{"early1", "early3"}) {
+	if !slices.Equal(swept.Names, []secret.Name{"early1", "early3"}) {
 		t.Errorf("past one that fails: swept %v", swept)
 	}
-	if swept, err = w.Sweep(t.Context(), call, "a", false); err != nil || !slices.Equal(swept, []secret.Name{"early2"}) {
+	if swept, err = w.Sweep(t.Context(), call, "a", false); err != nil || !slices.Equal(swept.Names, []secret.Name{"early2"}) {
 		t.Errorf("again: swept %v, %v", swept, err)
 	}
 	if _, err := w.DescribeTrash(t.Context(), call, gateway.Ref{Store: "a", Name: "late"}); err != nil {

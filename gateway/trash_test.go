@@ -62,7 +62,7 @@ func TestSweepTellsWhatItPurged(t *testing.T) {
 		}
 	}
 	swept, err := w.Sweep(t.Context(), call, "a", false)
-	if err != nil || !slices.Equal(swept, []secret.Name{"over"}) {
+	if err != nil || !slices.Equal(swept.Names, []secret.Name{"over"}) {
 		t.Errorf("swept %v, %v", swept, err)
 	}
 	if _, err := r.Store.DescribeTrash(t.Context(), "kept"); err != nil {
@@ -77,8 +77,8 @@ func TestSweepStaysWithinThePolicy(t *testing.T) {
 	few := call
 	few.Caller.ID = "few"
 	for _, dryRun := range []bool{true, false} {
-		if names, err := w.Sweep(t.Context(), few, "a", dryRun); err != nil || !slices.Equal(names, []secret.Name{"mine"}) {
-			t.Errorf("dry run %v: %v, %v", dryRun, names, err)
+		if swept, err := w.Sweep(t.Context(), few, "a", dryRun); err != nil || !slices.Equal(swept.Names, []secret.Name{"mine"}) {
+			t.Errorf("dry run %v: %v, %v", dryRun, swept.Names, err)
 		}
 	}
 	gone, leave := context.WithCancel(t.Context())

@@ -3,6 +3,7 @@ package secret
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
@@ -141,6 +142,18 @@ func Explain(err error) string {
 		plain += ": " + Explain(e.Err)
 	}
 	return strings.Replace(s, e.Error(), plain, 1)
+}
+
+// WithoutPath is what is wrong with a file, for a message that names the file:
+// the system's own errors begin with what the code did, and the path again.
+func WithoutPath(err error) error {
+	switch e := err.(type) { //nolint:errorlint // what was wrapped has been named already
+	case *os.PathError:
+		return e.Err
+	case *os.LinkError:
+		return e.Err
+	}
+	return err
 }
 
 // Cause returns what is behind err without any kind, to be the Err of an error

@@ -77,4 +77,7 @@ type Page struct {
 	Secrets []*Secret
 	// Next is the After of the next page; empty on the last one.
 	Next Name
+	// LeftOut is what the product holds beside Secrets: what it says of the names
+	// after Query.After and up to Next, each once, in any order. See LeftOut.On.
+	LeftOut []LeftOut
 }

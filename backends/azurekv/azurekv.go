@@ -95,7 +95,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{
-		client: client{sdk, env.Log}, origin: origin{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
+		client: client{sdk}, origin: origin{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
 		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled, room: room,
 	}
 	if b.now == nil {

@@ -2,7 +2,6 @@ package azurekv
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -16,10 +15,7 @@ import (
 
 // client is the product's API in our types and errors. It retries nothing but
 // what the vault is not ready for.
-type client struct {
-	sdk *azsecrets.Client
-	log *slog.Logger // may be nil
-}
+type client struct{ sdk *azsecrets.Client }
 
 // get reads one version with its value; no version means the current one.
 // Kinds: NotFound, Disabled and those of any read.
@@ -142,17 +138,15 @@ func appendItems[P any](items []item, page []*P, read func(*P) (item, error)) ([
 	return items, nil
 }
 
-// appendNamed is appendItems for a list of secrets: one whose entry does not
-// even tell its name hides no other.
-func appendNamed[P any](ctx context.Context, log *slog.Logger, items []item, page []*P, read func(*P) (item, error)) []item {
+// appendListed is appendItems for a list of secrets: one whose entry does not
+// even tell its name is an item without one, and hides no other.
+func appendListed[P any](items []item, page []*P, read func(*P) (item, error)) []item {
 	for _, p := range page {
 		it, err := read(p)
-		switch {
-		case err == nil:
-			items = append(items, it)
-		case log != nil:
-			log.WarnContext(ctx, "an entry of Key Vault's list has no id that can be read, and is left out")
+		if err != nil {
+			it = item{}
 		}
+		items = append(items, it)
 	}
 	return items
 }
@@ -183,7 +177,7 @@ func (c client) secrets(ctx context.Context, onlyFirstPage bool) (items []item, 
 		if err != nil {
 			return nil, failure(ctx, readOp("list", ""), false, err)
 		}
-		items = appendNamed(ctx, c.log, items, page.Value, newItem)
+		items = appendListed(items, page.Value, newItem)
 	}
 	return items, nil
 }

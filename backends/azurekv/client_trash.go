@@ -43,7 +43,7 @@ func (c client) trash(ctx context.Context) (items []item, err error) {
 		if err != nil {
 			return nil, failure(ctx, readOp("list-deleted", ""), false, err)
 		}
-		items = appendNamed(ctx, c.log, items, page.Value, deletedEntry)
+		items = appendListed(items, page.Value, deletedEntry)
 	}
 	return items, nil
 }

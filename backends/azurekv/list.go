@@ -2,7 +2,6 @@ package azurekv
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
@@ -40,54 +39,55 @@ func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, er
 
 // page cuts one out of all names and resolves it.
 func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache[item], read func() ([]item, error),
-	resolve func(context.Context, *listed) (*secret.Secret, error),
+	resolve func(context.Context, *listed) (kit.Resolved, error),
 ) (secret.Page, error) {
-	all, err := of.All(b.now(), q.After == "", func() ([]listed, error) {
+	all, leftOut, err := of.All(b.now(), q.After == "", func() ([]listed, []secret.LeftOut, error) {
 		items, err := read()
-		return named(items), err
+		names, leftOut := named(items)
+		return names, leftOut, err
 	})
 	if err != nil {
 		return secret.Page{}, err
 	}
 	cut, next := kit.CutPage(q, all, pageSize)
-	secrets, err := kit.Gather(ctx, readers, cut, resolve)
-	return secret.Page{Secrets: secrets, Next: next}, err
+	return kit.ResolvePage(ctx, readers, q, cut, next, leftOut, resolve)
 }
 
 // named makes of the product's list, two pages of which may repeat a name, one
-// of the model's names. A name that the product cannot have is no secret.
-func named(items []item) []listed {
-	out := make([]listed, 0, len(items))
+// of the model's names. What has none is left out, unless it is a state record.
+func named(items []item) (names []listed, leftOut []secret.LeftOut) {
+	names = make([]listed, 0, len(items))
 	for i := range items {
-		if n, ok := decodeName(items[i].name, ""); ok {
-			out = append(out, listed{Name: n, Item: items[i]})
+		wire := items[i].name
+		n, ok := decodeName(wire, "")
+		switch {
+		case ok:
+			names = append(names, listed{Name: n, Item: items[i]})
+		case !strings.HasPrefix(strings.ToLower(wire), statePrefix):
+			leftOut = append(leftOut, secret.LeftOut{Why: secret.LeftOutName, Native: wire})
 		}
 	}
-	return out
+	return names, leftOut
 }
 
-// resolve finds what the list does not say, or nil for what went away
-// meanwhile and what is half imported.
-func (b *Backend) resolve(ctx context.Context, l *listed) (*secret.Secret, error) {
+// resolve finds what the list does not say. Nothing is left of what went away
+// meanwhile.
+func (b *Backend) resolve(ctx context.Context, l *listed) (kit.Resolved, error) {
 	if l.Item.suffices() {
-		return newStored(b.origin, l.Name, []item{l.Item}, "").Clone(), nil
+		return kit.Resolved{Secret: newStored(b.origin, l.Name, []item{l.Item}, "").Clone()}, nil
 	}
 	h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
 	switch {
-	case kit.Is(err, secret.NotFound), err == nil && h.unfinished():
-		return nil, nil
-	case err != nil && ofOne(ctx, err):
-		return b.listedAlone(ctx, l, err), nil
+	case kit.Is(err, secret.NotFound):
+		return kit.Resolved{}, nil
+	case kit.OfOne(ctx, err):
+		return kit.Resolved{Secret: b.listedAlone(ctx, l, err)}, nil
 	case err != nil:
-		return nil, err
+		return kit.Resolved{}, err
+	case h.unfinished():
+		return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutUnfinished, Name: l.Name, Detail: kit.HowToEnd}}, nil
 	}
-	return h.Only(h.Current), nil
-}
-
-// ofOne reports whether err is about one secret, and no reason to expect the
-// same of its neighbours.
-func ofOne(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && (errors.Is(err, kit.ErrMalformed) || !kit.Is(err, secret.Unavailable, secret.Throttled))
+	return kit.Resolved{Secret: h.Only(h.Current)}, nil
 }
 
 // listedAlone is a secret as far as the list tells of it, for one that cannot be

@@ -102,7 +102,14 @@ func oddList(t *testing.T) *Backend {
 		entries = append(entries, entry)
 	}
 	versions["malformed"] = []any{map[string]any{"id": "https://kv.example/secrets/a/b/c/d"}}
-	entries = append(entries, map[string]any{"id": "https://kv.example/secrets/malformed"})
+	entries = append(entries, map[string]any{"id": "https://kv.example/secrets/malformed"},
+		map[string]any{"id": "https://kv.example/secrets/undecodable", "attributes": "canary"},
+		map[string]any{"id": "https://kv.example/secrets/undecodable-tags", "tags": map[string]any{"a": 1}},
+		map[string]any{"id": 7}, map[string]any{"id": "canary"}, 7,
+		map[string]any{"id": "https://kv.example/secrets/under_score"},
+		map[string]any{"id": "https://kv.example/secrets/VaultFerry-State-Events"})
+	versions["undecodable"] = []any{map[string]any{"id": "https://kv.example/secrets/undecodable/1", "attributes": "canary"}}
+	versions["undecodable-tags"] = []any{map[string]any{"id": "https://kv.example/secrets/undecodable-tags/1", "attributes": map[string]any{"enabled": true}}}
 	page := func(value any) string {
 		b, err := json.Marshal(map[string]any{"value": value, "nextLink": nil})
 		if err != nil {
@@ -152,14 +159,18 @@ func TestOddList(t *testing.T) {
 		}
 	}
 	want := []secret.Name{
-		"before-1970", "malformed", "milliseconds", "no-attributes", "no-created", "null-attributes", "of-certificate", "refused", "tie", "year-one",
+		"before-1970", "malformed", "milliseconds", "no-attributes", "no-created", "null-attributes", "of-certificate", "refused", "tie", "undecodable", "undecodable-tags", "year-one",
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("the list has %q, want %q", got, want)
 	}
+	none := secret.LeftOut{Why: secret.LeftOutName}
+	if want := append(slices.Repeat([]secret.LeftOut{none}, 6), secret.LeftOut{Why: secret.LeftOutName, Native: "under_score"}); !slices.Equal(p.LeftOut, want) {
+		t.Errorf("left out is %q, want %q", p.LeftOut, want)
+	}
 	for _, name := range want {
 		s, err := b.Export(t.Context(), name)
-		if bad := name == "malformed" || name == "refused"; bad {
+		if bad := name == "malformed" || name == "refused" || name == "undecodable"; bad {
 			var e *secret.Error
 			if !errors.As(err, &e) || e.Name != name || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s: %v", name, err)
@@ -198,7 +209,7 @@ func TestOddTrash(t *testing.T) {
 		case strings.HasSuffix(r.URL.Path, "/b"):
 			body = `{"id":"https://kv.example/secrets/b/1","attributes":"canary"}`
 		case !strings.HasSuffix(r.URL.Path, "/a"):
-			body = `{"value":[null,{"id":"?"},{"id":"https://kv.example/secrets/a","attributes":null},{"id":"https://kv.example/secrets/b"}],"nextLink":null}`
+			body = `{"value":[null,{"id":"?"},{"id":"https://kv.example/secrets/a","attributes":null},{"id":"https://kv.example/secrets/b","scheduledPurgeDate":"canary"}],"nextLink":null}`
 		}
 		reply(http.StatusOK, body)(w, r)
 	}, func(c *Config) { c.DisableChallengeVerification = true })
@@ -207,8 +218,8 @@ func TestOddTrash(t *testing.T) {
 		t.Errorf("an answer that does not decode: %v", err)
 	}
 	p, err := b.ListTrash(t.Context(), secret.Query{})
-	if err != nil || len(p.Secrets) != 2 || p.Secrets[0].Name != "a" || p.Secrets[0].Deleted == nil || p.Secrets[1].Name != "b" {
-		t.Errorf("%d secrets are in the trash: %v", len(p.Secrets), err)
+	if err != nil || len(p.Secrets) != 2 || p.Secrets[0].Name != "a" || p.Secrets[0].Deleted == nil || p.Secrets[1].Name != "b" || len(p.LeftOut) != 2 {
+		t.Errorf("%d secrets are in the trash, and %q beside them: %v", len(p.Secrets), p.LeftOut, err)
 	}
 }
 

@@ -20,9 +20,12 @@ func TestRecordedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var listing kit.ListingCache[item]
-	names, err := listing.All(time.Now(), true, func() ([]listed, error) { return named(items), nil })
-	if err != nil {
-		t.Fatal(err)
+	names, leftOut, err := listing.All(time.Now(), true, func() ([]listed, []secret.LeftOut, error) {
+		names, leftOut := named(items)
+		return names, leftOut, nil
+	})
+	if err != nil || leftOut != nil {
+		t.Fatal(leftOut, err)
 	}
 	if len(items) != 168 || len(names) != len(items) {
 		t.Errorf("%d items of %d names, want 168", len(items), len(names))

@@ -1,11 +1,14 @@
 package azurekv
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 )
@@ -52,8 +55,24 @@ func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := v.next.RoundTrip(r)
 	if err == nil {
 		v.room.learn(resp)
+		siftList(r, resp)
 	}
 	return resp, err
+}
+
+// siftList keeps an entry of a list that the vendor's client does not decode from
+// hiding the others. Danger: versions are never sifted, for one of which less is
+// known than the vault said may be disabled.
+func siftList(r *http.Request, resp *http.Response) {
+	if r.Method != http.MethodGet {
+		return
+	}
+	switch strings.Trim(r.URL.Path, "/") {
+	case "secrets":
+		kit.SiftAnswer(resp, "value", func(b []byte) error { return json.Unmarshal(b, new(azsecrets.SecretProperties)) }, "id")
+	case "deletedsecrets":
+		kit.SiftAnswer(resp, "value", func(b []byte) error { return json.Unmarshal(b, new(azsecrets.DeletedSecretProperties)) }, "id")
+	}
 }
 
 var errForeignHost = fmt.Errorf("the vault sent a link to another host: %w", kit.ErrMalformed)

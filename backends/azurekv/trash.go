@@ -92,20 +92,20 @@ func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, e
 }
 
 // resolveTrash asks for a native version, for the list does not tell its id.
-func (b *Backend) resolveTrash(ctx context.Context, l *listed) (*secret.Secret, error) {
+func (b *Backend) resolveTrash(ctx context.Context, l *listed) (kit.Resolved, error) {
 	it, err := l.Item, error(nil)
 	if it.tag == nil {
 		it, err = b.client.getDeleted(ctx, l.Name, strings.ToLower(it.name))
 	}
 	switch {
 	case kit.Is(err, secret.NotFound): // gone meanwhile
-		return nil, nil
-	case err != nil && ofOne(ctx, err):
+		return kit.Resolved{}, nil
+	case kit.OfOne(ctx, err):
 		it = l.Item
 	case err != nil:
-		return nil, err
+		return kit.Resolved{}, err
 	}
-	return b.fromTrash(l.Name, it), nil
+	return kit.Resolved{Secret: b.fromTrash(l.Name, it)}, nil
 }
 
 // Recover implements backends.Backend. It returns when the secret can be read
@@ -163,8 +163,10 @@ func (b *Backend) Purge(ctx context.Context, name secret.Name) error {
 // Retention implements backends.RetentionReporter: every secret tells that of its vault.
 func (b *Backend) Retention(ctx context.Context) (int, error) {
 	items, err := b.client.secrets(ctx, true)
-	if err != nil || len(items) == 0 {
-		return 0, err
+	for i := range items {
+		if items[i].days > 0 {
+			return items[i].days, err
+		}
 	}
-	return items[0].days, nil
+	return 0, err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Harness opens the backend under test.
@@ -29,6 +30,10 @@ type Harness struct {
 	Reopen func(t *testing.T, b backends.Backend) backends.Backend
 	// Writers is how many write one name at once; zero means 32.
 	Writers int
+	// Spoil puts into a store that Open returned, beside the backend, whatever
+	// its lists must leave out, and returns that: all with names that begin with
+	// "spoilt". Nil: nobody but the backend gets at what it keeps.
+	Spoil func(t *testing.T, b backends.Backend) []secret.LeftOut
 }
 
 // Run puts the backend through the whole suite, each case on a fresh store.
@@ -68,6 +73,7 @@ func Run(t *testing.T, h Harness) {
 		{"Describe", testDescribe},
 		{"Paging", testPaging},
 		{"PagingWhileWriting", testPagingWhileWriting},
+		{"LeftOut", testLeftOut},
 		{"Aliasing", testAliasing},
 		{"Forecast", testForecast},
 		{"Import", testImport},

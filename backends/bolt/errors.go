@@ -68,9 +68,9 @@ func fileError(path string, err error) error {
 	case errors.Is(err, ErrHeld):
 		return openError(secret.Unavailable, err, "%s is held by another process", path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
-		return openError(secret.Unavailable, err, "%s: the file cannot be opened", path)
+		return openError(secret.Unavailable, secret.WithoutPath(err), "%s: the file cannot be opened", path)
 	}
-	return openError(secret.Invalid, err, "%s: the file is damaged, or no store of this program", path)
+	return openError(secret.Invalid, secret.WithoutPath(err), "%s: the file is damaged, or no store of this program", path)
 }
 
 // storeError is of a file that opens and is no store that this release knows.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
@@ -104,13 +103,12 @@ func newPage[A, B any](in *[]A, info *model.PageInfo, item func(*A) (B, error)) 
 
 // secrets lists every secret, those to be deleted too, in the product's order.
 func (c client) secrets(ctx context.Context, onlyFirstPage bool) ([]*secretFact, error) {
-	all, err := pages(onlyFirstPage, func(marker *string) (page[*secretFact], error) {
+	return pages(onlyFirstPage, func(marker *string) (page[*secretFact], error) {
 		q := &model.ListSecretsRequest{Limit: new("100"), Marker: marker}
 		return call(ctx, c, op("list", ""), (*csms.CsmsClient).ListSecrets, q, func(a *model.ListSecretsResponse) (page[*secretFact], error) {
 			return newPage(a.Secrets, a.PageInfo, newListFact)
 		})
 	})
-	return slices.DeleteFunc(all, func(f *secretFact) bool { return f == nil }), err
 }
 
 func optional(s string) *string {

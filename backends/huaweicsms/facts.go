@@ -75,17 +75,17 @@ func (s *secretFact) readable() bool { return s.state == stateEnabled }
 var longAgo = time.Unix(0, 0).UTC()
 
 // newListFact is newSecretFact for the product's list, where no secret is to
-// hide another: nil is one without a name.
+// hide another: it may be without a name.
 func newListFact(s *model.Secret) (*secretFact, error) {
 	f, err := newSecretFact(s)
 	switch {
 	case err == nil:
 		return &f, nil
-	case s == nil || orEmpty(s.Name) == "":
-		return nil, nil
+	case s == nil:
+		return &secretFact{}, nil
 	}
 	return &secretFact{
-		wire: *s.Name, state: orEmpty(s.State), description: orEmpty(s.Description), kind: kindCommon,
+		wire: orEmpty(s.Name), state: orEmpty(s.State), description: orEmpty(s.Description), kind: kindCommon,
 		created: history.OrTime(millis(s.CreateTime), longAgo), updated: millis(s.UpdateTime), scheduled: millis(s.ScheduledDeleteTime),
 	}, nil
 }

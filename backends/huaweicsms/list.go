@@ -2,8 +2,8 @@ package huaweicsms
 
 import (
 	"context"
-	"errors"
 	"slices"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -30,44 +30,48 @@ func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, e
 }
 
 func (b *Backend) list(ctx context.Context, q secret.Query, wanted func(*secretFact) bool) (secret.Page, error) {
-	all, err := b.listing.All(b.now(), q.After == "", func() ([]listed, error) { return b.names(ctx) })
+	all, leftOut, err := b.listing.All(b.now(), q.After == "", func() ([]listed, []secret.LeftOut, error) { return b.names(ctx) })
 	if err != nil {
 		return secret.Page{}, err
 	}
 	all = slices.DeleteFunc(slices.Clone(all), func(l listed) bool { return !wanted(&l.Item) })
 	cut, next := kit.CutPage(q, all, listPage)
-	secrets, err := kit.Gather(ctx, readers, cut, func(ctx context.Context, l *listed) (*secret.Secret, error) {
+	return kit.ResolvePage(ctx, readers, q, cut, next, leftOut, func(ctx context.Context, l *listed) (kit.Resolved, error) {
 		h, err := b.find(ctx, remote{b.client, l.Name, l.Item.wire}, nil)
-		if errors.Is(err, kit.ErrMalformed) { // as far as the list tells: it is not to hide the others
-			return newStored(b.scope, l.Name, &facts{secretFact: l.Item}).Clone(), nil
+		switch {
+		case kit.OfOne(ctx, err): // as far as the list tells: it is not to hide the others
+			return kit.Resolved{Secret: newStored(b.scope, l.Name, &facts{secretFact: l.Item}).Clone()}, nil
+		case err != nil:
+			return kit.Resolved{}, err
+		case h == nil, !wanted(&h.facts.secretFact): // it went away meanwhile
+			return kit.Resolved{}, nil
+		case h.unfinished() && !h.facts.pending():
+			return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutUnfinished, Name: l.Name, Detail: kit.HowToEnd}}, nil
 		}
-		if err != nil || h == nil || !wanted(&h.facts.secretFact) || h.unfinished() && !h.facts.pending() {
-			return nil, err // what went away meanwhile and what is half imported is left out
-		}
-		return h.Clone(), nil
+		return kit.Resolved{Secret: h.Clone()}, nil
 	})
-	if err != nil {
-		return secret.Page{}, err
-	}
-	return secret.Page{Secrets: secrets, Next: next}, nil
 }
 
-// names reads the product's list. A name that is none of the model's, or a
-// gateway's own, is no secret.
-func (b *Backend) names(ctx context.Context) ([]listed, error) {
+// names reads the product's list. A name that is none of the model's is left
+// out, and what is a gateway's own is no secret.
+func (b *Backend) names(ctx context.Context) (names []listed, leftOut []secret.LeftOut, err error) {
 	facts, err := b.client.secrets(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make([]listed, 0, len(facts))
+	names = make([]listed, 0, len(facts))
 	for _, f := range facts {
 		var kept secret.Name
 		if _, t := split(f.wire, f.description); t != nil {
 			kept = t.Name
 		}
-		if n, ok := decodeName(f.wire, kept); ok {
-			out = append(out, listed{Name: n, Item: *f})
+		n, ok := decodeName(f.wire, kept)
+		switch {
+		case ok:
+			names = append(names, listed{Name: n, Item: *f})
+		case !strings.HasPrefix(f.wire, statePrefix):
+			leftOut = append(leftOut, secret.LeftOut{Why: secret.LeftOutName, Native: f.wire})
 		}
 	}
-	return out, nil
+	return names, leftOut, nil
 }

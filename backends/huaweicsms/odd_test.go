@@ -24,10 +24,12 @@ func TestOddSecretsOfAList(t *testing.T) {
 	current := `,"version_stages":["SYSCURRENT"]}`
 	answers := map[string][]http.HandlerFunc{
 		getTags: {reply(200, `{"tags":[]}`)},
-		getList: {reply(200, `{"secrets":[{},{"id":"x"},{"name":"bare"},`+
+		getList: {reply(200, `{"secrets":[{},7,{"id":"x"},{"name":"bare"},{"name":"x1-`+strings.Repeat("0", hashLength)+`"},{"name":"canary","state":7,"create_time":"canary"},`+
 			named("odd-id", "")+`,`+named("no-times", "")+`,`+named("far-times", `,"create_time":-62135596800000`)+`],"page_info":{}}`)},
 		"GET /secrets/bare":               {reply(200, `{"secret":{"name":"bare"}}`)},
 		"GET /secrets/bare/versions":      versions(`{"id":"v1"` + current),
+		"GET /secrets/canary":             {reply(200, `{"secret":{"name":"canary","create_time":"canary"}}`)},
+		"GET /secrets/canary/versions":    versions(`{"id":"v1"` + current),
 		"GET /secrets/odd-id":             {reply(200, `{"secret":`+named("odd-id", "")+`}`)},
 		"GET /secrets/odd-id/versions":    versions(`{"id":"canary-version"}`),
 		"GET /secrets/no-times":           {reply(200, `{"secret":`+named("no-times", "")+`}`)},
@@ -47,8 +49,12 @@ func TestOddSecretsOfAList(t *testing.T) {
 			t.Errorf("%s: it was never made", s.Name)
 		}
 	}
-	if want := []secret.Name{"bare", "far-times", "no-times", "odd-id"}; !slices.Equal(got, want) {
+	if want := []secret.Name{"bare", "canary", "far-times", "no-times", "odd-id"}; !slices.Equal(got, want) {
 		t.Fatalf("the list has %q, want %q", got, want)
+	}
+	none := secret.LeftOut{Why: secret.LeftOutName}
+	if want := []secret.LeftOut{none, none, none, {Why: secret.LeftOutName, Native: "x1-" + strings.Repeat("0", hashLength)}}; !slices.Equal(p.LeftOut, want) {
+		t.Errorf("left out is %q, want %q", p.LeftOut, want)
 	}
 	for _, name := range []secret.Name{"bare", "odd-id"} {
 		var e *secret.Error

@@ -3,6 +3,10 @@ package huaweicsms
 import (
 	"context"
 	"net/http"
+	"strings"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/utils"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 )
@@ -34,5 +38,16 @@ type exchange struct {
 
 // RoundTrip implements http.RoundTripper.
 func (x exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	return x.next.RoundTrip(r.WithContext(x.ctx))
+	resp, err := x.next.RoundTrip(r.WithContext(x.ctx))
+	if err == nil && listsSecrets(r) { // an entry that the client does not decode hides no other
+		kit.SiftAnswer(resp, "secrets", func(b []byte) error { return utils.Unmarshal(b, new(model.Secret)) },
+			"id", "name", "state", "description")
+	}
+	return resp, err
+}
+
+// listsSecrets: the path is /v1/{project}/secrets.
+func listsSecrets(r *http.Request) bool {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	return r.Method == http.MethodGet && len(parts) == 3 && parts[2] == "secrets"
 }

@@ -15,3 +15,7 @@ func ImportMark(token string, n int) string {
 	}
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:n]
 }
+
+// HowToEnd is the Detail of secret.LeftOutUnfinished where a Delete finds what
+// stands.
+const HowToEnd = "the same restore again finishes it, and a deletion removes it"

@@ -18,10 +18,11 @@ import (
 // own beginning; what this gateway writes is entered at once; what others
 // write meanwhile may show on a later page or not, as with any paging.
 type ListingCache[T any] struct {
-	mu     sync.Mutex
-	names  []Listed[T] // sorted, never changed in place; nil: nothing is known
-	read   time.Time
-	writes int
+	mu      sync.Mutex
+	names   []Listed[T] // sorted, never changed in place; nil: nothing is known
+	leftOut []secret.LeftOut
+	read    time.Time
+	writes  int
 }
 
 // Listed is one name of a product's list.
@@ -33,30 +34,31 @@ type Listed[T any] struct {
 // ListingAge is how long later pages may lean on the first one.
 const ListingAge = time.Minute
 
-// All returns every name in order, read anew for a first page. What read
-// returns need not be sorted; of two of one name the first counts.
-func (k *ListingCache[T]) All(now time.Time, first bool, read func() ([]Listed[T], error)) ([]Listed[T], error) {
+// All returns every name in order, and what the product's list has beside them,
+// read anew for a first page. What read returns need not be sorted; of two of
+// one name the first counts.
+func (k *ListingCache[T]) All(now time.Time, first bool, read func() ([]Listed[T], []secret.LeftOut, error)) ([]Listed[T], []secret.LeftOut, error) {
 	k.mu.Lock()
-	names, writes := k.names, k.writes
+	names, leftOut, writes := k.names, k.leftOut, k.writes
 	if age := now.Sub(k.read); first || age < 0 || age > ListingAge {
 		names = nil
 	}
 	k.mu.Unlock()
 	if names != nil {
-		return names, nil
+		return names, leftOut, nil
 	}
-	names, err := read()
+	names, leftOut, err := read()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.SortStableFunc(names, func(a, b Listed[T]) int { return cmp.Compare(a.Name, b.Name) })
 	names = slices.CompactFunc(names, func(a, b Listed[T]) bool { return a.Name == b.Name })
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.names = nil; k.writes == writes { // else it may lack that write
-		k.names, k.read = names, now
+		k.names, k.leftOut, k.read = names, leftOut, now
 	}
-	return names, nil
+	return names, leftOut, nil
 }
 
 // Enter tells the book of what is under the name now.

@@ -222,6 +222,16 @@ func (a *app) load() (*config.Config, []config.Problem, error) {
 	return config.Load(a.configPath(), all.Registry())
 }
 
+// loadUnresolved is load for a command that needs no secret of the configuration,
+// or those of one store: see config.Config.CheckStore.
+func (a *app) loadUnresolved() (*config.Config, error) {
+	if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) {
+		return nil, a.noConfig()
+	}
+	cfg, _, err := config.LoadUnresolved(a.configPath(), all.Registry())
+	return cfg, err
+}
+
 // log writes to standard error: standard output is for results.
 func (a *app) log() *slog.Logger {
 	o := &slog.HandlerOptions{Level: a.level}

@@ -37,7 +37,8 @@ input, one on each line.
 What the store cannot give, it does not leave out unsaid: the command fails.
 --on-loss accept makes the backup without it. --read-deleted undeletes each
 version that native tools deleted in Vault KV v2, reads it, and deletes it
-again; meanwhile native tools can read it, and it gets a new time of deletion.`,
+again; meanwhile native tools can read it, and it gets a new time of deletion.
+--dry-run says what would be lacking, and undeletes nothing.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
   vaultferry backup payments db-password --read-deleted
@@ -121,6 +122,10 @@ type backupReport struct {
 	File   string `json:"file,omitempty"`
 	Size   int    `json:"size,omitempty"`
 	Error  string `json:"error,omitempty"`
+	// Losses are what a dry run foretells.
+	Losses []lossView `json:"losses,omitempty"`
+
+	lost []secret.Loss
 }
 
 func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
@@ -166,8 +171,10 @@ func backupLine(w io.Writer, r backupReport) error {
 	if r.Result == "would" {
 		line = "would write " + line
 	}
-	_, err := fmt.Fprintln(w, line)
-	return err
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return err
+	}
+	return lossLines(w, r.lost, "would lose")
 }
 
 func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f backupFlags) error {
@@ -179,20 +186,18 @@ func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f back
 	if r.File == "" {
 		r.File = backupName(r.Store, r.Name, a.now())
 	}
+	o := gateway.BackupOptions{OnLoss: gateway.OnLoss(f.onLoss), ReadDeleted: f.readDeleted}
 	if f.dryRun {
-		_, err := s.service.Describe(ctx, call, ref)
-		r.Result = "would"
-		return err
+		lost, err := s.service.RehearseBackup(ctx, call, ref, o)
+		r.Result, r.lost, r.Losses = "would", lost, viewLosses(lost)
+		return backupAdvice(ref, err)
 	}
 	if err := f.approve(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
 		return err
 	}
-	blob, err := s.service.BackupWith(ctx, call, ref, gateway.BackupOptions{OnLoss: gateway.OnLoss(f.onLoss), ReadDeleted: f.readDeleted})
-	if errors.Is(err, secret.Lossy) {
-		return fmt.Errorf("%w; nothing was written; --on-loss accept makes the backup without it, and --read-deleted reads what native tools deleted in Vault KV v2", err)
-	}
+	blob, err := s.service.BackupWith(ctx, call, ref, o)
 	if err != nil {
-		return adviseTrash(ref, err)
+		return backupAdvice(ref, err)
 	}
 	r.Size = len(blob)
 	err = writeFile(r.File, blob, f.force)
@@ -200,4 +205,12 @@ func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f back
 		err = existsAlready(r.File)
 	}
 	return err
+}
+
+// backupAdvice says what may be done where nothing was written.
+func backupAdvice(ref gateway.Ref, err error) error {
+	if errors.Is(err, secret.Lossy) {
+		return fmt.Errorf("%w; nothing was written; --on-loss accept makes the backup without it, and --read-deleted reads what native tools deleted in Vault KV v2", err)
+	}
+	return adviseTrash(ref, err)
 }

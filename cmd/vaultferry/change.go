@@ -68,7 +68,7 @@ func (a *app) mayChange(c *change) error {
 	if err := c.name.Validate(); err != nil {
 		return usagef("%s", message(err))
 	}
-	cfg, _, err := a.load()
+	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return err
 	}

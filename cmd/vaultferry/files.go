@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // maxBlobFile bounds what is read as a backup: the largest blob in the JSON
@@ -94,17 +96,19 @@ func cutEscaped(s string, n int) string {
 	return s
 }
 
-// readBlob reads a file, or standard input for "-".
+// readBlob reads a file, or standard input for "-". Its errors leave it to the
+// caller to name that.
 func (a *app) readBlob(ctx context.Context, path string) ([]byte, error) {
 	if path == "-" {
 		return interruptible(ctx, func() ([]byte, error) { return readBounded(a.in) })
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, secret.WithoutPath(err)
 	}
 	defer func() { _ = f.Close() }() // only read
-	return readBounded(f)
+	b, err := readBounded(f)
+	return b, secret.WithoutPath(err)
 }
 
 func readBounded(r io.Reader) ([]byte, error) {

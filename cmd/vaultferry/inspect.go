@@ -116,7 +116,7 @@ func (a *app) optionalKeyring(path string) (*backup.Keyring, error) {
 		if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) && a.configFile == "" {
 			return nil, nil
 		}
-		cfg, _, err := a.load()
+		cfg, err := a.loadUnresolved()
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (a *app) keyringPath(flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
 	}
-	cfg, _, err := a.load()
+	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-type listFlags struct{ deleted bool }
+type listFlags struct{ deleted, leftOut bool }
 
 func (a *app) listCommand() *cobra.Command {
 	var f listFlags
@@ -25,10 +25,17 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `Lists the secrets that you may list, or those whose names match a PATTERN: * is
 any run of characters, a slash too, and ? is any one. Quote it, or the shell
 takes it for files. --deleted lists what is in the trash, and until when it can
-be recovered.`,
+be recovered.
+
+What cannot be listed hides nothing else: folders that the product refuses,
+secrets that cannot be read, and names that the gateway cannot hold are named on
+standard error, and the exit code is 1. Secrets whose import is not finished, or
+of which native tools deleted every version, are noted there. --left-out lists
+all of these instead of the secrets, and says of each why it is left out.`,
 		Example: `  vaultferry list payments
   vaultferry list payments 'team-a/*'
   vaultferry list payments --deleted
+  vaultferry list payments --left-out
   vaultferry list payments --output json`,
 		SuggestFor: []string{"ls"},
 		Args:       arguments("STORE", "[PATTERN]"),
@@ -46,6 +53,7 @@ be recovered.`,
 		},
 	}
 	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "list what is deleted and can be recovered")
+	cmd.Flags().BoolVar(&f.leftOut, "left-out", false, "list what lists do not show, such as unfinished imports, and why")
 	return cmd
 }
 
@@ -65,6 +73,7 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 	}
 	call := a.call("list")
 	views := []secretView{}
+	var leftOut []secret.LeftOut
 	sides := s.sides()
 	for q := (secret.Query{Limit: listPage}); ; {
 		page, err := list(ctx, call, s.store.Name, q)
@@ -80,12 +89,19 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 			v.Versions = nil // whether a page holds them is the product's choice
 			views = append(views, v)
 		}
+		leftOut = append(leftOut, leftOutMatching(page.LeftOut, pattern, matches)...)
 		if page.Next == "" || !folds && behind(pattern, page.Next) {
 			break
 		}
 		q.After = page.Next
 	}
-	return a.print(views, func(w io.Writer) error { return table(w, listRows(views, f.deleted)) })
+	if f.leftOut {
+		return a.print(viewLeftOut(leftOut), func(w io.Writer) error { return leftOutTable(w, leftOut) })
+	}
+	if err := a.print(views, func(w io.Writer) error { return table(w, listRows(views, f.deleted)) }); err != nil {
+		return err
+	}
+	return a.sayLeftOut(s.store.Name, leftOut)
 }
 
 // behind reports whether no name after this one can match.

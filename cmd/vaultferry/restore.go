@@ -152,6 +152,9 @@ func (run *restoring) add(ctx context.Context, r restoreReport, err error) error
 		r.Result, r.Error = failedOrInterrupted(ctx), message(err)
 		run.failed.add(err)
 		run.a.complain(fmt.Sprintf("%s: %s", r.place(), r.Error))
+		if r.Unfinished != "" {
+			run.a.complain(fmt.Sprintf("%s in %s is unfinished: %s", printable(r.Name), r.Store, r.Unfinished))
+		}
 	}
 	run.reports = append(run.reports, r)
 	return nil
@@ -188,11 +191,20 @@ func (a *app) restoreOne(ctx context.Context, s *session, r *restoreReport, blob
 	}
 	out, err := s.service.Restore(ctx, call, r.Store, blob, o)
 	if err != nil {
+		if r.Unfinished = a.howToEnd(ctx, s, err); r.Unfinished != "" {
+			r.Name = string(nameOf(err))
+		}
 		return restoreAdvice(r.Store, err)
 	}
 	r.fill(out, f.dryRun)
 	r.Spelled = spellings(s.sides(), out.Secret.Name)
 	return nil
+}
+
+// nameOf is the secret that an error is about.
+func nameOf(err error) secret.Name {
+	e, _ := errors.AsType[*secret.Error](err)
+	return e.Name
 }
 
 // restoreAdvice says what may be done where nothing was written.

@@ -24,6 +24,8 @@ type restoreReport struct {
 	Losses   []lossView       `json:"losses,omitempty"`
 	Archive  string           `json:"archive,omitempty"` // the file that keeps the whole document
 	Error    string           `json:"error,omitempty"`
+	// Unfinished says how to finish an import that failed midway, or remove it.
+	Unfinished string `json:"unfinished,omitempty"`
 
 	lost     []secret.Loss
 	appended bool
@@ -42,6 +44,30 @@ type lossView struct {
 	Why     string `json:"why"`
 }
 
+func viewLosses(losses []secret.Loss) []lossView {
+	var views []lossView
+	for _, l := range losses {
+		views = append(views, lossView{Grade: l.Grade.String(), Version: int64(l.Version), What: l.What, Why: l.Why})
+	}
+	return views
+}
+
+// lossLines says what is lost of one secret, but for traces. lost is how.
+func lossLines(w io.Writer, losses []secret.Loss, lost string) error {
+	var b strings.Builder
+	for _, l := range losses {
+		switch l.Grade {
+		case secret.Data:
+			fmt.Fprintf(&b, "  %s data: %s\n", lost, printable(l.Sentence()))
+		case secret.Meaning:
+			fmt.Fprintf(&b, "  %s an attribute: %s\n", lost, printable(l.Sentence()))
+		case secret.Trace:
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 	r.Name, r.Versions, r.Added = string(out.Secret.Name), len(out.Secret.Versions), out.Added
 	r.appended, r.Archive = out.Appended, out.Archive
@@ -56,10 +82,7 @@ func (r *restoreReport) fill(out *gateway.Outcome, dryRun bool) {
 			r.Mapped[from.String()] = int64(to)
 		}
 	}
-	r.lost = out.Losses
-	for _, l := range out.Losses {
-		r.Losses = append(r.Losses, lossView{Grade: l.Grade.String(), Version: int64(l.Version), What: l.What, Why: l.Why})
-	}
+	r.lost, r.Losses = out.Losses, viewLosses(out.Losses)
 	switch {
 	case out.Skipped:
 		r.Result = "skipped"
@@ -119,14 +142,8 @@ func restoreLines(w io.Writer, r restoreReport) error {
 	if r.Result == "would" {
 		lost, kept = "would lose", "would be kept"
 	}
-	for _, l := range r.lost {
-		switch l.Grade {
-		case secret.Data:
-			fmt.Fprintf(&b, "  %s data: %s\n", lost, printable(l.Sentence()))
-		case secret.Meaning:
-			fmt.Fprintf(&b, "  %s an attribute: %s\n", lost, printable(l.Sentence()))
-		case secret.Trace:
-		}
+	if err := lossLines(&b, r.lost, lost); err != nil {
+		return err
 	}
 	if r.Archive != "" {
 		fmt.Fprintf(&b, "  the whole backup %s in %s\n", kept, printable(r.Archive))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -26,8 +27,9 @@ type service interface {
 	Delete(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Recover(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	BackupWith(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, error)
+	RehearseBackup(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error)
 	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
-	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) ([]secret.Name, error)
+	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) (gateway.Swept, error)
 }
 
 // ownService is a service in this process.
@@ -67,7 +69,7 @@ func (s *session) foldsCase() bool {
 // openSession uses the running gateway where that holds the store, and opens
 // the store otherwise.
 func (a *app) openSession(ctx context.Context, store string) (*session, error) {
-	cfg, _, err := a.load()
+	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +91,9 @@ func (a *app) openSession(ctx context.Context, store string) (*session, error) {
 }
 
 func (a *app) openOwn(ctx context.Context, cfg *config.Config, s *config.Store) (*session, error) {
+	if err := cfg.CheckStore(s.Name, all.Registry()); err != nil {
+		return nil, err
+	}
 	keys, err := loadKeyring(cfg.Keyring.File)
 	if err != nil {
 		return nil, err

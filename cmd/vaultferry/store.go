@@ -38,16 +38,9 @@ type storeFile struct {
 
 // withStore runs f over the file of a bolt store.
 func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
-	cfg, _, err := a.load()
+	cfg, s, err := a.boltStore(name)
 	if err != nil {
 		return err
-	}
-	s, err := a.configured(cfg, name)
-	if err != nil {
-		return err
-	}
-	if s.Backend != fileKind {
-		return usagef("store %s is of kind %s: only a store of kind %s is a file", name, s.Backend, fileKind)
 	}
 	path, err := storePath(s)
 	if err != nil {
@@ -65,8 +58,27 @@ func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
 	return f(&storeFile{runtime: rt, Store: gateway.Store{Name: name, ReadOnly: s.ReadOnly}, config: s, path: path})
 }
 
+// boltStore is a store that is a file, in the configuration.
+func (a *app) boltStore(name string) (*config.Config, *config.Store, error) {
+	cfg, err := a.loadUnresolved()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := a.configured(cfg, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Backend != fileKind {
+		return nil, nil, usagef("store %s is of kind %s: only a store of kind %s is a file", name, s.Backend, fileKind)
+	}
+	return cfg, s, nil
+}
+
 // failure says what a store's file is not fit for.
 func (s *storeFile) failure(err error) error {
+	if err == nil {
+		return nil
+	}
 	return adviseInUse(openError(s.config, err), stopFirst)
 }
 

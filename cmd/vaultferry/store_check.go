@@ -30,24 +30,25 @@ record that all others still fit. It changes nothing.`,
   vaultferry store check payments --output json | jq -r '.damage[].name'`,
 		Args: arguments("STORE", "[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withStore(args[0], func(s *storeFile) error {
-				v := storeCheckView{Store: s.Name, File: s.path}
-				var err error
-				if len(args) == 2 {
-					v.File = args[1]
+			v := &storeCheckView{Store: args[0]}
+			var err error
+			if len(args) == 2 {
+				v.File = args[1]
+				err = a.withStore(v.Store, func(s *storeFile) error {
 					v.Findings, err = bolt.VerifyFile(cmd.Context(), v.File, s.keys) // no store: nobody's business
-				} else {
-					v.Findings, err = a.verifyStore(cmd.Context(), s)
-				}
-				if err != nil {
 					return s.failure(err)
-				}
-				v.OK = v.Sound()
-				if err := a.print(v, v.text); err != nil {
-					return err
-				}
-				return exitIfAny(len(v.Damage))
-			})
+				})
+			} else {
+				err = a.verifyStore(cmd.Context(), v)
+			}
+			if err != nil {
+				return err
+			}
+			v.OK = v.Sound()
+			if err := a.print(v, v.text); err != nil {
+				return err
+			}
+			return exitIfAny(len(v.Damage))
 		},
 	}
 }
@@ -59,25 +60,37 @@ type storeCheckView struct {
 	*backends.Findings
 }
 
-// verifyStore asks the gateway that has the store open, or reads the file.
-func (a *app) verifyStore(ctx context.Context, s *storeFile) (found *backends.Findings, err error) {
-	call := a.call("store.check")
-	running, err := runningGateway(ctx, s.cfg, s.config)
+// verifyStore asks the gateway that has the store open, which needs no key here,
+// or reads the file.
+func (a *app) verifyStore(ctx context.Context, v *storeCheckView) (err error) {
+	cfg, s, err := a.boltStore(v.Store)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if v.File, err = storePath(s); err != nil {
+		return err
+	}
+	call := a.call("store.check")
+	running, err := runningGateway(ctx, cfg, s)
+	if err != nil {
+		return err
 	}
 	if running != nil {
 		defer func() { err = errors.Join(err, running.Close()) }()
-		return running.Verify(ctx, call, s.Name)
+		if v.Findings, err = running.Verify(ctx, call, s.Name); err != nil {
+			return openError(s, err)
+		}
+		return nil
 	}
-	err = s.service.WholeStore(ctx, call, access.List, s.Store, func(ctx context.Context) error {
-		found, err = bolt.VerifyFile(ctx, s.path, s.keys)
-		return err
+	return a.withStore(v.Store, func(s *storeFile) error {
+		return s.failure(s.service.WholeStore(ctx, call, access.List, s.Store, func(ctx context.Context) (err error) {
+			v.Findings, err = bolt.VerifyFile(ctx, s.path, s.keys)
+			return err
+		}))
 	})
-	return found, err
 }
 
-func (v storeCheckView) text(w io.Writer) error {
+func (v *storeCheckView) text(w io.Writer) error {
 	made := v.MadeAs
 	if made != v.Store {
 		made += ", and not " + v.Store

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vaultferry/vaultferry/secret"
+	"github.com/vaultferry/vaultferry/gateway"
 )
 
 func (a *app) sweepCommand() *cobra.Command {
@@ -44,11 +44,13 @@ type sweepView struct {
 	Result string   `json:"result"` // done, would, declined, failed or interrupted
 	Purged []string `json:"purged"` // or what would be
 	Error  string   `json:"error,omitempty"`
+	// LeftOut is where something deleted may be that could not be listed.
+	LeftOut []leftOutView `json:"left_out,omitempty"`
 }
 
 func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
 	v := sweepView{Store: s.store.Name, Result: "done", Purged: []string{}}
-	names, err := a.sweepNames(ctx, s, w)
+	swept, err := a.sweepNames(ctx, s, w)
 	switch {
 	case errors.Is(err, errDeclined):
 		v.Result = "declined"
@@ -58,35 +60,39 @@ func (a *app) sweep(ctx context.Context, s *session, w *writeFlags) error {
 	case w.dryRun:
 		v.Result = "would"
 	}
-	for _, n := range names {
+	for _, n := range swept.Names {
 		v.Purged = append(v.Purged, string(n))
+	}
+	if len(swept.LeftOut) > 0 {
+		v.LeftOut = viewLeftOut(swept.LeftOut)
 	}
 	if err := a.print(v, v.text); err != nil {
 		return err
 	}
+	notWhole := a.sayLeftOut(v.Store, swept.LeftOut)
 	switch {
 	case v.Result == "interrupted":
 		return ctx.Err()
 	case v.Error != "":
 		return exitAfter(err)
 	}
-	return nil
+	return notWhole
 }
 
 // sweepNames purges, after a question where one is wanted. What stands in the
 // answer beside an error was purged.
-func (a *app) sweepNames(ctx context.Context, s *session, w *writeFlags) ([]secret.Name, error) {
+func (a *app) sweepNames(ctx context.Context, s *session, w *writeFlags) (gateway.Swept, error) {
 	if w.confirm && !w.dryRun {
-		names, err := s.service.Sweep(ctx, a.call("sweep"), s.store.Name, true)
-		if err != nil || len(names) == 0 {
-			return nil, err
+		would, err := s.service.Sweep(ctx, a.call("sweep"), s.store.Name, true)
+		if err != nil || len(would.Names) == 0 {
+			return would, err
 		}
 		var q strings.Builder
-		for _, n := range names {
+		for _, n := range would.Names {
 			fmt.Fprintln(&q, printable(string(n)))
 		}
 		if err := w.approve(ctx, a, q.String()+"purge from "+s.store.Name+" for ever?"); err != nil {
-			return nil, err
+			return gateway.Swept{LeftOut: would.LeftOut}, err
 		}
 	}
 	return s.service.Sweep(ctx, a.call("sweep"), s.store.Name, w.dryRun)

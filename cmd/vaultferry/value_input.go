@@ -25,7 +25,9 @@ func (a *app) readValue(ctx context.Context, f *setFlags) (secret.Value, error) 
 			a.noteLineEnd(b)
 		}
 	default:
-		b, err = a.readBlob(ctx, f.file)
+		if b, err = a.readBlob(ctx, f.file); err != nil {
+			err = fmt.Errorf("%s: %w", f.file, err)
+		}
 	}
 	switch {
 	case err != nil:

@@ -44,3 +44,15 @@ func matchAny(patterns []string, s string, fold bool) bool {
 	}
 	return false
 }
+
+// MatchWithin reports whether some string that begins with s matches the pattern:
+// whether s matches a beginning of it.
+func MatchWithin(pattern, s string) bool {
+	p := []rune(pattern)
+	for i := range len(p) + 1 {
+		if Match(string(p[:i]), s) {
+			return true
+		}
+	}
+	return false
+}

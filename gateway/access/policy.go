@@ -60,6 +60,18 @@ func (p *Policy) Allow(c Caller, a Action, t Target) bool {
 	return p.find(c, a, t.Store, func(r Rule) bool { return matchAny(r.Names, string(t.Name), t.FoldCase) })
 }
 
+// AllowWithin is Allow for some name that begins with that of t.
+func (p *Policy) AllowWithin(c Caller, a Action, t Target) bool {
+	return p.find(c, a, t.Store, func(r Rule) bool {
+		return slices.ContainsFunc(r.Names, func(pattern string) bool {
+			if t.FoldCase {
+				return MatchWithin(strings.ToLower(pattern), strings.ToLower(string(t.Name)))
+			}
+			return MatchWithin(pattern, string(t.Name))
+		})
+	})
+}
+
 // AllowSome reports whether c may do a to at least some name in the store. It
 // is asked before a blob is opened, so that nobody without any right learns
 // whether one opens.

@@ -162,3 +162,23 @@ func TestRestoreAny(t *testing.T) {
 		}
 	}
 }
+
+// TestAllowWithin: somebody may do something in a folder where some name in it
+// matches.
+func TestAllowWithin(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]bool{
+		"*": true, "a/*": true, "a/b/*": true, "a/b/c-?": true, "a/b/": true, "?/?/x": true, "a*z": true, "*/x": true, "A/B/x": false,
+		"a/b": false, "a": false, "b/*": false, "a/bb/*": false, "": false, "?": false,
+	} {
+		p := access.NewPolicy([]access.Rule{{Callers: []string{"c"}, Allow: []string{"list"}, Stores: []string{"s"}, Names: []string{pattern}}})
+		to := access.Target{Store: "s", Name: "a/b/"}
+		if got := p.AllowWithin(access.Caller{ID: "c"}, access.List, to); got != want {
+			t.Errorf("%q allows something in a/b/: %v", pattern, got)
+		}
+		to.FoldCase = true
+		if got := p.AllowWithin(access.Caller{ID: "c"}, access.List, to); got != (want || pattern == "A/B/x") {
+			t.Errorf("%q allows something in a/b/, whatever the case: %v", pattern, got)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -153,6 +154,12 @@ func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Re
 	return w.Blob, err
 }
 
+// RehearseBackup is gateway.Service.RehearseBackup.
+func (c *Client) RehearseBackup(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error) {
+	w, err := rehearseBackupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
+	return lossesFromWire(w.Losses), err
+}
+
 // Restore is gateway.Service.Restore. The archive is a folder of this process's
 // own view; CheckName cannot be asked.
 func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error) {
@@ -165,9 +172,9 @@ func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, b
 }
 
 // Sweep is gateway.Service.Sweep.
-func (c *Client) Sweep(ctx context.Context, call gateway.Call, store string, dryRun bool) ([]secret.Name, error) {
+func (c *Client) Sweep(ctx context.Context, call gateway.Call, store string, dryRun bool) (gateway.Swept, error) {
 	w, err := sweepOperation.ask(ctx, c, call, sweepArgs{store, dryRun})
-	return w.Names, err
+	return gateway.Swept{Names: w.Names, LeftOut: leftOutFromWire(w.LeftOut)}, err
 }
 
 // Verify is gateway.Service.Verify.
@@ -207,7 +214,7 @@ func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, 
 
 func (o operation[Q, A]) brokenOff(ctx context.Context, err error) error {
 	if o.changes && !notSent(err) {
-		return errors.Join(ctx.Err(), &secret.Error{Kind: secret.Unknown, Detail: "the gateway broke off before it said what was done", Err: err})
+		return errors.Join(ctx.Err(), &secret.Error{Kind: secret.Unknown, Detail: "the gateway broke off before it said what was done", Err: withoutURL(err)})
 	}
 	return brokenOff(ctx, err)
 }
@@ -225,7 +232,15 @@ func brokenOff(ctx context.Context, err error) error {
 	case errors.Is(err, secret.Denied):
 		return err
 	}
-	return &secret.Error{Kind: secret.Unavailable, Detail: "the gateway broke off", Err: err}
+	return &secret.Error{Kind: secret.Unavailable, Detail: "the gateway broke off", Err: withoutURL(err)}
+}
+
+// withoutURL is err without the name that the gateway has here alone.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // answered is the error that came, or one for an answer that is none of ours.

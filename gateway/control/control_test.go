@@ -275,11 +275,11 @@ func TestSweepTellsBoth(t *testing.T) {
 	}
 	w.clock = w.clock.AddDate(0, 0, 100)
 	would, err := w.client.Sweep(t.Context(), call("sweep"), "main", true)
-	if err != nil || !slices.Equal(would, []secret.Name{"a", "b"}) {
+	if err != nil || !slices.Equal(would.Names, []secret.Name{"a", "b"}) {
 		t.Errorf("would purge %v, %v", would, err)
 	}
 	gone, err := w.client.Sweep(t.Context(), call("sweep"), "main", false)
-	if !errors.Is(err, secret.Denied) || !slices.Equal(gone, []secret.Name{"a"}) {
+	if !errors.Is(err, secret.Denied) || !slices.Equal(gone.Names, []secret.Name{"a"}) {
 		t.Errorf("purged %v, %v", gone, err)
 	}
 }

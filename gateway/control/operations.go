@@ -31,7 +31,7 @@ func operations(s Status) []endpoint {
 		statusOperation(s), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		rehearseOperation, putOperation, deleteOperation, recoverOperation,
-		backupOperation, restoreOperation, sweepOperation,
+		backupOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
 	}
 }
@@ -77,8 +77,16 @@ var getOperation = operation[getArgs, *wireSecret]{
 var backupOperation = operation[backupArgs, blobAnswer]{
 	name: "backup",
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (blobAnswer, error) {
-		blob, err := s.BackupWith(ctx, c, q.ref(), gateway.BackupOptions{OnLoss: q.OnLoss, ReadDeleted: q.ReadDeleted})
+		blob, err := s.BackupWith(ctx, c, q.ref(), q.options())
 		return blobAnswer{blob}, err
+	},
+}
+
+var rehearseBackupOperation = operation[backupArgs, lossesAnswer]{
+	name: "rehearse-backup",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (lossesAnswer, error) {
+		losses, err := s.RehearseBackup(ctx, c, q.ref(), q.options())
+		return lossesAnswer{lossesToWire(losses)}, err
 	},
 }
 
@@ -93,8 +101,8 @@ var restoreOperation = operation[restoreArgs, *wireOutcome]{
 var sweepOperation = operation[sweepArgs, sweepAnswer]{
 	name: "sweep", changes: true,
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q sweepArgs) (sweepAnswer, error) {
-		names, err := s.Sweep(ctx, c, q.Store, q.DryRun)
-		return sweepAnswer{names}, err
+		swept, err := s.Sweep(ctx, c, q.Store, q.DryRun)
+		return sweepAnswer{swept.Names, leftOutToWire(swept.LeftOut)}, err
 	},
 }
 
@@ -146,10 +154,14 @@ type (
 		DryRun bool   `json:"dry_run,omitempty"`
 	}
 	sweepAnswer struct {
-		Names []secret.Name `json:"names"`
+		Names   []secret.Name `json:"names"`
+		LeftOut []wireLeftOut `json:"left_out,omitempty"`
 	}
 	blobAnswer struct {
 		Blob []byte `json:"blob"`
+	}
+	lossesAnswer struct {
+		Losses []wireLoss `json:"losses,omitempty"`
 	}
 )
 
@@ -157,6 +169,10 @@ func refToArgs(r gateway.Ref) refArgs { return refArgs{r.Store, r.Name, r.Folder
 
 func (q refArgs) ref() gateway.Ref {
 	return gateway.Ref{Store: q.Store, Name: q.Name, Folder: q.Folder}
+}
+
+func (q backupArgs) options() gateway.BackupOptions {
+	return gateway.BackupOptions{OnLoss: q.OnLoss, ReadDeleted: q.ReadDeleted}
 }
 
 func selectorToArgs(r gateway.Ref, sel secret.Selector) getArgs {

@@ -68,6 +68,9 @@ func TestEveryFieldIsCarried(t *testing.T) {
 		{secret.Page{}, wirePage{}, 0},
 		{secret.Query{}, listArgs{}, -1}, // and the store
 		{secret.Loss{}, wireLoss{}, 0},
+		{secret.LeftOut{}, wireLeftOut{}, 0},
+		{gateway.Swept{}, sweepAnswer{}, 0},
+		{gateway.BackupOptions{}, backupArgs{}, 2 - 3}, // and the secret
 		{gateway.Outcome{}, wireOutcome{}, 0},
 		{gateway.RestoreOptions{}, restoreArgs{}, 1 - 2}, // and the store and the blob
 	} {
@@ -194,4 +197,21 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestBrokenOffIsPlain: a gateway that ends in the middle is said to, without
+// the name that requests have for it.
+func TestBrokenOffIsPlain(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(shortDir(t), "gone.sock")
+	serveAt(t, socket, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	c := clientOf(socket)
+	_, list := c.List(t.Context(), call("list"), "main", secret.Query{})
+	_, put := c.Put(t.Context(), call("set"), gateway.Ref{Store: "main", Name: "n"}, secret.Draft{Value: secret.TextValue("hush")})
+	snapshot := c.Snapshot(t.Context(), call("store.backup"), "main", io.Discard)
+	for what, err := range map[string]error{"list": list, "put": put, "snapshot": snapshot} {
+		if said := secret.Explain(err); !strings.HasPrefix(said, "the gateway broke off") || !strings.HasSuffix(said, ": EOF") || strings.Contains(said, "http") {
+			t.Errorf("%s: %s", what, said)
+		}
+	}
 }

@@ -76,10 +76,24 @@ func outcomeToWire(o *gateway.Outcome) *wireOutcome {
 		Secret: secretToWire(o.Secret), Versions: o.Versions, Archive: o.Archive,
 		Skipped: o.Skipped, Appended: o.Appended, Added: o.Added,
 	}
-	for _, l := range o.Losses {
-		w.Losses = append(w.Losses, wireLoss(l))
+	w.Losses = lossesToWire(o.Losses)
+	return w
+}
+
+func lossesToWire(losses []secret.Loss) []wireLoss {
+	var w []wireLoss
+	for _, l := range losses {
+		w = append(w, wireLoss(l))
 	}
 	return w
+}
+
+func lossesFromWire(w []wireLoss) []secret.Loss {
+	var losses []secret.Loss
+	for _, l := range w {
+		losses = append(losses, secret.Loss(l))
+	}
+	return losses
 }
 
 func (w *wireOutcome) outcome() *gateway.Outcome {
@@ -91,8 +105,6 @@ func (w *wireOutcome) outcome() *gateway.Outcome {
 		Secret: w.Secret.secret(), Versions: w.Versions, Archive: w.Archive,
 		Skipped: w.Skipped, Appended: w.Appended, Added: w.Added,
 	}
-	for _, l := range w.Losses {
-		o.Losses = append(o.Losses, secret.Loss(l))
-	}
+	o.Losses = lossesFromWire(w.Losses)
 	return o
 }

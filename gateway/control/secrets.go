@@ -49,10 +49,34 @@ type wireValue struct {
 type wirePage struct {
 	Secrets []*wireSecret `json:"secrets"`
 	Next    secret.Name   `json:"next,omitempty"`
+	LeftOut []wireLeftOut `json:"left_out,omitempty"`
+}
+
+type wireLeftOut struct {
+	Why    secret.LeftOutReason `json:"why"`
+	Name   secret.Name          `json:"name,omitempty"`
+	Native string               `json:"native,omitempty"`
+	Detail string               `json:"detail,omitempty"`
+}
+
+func leftOutToWire(all []secret.LeftOut) []wireLeftOut {
+	var w []wireLeftOut
+	for _, l := range all {
+		w = append(w, wireLeftOut(l))
+	}
+	return w
+}
+
+func leftOutFromWire(all []wireLeftOut) []secret.LeftOut {
+	var out []secret.LeftOut
+	for _, w := range all {
+		out = append(out, secret.LeftOut(w))
+	}
+	return out
 }
 
 func pageToWire(p secret.Page) wirePage {
-	w := wirePage{Next: p.Next}
+	w := wirePage{Next: p.Next, LeftOut: leftOutToWire(p.LeftOut)}
 	for _, s := range p.Secrets {
 		w.Secrets = append(w.Secrets, secretToWire(s))
 	}
@@ -60,7 +84,7 @@ func pageToWire(p secret.Page) wirePage {
 }
 
 func (w wirePage) page() secret.Page {
-	p := secret.Page{Next: w.Next}
+	p := secret.Page{Next: w.Next, LeftOut: leftOutFromWire(w.LeftOut)}
 	for _, s := range w.Secrets {
 		p.Secrets = append(p.Secrets, s.secret())
 	}

@@ -113,7 +113,7 @@ func TestInterruptedIsAnswered(t *testing.T) {
 	half := operation[noArgs, sweepAnswer]{name: "half", changes: true, do: func(ctx context.Context, _ *gateway.Service, _ gateway.Call, _ noArgs) (sweepAnswer, error) {
 		close(began)
 		<-ctx.Done()
-		return sweepAnswer{[]secret.Name{"first"}}, &secret.Error{Kind: secret.Partial, Detail: "1 of 2 stands"}
+		return sweepAnswer{Names: []secret.Name{"first"}}, &secret.Error{Kind: secret.Partial, Detail: "1 of 2 stands"}
 	}}
 	socket := filepath.Join(w.dir, "half.sock")
 	serveAt(t, socket, handlerOf(w.server, half))

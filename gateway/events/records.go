@@ -57,7 +57,7 @@ func findExpired(ctx context.Context, j hook.Job) ([]Record, error) {
 		return nil, err
 	}
 	var out []Record
-	err = walk(ctx, j, secret.Query{}, func(sec *secret.Secret) error {
+	_, err = walk(ctx, j, secret.Query{}, func(sec *secret.Secret) error {
 		if !slices.ContainsFunc(Subscriptions(sec.Extra), func(name string) bool {
 			e := all.find(name)
 			return e != nil && wants(*e)

@@ -124,12 +124,15 @@ func (s *Service) remove(ctx context.Context, j hook.Job, name string) error {
 	if _, err := l.get(name); err != nil {
 		return err
 	}
-	err = walk(ctx, j, secret.Query{WithTrash: true}, func(sec *secret.Secret) error {
+	unseen, err := walk(ctx, j, secret.Query{WithTrash: true}, func(sec *secret.Secret) error {
 		if !sec.Deleted.Over(j.Now()) && slices.Contains(Subscriptions(sec.Extra), name) {
 			return secret.Errorf(secret.Conflict, "a secret subscribes to the event")
 		}
 		return nil
 	})
+	if err == nil {
+		err = maySubscribe(unseen)
+	}
 	if err != nil {
 		return err
 	}
@@ -142,20 +145,32 @@ func (s *Service) remove(ctx context.Context, j hook.Job, name string) error {
 	})
 }
 
-// walk visits every secret of the store, whoever may list it, until an error.
-func walk(ctx context.Context, j hook.Job, q secret.Query, visit func(*secret.Secret) error) error {
+// maySubscribe refuses where secrets could not be seen. What native tools called
+// by a name that is none of the model's subscribes to nothing.
+func maySubscribe(unseen []secret.LeftOut) error {
+	unseen = slices.DeleteFunc(unseen, func(l secret.LeftOut) bool { return !l.Incomplete() || l.Name == "" })
+	if len(unseen) == 0 {
+		return nil
+	}
+	return secret.Errorf(secret.Upstream, "secrets that the gateway may not list could subscribe to the event")
+}
+
+// walk visits every secret of the store, whoever may list it, until an error, and
+// returns what the list left out.
+func walk(ctx context.Context, j hook.Job, q secret.Query, visit func(*secret.Secret) error) (leftOut []secret.LeftOut, err error) {
 	for {
 		page, err := j.List(ctx, q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, sec := range page.Secrets {
 			if err := visit(sec); err != nil {
-				return err
+				return nil, err
 			}
 		}
+		leftOut = append(leftOut, page.LeftOut...)
 		if q.After = page.Next; page.Next == "" {
-			return nil
+			return leftOut, nil
 		}
 	}
 }

@@ -18,6 +18,7 @@ type Metrics struct {
 	calls    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	ops      *prometheus.CounterVec
+	lacking  *prometheus.CounterVec
 }
 
 // NewMetrics returns a registry of its own; nothing is global.
@@ -34,8 +35,11 @@ func NewMetrics() *Metrics {
 		ops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vaultferry_backend_ops_total", Help: "Requests or transactions sent to the products.",
 		}, []string{"store"}),
+		lacking: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vaultferry_list_lacking_total", Help: "Folders, secrets and names that lists should show and could not.",
+		}, []string{"store"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.ops,
+	m.registry.MustRegister(m.calls, m.seconds, m.ops, m.lacking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -46,6 +50,7 @@ func (m *Metrics) Observe(o gateway.Observation) {
 	m.seconds.WithLabelValues(o.Op).Observe(o.Duration.Seconds())
 	if o.Store != "" { // a call that was refused before it found one
 		m.ops.WithLabelValues(o.Store).Add(float64(o.BackendOps))
+		m.lacking.WithLabelValues(o.Store).Add(float64(o.Lacking))
 	}
 }
 

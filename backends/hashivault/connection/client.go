@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -213,20 +214,24 @@ func refusal(req *http.Request, status int, body []byte) error {
 	return e
 }
 
-var errNoData = errors.New("the answer holds no data")
+var errNoData = fmt.Errorf("%w: it holds no data", kit.ErrMalformed)
 
 // decode reads the envelope of every answer.
 func decode(body []byte, out any) error {
 	var envelope struct {
 		Data Raw `json:"data"`
 	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return err
-	}
-	if envelope.Data.IsNull() {
+	err := json.Unmarshal(body, &envelope)
+	if err == nil && envelope.Data.IsNull() {
 		return errNoData
 	}
-	return json.Unmarshal(envelope.Data, out)
+	if err == nil {
+		err = json.Unmarshal(envelope.Data, out)
+	}
+	if err != nil { // its text may quote what it met
+		return kit.ErrMalformed
+	}
+	return nil
 }
 
 // Raw is JSON as it stands in what is decoded, and part of that: a value is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,11 +120,16 @@ func classifyTransport(err error, wrote bool) error {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	redirect := errors.Is(err, kit.ErrRedirect)
 	unsent := untrusted || redirect || errors.Is(err, errUnsent) || op != nil && op.Op == "dial"
+	if e, ok := errors.AsType[*url.Error](err); ok { // of the vendor's client, which names each of its requests
+		err = e.Err
+	}
 	if wrote && !unsent {
 		return &secret.Error{Kind: secret.Unknown, Err: err}
 	}
 	e := &secret.Error{Kind: secret.Unavailable, Detail: "Vault cannot be reached", Err: err}
 	switch {
+	case errors.Is(err, kit.ErrMalformed):
+		e.Detail = "Vault's answer is not what its API promises"
 	case untrusted:
 		e.Detail = "Vault's certificate is not trusted"
 	case redirect:

@@ -2,8 +2,12 @@ package connection
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -25,66 +29,88 @@ func (f *Folder) One(ctx context.Context, op string, name secret.Name, describe 
 	return s, Named(err, op, name)
 }
 
-// Page is an operation that lists the secrets of the folder that describe knows,
+// Resolve finds out what the secret of a name is to a list: it may be left out.
+// NotFound: nothing of it is to be told.
+type Resolve func(context.Context, Location, secret.Name) (kit.Resolved, error)
+
+// Shown resolves to whatever describe finds.
+func Shown(describe Describe) Resolve {
+	return func(ctx context.Context, at Location, name secret.Name) (kit.Resolved, error) {
+		s, err := describe(ctx, at, name)
+		return kit.Resolved{Secret: s}, err
+	}
+}
+
+// Page is an operation that lists the secrets of the folder that resolve knows,
 // each by its current version. It walks only the folders that the page needs,
-// and describes each name of the page: the product tells no more in its lists.
-func (f *Folder) Page(ctx context.Context, op string, q secret.Query, describe Describe) (secret.Page, error) {
-	p, err := f.page(ctx, q, describe)
+// and resolves each name of the page: the product tells no more in its lists.
+func (f *Folder) Page(ctx context.Context, op string, q secret.Query, resolve Resolve) (secret.Page, error) {
+	p, err := f.page(ctx, q, resolve)
 	return p, Named(err, op, "")
 }
 
-func (f *Folder) page(ctx context.Context, q secret.Query, describe Describe) (secret.Page, error) {
+func (f *Folder) page(ctx context.Context, q secret.Query, resolve Resolve) (secret.Page, error) {
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	names, err := f.names(ctx, q.After, limit+1)
+	names, leftOut, err := f.names(ctx, q.After, limit+1)
 	if err != nil {
 		return secret.Page{}, err
 	}
-	var p secret.Page
+	var next secret.Name
 	if len(names) > limit {
 		names = names[:limit]
-		p.Next = names[limit-1]
+		next = names[limit-1]
 	}
-	p.Secrets, err = kit.Gather(ctx, InFlight, names, func(ctx context.Context, name *secret.Name) (*secret.Secret, error) {
+	return kit.ResolvePage(ctx, InFlight, q, names, next, leftOut, func(ctx context.Context, name *secret.Name) (kit.Resolved, error) {
 		at, err := f.Locate(*name)
 		if err != nil {
-			return nil, err
+			return kit.Resolved{}, err
 		}
-		all, err := describe(ctx, at, *name)
+		r, err := resolve(ctx, at, *name)
 		switch {
 		case kit.Is(err, secret.NotFound): // it is not, or no longer, there to be seen
-			return nil, nil
+			return kit.Resolved{}, nil
+		case ofOne(ctx, err):
+			return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutUnreadable, Name: *name, Detail: secret.DetailOf(err)}}, nil
 		case err != nil:
-			return nil, err
+			return kit.Resolved{}, err
 		}
-		return all.Only(all.Current), nil
+		if r.Secret != nil {
+			r.Secret = r.Secret.Only(r.Secret.Current)
+		}
+		return r, nil
 	})
-	return p, err
 }
 
 // names returns the first names after a given one, sorted by the model's
-// spelling. Escapes lie in the top folder alone, anywhere among the others.
-func (f *Folder) names(ctx context.Context, after secret.Name, limit int) ([]secret.Name, error) {
+// spelling, and what was met beside them. Escapes lie in the top folder alone,
+// anywhere among the others.
+func (f *Folder) names(ctx context.Context, after secret.Name, limit int) ([]secret.Name, []secret.LeftOut, error) {
 	top, err := f.entries(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := &walk{f: f, after: after, limit: limit}
 	for _, entry := range top {
-		name, err := f.Engine.Naming.Decode(entry)
-		if err == nil && string(name) != entry && name > after {
+		if name, ok := f.escaped(entry); ok && name > after {
 			w.escaped = append(w.escaped, name)
 		}
 	}
 	slices.Sort(w.escaped)
 	if err := w.folder(ctx, "", top); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all := append(w.escaped, w.found...)
 	slices.Sort(all)
-	return all[:min(limit, len(all))], nil
+	return all[:min(limit, len(all))], w.leftOut, nil
+}
+
+// escaped is the name of which an entry of the top folder is the escape.
+func (f *Folder) escaped(entry string) (secret.Name, bool) {
+	name, err := f.Engine.Naming.Decode(entry)
+	return name, err == nil && string(name) != entry
 }
 
 // walk gathers natural names in order. The entry "a/" of a folder sorts where
@@ -95,6 +121,7 @@ type walk struct {
 	limit   int
 	escaped []secret.Name
 	found   []secret.Name
+	leftOut []secret.LeftOut
 }
 
 func (w *walk) folder(ctx context.Context, path string, entries []string) error {
@@ -105,14 +132,22 @@ func (w *walk) folder(ctx context.Context, path string, entries []string) error 
 		full := path + entry
 		sub, isFolder := strings.CutSuffix(full, "/")
 		if !isFolder {
-			w.add(full)
+			w.add(path, entry)
 			continue
 		}
 		passed := string(w.after) > full && !strings.HasPrefix(string(w.after), full)
-		if passed || !w.f.Engine.Naming.Natural(sub) {
+		switch {
+		case passed, entry == CompanionFolder+"/": // the gateway's own
+			continue
+		case !w.f.Engine.Naming.Natural(sub):
+			w.leave(full)
 			continue
 		}
 		inner, err := w.f.entries(ctx, full)
+		if ofOne(ctx, err) {
+			w.leftOut = append(w.leftOut, secret.LeftOut{Why: secret.LeftOutFolder, Name: secret.Name(full), Detail: secret.DetailOf(err)})
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -123,11 +158,33 @@ func (w *walk) folder(ctx context.Context, path string, entries []string) error 
 	return nil
 }
 
-// add takes a name that native tools, or we, gave. One that the model cannot
-// spell is not ours to show.
-func (w *walk) add(full string) {
+// add takes a name that native tools, or we, gave.
+func (w *walk) add(path, entry string) {
+	full := path + entry
 	name, err := w.f.Engine.Naming.Decode(full)
-	if err == nil && string(name) == full && name > w.after {
-		w.found = append(w.found, name)
+	switch {
+	case err == nil && string(name) == full:
+		if name > w.after {
+			w.found = append(w.found, name)
+		}
+	case err == nil && path == "": // an escape
+	case entry == CompanionFolder: // nothing that a gateway made, and no name of anybody's
+	default:
+		w.leave(full)
 	}
+}
+
+// leave notes what the model cannot spell.
+func (w *walk) leave(full string) {
+	w.leftOut = append(w.leftOut, secret.LeftOut{Why: secret.LeftOutName, Native: full})
+}
+
+// ofOne reports whether err is about one folder or secret. A token that is none
+// is about all.
+func ofOne(ctx context.Context, err error) bool {
+	resp, answered := errors.AsType[*api.ResponseError](err)
+	if answered && kit.Is(err, secret.Upstream) {
+		return resp.StatusCode == http.StatusForbidden && !refuses(err, "invalid token") && !refuses(err, noRoute) && !errors.Is(err, kit.ErrDeadCredential)
+	}
+	return kit.OfOne(ctx, err)
 }

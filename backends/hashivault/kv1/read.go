@@ -46,13 +46,13 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	if q.WithTrash {
 		want = func(*state) bool { return true }
 	}
-	return s.Page(ctx, "list", q, s.describe(want))
+	return s.Page(ctx, "list", q, connection.Shown(s.describe(want)))
 }
 
 // ListTrash implements backends.Backend. The product keeps no list of its
 // trash: it costs as much as List.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	return s.Page(ctx, "list deleted", q, s.describe(deleted))
+	return s.Page(ctx, "list deleted", q, connection.Shown(s.describe(deleted)))
 }
 
 func live(st *state) bool    { return st.Secret.Deleted == nil }

@@ -26,7 +26,9 @@ func (s *Store) getCurrent(ctx context.Context, at connection.Location, name sec
 	}
 	st := stateOf(at, name, newest)
 	switch {
-	case st.unfinished() || st.Custom[trashKey] != "":
+	case st.unfinished():
+		return nil, secret.Errorf(secret.NotFound, detailUnfinished)
+	case st.Custom[trashKey] != "":
 		return nil, &secret.Error{Kind: secret.NotFound}
 	case st.foreign != nil:
 		return nil, st.foreign

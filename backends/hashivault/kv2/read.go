@@ -96,10 +96,38 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
-	if q.WithTrash {
-		return s.Page(ctx, "list", q, s.describeAny)
+	return s.Page(ctx, "list", q, func(ctx context.Context, at connection.Location, name secret.Name) (kit.Resolved, error) {
+		r, err := s.resolve(ctx, at, name)
+		if q.WithTrash && kit.Is(err, secret.NotFound) {
+			r.Secret, err = s.describeTrash(ctx, at, name)
+		}
+		return r, err
+	})
+}
+
+// What is said of secrets that lists leave out.
+const (
+	howToEnd       = "the same restore again finishes it, and vault kv metadata delete removes it"
+	howToReadEmpty = "a backup can read versions that are deleted, and not those that are destroyed"
+)
+
+// resolve is what a list shows of a live secret. It leaves out one whose
+// versions native tools have all deleted or destroyed, for a Get finds nothing
+// there: Describe and Export still show it.
+func (s *Store) resolve(ctx context.Context, at connection.Location, name secret.Name) (kit.Resolved, error) {
+	st, out, err := s.describeState(ctx, at, name)
+	switch {
+	case st != nil && st.unfinished():
+		return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutUnfinished, Name: name, Detail: howToEnd}}, nil
+	case err != nil:
+		return kit.Resolved{}, err
 	}
-	return s.Page(ctx, "list", q, s.describeLeft)
+	for _, n := range st.numbers {
+		if st.fact(n).missing(s.Now()) == "" {
+			return kit.Resolved{Secret: out}, nil
+		}
+	}
+	return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutEmpty, Name: name, Detail: howToReadEmpty}}, nil
 }
 
 // describe is for readers who get no value: foreign attributes are logged,
@@ -109,40 +137,16 @@ func (s *Store) describe(ctx context.Context, at connection.Location, name secre
 	return out, err
 }
 
+// describeState returns the state beside NotFound, too.
 func (s *Store) describeState(ctx context.Context, at connection.Location, name secret.Name) (*state, *secret.Secret, error) {
 	st, out, err := s.snapshot(ctx, at, name, s.load)
 	if out == nil {
-		return nil, nil, err
+		return st, nil, err
 	}
 	if err != nil {
 		s.Warn(ctx, "attributes of a secret cannot be read", "name", name, "error", err)
 	}
 	return st, out, nil
-}
-
-// describeLeft describes a secret of which there is a value left: lists leave
-// out one whose versions native tools have all deleted or destroyed, for a Get
-// finds nothing there. Describe and Export still show it.
-func (s *Store) describeLeft(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
-	st, out, err := s.describeState(ctx, at, name)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range st.numbers {
-		if st.fact(n).missing(s.Now()) == "" {
-			return out, nil
-		}
-	}
-	return nil, &secret.Error{Kind: secret.NotFound}
-}
-
-// describeAny describes what is live, or else what is in the trash.
-func (s *Store) describeAny(ctx context.Context, at connection.Location, name secret.Name) (*secret.Secret, error) {
-	out, err := s.describeLeft(ctx, at, name)
-	if kit.Is(err, secret.NotFound) {
-		return s.describeTrash(ctx, at, name)
-	}
-	return out, err
 }
 
 // snapshot reads one consistent state without values. With an error and a
@@ -158,7 +162,7 @@ func (s *Store) snapshot(ctx context.Context, at connection.Location, name secre
 		return nil, nil, err
 	}
 	if err := st.visible(); err != nil {
-		return nil, nil, err
+		return st, nil, err
 	}
 	out, err := s.secret(st)
 	st.complete(out, s.Now())

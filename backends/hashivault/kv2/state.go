@@ -188,7 +188,10 @@ func (st *state) unfinished() bool { return st.Custom[importKey] != "" }
 
 // visible refuses what a reader must not see.
 func (st *state) visible() error {
-	if !st.exists || len(st.numbers) == 0 || st.unfinished() || st.Custom[trashKey] != "" {
+	switch {
+	case st.unfinished():
+		return secret.Errorf(secret.NotFound, detailUnfinished)
+	case !st.exists, len(st.numbers) == 0, st.Custom[trashKey] != "":
 		return &secret.Error{Kind: secret.NotFound}
 	}
 	return nil

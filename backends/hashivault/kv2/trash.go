@@ -154,7 +154,7 @@ func (s *Store) describeTrash(ctx context.Context, at connection.Location, name 
 // ListTrash implements backends.Backend. It costs a request for each secret
 // that it passes, deleted or not: the product keeps no list of its trash.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	return s.Page(ctx, "list deleted", q, s.describeTrash)
+	return s.Page(ctx, "list deleted", q, connection.Shown(s.describeTrash))
 }
 
 // Recover implements backends.Backend. The entry goes last: until then no
