@@ -104,6 +104,20 @@ func (*Keyring) WrappedBy(wrapped []byte) string {
 	return h.Kid
 }
 
+// WrapRunKey seals the key of an inventory's digests. No store's key and no blob
+// can be opened in its place.
+func (k *Keyring) WrapRunKey(key []byte) (string, error) { return k.sealAs(key, typeRunKey) }
+
+// UnwrapRunKey opens what any WrapRunKey of this keyring made, or fails with
+// Corrupt.
+func (k *Keyring) UnwrapRunKey(wrapped string) ([]byte, error) {
+	key, err := k.open([]byte(wrapped), typeRunKey)
+	if err != nil {
+		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "the keyring cannot open the run key", Err: err}
+	}
+	return key, nil
+}
+
 // SealSession seals what a temporary credential says of itself. No blob and no
 // key can be opened in its place.
 func (k *Keyring) SealSession(plain []byte) (string, error) { return k.sealAs(plain, typeSession) }

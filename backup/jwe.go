@@ -18,6 +18,7 @@ const (
 	typeBackup  = "vaultferry-backup"  // a document
 	typeKey     = "vaultferry-key"     // a store's data key
 	typeSession = "vaultferry-session" // a temporary credential
+	typeRunKey  = "vaultferry-run-key" // what the digests of an inventory are keyed with
 )
 
 // encryption is the one content encryption, for sealing and for opening.

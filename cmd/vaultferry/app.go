@@ -27,7 +27,8 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitCredential  = 3
+	exitDifferent   = 3
+	exitCredential  = 4
 	exitInterrupted = 130
 )
 
@@ -147,8 +148,8 @@ front, keeps secrets in several products behind, and carries them from one to
 another, with their whole history, as sealed backups.
 
 Exit codes: 0 done, 1 part or all of the work failed, 2 wrong usage or
-configuration, 3 the product does not take the store's credential any more,
-130 interrupted.`,
+configuration, 3 a comparison found a difference, 4 the product does not take
+the store's credential any more, 130 interrupted.`,
 		Example: `  vaultferry demo
   vaultferry serve --dev
   vaultferry init gateway && cd gateway && vaultferry serve`,
@@ -178,7 +179,9 @@ func (a *app) addGroups(root *cobra.Command) {
 			a.setCommand(), a.getCommand(), a.listCommand(), a.showCommand(), a.versionsCommand(),
 			a.deleteCommand(), a.recoverCommand(), a.demoCommand(),
 		}},
-		{"move", "Move secrets:", []*cobra.Command{a.backupCommand(), a.restoreCommand(), a.inspectCommand()}},
+		{"move", "Move secrets:", []*cobra.Command{
+			a.backupCommand(), a.restoreCommand(), a.inspectCommand(), a.inventoryCommand(), a.diffCommand(),
+		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(),
 		}},

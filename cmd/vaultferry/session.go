@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,6 +23,7 @@ type service interface {
 	Describe(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Get(ctx context.Context, c gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error)
 	ListTrash(ctx context.Context, c gateway.Call, store string, q secret.Query) (secret.Page, error)
+	Digest(ctx context.Context, c gateway.Call, r gateway.Ref, k inventory.Key, o gateway.DigestOptions) (*inventory.Entry, error)
 	Rehearse(ctx context.Context, c gateway.Call, a access.Action, r gateway.Ref) (*secret.Secret, error)
 	Put(ctx context.Context, c gateway.Call, r gateway.Ref, d secret.Draft) (*secret.Secret, error)
 	Delete(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)

@@ -20,6 +20,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -118,6 +119,12 @@ func (c *Client) Describe(ctx context.Context, call gateway.Call, r gateway.Ref)
 func (c *Client) Get(ctx context.Context, call gateway.Call, r gateway.Ref, sel secret.Selector) (*secret.Secret, error) {
 	w, err := getOperation.ask(ctx, c, call, selectorToArgs(r, sel))
 	return w.secret(), err
+}
+
+// Digest is gateway.Service.Digest. The run key goes to the gateway, and no value
+// comes back.
+func (c *Client) Digest(ctx context.Context, call gateway.Call, r gateway.Ref, k inventory.Key, o gateway.DigestOptions) (*inventory.Entry, error) {
+	return digestOperation.ask(ctx, c, call, digestArgs{refToArgs(r), k.Reveal(), o.Of, o.NoValues, o.Tags})
 }
 
 // Rehearse is gateway.Service.Rehearse.

@@ -24,6 +24,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -167,6 +168,17 @@ func TestOperations(t *testing.T) {
 			} else if err == nil {
 				same(t, "get "+sel.String(), got, want)
 			}
+		}
+	}
+
+	k := inventory.NewKey()
+	for _, o := range []gateway.DigestOptions{{}, {Of: "source"}, {NoValues: true}, {Tags: map[string]string{"team": "a"}}, {Tags: map[string]string{"team": "b"}}} {
+		want, err := w.Digest(ctx, call("inventory"), ref, k, o)
+		must(t, err)
+		got, err := c.Digest(ctx, call("inventory"), ref, k, o)
+		must(t, err)
+		if diff := cmp.Diff(want, got); diff != "" || (got == nil) != (o.Tags["team"] == "b") {
+			t.Errorf("digest %+v: %s", o, diff)
 		}
 	}
 

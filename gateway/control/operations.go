@@ -6,6 +6,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -30,7 +31,7 @@ func operations(s Status) []endpoint {
 	return []endpoint{
 		statusOperation(s), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
-		rehearseOperation, putOperation, deleteOperation, recoverOperation,
+		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
 		backupOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
 	}
@@ -71,6 +72,17 @@ var getOperation = operation[getArgs, *wireSecret]{
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q getArgs) (*wireSecret, error) {
 		sec, err := s.Get(ctx, c, q.ref(), q.selector())
 		return secretToWire(sec), err
+	},
+}
+
+var digestOperation = operation[digestArgs, *inventory.Entry]{
+	name: "digest",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q digestArgs) (*inventory.Entry, error) {
+		k, err := inventory.KeyFrom(q.RunKey)
+		if err != nil {
+			return nil, err
+		}
+		return s.Digest(ctx, c, q.ref(), k, gateway.DigestOptions{Of: q.Of, NoValues: q.NoValues, Tags: q.Tags})
 	},
 }
 
@@ -136,6 +148,13 @@ type (
 		refArgs
 		OnLoss      gateway.OnLoss `json:"on_loss,omitempty"`
 		ReadDeleted bool           `json:"read_deleted,omitempty"`
+	}
+	digestArgs struct {
+		refArgs
+		RunKey   []byte            `json:"run_key"`
+		Of       secret.Name       `json:"of,omitempty"`
+		NoValues bool              `json:"no_values,omitempty"`
+		Tags     map[string]string `json:"tags,omitempty"`
 	}
 	getArgs struct {
 		refArgs

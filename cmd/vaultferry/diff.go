@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/inventory"
+)
+
+type diffFlags struct {
+	list   string
+	force  bool
+	runKey string
+	selection
+	storeTags []string // instead of tags: those of an inventory
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var f diffFlags
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Compare two stores or inventories, without values",
+		Long: `Compares A with B, each a store of the configuration or the file of an inventory.
+A store is read as it is now; values are compared by digests and shown nowhere.
+Each secret that differs has a line, and --list writes a line for each secret:
+
+  =  the same
+  ~  values, their order and states are the same; attributes differ
+  *  values, their order or states differ
+  -  only in A
+  +  only in B
+  !  one of them could not be read
+
+Versions that products number anew are told by their ids, else by their values.
+Exit code 0: all is the same; 3: something differs; 1: something could not be
+read.`,
+		Example: `  vaultferry diff old new
+  vaultferry diff payments payments.inventory
+  vaultferry diff monday.inventory tuesday.inventory --run-key run.key --list all.txt`,
+		Args: arguments("A", "B"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], args[1], &f) },
+	}
+	cmd.Flags().StringVar(&f.list, "list", "", "write a line for each secret to this file")
+	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
+	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the inventory's run key")
+	f.flags(cmd)
+	return cmd
+}
+
+// operand is one of the two that are compared.
+type operand struct {
+	store string            // empty: a file
+	file  *inventory.Reader // nil: a store
+	close func() error
+}
+
+// diffView is one secret as programs see it.
+type diffView struct {
+	Sign  string     `json:"sign"`
+	Name  string     `json:"name"`
+	Parts []partView `json:"parts,omitempty"`
+}
+
+type partView struct {
+	Version int64  `json:"version,omitempty"`
+	What    string `json:"what"`
+}
+
+func (v *diffView) line() string {
+	var parts []string
+	for _, p := range v.Parts {
+		if p.Version == 0 {
+			parts = append(parts, p.What)
+		} else {
+			parts = append(parts, fmt.Sprintf("%s of version %d", p.What, p.Version))
+		}
+	}
+	line := v.Sign + " " + printable(v.Name)
+	if len(parts) > 0 {
+		line += ": " + strings.Join(parts, ", ")
+	}
+	return line
+}
+
+// diffReport is the answer to programs.
+type diffReport struct {
+	Counts map[string]int `json:"counts"`
+	Differ []diffView     `json:"differ"` // all but "="
+}
+
+func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	keys, err := loadKeyring(cfg.Keyring.File)
+	if err != nil {
+		return err
+	}
+	if _, err := parseTags(f.tags); err != nil {
+		return err
+	}
+	inA, err := openOperand(cfg, keys, nameA)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, inA.close()) }()
+	inB, err := openOperand(cfg, keys, nameB)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, inB.close()) }()
+	if err := f.narrow(inA, inB); err != nil {
+		return err
+	}
+	k, err := sharedRunKey(keys, inA, inB, f)
+	if err != nil {
+		return err
+	}
+	report := diffReport{Counts: map[string]int{}, Differ: []diffView{}}
+	compare := func(w io.Writer) error {
+		streamA, doneA, err := a.stream(ctx, inA, k, f)
+		if err != nil {
+			return err
+		}
+		streamB, doneB, err := a.stream(ctx, inB, k, f)
+		if err != nil {
+			cancel()
+			return errors.Join(err, doneA())
+		}
+		err = inventory.Merge(streamA, streamB, func(d inventory.Difference) error { return report.add(w, d) })
+		cancel()
+		return errors.Join(err, doneA(), doneB())
+	}
+	if f.list == "" {
+		err = compare(io.Discard)
+	} else {
+		err = writeWhole(f.list, f.force, func(file *os.File) error {
+			w := bufio.NewWriter(file)
+			return errors.Join(compare(w), w.Flush())
+		})
+	}
+	if errors.Is(err, os.ErrExist) {
+		return usagef("%s exists already; --force replaces it", f.list)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.print(report, report.text), report.exit())
+}
+
+func (r *diffReport) add(w io.Writer, d inventory.Difference) error {
+	v := diffView{Sign: string(d.Sign), Name: string(d.Name)}
+	for _, p := range d.Parts {
+		v.Parts = append(v.Parts, partView{int64(p.Version), p.What})
+	}
+	r.Counts[v.Sign]++
+	if d.Sign != inventory.Same {
+		r.Differ = append(r.Differ, v)
+	}
+	_, err := fmt.Fprintln(w, v.line())
+	return err
+}
+
+// signs are all of them, in the order of the summary, with their words.
+var signs = []struct{ sign, words string }{
+	{"=", "the same"}, {"~", "differ in attributes alone"}, {"*", "differ"}, {"-", "only in A"}, {"+", "only in B"}, {"!", "not read"},
+}
+
+func (r *diffReport) text(w io.Writer) error {
+	for i := range r.Differ {
+		if _, err := fmt.Fprintln(w, r.Differ[i].line()); err != nil {
+			return err
+		}
+	}
+	var all []string
+	for _, s := range signs {
+		if n := r.Counts[s.sign]; n > 0 || s.sign == "=" {
+			all = append(all, fmt.Sprintf("%d %s", n, s.words))
+		}
+	}
+	_, err := fmt.Fprintln(w, strings.Join(all, ", "))
+	return err
+}
+
+func (r *diffReport) exit() error {
+	switch {
+	case r.Counts[string(inventory.Incomparable)] > 0:
+		return &exitError{code: exitFailed}
+	case len(r.Differ) > 0:
+		return &exitError{code: exitDifferent}
+	}
+	return nil
+}
+
+// openOperand takes the word for a store, else for a file.
+func openOperand(cfg *config.Config, keys *backup.Keyring, word string) (*operand, error) {
+	_, isStore := cfg.Store(word)
+	file, err := os.Open(word)
+	switch {
+	case isStore && err == nil:
+		_ = file.Close() // only opened
+		return nil, usagef("%q is a store and a file: write ./%s for the file, or remove it", word, word)
+	case isStore:
+		return &operand{store: word, close: func() error { return nil }}, nil
+	case err != nil:
+		return nil, usagef("there is no store and no file %q", word)
+	}
+	r, err := inventory.NewReader(file, verifierOf(keys))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", word, err), file.Close())
+	}
+	return &operand{file: r, close: file.Close}, nil
+}
+
+// verifierOf is nil where the keyring knows nobody who signs.
+func verifierOf(keys *backup.Keyring) inventory.Verifier {
+	if len(keys.SigningKeys()) == 0 {
+		return nil
+	}
+	return func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
+}
+
+// narrow asks a store for what the inventory beside it was asked for.
+func (f *diffFlags) narrow(a, b *operand) error {
+	for _, s := range []*operand{a, b} {
+		if s.file == nil {
+			continue
+		}
+		h := &s.file.Header
+		switch {
+		case len(f.tags) > 0:
+			return usagef("--tag picks secrets of stores, and an inventory does not tell tags")
+		case (a.file == nil || b.file == nil) && len(h.Tags)+len(h.Match) > 0 && len(f.match) == 0:
+			f.match, f.storeTags = h.Match, h.Tags
+		}
+		f.noValues = f.noValues || h.NoValues
+	}
+	return nil
+}
+
+// sharedRunKey is the key of the inventories; of two stores, a key for once.
+func sharedRunKey(keys *backup.Keyring, a, b *operand, f *diffFlags) (inventory.Key, error) {
+	switch {
+	case a.file == nil && b.file == nil:
+		return inventory.NewKey(), nil
+	case a.file != nil && b.file != nil:
+		if a.file.Header.RunKeyID != b.file.Header.RunKeyID {
+			return inventory.Key{}, usagef("the inventories have two run keys, %s and %s: take both with one --run-key FILE", a.file.Header.RunKeyID, b.file.Header.RunKeyID)
+		}
+		return inventory.Key{}, nil // nothing is digested
+	case a.file != nil:
+		return runKeyOf(&a.file.Header, f.runKey, keys)
+	}
+	return runKeyOf(&b.file.Header, f.runKey, keys)
+}
+
+// stream reads a operand. The function ends it; the context must have ended then.
+func (a *app) stream(ctx context.Context, s *operand, k inventory.Key, f *diffFlags) (inventory.Stream, func() error, error) {
+	if s.file != nil {
+		keep := func(e *inventory.Entry) bool {
+			if f.noValues {
+				e.DropValues()
+			}
+			return matchesAny(f.match, string(e.Name), false)
+		}
+		return inventory.Only(s.file, keep), func() error { return nil }, nil
+	}
+	tags, err := parseTags(append(f.tags, f.storeTags...))
+	if err != nil {
+		return nil, nil, err
+	}
+	session, err := a.openSession(ctx, s.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, wait := a.source(session, k, tags, &f.selection).Stream(ctx, endsAll)
+	return stream, func() error { wait(); return session.close() }, nil
+}

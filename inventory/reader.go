@@ -1,0 +1,154 @@
+package inventory
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// longestLine bounds a line, in bytes: 500 versions with all their attributes
+// take about a megabyte.
+const longestLine = 64 << 20
+
+// Reader reads an inventory, and holds its lines to the end that follows them.
+// Its errors are Corrupt and name the line. What it returned before an error is
+// to be thrown away.
+type Reader struct {
+	Header Header
+	// End is set once Next returned io.EOF.
+	End *End
+
+	lines  *bufio.Reader
+	tree   merkle.Edge
+	number int
+	last   secret.Name
+	unread int
+	verify Verifier
+}
+
+// Verifier returns what a compact JWS of the Type signs, if a trusted key did.
+type Verifier func(jws string) ([]byte, error)
+
+// NewReader reads the header. Without a verifier nobody's signature counts, and
+// none is asked for; with one there must be a good one.
+func NewReader(r io.Reader, verify Verifier) (*Reader, error) {
+	in := &Reader{lines: bufio.NewReaderSize(r, 1<<16), verify: verify}
+	line, err := in.line()
+	if err != nil {
+		return nil, err
+	}
+	h := &in.Header
+	switch err := decode(line, h); {
+	case h.Vaultferry != kindOfFile:
+		return nil, secret.Errorf(secret.Corrupt, "this is no inventory")
+	case h.Format != Format:
+		return nil, secret.Errorf(secret.Unsupported, "the inventory has format %d; this release reads format %d", h.Format, Format)
+	case err != nil:
+		return nil, in.corrupt("is no header that this release writes")
+	}
+	in.tree.Append(merkle.Leaf(line))
+	return in, nil
+}
+
+// Next returns the next entry, or io.EOF after the last one, if the end is good.
+func (r *Reader) Next() (*Entry, error) {
+	if r.End != nil {
+		return nil, io.EOF
+	}
+	line, err := r.line()
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(line, []byte(`{"end":true`)) {
+		return nil, r.finish(line)
+	}
+	e := new(Entry)
+	if err := decode(line, e); err != nil {
+		return nil, r.corrupt("is no entry that this release writes")
+	}
+	if e.Name.Validate() != nil || (r.number > 2 && e.Name <= r.last) {
+		return nil, r.corrupt("does not follow the name before it")
+	}
+	if r.last = e.Name; e.Unread != "" {
+		r.unread++
+	}
+	r.tree.Append(merkle.Leaf(line))
+	return e, nil
+}
+
+func (r *Reader) finish(line []byte) error {
+	end := new(End)
+	if err := decode(line, end); err != nil {
+		return r.corrupt("is no end that this release writes")
+	}
+	root := r.tree.Root()
+	if end.Count != r.number-2 || end.Unread != r.unread || end.Root != root.String() {
+		return r.corrupt("does not fit the lines before it: one of them was changed")
+	}
+	if r.verify != nil {
+		if err := r.proves(end); err != nil {
+			return err
+		}
+	}
+	if _, err := r.lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return r.corrupt("is not the last one")
+	}
+	r.End = end
+	return io.EOF
+}
+
+func (r *Reader) proves(end *End) error {
+	payload, err := r.verify(end.Signature)
+	if err != nil {
+		return &secret.Error{Kind: secret.Corrupt, Detail: "no trusted key signed the inventory", Err: err}
+	}
+	if want, err := json.Marshal(end.signed()); err != nil || !bytes.Equal(payload, want) {
+		return r.corrupt("has the signature of another inventory")
+	}
+	return nil
+}
+
+// line reads one line, without its end. The last one has an end, too: a file that
+// was cut says so.
+func (r *Reader) line() ([]byte, error) {
+	r.number++
+	var line []byte
+	for {
+		part, err := r.lines.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > longestLine:
+			return nil, r.corrupt("is too long")
+		case err == nil:
+			return line[:len(line)-1], nil
+		case errors.Is(err, io.EOF):
+			return nil, r.corrupt("is missing: the file was cut")
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+}
+
+func (r *Reader) corrupt(what string) error {
+	return secret.Errorf(secret.Corrupt, "%s", fmt.Sprintf("line %d %s", r.number, what))
+}
+
+// decode takes only what a Writer would have written, to the byte.
+func decode(line []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	again, err := json.Marshal(to)
+	if err != nil || !bytes.Equal(again, line) {
+		return errors.New("not as it would be written")
+	}
+	return nil
+}
