@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Format is the one format that this release reads and writes.
@@ -40,6 +42,8 @@ type End struct {
 	Ended  time.Time `json:"ended"`
 	Count  int       `json:"count"`  // of entries
 	Unread int       `json:"unread"` // of these
+	// LeftOut is what the store's lists should show and did not.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Root is that of the tree over all lines before this one, in base64.
 	Root string `json:"root"`
 	// Signature is a compact JWS of Signed, by a key of the gateway's keyring that signs.
@@ -48,10 +52,27 @@ type End struct {
 
 // Signed is what a signature signs.
 type Signed struct {
-	Ended  time.Time `json:"ended"`
-	Count  int       `json:"count"`
-	Unread int       `json:"unread"`
-	Root   string    `json:"root"`
+	Ended   time.Time `json:"ended"`
+	Count   int       `json:"count"`
+	Unread  int       `json:"unread"`
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+	Root    string    `json:"root"`
 }
 
-func (e *End) signed() Signed { return Signed{e.Ended, e.Count, e.Unread, e.Root} }
+// LeftOut is something that a store holds and its lists do not show: a folder
+// that the product denies, a secret of which nothing can be read, a name that is
+// none here.
+type LeftOut struct {
+	Why  secret.LeftOutReason `json:"why"`
+	Name string               `json:"name,omitempty"` // the product's, where the model has none; empty: nobody tells
+}
+
+// LeftOutOf is l as an inventory tells of it.
+func LeftOutOf(l secret.LeftOut) LeftOut {
+	if l.Name == "" {
+		return LeftOut{l.Why, l.Native}
+	}
+	return LeftOut{l.Why, string(l.Name)}
+}
+
+func (e *End) signed() Signed { return Signed{e.Ended, e.Count, e.Unread, e.LeftOut, e.Root} }

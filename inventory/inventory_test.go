@@ -36,7 +36,7 @@ func written(t testing.TB, keys *backup.Keyring, k inventory.Key, all ...*secret
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.Close(begun, func(p []byte) (string, error) { return keys.Sign(inventory.Type, p) }); err != nil {
+	if _, err := w.Close(begun, []inventory.LeftOut{{Why: secret.LeftOutFolder, Name: "hidden/"}}, func(p []byte) (string, error) { return keys.Sign(inventory.Type, p) }); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -291,15 +291,20 @@ func TestTakeInOrder(t *testing.T) {
 					p.Next = n
 				}
 			}
+			if after == "" {
+				p.LeftOut = []secret.LeftOut{{Why: secret.LeftOutFolder, Name: "hidden/"}, {Why: secret.LeftOutEmpty, Name: "empty"}}
+			}
 			if len(p.Secrets) < 7 {
 				p.Next = ""
 			}
 			return p, nil
 		}
 	}
+	var leftOut []inventory.LeftOut
 	src := inventory.Source{
 		List: list(names, nil), ListTrash: list([]secret.Name{"a", "n-100", "z"}, &secret.Deletion{At: begun}), Readers: 8,
-		Takes: func(s *secret.Secret) bool { return s.Name != "n-200" },
+		Takes:   func(s *secret.Secret) bool { return s.Name != "n-200" },
+		LeftOut: func(l secret.LeftOut) { leftOut = append(leftOut, inventory.LeftOutOf(l)) },
 		Digest: func(_ context.Context, n secret.Name) (*inventory.Entry, error) {
 			switch n {
 			case "n-007":
@@ -324,6 +329,9 @@ func TestTakeInOrder(t *testing.T) {
 	}, func(error) bool { return false })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(leftOut) != 1 || leftOut[0] != (inventory.LeftOut{Why: secret.LeftOutFolder, Name: "hidden/"}) {
+		t.Errorf("left out: %v", leftOut)
 	}
 	want := []string{"a in the trash"}
 	for _, n := range names {

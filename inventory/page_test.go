@@ -44,14 +44,14 @@ is a file whose lines were changed, removed, added or put into another order.
 | the first | ` + "`vaultferry`" + `: "inventory", ` + "`format`" + `: 1, ` + "`gateway`" + `, ` + "`store`" + `, ` + "`product`" + `, ` + "`begun`" + `, ` + "`match`" + ` and ` + "`tags`" + ` as they were asked for, ` + "`no_values`" + `, ` + "`run_key_id`" + `, ` + "`run_key`" + ` |
 | one for each secret, in bytewise order of names | ` + "`name`" + `, ` + "`of`" + ` (the name that is digested, where it is another), ` + "`read`" + `, ` + "`unread`" + ` (the kind of error; then nothing else), ` + "`current`" + ` and ` + "`previous`" + ` (numbers of versions), ` + "`deleted`" + ` (` + "`at`, `until`" + `; then no versions), ` + "`managed`" + `, ` + "`attributes`, `versions`" + ` |
 | each of ` + "`versions`" + ` | ` + "`number`, `uid`, `state`, `value`, `attributes`" + ` |
-| the last | ` + "`end`" + `: true, ` + "`ended`" + `, ` + "`count`" + ` of secrets, ` + "`unread`" + ` of these, ` + "`root`" + `, ` + "`signature`" + ` |
+| the last | ` + "`end`" + `: true, ` + "`ended`" + `, ` + "`count`" + ` of secrets, ` + "`unread`" + ` of these, ` + "`left_out`" + ` (what the lists should show and do not, each with ` + "`why`, `name`" + `), ` + "`root`" + `, ` + "`signature`" + ` |
 
 - ` + "`state`" + ` is enabled, disabled, or why there is no value: destroyed, deleted, unreadable, unsaved.
 - ` + "`attributes`" + ` has digests by word: description, tags and extra of the secret; content_type, not_before, expires, created,
   updated, tags, stages and extra of a version. A list is sorted. An empty one is an empty set; a word that is absent is none.
 - ` + "`root`" + ` is the root of the Merkle tree of RFC 6962 over all lines before the last one, without their line feeds, in base64.
 - ` + "`signature`" + ` is a compact JWS of type ` + "`vaultferry-inventory`" + ` by the keyring's key that signs. Its payload is
-  ` + "`{\"ended\":…,\"count\":…,\"unread\":…,\"root\":…}`" + ` as in the last line.
+  ` + "`{\"ended\":…,\"count\":…,\"unread\":…,\"left_out\":…,\"root\":…}`" + ` as in the last line.
 - ` + "`run_key_id`" + ` is the hex of the first 8 bytes of the digest with the label ` + "`run key`" + `, an empty name and no parts.
 
 ## What is digested

@@ -18,6 +18,8 @@ type Source struct {
 	Digest func(ctx context.Context, name secret.Name) (*Entry, error)
 	// Takes is asked about each secret that a list tells of.
 	Takes func(*secret.Secret) bool
+	// LeftOut is told of what should be listed and is not. May be nil.
+	LeftOut func(secret.LeftOut)
 	// Readers is how many secrets are read at once.
 	Readers int
 }
@@ -85,7 +87,7 @@ func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error)
 
 // each walks both lists side by side. Of a name in both, the live one counts.
 func (s *Source) each(ctx context.Context, do func(*secret.Secret) error) error {
-	live, trash := &pages{next: s.List}, &pages{next: s.ListTrash}
+	live, trash := &pages{next: s.List, leftOut: s.LeftOut}, &pages{next: s.ListTrash}
 	for {
 		a, err := live.peek(ctx)
 		if err != nil {
@@ -117,10 +119,11 @@ func (s *Source) each(ctx context.Context, do func(*secret.Secret) error) error 
 
 // pages reads a list as one sequence.
 type pages struct {
-	next  func(context.Context, secret.Name) (secret.Page, error)
-	have  []*secret.Secret
-	after secret.Name
-	ended bool
+	next    func(context.Context, secret.Name) (secret.Page, error)
+	leftOut func(secret.LeftOut)
+	have    []*secret.Secret
+	after   secret.Name
+	ended   bool
 }
 
 func (p *pages) peek(ctx context.Context) (*secret.Secret, error) {
@@ -131,6 +134,11 @@ func (p *pages) peek(ctx context.Context) (*secret.Secret, error) {
 		page, err := p.next(ctx, p.after)
 		if err != nil {
 			return nil, err
+		}
+		for _, l := range page.LeftOut {
+			if p.leftOut != nil && l.Incomplete() {
+				p.leftOut(l)
+			}
 		}
 		p.have, p.after = page.Secrets, page.Next
 		p.ended = page.Next == ""

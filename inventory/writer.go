@@ -41,11 +41,11 @@ func (w *Writer) Write(e *Entry) error {
 	return w.line(e)
 }
 
-// Close writes the end. sign returns a compact JWS over what it is given, with
+// Close writes the end, with what the lists left out. sign returns a compact JWS over what it is given, with
 // Type as its type; nil: nobody signs.
-func (w *Writer) Close(at time.Time, sign func([]byte) (string, error)) (*End, error) {
+func (w *Writer) Close(at time.Time, leftOut []LeftOut, sign func([]byte) (string, error)) (*End, error) {
 	root := w.tree.Root()
-	end := &End{End: true, Ended: at.UTC().Truncate(time.Millisecond), Count: w.count, Unread: w.unread, Root: root.String()}
+	end := &End{End: true, Ended: at.UTC().Truncate(time.Millisecond), Count: w.count, Unread: w.unread, LeftOut: leftOut, Root: root.String()}
 	if sign != nil {
 		payload, err := json.Marshal(end.signed())
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 type diffFlags struct {
@@ -61,6 +62,16 @@ type operand struct {
 	store string            // empty: a file
 	file  *inventory.Reader // nil: a store
 	close func() error
+
+	leftOut []inventory.LeftOut // of a store
+}
+
+// lacking is what a list of it should have shown, once all was read.
+func (o *operand) lacking() []inventory.LeftOut {
+	if o.file != nil && o.file.End != nil {
+		return o.file.End.LeftOut
+	}
+	return o.leftOut
 }
 
 // diffView is one secret as programs see it.
@@ -95,6 +106,8 @@ func (v *diffView) line() string {
 type diffReport struct {
 	Counts map[string]int `json:"counts"`
 	Differ []diffView     `json:"differ"` // all but "="
+	// LeftOut is what a list of A or B should show and did not.
+	LeftOut []inventory.LeftOut `json:"left_out,omitempty"`
 }
 
 func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err error) {
@@ -141,7 +154,11 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 		}
 		err = inventory.Merge(streamA, streamB, func(d inventory.Difference) error { return report.add(w, d) })
 		cancel()
-		return errors.Join(err, doneA(), doneB())
+		err = errors.Join(err, doneA(), doneB())
+		for _, in := range []*operand{inA, inB} {
+			report.LeftOut = append(report.LeftOut, in.lacking()...)
+		}
+		return err
 	}
 	if f.list == "" {
 		err = compare(io.Discard)
@@ -184,6 +201,11 @@ func (r *diffReport) text(w io.Writer) error {
 			return err
 		}
 	}
+	for _, l := range r.LeftOut {
+		if _, err := fmt.Fprintln(w, string(inventory.Incomparable)+" "+leftOutLine(l)); err != nil {
+			return err
+		}
+	}
 	var all []string
 	for _, s := range signs {
 		if n := r.Counts[s.sign]; n > 0 || s.sign == "=" {
@@ -196,7 +218,7 @@ func (r *diffReport) text(w io.Writer) error {
 
 func (r *diffReport) exit() error {
 	switch {
-	case r.Counts[string(inventory.Incomparable)] > 0:
+	case r.Counts[string(inventory.Incomparable)]+len(r.LeftOut) > 0:
 		return &exitError{code: exitFailed}
 	case len(r.Differ) > 0:
 		return &exitError{code: exitDifferent}
@@ -285,6 +307,8 @@ func (a *app) stream(ctx context.Context, s *operand, k inventory.Key, f *diffFl
 	if err != nil {
 		return nil, nil, err
 	}
-	stream, wait := a.source(session, k, tags, &f.selection).Stream(ctx, endsAll)
+	src := a.source(session, k, tags, &f.selection)
+	src.LeftOut = func(l secret.LeftOut) { s.leftOut = append(s.leftOut, inventory.LeftOutOf(l)) }
+	stream, wait := src.Stream(ctx, endsAll)
 	return stream, func() error { wait(); return session.close() }, nil
 }

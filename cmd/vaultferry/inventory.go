@@ -106,6 +106,8 @@ type inventoryReport struct {
 	Root   string       `json:"root"`
 	RunKey string       `json:"run_key_id"`
 	Unread []unreadView `json:"unread,omitempty"`
+	// LeftOut is what the store's lists should show and did not.
+	LeftOut []inventory.LeftOut `json:"left_out,omitempty"`
 }
 
 type unreadView struct {
@@ -124,6 +126,7 @@ func (a *app) inventory(ctx context.Context, s *session, keys *backup.Keyring, t
 		Match: f.match, Tags: f.tags, NoValues: f.noValues, RunKeyID: k.ID(), RunKey: wrapped,
 	}
 	src := a.source(s, k, tags, &f.selection)
+	src.LeftOut = func(l secret.LeftOut) { report.LeftOut = append(report.LeftOut, inventory.LeftOutOf(l)) }
 	err = writeWhole(f.outputFile, f.force, func(file *os.File) error {
 		buffered := bufio.NewWriter(file)
 		w, err := inventory.NewWriter(buffered, h)
@@ -138,7 +141,7 @@ func (a *app) inventory(ctx context.Context, s *session, keys *backup.Keyring, t
 		}, endsAll); err != nil {
 			return err
 		}
-		end, err := w.Close(a.now(), signWith(keys))
+		end, err := w.Close(a.now(), report.LeftOut, signWith(keys))
 		if err != nil {
 			return err
 		}
@@ -154,11 +157,23 @@ func (a *app) inventory(ctx context.Context, s *session, keys *backup.Keyring, t
 	for _, u := range report.Unread {
 		a.complain(printable(u.Name) + ": " + u.Error)
 	}
+	for _, l := range report.LeftOut {
+		a.complain(leftOutLine(l))
+	}
 	err = a.print(report, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s: %s of %s\nroot %s\n", report.File, secrets(report.Count), report.Store, report.Root)
 		return err
 	})
-	return errors.Join(err, exitIfAny(len(report.Unread)))
+	return errors.Join(err, exitIfAny(len(report.Unread)+len(report.LeftOut)))
+}
+
+// leftOutLine names what is not in an inventory and should be.
+func leftOutLine(l inventory.LeftOut) string {
+	name := printable(l.Name)
+	if name == "" {
+		name = "(without a name)"
+	}
+	return fmt.Sprintf("%s: not listed (%s)", name, l.Why)
 }
 
 func secrets(n int) string {
