@@ -66,6 +66,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 2s)
 bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
+.PHONY: estate
+estate: vault ## move 2,000 secrets from Vault through bolt into Vault by the commands, and compare
+	go test ./cmd/vaultferry -run 'TestEstate$$' -count=1 -timeout 20m -args -estate 2000
+
 .PHONY: golden
 golden: vault ## rewrite the golden wire files, the tables in docs and the configuration's schema; read the diff before you commit it
 	go test ./dialects/azure ./dialects/huawei -run Golden -update
