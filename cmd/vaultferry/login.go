@@ -6,6 +6,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/gateway/login"
@@ -25,13 +26,13 @@ const noSigningKey = "no key in it signs, so logins would fail"
 
 // login opens the configured login, and makes creds accept its tokens. It is
 // nil where none is configured.
-func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle) (*login.Login, error) {
+func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle, limits *wire.Limits) (*login.Login, error) {
 	if rt.cfg.Login.Host == "" {
 		return nil, nil
 	}
 	o := login.Options{
 		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: throttle,
-		Resource: rt.cfg.Advertises, Log: rt.log, Now: a.now,
+		Resource: rt.cfg.Advertises, Limits: limits, Log: rt.log, Now: a.now,
 	}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/huawei"
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
@@ -23,8 +24,9 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 		return nil, err
 	}
 	throttle := access.NewThrottle(a.now)
+	limits := wire.NewLimits(int64(rt.cfg.Server.MaxBody), rt.cfg.Server.MaxBlobs)
 	az := azure.Options{
-		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody),
+		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits,
 		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
 	}
 	for _, r := range rt.cfg.Dialects.Azure.Routes {
@@ -34,7 +36,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody)}
+	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits}
 	for _, r := range rt.cfg.Dialects.Huawei.Routes {
 		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}
@@ -47,7 +49,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 		return nil, err
 	}
 	mounted := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
-	if l, err := a.login(rt, creds, throttle); err != nil {
+	if l, err := a.login(rt, creds, throttle, limits); err != nil {
 		return nil, err
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host

@@ -1,8 +1,9 @@
 package huawei
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"net/http"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -113,7 +114,8 @@ func outdated(err error) bool {
 }
 
 // signature reads the body only after everything else has passed: whoever has
-// no key cannot make the gateway hold one.
+// no key cannot make the gateway hold one. Where the client says the body's
+// hash, the signature itself comes first too.
 func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	auth, err := sdkhmac.Parse(header)
 	if err != nil {
@@ -129,21 +131,27 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	if err != nil {
 		return access.Caller{}, err
 	}
-	body, err := r.Body()
-	if err != nil {
-		return access.Caller{}, err
-	}
-	if err := a.verify(r.Request, body, auth, key.Secret); err != nil {
+	if err := a.verify(r, auth, key); err != nil {
 		if errors.Is(err, sdkhmac.ErrSignature) { // a guess; the rest is a mistake
 			a.throttle.Failed(auth.Access, r.Address)
 		}
-		return unproved(saidSignature+", "+why(err), err)
+		return mismatch(err)
 	}
 	a.throttle.Succeeded(auth.Access, r.Address)
 	if at, ok := r.Vars["project_id"]; ok && project != "" && project != at {
 		return access.Caller{}, secret.Errorf(secret.Denied, "the temporary key is for another project")
 	}
 	return key.Caller, nil
+}
+
+// mismatch refuses a signature; what keeps a body from being read is no fault
+// of it.
+func mismatch(err error) (access.Caller, error) {
+	var unread *secret.Error
+	if errors.As(err, &unread) {
+		return access.Caller{}, err
+	}
+	return unproved(saidSignature+", "+why(err), err)
 }
 
 // key finds a configured access key, or a temporary one by the security token
@@ -178,14 +186,42 @@ var errUnsigned = errors.New("the body is not signed")
 
 // verify wants the body signed. The scheme lets clients leave it out, but none
 // does so with the JSON that this API speaks.
-func (a *api) verify(r *http.Request, body []byte, auth sdkhmac.Authorization, sk secret.Value) error {
-	if err := sdkhmac.Verify(r, body, auth, sk, a.now()); err != nil {
+func (a *api) verify(r *wire.Request, auth sdkhmac.Authorization, key access.AccessKey) error {
+	claim, claimed, err := sdkhmac.Claim(r.Header)
+	if err != nil {
 		return err
 	}
-	if len(body) > 0 && sdkhmac.Unsigned(r) {
+	if claimed && r.ContentLength != 0 {
+		return a.verifyClaim(r, auth, key, claim)
+	}
+	body, err := r.Body()
+	if err != nil {
+		return err
+	}
+	return sdkhmac.Verify(r.Request, body, auth, key.Secret, a.now())
+}
+
+// verifyClaim verifies a signature by what the client says of the body. A large
+// body is read when the sender's rights are known, and has to keep the promise
+// then; any other is read here.
+func (a *api) verifyClaim(r *wire.Request, auth sdkhmac.Authorization, key access.AccessKey, claim string) error {
+	if err := sdkhmac.VerifyClaim(r.Request, auth, key.Secret, a.now()); err != nil {
+		return err
+	}
+	if claim == sdkhmac.UnsignedPayload {
 		return errUnsigned
 	}
-	return nil
+	_, wrong := unproved(saidSignature+", "+why(sdkhmac.ErrRequest), sdkhmac.ErrRequest)
+	sum, err := hex.DecodeString(claim)
+	if err != nil || len(sum) != sha256.Size || claim != hex.EncodeToString(sum) {
+		return sdkhmac.ErrRequest
+	}
+	r.Expect([sha256.Size]byte(sum), key.Caller, byGateway(wrong))
+	if r.Large() {
+		return nil
+	}
+	_, err = r.Body()
+	return err
 }
 
 // why tells a client what to look at, never what was expected.

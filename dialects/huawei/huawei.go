@@ -24,7 +24,7 @@ import (
 // Default: the id.
 type Route struct{ Project, Name, Store string }
 
-// Options make a Dialect. All fields are needed but the last two.
+// Options make a Dialect. All fields are needed but the last three.
 type Options struct {
 	Service     *gateway.Service
 	Events      *events.Service // of that Service
@@ -33,6 +33,7 @@ type Options struct {
 	Throttle    *access.Throttle
 	Routes      []Route
 	MaxBlob     int64            // bytes of a restore's body; default wire.DefaultMaxBlob
+	Limits      *wire.Limits     // of the gateway; default: of this dialect alone
 	Now         func() time.Time // default: time.Now
 }
 
@@ -45,7 +46,7 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Events == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Events, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
+	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -84,7 +85,7 @@ func (d *Dialect) Mount(r *mux.Router) {
 		word, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
 		return signed(r.Header) || marked(r.Header) && !keyVault[strings.ToLower(word)]
 	}).Subrouter()
-	wire.Mount(own, d.api, d.api.routes())
+	wire.Mount(own, d.api, d.api.routes(), d.api.limits)
 }
 
 // algorithms begin the Authorization header of every client that signs.
@@ -117,6 +118,7 @@ type api struct {
 	stores   map[string]string // by project
 	ids      *ids
 	maxBlob  int64
+	limits   *wire.Limits
 	now      func() time.Time
 }
 
@@ -140,7 +142,7 @@ func (a *api) routes() []wire.Route {
 			o.maxBody = a.maxBlob
 		}
 		route := wire.Route{
-			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
+			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody, Large: o.large,
 			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, &o) },
 		}
 		out = append(out, route)

@@ -51,6 +51,7 @@ type Options struct {
 	// Resource reports whether a token for the resource, a URL, may be asked
 	// for here. Nil: for none but https://Host.
 	Resource func(string) bool
+	Limits   *wire.Limits     // of the gateway; default: of this login alone
 	Log      *slog.Logger     // default: none
 	Now      func() time.Time // default: time.Now
 }
@@ -99,7 +100,7 @@ func New(o Options) (*Login, error) {
 		return nil, err
 	}
 	l.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
-	wire.Mount(l.router, edge{l}, l.routes())
+	wire.Mount(l.router, edge{l}, l.routes(), o.Limits)
 	return l, nil
 }
 

@@ -70,6 +70,7 @@ var rules = []rule{
 	{"internal/faultproxy", nil},
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
+	{"internal/attack", []string{"..."}},
 	{"internal/arch", nil},
 	{"examples", nil},
 }
@@ -86,6 +87,7 @@ var vendors = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"github.com/prometheus/":                          {"gateway/httpd"},
+	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/kvtest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
