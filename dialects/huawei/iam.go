@@ -78,16 +78,16 @@ func (a *api) createToken(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	who, until, err := a.identify(r, &body.Auth)
+	proof, err := a.identify(r, &body.Auth)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	r.Caller = access.Caller{ID: who.Caller, Via: via}
-	project, err := a.scope(r, body.Auth.Scope)
+	r.Caller = access.Caller{ID: proof.Caller, Via: via}
+	project, err := a.scope(r, body.Auth.Scope, proof.Project)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	text, t, err := a.iam.Issue(who, project, body.Auth.Identity.Methods, until)
+	text, t, err := a.iam.Issue(proof.Identity, project, body.Auth.Identity.Methods, proof.Expires)
 	if err != nil {
 		return wire.Reply{}, err
 	}

@@ -9,6 +9,7 @@ package login
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,6 +63,7 @@ type Login struct {
 	service  *gateway.Service
 	host     string
 	clients  map[string]Client
+	prints   map[string][]string // of the clients' secrets, under each key that signs or did
 	throttle *access.Throttle
 	resource func(string) bool
 	log      *slog.Logger
@@ -73,7 +75,7 @@ type Login struct {
 // New returns a login, or every problem of its options at once.
 func New(o Options) (*Login, error) {
 	l := &Login{
-		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{},
+		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{}, prints: map[string][]string{},
 		throttle: o.Throttle, resource: o.Resource, log: o.Log, now: o.Now,
 	}
 	if l.log == nil {
@@ -95,6 +97,11 @@ func New(o Options) (*Login, error) {
 	var err error
 	if l.tokens, err = token.New[claims](o.Keyring, tokenType, life); err != nil {
 		errs = append(errs, fmt.Errorf("login: %w", err))
+	}
+	for _, c := range o.Clients {
+		for _, sum := range o.Keyring.Fingerprints(c.Secret[:]) {
+			l.prints[c.ID] = append(l.prints[c.ID], hex.EncodeToString(sum))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
