@@ -36,7 +36,7 @@ func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Thr
 	}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
-			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}
 	l, err := login.New(o)
@@ -52,7 +52,7 @@ func (a *app) users(rt *runtime, creds *access.Credentials) (*iam.IAM, error) {
 	o := iam.Options{Keyring: rt.keys, Credentials: creds, Domain: rt.cfg.Dialects.Huawei.Domain, Now: a.now}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
-			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}
 	return iam.New(o)

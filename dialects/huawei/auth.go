@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -122,22 +123,54 @@ func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 		return unproved(saidSignature+", "+why(err), err)
 	}
 	if a.throttle.Locked(auth.Access, r.Address) > 0 {
-		return unproved(saidLocked, nil)
+		return a.whileLocked(r, auth)
 	}
 	if _, err := sdkhmac.CheckDate(r.Header, auth, a.now()); err != nil {
 		return unproved(saidSignature+", "+why(err), err)
 	}
-	key, project, err := a.key(r, auth.Access)
-	if err != nil {
-		return access.Caller{}, err
+	key, project, said, err := a.key(r, auth.Access)
+	if said != "" {
+		if said != saidStale {
+			a.throttle.Failed(auth.Access, r.Address)
+		}
+		return unproved(said, err)
 	}
 	if err := a.verify(r, auth, key); err != nil {
 		if errors.Is(err, sdkhmac.ErrSignature) { // a guess; the rest is a mistake
-			a.throttle.Failed(auth.Access, r.Address)
+			a.failed(key, r.Address)
 		}
 		return mismatch(err)
 	}
-	a.throttle.Succeeded(auth.Access, r.Address)
+	return a.holderOf(r, key, project)
+}
+
+// decoy takes the place of a key that is not there, or is too weak: it makes
+// the same work, and signs nothing.
+var decoy = access.AccessKey{Secret: secret.TextValue(rand.Text())}
+
+// whileLocked takes a proof by a secret that nobody guesses. All others are
+// refused alike, whichever part of them is wrong, after the same work.
+func (a *api) whileLocked(r *wire.Request, auth sdkhmac.Authorization) (access.Caller, error) {
+	key, project, said, _ := a.key(r, auth.Access)
+	if said != "" || !key.Strong {
+		key = decoy
+	}
+	if err := a.verify(r, auth, key); err != nil {
+		return unproved(saidLocked, nil)
+	}
+	return a.holderOf(r, key, project)
+}
+
+func (a *api) failed(key access.AccessKey, address string) {
+	if key.Strong {
+		a.throttle.Failed(key.ID, address)
+	} else {
+		a.throttle.Guessed(key.ID, address)
+	}
+}
+
+func (a *api) holderOf(r *wire.Request, key access.AccessKey, project string) (access.Caller, error) {
+	a.throttle.Succeeded(key.ID, r.Address, key.Strong)
 	if at, ok := r.Vars["project_id"]; ok && project != "" && project != at {
 		return access.Caller{}, secret.Errorf(secret.Denied, "the temporary key is for another project")
 	}
@@ -157,29 +190,23 @@ func mismatch(err error) (access.Caller, error) {
 // key finds a configured access key, or a temporary one by the security token
 // that comes with it, which may be for one project alone. The token may be
 // unsigned: it proves itself by naming the secret. Beside a configured key it
-// says nothing.
-func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project string, err error) {
+// says nothing. Where there is no key, said is what to say.
+func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project, said string, err error) {
 	if key, ok := a.creds.AccessKey(id, via); ok {
-		return key, "", nil
+		return key, "", "", nil
 	}
 	tokens := r.Header.Values("X-Security-Token")
 	if len(tokens) != 1 {
-		a.throttle.Failed(id, r.Address)
-		_, err = unproved(saidNoKey, nil)
-		return key, "", err
+		return key, "", saidNoKey, nil
 	}
 	s, err := a.iam.Open(id, tokens[0])
-	if err == nil {
-		return access.AccessKey{ID: id, Secret: s.Secret, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, nil
+	switch {
+	case errors.Is(err, iam.ErrExpired):
+		return key, "", saidStale, err
+	case err != nil:
+		return key, "", saidSession, err
 	}
-	said := saidSession
-	if errors.Is(err, iam.ErrExpired) {
-		said = saidStale
-	} else {
-		a.throttle.Failed(id, r.Address)
-	}
-	_, err = unproved(said, err)
-	return key, "", err
+	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, "", nil
 }
 
 var errUnsigned = errors.New("the body is not signed")

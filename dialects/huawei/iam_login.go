@@ -141,18 +141,18 @@ func (a *api) isDomain(d reference) bool {
 	return cmp.Or(d.ID, ours.ID) == ours.ID && cmp.Or(d.Name, ours.Name) == ours.Name
 }
 
-// prove counts failures of the pair of key and address, and locks it after too
-// many.
+// prove counts failures, and locks after too many: see access.Throttle.
 func (a *api) prove(r *wire.Request, key string, try func() (iam.Identity, bool)) (iam.Identity, error) {
-	if a.throttle.Locked(key, r.Address) > 0 {
-		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
-	}
+	locked := a.throttle.Locked(key, r.Address) > 0
 	who, ok := try()
-	if !ok {
-		a.throttle.Failed(key, r.Address)
+	switch {
+	case locked && (!ok || !who.Strong):
+		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
+	case !ok:
+		a.throttle.Guessed(key, r.Address)
 		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, saidWrong)
 	}
-	a.throttle.Succeeded(key, r.Address)
+	a.throttle.Succeeded(key, r.Address, who.Strong)
 	return who, nil
 }
 

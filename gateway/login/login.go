@@ -39,6 +39,7 @@ const Via = "login"
 type Client struct {
 	ID     string
 	Secret [sha256.Size]byte // the secret's hash
+	Strong bool              // the secret is: see access.Strong
 	Caller string
 }
 

@@ -47,6 +47,7 @@ type Options struct {
 	Archive  archive.Dir
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
+	SecretKey              string // of the access key; default: a new one, which nobody guesses
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
 	// Wrap stands before what the listener serves.
@@ -87,7 +88,7 @@ func New(t testing.TB, o Options) *Gateway {
 	t.Helper()
 	g := &Gateway{
 		Keyring: o.Keyring, Audit: &Audit{},
-		Token: uuid.NewString(), AccessKey: "AK" + uuid.NewString()[:18], SecretKey: uuid.NewString(),
+		Token: uuid.NewString(), AccessKey: "AK" + uuid.NewString()[:18], SecretKey: cmp.Or(o.SecretKey, uuid.NewString()),
 	}
 	if g.Keyring == nil {
 		g.Keyring = NewKeyring(t)
@@ -157,7 +158,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	}
 	users, err := iam.New(iam.Options{
 		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
-		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
+		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}},
 	})
 	must(t, err)
 	hw := huawei.Options{Service: g.Service, Events: g.Events, Credentials: credentials, IAM: users, Throttle: throttle, Limits: limits, Now: o.Now}

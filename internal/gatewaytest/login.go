@@ -39,7 +39,7 @@ func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throt
 	}
 	l, err := login.New(login.Options{
 		Service: g.Service, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Limits: limits, Log: o.Log, Now: o.Now,
-		Clients:  []login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
+		Clients:  []login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}},
 		Resource: func(resource string) bool { return strings.HasPrefix(resource, "https://") },
 	})
 	must(t, err)
