@@ -14,6 +14,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
 // server puts the dialects and the listeners before the service. tlsConfig
@@ -64,6 +65,11 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 func serverTLS(s config.Server) (*tls.Config, error) {
 	if s.TLS.Off {
 		return nil, nil
+	}
+	for key, file := range map[string]string{"cert_file": s.TLS.CertFile, "key_file": s.TLS.KeyFile} {
+		if d := ownfile.Look(file); d != nil && d.Sure {
+			return nil, usagef("server.tls: %s: %s", key, d.What)
+		}
 	}
 	cert, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
 	if err != nil {
