@@ -257,8 +257,8 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
-		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
+		"server.max_body", "server.max_blobs", "server.max_connections", "server.proxy_protocol", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
+		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "dialects.huawei.require_signed_host", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {
 		t.Error(d)

@@ -37,7 +37,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits}
+	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, SignedHost: rt.cfg.Dialects.Huawei.RequireSignedHost, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits}
 	for _, r := range rt.cfg.Dialects.Huawei.Routes {
 		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}
@@ -58,6 +58,8 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
+		MaxConnections: rt.cfg.Server.MaxConnections,
+		Proxies:        httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -209,11 +210,17 @@ func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project, sa
 	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, "", nil
 }
 
-var errUnsigned = errors.New("the body is not signed")
+var (
+	errUnsigned = errors.New("the body is not signed")
+	errNoHost   = errors.New("the host is not signed")
+)
 
 // verify wants the body signed. The scheme lets clients leave it out, but none
 // does so with the JSON that this API speaks.
 func (a *api) verify(r *wire.Request, auth sdkhmac.Authorization, key access.AccessKey) error {
+	if a.signedHost && !slices.Contains(auth.SignedHeaders, "host") {
+		return errNoHost
+	}
 	claim, claimed, err := sdkhmac.Claim(r.Header)
 	if err != nil {
 		return err
@@ -264,6 +271,8 @@ func why(err error) string {
 		return "the request differs from what was signed"
 	case errors.Is(err, errUnsigned):
 		return "the body must be signed"
+	case errors.Is(err, errNoHost):
+		return "the header Host must be signed"
 	}
 	return "the signature does not match"
 }

@@ -24,7 +24,7 @@ import (
 // Default: the id.
 type Route struct{ Project, Name, Store string }
 
-// Options make a Dialect. All fields are needed but the last three.
+// Options make a Dialect. All fields are needed but the last four.
 type Options struct {
 	Service     *gateway.Service
 	Events      *events.Service // of that Service
@@ -34,6 +34,7 @@ type Options struct {
 	Routes      []Route
 	MaxBlob     int64            // bytes of a restore's body; default wire.DefaultMaxBlob
 	Limits      *wire.Limits     // of the gateway; default: of this dialect alone
+	SignedHost  bool             // a signature must cover the header Host
 	Now         func() time.Time // default: time.Now
 }
 
@@ -46,7 +47,7 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Events == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Events, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, now: o.Now}
+	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, signedHost: o.SignedHost, now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -109,17 +110,18 @@ var keyVault = map[string]bool{"secrets": true, "deletedsecrets": true}
 
 // api is the wire.Edge, and has a method for each operation.
 type api struct {
-	svc      *gateway.Service
-	events   *events.Service
-	creds    *access.Credentials
-	iam      *iam.IAM
-	projects []Route
-	throttle *access.Throttle
-	stores   map[string]string // by project
-	ids      *ids
-	maxBlob  int64
-	limits   *wire.Limits
-	now      func() time.Time
+	svc        *gateway.Service
+	events     *events.Service
+	creds      *access.Credentials
+	iam        *iam.IAM
+	projects   []Route
+	throttle   *access.Throttle
+	stores     map[string]string // by project
+	ids        *ids
+	maxBlob    int64
+	limits     *wire.Limits
+	signedHost bool
+	now        func() time.Time
 }
 
 // request is an authenticated request to a known project.

@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
 	"sync"
@@ -29,9 +28,10 @@ func (f *faults) Write(line []byte) (int, error) {
 	switch {
 	case strings.Contains(text, "panic serving"):
 		// What was panicked with may hold a value; where it rose does not.
-		head, _, _ := strings.Cut(text, ": ")
-		_, trace, _ := bytes.Cut(line, []byte("\n"))
-		f.log.Error("a panic outside of any operation", slog.String("at", head), slog.String("trace", withoutArguments(string(trace))))
+		_, who, _ := strings.Cut(text, "panic serving ")
+		who, _, _ = strings.Cut(who, ": ")
+		_, trace, _ := strings.Cut(text, "\ngoroutine ")
+		f.log.Error("a panic outside of any operation", slog.String("address", who), slog.String("trace", withoutArguments(trace)))
 	case strings.HasSuffix(text, ": EOF"): // a client, or a probe, that has gone
 		f.log.Debug(text)
 	default:

@@ -252,6 +252,7 @@ type call struct {
 	method, path, body string
 	key, sk            string
 	claim              bool // the body's hash is said in a header
+	host               bool // the host is signed
 	edit               func(*http.Request)
 }
 
@@ -268,6 +269,9 @@ func (x *target) request(t testing.TB, c call) *http.Request {
 	r.Header.Set("Content-Type", "application/json")
 	if c.claim {
 		r.Header.Set(sdkhmac.HeaderSHA256, sumOf(c.body))
+	}
+	if c.host {
+		r.Header.Set("Host", r.Host)
 	}
 	key, sk := c.key, c.sk
 	if key == "" {
