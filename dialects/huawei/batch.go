@@ -57,7 +57,7 @@ type importAnswer struct {
 // importSecrets makes one secret after the other. One that fails says why, and
 // keeps none of the others from being made.
 func (a *api) importSecrets(r *request) (any, error) {
-	if err := a.svc.Ask(r.call, access.Set, r.store); err != nil {
+	if err := a.svc.Ask(r.call, access.Set, gateway.Ref{Store: r.store}); err != nil {
 		return nil, err
 	}
 	var body importBody

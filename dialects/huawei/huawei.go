@@ -164,8 +164,8 @@ func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
 		return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
 	}
 	store, ok := a.stores[r.Vars["project_id"]]
-	if !ok {
-		return wire.Reply{}, secret.Errorf(secret.Denied, "no such project")
+	if !ok || !a.svc.MayUse(r.Caller, store) {
+		return wire.Reply{}, a.noProject(r)
 	}
 	body, err := o.handle(a, &request{Request: r, store: store, call: call(r)})
 	if err != nil {
@@ -176,6 +176,20 @@ func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
 		rep.Header = jsonHeader()
 	}
 	return rep, nil
+}
+
+// noProject refuses a project that is not there, and one in which the caller may
+// do nothing: he learns not even which of them it is. The audit does.
+func (a *api) noProject(r *wire.Request) error {
+	refused := &secret.Error{Kind: secret.Denied, Detail: "no such project"}
+	if ref, action := a.refOf(r), actions[r.Op]; ref.Store != "" && action != "" {
+		err := a.svc.Ask(call(r), action, ref)
+		if errors.Is(err, secret.Internal) {
+			return err
+		}
+		refused.Err = err
+	}
+	return refused
 }
 
 func call(r *wire.Request) gateway.Call {
