@@ -76,7 +76,7 @@ func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	case ok && project != t.Project:
 		return access.Caller{}, secret.Errorf(secret.Denied, "the token is for another project")
 	}
-	return access.Caller{ID: t.Caller, Via: via}, nil
+	return access.Caller{ID: t.Caller, Via: via, Credential: access.DigestedCredential(access.IAMToken, text)}, nil
 }
 
 // iamToken reads a token of IAM's. It slows down whoever keeps sending one
@@ -207,7 +207,7 @@ func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project, sa
 	case err != nil:
 		return key, "", saidSession, err
 	}
-	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, "", nil
+	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via, Credential: access.CredentialOf(access.TemporaryKey, id)}}, s.Project, "", nil
 }
 
 var (

@@ -2,7 +2,6 @@ package access
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 )
@@ -56,8 +55,7 @@ func pairOf(key, address string) pair {
 // HashedKey is a key for what strangers send and nobody should keep: a token,
 // a name that may be a secret in the wrong place.
 func HashedKey(kind, text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return kind + ":" + hex.EncodeToString(sum[:8])
+	return DigestedCredential(kind, text)
 }
 
 // NewThrottle returns an empty throttle.

@@ -104,6 +104,19 @@ type Identity struct {
 	from   string // what it ends with: one of the below and a name
 }
 
+// Credential is what the identity came from, for the audit.
+func (i Identity) Credential() string {
+	for from, kind := range map[string]string{fromUser: access.ClientSecret, fromKey: access.SigningKey} {
+		if id, is := strings.CutPrefix(i.from, from); is {
+			return access.CredentialOf(kind, id)
+		}
+	}
+	if sum, is := strings.CutPrefix(i.from, fromToken); is && len(sum) >= 16 {
+		return access.CredentialOf(access.StaticToken, sum[:16])
+	}
+	return ""
+}
+
 // What an identity came from. It ends when that is configured no more.
 const (
 	fromUser  = "user:"

@@ -51,7 +51,7 @@ func (l *Login) grant(r *wire.Request, f form, audience func() (string, error)) 
 	if err != nil {
 		return "", claims{}, err
 	}
-	r.Caller = access.Caller{ID: client.Caller, Via: Via}
+	r.Caller = access.Caller{ID: client.Caller, Via: Via, Credential: access.CredentialOf(access.ClientSecret, client.ID)}
 	wanted, err := audience()
 	if err != nil {
 		return "", claims{}, err
