@@ -27,9 +27,16 @@ func TestConnections(t *testing.T) {
 		address string
 		served  bool
 	}{
-		{"10.0.0.1", true}, {"10.0.0.1", true}, {"10.0.0.1", true}, // a trusted proxy has no quarter
-		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false},
-		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
+		{"10.0.0.1", true},
+		{"10.0.0.1", true},
+		{"10.0.0.1", true}, // a trusted proxy has no quarter
+		{"192.0.2.1", true},
+		{"192.0.2.1", true},
+		{"192.0.2.1", false},
+		{"2001:db8::1", true},
+		{"2001:db8::2", true},
+		{"2001:db8::3", false},
+		{"2001:db8:0:1::1", true},
 	} {
 		ours := connect(c.address)
 		if (ours != nil) != c.served {
