@@ -101,17 +101,6 @@ func (a *api) createToken(r *wire.Request) (wire.Reply, error) {
 	return a.answerToken(r, http.StatusCreated, made, t), nil
 }
 
-// credentialOf is what proved t: the token text, or what the identity came from.
-func credentialOf(t iam.Token, text string) string {
-	switch {
-	case !t.Issued.IsZero():
-		return access.DigestedCredential(access.IAMToken, text)
-	case !t.Expires.IsZero(): // one of the login's
-		return access.CredentialOf(access.LoginToken, t.Name)
-	}
-	return t.Credential()
-}
-
 // showToken examines one token by the right of another.
 func (a *api) showToken(r *wire.Request) (wire.Reply, error) {
 	subject := r.Header.Values("X-Subject-Token")

@@ -121,6 +121,17 @@ func (a *api) identify(r *wire.Request, auth *authBody) (proof iam.Token, err er
 	return proof, secret.Errorf(secret.Unsupported, "this method is not served by this gateway: use %s, %s or %s", methodPassword, methodToken, methodKey)
 }
 
+// credentialOf is what proved t: the token text, or what the identity came from.
+func credentialOf(t iam.Token, text string) string {
+	switch {
+	case !t.Issued.IsZero():
+		return access.DigestedCredential(access.IAMToken, text)
+	case !t.Expires.IsZero(): // one of the login's
+		return access.CredentialOf(access.LoginToken, t.Name)
+	}
+	return t.Credential()
+}
+
 const saidWrong = "The username or password is wrong."
 
 func (a *api) byPassword(r *wire.Request, id *identityBody) (iam.Identity, error) {
