@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -42,6 +43,9 @@ func readPrivate(path string) ([]byte, error) {
 	// Windows has no such bits.
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
 		return nil, keyringError("others than its owner can read or write it (mode %04o); chmod 600 it", mode)
+	}
+	if d := ownfile.Look(path); d != nil && d.Sure {
+		return nil, keyringError("%s", d.What)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxKeyring+1))
 	if err == nil && len(b) > maxKeyring {

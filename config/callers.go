@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 func (c *Config) validateCallers(rep *report) {
@@ -54,8 +55,17 @@ func validateKey(rep *report, at string, k AccessKey, keys map[string]string, ca
 		rep.bad(at+".id", "caller %q has the same access key", holder)
 	}
 	keys[k.ID] = caller
-	if k.Secret.IsNone() {
-		rep.bad(at+".secret", "missing")
+	warnWeak(rep, at+".secret", k.Secret)
+}
+
+// warnWeak wants a secret there, and says of one that can be guessed what
+// follows.
+func warnWeak(rep *report, at string, s secret.Value) {
+	switch {
+	case s.IsNone():
+		rep.bad(at, "missing")
+	case !access.Strong(s.Reveal()):
+		rep.warn(at, "it can be guessed: fewer than %d bits, as far as can be seen, so its holder waits while others guess at it; make another with: openssl rand -hex 32", access.StrongBits)
 	}
 }
 

@@ -56,6 +56,16 @@ type Server struct {
 	MaxBody Size `mapstructure:"max_body" min:"1MiB" example:"128MiB"`
 	// MaxBlobs is how many backups and restores run at once; more wait.
 	MaxBlobs int `mapstructure:"max_blobs" min:"1" example:"8"`
+	// MaxConnections is how many connections of clients are open at once, of which one address, or in IPv6 one /64, may
+	// have a quarter; more are closed at once.
+	MaxConnections int `mapstructure:"max_connections" min:"16" example:"10000"`
+	// TrustedProxies are the addresses and networks of proxies in front of the gateway: who they say that the client is
+	// goes to the audit and is slowed where it fails to log in. They say it in `X-Forwarded-For`, unless
+	// `proxy_protocol` is true. Nobody else is believed.
+	TrustedProxies []string `mapstructure:"trusted_proxies" example:"[10.0.0.5, 10.0.1.0/24]"`
+	// ProxyProtocol expects each connection of a trusted proxy to begin with a header of the PROXY protocol, version 1
+	// or 2, as proxies that pass TLS on write it. Others connect as they would without.
+	ProxyProtocol bool `mapstructure:"proxy_protocol"`
 }
 
 // TLS is a certificate with its key, or Off, on loopback alone.
@@ -185,6 +195,10 @@ type AzureRoute struct {
 type Huawei struct {
 	// Domain is the name of the account that users of IAM log in to.
 	Domain string `mapstructure:"domain" example:"example"`
+	// RequireSignedHost refuses a signature that leaves out the header `Host`. Without it a request that was signed for
+	// one gateway is good at every other one with the same key. The
+	// vendor's own SDKs and Terraform leave it out, so this is for clients of your own.
+	RequireSignedHost bool `mapstructure:"require_signed_host"`
 	// Routes are the projects, and the store that each leads to.
 	Routes []HuaweiRoute `mapstructure:"routes"`
 }
@@ -277,7 +291,7 @@ func (Rule) Choices() map[string][]string {
 // Default returns what holds where the file says nothing.
 func Default() *Config {
 	return &Config{
-		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs},
+		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs, MaxConnections: 4096},
 		Admin:  Admin{Address: "127.0.0.1:8444"},
 		Control: Control{
 			Socket: "vaultferry.sock",

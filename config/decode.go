@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -159,6 +160,9 @@ func (r *refs) token(in any) (any, error) {
 	v, err := r.value(in)
 	if err != nil {
 		return nil, err
+	}
+	if !access.Strong(v.Reveal()) {
+		return nil, fmt.Errorf("it can be guessed: fewer than %d bits, as far as can be seen, and it opens the gateway to whoever sends it; make another with: openssl rand -hex 32", access.StrongBits)
 	}
 	return Token{Hash: sha256.Sum256(v.Reveal())}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -46,6 +47,9 @@ func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Con
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("config: %w", err)
+	}
+	if d := ownfile.Look(path); d != nil && d.Sure { // a group, or whoever owns it, is meant to
+		return nil, nil, &Error{File: path, Problems: []Problem{{Severity: Bad, Message: d.What}}}
 	}
 	c, said, err := parsePassing(path, dir, raw, kinds, passed)
 	return c, append(said, misspelt(os.Environ(), raw)...), err
@@ -117,6 +121,9 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		}
 		c.settle()
 		c.validate(&rep, kinds)
+	}
+	for _, danger := range compact(r.danger) {
+		rep.warn("", "%s", danger)
 	}
 	for _, file := range compact(r.open) {
 		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)

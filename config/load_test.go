@@ -21,13 +21,17 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-const testSecret = "s3cr3t-of-the-test"
+const (
+	testSecret = "s3cr3t-0f8b2c64d19e73a5508c41f7b6d2e93a"
+	weakSecret = "s3cr3t-of-people"
+)
 
 // testKinds has one backend, so that messages which list them stay the same.
 func testKinds() backends.Registry { return backends.Registry{huaweicsms.Driver, memory.Driver} }
 
 func setEnv(t *testing.T) {
 	t.Setenv("TEST_SECRET", testSecret)
+	t.Setenv("TEST_WEAK", weakSecret)
 	t.Setenv("TEST_EMPTY", "")
 }
 
@@ -157,7 +161,7 @@ func TestFull(t *testing.T) {
 	if who, ok := creds.Token("", "azure"); !ok || who.ID != "ci" {
 		t.Error("the token given by its hash is not the caller's")
 	}
-	if k, ok := creds.AccessKey("AKCI", "huawei"); !ok || string(k.Secret.Reveal()) != "from-a-file" {
+	if k, ok := creds.AccessKey("AKCI", "huawei"); !ok || string(k.Secret.Reveal()) != "7c1e04d9a2b85f36e0914bd7528ac3f6" {
 		t.Error("the access key read from a file is not the caller's, or keeps its line end")
 	}
 	p := access.NewPolicy(c.Rules())
@@ -253,8 +257,8 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
-		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
+		"server.max_body", "server.max_blobs", "server.max_connections", "server.proxy_protocol", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
+		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "dialects.huawei.require_signed_host", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {
 		t.Error(d)

@@ -58,9 +58,7 @@ func (c *Config) validateClient(rep *report, at string, client Client, ids map[s
 		rep.bad(at+".id", "caller %q has the same client", holder)
 	}
 	ids[client.ID] = caller
-	if client.Secret.IsNone() {
-		rep.bad(at+".secret", "missing")
-	}
+	warnWeak(rep, at+".secret", client.Secret)
 	if c.Login.Host == "" && len(c.Dialects.Huawei.Routes) == 0 {
 		rep.warn(at, "login.host is missing, so nobody can log in with it")
 	}

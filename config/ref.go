@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -17,9 +18,10 @@ const maxSecretFile = 1 << 20
 // refs resolves references to secrets, so that none of them ever is a plain
 // string that could be printed.
 type refs struct {
-	file string // of the configuration
-	dir  string // of that file
-	open []string
+	file   string // of the configuration
+	dir    string // of that file
+	open   []string
+	danger []string
 }
 
 // value resolves {env: NAME} or {file: PATH}. Its errors never show what was
@@ -81,6 +83,12 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 	}
 	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
 		r.open = append(r.open, path)
+	}
+	if d := ownfile.Look(path); d != nil {
+		if d.Sure {
+			return secret.Value{}, errors.New(d.What)
+		}
+		r.danger = append(r.danger, d.What)
 	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if s == "" {

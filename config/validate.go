@@ -49,6 +49,10 @@ func (c *Config) validateServer(rep *report) {
 			rep.bad("admin.address", "the same as server.address")
 		}
 	}
+	if c.Admin.Address != "" && !Loopback(c.Admin.Address) {
+		rep.warn("admin.address", "%s is not a loopback address: whoever reaches it reads the names of stores and operations, without credentials", c.Admin.Address)
+	}
+	c.validateProxies(rep)
 	if c.Keyring.File == "" {
 		rep.bad("keyring.file", "missing")
 	}

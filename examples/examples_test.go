@@ -3,6 +3,8 @@
 package examples
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,7 +16,8 @@ import (
 
 func TestExamplesLoad(t *testing.T) {
 	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SECRET", "APP_SK", "PIPELINE_SK", "PIPELINE_PASSWORD", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET", "CSMS_SK"} {
-		t.Setenv(name, "not-a-secret-"+name)
+		sum := sha256.Sum256([]byte(name)) // as strong as a real one
+		t.Setenv(name, hex.EncodeToString(sum[:]))
 	}
 	files, err := filepath.Glob("*.yaml")
 	if err != nil || len(files) < 5 {

@@ -37,7 +37,7 @@ func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, nil) }
 func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result(failed)})
 	err := s.audit.Write(audit.Entry{
-		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
+		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address,
 		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event,
 		Result: result(failed), Reason: secret.ReasonOf(failed),
 	}, false)

@@ -45,7 +45,7 @@ func (j *job) sawVersions(sec *secret.Secret) {
 
 func (s *Service) newJob(st *store, c Call, a access.Action, r Ref) *job {
 	return &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
-		RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address, Via: c.Caller.Via,
+		RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address, Via: c.Caller.Via,
 		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
 	}}
 }

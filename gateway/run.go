@@ -20,7 +20,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	var zero T
 	st, ok := s.stores[r.Store]
 	if !ok {
-		return zero, secret.Errorf(secret.NotFound, "no such store")
+		return zero, noStore()
 	}
 	j := s.newJob(st, c, a, r)
 	defer j.letTrashGo()
@@ -71,6 +71,8 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		return out, s.tellTrash(ctx, j, err)
 	})
 }
+
+func noStore() error { return secret.Errorf(secret.NotFound, "no such store") }
 
 func waiting(err error) error {
 	return &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}

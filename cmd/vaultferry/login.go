@@ -6,6 +6,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/gateway/login"
@@ -25,17 +26,17 @@ const noSigningKey = "no key in it signs, so logins would fail"
 
 // login opens the configured login, and makes creds accept its tokens. It is
 // nil where none is configured.
-func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle) (*login.Login, error) {
+func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle, limits *wire.Limits) (*login.Login, error) {
 	if rt.cfg.Login.Host == "" {
 		return nil, nil
 	}
 	o := login.Options{
 		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: throttle,
-		Resource: rt.cfg.Advertises, Log: rt.log, Now: a.now,
+		Resource: rt.cfg.Advertises, Limits: limits, Log: rt.log, Now: a.now,
 	}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
-			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}
 	l, err := login.New(o)
@@ -51,7 +52,7 @@ func (a *app) users(rt *runtime, creds *access.Credentials) (*iam.IAM, error) {
 	o := iam.Options{Keyring: rt.keys, Credentials: creds, Domain: rt.cfg.Dialects.Huawei.Domain, Now: a.now}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil {
-			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Caller: c.Name})
+			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}
 	return iam.New(o)

@@ -10,9 +10,11 @@ import (
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/huawei"
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
 // server puts the dialects and the listeners before the service. tlsConfig
@@ -23,8 +25,9 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 		return nil, err
 	}
 	throttle := access.NewThrottle(a.now)
+	limits := wire.NewLimits(int64(rt.cfg.Server.MaxBody), rt.cfg.Server.MaxBlobs)
 	az := azure.Options{
-		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody),
+		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits,
 		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
 	}
 	for _, r := range rt.cfg.Dialects.Azure.Routes {
@@ -34,7 +37,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody)}
+	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, SignedHost: rt.cfg.Dialects.Huawei.RequireSignedHost, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits}
 	for _, r := range rt.cfg.Dialects.Huawei.Routes {
 		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}
@@ -47,7 +50,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 		return nil, err
 	}
 	mounted := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
-	if l, err := a.login(rt, creds, throttle); err != nil {
+	if l, err := a.login(rt, creds, throttle, limits); err != nil {
 		return nil, err
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
@@ -55,6 +58,8 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
+		MaxConnections: rt.cfg.Server.MaxConnections,
+		Proxies:        httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 }
 
@@ -62,6 +67,11 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 func serverTLS(s config.Server) (*tls.Config, error) {
 	if s.TLS.Off {
 		return nil, nil
+	}
+	for key, file := range map[string]string{"cert_file": s.TLS.CertFile, "key_file": s.TLS.KeyFile} {
+		if d := ownfile.Look(file); d != nil && d.Sure {
+			return nil, usagef("server.tls: %s: %s", key, d.What)
+		}
 	}
 	cert, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
 	if err != nil {

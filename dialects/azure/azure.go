@@ -37,6 +37,7 @@ type Options struct {
 	Resource string
 	Routes   []Route
 	MaxBlob  int64            // bytes of a restore's body; default wire.DefaultMaxBlob
+	Limits   *wire.Limits     // of the gateway; default: of this dialect alone
 	Now      func() time.Time // default: time.Now
 }
 
@@ -85,7 +86,7 @@ func New(o Options) (*Dialect, error) {
 		return nil, err
 	}
 	d.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
-	wire.Mount(d.router, d, d.routes())
+	wire.Mount(d.router, d, d.routes(), o.Limits)
 	return d, nil
 }
 

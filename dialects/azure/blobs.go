@@ -7,6 +7,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -27,6 +28,10 @@ func (d *Dialect) backupSecret(q *request) (wire.Reply, error) {
 
 // restoreSecret answers with the current version, without its value.
 func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
+	call := d.call(q.Request)
+	if err := d.service.Ask(call, access.Restore, gateway.Ref{Store: q.store}); err != nil {
+		return wire.Reply{}, err
+	}
 	body, err := q.Body()
 	if err != nil {
 		return wire.Reply{}, err
@@ -36,7 +41,6 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 		return wire.Reply{}, err
 	}
 	q.Forget()
-	call := d.call(q.Request)
 	call.NativeBlobs = true
 	out, err := d.service.Restore(q.Context(), call, q.store, blob, gateway.RestoreOptions{Folder: secret.Name(q.folder)})
 	if err != nil {

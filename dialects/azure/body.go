@@ -51,7 +51,7 @@ func inBody(err error) error {
 		return property(members[string(twice)], "%v", twice)
 	case errors.As(err, &twice):
 		return property("body", "a member is given twice")
-	case errors.Is(err, errEmpty), errors.Is(err, errNotUTF8), errors.Is(err, errNotObject):
+	case errors.Is(err, errEmpty), errors.Is(err, errNotUTF8), errors.Is(err, errNotObject), errors.Is(err, errManyParts):
 		return unworded("body", "%v", err)
 	}
 	return err
@@ -67,6 +67,8 @@ func inMember(member string, err error) error {
 		return property(member, "a member is given twice")
 	case errors.Is(err, errNotObject):
 		return property(member, "not an object")
+	case errors.Is(err, errManyParts):
+		return property(member, "%v", err)
 	}
 	return err
 }

@@ -72,7 +72,7 @@ func TestRecordedSecret(t *testing.T) {
 	r := mux.NewRouter()
 	wire.Mount(r, anybody{}, []wire.Route{{Op: "x", Method: http.MethodGet, Path: "/", Handle: func(*wire.Request) (wire.Reply, error) {
 		return answer(q.bundleOf(s, &v).withVersion(&v).withValue(&v))
-	}}})
+	}}}, nil)
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 	if w.Body.String() != recorded || w.Header().Get("Content-Length") != strconv.Itoa(length) {

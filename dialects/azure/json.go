@@ -13,6 +13,7 @@ var (
 	errEmpty     = errors.New("empty")
 	errNotUTF8   = errors.New("not valid UTF-8")
 	errNotObject = errors.New("not a JSON object")
+	errManyParts = errors.New("more members than any operation takes")
 	errNotString = errors.New("not a string")
 	errHalfPair  = errors.New("escapes half of a surrogate pair")
 )
@@ -22,9 +23,12 @@ type twiceError string
 
 func (twiceError) Error() string { return "given twice" }
 
+// maxMembers bounds the work for one object. Clients send fewer than twenty.
+const maxMembers = 1000
+
 // eachMember calls f for each member of a JSON object that is not null, its
-// name folded. It refuses a name that comes twice, and anything beside the one
-// object. What f gets is part of body: a blob has tens of megabytes, and is
+// name folded. It refuses a name that comes twice, more than maxMembers of them,
+// and anything beside the one object. What f gets is part of body: a blob has tens of megabytes, and is
 // not to be held many times.
 func eachMember(body []byte, fold func(string) string, f func(string, json.RawMessage) error) error {
 	switch {
@@ -49,6 +53,8 @@ func eachMember(body []byte, fold func(string) string, f func(string, json.RawMe
 			return errNotObject
 		case seen[key]:
 			return twiceError(key)
+		case len(seen) == maxMembers:
+			return errManyParts
 		}
 		seen[key] = true
 		w.next()

@@ -14,6 +14,7 @@ import (
 // Operations that errors depend on.
 const (
 	opRestore    = "azure.RestoreSecret"
+	opBackup     = "azure.BackupSecret"
 	opGetDeleted = "azure.GetDeletedSecret"
 	opPurge      = "azure.PurgeDeletedSecret"
 	opRecover    = "azure.RecoverDeletedSecret"
@@ -41,7 +42,7 @@ var operations = []operation{
 	{opRestore, http.MethodPost, "/secrets/restore", blobBody, "restore", (*Dialect).restoreSecret},
 	{"azure.ListSecrets", http.MethodGet, "/secrets", 0, "list", (*Dialect).listSecrets},
 	{"azure.ListSecretVersions", http.MethodGet, "/secrets/{name}/versions", 0, "list", (*Dialect).listVersions},
-	{"azure.BackupSecret", http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
+	{opBackup, http.MethodPost, "/secrets/{name}/backup", 0, "backup", (*Dialect).backupSecret},
 	{"azure.GetSecret", http.MethodGet, "/secrets/{name}/{version}", 0, "get", (*Dialect).getSecret},
 	{"azure.SetSecret", http.MethodPut, "/secrets/{name}", maxSet, "set", (*Dialect).setSecret},
 	{"azure.UpdateSecret", http.MethodPatch, "/secrets/{name}", maxSet, "update", (*Dialect).updateSecret},
@@ -66,7 +67,7 @@ func (d *Dialect) routes() []wire.Route {
 			o.maxBody = d.maxBlob
 		}
 		all = append(all, wire.Route{
-			Op: o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
+			Op: o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody, Large: o.op == opBackup,
 			Handle: func(r *wire.Request) (wire.Reply, error) {
 				q, err := d.accept(r)
 				if err != nil {

@@ -1,8 +1,11 @@
 package huawei
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"net/http"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -73,7 +76,7 @@ func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	case ok && project != t.Project:
 		return access.Caller{}, secret.Errorf(secret.Denied, "the token is for another project")
 	}
-	return access.Caller{ID: t.Caller, Via: via}, nil
+	return access.Caller{ID: t.Caller, Via: via, Credential: access.DigestedCredential(access.IAMToken, text)}, nil
 }
 
 // iamToken reads a token of IAM's. It slows down whoever keeps sending one
@@ -113,79 +116,146 @@ func outdated(err error) bool {
 }
 
 // signature reads the body only after everything else has passed: whoever has
-// no key cannot make the gateway hold one.
+// no key cannot make the gateway hold one. Where the client says the body's
+// hash, the signature itself comes first too.
 func (a *api) signature(r *wire.Request, header string) (access.Caller, error) {
 	auth, err := sdkhmac.Parse(header)
 	if err != nil {
 		return unproved(saidSignature+", "+why(err), err)
 	}
 	if a.throttle.Locked(auth.Access, r.Address) > 0 {
-		return unproved(saidLocked, nil)
+		return a.whileLocked(r, auth)
 	}
 	if _, err := sdkhmac.CheckDate(r.Header, auth, a.now()); err != nil {
 		return unproved(saidSignature+", "+why(err), err)
 	}
-	key, project, err := a.key(r, auth.Access)
-	if err != nil {
-		return access.Caller{}, err
-	}
-	body, err := r.Body()
-	if err != nil {
-		return access.Caller{}, err
-	}
-	if err := a.verify(r.Request, body, auth, key.Secret); err != nil {
-		if errors.Is(err, sdkhmac.ErrSignature) { // a guess; the rest is a mistake
+	key, project, said, err := a.key(r, auth.Access)
+	if said != "" {
+		if said != saidStale {
 			a.throttle.Failed(auth.Access, r.Address)
 		}
-		return unproved(saidSignature+", "+why(err), err)
+		return unproved(said, err)
 	}
-	a.throttle.Succeeded(auth.Access, r.Address)
+	if err := a.verify(r, auth, key); err != nil {
+		if errors.Is(err, sdkhmac.ErrSignature) { // a guess; the rest is a mistake
+			a.failed(key, r.Address)
+		}
+		return mismatch(err)
+	}
+	return a.holderOf(r, key, project)
+}
+
+// decoy takes the place of a key that is not there, or is too weak: it makes
+// the same work, and signs nothing.
+var decoy = access.AccessKey{Secret: secret.TextValue(rand.Text())}
+
+// whileLocked takes a proof by a secret that nobody guesses. All others are
+// refused alike, whichever part of them is wrong, after the same work.
+func (a *api) whileLocked(r *wire.Request, auth sdkhmac.Authorization) (access.Caller, error) {
+	key, project, said, _ := a.key(r, auth.Access)
+	if said != "" || !key.Strong {
+		key = decoy
+	}
+	if err := a.verify(r, auth, key); err != nil {
+		return unproved(saidLocked, nil)
+	}
+	return a.holderOf(r, key, project)
+}
+
+func (a *api) failed(key access.AccessKey, address string) {
+	if key.Strong {
+		a.throttle.Failed(key.ID, address)
+	} else {
+		a.throttle.Guessed(key.ID, address)
+	}
+}
+
+func (a *api) holderOf(r *wire.Request, key access.AccessKey, project string) (access.Caller, error) {
+	a.throttle.Succeeded(key.ID, r.Address, key.Strong)
 	if at, ok := r.Vars["project_id"]; ok && project != "" && project != at {
 		return access.Caller{}, secret.Errorf(secret.Denied, "the temporary key is for another project")
 	}
 	return key.Caller, nil
 }
 
+// mismatch refuses a signature; what keeps a body from being read is no fault
+// of it.
+func mismatch(err error) (access.Caller, error) {
+	var unread *secret.Error
+	if errors.As(err, &unread) {
+		return access.Caller{}, err
+	}
+	return unproved(saidSignature+", "+why(err), err)
+}
+
 // key finds a configured access key, or a temporary one by the security token
 // that comes with it, which may be for one project alone. The token may be
 // unsigned: it proves itself by naming the secret. Beside a configured key it
-// says nothing.
-func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project string, err error) {
+// says nothing. Where there is no key, said is what to say.
+func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project, said string, err error) {
 	if key, ok := a.creds.AccessKey(id, via); ok {
-		return key, "", nil
+		return key, "", "", nil
 	}
 	tokens := r.Header.Values("X-Security-Token")
 	if len(tokens) != 1 {
-		a.throttle.Failed(id, r.Address)
-		_, err = unproved(saidNoKey, nil)
-		return key, "", err
+		return key, "", saidNoKey, nil
 	}
 	s, err := a.iam.Open(id, tokens[0])
-	if err == nil {
-		return access.AccessKey{ID: id, Secret: s.Secret, Caller: access.Caller{ID: s.Caller, Via: via}}, s.Project, nil
+	switch {
+	case errors.Is(err, iam.ErrExpired):
+		return key, "", saidStale, err
+	case err != nil:
+		return key, "", saidSession, err
 	}
-	said := saidSession
-	if errors.Is(err, iam.ErrExpired) {
-		said = saidStale
-	} else {
-		a.throttle.Failed(id, r.Address)
-	}
-	_, err = unproved(said, err)
-	return key, "", err
+	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via, Credential: access.CredentialOf(access.TemporaryKey, id)}}, s.Project, "", nil
 }
 
-var errUnsigned = errors.New("the body is not signed")
+var (
+	errUnsigned = errors.New("the body is not signed")
+	errNoHost   = errors.New("the host is not signed")
+)
 
 // verify wants the body signed. The scheme lets clients leave it out, but none
 // does so with the JSON that this API speaks.
-func (a *api) verify(r *http.Request, body []byte, auth sdkhmac.Authorization, sk secret.Value) error {
-	if err := sdkhmac.Verify(r, body, auth, sk, a.now()); err != nil {
+func (a *api) verify(r *wire.Request, auth sdkhmac.Authorization, key access.AccessKey) error {
+	if a.signedHost && !slices.Contains(auth.SignedHeaders, "host") {
+		return errNoHost
+	}
+	claim, claimed, err := sdkhmac.Claim(r.Header)
+	if err != nil {
 		return err
 	}
-	if len(body) > 0 && sdkhmac.Unsigned(r) {
+	if claimed && r.ContentLength != 0 {
+		return a.verifyClaim(r, auth, key, claim)
+	}
+	body, err := r.Body()
+	if err != nil {
+		return err
+	}
+	return sdkhmac.Verify(r.Request, body, auth, key.Secret, a.now())
+}
+
+// verifyClaim verifies a signature by what the client says of the body. A large
+// body is read when the sender's rights are known, and has to keep the promise
+// then; any other is read here.
+func (a *api) verifyClaim(r *wire.Request, auth sdkhmac.Authorization, key access.AccessKey, claim string) error {
+	if err := sdkhmac.VerifyClaim(r.Request, auth, key.Secret, a.now()); err != nil {
+		return err
+	}
+	if claim == sdkhmac.UnsignedPayload {
 		return errUnsigned
 	}
-	return nil
+	_, wrong := unproved(saidSignature+", "+why(sdkhmac.ErrRequest), sdkhmac.ErrRequest)
+	sum, err := hex.DecodeString(claim)
+	if err != nil || len(sum) != sha256.Size || claim != hex.EncodeToString(sum) {
+		return sdkhmac.ErrRequest
+	}
+	r.Expect([sha256.Size]byte(sum), key.Caller, byGateway(wrong))
+	if r.Large() {
+		return nil
+	}
+	_, err = r.Body()
+	return err
 }
 
 // why tells a client what to look at, never what was expected.
@@ -201,6 +271,8 @@ func why(err error) string {
 		return "the request differs from what was signed"
 	case errors.Is(err, errUnsigned):
 		return "the body must be signed"
+	case errors.Is(err, errNoHost):
+		return "the header Host must be signed"
 	}
 	return "the signature does not match"
 }

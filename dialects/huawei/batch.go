@@ -1,10 +1,13 @@
 package huawei
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -17,7 +20,26 @@ const maxBatch = 1000
 const maxBatchValues = maxBatch * maxValue
 
 type importBody struct {
-	Secrets []json.RawMessage `json:"secrets"`
+	Secrets batch `json:"secrets"`
+}
+
+// batch keeps one secret more than there may be, however many come.
+type batch []json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *batch) UnmarshalJSON(raw []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := dec.Token(); err != nil || start != json.Delim('[') && start != nil {
+		return errors.New("not an array")
+	}
+	for dec.More() && len(*b) <= maxBatch {
+		var one json.RawMessage
+		if err := dec.Decode(&one); err != nil {
+			return err
+		}
+		*b = append(*b, one)
+	}
+	return nil
 }
 
 type importError struct {
@@ -35,6 +57,9 @@ type importAnswer struct {
 // importSecrets makes one secret after the other. One that fails says why, and
 // keeps none of the others from being made.
 func (a *api) importSecrets(r *request) (any, error) {
+	if err := a.svc.Ask(r.call, access.Set, gateway.Ref{Store: r.store}); err != nil {
+		return nil, err
+	}
 	var body importBody
 	if err := r.decode(&body); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -23,6 +24,9 @@ func (a *api) downloadBlob(r *request) (any, error) {
 }
 
 func (a *api) uploadBlob(r *request) (any, error) {
+	if err := a.svc.Ask(r.call, access.Restore, gateway.Ref{Store: r.store}); err != nil {
+		return nil, err
+	}
 	var body blobBody
 	if err := r.decode(&body); err != nil {
 		return nil, err

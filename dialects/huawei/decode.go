@@ -15,21 +15,29 @@ import (
 
 // decode reads a JSON object into a flat struct. It refuses what a lenient
 // decoder would bend: invalid UTF-8 and lone surrogates (a value would change
-// silently), repeated members, members of another spelling.
+// silently), repeated members, members of another spelling. It looks at the
+// members first: of those that it refuses there may be millions.
 func decode(body []byte, into any) error {
-	switch {
-	case len(bytes.TrimSpace(body)) == 0:
+	const wrong = "the body is not the JSON object that this operation takes"
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
 		return badFormat("the body is empty")
 	case !utf8.Valid(body):
 		return badFormat("the body is not valid UTF-8")
-	case json.Unmarshal(body, into) != nil:
-		return badFormat("the body is not the JSON object that this operation takes")
-	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
+	case string(trimmed) == "null":
 		return badFormat("the body is not a JSON object")
+	case trimmed[0] != '{' || !json.Valid(body):
+		return badFormat(wrong)
 	case loneSurrogate(body):
 		return badFormat("the body escapes half of a surrogate pair")
 	}
-	return checkMembers(body, members(into))
+	if err := checkMembers(body, members(into)); err != nil {
+		return err
+	}
+	if json.Unmarshal(body, into) != nil {
+		return badFormat(wrong)
+	}
+	return nil
 }
 
 // checkMembers needs valid JSON. It copies no value: a backup may be large.

@@ -53,7 +53,9 @@
 //     domain, and opens nothing of CSMS; the temporary keys made of it open
 //     every project of the caller. An unknown project and one that the caller
 //     may not use are refused alike (401), and so is a locked user: clients
-//     answer 429 by waiting. A token made of a token ends with it. Roles are
+//     answer 429 by waiting. A token made of a token ends with it, and is for
+//     its project if it has one: asked for another, or for the domain, it is
+//     refused as an unknown project is. Roles are
 //     empty; the catalog leads kms, csms and iam to this gateway, in the region
 //     of the project, or without one in each of the caller's. Several
 //     methods at once, agencies, and a policy for temporary keys are refused.

@@ -160,8 +160,8 @@ type (
 	}
 )
 
-// Error answers err and sees to its audit line.
-func (a *api) Error(r *wire.Request, err error) wire.Reply {
+// refOf is what a request is about, as far as its path tells.
+func (a *api) refOf(r *wire.Request) gateway.Ref {
 	ref := gateway.Ref{Store: a.stores[r.Vars["project_id"]]}
 	if name, bad := ModelName(r.Vars["secret_name"]); bad == nil {
 		ref.Name = name
@@ -169,6 +169,12 @@ func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	if event := r.Vars["event_name"]; checkEventName(event) == nil {
 		ref.Event = event
 	}
+	return ref
+}
+
+// Error answers err and sees to its audit line.
+func (a *api) Error(r *wire.Request, err error) wire.Reply {
+	ref := a.refOf(r)
 	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
 		err = auditErr
 	}

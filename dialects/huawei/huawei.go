@@ -24,7 +24,7 @@ import (
 // Default: the id.
 type Route struct{ Project, Name, Store string }
 
-// Options make a Dialect. All fields are needed but the last two.
+// Options make a Dialect. All fields are needed but the last four.
 type Options struct {
 	Service     *gateway.Service
 	Events      *events.Service // of that Service
@@ -33,6 +33,8 @@ type Options struct {
 	Throttle    *access.Throttle
 	Routes      []Route
 	MaxBlob     int64            // bytes of a restore's body; default wire.DefaultMaxBlob
+	Limits      *wire.Limits     // of the gateway; default: of this dialect alone
+	SignedHost  bool             // a signature must cover the header Host
 	Now         func() time.Time // default: time.Now
 }
 
@@ -45,7 +47,7 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Events == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Events, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), now: o.Now}
+	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, signedHost: o.SignedHost, now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -84,7 +86,7 @@ func (d *Dialect) Mount(r *mux.Router) {
 		word, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
 		return signed(r.Header) || marked(r.Header) && !keyVault[strings.ToLower(word)]
 	}).Subrouter()
-	wire.Mount(own, d.api, d.api.routes())
+	wire.Mount(own, d.api, d.api.routes(), d.api.limits)
 }
 
 // algorithms begin the Authorization header of every client that signs.
@@ -108,16 +110,18 @@ var keyVault = map[string]bool{"secrets": true, "deletedsecrets": true}
 
 // api is the wire.Edge, and has a method for each operation.
 type api struct {
-	svc      *gateway.Service
-	events   *events.Service
-	creds    *access.Credentials
-	iam      *iam.IAM
-	projects []Route
-	throttle *access.Throttle
-	stores   map[string]string // by project
-	ids      *ids
-	maxBlob  int64
-	now      func() time.Time
+	svc        *gateway.Service
+	events     *events.Service
+	creds      *access.Credentials
+	iam        *iam.IAM
+	projects   []Route
+	throttle   *access.Throttle
+	stores     map[string]string // by project
+	ids        *ids
+	maxBlob    int64
+	limits     *wire.Limits
+	signedHost bool
+	now        func() time.Time
 }
 
 // request is an authenticated request to a known project.
@@ -140,7 +144,7 @@ func (a *api) routes() []wire.Route {
 			o.maxBody = a.maxBlob
 		}
 		route := wire.Route{
-			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody,
+			Op: via + "." + o.op, Method: o.method, Path: o.path, MaxBody: o.maxBody, Large: o.large,
 			Handle: func(r *wire.Request) (wire.Reply, error) { return a.run(r, &o) },
 		}
 		out = append(out, route)
@@ -160,8 +164,8 @@ func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
 		return wire.Reply{}, secret.Errorf(secret.Unsupported, "%s is not served by this gateway", o.op)
 	}
 	store, ok := a.stores[r.Vars["project_id"]]
-	if !ok {
-		return wire.Reply{}, secret.Errorf(secret.Denied, "no such project")
+	if !ok || !a.svc.MayUse(r.Caller, store) {
+		return wire.Reply{}, a.noProject(r)
 	}
 	body, err := o.handle(a, &request{Request: r, store: store, call: call(r)})
 	if err != nil {
@@ -172,6 +176,20 @@ func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
 		rep.Header = jsonHeader()
 	}
 	return rep, nil
+}
+
+// noProject refuses a project that is not there, and one in which the caller may
+// do nothing: he learns not even which of them it is. The audit does.
+func (a *api) noProject(r *wire.Request) error {
+	refused := &secret.Error{Kind: secret.Denied, Detail: "no such project"}
+	if ref, action := a.refOf(r), actions[r.Op]; ref.Store != "" && action != "" {
+		err := a.svc.Ask(call(r), action, ref)
+		if errors.Is(err, secret.Internal) {
+			return err
+		}
+		refused.Err = err
+	}
+	return refused
 }
 
 func call(r *wire.Request) gateway.Call {

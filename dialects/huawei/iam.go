@@ -78,23 +78,27 @@ func (a *api) createToken(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	who, until, err := a.identify(r, &body.Auth)
+	proof, err := a.identify(r, &body.Auth)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	r.Caller = access.Caller{ID: who.Caller, Via: via}
-	project, err := a.scope(r, body.Auth.Scope)
+	text := ""
+	if t := body.Auth.Identity.Token; t != nil {
+		text = t.ID
+	}
+	r.Caller = access.Caller{ID: proof.Caller, Via: via, Credential: credentialOf(proof, text)}
+	project, err := a.scope(r, body.Auth.Scope, proof.Project)
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	text, t, err := a.iam.Issue(who, project, body.Auth.Identity.Methods, until)
+	made, t, err := a.iam.Issue(proof.Identity, project, body.Auth.Identity.Methods, proof.Expires)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	if err := a.svc.Admit(call(r)); err != nil {
 		return wire.Reply{}, err
 	}
-	return a.answerToken(r, http.StatusCreated, text, t), nil
+	return a.answerToken(r, http.StatusCreated, made, t), nil
 }
 
 // showToken examines one token by the right of another.
@@ -325,7 +329,7 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	r.Caller = access.Caller{ID: t.Caller, Via: via}
+	r.Caller = access.Caller{ID: t.Caller, Via: via, Credential: credentialOf(t, text)}
 	c, err := a.iam.Temporary(t.Identity, t.Project, time.Duration(life)*time.Second, t.Expires)
 	if err != nil {
 		return wire.Reply{}, err

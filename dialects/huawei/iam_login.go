@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
@@ -100,27 +99,37 @@ func readLogin(r *wire.Request) (*loginBody, error) {
 }
 
 // identify proves who asks, by exactly one method. What comes of a token ends
-// with it.
-func (a *api) identify(r *wire.Request, auth *authBody) (who iam.Identity, until time.Time, err error) {
+// with it, and is for its project: only a token has either.
+func (a *api) identify(r *wire.Request, auth *authBody) (proof iam.Token, err error) {
 	id := &auth.Identity
 	if len(id.Methods) != 1 {
-		return who, until, secret.Errorf(secret.Unsupported, "one method at a time is served by this gateway: %s, %s or %s", methodPassword, methodToken, methodKey)
+		return proof, secret.Errorf(secret.Unsupported, "one method at a time is served by this gateway: %s, %s or %s", methodPassword, methodToken, methodKey)
 	}
 	switch method := id.Methods[0]; {
 	case method == methodPassword && id.Password != nil:
-		who, err = a.byPassword(r, id)
-		return who, until, err
+		proof.Identity, err = a.byPassword(r, id)
+		return proof, err
 	case method == methodKey && id.Key != nil:
 		key := id.Key.Access.Key
-		who, err = a.prove(r, key, func() (iam.Identity, bool) { return a.iam.Key(key, id.Key.Secret.Key) })
-		return who, until, err
+		proof.Identity, err = a.prove(r, key, func() (iam.Identity, bool) { return a.iam.Key(key, id.Key.Secret.Key) })
+		return proof, err
 	case method == methodToken && id.Token != nil:
-		t, err := a.anyToken(r, id.Token.ID)
-		return t.Identity, t.Expires, err
+		return a.anyToken(r, id.Token.ID)
 	case method == methodPassword || method == methodKey || method == methodToken:
-		return who, until, secret.Errorf(secret.Invalid, "auth.identity.%s is missing", method)
+		return proof, secret.Errorf(secret.Invalid, "auth.identity.%s is missing", method)
 	}
-	return who, until, secret.Errorf(secret.Unsupported, "this method is not served by this gateway: use %s, %s or %s", methodPassword, methodToken, methodKey)
+	return proof, secret.Errorf(secret.Unsupported, "this method is not served by this gateway: use %s, %s or %s", methodPassword, methodToken, methodKey)
+}
+
+// credentialOf is what proved t: the token text, or what the identity came from.
+func credentialOf(t iam.Token, text string) string {
+	switch {
+	case !t.Issued.IsZero():
+		return access.DigestedCredential(access.IAMToken, text)
+	case !t.Expires.IsZero(): // one of the login's
+		return access.CredentialOf(access.LoginToken, t.Name)
+	}
+	return t.Credential()
 }
 
 const saidWrong = "The username or password is wrong."
@@ -143,33 +152,35 @@ func (a *api) isDomain(d reference) bool {
 	return cmp.Or(d.ID, ours.ID) == ours.ID && cmp.Or(d.Name, ours.Name) == ours.Name
 }
 
-// prove counts failures of the pair of key and address, and locks it after too
-// many.
+// prove counts failures, and locks after too many: see access.Throttle.
 func (a *api) prove(r *wire.Request, key string, try func() (iam.Identity, bool)) (iam.Identity, error) {
-	if a.throttle.Locked(key, r.Address) > 0 {
-		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
-	}
+	locked := a.throttle.Locked(key, r.Address) > 0
 	who, ok := try()
-	if !ok {
-		a.throttle.Failed(key, r.Address)
+	switch {
+	case locked && (!ok || !who.Strong):
+		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
+	case !ok:
+		a.throttle.Guessed(key, r.Address)
 		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, saidWrong)
 	}
-	a.throttle.Succeeded(key, r.Address)
+	a.throttle.Succeeded(key, r.Address, who.Strong)
 	return who, nil
 }
 
 // scope returns the id of the project that a token is asked for; "": the
 // domain, which is also what no scope means. A project that the caller may not
-// use is as unknown as one that is not there.
-func (a *api) scope(r *wire.Request, s *scopeBody) (string, error) {
+// use is as unknown as one that is not there. Whoever proved himself by a token
+// for one project, within, gets that one, by asking for it or for none: a scope
+// only ever narrows.
+func (a *api) scope(r *wire.Request, s *scopeBody, within string) (string, error) {
 	if s == nil || (s.Project == nil && s.Domain == nil) {
-		return "", nil
+		return within, nil
 	}
 	if s.Project != nil && s.Domain != nil {
 		return "", secret.Errorf(secret.Invalid, "auth.scope names a project and a domain")
 	}
 	if s.Domain != nil {
-		if !a.isDomain(*s.Domain) {
+		if !a.isDomain(*s.Domain) || within != "" {
 			return "", refusedLogin("there is no such domain for this user", nil)
 		}
 		return "", nil
@@ -180,7 +191,7 @@ func (a *api) scope(r *wire.Request, s *scopeBody) (string, error) {
 	}
 	for _, route := range a.projects {
 		if (p.ID == "" || p.ID == route.Project) && (p.Name == "" || p.Name == cmp.Or(route.Name, route.Project)) &&
-			a.isDomain(p.Domain) && a.svc.MayUse(r.Caller, route.Store) {
+			a.isDomain(p.Domain) && (within == "" || within == route.Project) && a.svc.MayUse(r.Caller, route.Store) {
 			return route.Project, nil
 		}
 	}

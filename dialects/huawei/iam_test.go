@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/global"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
@@ -241,9 +242,12 @@ func TestTokensOnReplicas(t *testing.T) {
 		t.Errorf("under another keyring: %d %s", a.Status, a.Body)
 	}
 	body := `{"auth":{"identity":{"methods":["token"],"token":{"id":"` + token + `"}}` + projectScope("b") + `}}`
-	again := withToken(t, two, "", "POST", "/v3/auth/tokens", body)
+	if a := withToken(t, two, "", "POST", "/v3/auth/tokens", body); a.Status != 401 {
+		t.Errorf("another scope: %d", a.Status)
+	}
+	again := withToken(t, two, "", "POST", "/v3/auth/tokens", strings.Replace(body, token, logIn(t, one, ""), 1))
 	if again.Status != 201 {
-		t.Fatalf("another scope: %d %s", again.Status, again.Body)
+		t.Fatalf("a scope within the domain: %d %s", again.Status, again.Body)
 	}
 	if a := withToken(t, one, again.Header.Get("X-Subject-Token"), "GET", "/v1/"+gatewaytest.Project("b")+"/secrets", ""); a.Status != 200 {
 		t.Errorf("its project: %d", a.Status)
@@ -357,10 +361,17 @@ func TestIAMKeyLogin(t *testing.T) {
 }
 
 // TestIAMLocks: five wrong passwords lock the pair of user and address, whether
-// there is such a user or not; a right one does not help then.
+// there is such a user or not; a right one helps then if nobody guesses it.
 func TestIAMLocks(t *testing.T) {
 	t.Parallel()
-	g := twoStores(t)
+	for password, locks := range map[string]bool{"a password of people": true, uuid.NewString(): false} {
+		g := gatewaytest.New(t, gatewaytest.Options{ClientID: "alice", ClientSecret: password})
+		iamLocks(t, g, locks)
+	}
+}
+
+func iamLocks(t *testing.T, g *gatewaytest.Gateway, locks bool) {
+	t.Helper()
 	login := func(user, password string) answer {
 		return withTokenRaw(t, g, "", "POST", "/v3/auth/tokens", fmt.Sprintf(
 			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":%q,"password":%q,"domain":{"name":"acct"}}}}}}`, user, password))
@@ -371,8 +382,12 @@ func TestIAMLocks(t *testing.T) {
 				t.Fatalf("%s: %d %s", user, a.Status, a.Body)
 			}
 		}
-		if a := login(user, g.ClientSecret); a.Status != 401 || !strings.Contains(a.Body, "wait") {
+		if a := login(user, "wrong"); a.Status != 401 || !strings.Contains(a.Body, "wait") {
 			t.Errorf("%s is not locked: %d %s", user, a.Status, a.Body)
+		}
+		a := login(user, g.ClientSecret)
+		if locked := a.Status == 401 && strings.Contains(a.Body, "wait"); locked != (locks || user == "nobody") {
+			t.Errorf("the right password of %s: %d %s", user, a.Status, a.Body)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type row struct {
 	handle           operation                                     // nil: answers Unsupported
 	status           int                                           // of a success; zero: 200
 	nested           bool                                          // errors come inside "error"
+	large            bool                                          // the answer may have megabytes
 	slash            bool                                          // the path may end in one
 	iam              func(*api, *wire.Request) (wire.Reply, error) // instead of handle: an operation of IAM's
 }
@@ -40,13 +41,13 @@ func operations() []row {
 		{op: "UploadSecretBlob", method: post, path: projectPath + "/secrets/restore", maxBody: restoreBody, handle: (*api).uploadBlob},
 		{op: "BatchImportSecrets", method: post, path: projectPath + "/secrets/batch-import", maxBody: restoreBody, handle: (*api).importSecrets},
 		{op: "BatchDeleteSecrets", method: post, path: projectPath + "/secrets/batch-delete", handle: (*api).deleteSecrets},
-		{op: "BatchShowSecretVersion", method: post, path: projectPath + "/secrets/batch-get-secret-value", maxBody: valueBody, handle: (*api).showVersions},
+		{op: "BatchShowSecretVersion", method: post, path: projectPath + "/secrets/batch-get-secret-value", maxBody: valueBody, handle: (*api).showVersions, large: true},
 		{op: "ShowSecret", method: get, path: namedPath, handle: (*api).showSecret},
 		{op: "UpdateSecret", method: put, path: namedPath, handle: (*api).updateSecret},
 		{op: "DeleteSecret", method: del, path: namedPath, handle: (*api).deleteSecret},
 		{op: "DeleteSecretForSchedule", method: post, path: namedPath + "/scheduled-deleted-tasks/create", handle: (*api).scheduleDeletion},
 		{op: "RestoreSecret", method: post, path: namedPath + "/scheduled-deleted-tasks/cancel", handle: (*api).cancelDeletion},
-		{op: "DownloadSecretBlob", method: post, path: namedPath + "/backup", handle: (*api).downloadBlob},
+		{op: "DownloadSecretBlob", method: post, path: namedPath + "/backup", handle: (*api).downloadBlob, large: true},
 		{op: "RotateSecret", method: post, path: namedPath + "/rotate", nested: true},
 
 		{op: "CreateSecretVersion", method: post, path: namedPath + "/versions", maxBody: valueBody, handle: (*api).createVersion},

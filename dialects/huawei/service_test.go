@@ -122,7 +122,7 @@ func TestBackupIsNoWayAround(t *testing.T) {
 	body, err := json.Marshal(map[string]string{"secret_blob": backup(t, free, "n")})
 	must(t, err)
 	bound := open(access.Rule{Callers: []string{"*"}, Allow: []string{"*"}, Stores: []string{"b"}, Names: []string{"*"}})
-	for store, says := range map[string]string{"a": "no permission to restore in this store", "b": "from where the backup came"} {
+	for store, says := range map[string]string{"a": "no such project", "b": "from where the backup came"} {
 		a := message{Method: "POST", Store: store, Path: "/secrets/restore", Body: string(body)}.send(t, bound)
 		if a.Status != 403 || a.Code != "CSMS.0302" || !strings.Contains(a.Msg, says) {
 			t.Errorf("store %s: %d %s %s", store, a.Status, a.Code, a.Msg)

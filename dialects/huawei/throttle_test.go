@@ -1,6 +1,8 @@
 package huawei_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -20,10 +22,12 @@ type door struct {
 	now time.Time
 }
 
-func newDoor(t testing.TB) *door {
+const weakSecret = "a secret that people remember"
+
+func newDoor(t testing.TB, secretKey string) *door {
 	d := &door{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	now := func() time.Time { return d.now }
-	d.Gateway = gatewaytest.New(t, gatewaytest.Options{Now: now, Stores: []gateway.Store{
+	d.Gateway = gatewaytest.New(t, gatewaytest.Options{Now: now, SecretKey: secretKey, Stores: []gateway.Store{
 		{Name: "a", Kind: "memory", Backend: memory.New(memory.Options{Now: now})},
 	}})
 	return d
@@ -56,11 +60,11 @@ func (d *door) asks(t testing.TB, m message, address, says string) string {
 	return body
 }
 
-// TestLockOfThePair: five wrong signatures in a row lock the key id for their
-// address, for five minutes, and for nobody else.
+// TestLockOfThePair: five wrong signatures in a row lock a key whose secret can
+// be guessed for their network, for five minutes, and for nobody else.
 func TestLockOfThePair(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t)
+	d := newDoor(t, weakSecret)
 	right, wrong := message{}, message{SK: "wrong"}
 	for range 4 {
 		d.asks(t, wrong, "192.0.2.1:1000", saysWrong)
@@ -77,37 +81,121 @@ func TestLockOfThePair(t *testing.T) {
 	d.asks(t, right, "192.0.2.1:1003", saysLocked) // which does not prolong the lock
 	d.now = d.now.Add(time.Second)
 	d.asks(t, right, "192.0.2.1:1004", "")
+	for i := range 5 { // one IPv6 network
+		d.asks(t, wrong, fmt.Sprintf("[2001:db8::%d]:1", i+2), saysWrong)
+	}
+	d.asks(t, right, "[2001:db8::1]:1000", saysLocked)
+	d.asks(t, right, "[2001:db8:0:1::1]:1000", "")
 }
 
-// TestLockDisclosesNothing: while a pair is locked the answer is the same,
-// whether the key exists, and whether the signature is right.
-func TestLockDisclosesNothing(t *testing.T) {
+// TestLockFromElsewhere: ten networks do not guess ten times as fast at a secret
+// that can be guessed, and do not lock out whoever has proved it where he is.
+func TestLockFromElsewhere(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t)
+	d := newDoor(t, weakSecret)
+	d.asks(t, message{}, "192.0.2.1:1000", "")
+	for i := range 50 {
+		d.asks(t, message{SK: "wrong"}, fmt.Sprintf("198.51.100.%d:1", i), saysWrong)
+	}
+	d.asks(t, message{SK: "wrong"}, "203.0.113.1:1", saysLocked)
+	d.asks(t, message{}, "203.0.113.1:1", saysLocked)
+	d.asks(t, message{}, "192.0.2.1:1001", "")
+	d.now = d.now.Add(5 * time.Minute)
+	d.asks(t, message{}, "203.0.113.1:1", "")
+}
+
+// TestLockOfTheNetwork: whoever tries many keys is slowed for all of them.
+func TestLockOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, weakSecret)
+	for i := range 100 {
+		d.asks(t, message{Key: fmt.Sprint("AK", i)}, "192.0.2.1:1", saysNoKey)
+	}
+	d.asks(t, message{Key: "AKNEXT"}, "192.0.2.1:1", saysLocked)
+	d.asks(t, message{}, "192.0.2.1:1", saysLocked)
+	d.asks(t, message{}, "192.0.2.2:1", "")
+}
+
+// claimed is m with a header that says its body's hash.
+func claimed(m message) message {
+	m.Before = func(r *http.Request) {
+		sum := sha256.Sum256([]byte(m.Body))
+		r.Header.Set(sdkhmac.HeaderSHA256, hex.EncodeToString(sum[:]))
+	}
+	return m
+}
+
+// TestNoLockForStrongSecrets: who proves a secret that nobody guesses is served
+// however often others, at his address too, fail at his key.
+func TestNoLockForStrongSecrets(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, "")
 	const address = "192.0.2.1:1000"
 	for range 5 {
 		d.asks(t, message{SK: "wrong"}, address, saysWrong)
-		d.asks(t, message{Key: "AKUNKNOWN"}, address, saysNoKey)
 	}
-	first := d.asks(t, message{}, address, saysLocked)
+	for i := range 3 {
+		body := message{Method: "POST", Body: fmt.Sprintf(`{"name":"n%d","secret_string":"x"}`, i)}
+		with := message{Method: "POST", Body: fmt.Sprintf(`{"name":"m%d","secret_string":"x"}`, i)}
+		d.asks(t, message{SK: "wrong"}, address, saysLocked)
+		d.asks(t, message{}, address, "") // and the count starts anew
+		for range 5 {
+			d.asks(t, message{SK: "wrong"}, address, saysWrong)
+		}
+		d.asks(t, body, address, "")
+		for range 5 {
+			d.asks(t, message{SK: "wrong"}, address, saysWrong)
+		}
+		d.asks(t, claimed(with), address, "")
+		for range 5 {
+			d.asks(t, message{SK: "wrong"}, address, saysWrong)
+		}
+	}
+}
+
+// TestLockDisclosesNothing: while a pair is locked the answer to everything but
+// a right proof by a strong secret is the same: whether the key exists, and
+// whichever part of the proof is wrong.
+func TestLockDisclosesNothing(t *testing.T) {
+	t.Parallel()
+	strong, weak := newDoor(t, ""), newDoor(t, weakSecret)
+	const address = "192.0.2.1:1000"
+	for _, d := range []*door{strong, weak} {
+		for range 5 {
+			d.asks(t, message{SK: "wrong"}, address, saysWrong)
+			d.asks(t, message{Key: "AKUNKNOWN"}, address, saysNoKey)
+		}
+	}
+	first := strong.asks(t, message{SK: "wrong"}, address, saysLocked)
+	body := `{"name":"n","secret_string":"x"}`
 	for name, m := range map[string]message{
-		"a wrong signature": {SK: "wrong"},
-		"an unknown key":    {Key: "AKUNKNOWN"},
-		"a stale date":      {Now: d.now.Add(-time.Hour)},
-		"a claim of a body": {After: func(r *http.Request) { r.Header.Set(sdkhmac.HeaderSHA256, strings.Repeat("0", 64)) }},
-		"an absent secret":  {Path: "/secrets/none"},
-		"a derived key":     {After: func(r *http.Request) { signLike(t, r, "", d.AccessKey, d.SecretKey, "r/s", "x-sdk-date") }},
+		"a wrong signature":              {SK: "wrong"},
+		"an unknown key":                 {Key: "AKUNKNOWN"},
+		"a stale date":                   {Now: strong.now.Add(-time.Hour)},
+		"a claim of a body":              {After: func(r *http.Request) { r.Header.Set(sdkhmac.HeaderSHA256, strings.Repeat("0", 64)) }},
+		"an absent secret":               {Path: "/secrets/none", SK: "wrong"},
+		"a body":                         {Method: "POST", Body: body, SK: "wrong"},
+		"a body and an unknown key":      {Method: "POST", Body: body, Key: "AKUNKNOWN"},
+		"a body's hash":                  claimed(message{Method: "POST", Body: body, SK: "wrong"}),
+		"a hash, and an unknown key":     claimed(message{Method: "POST", Body: body, Key: "AKUNKNOWN"}),
+		"another body's hash":            claimed(message{Method: "POST", Body: body, After: func(r *http.Request) { r.Header.Set(sdkhmac.HeaderSHA256, strings.Repeat("0", 64)) }}),
+		"a body too large":               {Method: "POST", Body: body, SK: "wrong", After: func(r *http.Request) { r.ContentLength = 1 << 40 }},
+		"too large, of an unknown key":   {Method: "POST", Body: body, Key: "AKUNKNOWN", After: func(r *http.Request) { r.ContentLength = 1 << 40 }},
+		"a derived key of another scope": {SK: "wrong", After: func(r *http.Request) { signLike(t, r, "", strong.AccessKey, "wrong", "r/s", "x-sdk-date") }},
 	} {
-		if got := d.asks(t, m, address, saysLocked); got != first {
+		if got := strong.asks(t, m, address, saysLocked); got != first {
 			t.Errorf("%s: %s, and else %s", name, got, first)
 		}
+	}
+	if got := weak.asks(t, message{}, address, saysLocked); got != first {
+		t.Errorf("a weak secret: %s, and else %s", got, first)
 	}
 }
 
 // TestMistakesDoNotLock: what guesses at no secret is counted against nobody.
 func TestMistakesDoNotLock(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t)
+	d := newDoor(t, "")
 	const address = "192.0.2.1:1000"
 	set := func(k, v string) message {
 		return message{After: func(r *http.Request) { r.Header.Set(k, v) }}
@@ -124,7 +212,7 @@ func TestMistakesDoNotLock(t *testing.T) {
 // FuzzDoor: no Authorization header but a signature opens the door, whatever
 // else is sent with it.
 func FuzzDoor(f *testing.F) {
-	d := newDoor(f)
+	d := newDoor(f, "")
 	good := message{Path: "/secrets", Now: d.now}.request(f, d.Gateway)
 	f.Add(good.Header.Get("Authorization"), good.Header.Get(sdkhmac.HeaderDate), "/secrets?limit=2", "")
 	f.Add("SDK-HMAC-SHA256 Access="+d.AccessKey+", SignedHeaders=x-sdk-date, Signature="+strings.Repeat("0", 64), "20260102T030405Z", "/secrets", "{}")

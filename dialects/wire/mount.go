@@ -7,34 +7,36 @@ import (
 	"strings"
 
 	"github.com/gorilla/mux"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Mount adds routes to r, and after them answers for every other path and
-// method that reaches r. Earlier routes win. r must use encoded paths.
-func Mount(r *mux.Router, e Edge, routes []Route) {
-	large := semaphore.NewWeighted(largeBodies)
-	for i := range routes {
-		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, large: large, route: &routes[i]})
+// method that reaches r. Earlier routes win. r must use encoded paths. Nil
+// limits: those of a dialect that is alone.
+func Mount(r *mux.Router, e Edge, routes []Route, limits *Limits) {
+	if limits == nil {
+		limits = NewLimits(DefaultMaxBlob, defaultBlobs)
 	}
-	wrong := &endpoint{edge: e, large: large, route: &Route{Handle: func(*Request) (Reply, error) {
+	for i := range routes {
+		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, limits: limits, route: &routes[i]})
+	}
+	wrong := &endpoint{edge: e, limits: limits, route: &Route{Handle: func(*Request) (Reply, error) {
 		return Reply{}, &secret.Error{Kind: secret.Invalid, Detail: "method: not one that the path takes", Err: ErrMethod}
 	}}}
 	for i := range routes {
 		r.Path(routes[i].Path).Handler(wrong)
 	}
-	r.NewRoute().Handler(&endpoint{edge: e, large: large, route: &Route{Handle: func(*Request) (Reply, error) {
+	r.NewRoute().Handler(&endpoint{edge: e, limits: limits, route: &Route{Handle: func(*Request) (Reply, error) {
 		return Reply{}, &secret.Error{Kind: secret.NotFound, Err: ErrNoRoute}
 	}}})
 }
 
 // endpoint serves one route.
 type endpoint struct {
-	edge  Edge
-	large *semaphore.Weighted // a place for each large body
-	route *Route
+	edge   Edge
+	limits *Limits
+	route  *Route
 }
 
 // ServeHTTP answers once, after everything that may fail has been done.
@@ -42,12 +44,20 @@ func (p *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := newRequest(w, r, p)
 	defer q.release()
 	p.edge.Prepare(w.Header(), q)
-	rep, body := p.answer(q)
-	write(w, rep, body)
+	var place *hold // only a route of large answers has one
+	if p.route.Large {
+		place = p.limits.answers.enter("", nil)
+		defer place.release()
+	}
+	rep, body := p.answer(q, place)
+	if place != nil && len(body) < largeAnswer {
+		place.settle(0)
+	}
+	write(w, rep, body, place)
 }
 
-func (p *endpoint) answer(q *Request) (Reply, []byte) {
-	rep, err := p.handle(q)
+func (p *endpoint) answer(q *Request, place *hold) (Reply, []byte) {
+	rep, err := p.handle(q, place)
 	if err != nil {
 		rep = p.edge.Error(q, err)
 	}
@@ -61,7 +71,7 @@ func (p *endpoint) answer(q *Request) (Reply, []byte) {
 	return rep, body
 }
 
-func (p *endpoint) handle(q *Request) (rep Reply, err error) {
+func (p *endpoint) handle(q *Request, place *hold) (rep Reply, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
@@ -72,6 +82,13 @@ func (p *endpoint) handle(q *Request) (rep Reply, err error) {
 	}()
 	if q.Caller, err = p.edge.Authenticate(q); err != nil {
 		return Reply{}, err
+	}
+	q.proved()
+	if place != nil {
+		place.key = q.callerKey()
+		if err := place.take(q.Context(), 1); err != nil {
+			return Reply{}, &secret.Error{Kind: secret.Unavailable, Detail: "too many large answers are waiting for their clients", Err: err}
+		}
 	}
 	return p.route.Handle(q)
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"time"
 )
 
 // encode returns nil for a reply without a body.
@@ -25,13 +27,27 @@ func encode(body any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// write sends the answer. A client that has gone is nobody's fault.
-func write(w http.ResponseWriter, rep Reply, body []byte) {
+// write sends the answer. A client that has gone is nobody's fault. One that
+// takes its time loses the rest when others wait for the place.
+func write(w http.ResponseWriter, rep Reply, body []byte, place *hold) {
 	h := w.Header()
 	maps.Copy(h, rep.Header)
 	if rep.Body != nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	w.WriteHeader(rep.Status)
-	_, _ = w.Write(body) //nolint:gosec // G705: JSON, and headers that forbid sniffing, are the dialect's
+	if place == nil || len(body) < largeAnswer {
+		_, _ = w.Write(body) //nolint:gosec // G705: JSON, and headers that forbid sniffing, are the dialect's
+		return
+	}
+	place.begin(func() bool { return http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) == nil })
+	for part := range slices.Chunk(body, writeStep) {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+		place.progress(len(part))
+	}
 }
+
+// writeStep is how much is sent before the pace is looked at.
+const writeStep = 64 << 10

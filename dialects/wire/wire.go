@@ -18,20 +18,19 @@ type Route struct {
 	Method  string
 	Path    string // a mux template; variables match one encoded segment
 	MaxBody int64  // in bytes; zero: DefaultMaxBody
+	Large   bool   // its answer may have megabytes
 	Handle  func(*Request) (Reply, error)
 }
 
 // DefaultMaxBody bounds a body where the route does not.
 const DefaultMaxBody = 1 << 20
 
-// largeBodies bounds how many bodies over DefaultMaxBody one dialect holds at
-// once. A signed body must be read before anybody knows who sent it, so without
-// a bound whoever knows a key's id could fill the memory. More of them wait.
-const largeBodies = 8
-
 // DefaultMaxBlob bounds the body of a restore where the configuration does
 // not: a full secret, 500 versions of 25 KB, is 30 MB on the wire.
 const DefaultMaxBlob = 64 << 20
+
+// defaultBlobs is how many blobs are worked on at once where nobody says so.
+const defaultBlobs = 4
 
 // ReasonHeader bears why a request was refused, where the caller may know: a
 // header of ours, beside the vendor's own answer.

@@ -2,7 +2,6 @@ package wire_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -80,7 +79,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	e := &edge{}
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	wire.Mount(r, e, routes())
+	wire.Mount(r, e, routes(), nil)
 	for _, c := range []struct{ method, path, body, want string }{
 		{"POST", "/a/fixed", "", "200 fixed"},
 		{"PUT", "/a/fixed", "", "200 put fixed"},
@@ -120,7 +119,7 @@ func TestRoutes(t *testing.T) {
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	r := mux.NewRouter()
-	wire.Mount(r, &edge{}, routes())
+	wire.Mount(r, &edge{}, routes(), nil)
 	for want, body := range map[string]io.Reader{
 		"Echo|too large; wire: the body is over the limit of its route": io.MultiReader(strings.NewReader("123456789")),
 		"Echo|invalid; wire: the body could not be read to its end":     io.MultiReader(strings.NewReader("12"), broken{}),
@@ -143,7 +142,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestAuthenticationComesFirst(t *testing.T) {
 	t.Parallel()
 	r := mux.NewRouter()
-	wire.Mount(r, &edge{}, routes())
+	wire.Mount(r, &edge{}, routes(), nil)
 	for _, path := range []string{"/json", "/panic", "/nowhere"} {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
@@ -160,64 +159,12 @@ func TestRepliesMayShareAHeader(t *testing.T) {
 	r := mux.NewRouter()
 	wire.Mount(r, &edge{}, []wire.Route{{Op: "One", Method: "GET", Path: "/", Handle: func(*wire.Request) (wire.Reply, error) {
 		return wire.Reply{Status: 200, Header: shared, Body: []byte("x")}, nil
-	}}})
+	}}}, nil)
 	q := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 	q.Header.Set("Who", "me")
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, q)
 	if !maps.EqualFunc(shared, before, func(a, b []string) bool { return len(a) == len(b) }) || w.Header().Get("Content-Type") != "application/json" {
 		t.Error("the shared header is changed, or not sent")
-	}
-}
-
-// TestLargeBodiesWait: bodies beyond the first megabyte are held a few at a
-// time; small ones never wait, and whoever has been served makes room.
-func TestLargeBodiesWait(t *testing.T) {
-	t.Parallel()
-	r := mux.NewRouter()
-	inside, free := make(chan struct{}), make(chan struct{})
-	wire.Mount(r, &edge{}, []wire.Route{{Op: "Big", Method: "POST", Path: "/big", MaxBody: 4 << 20, Handle: func(r *wire.Request) (wire.Reply, error) {
-		b, err := r.Body()
-		if err != nil {
-			return wire.Reply{}, err
-		}
-		if len(b) > wire.DefaultMaxBody {
-			inside <- struct{}{}
-			<-free
-		}
-		return wire.Reply{Status: 200, Body: fmt.Appendf(nil, "%d", len(b))}, nil
-	}}})
-	send := func(ctx context.Context, n int) (int, string) {
-		q := httptest.NewRequestWithContext(ctx, "POST", "/big", bytes.NewReader(make([]byte, n)))
-		q.Header.Set("Who", "c")
-		w := httptest.NewRecorder()
-		r.ServeHTTP(w, q)
-		return w.Code, w.Body.String()
-	}
-	const large = 2 << 20
-	answers := make(chan string)
-	held := 0
-	for range 8 {
-		go func() { _, body := send(context.Background(), large); answers <- body }()
-		<-inside
-		held++
-	}
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if code, body := send(gone, large); code != 400 || body != "Big|"+secret.Unavailable.Error() {
-		t.Errorf("one more than there is room for: %d %s", code, body)
-	}
-	if code, body := send(t.Context(), 1<<20); code != 200 || body != "1048576" {
-		t.Errorf("a small body waits for large ones: %d %.40s", code, body)
-	}
-	close(free)
-	for range held {
-		if body := <-answers; body != fmt.Sprint(large) {
-			t.Errorf("a large body: %.40s", body)
-		}
-	}
-	go func() { <-inside }()
-	if code, _ := send(t.Context(), large); code != 200 {
-		t.Error("nobody has made room")
 	}
 }

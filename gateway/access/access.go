@@ -2,7 +2,11 @@
 // policy. It knows nothing of HTTP.
 package access
 
-import "slices"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+)
 
 // Action is a word of the policy.
 type Action string
@@ -32,6 +36,31 @@ func Actions() []Action {
 type Caller struct {
 	ID  string // stable; goes to the audit log
 	Via string // how the request came: "azure", "huawei", "cli"
+	// Credential is what the proof was made with, for the audit: its kind, a
+	// colon, and its id or the beginning of its digest. Empty: nobody asked.
+	Credential string
+}
+
+// Kinds of credentials.
+const (
+	StaticToken  = "token"         // with the digest
+	LoginToken   = "login-token"   // with the client's id
+	ClientSecret = "client"        // the same
+	SigningKey   = "key"           // with the key's id
+	TemporaryKey = "temporary-key" // the same
+	IAMToken     = "iam-token"     // with the digest
+)
+
+// CredentialOf names a credential by its id.
+func CredentialOf(kind, id string) string { return kind + ":" + id }
+
+// DigestedCredential names one that is secret itself.
+func DigestedCredential(kind, text string) string {
+	return digested(kind, sha256.Sum256([]byte(text)))
+}
+
+func digested(kind string, sum [sha256.Size]byte) string {
+	return CredentialOf(kind, hex.EncodeToString(sum[:8]))
 }
 
 // Local returns the caller that commands on this machine act as.

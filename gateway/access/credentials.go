@@ -12,6 +12,7 @@ import (
 type AccessKey struct {
 	ID     string
 	Secret secret.Value
+	Strong bool // see Strong
 	Caller Caller
 }
 
@@ -34,7 +35,7 @@ func (c *Credentials) AddToken(hash [sha256.Size]byte, caller string) error {
 	if had, ok := c.tokens[hash]; ok {
 		return fmt.Errorf("the same token is given to %q and %q", had.ID, caller)
 	}
-	c.tokens[hash] = Caller{ID: caller}
+	c.tokens[hash] = Caller{ID: caller, Credential: digested(StaticToken, hash)}
 	return nil
 }
 
@@ -43,7 +44,7 @@ func (c *Credentials) AddAccessKey(id string, sk secret.Value, caller string) er
 	if had, ok := c.keys[id]; ok {
 		return fmt.Errorf("access key %q is given to %q and %q", id, had.Caller.ID, caller)
 	}
-	c.keys[id] = AccessKey{ID: id, Secret: sk, Caller: Caller{ID: caller}}
+	c.keys[id] = AccessKey{ID: id, Secret: sk, Strong: Strong(sk.Reveal()), Caller: Caller{ID: caller, Credential: CredentialOf(SigningKey, id)}}
 	return nil
 }
 

@@ -63,7 +63,7 @@ func TestThrottleLocksThePairAlone(t *testing.T) {
 	for range 4 {
 		th.Failed("AK", "1.1.1.1")
 	}
-	th.Succeeded("AK", "1.1.1.1")
+	th.Succeeded("AK", "1.1.1.1", true)
 	th.Failed("AK", "1.1.1.1")
 	if th.Locked("AK", "1.1.1.1") != 0 {
 		t.Error("a success does not clear the count")

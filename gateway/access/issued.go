@@ -71,6 +71,6 @@ func (c *Credentials) Bearer(token, via, audience string) (Caller, error) {
 	if audience != "" && g.Audience != audience {
 		return Caller{}, &TokenError{Fault: WrongAudience, Want: audience, Found: g.Audience}
 	}
-	g.Caller.Via = via
+	g.Caller.Via, g.Caller.Credential = via, CredentialOf(LoginToken, g.Client)
 	return g.Caller, nil
 }

@@ -2,30 +2,43 @@ package access
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 )
 
-// The throttle's numbers follow the vendor's: five failures in a row lock for
-// about five minutes.
+// The throttle's numbers. Those of a pair follow the vendor's: five failures in
+// a row lock for about five minutes.
 const (
-	throttleFree = 5
+	pairFree    = 5
+	networkFree = 100 // of all keys together: many programs may stand behind one address
+	keyFree     = 50  // from all networks together
+
 	throttleLock = 5 * time.Minute
 	throttleSize = 10_000
+	// rememberProof is how long a key is known at a network after it was proved
+	// there.
+	rememberProof = 24 * time.Hour
 )
 
 // Throttle slows down whoever fails to authenticate: the pair of key id and
-// client address, never the key id alone, so that nobody can lock out an
-// honest holder from elsewhere. It is safe for concurrent use.
+// network (an IPv6 network is a /64), the network, and the key. A key alone is
+// never locked where its holder has proved it lately, so nobody can lock him
+// out from elsewhere.
+//
+// A lock is for secrets that can be guessed. A proof by one that cannot (see
+// Strong) is to be taken all the same: whoever shares an address with somebody
+// who guesses has not to wait. It is safe for concurrent use.
 type Throttle struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	pairs map[pair]*failures
+	mu       sync.Mutex
+	pairs    counters[pair]
+	networks counters[string]
+	keys     counters[string]
+	proved   counters[pair] // by weak secrets; last is when
 }
 
-type pair struct{ key, address string }
+type pair struct{ key, network string }
 
 // maxKey is longer than any key id. What strangers send beyond it is kept as
 // its hash: they must not choose how much is remembered.
@@ -36,15 +49,65 @@ func pairOf(key, address string) pair {
 		sum := sha256.Sum256([]byte(key))
 		key = string(sum[:])
 	}
-	return pair{key, address}
+	return pair{key, Network(address)}
 }
 
 // HashedKey is a key for what strangers send and nobody should keep: a token,
 // a name that may be a secret in the wrong place.
 func HashedKey(kind, text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return kind + ":" + hex.EncodeToString(sum[:8])
+	return DigestedCredential(kind, text)
 }
+
+// NewThrottle returns an empty throttle.
+func NewThrottle(now func() time.Time) *Throttle {
+	return &Throttle{now: now, pairs: counters[pair]{}, networks: counters[string]{}, keys: counters[string]{}, proved: counters[pair]{}}
+}
+
+// Locked returns how long the key has to wait at the address, or zero. A proof
+// by a strong secret is to be taken nevertheless.
+func (t *Throttle) Locked(key, address string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, p := t.now(), pairOf(key, address)
+	wait := max(t.pairs.locked(p, now), t.networks.locked(p.network, now))
+	if f := t.proved[p]; f == nil || now.Sub(f.last) > rememberProof {
+		wait = max(wait, t.keys.locked(p.key, now))
+	}
+	return wait
+}
+
+// Failed counts a failure, and locks after too many.
+func (t *Throttle) Failed(key, address string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, p := t.now(), pairOf(key, address)
+	t.pairs.failed(p, now, pairFree)
+	t.networks.failed(p.network, now, networkFree)
+}
+
+// Guessed is Failed for a key whose secret may be one that can be guessed: what
+// many networks fail at together counts too.
+func (t *Throttle) Guessed(key, address string) {
+	t.Failed(key, address)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keys.failed(pairOf(key, address).key, t.now(), keyFree)
+}
+
+// Succeeded forgets the pair's failures. That a weak secret was proved here is
+// remembered: see Throttle.
+func (t *Throttle) Succeeded(key, address string, strong bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := pairOf(key, address)
+	delete(t.pairs, p)
+	if !strong {
+		t.proved.at(p, t.now(), rememberProof).last = t.now()
+	}
+}
+
+// counters count failures by whom they are of.
+type counters[K comparable] map[K]*failures
 
 type failures struct {
 	count int
@@ -52,67 +115,54 @@ type failures struct {
 	last  time.Time
 }
 
-// NewThrottle returns an empty throttle.
-func NewThrottle(now func() time.Time) *Throttle {
-	return &Throttle{now: now, pairs: map[pair]*failures{}}
+func (c counters[K]) locked(k K, now time.Time) time.Duration {
+	if f := c[k]; f != nil {
+		return max(0, f.until.Sub(now))
+	}
+	return 0
 }
 
-// Locked returns how long the pair still has to wait, or zero.
-func (t *Throttle) Locked(key, address string) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f := t.pairs[pairOf(key, address)]
-	if f == nil {
-		return 0
-	}
-	return max(0, f.until.Sub(t.now()))
-}
-
-// Failed counts a failure and locks the pair after too many in a row.
-func (t *Throttle) Failed(key, address string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now, p := t.now(), pairOf(key, address)
-	f := t.pairs[p]
-	if f == nil || now.Sub(f.last) > throttleLock {
-		t.makeRoom(now)
-		f = &failures{}
-		t.pairs[p] = f
-	}
+// failed counts one more, and locks from the free-th on. Failures that are as
+// old as a lock is long do not count.
+func (c counters[K]) failed(k K, now time.Time, free int) {
+	f := c.at(k, now, throttleLock)
 	f.count++
 	f.last = now
-	if f.count >= throttleFree {
+	if f.count >= free {
 		f.count, f.until = 0, now.Add(throttleLock)
 	}
 }
 
-// Succeeded forgets the pair's failures.
-func (t *Throttle) Succeeded(key, address string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.pairs, pairOf(key, address))
+// at finds what is not older than life, or begins anew.
+func (c counters[K]) at(k K, now time.Time, life time.Duration) *failures {
+	f := c[k]
+	if f == nil || now.Sub(f.last) > life {
+		c.makeRoom(now, life)
+		f = &failures{}
+		c[k] = f
+	}
+	return f
 }
 
 // makeRoom bounds the memory that an attacker with many addresses can fill:
-// stale pairs go first, then those that are not locked, then arbitrary ones, a
-// tenth at once, so that a flood does not make each failure walk through all of
-// them.
-func (t *Throttle) makeRoom(now time.Time) {
-	if len(t.pairs) < throttleSize {
+// what is stale goes first, then what is not locked, then anything, a tenth at
+// once, so that a flood does not make each failure walk through all of it.
+func (c counters[K]) makeRoom(now time.Time, life time.Duration) {
+	if len(c) < throttleSize {
 		return
 	}
-	for p, f := range t.pairs {
-		if now.Sub(f.last) > throttleLock {
-			delete(t.pairs, p)
+	for k, f := range c {
+		if now.Sub(f.last) > life {
+			delete(c, k)
 		}
 	}
 	for _, locked := range []bool{false, true} {
-		for p, f := range t.pairs {
-			if len(t.pairs) < throttleSize-throttleSize/10 {
+		for k, f := range c {
+			if len(c) < throttleSize-throttleSize/10 {
 				return
 			}
 			if now.Before(f.until) == locked {
-				delete(t.pairs, p)
+				delete(c, k)
 			}
 		}
 	}

@@ -13,7 +13,7 @@ func TestThrottleOfLongKeys(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	th := NewThrottle(func() time.Time { return now })
 	long := strings.Repeat("k", 31<<10)
-	for range throttleFree {
+	for range pairFree {
 		th.Failed(long, "addr")
 	}
 	if th.Locked(long, "addr") != throttleLock {
@@ -29,7 +29,7 @@ func TestThrottleOfLongKeys(t *testing.T) {
 			t.Errorf("%d bytes are kept of a key", len(p.key))
 		}
 	}
-	th.Succeeded(long, "addr")
+	th.Succeeded(long, "addr", true)
 	if len(th.pairs) != 0 {
 		t.Error("it is not forgotten")
 	}

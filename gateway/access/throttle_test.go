@@ -16,7 +16,7 @@ func TestThrottleIsBounded(t *testing.T) {
 		th.Failed(fmt.Sprint("stale", i), "1.1.1.1")
 	}
 	now = now.Add(throttleLock + time.Second)
-	for range throttleFree {
+	for range pairFree {
 		th.Failed("AK", "1.1.1.1")
 	}
 	th.Failed("one more", "1.1.1.1")
@@ -38,7 +38,7 @@ func TestThrottleEndsOnTime(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	th := NewThrottle(func() time.Time { return now })
-	for range throttleFree {
+	for range pairFree {
 		th.Failed("AK", "1.1.1.1")
 	}
 	now = now.Add(throttleLock - 1)
@@ -49,7 +49,7 @@ func TestThrottleEndsOnTime(t *testing.T) {
 	if th.Locked("AK", "1.1.1.1") != 0 {
 		t.Error("the lock did not end")
 	}
-	for range throttleFree - 1 {
+	for range pairFree - 1 {
 		th.Failed("AK", "1.1.1.1")
 	}
 	if th.Locked("AK", "1.1.1.1") != 0 {

@@ -23,6 +23,7 @@ type Entry struct {
 	Phase      string    `json:"phase"`
 	RequestID  string    `json:"request_id"`
 	Caller     string    `json:"caller"`
+	Credential string    `json:"credential,omitempty"` // that proved the caller: its kind and its id or digest
 	Address    string    `json:"address,omitempty"`
 	Via        string    `json:"via"`
 	Op         string    `json:"op"`

@@ -213,6 +213,25 @@ func TestReadinessIsTheGatewaysOwn(t *testing.T) {
 	}
 }
 
+// TestNoWeakCiphers: TLS 1.2 is spoken with authenticated ciphers alone.
+func TestNoWeakCiphers(t *testing.T) {
+	t.Parallel()
+	r := start(t, true)
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if s.SupportedVersions[0] == tls.VersionTLS13 {
+			continue
+		}
+		conn, err := tls.Dial("tcp", r.server.Address(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{s.ID}})
+		if err != nil {
+			continue
+		}
+		_ = conn.Close()
+		if !strings.Contains(s.Name, "GCM") && !strings.Contains(s.Name, "POLY1305") || !strings.Contains(s.Name, "ECDHE") {
+			t.Errorf("%s is spoken", s.Name)
+		}
+	}
+}
+
 // TestNoConnectionWaitsForEver: each server of ours bounds headers, bodies,
 // answers and idleness. How a bound is kept is net/http's affair.
 func TestNoConnectionWaitsForEver(t *testing.T) {

@@ -3,10 +3,12 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,7 +31,14 @@ type Options struct {
 	Admin    string
 	Metrics  *Metrics
 	Log      *slog.Logger
+	Proxies  Proxies
+	// MaxConnections is how many connections of clients are open at once, of
+	// which a quarter may be of one network. Default: DefaultConnections.
+	MaxConnections int
 }
+
+// DefaultConnections is Options.MaxConnections where nobody says so.
+const DefaultConnections = 4096
 
 // Bounds on one connection. A write may wait for a product and then send a
 // large blob to a slow client.
@@ -40,11 +49,27 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	shutdownTimeout   = 30 * time.Second
+
+	// HTTP/2 takes bodies before anybody asks for them: so much of them on one
+	// connection, however many streams it has.
+	streams      = 64
+	streamBuffer = 64 << 10
+	connBuffer   = 128 << 10
 )
+
+// suites are those of TLS 1.2 that are not broken: with forward secrecy, and
+// authenticated. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
 
 // Server is the gateway's listeners.
 type Server struct {
 	log         *slog.Logger
+	proxies     Proxies
+	most        int
 	main, admin *http.Server
 	mainLn      net.Listener
 	adminLn     net.Listener
@@ -62,14 +87,15 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections)}
 	if o.TLS == nil && !loopback(o.Address) {
 		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", o.Address)
 	}
-	s.main = s.server(o.Address, Handler(o.Dialects))
+	s.main = s.server(o.Address, o.Proxies.handler(Handler(o.Dialects)))
 	if o.TLS != nil {
 		s.main.TLSConfig = o.TLS.Clone()
 		s.main.TLSConfig.MinVersion = max(tls.VersionTLS12, o.TLS.MinVersion)
+		s.main.TLSConfig.CipherSuites = suites
 	}
 	if o.Admin != "" {
 		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics))
@@ -82,7 +108,8 @@ func (s *Server) server(address string, h http.Handler) *http.Server {
 		Addr: address, Handler: h,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer},
+		ErrorLog: log.New(&faults{log: s.log, now: time.Now}, "", 0),
 	}
 }
 
@@ -102,6 +129,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.mainLn, err = lc.Listen(ctx, "tcp", s.main.Addr); err != nil {
 		return fmt.Errorf("httpd: %w", err)
 	}
+	s.mainLn = s.proxies.listener(bounded(s.mainLn, s.most, s.proxies.trusts))
 	if s.admin == nil {
 		return nil
 	}

@@ -35,6 +35,7 @@ const tokenType = "iam+jwt"
 type User struct {
 	Name     string
 	Password [sha256.Size]byte // its hash
+	Strong   bool              // the password is: see access.Strong
 	Caller   string
 }
 
@@ -99,7 +100,21 @@ func ID(kind, name string) string {
 type Identity struct {
 	Name   string // of the user, as it is shown
 	Caller string
+	Strong bool   // by a secret that nobody guesses
 	from   string // what it ends with: one of the below and a name
+}
+
+// Credential is what the identity came from, for the audit.
+func (i Identity) Credential() string {
+	for from, kind := range map[string]string{fromUser: access.ClientSecret, fromKey: access.SigningKey} {
+		if id, is := strings.CutPrefix(i.from, from); is {
+			return access.CredentialOf(kind, id)
+		}
+	}
+	if sum, is := strings.CutPrefix(i.from, fromToken); is && len(sum) >= 16 {
+		return access.CredentialOf(access.StaticToken, sum[:16])
+	}
+	return ""
 }
 
 // What an identity came from. It ends when that is configured no more.
@@ -124,7 +139,7 @@ func (x *IAM) Password(name, password string) (Identity, bool) {
 	if subtle.ConstantTimeCompare(given[:], u.Password[:]) != 1 || !known {
 		return Identity{}, false
 	}
-	return Identity{Name: u.Name, Caller: u.Caller, from: fromUser + u.Name}, true
+	return Identity{Name: u.Name, Caller: u.Caller, Strong: u.Strong, from: fromUser + u.Name}, true
 }
 
 // Key returns the holder of an access key whose secret it is.
@@ -140,7 +155,7 @@ func (x *IAM) Key(id, sk string) (Identity, bool) {
 // OfKey returns the holder of an access key that a signature proved.
 func (x *IAM) OfKey(id string) (Identity, bool) {
 	key, known := x.creds.AccessKey(id, "")
-	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, from: fromKey + id}, known
+	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, Strong: key.Strong, from: fromKey + id}, known
 }
 
 // Bearer returns the holder of a token that is not one of ours: a configured

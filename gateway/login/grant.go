@@ -51,7 +51,7 @@ func (l *Login) grant(r *wire.Request, f form, audience func() (string, error)) 
 	if err != nil {
 		return "", claims{}, err
 	}
-	r.Caller = access.Caller{ID: client.Caller, Via: Via}
+	r.Caller = access.Caller{ID: client.Caller, Via: Via, Credential: access.CredentialOf(access.ClientSecret, client.ID)}
 	wanted, err := audience()
 	if err != nil {
 		return "", claims{}, err
@@ -68,22 +68,24 @@ func call(r *wire.Request) gateway.Call {
 }
 
 // authenticate takes an unknown client for one with a wrong secret, in its
-// time and its answer alike. Failures lock the pair of client and address.
+// time and its answer alike. Failures lock: see access.Throttle.
 func (l *Login) authenticate(r *wire.Request, f form) (Client, error) {
 	key := access.HashedKey("client", f.id)
-	if l.throttle.Locked(key, r.Address) > 0 {
-		return Client{}, refuse(locked)
-	}
+	isLocked := l.throttle.Locked(key, r.Address) > 0
 	client, known := l.clients[f.id]
 	given := sha256.Sum256([]byte(f.secret))
-	if subtle.ConstantTimeCompare(given[:], client.Secret[:]) != 1 || !known {
-		l.throttle.Failed(key, r.Address)
+	right := subtle.ConstantTimeCompare(given[:], client.Secret[:]) == 1 && known
+	switch {
+	case isLocked && (!right || !client.Strong):
+		return Client{}, refuse(locked)
+	case !right:
+		l.throttle.Guessed(key, r.Address)
 		if known { // anything else may be a secret in the wrong place
 			l.log.Warn("login refused", slog.String("client", f.id), slog.String("address", r.Address), slog.String("request_id", r.ID))
 		}
 		return Client{}, refuse(wrongSecret)
 	}
-	l.throttle.Succeeded(key, r.Address)
+	l.throttle.Succeeded(key, r.Address, client.Strong)
 	return client, nil
 }
 

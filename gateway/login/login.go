@@ -9,6 +9,7 @@ package login
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ const Via = "login"
 type Client struct {
 	ID     string
 	Secret [sha256.Size]byte // the secret's hash
+	Strong bool              // the secret is: see access.Strong
 	Caller string
 }
 
@@ -51,6 +53,7 @@ type Options struct {
 	// Resource reports whether a token for the resource, a URL, may be asked
 	// for here. Nil: for none but https://Host.
 	Resource func(string) bool
+	Limits   *wire.Limits     // of the gateway; default: of this login alone
 	Log      *slog.Logger     // default: none
 	Now      func() time.Time // default: time.Now
 }
@@ -61,6 +64,7 @@ type Login struct {
 	service  *gateway.Service
 	host     string
 	clients  map[string]Client
+	prints   map[string][]string // of the clients' secrets, under each key that signs or did
 	throttle *access.Throttle
 	resource func(string) bool
 	log      *slog.Logger
@@ -72,7 +76,7 @@ type Login struct {
 // New returns a login, or every problem of its options at once.
 func New(o Options) (*Login, error) {
 	l := &Login{
-		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{},
+		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{}, prints: map[string][]string{},
 		throttle: o.Throttle, resource: o.Resource, log: o.Log, now: o.Now,
 	}
 	if l.log == nil {
@@ -95,11 +99,16 @@ func New(o Options) (*Login, error) {
 	if l.tokens, err = token.New[claims](o.Keyring, tokenType, life); err != nil {
 		errs = append(errs, fmt.Errorf("login: %w", err))
 	}
+	for _, c := range o.Clients {
+		for _, sum := range o.Keyring.Fingerprints(c.Secret[:]) {
+			l.prints[c.ID] = append(l.prints[c.ID], hex.EncodeToString(sum))
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	l.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
-	wire.Mount(l.router, edge{l}, l.routes())
+	wire.Mount(l.router, edge{l}, l.routes(), o.Limits)
 	return l, nil
 }
 

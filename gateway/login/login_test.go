@@ -89,7 +89,7 @@ func TestKeysVerifyTokens(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %v", alg, claim, c[claim], want)
 			}
 		}
-		if id, _ := c["jti"].(string); len(id) != 36 || len(c) != 8 {
+		if id, _ := c["jti"].(string); len(id) != 36 || len(c) != 9 {
 			t.Errorf("%s: %d claims, a jti of %d characters", alg, len(c), len(id))
 		}
 	}

@@ -2,6 +2,7 @@ package login
 
 import (
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,13 +20,14 @@ const (
 	tokenType = "at+jwt"
 )
 
-// claims are the payload. They name the caller and the client both, so that a
-// token ends with either.
+// claims are the payload. They name the caller, the client and, as a
+// fingerprint, the client's secret, so that a token ends with any of them.
 type claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
 	Caller    string `json:"sub"`
 	Client    string `json:"appid"`
+	Print     string `json:"print"`
 	Issued    int64  `json:"iat"`
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
@@ -36,7 +38,7 @@ type claims struct {
 func (l *Login) issue(c Client, issuer, audience string) (string, claims, error) {
 	now := l.now()
 	says := claims{
-		Issuer: issuer, Audience: audience, Caller: c.Caller, Client: c.ID,
+		Issuer: issuer, Audience: audience, Caller: c.Caller, Client: c.ID, Print: l.prints[c.ID][0],
 		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
 	}
 	token, err := l.tokens.Sign(says)
@@ -65,7 +67,7 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	case !l.issued(c.Issuer):
 		return access.Grant{}, &access.TokenError{Fault: access.WrongIssuer, Want: "https://" + l.host + "/" + Tenant, Found: c.Issuer}
 	}
-	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller {
+	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	return access.Grant{Caller: access.Caller{ID: c.Caller}, Audience: c.Audience, Client: c.Client, Expires: expires}, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -34,8 +35,10 @@ func sign(t testing.TB, ring *backup.Keyring, head map[jose.HeaderKey]any, chang
 	if err != nil {
 		t.Fatal(err)
 	}
+	secretHash := sha256.Sum256([]byte(password))
 	c := map[string]any{
-		"iss": base + "/adfs", "aud": resource, "sub": "ci", "appid": "ci+cd",
+		"print": hex.EncodeToString(ring.Fingerprints(secretHash[:])[0]),
+		"iss":   base + "/adfs", "aud": resource, "sub": "ci", "appid": "ci+cd",
 		"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 1_700_003_600, "jti": "x",
 	}
 	maps.Copy(c, change)
@@ -126,6 +129,8 @@ func TestHostileTokens(t *testing.T) {
 		"of a host behind another":      {with("iss", "https://x@"+host+"/adfs"), access.WrongIssuer},
 		"without an issuer":             {with("iss", ""), access.WrongIssuer},
 		"of a client that is gone":      {with("appid", "gone"), access.UnknownToken},
+		"of another secret":             {with("print", strings.Repeat("0", 32)), access.UnknownToken},
+		"of no secret":                  {with("print", nil), access.UnknownToken},
 		"of a client given to another":  {with("sub", "other"), access.UnknownToken},
 	} {
 		g, err := d.Verify(c.token)

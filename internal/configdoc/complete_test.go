@@ -196,6 +196,7 @@ func TestBadFiles(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	beyond := []string{
+		"weak.yaml",                                         // what a variable holds
 		"server-more.yaml",                                  // a port that is none, and keys that exclude each other
 		"not-yaml.yaml", "twice.yaml", "two-documents.yaml", // not one YAML document
 	}

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -206,7 +208,7 @@ func TestLoginForgedClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now().Unix()
+	now, secretHash := time.Now().Unix(), sha256.Sum256([]byte(g.ClientSecret))
 	for want, change := range map[string]map[string]any{
 		"": {},
 		"AKV10032: Invalid issuer. Expected one of https://login.vault.localhost/adfs, found https://sts.windows.net/x/.": {"iss": "https://sts.windows.net/x/"},
@@ -215,6 +217,7 @@ func TestLoginForgedClaims(t *testing.T) {
 	} {
 		claims := map[string]any{
 			"iss": g.LoginURL() + "/adfs", "aud": resourceOf(g), "sub": gatewaytest.Caller, "appid": g.ClientID, "nbf": now, "exp": now + 3600,
+			"print": hex.EncodeToString(g.Keyring.Fingerprints(secretHash[:])[0]),
 		}
 		maps.Copy(claims, change)
 		payload, err := json.Marshal(claims)

@@ -3,6 +3,7 @@
 package gatewaytest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -23,6 +24,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/huawei"
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
@@ -45,6 +47,7 @@ type Options struct {
 	Archive  archive.Dir
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
+	SecretKey              string // of the access key; default: a new one, which nobody guesses
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
 	// Wrap stands before what the listener serves.
@@ -85,7 +88,7 @@ func New(t testing.TB, o Options) *Gateway {
 	t.Helper()
 	g := &Gateway{
 		Keyring: o.Keyring, Audit: &Audit{},
-		Token: uuid.NewString(), AccessKey: "AK" + uuid.NewString()[:18], SecretKey: uuid.NewString(),
+		Token: uuid.NewString(), AccessKey: "AK" + uuid.NewString()[:18], SecretKey: cmp.Or(o.SecretKey, uuid.NewString()),
 	}
 	if g.Keyring == nil {
 		g.Keyring = NewKeyring(t)
@@ -147,17 +150,18 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), Caller))
 	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
 	throttle := access.NewThrottle(o.Now)
-	oauth := g.newLogin(t, o, credentials, throttle) // it makes the client that IAM knows as a user
+	limits := wire.NewLimits(wire.DefaultMaxBlob, cmp.Or(o.MaxBlobs, gateway.DefaultMaxBlobs))
+	oauth := g.newLogin(t, o, credentials, throttle, limits) // it makes the client that IAM knows as a user
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
-		Authority: "https://" + LoginHost + "/adfs", Login: LoginHost, Now: o.Now,
+		Authority: "https://" + LoginHost + "/adfs", Login: LoginHost, Now: o.Now, Limits: limits,
 	}
 	users, err := iam.New(iam.Options{
 		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
-		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Caller: Caller}},
+		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}},
 	})
 	must(t, err)
-	hw := huawei.Options{Service: g.Service, Events: g.Events, Credentials: credentials, IAM: users, Throttle: throttle, Now: o.Now}
+	hw := huawei.Options{Service: g.Service, Events: g.Events, Credentials: credentials, IAM: users, Throttle: throttle, Limits: limits, Now: o.Now}
 	for _, s := range o.Stores {
 		az.Routes = append(az.Routes, azure.Route{Host: host(s.Name), Store: s.Name})
 		hw.Routes = append(hw.Routes, huawei.Route{Project: Project(s.Name), Name: Region(s.Name), Store: s.Name})

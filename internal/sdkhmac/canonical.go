@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// canonicalHash hashes what the client hashed and signed.
-func canonicalHash(r *http.Request, body []byte, signed []string) ([sha256.Size]byte, error) {
+// canonicalHash hashes what the client hashed and signed: payload is its last
+// line.
+func canonicalHash(r *http.Request, payload string, signed []string) ([sha256.Size]byte, error) {
 	b := make([]byte, 0, 1024) // most requests fit, and stay off the heap
 	b = append(append(b, r.Method...), '\n')
 	b = append(appendPath(b, r.URL.Path), '\n')
@@ -35,8 +36,7 @@ func canonicalHash(r *http.Request, body []byte, signed []string) ([sha256.Size]
 		}
 		b = append(append(b, separator), name...)
 	}
-	b, err = appendPayload(append(b, '\n'), r.Header, body)
-	return sha256.Sum256(b), err
+	return sha256.Sum256(append(append(b, '\n'), payload...)), nil
 }
 
 // appendPath takes the decoded path: an escaped slash divides as any other
@@ -107,21 +107,33 @@ func headerValue(r *http.Request, name string) (string, error) {
 	return strings.TrimSpace(values[0]), nil
 }
 
-// appendPayload appends the last line of the canonical request. A client may
-// say the hash itself, or leave the body out; any other claim is a lie about
-// the body, however well it is signed.
-func appendPayload(b []byte, h http.Header, body []byte) ([]byte, error) {
-	claims := h.Values(HeaderSHA256)
-	if len(claims) == 1 && claims[0] == UnsignedPayload {
-		return append(b, UnsignedPayload...), nil
+// payloadOf is the last line of the canonical request. A client may say the
+// hash itself, or leave the body out; any other claim is a lie about the body,
+// however well it is signed.
+func payloadOf(h http.Header, body []byte) (string, error) {
+	claim, claimed, err := Claim(h)
+	if err != nil || claimed && claim == UnsignedPayload {
+		return claim, err
 	}
 	sum := sha256.Sum256(body)
-	start := len(b)
-	b = hex.AppendEncode(b, sum[:])
-	if len(claims) > 1 || len(claims) == 1 && claims[0] != string(b[start:]) {
-		return nil, fmt.Errorf("%w: %s is not the body's", ErrRequest, HeaderSHA256)
+	payload := hex.EncodeToString(sum[:])
+	if claimed && claim != payload {
+		return "", fmt.Errorf("%w: %s is not the body's", ErrRequest, HeaderSHA256)
 	}
-	return b, nil
+	return payload, nil
+}
+
+// Claim is what the client says the body's hash to be, if it does: in hex, or
+// UnsignedPayload.
+func Claim(h http.Header) (claim string, ok bool, err error) {
+	switch all := h.Values(HeaderSHA256); len(all) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return all[0], true, nil
+	default:
+		return "", false, fmt.Errorf("%w: %d lines of %s", ErrRequest, len(all), HeaderSHA256)
+	}
 }
 
 // appendEscaped percent-encodes all but RFC 3986's unreserved characters.

@@ -66,7 +66,32 @@ func Verify(r *http.Request, body []byte, a Authorization, sk secret.Value, now 
 	if err != nil {
 		return err
 	}
-	canonical, err := canonicalHash(r, body, a.SignedHeaders)
+	payload, err := payloadOf(r.Header, body)
+	if err != nil {
+		return err
+	}
+	return verify(r, payload, date, a, sk)
+}
+
+// VerifyClaim is Verify where the client says the body's hash, before the body
+// is read. Whether the body has that hash is for the caller to see.
+func VerifyClaim(r *http.Request, a Authorization, sk secret.Value, now time.Time) error {
+	date, err := CheckDate(r.Header, a, now)
+	if err != nil {
+		return err
+	}
+	claim, ok, err := Claim(r.Header)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("%w: there is no %s", ErrRequest, HeaderSHA256)
+	}
+	return verify(r, claim, date, a, sk)
+}
+
+func verify(r *http.Request, payload, date string, a Authorization, sk secret.Value) error {
+	canonical, err := canonicalHash(r, payload, a.SignedHeaders)
 	if err != nil {
 		return err
 	}
@@ -115,7 +140,11 @@ func Sign(r *http.Request, body []byte, id string, sk secret.Value, now time.Tim
 	}
 	r.Header.Del("Authorization")
 	a := Authorization{Access: id, SignedHeaders: headersToSign(r.Header)}
-	canonical, err := canonicalHash(r, body, a.SignedHeaders)
+	payload, err := payloadOf(r.Header, body)
+	if err != nil {
+		return err
+	}
+	canonical, err := canonicalHash(r, payload, a.SignedHeaders)
 	if err != nil {
 		return err
 	}

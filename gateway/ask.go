@@ -1,0 +1,23 @@
+package gateway
+
+import "github.com/vaultferry/vaultferry/gateway/access"
+
+// Ask reports whether the caller may do the action to the name of r, or without
+// one to some name in the store. A dialect asks before it takes a large body,
+// and refuses with the error, which is what the operation itself would say, and
+// has its audit line. The operation asks again.
+func (s *Service) Ask(c Call, a access.Action, r Ref) error {
+	st, ok := s.stores[r.Store]
+	if !ok {
+		return noStore()
+	}
+	j := s.newJob(st, c, a, r)
+	err := s.authorise(j)
+	if err == nil {
+		return nil
+	}
+	if auditErr := s.outcome(j, 0, err); auditErr != nil {
+		err = auditErr
+	}
+	return auditedError{err}
+}

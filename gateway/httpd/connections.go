@@ -1,0 +1,115 @@
+package httpd
+
+import (
+	"net"
+	"sync"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// connections is a listener with a bound on how many connections are open at
+// once, and on how many of them are one network's. Beyond its own bound a
+// network gets no more. When all are taken, the network that has most loses its
+// oldest in favour of one that has fewer.
+type connections struct {
+	net.Listener
+	most, mostOfOne int
+	exempt          func(address string) bool // from the bound of one network
+
+	mu    sync.Mutex
+	count uint64
+	open  map[*connection]struct{}
+	of    map[string]int // by network
+}
+
+type connection struct {
+	net.Conn
+	from    *connections
+	network string
+	number  uint64
+	once    sync.Once
+}
+
+func bounded(l net.Listener, most int, exempt func(string) bool) *connections {
+	return &connections{
+		Listener: l, most: most, mostOfOne: max(1, most/4), exempt: exempt,
+		open: map[*connection]struct{}{}, of: map[string]int{},
+	}
+}
+
+// Accept returns the next connection for which there is room.
+func (l *connections) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if admitted := l.admit(c); admitted != nil {
+			return admitted, nil
+		}
+		_ = c.Close() // it is nobody's yet
+	}
+}
+
+func (l *connections) admit(c net.Conn) net.Conn {
+	address := hostOf(c.RemoteAddr().String())
+	network := access.Network(address)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[network] >= l.mostOfOne && !l.exempt(address) {
+		return nil
+	}
+	if len(l.open) >= l.most {
+		oldest := l.oldestOfHeaviest()
+		if l.of[oldest.network] <= l.of[network]+1 {
+			return nil
+		}
+		l.forget(oldest)
+		_ = oldest.Conn.Close() // its server finds out
+	}
+	l.count++
+	n := &connection{Conn: c, from: l, network: network, number: l.count}
+	l.open[n] = struct{}{}
+	l.of[network]++
+	return n
+}
+
+func (l *connections) oldestOfHeaviest() *connection {
+	var found *connection
+	for c := range l.open {
+		switch {
+		case found == nil, l.of[c.network] > l.of[found.network]:
+			found = c
+		case c.network == found.network && c.number < found.number:
+			found = c
+		}
+	}
+	return found
+}
+
+func (l *connections) forget(c *connection) {
+	if _, is := l.open[c]; !is {
+		return
+	}
+	delete(l.open, c)
+	if l.of[c.network]--; l.of[c.network] == 0 {
+		delete(l.of, c.network)
+	}
+}
+
+// Close makes room for the next one.
+func (c *connection) Close() error {
+	c.once.Do(func() {
+		c.from.mu.Lock()
+		defer c.from.mu.Unlock()
+		c.from.forget(c)
+	})
+	return c.Conn.Close()
+}
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
