@@ -20,6 +20,7 @@ type Keyring struct {
 	members map[string]json.RawMessage // of the set, without "keys"
 	keys    []key
 	gateway string
+	ids     []byte // of idsMember
 }
 
 // KeyInfo tells about a key without showing any of it.
@@ -55,7 +56,13 @@ func ParseKeyring(b []byte) (*Keyring, error) {
 		}
 		k.keys = append(k.keys, parsed)
 	}
-	return k, k.readGateway()
+	if err := k.readGateway(); err != nil {
+		return nil, err
+	}
+	if err := k.readIDs(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 func keyringError(format string, args ...any) error {
