@@ -19,6 +19,8 @@ import (
 // of the backends: from the comments, the defaults, Choices and the tags
 // example, required, min, max and default (in words, where the code has none).
 type Config struct {
+	// Gateway says which backups are this gateway's own.
+	Gateway Gateway `mapstructure:"gateway" example:"{ id: 00112233445566778899aabbccddeeff }"`
 	// Server is the listener that clients of both APIs use.
 	Server Server `mapstructure:"server" example:"{ address: 0.0.0.0:8443, tls: { cert_file: tls/cert.pem, key_file: tls/key.pem } }"`
 	// Admin is the listener for operators: liveness, readiness and metrics.
@@ -41,6 +43,14 @@ type Config struct {
 	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
 	// Policy is the list of what callers may do; what no rule allows is denied.
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
+}
+
+// Gateway says which backups are this gateway's own. A rule of the policy without
+// `from` restores no others.
+type Gateway struct {
+	// ID is 32 lower-case hex digits that backups carry as the gateway that they came from; `vaultferry init` writes
+	// fresh ones. Replicas have the same, and other gateways with the same keyring have others.
+	ID string `mapstructure:"id" default:"that of the keyring" example:"00112233445566778899aabbccddeeff"`
 }
 
 // Server is the listener that clients of both APIs use.

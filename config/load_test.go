@@ -252,7 +252,7 @@ stores: [ { name: a, backend: memory } ]
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
+		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
 		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
