@@ -265,7 +265,7 @@ type Rule struct {
 	Allow []string `mapstructure:"allow" required:"true" example:"[get, list]"`
 	// Stores are patterns of names of stores.
 	Stores []string `mapstructure:"stores" required:"true" example:"[payments]"`
-	// Names are patterns of names of secrets, as the commands and the audit spell them.
+	// Names are patterns of names of secrets, as the commands and the audit spell them, and of events of CSMS.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
 	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
 	// store of any gateway.
