@@ -89,6 +89,13 @@ func (k *Keyring) GatewayID() string { return k.gateway }
 // CanSeal reports whether some key may seal.
 func (k *Keyring) CanSeal() bool { return k.sealer() != nil }
 
+// SealsSymmetric reports whether the key that seals is a symmetric one, so that
+// only holders of the keyring can make what it seals.
+func (k *Keyring) SealsSymmetric() bool {
+	s := k.sealer()
+	return s != nil && s.alg == AlgA256KW
+}
+
 // CanOpen reports whether some key can open.
 func (k *Keyring) CanOpen() bool {
 	return slices.ContainsFunc(k.keys, func(c key) bool { return c.canOpen() })

@@ -97,6 +97,9 @@ type Control struct {
 type Keyring struct {
 	// File is the file that `vaultferry init` or `vaultferry keys new` wrote, a JSON Web Key Set.
 	File string `mapstructure:"file" path:"true" example:"keys/keyring.json"`
+	// RequireProof refuses to restore a backup that is sealed with an asymmetric key and not signed by one of the
+	// keyring's keys: whoever holds the public half of the former can make it, and choose where it came from.
+	RequireProof bool `mapstructure:"require_proof" example:"true"`
 }
 
 // Audit is the log of every request.
