@@ -61,14 +61,14 @@ func (f *fleet) gateway(t *testing.T, names ...string) *gatewaytest.Gateway {
 	}}})
 }
 
-func (f *fleet) put(t *testing.T, name secret.Name) {
+func (f *fleet) put(t testing.TB, name secret.Name) {
 	t.Helper()
 	_, err := f.store.Put(t.Context(), name, secret.Draft{Value: secret.TextValue("x")})
 	must(t, err)
 }
 
 // id is what a gateway shows as the id of a secret.
-func (f *fleet) id(t *testing.T, g *gatewaytest.Gateway, name string) string {
+func (f *fleet) id(t testing.TB, g *gatewaytest.Gateway, name string) string {
 	t.Helper()
 	_, id, ok := strings.Cut(message{Path: "/secrets/" + name, Now: f.time()}.send(t, g).Body, `"id":"`)
 	if !ok {
@@ -78,7 +78,7 @@ func (f *fleet) id(t *testing.T, g *gatewaytest.Gateway, name string) string {
 }
 
 // dead is the id of a secret that is gone.
-func (f *fleet) dead(t *testing.T, g *gatewaytest.Gateway, name secret.Name) string {
+func (f *fleet) dead(t testing.TB, g *gatewaytest.Gateway, name secret.Name) string {
 	t.Helper()
 	f.put(t, name)
 	id := f.id(t, g, string(name))
