@@ -27,12 +27,17 @@ const (
 	FormatHuawei     = "huawei-v1" // made by Huawei Cloud CSMS; only it can open it
 )
 
-// Seal returns a self-describing blob, sealed with the first key that may.
-// Unsupported means that the keyring holds no such key.
+// Seal returns a self-describing blob, sealed with the first key that may, and
+// signed where that key is asymmetric and another one signs. Unsupported means that the keyring holds no such key.
 func (k *Keyring) Seal(d *Document) ([]byte, error) {
-	plain, err := d.Encode()
+	unsigned := *d
+	unsigned.Signature = ""
+	plain, err := unsigned.Encode()
 	if err != nil {
 		return nil, err
+	}
+	if plain, err = k.sign(plain); err != nil {
+		return nil, &secret.Error{Kind: secret.Internal, Op: "backup.seal", Err: err}
 	}
 	compact, err := k.sealAs(plain, typeBackup)
 	if err != nil {
@@ -68,7 +73,26 @@ func (k *Keyring) Open(blob []byte) (*Document, error) {
 	if err != nil {
 		return nil, corrupt(err)
 	}
-	return DecodeDocument(plain)
+	return k.prove(compact, plain)
+}
+
+// prove reads a document that the keyring has opened, and finds out who made it.
+func (k *Keyring) prove(compact, plain []byte) (*Document, error) {
+	d, err := DecodeDocument(plain)
+	if err != nil {
+		return nil, err
+	}
+	if d.ProvedBy, err = k.signedBy(d, plain); err != nil {
+		return nil, corrupt(err)
+	}
+	if d.ProvedBy != "" {
+		return d, nil
+	}
+	part, _, _ := bytes.Cut(compact, []byte("."))
+	if h, err := parseHeader(part); err == nil && h.Alg == AlgA256KW { // no other half of it is about
+		d.ProvedBy = h.Kid
+	}
+	return d, nil
 }
 
 // WrapKey seals a store's data key. What it returns is no blob, and no blob

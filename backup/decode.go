@@ -58,6 +58,8 @@ type wireDocument struct {
 	Schema   int64       `json:"schema"`
 	SealedAt wireTime    `json:"sealed_at"`
 	Secret   *wireSecret `json:"secret"`
+	// Signature comes last in the order of names too.
+	Signature string `json:"signature"`
 }
 
 type wireSecret struct {
@@ -126,7 +128,7 @@ func (w *wireDocument) document() (*Document, error) {
 	d := &Document{
 		Origin:   Origin{Gateway: w.Origin.Gateway, Store: w.Origin.Store, Name: secret.Name(w.Origin.Name)},
 		SealedAt: w.SealedAt.time(&bad),
-		Secret:   w.Secret.secret(&bad),
+		Secret:   w.Secret.secret(&bad), Signature: w.Signature,
 	}
 	if bad {
 		return nil, errNotJSON

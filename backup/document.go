@@ -23,6 +23,13 @@ type Document struct {
 	Origin   Origin
 	SealedAt time.Time
 	Secret   *secret.Secret
+	// Signature is a detached JWS by who made the document. Seal makes its own.
+	Signature string
+	// ProvedBy is the id of the key by which Open knows that a holder of the
+	// keyring made the document: one that signed it, or a symmetric one that
+	// sealed it. Empty: whoever holds a public half may have. It is not a part of
+	// the encoding.
+	ProvedBy string
 }
 
 // schema is the version of the document's encoding.

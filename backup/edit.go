@@ -42,8 +42,7 @@ func NewKeyring() *Keyring {
 // NewKeyringOf returns a keyring for a new gateway with a fresh key for each
 // algorithm, in that order.
 func NewKeyringOf(algs ...string) (*Keyring, error) {
-	k := &Keyring{gateway: randomHex()}
-	k.members = map[string]json.RawMessage{"gateway": json.RawMessage(`"` + k.gateway + `"`)}
+	k := &Keyring{gateway: randomHex(), ids: randomIDs()}
 	for _, alg := range algs {
 		var err error
 		if k, _, err = k.Add(alg); err != nil {
@@ -169,11 +168,16 @@ func setMember(raw json.RawMessage, name, text string) (json.RawMessage, error) 
 	return json.Marshal(m)
 }
 
-// with keeps the gateway's id, also where it was derived from a key.
+// with keeps the gateway's id and what ids follow from, also where they were derived from
+// a key.
 func (k *Keyring) with(keys []key) *Keyring {
 	members := maps.Clone(k.members)
+	if members == nil {
+		members = map[string]json.RawMessage{}
+	}
 	members["gateway"] = json.RawMessage(`"` + k.gateway + `"`)
-	return &Keyring{members: members, gateway: k.gateway, keys: keys}
+	members[idsMember] = json.RawMessage(`"` + hex.EncodeToString(k.ids) + `"`)
+	return &Keyring{members: members, gateway: k.gateway, ids: k.ids, keys: keys}
 }
 
 // Reveal returns the JWK set with all that the keyring holds, private halves

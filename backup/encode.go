@@ -55,7 +55,7 @@ func encodeError(cause error) error {
 // sizeHint is a guess that most documents stay below, so that values are
 // copied once: text grows by its escapes, binary by a third.
 func sizeHint(s *secret.Secret) int {
-	n := 512
+	n := 768
 	for i := range s.Versions {
 		v := &s.Versions[i]
 		n += 384 + v.Value.Len() + v.Value.Len()/16
@@ -109,6 +109,7 @@ func (e *encoder) document(d *Document) {
 	e.time("sealed_at", d.SealedAt)
 	e.key("secret")
 	e.secret(d.Secret)
+	e.text("signature", d.Signature)
 	e.end('}')
 }
 

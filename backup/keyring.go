@@ -20,6 +20,7 @@ type Keyring struct {
 	members map[string]json.RawMessage // of the set, without "keys"
 	keys    []key
 	gateway string
+	ids     []byte // of idsMember
 }
 
 // KeyInfo tells about a key without showing any of it.
@@ -55,7 +56,13 @@ func ParseKeyring(b []byte) (*Keyring, error) {
 		}
 		k.keys = append(k.keys, parsed)
 	}
-	return k, k.readGateway()
+	if err := k.readGateway(); err != nil {
+		return nil, err
+	}
+	if err := k.readIDs(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 func keyringError(format string, args ...any) error {
@@ -81,6 +88,13 @@ func (k *Keyring) GatewayID() string { return k.gateway }
 
 // CanSeal reports whether some key may seal.
 func (k *Keyring) CanSeal() bool { return k.sealer() != nil }
+
+// SealsSymmetric reports whether the key that seals is a symmetric one, so that
+// only holders of the keyring can make what it seals.
+func (k *Keyring) SealsSymmetric() bool {
+	s := k.sealer()
+	return s != nil && s.alg == AlgA256KW
+}
 
 // CanOpen reports whether some key can open.
 func (k *Keyring) CanOpen() bool {

@@ -45,6 +45,7 @@ func TestBadKeyringsAreRefused(t *testing.T) {
 		"one key":          {jwk(t, "aes", nil), "list of keys"},
 		"no keys":          {`{"keys":[]}`, "list of keys"},
 		"gateway":          {`{"gateway":"XYZ","keys":[` + jwk(t, "aes", nil) + `]}`, "gateway"},
+		"ids":              {`{"ids":"SECRET","keys":[` + jwk(t, "aes", nil) + `]}`, "ids"},
 		"kid missing":      {set(jwk(t, "aes", members{"kid": nil})), "key 1: kid"},
 		"kid with quote":   {set(jwk(t, "aes", members{"kid": `a"b`})), "key 1: kid"},
 		"kid twice":        {set(jwk(t, "aes", nil), jwk(t, "rsa", members{"kid": "aes"})), `key 2: the kid "aes" is taken`},

@@ -30,6 +30,7 @@ func goodVectors() map[string]struct {
 		"v1-ecdh-p521": {"ec-p521", fullDocument()},
 		"v1-rsa":       {"rsa", fullDocument()},
 		"v1-retired":   {"old", smallDocument()},
+		"v1-signed":    {"ec-p256", fullDocument()},
 	}
 }
 
@@ -65,6 +66,9 @@ func TestGoodVectorsOpen(t *testing.T) {
 			if !same(d, v.doc) {
 				t.Error("the blob holds another document")
 			}
+			if proved := map[string]string{"v1-a256kw": "aes", "v1-retired": "old", "v1-signed": "sign"}[name]; d.ProvedBy != proved {
+				t.Errorf("proved by %q, want %q", d.ProvedBy, proved)
+			}
 			if !bytes.Equal(mustEncode(t, d), files["document.json"]) {
 				t.Error("the encoding of the document has changed")
 			}
@@ -76,18 +80,23 @@ func TestGoodVectorsOpen(t *testing.T) {
 	}
 }
 
-func writeGood(t *testing.T, k *Keyring, name, key string, d *Document) {
+func writeGood(t *testing.T, k *Keyring, name, id string, d *Document) {
 	t.Helper()
 	if _, err := os.Stat(vectorFile(name)); err == nil {
 		return
 	}
-	i := k.find(key)
-	compact, err := k.keys[i].seal(mustEncode(t, d), typeBackup)
+	i := k.find(id)
+	plain := mustEncode(t, d)
+	if name == "v1-signed" {
+		signed := k.with([]key{k.keys[i], k.keys[k.find("sign")]})
+		plain = plainOf(t, signed, mustSeal(t, signed, d))
+	}
+	compact, err := k.keys[i].seal(plain, typeBackup)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeArchive(t, name, "A blob of format 1, sealed with the key "+key+" of ../keyring.json, and what is in it.\n", []txtar.File{
-		{Name: "document.json", Data: append(mustEncode(t, d), '\n')},
+	writeArchive(t, name, "A blob of format 1, sealed with the key "+id+" of ../keyring.json, and what is in it.\n", []txtar.File{
+		{Name: "document.json", Data: append(bytes.Clone(plain), '\n')},
 		{Name: "blob", Data: []byte(prefix + compact + "\n")},
 	})
 }

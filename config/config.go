@@ -19,6 +19,8 @@ import (
 // of the backends: from the comments, the defaults, Choices and the tags
 // example, required, min, max and default (in words, where the code has none).
 type Config struct {
+	// Gateway says which backups are this gateway's own.
+	Gateway Gateway `mapstructure:"gateway" example:"{ id: 00112233445566778899aabbccddeeff }"`
 	// Server is the listener that clients of both APIs use.
 	Server Server `mapstructure:"server" example:"{ address: 0.0.0.0:8443, tls: { cert_file: tls/cert.pem, key_file: tls/key.pem } }"`
 	// Admin is the listener for operators: liveness, readiness and metrics.
@@ -41,6 +43,14 @@ type Config struct {
 	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
 	// Policy is the list of what callers may do; what no rule allows is denied.
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
+}
+
+// Gateway says which backups are this gateway's own. A rule of the policy without
+// `from` restores no others.
+type Gateway struct {
+	// ID is 32 lower-case hex digits that backups carry as the gateway that they came from; `vaultferry init` writes
+	// fresh ones. Replicas have the same, and other gateways with the same keyring have others.
+	ID string `mapstructure:"id" default:"that of the keyring" example:"00112233445566778899aabbccddeeff"`
 }
 
 // Server is the listener that clients of both APIs use.
@@ -97,6 +107,9 @@ type Control struct {
 type Keyring struct {
 	// File is the file that `vaultferry init` or `vaultferry keys new` wrote, a JSON Web Key Set.
 	File string `mapstructure:"file" path:"true" example:"keys/keyring.json"`
+	// RequireProof refuses to restore a backup that is sealed with an asymmetric key and not signed by one of the
+	// keyring's keys: whoever holds the public half of the former can make it, and choose where it came from.
+	RequireProof bool `mapstructure:"require_proof" example:"true"`
 }
 
 // Audit is the log of every request.
@@ -269,7 +282,7 @@ type Rule struct {
 	Allow []string `mapstructure:"allow" required:"true" example:"[get, list]"`
 	// Stores are patterns of names of stores.
 	Stores []string `mapstructure:"stores" required:"true" example:"[payments]"`
-	// Names are patterns of names of secrets, as the commands and the audit spell them.
+	// Names are patterns of names of secrets, as the commands and the audit spell them, and of events of CSMS.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
 	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
 	// store of any gateway.

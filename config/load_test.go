@@ -256,8 +256,8 @@ stores: [ { name: a, backend: memory } ]
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "server.max_connections", "server.proxy_protocol", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
+		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
+		"server.max_body", "server.max_blobs", "server.max_connections", "server.proxy_protocol", "admin.address", "control.socket", "keyring.file", "keyring.require_proof", "audit.file", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "dialects.huawei.require_signed_host", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

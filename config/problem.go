@@ -15,7 +15,7 @@ type Severity string
 const (
 	Bad     Severity = "error"
 	Warning Severity = "warning"
-	Idle    Severity = "note" // a key that does nothing yet
+	Note    Severity = "note" // of a key that does nothing yet, say
 )
 
 // Problem is one thing to say about one key.
@@ -74,7 +74,7 @@ func (r *report) warn(path, format string, args ...any) {
 }
 
 func (r *report) idle(path, what string) {
-	r.all = append(r.all, Problem{Severity: Idle, Path: path, Message: what + " does nothing yet"})
+	r.all = append(r.all, Problem{Severity: Note, Path: path, Message: what + " does nothing yet"})
 }
 
 // split parts errors from the rest.

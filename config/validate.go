@@ -18,6 +18,7 @@ var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (c *Config) validate(rep *report, kinds backends.Registry) {
 	checkBounds(rep, "", reflect.ValueOf(c).Elem())
+	c.validateGateway(rep)
 	c.validateServer(rep)
 	c.validateStores(rep, kinds)
 	c.validateAzure(rep)
@@ -25,6 +26,14 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 	c.validateCallers(rep)
 	c.validatePolicy(rep)
 	c.validateLogin(rep)
+}
+
+var gatewayID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+func (c *Config) validateGateway(rep *report) {
+	if id := c.Gateway.ID; id != "" && !gatewayID.MatchString(id) {
+		rep.bad("gateway.id", "not 32 lower-case hex digits (openssl rand -hex 16 makes some)")
+	}
 }
 
 func (c *Config) validateServer(rep *report) {

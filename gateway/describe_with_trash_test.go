@@ -234,24 +234,27 @@ func TestEditsTakeTurns(t *testing.T) {
 	}
 }
 
-// TestFind walks through what is live and what is not.
-func TestFind(t *testing.T) {
+// TestWalkNames sees what is live and what is not, whoever may.
+func TestWalkNames(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil, access.Rule{Callers: []string{"c"}, Allow: []string{"*"}, Stores: []string{"a"}, Names: []string{"*"}})
+	w := newWorld(t, nil, everything, access.Rule{Callers: []string{"few"}, Allow: []string{"update"}, Stores: []string{"a"}, Names: []string{"n0"}})
 	for i := range 3 {
 		put(t, w, gateway.Ref{Store: "a", Name: secret.Name(fmt.Sprint("n", i))}, "hush")
 	}
 	remove(t, w, gateway.Ref{Store: "a", Name: "n1"})
-	for name, found := range map[secret.Name]bool{"n0": true, "n1": true, "n2": true, "n3": false} {
-		got, err := w.FindName(t.Context(), call, "a", access.Update, func(n secret.Name) bool { return n == name })
-		if found != (err == nil && got == name) || !found && !errors.Is(err, secret.NotFound) {
-			t.Errorf("%s: %q, %v", name, got, err)
+	var all []secret.Name
+	if err := w.WalkNames(t.Context(), call, "a", func(n secret.Name) { all = append(all, n) }); err != nil || !slices.Equal(all, []secret.Name{"n0", "n1", "n2"}) {
+		t.Errorf("%v, %v", all, err)
+	}
+	wantKind(t, w.WalkNames(t.Context(), call, "none", func(secret.Name) {}), secret.NotFound)
+	for name, want := range map[secret.Name]bool{"n0": true, "n1": false} {
+		if w.MayName(access.Caller{ID: "few"}, access.Update, gateway.Ref{Store: "a", Name: name}) != want {
+			t.Errorf("%s: allowed is not %v", name, want)
 		}
 	}
-	_, err := w.FindName(t.Context(), call, "b", access.Update, func(secret.Name) bool { return true })
-	wantKind(t, err, secret.Denied)
-	_, err = w.FindName(t.Context(), call, "none", access.Update, func(secret.Name) bool { return true })
-	wantKind(t, err, secret.NotFound)
+	if w.MayName(access.Caller{ID: "few"}, access.Get, gateway.Ref{Store: "a", Name: "n0"}) || w.MayName(call.Caller, access.Get, gateway.Ref{Store: "none", Name: "n0"}) {
+		t.Error("another action or store is allowed")
+	}
 }
 
 // TestAppendPrepares: what prepare makes of the draft is written, and of no

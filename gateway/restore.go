@@ -74,6 +74,9 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 		if err != nil {
 			return nil, err
 		}
+		if s.proof && doc.ProvedBy == "" {
+			return nil, secret.Errorf(secret.Denied, "nothing proves which gateway made this backup, and this one requires that: no key of its keyring signed it")
+		}
 		j.blob = blob
 		return s.restore(ctx, j, doc, hex.EncodeToString(sum[:16]), o)
 	})

@@ -41,8 +41,11 @@ const (
 	DefaultMaxBlobs      = 4
 )
 
-// Options make a Service. All fields are needed but the last five.
+// Options make a Service. All fields are needed but ID and the last six.
 type Options struct {
+	// ID is what blobs carry as the gateway that they came from. Gateways with the
+	// same one restore each other's as their own. Default: the keyring's.
+	ID       string
 	Stores   []Store
 	Policy   *access.Policy
 	Keyring  *backup.Keyring
@@ -53,6 +56,9 @@ type Options struct {
 	Observe  func(Observation)
 	// Writes, if not nil, observes the writes to secrets.
 	Writes hook.Observer
+	// RequireProof refuses to restore a blob of which nothing proves that a holder
+	// of the keyring made it: see backup.Document.ProvedBy.
+	RequireProof bool
 	// Archive takes what LossArchive keeps. Empty: that is refused.
 	Archive archive.Dir
 }
@@ -71,6 +77,8 @@ type Service struct {
 	stores   map[string]*store
 	names    []string
 	policy   *access.Policy
+	id       string
+	proof    bool // is required of blobs
 	keys     *backup.Keyring
 	audit    *audit.Log
 	log      *slog.Logger
@@ -158,7 +166,7 @@ type Ref struct {
 // New returns a service over open stores. Closing it closes them.
 func New(o Options) (*Service, error) {
 	s := &Service{
-		stores: map[string]*store{}, policy: o.Policy, keys: o.Keyring, audit: o.Audit,
+		stores: map[string]*store{}, policy: o.Policy, id: orDefault(o.ID, o.Keyring.GatewayID()), proof: o.RequireProof, keys: o.Keyring, audit: o.Audit,
 		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive,
 	}
 	if s.now == nil {
@@ -251,7 +259,7 @@ func (s *Service) MaxTags(name string) int {
 }
 
 // Gateway returns the id that this gateway's blobs carry.
-func (s *Service) Gateway() string { return s.keys.GatewayID() }
+func (s *Service) Gateway() string { return s.id }
 
 // Check reports whether the store's product can be reached and accepts the
 // gateway's credentials.

@@ -146,7 +146,7 @@ const PurgeProtected = "purge protection is enabled for this store"
 func (s *Service) ListTrash(ctx context.Context, c Call, name string, q secret.Query) (secret.Page, error) {
 	return run(ctx, s, c, access.List, Ref{Store: name}, func(ctx context.Context, j *job) (secret.Page, error) {
 		now := s.now()
-		page, err := fill(ctx, q, j.Backend.ListTrash, func(sec *secret.Secret) bool {
+		page, err := fill(ctx, q, j.reach(), j.Backend.ListTrash, func(sec *secret.Secret) bool {
 			return j.allowed(sec.Name) && sec.Deleted != nil && !sec.Deleted.Over(now)
 		})
 		page.LeftOut = j.leftOut(page.LeftOut)

@@ -131,7 +131,7 @@ func (a *app) complain(message string) {
 	if isTerminal(a.errOut) {
 		word = "\x1b[31m" + word + "\x1b[0m"
 	}
-	_, _ = fmt.Fprintln(a.errOut, word, message) // nowhere left to complain
+	_, _ = fmt.Fprintln(a.errOut, word, visible(message)) // nowhere left to complain
 }
 
 func isTerminal(stream any) bool {

@@ -148,7 +148,7 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 			failed.add(err)
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
 		case !a.json():
-			if err := backupLine(a.out, r); err != nil {
+			if err := backupLine(visibleWriter{a.out}, r); err != nil {
 				return err
 			}
 		}

@@ -155,6 +155,12 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 	case !keys.CanOpen():
 		v.add(config.Warning, "keyring.file", "no key in it decrypts, so restores will fail")
 	}
+	if _, _, signs := keys.Signer(); cfg.Keyring.RequireProof && !signs && !keys.SealsSymmetric() {
+		v.add(config.Warning, "keyring.require_proof", "no key of the keyring signs, so this gateway cannot restore its own backups: vaultferry keys new --add --type EdDSA")
+	}
+	if cfg.Gateway.ID == "" {
+		v.add(config.Note, "gateway.id", "it is not set, so every gateway with this keyring restores the backups of the others as its own; to tell them apart write %s here, and another id there", keys.GatewayID())
+	}
 	if lacksSigningKey(cfg, keys) {
 		v.add(config.Bad, "keyring.file", noSigningKey)
 	}

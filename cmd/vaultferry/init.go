@@ -59,13 +59,15 @@ that file and leaves the rest alone.`,
 
 // firstCaller is a new gateway's only caller, and what it finds.
 type firstCaller struct {
-	Host, LoginHost, Project, TokenHash, AK string
+	Gateway, Host, LoginHost, Project, TokenHash, AK string
 
 	token, sk, clientSecret string
 }
 
 const configTemplate = config.SchemaLine + `
 # Written by vaultferry init. "vaultferry check" says what it means.
+gateway:
+  id: {{.Gateway}}   # replicas have the same; other gateways another
 server:
   address: 127.0.0.1:8443
   tls: { cert_file: cert.pem, key_file: key.pem }
@@ -111,7 +113,7 @@ func (a *app) initialise(ctx context.Context, dir string, w writeFlags) error {
 		}
 	}
 	f := firstCaller{
-		Host: "main." + domain, LoginHost: loginHost, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
+		Gateway: randomText()[:32], Host: "main." + domain, LoginHost: loginHost, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
 		token: randomText(), sk: randomText(), clientSecret: randomText(),
 	}
 	sum := sha256.Sum256([]byte(f.token))

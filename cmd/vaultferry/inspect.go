@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type blobView struct {
 	Note       string      `json:"note,omitempty"`
 	Origin     *originView `json:"origin,omitempty"`
 	SealedAt   *time.Time  `json:"sealed_at,omitempty"`
+	ProvedBy   string      `json:"proved_by,omitempty"` // the key that proves who made it
 	Secret     *secretView `json:"secret,omitempty"`
 }
 
@@ -131,7 +133,7 @@ func (v *blobView) open(keys *backup.Keyring, blob []byte) error {
 		return err
 	}
 	s := viewSecret("", d.Secret)
-	v.Opened, v.Secret, v.SealedAt = true, &s, timeOrNil(d.SealedAt)
+	v.Opened, v.Secret, v.SealedAt, v.ProvedBy = true, &s, timeOrNil(d.SealedAt), d.ProvedBy
 	v.Origin = &originView{Gateway: d.Origin.Gateway, Store: d.Origin.Store, Name: string(d.Origin.Name)}
 	return nil
 }
@@ -149,6 +151,7 @@ func (v *blobView) text(w io.Writer) error {
 	if v.Opened {
 		rows = append(rows,
 			[]string{"sealed at:", shortTime(v.SealedAt)},
+			[]string{"proved by:", cmp.Or(v.ProvedBy, "nothing: whoever holds the public half of the key can have made it")},
 			[]string{"from:", fmt.Sprintf("%s in store %s of gateway %s", printable(v.Origin.Name), printable(v.Origin.Store), v.Origin.Gateway)},
 			[]string{"name:", printable(v.Secret.Name)})
 	}

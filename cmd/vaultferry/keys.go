@@ -173,7 +173,7 @@ func (a *app) printKeys(k *backup.Keyring, file string) error {
 		rows = append(rows, []string{i.ID, i.Algorithm, keyState(i)})
 	}
 	return a.print(v, func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "keyring %s of gateway %s\n", file, v.Gateway); err != nil {
+		if _, err := fmt.Fprintf(w, "keyring %s of gateway %s (unless gateway.id says another)\n", file, v.Gateway); err != nil {
 			return err
 		}
 		return table(w, rows)

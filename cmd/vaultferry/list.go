@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -137,12 +136,4 @@ func attributeRows(views []secretView, deleted bool) [][]string {
 		rows = append(rows, []string{printable(v.Name), fmt.Sprint(v.Current), shortTime(v.Updated), printable(v.Description)})
 	}
 	return rows
-}
-
-// printable keeps what a store holds from steering the terminal.
-func printable(s string) string {
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		return strings.Trim(q, `"`)
-	}
-	return s
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -21,14 +21,20 @@ func (a *app) json() bool { return a.output == "json" }
 
 // print writes one JSON document, or what text writes for people.
 func (a *app) print(document any, text func(io.Writer) error) error {
+	var b bytes.Buffer
 	if !a.json() {
-		w := bufio.NewWriter(a.out)
-		return errors.Join(text(w), w.Flush())
+		err := text(&b)
+		_, writeErr := visibleWriter{a.out}.Write(b.Bytes())
+		return errors.Join(err, writeErr)
 	}
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(document)
+	if err := enc.Encode(document); err != nil {
+		return err
+	}
+	_, err := a.out.Write(visibleJSON(b.Bytes()))
+	return err
 }
 
 // table aligns rows of cells that hold tabs in between.
@@ -137,7 +143,9 @@ func versionRows(s secretView) [][]string {
 		case s.Previous:
 			state = append(state, "previous")
 		}
-		state = append(state, v.Stages...)
+		for _, stage := range v.Stages {
+			state = append(state, printable(stage))
+		}
 		if !v.Enabled {
 			state = append(state, "disabled")
 		}
@@ -191,7 +199,7 @@ func (w *writeFlags) approve(ctx context.Context, a *app, question string) error
 	if !w.confirm {
 		return nil
 	}
-	if _, err := fmt.Fprintf(a.errOut, "%s [y/N] ", question); err != nil {
+	if _, err := fmt.Fprintf(a.errOut, "%s [y/N] ", visible(question)); err != nil {
 		return err
 	}
 	line, err := interruptible(ctx, func() (string, error) { return readLine(a.in) })

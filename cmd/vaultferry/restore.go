@@ -139,7 +139,7 @@ func (run *restoring) add(ctx context.Context, r restoreReport, err error) error
 	case err == nil:
 		run.traces.add(r.lost)
 		if !run.a.json() {
-			if err := restoreLines(run.a.out, r); err != nil {
+			if err := restoreLines(visibleWriter{run.a.out}, r); err != nil {
 				return err
 			}
 		}

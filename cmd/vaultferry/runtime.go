@@ -57,7 +57,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		return errors.Join(err, closeStores(stores))
 	}
 	o := gateway.Options{
-		Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
+		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
 		Log: rt.log, Now: a.now, MaxBlobs: rt.cfg.Server.MaxBlobs, Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}

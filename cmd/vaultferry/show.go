@@ -84,10 +84,16 @@ func (a *app) show(cmd *cobra.Command, s *session, ref gateway.Ref, reveal bool,
 			}
 		}
 	}
-	return a.print(view, func(w io.Writer) error { return showText(w, view, value, shown) })
+	err = a.print(view, func(w io.Writer) error { return showText(w, view) })
+	if err != nil || a.json() || value.IsNone() {
+		return err
+	}
+	// The value is what was asked for, byte by byte.
+	_, err = fmt.Fprintf(a.out, "\nvalue of version %d (%s, %d bytes):\n%s\n", shown, value.Form(), value.Len(), value.Reveal())
+	return err
 }
 
-func showText(w io.Writer, s secretView, value secret.Value, shown secret.Ordinal) error {
+func showText(w io.Writer, s secretView) error {
 	rows := [][]string{{"name:", printable(s.Name)}}
 	for _, other := range s.Spelled {
 		rows = append(rows, []string{"", other.sentence()})
@@ -102,12 +108,5 @@ func showText(w io.Writer, s secretView, value secret.Value, shown secret.Ordina
 	if err := table(w, rows); err != nil {
 		return err
 	}
-	if err := table(w, append([][]string{{""}}, versionRows(s)...)); err != nil {
-		return err
-	}
-	if value.IsNone() {
-		return nil
-	}
-	_, err := fmt.Fprintf(w, "\nvalue of version %d (%s, %d bytes):\n%s\n", shown, value.Form(), value.Len(), value.Reveal())
-	return err
+	return table(w, append([][]string{{""}}, versionRows(s)...))
 }

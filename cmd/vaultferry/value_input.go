@@ -74,7 +74,7 @@ func (a *app) promptHidden(ctx context.Context, question string) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := fmt.Fprint(a.errOut, question); err != nil {
+	if _, err := fmt.Fprint(a.errOut, visible(question)); err != nil {
 		return nil, err
 	}
 	b, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })

@@ -22,8 +22,12 @@
 //     when the version that holds it was. CreateSecretStage moves a stage that
 //     is there, as UpdateSecretStage makes one that is not. Twelve stages are
 //     counted with both roles, whether SYSPREVIOUS has a holder or not.
-//   - A secret's id follows from the store and the name: every gateway over the
-//     store shows the same, and a secret that takes a name again has its id.
+//   - A secret's id follows from the keyring, the store and the name: every
+//     gateway with the keyring shows the same, and a secret that takes a name
+//     again has its id. Nobody without the keyring makes up an id that is looked
+//     for. One that a gateway has forgotten, or another one gave out, is looked
+//     for through the store; where that serves nobody, it is done once in 30
+//     seconds, and other such ids are answered 429 meanwhile.
 //   - A scheduled deletion is the gateway's soft delete, whoever made it. It
 //     answers CSMS.0107 to another schedule and CSMS.0103 to all else; its name
 //     is taken; cancelling it leads back to ENABLED; DeleteSecret makes it
@@ -38,8 +42,8 @@
 //     batch import goes on; BatchDeleteSecrets deletes what belongs to another
 //     service's instance, which here is nothing. 1000 secrets each, at most,
 //     and about 32 MB of values.
-//   - An operation by a secret's id answers 404 where the caller may not use
-//     the secret, as for an id that is nobody's.
+//   - An operation by a secret's id answers where the caller may not use the
+//     secret as for an id that is nobody's, and after the same time: 404.
 //   - kms_key_id, enterprise_project_id: kept, shown and backed up, without
 //     effect; another key counts for the versions made afterwards. Rotation is
 //     refused: it would not happen. There are no password policies.

@@ -47,10 +47,11 @@ func New(o Options) (*Dialect, error) {
 	if o.Service == nil || o.Events == nil || o.Credentials == nil || o.IAM == nil || o.Throttle == nil {
 		return nil, errors.New("huawei: Service, Events, Credentials, IAM and Throttle are needed")
 	}
-	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, ids: newIDs(), maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, signedHost: o.SignedHost, now: o.Now}
+	a := &api{svc: o.Service, events: o.Events, creds: o.Credentials, iam: o.IAM, throttle: o.Throttle, projects: o.Routes, stores: map[string]string{}, maxBlob: cmp.Or(o.MaxBlob, wire.DefaultMaxBlob), limits: o.Limits, signedHost: o.SignedHost, now: o.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
+	a.ids = newIDs(o.Service.IDKey("huawei secrets"), a.now)
 	names := map[string]bool{}
 	for _, r := range o.Routes {
 		name := cmp.Or(r.Name, r.Project)

@@ -1,31 +1,45 @@
 package huawei
 
 import (
-	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"sync"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// ids finds the secret that an id stands for. An id follows from the store and
-// the name, so what is remembered here is never wrong, on no gateway; what is
-// forgotten is found again by walking through the store.
+// ids makes the ids of secrets, and finds the secret that one stands for. An id
+// follows from a key, the store and the name, so what is remembered here is
+// never wrong, on no gateway with the keyring; what is forgotten is found again
+// by a look through the store. It ends in a check that takes the key, so nobody
+// makes up one that is looked for.
 type ids struct {
+	key   []byte
+	now   func() time.Time
 	mu    sync.RWMutex
 	names map[string]secret.Name // by id
+	looks map[string]*looks      // by store
 }
 
 // maxIDs bounds what is remembered: some 15 MB.
 const maxIDs = 100_000
 
-func newIDs() *ids { return &ids{names: map[string]secret.Name{}} }
+// nameBytes of an id stand for the name, 74 bits; the rest are the check.
+const nameBytes = 10
+
+func newIDs(key []byte, now func() time.Time) *ids {
+	return &ids{key: key, now: now, names: map[string]secret.Name{}, looks: map[string]*looks{}}
+}
 
 // of returns the id of a secret, and remembers whose it is.
 func (x *ids) of(store string, name secret.Name) string {
-	id := secretID(store, name)
+	id := x.make(store, name)
 	x.mu.RLock()
 	_, known := x.names[id]
 	x.mu.RUnlock()
@@ -41,30 +55,51 @@ func (x *ids) of(store string, name secret.Name) string {
 	return id
 }
 
-func (x *ids) name(id string) (secret.Name, bool) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	name, ok := x.names[id]
-	return name, ok
+// make returns the UUID of a secret: the same for the same key, store and name.
+func (x *ids) make(store string, name secret.Name) string {
+	id := uuidOf(x.sum("secret", store, string(name)))
+	copy(id[nameBytes:], x.check(store, id))
+	return id.String()
+}
+
+func (x *ids) check(store string, id uuid.UUID) []byte {
+	return x.sum("check", store, string(id[:nameBytes]))[:len(id)-nameBytes]
+}
+
+func (x *ids) sum(parts ...string) []byte {
+	mac := hmac.New(sha256.New, x.key)
+	for _, p := range parts {
+		mac.Write(append([]byte(p), 0))
+	}
+	return mac.Sum(nil)
+}
+
+// made reports whether the id was made with the key, for a secret of the store.
+func (x *ids) made(store, id string) bool {
+	u, err := uuid.Parse(id)
+	return err == nil && u.String() == id && uuidOf(u[:]) == u && hmac.Equal(u[nameBytes:], x.check(store, u))
 }
 
 // byID names the secret of the path's id. Whether it is there, and whether the
 // caller may do the action to it, is for the operation to find out.
 func (a *api) byID(r *request, action access.Action) (gateway.Ref, error) {
 	id := r.Vars["secret_id"]
-	if name, ok := a.ids.name(id); ok && secretID(r.store, name) == id && a.svc.May(r.Caller, action, r.store) {
-		return gateway.Ref{Store: r.store, Name: name}, nil
-	}
-	if !isUUID(id) {
+	switch {
+	case !isUUID(id):
 		return gateway.Ref{}, secret.Errorf(secret.Invalid, "secret_id is not a UUID")
+	case !a.svc.May(r.Caller, action, r.store):
+		return gateway.Ref{}, secret.Errorf(secret.Denied, "no permission to %s in this store", action)
+	case !a.ids.made(r.store, id):
+		return gateway.Ref{}, noSuchID()
 	}
-	name, err := a.find(r.Context(), r, action, id)
+	name, err := a.find(r, action, id)
 	return gateway.Ref{Store: r.store, Name: name}, err
 }
 
-// unseen is a refusal that reads as if nothing were there: an id follows from a
-// name that can be guessed, and must not tell whether there is such a secret.
-// The audit says what it is.
+func noSuchID() error { return secret.Errorf(secret.NotFound, "no secret has this id") }
+
+// unseen is a refusal that reads as if nothing were there: an id must not tell
+// whether there is such a secret. The audit says what it is.
 type unseen struct{ error }
 
 func (u unseen) Unwrap() error { return u.error }
@@ -75,10 +110,4 @@ func byIDError(err error) error {
 		return unseen{err}
 	}
 	return err
-}
-
-func (a *api) find(ctx context.Context, r *request, action access.Action, id string) (secret.Name, error) {
-	return a.svc.FindName(ctx, r.call, r.store, action, func(n secret.Name) bool {
-		return speakable(n) == nil && a.ids.of(r.store, n) == id
-	})
 }

@@ -46,11 +46,6 @@ func speakable(name secret.Name) error {
 	return err
 }
 
-// secretID is the UUID of a secret: the same for the same store and name.
-func secretID(store string, name secret.Name) string {
-	return derivedUUID("secret", store, string(name))
-}
-
 func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // keyID is the UUID shown as the key of a store's secrets where the client
@@ -64,10 +59,15 @@ func derivedUUID(parts ...string) string {
 		b = append(append(b, 0), p...)
 	}
 	sum := sha256.Sum256(b)
-	id := uuid.UUID(sum[:16])
+	return uuidOf(sum[:]).String()
+}
+
+// uuidOf is a UUID of version 8 of the first bits.
+func uuidOf(bits []byte) uuid.UUID {
+	id := uuid.UUID(bits[:16])
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
-	return id.String()
+	return id
 }
 
 // versionID is the wire's name of a version.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -122,18 +123,35 @@ func (p *Policy) AllowWhole(c Caller, a Action, store string) bool {
 }
 
 func (p *Policy) find(c Caller, a Action, store string, covers func(Rule) bool) bool {
-	if c.ID == "" {
-		return false
-	}
-	if c.Via == "cli" && strings.HasPrefix(c.ID, localPrefix) && !p.local {
+	if p.free(c) {
 		return true
 	}
-	for _, r := range p.rules {
-		if matchAny(r.Callers, c.ID, false) && allows(r, a) && matchAny(r.Stores, store, false) && covers(r) {
+	for r := range p.rulesFor(c, a, store) {
+		if covers(r) {
 			return true
 		}
 	}
 	return false
+}
+
+// free reports whether no rule is needed: for commands on this machine, while
+// none names them.
+func (p *Policy) free(c Caller) bool {
+	return c.Via == "cli" && strings.HasPrefix(c.ID, localPrefix) && !p.local
+}
+
+// rulesFor are the rules that let c do a to some name in the store.
+func (p *Policy) rulesFor(c Caller, a Action, store string) iter.Seq[Rule] {
+	return func(yield func(Rule) bool) {
+		if c.ID == "" {
+			return
+		}
+		for _, r := range p.rules {
+			if matchAny(r.Callers, c.ID, false) && allows(r, a) && matchAny(r.Stores, store, false) && !yield(r) {
+				return
+			}
+		}
+	}
 }
 
 func allows(r Rule, a Action) bool {

@@ -182,3 +182,33 @@ func TestAllowWithin(t *testing.T) {
 		}
 	}
 }
+
+// Neither a name that is allowed lies before the place that Skip names, nor a
+// folder that may hold one.
+func TestSkipPassesOverNothingThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		patterns := rapid.SliceOfN(rapid.StringMatching(`[ -.ab/éz]{0,4}[*?]?[ab]?`), 1, 4).Draw(t, "patterns")
+		p := access.NewPolicy([]access.Rule{{Callers: []string{"c"}, Allow: []string{"list"}, Stores: []string{"s"}, Names: patterns}})
+		c, target := access.Caller{ID: "c"}, access.Target{Store: "s", FoldCase: rapid.Bool().Draw(t, "fold")}
+		after := secret.Name(rapid.StringMatching(`[ -.ab/éz]{0,5}`).Draw(t, "after"))
+		reach := p.Reach(c, access.List, target)
+		place, more := reach.Skip(after)
+		if more && place < after {
+			t.Fatalf("from %q back to %q", after, place)
+		}
+		target.Name = secret.Name(rapid.StringMatching(`[ -.ab/éz]{1,5}`).Draw(t, "name"))
+		allowed := p.Allow(c, access.List, target)
+		if target.Name > after && allowed && (!more || target.Name <= place) {
+			t.Fatalf("%q after %q is allowed and skipped: %q, %v", target.Name, after, place, more)
+		}
+		if reach.All && !allowed {
+			t.Fatalf("%q is not allowed, though all are", target.Name)
+		}
+		// A list tells of a folder that it cannot show whoever may list something in it.
+		target.Name = secret.Name(rapid.StringMatching(`[ab/é]{0,4}/`).Draw(t, "folder"))
+		if target.Name > after && p.AllowWithin(c, access.List, target) && (!more || target.Name <= place) {
+			t.Fatalf("the folder %q after %q is skipped: %q, %v", target.Name, after, place, more)
+		}
+	})
+}

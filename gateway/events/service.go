@@ -15,7 +15,8 @@ import (
 )
 
 // Service is what a dialect asks about events. Every operation is authorised
-// and audited by the gateway. All are Unsupported in a store whose backend is
+// and audited by the gateway. The policy's patterns of names cover the names of
+// events as those of secrets. All are Unsupported in a store whose backend is
 // no backends.StateStore.
 type Service struct {
 	gateway  *gateway.Service
@@ -27,10 +28,10 @@ func New(g *gateway.Service, r *Recorder) *Service { return &Service{gateway: g,
 
 // Create makes an event of e, which brings no ID and no times. Kinds:
 // AlreadyExists; TooLarge where there is no room for more. Action: update, of
-// any name in the store.
+// the event's name.
 func (s *Service) Create(ctx context.Context, c gateway.Call, store string, e Event) (*Event, error) {
 	return gateway.Do(ctx, s.gateway, c, access.Update, gateway.Ref{Store: store, Event: e.Name}, func(ctx context.Context, j hook.Job) (*Event, error) {
-		if err := e.check(); err != nil {
+		if err := errors.Join(mayTouch(j, e.Name), e.check()); err != nil {
 			return nil, err
 		}
 		now := j.Now().UTC().Truncate(time.Millisecond)
@@ -63,17 +64,29 @@ func tooMany(err error) error {
 	return err
 }
 
-// List lists the events of a store by name. Action: list, of any name.
+// mayTouch refuses an event that is none of the caller's before it is looked for.
+func mayTouch(j hook.Job, name string) error {
+	if !j.Allowed(secret.Name(name)) {
+		return secret.Errorf(secret.Denied, "no permission for this event")
+	}
+	return nil
+}
+
+// List lists the events of a store by name, those that the caller may list.
+// Action: list.
 func (s *Service) List(ctx context.Context, c gateway.Call, store string) ([]Event, error) {
 	return gateway.Do(ctx, s.gateway, c, access.List, gateway.Ref{Store: store}, func(ctx context.Context, j hook.Job) ([]Event, error) {
 		l, _, err := readState[eventList](ctx, j, eventsKey)
-		return l.events, err
+		return slices.DeleteFunc(l.events, func(e Event) bool { return mayTouch(j, e.Name) != nil }), err
 	})
 }
 
-// Get returns one event. Action: list, of any name.
+// Get returns one event. Action: list, of its name.
 func (s *Service) Get(ctx context.Context, c gateway.Call, store, name string) (*Event, error) {
 	return gateway.Do(ctx, s.gateway, c, access.List, gateway.Ref{Store: store, Event: name}, func(ctx context.Context, j hook.Job) (*Event, error) {
+		if err := mayTouch(j, name); err != nil {
+			return nil, err
+		}
 		l, _, err := readState[eventList](ctx, j, eventsKey)
 		if err != nil {
 			return nil, err
@@ -82,9 +95,12 @@ func (s *Service) Get(ctx context.Context, c gateway.Call, store, name string) (
 	})
 }
 
-// Update changes an event. Action: update, of any name.
+// Update changes an event. Action: update, of its name.
 func (s *Service) Update(ctx context.Context, c gateway.Call, store, name string, p Patch) (*Event, error) {
 	return gateway.Do(ctx, s.gateway, c, access.Update, gateway.Ref{Store: store, Event: name}, func(ctx context.Context, j hook.Job) (*Event, error) {
+		if err := mayTouch(j, name); err != nil {
+			return nil, err
+		}
 		var out Event
 		err := editState(ctx, s.recorder, j, eventsKey, func(l *eventList) (bool, error) {
 			e, err := l.get(name)
@@ -102,9 +118,12 @@ func (s *Service) Update(ctx context.Context, c gateway.Call, store, name string
 // Delete removes an event. Conflict: a secret subscribes to it, live or in the
 // trash, which costs a look at every secret of the store. One that subscribes
 // in this very moment is left with an event that is gone, of which nothing is
-// recorded. Action: update, of any name.
+// recorded. Action: update, of its name.
 func (s *Service) Delete(ctx context.Context, c gateway.Call, store, name string) error {
 	_, err := gateway.Do(ctx, s.gateway, c, access.Update, gateway.Ref{Store: store, Event: name}, func(ctx context.Context, j hook.Job) (struct{}, error) {
+		if err := mayTouch(j, name); err != nil {
+			return struct{}{}, err
+		}
 		repeated := j.Repeats()
 		err := s.remove(ctx, j, name)
 		if repeated && errors.Is(err, secret.NotFound) {

@@ -135,14 +135,14 @@ func TestEventQuota(t *testing.T) {
 	}
 }
 
-// TestEventPolicy: reading takes list, changing update, both of some name; a
-// read-only store takes no change.
+// TestEventPolicy: reading takes list, changing update, both of the event's name;
+// a read-only store takes no change.
 func TestEventPolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *gateway.Options) { o.Stores[1].ReadOnly = true },
-		access.Rule{Callers: []string{"c"}, Allow: []string{"update", "list"}, Stores: []string{"*"}, Names: []string{"x"}},
-		access.Rule{Callers: []string{"reader"}, Allow: []string{"list"}, Stores: []string{"a"}, Names: []string{"x"}},
-		access.Rule{Callers: []string{"writer"}, Allow: []string{"set", "update"}, Stores: []string{"a"}, Names: []string{"x"}})
+		access.Rule{Callers: []string{"c"}, Allow: []string{"update", "list"}, Stores: []string{"*"}, Names: []string{"x", "e", "f"}},
+		access.Rule{Callers: []string{"reader"}, Allow: []string{"list"}, Stores: []string{"a"}, Names: []string{"x", "e"}},
+		access.Rule{Callers: []string{"writer"}, Allow: []string{"set", "update"}, Stores: []string{"a"}, Names: []string{"x", "e"}})
 	makeEvent(t, w, event("e"))
 	reader, writer := call, call
 	reader.Caller.ID, writer.Caller.ID = "reader", "writer"
@@ -164,6 +164,42 @@ func TestEventPolicy(t *testing.T) {
 	wantKind(t, err, secret.Denied)
 	// Whoever may set may subscribe, without a right to list.
 	if _, err := w.Put(t.Context(), writer, gateway.Ref{Store: "a", Name: "x"}, subscribing("e")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEventsOfOthers: who may change some secrets of a store neither sees nor
+// changes an event whose name is not theirs, nor learns whether there is one.
+func TestEventsOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, everything,
+		access.Rule{Callers: []string{"app"}, Allow: []string{"*"}, Stores: []string{"a"}, Names: []string{"app-*"}})
+	makeEvent(t, w, event("ops-alerts"))
+	app := call
+	app.Caller.ID = "app"
+	if _, err := w.events.Create(t.Context(), app, "a", event("app-alerts")); err != nil {
+		t.Fatal(err)
+	}
+	off := false
+	for _, name := range []string{"ops-alerts", "absent"} {
+		_, err := w.events.Update(t.Context(), app, "a", name, events.Patch{Enabled: &off})
+		wantKind(t, err, secret.Denied)
+		_, err = w.events.Get(t.Context(), app, "a", name)
+		wantKind(t, err, secret.Denied)
+		wantKind(t, w.events.Delete(t.Context(), app, "a", name), secret.Denied)
+		_, err = w.events.Create(t.Context(), app, "a", event(name))
+		wantKind(t, err, secret.Denied)
+		if e := w.last(t); e.Event != name || e.Result != "denied" || e.BackendOps != 0 {
+			t.Errorf("audited as %+v", e)
+		}
+	}
+	if got, err := w.events.List(t.Context(), app, "a"); err != nil || len(got) != 1 || got[0].Name != "app-alerts" {
+		t.Errorf("app lists %d events, %v", len(got), err)
+	}
+	if got, err := w.events.Get(t.Context(), call, "a", "ops-alerts"); err != nil || !got.Enabled {
+		t.Errorf("the event of others is off, or gone: %v", err)
+	}
+	if _, err := w.events.Update(t.Context(), app, "a", "app-alerts", events.Patch{Enabled: &off}); err != nil {
 		t.Error(err)
 	}
 }

@@ -51,8 +51,9 @@ func TestCSMSOverProducts(t *testing.T) {
 			for _, name := range []string{"one", "two"} {
 				stores = append(stores, gateway.Store{Name: name, Kind: kind, Backend: open(t, name), Concurrency: 64, OnLoss: gateway.LossAccept})
 			}
+			keys := gatewaytest.NewKeyring(t)
 			open := func(fresh *csmsSuite) *csmsSuite {
-				g := gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16})
+				g := gatewaytest.New(t, gatewaytest.Options{Stores: stores, MaxBlobs: 16, Keyring: keys})
 				most := cmp.Or(stores[0].Backend.Capabilities().MaxVersions, 1000)
 				return &csmsSuite{kind: kind, most: most, gateway: g, store: "one", other: "two", fresh: fresh}
 			}

@@ -40,6 +40,7 @@ type Options struct {
 	Stores   []gateway.Store
 	Policy   []access.Rule   // default: every caller may do everything
 	Keyring  *backup.Keyring // default: a new one
+	ID       string          // default: the keyring's
 	Now      func() time.Time
 	Resource string        // of the azure challenge
 	Azure    []azure.Route // beside one for each store
@@ -126,7 +127,7 @@ func (g *Gateway) start(t testing.TB, o Options) {
 	t.Cleanup(func() { _ = log.Close() })
 	recorder := events.NewRecorder()
 	service, err := gateway.New(gateway.Options{
-		Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
+		ID: o.ID, Stores: o.Stores, Policy: access.NewPolicy(o.Policy), Keyring: g.Keyring,
 		Audit: log, Log: o.Log, Now: o.Now, MaxBlobs: o.MaxBlobs, Archive: o.Archive,
 		Writes: recorder,
 	})
