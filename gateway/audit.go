@@ -14,7 +14,8 @@ type auditedError struct{ error }
 func (e auditedError) Unwrap() error { return e.error }
 
 // Reject writes the audit line of a request that a dialect refuses before any
-// operation runs: no valid credentials, a malformed body, an unknown route.
+// operation runs: no valid credentials, a malformed body, an unknown route. Of
+// strangers' requests only the first ones have a line each: see audit.Log.Refuse.
 // It does nothing for an error that came from the Service, which has its line.
 // A returned error takes the place of err: the line could not be written.
 func (s *Service) Reject(c Call, r Ref, err error) error {
@@ -36,11 +37,17 @@ func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, nil) }
 // auditRequest writes the outcome of what no operation ran for.
 func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result(failed)})
-	err := s.audit.Write(audit.Entry{
+	e := audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Address: c.Address,
 		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event,
 		Result: result(failed), Reason: secret.ReasonOf(failed),
-	}, false)
+	}
+	var err error
+	if failed != nil {
+		err = s.audit.Refuse(e)
+	} else {
+		err = s.audit.Write(e, false)
+	}
 	if err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
 	}
