@@ -93,6 +93,14 @@ type Keyring struct {
 type Audit struct {
 	// File is the file that gets one JSON line or two for each request; a request whose line cannot be written fails.
 	File string `mapstructure:"file" path:"true" example:"log/audit.jsonl"`
+	// MaxSize is the size of the file at which the gateway moves it to a name with the time and goes on in another one; 0
+	// is never. The gateway removes no file.
+	MaxSize Size `mapstructure:"max_size" min:"0" example:"1GiB"`
+	// MaxAge is the age at which it does the same; 0 is never.
+	MaxAge time.Duration `mapstructure:"max_age" example:"24h"`
+	// LowWater is the room on the disk below which the gateway warns, in its log, its metrics and `/readyz`: on a full disk
+	// it refuses every request.
+	LowWater Size `mapstructure:"low_water" min:"0" example:"1GiB"`
 }
 
 // Archive is where whole backups are kept when a store cannot hold all of them.
@@ -285,7 +293,7 @@ func Default() *Config {
 		Keyring: Keyring{
 			File: "keyring.json",
 		},
-		Audit:    Audit{File: "audit.jsonl"},
+		Audit:    Audit{File: "audit.jsonl", MaxSize: 256 << 20, LowWater: 128 << 20},
 		Dialects: Dialects{Azure: Azure{Authority: "https://login.vault.localhost/adfs"}, Huawei: Huawei{Domain: "vaultferry"}},
 	}
 }

@@ -253,7 +253,7 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "archive.dir",
+		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "audit.max_size", "audit.max_age", "audit.low_water", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

@@ -54,6 +54,38 @@ func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	return nil
 }
 
+// AuditState is how the audit fares.
+type AuditState struct {
+	FreeBytes int64 // of its disk; negative: not known
+	Low       bool  // less than the configured mark
+	Damaged   int64 // times that the file was not as the gateway had left it
+}
+
+// AuditState tells how the audit fares.
+func (s *Service) AuditState() AuditState {
+	st := s.audit.State()
+	return AuditState{FreeBytes: st.Free, Low: st.Low, Damaged: st.Damaged}
+}
+
+// RotateAudit moves the audit's file to a name with the time, which it returns,
+// and goes on in another one, whose first line says who asked.
+func (s *Service) RotateAudit(c Call) (string, error) {
+	return s.ofAudit(c)(s.audit.Rotate("asked for by " + c.Caller.ID))
+}
+
+// CheckpointAudit signs the tree over the audit's lines, and returns the
+// checkpoint.
+func (s *Service) CheckpointAudit(c Call) (string, error) { return s.ofAudit(c)(s.audit.Checkpoint()) }
+
+func (s *Service) ofAudit(c Call) func(string, error) (string, error) {
+	return func(text string, err error) (string, error) {
+		if err != nil {
+			return "", &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
+		}
+		return text, nil
+	}
+}
+
 // intend writes the line of what is about to be done, once however often it
 // is tried.
 func (s *Service) intend(j *job) error {

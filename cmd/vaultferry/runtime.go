@@ -35,11 +35,12 @@ type runtime struct {
 	metrics  *httpd.Metrics
 	log      *slog.Logger
 	audit    *audit.Log
+	serves   bool // callers, and not one command alone
 }
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
-	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Key
 // assembleOver puts the service over open stores, which it closes where it
 // fails.
 func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
-	if rt.audit, err = audit.Open(rt.cfg.Audit.File, a.now); err != nil {
+	if rt.audit, err = audit.OpenWith(rt.cfg.Audit.File, a.auditOptions(rt)); err != nil {
 		return errors.Join(err, closeStores(stores))
 	}
 	o := gateway.Options{

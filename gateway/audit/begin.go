@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/vaultferry/vaultferry/internal/merkle"
 )
 
 // beginEntry is the first line of a file that goes on behind another.
@@ -93,7 +95,9 @@ func treeOf(at *link, file *os.File) link {
 		return next
 	}
 	known := firstLink()
-	if info, err := file.Stat(); err == nil && resume(file, &known, info.Size(), true) == nil {
+	if at.seq == 0 {
+		next.tree = &merkle.Edge{}
+	} else if info, err := file.Stat(); err == nil && resume(file, &known, info.Size(), true) == nil {
 		next.tree, next.log = known.tree, known.log
 	}
 	return next
@@ -129,10 +133,10 @@ func syncDir(dir string) error {
 }
 
 // freeName is where the file is moved: audit.jsonl to
-// audit-20261130T124048Z.jsonl.
+// audit-20261130T124048.123Z.jsonl.
 func (f *sharedFile) freeName() string {
 	ext := filepath.Ext(f.path)
-	stem := strings.TrimSuffix(f.path, ext) + "-" + f.now().UTC().Format("20060102T150405Z")
+	stem := strings.TrimSuffix(f.path, ext) + "-" + f.now().UTC().Format("20060102T150405.000Z")
 	name := stem + ext
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {

@@ -8,7 +8,7 @@ import (
 )
 
 // beside lists the files in the audit's folder that may be of the same log:
-// audit-20261130T124048Z.jsonl, and audit.jsonl.1 or audit.jsonl-20261130.gz of
+// audit-20261130T124048.123Z.jsonl, and audit.jsonl.1 or audit.jsonl-20261130.gz of
 // other programs. Whether they are, their lines say.
 func beside(path string) []string {
 	ext := filepath.Ext(path)

@@ -32,6 +32,9 @@ type Options struct {
 	MaxAge  time.Duration // likewise
 	// LowWater is how much room the disk must have; with less, Low says so.
 	LowWater int64
+	// RefusedLines is how many refusals of a stranger's address in a minute have
+	// a line each; default 10.
+	RefusedLines int
 	// Sink, if not nil, gets every line that was written. It must not block.
 	Sink func(line []byte)
 }
@@ -88,9 +91,14 @@ func OpenWith(path string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// New returns a log that starts a chain in f.
-func New(f File, now func() time.Time) *Log {
-	l := newLog(Options{Now: now})
+// New is NewWith for who only appends.
+func New(f File, now func() time.Time) *Log { return NewWith(f, Options{Now: now}) }
+
+// NewWith returns a log that starts a chain in f. It makes no checkpoints, and
+// does not rotate.
+func NewWith(f File, o Options) *Log {
+	o.Gateway = ""
+	l := newLog(o)
 	l.file = f
 	return l
 }
@@ -102,7 +110,12 @@ func newLog(o Options) *Log {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Log{o: o, now: o.Now, at: firstLink()}
+	if o.RefusedLines == 0 {
+		o.RefusedLines = refusedOwn
+	}
+	l := &Log{o: o, now: o.Now, at: firstLink()}
+	l.refused.most = o.RefusedLines
+	return l
 }
 
 // bodies are for lines that are being made.

@@ -9,7 +9,8 @@ import (
 
 // Refusals of nobody known cost him nothing, so they must not cost the disk.
 const (
-	// refusedOwn is how many refusals of an address in a minute have a line each.
+	// refusedOwn is how many refusals of an address in a minute have a line each,
+	// where Options do not say.
 	refusedOwn = 10
 	// refusedAddresses is how many addresses are told apart in a minute, and
 	// after them how many networks.
@@ -20,6 +21,7 @@ const (
 
 // refusals counts those beyond.
 type refusals struct {
+	most  int // of an address that have a line each
 	mu    sync.Mutex
 	began time.Time
 	by    map[string]*refused
@@ -70,7 +72,7 @@ func (r *refusals) own(now time.Time, address, result string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := r.bucket(now, address)
-	if b.own < refusedOwn {
+	if b.own < r.most {
 		b.own++
 		return true
 	}
@@ -173,7 +175,7 @@ func (r *refusals) again(now time.Time, e Entry) {
 	}
 	b := r.by[others]
 	if b == nil {
-		b = &refused{own: refusedOwn}
+		b = &refused{own: r.most}
 		r.by[others] = b
 		r.nets++
 	}
