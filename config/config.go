@@ -101,6 +101,23 @@ type Audit struct {
 	// LowWater is the room on the disk below which the gateway warns, in its log, its metrics and `/readyz`: on a full disk
 	// it refuses every request.
 	LowWater Size `mapstructure:"low_water" min:"0" example:"1GiB"`
+	// Syslog is a collector that gets each line as well, as RFC 5424 over TLS.
+	Syslog Syslog `mapstructure:"syslog" example:"{ address: logs.example.com:6514 }"`
+}
+
+// Syslog is a collector that gets each line of the audit as well, as RFC 5424
+// over TLS. No request waits for it: what it misses is counted, and stands in
+// the file.
+type Syslog struct {
+	// Address is the HOST:PORT of the collector; empty is none.
+	Address string `mapstructure:"address" example:"logs.example.com:6514"`
+	// CAFile is a PEM file of the certificate authorities that the collector's certificate must come from; the system's, if
+	// it is empty.
+	CAFile string `mapstructure:"ca_file" path:"true" example:"tls/logs-ca.pem"`
+	// CertFile is the PEM file of the gateway's own certificate, for a collector that asks for one.
+	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/logs-client.pem"`
+	// KeyFile is the PEM file of its private key.
+	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/logs-client-key.pem"`
 }
 
 // Archive is where whole backups are kept when a store cannot hold all of them.

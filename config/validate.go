@@ -55,6 +55,20 @@ func (c *Config) validateServer(rep *report) {
 	if c.Audit.File == "" {
 		rep.bad("audit.file", "missing")
 	}
+	c.validateSyslog(rep)
+}
+
+func (c *Config) validateSyslog(rep *report) {
+	s := c.Audit.Syslog
+	switch {
+	case s.Address != "":
+		address(rep, "audit.syslog.address", s.Address)
+	case s != Syslog{}:
+		rep.bad("audit.syslog.address", "missing")
+	}
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		rep.bad("audit.syslog", "cert_file and key_file belong together")
+	}
 }
 
 // Listen makes another address the server's, by the same rules as the file's.

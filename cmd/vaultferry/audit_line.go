@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -33,6 +36,57 @@ func (a *app) auditOptions(rt *runtime) audit.Options {
 	c := rt.cfg.Audit
 	o.MaxSize, o.MaxAge, o.LowWater = int64(c.MaxSize), c.MaxAge, int64(c.LowWater)
 	return o
+}
+
+// openAudit opens the file, and the way to the collector where callers are
+// served.
+func (a *app) openAudit(rt *runtime) (err error) {
+	o := a.auditOptions(rt)
+	if s := rt.cfg.Audit.Syslog; rt.serves && s.Address != "" {
+		config, err := syslogTLS(s)
+		if err != nil {
+			return err
+		}
+		rt.syslog = syslog.New(s.Address, config, rt.log, a.now)
+		rt.metrics.CountMissed(rt.syslog.Missed)
+		o.Sink = rt.syslog.Offer
+	}
+	rt.audit, err = audit.OpenWith(rt.cfg.Audit.File, o)
+	if err != nil && rt.syslog != nil {
+		err = errors.Join(err, rt.syslog.Close())
+	}
+	return err
+}
+
+// closeAudit has the collector get the last line, too.
+func (rt *runtime) closeAudit() error {
+	err := rt.audit.Close()
+	if rt.syslog != nil {
+		err = errors.Join(err, rt.syslog.Close())
+	}
+	return err
+}
+
+// syslogTLS says whom the gateway trusts with its audit, and what it shows.
+func syslogTLS(s config.Syslog) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog.ca_file: %w", err)}
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("audit.syslog.ca_file: %s holds no certificate", s.CAFile)
+		}
+	}
+	if s.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog: %w", err)}
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
 }
 
 // begins writes the line of a gateway's start, with the configuration that it

@@ -114,6 +114,9 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)
 	}
+	if _, err := syslogTLS(cfg.Audit.Syslog); err != nil {
+		v.add(config.Bad, "audit.syslog", "%s", strings.TrimPrefix(err.Error(), "audit.syslog: "))
+	}
 	v.checkControl(cfg.Control.Socket)
 	c, err := serverTLS(cfg.Server)
 	if err != nil {

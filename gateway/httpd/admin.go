@@ -86,6 +86,13 @@ func (m *Metrics) auditState(s *gateway.Service) {
 	}
 }
 
+// CountMissed shows how many audit lines a second receiver did not get.
+func (m *Metrics) CountMissed(missed func() int64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "vaultferry_audit_syslog_missed_total", Help: "Audit lines that the collector did not get; they stand in the file.",
+	}, func() float64 { return float64(missed()) }))
+}
+
 func number(b bool) float64 {
 	if b {
 		return 1
