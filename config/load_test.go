@@ -254,7 +254,8 @@ func TestScalars(t *testing.T) {
 	want := []string{
 		"server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
 		"server.max_body", "server.max_blobs", "admin.address", "control.socket", "keyring.file", "audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
-		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file", "archive.dir",
+		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",
+		"audit.witness.file", "audit.witness.key_file", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

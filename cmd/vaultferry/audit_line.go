@@ -51,6 +51,13 @@ func (a *app) openAudit(rt *runtime) (err error) {
 		rt.metrics.CountMissed(rt.syslog.Missed)
 		o.Sink = rt.syslog.Offer
 	}
+	if rt.serves && len(rt.cfg.Audit.Witnesses) > 0 {
+		witnesses, err := witnessesOf(rt.cfg.Audit.Witnesses)
+		if err != nil {
+			return err
+		}
+		o.Cosign = witnesses.Cosign
+	}
 	rt.audit, err = audit.OpenWith(rt.cfg.Audit.File, o)
 	if err != nil && rt.syslog != nil {
 		err = errors.Join(err, rt.syslog.Close())

@@ -117,6 +117,9 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if _, err := syslogTLS(cfg.Audit.Syslog); err != nil {
 		v.add(config.Bad, "audit.syslog", "%s", strings.TrimPrefix(err.Error(), "audit.syslog: "))
 	}
+	if _, err := witnessesOf(cfg.Audit.Witnesses); err != nil {
+		v.add(config.Bad, "audit.witnesses", "%s", strings.TrimPrefix(err.Error(), "audit.witnesses: "))
+	}
 	v.checkControl(cfg.Control.Socket)
 	c, err := serverTLS(cfg.Server)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/merkle"
 )
 
 // File is what a Log writes to.
@@ -32,6 +34,9 @@ type Options struct {
 	MaxAge  time.Duration // likewise
 	// LowWater is how much room the disk must have; with less, Low says so.
 	LowWater int64
+	// Cosign, if not nil, has witnesses sign a checkpoint, and returns it with
+	// their signatures; prove shows them that the log has only grown.
+	Cosign func(checkpoint string, prove func(smaller, larger int64) ([]merkle.Hash, error)) (string, error)
 	// RefusedLines is how many refusals of a stranger's address in a minute have
 	// a line each; default 10.
 	RefusedLines int
@@ -69,6 +74,7 @@ type Log struct {
 	state   state
 
 	checkpointed atomic.Int64 // when, in nanoseconds
+	witnessed    atomic.Bool  // once at least
 }
 
 var errClosed = fmt.Errorf("audit: %w", os.ErrClosed)

@@ -187,6 +187,11 @@ func firstEntry(file io.ReaderAt) (Entry, bool) {
 // lastState is the last line that holds a tree, with its place. Nil: none
 // does.
 func lastState(file io.ReaderAt, size int64) (*Entry, int64, error) {
+	return lastStateOf(file, size, func(*TreeState) bool { return true })
+}
+
+// lastStateOf is the last one that is wanted.
+func lastStateOf(file io.ReaderAt, size int64, wanted func(*TreeState) bool) (*Entry, int64, error) {
 	mark := []byte(`,"tree":{`) // in a string the quotes would be escaped
 	var rest []byte             // of a line that begins further on
 	for end := size; end > 0; {
@@ -204,7 +209,7 @@ func lastState(file io.ReaderAt, size int64) (*Entry, int64, error) {
 				break
 			}
 			if line := buf[from:to]; bytes.Contains(line, mark) {
-				if e, err := Parse(line); err == nil && e.Tree != nil {
+				if e, err := Parse(line); err == nil && e.Tree != nil && wanted(e.Tree) {
 					return &e, end + int64(from), nil
 				}
 			}

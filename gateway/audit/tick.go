@@ -64,8 +64,7 @@ func (l *Log) Tick() error {
 	}
 	if at := l.checkpointed.Load(); now.UnixNano()-at >= int64(checkpointEvery) {
 		l.checkpointed.Store(now.UnixNano())
-		_, cpErr := l.Checkpoint()
-		err = errors.Join(err, cpErr)
+		err = errors.Join(err, l.checkpointAndCosign())
 	}
 	l.turn.Lock()
 	due := l.due()
@@ -90,6 +89,38 @@ func (l *Log) Checkpoint() (string, error) {
 		return "", err
 	}
 	return text, replaceFile(CheckpointFile(l.shared.path), text)
+}
+
+// checkpointAndCosign has witnesses sign what is new, and writes down what they
+// signed.
+func (l *Log) checkpointAndCosign() error {
+	before := l.lastCheckpoint()
+	text, err := l.Checkpoint()
+	if err != nil || l.o.Cosign == nil || text == before || text == "" {
+		return err
+	}
+	cosigned, err := l.o.Cosign(text, l.ProvePrefix)
+	if cosigned == text || cosigned == "" {
+		return err
+	}
+	if err == nil && !l.witnessed.Swap(true) {
+		l.o.Log.Info("audit: witnesses sign")
+	}
+	lineErr := l.Write(Entry{Phase: Outcome, Op: OpCosigned, Result: OK, Checkpoint: &Checkpoint{Note: cosigned}}, true)
+	l.turn.Lock()
+	if l.last == text && l.at.tree != nil && l.at.tree.Size() == l.signed+1 { // its own line is no news
+		l.signed, l.last = l.at.tree.Size(), cosigned
+	} else if l.last == text {
+		l.last = cosigned
+	}
+	l.turn.Unlock()
+	return errors.Join(err, lineErr, replaceFile(CheckpointFile(l.shared.path), cosigned))
+}
+
+func (l *Log) lastCheckpoint() string {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.last
 }
 
 // checkpoint is Checkpoint for the one whose turn it is.
