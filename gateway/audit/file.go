@@ -193,6 +193,9 @@ func (f *sharedFile) Sync() error {
 	f.mu.Lock()
 	file := f.file
 	f.mu.Unlock()
+	if !f.regular { // a device has no stable storage
+		return nil
+	}
 	err := file.Sync()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -383,7 +386,9 @@ func (f *sharedFile) load(at *link, size int64) error {
 	if err := resume(f.file, at, size, f.gateway != ""); err != nil {
 		return err
 	}
-	first, _ := firstEntry(f.file)
-	f.begun = first.Time
+	if size > 0 { // a device has none, and no end
+		first, _ := firstEntry(f.file)
+		f.begun = first.Time
+	}
 	return nil
 }

@@ -459,6 +459,17 @@ func TestAForeignLockEnds(t *testing.T) {
 	}
 }
 
+// TestADeviceIsNoFile: it has no end that could be read.
+func TestADeviceIsNoFile(t *testing.T) {
+	t.Parallel()
+	for _, gateway := range []string{"", "g"} {
+		tr := openTrial(t, "/dev/null", gateway)
+		tr.write(t)
+		must(t, tr.Tick())
+		must(t, tr.Close())
+	}
+}
+
 // TestTwoShareFairly: one who writes all the time lets another write.
 func TestTwoShareFairly(t *testing.T) {
 	t.Parallel()

@@ -180,7 +180,7 @@ func (l *Log) Healthy() error {
 // Close writes what waits and closes the file. Later writes fail.
 func (l *Log) Close() error {
 	err := l.tellAllRefused()
-	if l.o.Gateway != "" && l.shared != nil && !l.isClosed() {
+	if l.signs() && !l.isClosed() {
 		_, cpErr := l.Checkpoint()
 		err = errors.Join(err, cpErr)
 	}

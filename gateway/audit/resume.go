@@ -174,9 +174,13 @@ func lineSeq(line []byte) (uint64, bool) {
 	return e.Seq, true
 }
 
+// maxFirst bounds the first line of a file, of which nothing but the newline may
+// be missing.
+const maxFirst = 64 << 20
+
 // firstEntry is the first line of the file.
 func firstEntry(file io.ReaderAt) (Entry, bool) {
-	line, err := readLine(bufio.NewReader(io.NewSectionReader(file, 0, 1<<62)))
+	line, err := readLine(bufio.NewReader(io.NewSectionReader(file, 0, maxFirst)))
 	if err != nil {
 		return Entry{}, false
 	}

@@ -59,7 +59,7 @@ func (l *Log) Tick() error {
 	l.lookAtDisk()
 	_ = l.Healthy() // where lines could not be written, it tries
 	err := l.tellRefused(now)
-	if l.o.Gateway == "" || l.shared == nil {
+	if !l.signs() {
 		return err
 	}
 	if at := l.checkpointed.Load(); now.UnixNano()-at >= int64(checkpointEvery) {
@@ -75,6 +75,9 @@ func (l *Log) Tick() error {
 	}
 	return err
 }
+
+// signs: this log makes checkpoints.
+func (l *Log) signs() bool { return l.o.Gateway != "" && l.shared != nil && l.shared.regular }
 
 // Checkpoint signs the tree over all lines, writes that down, and returns it.
 // Where nothing has happened since the last one, it returns that.
@@ -125,7 +128,7 @@ func (l *Log) lastCheckpoint() string {
 
 // checkpoint is Checkpoint for the one whose turn it is.
 func (l *Log) checkpoint() (string, error) {
-	if l.shared == nil || l.o.Gateway == "" {
+	if !l.signs() {
 		return "", errors.New("audit: this log makes no checkpoints")
 	}
 	defer l.shared.done()
