@@ -191,9 +191,9 @@ func (f *sharedFile) Write(b []byte) (int, error) {
 // Sync has stable storage hold what was written.
 func (f *sharedFile) Sync() error {
 	f.mu.Lock()
-	file := f.file
+	file, regular := f.file, f.regular
 	f.mu.Unlock()
-	if !f.regular { // a device has no stable storage
+	if !regular { // a device has no stable storage
 		return nil
 	}
 	err := file.Sync()
