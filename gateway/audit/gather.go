@@ -33,7 +33,7 @@ func (b *batch) add(t time.Time, body []byte) int {
 
 // empty makes the batch one for other lines.
 func (b *batch) empty() {
-	b.times, b.bodies, b.ends = b.times[:0], b.bodies[:0], b.ends[:0]
+	b.times, b.bodies, b.ends, b.kept, b.err = b.times[:0], b.bodies[:0], b.ends[:0], 0, nil
 }
 
 // line writes body behind the others, in one write with those that come
@@ -47,9 +47,8 @@ func (l *Log) line(body []byte) error {
 	}
 	b, first := l.next, l.next == nil
 	if first {
-		b = &batch{}
-		if l.spare != nil {
-			b.times, b.bodies, b.ends, l.spare = l.spare.times, l.spare.bodies, l.spare.ends, nil
+		if b, l.spare = l.spare, nil; b == nil {
+			b = &batch{}
 		}
 		l.next = b
 	} else if b.done == nil {
@@ -65,7 +64,14 @@ func (l *Log) line(body []byte) error {
 	l.turn.Lock()
 	l.flush()
 	l.turn.Unlock()
-	return b.result(0)
+	err := b.result(0)
+	if b.done == nil { // nobody else looks at it
+		b.empty()
+		l.mu.Lock()
+		l.spare = b
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // flush writes the batch that waits, if there is one. Called with turn held.
@@ -78,16 +84,16 @@ func (l *Log) flush() {
 		return
 	}
 	l.put(b)
+	if b.done == nil {
+		return
+	}
 	l.mu.Lock()
-	done := b.done
-	if l.spare == nil { // the others read none of this
+	if l.spare == nil { // those who wait read none of this
 		l.spare = &batch{times: b.times, bodies: b.bodies, ends: b.ends}
 		l.spare.empty()
 	}
 	l.mu.Unlock()
-	if done != nil {
-		close(done)
-	}
+	close(b.done)
 }
 
 // syncs is one call of Sync for all who wait for it.

@@ -94,6 +94,10 @@ func OpenWith(path string, o Options) (*Log, error) {
 		return nil, fmt.Errorf("audit: %s: %w", path, err)
 	}
 	l.shared, l.file = shared, shared
+	if e := l.cutMeanwhile(); e != nil {
+		l.say(*e)
+		l.notes = append(l.notes, *e)
+	}
 	return l, nil
 }
 

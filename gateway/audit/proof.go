@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,6 +18,26 @@ const proofHeader = "c2sp.org/tlog-proof@v1\n"
 
 // maxProof bounds what is read as a proof, the line left out.
 const maxProof = 128 << 10
+
+// Proof shows that a line is in a log.
+type Proof struct {
+	Line       []byte
+	Index      int64 // of the line in the tree, from 0
+	Hashes     []merkle.Hash
+	Checkpoint *Signed
+}
+
+// Check fails unless the proof is good under one of the keys.
+func (p *Proof) Check(keys []crypto.PublicKey) error {
+	if err := p.Checkpoint.Verify(keys); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(p.Line)
+	if merkle.Check(p.Hashes, merkle.Leaf(sum[:]), p.Index, p.Checkpoint.Size, p.Checkpoint.Root) != nil {
+		return errors.New("the line is not in the log of the checkpoint")
+	}
+	return nil
+}
 
 // Text is the line, and behind it the proof.
 func (p *Proof) Text() []byte {

@@ -187,6 +187,26 @@ func (l *Log) Rotate(why string) (string, error) {
 	return old, nil
 }
 
+// cutMeanwhile compares the checkpoint beside the file, which may tell of lines
+// that are gone since somebody wrote last. Nil: it does not.
+func (l *Log) cutMeanwhile() *Entry {
+	if !l.signs() || l.at.tree == nil {
+		return nil
+	}
+	text, err := os.ReadFile(CheckpointFile(l.shared.path))
+	if err != nil {
+		return nil
+	}
+	s, err := ParseCheckpoint(string(text))
+	if err != nil || s.Log == l.at.log && s.Size <= l.at.tree.Size() {
+		return nil
+	}
+	return &Entry{
+		Phase: Outcome, Op: OpDamage, Result: Damaged, Tree: l.at.state(),
+		Reason: fmt.Sprintf("while no gateway ran the file was cut, or another took its place: the checkpoint beside it tells of %d lines, and there are %d", s.Size, l.at.tree.Size()),
+	}
+}
+
 // lookAtDisk says early that room is running out.
 func (l *Log) lookAtDisk() {
 	if l.shared == nil {

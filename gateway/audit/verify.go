@@ -2,9 +2,7 @@ package audit
 
 import (
 	"crypto"
-	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"github.com/vaultferry/vaultferry/internal/merkle"
@@ -265,24 +263,4 @@ func (c *checker) end() {
 		root := c.at.tree.Root()
 		c.report.Root = hex.EncodeToString(root[:])
 	}
-}
-
-// Proof shows that a line is in a log.
-type Proof struct {
-	Line       []byte
-	Index      int64 // of the line in the tree, from 0
-	Hashes     []merkle.Hash
-	Checkpoint *Signed
-}
-
-// Check fails unless the proof is good under one of the keys.
-func (p *Proof) Check(keys []crypto.PublicKey) error {
-	if err := p.Checkpoint.Verify(keys); err != nil {
-		return err
-	}
-	sum := sha256.Sum256(p.Line)
-	if merkle.Check(p.Hashes, merkle.Leaf(sum[:]), p.Index, p.Checkpoint.Size, p.Checkpoint.Root) != nil {
-		return errors.New("the line is not in the log of the checkpoint")
-	}
-	return nil
 }
