@@ -123,9 +123,19 @@ func (k *Keyring) Retire(id string, at time.Time) (*Keyring, error) {
 // can seal and not open. Symmetric keys have no public half and are left out;
 // Invalid means that nothing is left.
 func (k *Keyring) Public() (*Keyring, error) {
+	return k.publicOf(func(c key) bool { return c.alg != AlgA256KW }, "the keyring holds symmetric keys alone, which have no public half")
+}
+
+// PublicSigning returns a keyring of the public halves of the keys that sign,
+// or once did: it verifies, and neither seals nor opens. Invalid: there is none.
+func (k *Keyring) PublicSigning() (*Keyring, error) {
+	return k.publicOf(func(c key) bool { return c.use == useSig }, "the keyring holds no key that signs")
+}
+
+func (k *Keyring) publicOf(wanted func(key) bool, none string) (*Keyring, error) {
 	var keys []key
 	for _, c := range k.keys {
-		if c.alg == AlgA256KW {
+		if !wanted(c) {
 			continue
 		}
 		raw, err := publicHalf(c.raw)
@@ -139,7 +149,7 @@ func (k *Keyring) Public() (*Keyring, error) {
 		keys = append(keys, half)
 	}
 	if len(keys) == 0 {
-		return nil, keyringError("the keyring holds symmetric keys alone, which have no public half")
+		return nil, keyringError("%s", none)
 	}
 	return k.with(keys), nil
 }

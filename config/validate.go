@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -67,6 +68,39 @@ func (c *Config) validateServer(rep *report) {
 	}
 	if c.Audit.File == "" {
 		rep.bad("audit.file", "missing")
+	}
+	c.validateSyslog(rep)
+	c.validateWitnesses(rep)
+}
+
+func (c *Config) validateSyslog(rep *report) {
+	s := c.Audit.Syslog
+	switch {
+	case s.Address != "":
+		address(rep, "audit.syslog.address", s.Address)
+	case s != Syslog{}:
+		rep.bad("audit.syslog.address", "missing")
+	}
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		rep.bad("audit.syslog", "cert_file and key_file belong together")
+	}
+}
+
+func (c *Config) validateWitnesses(rep *report) {
+	for i, w := range c.Audit.Witnesses {
+		at := fmt.Sprintf("audit.witnesses[%d]", i)
+		if u, err := url.Parse(w.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+			rep.bad(at+".url", "not an https URL")
+		}
+		if !gatewayID.MatchString(w.Gateway) {
+			rep.bad(at+".gateway", "not the id of a gateway: 32 lower-case hex digits, as vaultferry keys list prints it")
+		}
+		if w.KeyFile == "" {
+			rep.bad(at+".key_file", "missing")
+		}
+	}
+	if w := c.Audit.Witness; (w.File == "") != (w.KeyFile == "") {
+		rep.bad("audit.witness", "file and key_file belong together")
 	}
 }
 

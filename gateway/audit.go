@@ -14,7 +14,8 @@ type auditedError struct{ error }
 func (e auditedError) Unwrap() error { return e.error }
 
 // Reject writes the audit line of a request that a dialect refuses before any
-// operation runs: no valid credentials, a malformed body, an unknown route.
+// operation runs: no valid credentials, a malformed body, an unknown route. Of
+// strangers' requests only the first ones have a line each: see audit.Log.Refuse.
 // It does nothing for an error that came from the Service, which has its line.
 // A returned error takes the place of err: the line could not be written.
 func (s *Service) Reject(c Call, r Ref, err error) error {
@@ -36,15 +37,53 @@ func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, nil) }
 // auditRequest writes the outcome of what no operation ran for.
 func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result(failed)})
-	err := s.audit.Write(audit.Entry{
+	e := audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address,
 		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event,
 		Result: result(failed), Reason: secret.ReasonOf(failed),
-	}, false)
+	}
+	var err error
+	if failed != nil {
+		err = s.audit.Refuse(e)
+	} else {
+		err = s.audit.Write(e, false)
+	}
 	if err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
 	}
 	return nil
+}
+
+// AuditState is how the audit fares.
+type AuditState struct {
+	FreeBytes int64 // of its disk; negative: not known
+	Low       bool  // less than the configured mark
+	Damaged   int64 // times that the file was not as the gateway had left it
+}
+
+// AuditState tells how the audit fares.
+func (s *Service) AuditState() AuditState {
+	st := s.audit.State()
+	return AuditState{FreeBytes: st.Free, Low: st.Low, Damaged: st.Damaged}
+}
+
+// RotateAudit moves the audit's file to a name with the time, which it returns,
+// and goes on in another one, whose first line says who asked.
+func (s *Service) RotateAudit(c Call) (string, error) {
+	return s.ofAudit(c)(s.audit.Rotate("asked for by " + c.Caller.ID))
+}
+
+// CheckpointAudit signs the tree over the audit's lines, and returns the
+// checkpoint.
+func (s *Service) CheckpointAudit(c Call) (string, error) { return s.ofAudit(c)(s.audit.Checkpoint()) }
+
+func (s *Service) ofAudit(c Call) func(string, error) (string, error) {
+	return func(text string, err error) (string, error) {
+		if err != nil {
+			return "", &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}
+		}
+		return text, nil
+	}
 }
 
 // intend writes the line of what is about to be done, once however often it

@@ -183,7 +183,7 @@ func (a *app) addGroups(root *cobra.Command) {
 			a.backupCommand(), a.restoreCommand(), a.inspectCommand(), a.inventoryCommand(), a.diffCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
-			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(),
+			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
 		}},
 		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand()}},
 	} {

@@ -114,6 +114,12 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)
 	}
+	if _, err := syslogTLS(cfg.Audit.Syslog); err != nil {
+		v.add(config.Bad, "audit.syslog", "%s", strings.TrimPrefix(err.Error(), "audit.syslog: "))
+	}
+	if _, err := witnessesOf(cfg.Audit.Witnesses); err != nil {
+		v.add(config.Bad, "audit.witnesses", "%s", strings.TrimPrefix(err.Error(), "audit.witnesses: "))
+	}
 	v.checkControl(cfg.Control.Socket)
 	c, err := serverTLS(cfg.Server)
 	if err != nil {

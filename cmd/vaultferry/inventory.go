@@ -122,7 +122,7 @@ func (a *app) inventory(ctx context.Context, s *session, keys *backup.Keyring, t
 	}
 	report := inventoryReport{Store: s.store.Name, File: f.outputFile, RunKey: k.ID()}
 	h := inventory.Header{
-		Gateway: keys.GatewayID(), Store: s.store.Name, Product: s.store.Backend, Begun: a.now().UTC(),
+		Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, Begun: a.now().UTC(),
 		Match: f.match, Tags: f.tags, NoValues: f.noValues, RunKeyID: k.ID(), RunKey: wrapped,
 	}
 	src := a.source(s, k, tags, &f.selection)

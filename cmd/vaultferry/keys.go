@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -109,7 +112,7 @@ func (a *app) newKeyring(file, alg string, dryRun bool) error {
 		return err
 	}
 	if !dryRun {
-		err := k.Create(file)
+		err := a.audited("cli.keys.new", file, func() (string, error) { return keyIDs(k), k.Create(file) })
 		if errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("%s exists already; --add puts a key at its end", file)
 		}
@@ -120,29 +123,39 @@ func (a *app) newKeyring(file, alg string, dryRun bool) error {
 	return a.printKeys(k, file)
 }
 
-func (a *app) addKey(file, alg string, dryRun bool) error {
-	return a.editKeyring(file, dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
-		k, _, err := k.Add(alg)
-		return k, err
-	})
+// keyIDs names all keys of a new keyring.
+func keyIDs(k *backup.Keyring) string {
+	var ids []string
+	for _, i := range k.Keys() {
+		ids = append(ids, i.ID)
+	}
+	return strings.Join(ids, ",")
 }
 
-// editKeyring changes the file, or only says what would stand there.
-func (a *app) editKeyring(file string, dryRun bool, edit func(*backup.Keyring) (*backup.Keyring, error)) error {
+func (a *app) addKey(file, alg string, dryRun bool) error {
+	return a.editKeyring("cli.keys.add", file, dryRun, func(k *backup.Keyring) (*backup.Keyring, string, error) { return k.Add(alg) })
+}
+
+// editKeyring changes the file, or only says what would stand there. edit
+// returns the id of the key that it is about, too.
+func (a *app) editKeyring(op, file string, dryRun bool, edit func(*backup.Keyring) (*backup.Keyring, string, error)) error {
 	k, err := loadKeyring(file)
 	if err != nil {
 		return err
 	}
 	if dryRun {
-		if k, err = edit(k); err != nil {
+		if k, _, err = edit(k); err != nil {
 			return errors.New(message(err))
 		}
 		return a.printKeys(k, file)
 	}
-	err = backup.EditFile(file, func(stands *backup.Keyring) (*backup.Keyring, error) {
-		var err error
-		k, err = edit(stands)
-		return k, err
+	err = a.audited(op, file, func() (id string, err error) {
+		err = backup.EditFile(file, func(stands *backup.Keyring) (*backup.Keyring, error) {
+			var err error
+			k, id, err = edit(stands)
+			return k, err
+		})
+		return id, err
 	})
 	if err != nil {
 		return errors.New(message(err))
@@ -226,10 +239,15 @@ func (a *app) keysListCommand(keyring *string) *cobra.Command {
 
 func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 	var file string
+	var signing bool
 	cmd := &cobra.Command{
 		Use: "public", Short: "Print the public halves: a keyring that encrypts and cannot decrypt",
-		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json`,
-		Args:    arguments(),
+		Long: `Prints a keyring of the public halves. A gateway that has no more can encrypt
+backups and not decrypt them. --signing prints the halves of the keys that sign
+alone: with them anybody can verify the audit ("audit verify --public-key").`,
+		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json
+  vaultferry keys public --signing > audit-keys.json`,
+		Args: arguments(),
 		RunE: func(*cobra.Command, []string) error {
 			path, err := a.keyringPath(*keyring)
 			if err != nil {
@@ -239,10 +257,14 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if k, err = k.Public(); err != nil {
+			halves := (*backup.Keyring).Public
+			if signing {
+				halves = (*backup.Keyring).PublicSigning
+			}
+			if k, err = halves(k); err != nil {
 				return errors.New(message(err))
 			}
-			if !k.CanSeal() {
+			if !signing && !k.CanSeal() {
 				return errors.New("no key of " + path + " has a public half that encrypts: symmetric keys have none")
 			}
 			if file != "" {
@@ -257,6 +279,7 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "output-file", "", "write a file of mode 0600 instead")
+	cmd.Flags().BoolVar(&signing, "signing", false, "of the keys that sign alone")
 	return cmd
 }
 
@@ -290,22 +313,27 @@ func (a *app) retire(ctx context.Context, path, id string, w *writeFlags) error 
 	if err := w.approve(ctx, a, "retire "+id+"?"); err != nil {
 		return err
 	}
-	return a.editKeyring(path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, error) {
+	return a.editKeyring("cli.keys.retire", path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, string, error) {
 		sealed := k.CanSeal()
 		_, _, signed := k.Signer()
 		k, err := k.Retire(id, a.now())
 		if errors.Is(err, secret.NotFound) {
-			return nil, secret.Errorf(secret.NotFound, "it has no such key: %s; vaultferry keys list shows their ids", id)
+			return nil, id, secret.Errorf(secret.NotFound, "it has no such key: %s; vaultferry keys list shows their ids", id)
 		}
 		if err != nil {
-			return nil, err
+			return nil, id, err
 		}
 		if sealed && !k.CanSeal() {
-			return nil, secret.Errorf(secret.Invalid, "%s is the only key that encrypts: add another first (keys new --add)", id)
+			return nil, id, secret.Errorf(secret.Invalid, "%s is the only key that encrypts: add another first (keys new --add)", id)
 		}
 		if _, _, signs := k.Signer(); signed && !signs {
-			return nil, secret.Errorf(secret.Invalid, "%s is the only key that signs: add another first (keys new --add --type %s)", id, backup.AlgEdDSA)
+			return nil, id, secret.Errorf(secret.Invalid, "%s is the only key that signs: add another first (keys new --add --type %s)", id, backup.AlgEdDSA)
 		}
-		return k, nil
+		return k, id, nil
 	})
+}
+
+// gatewayID is the configuration's; without one, the keyring's.
+func gatewayID(cfg *config.Config, keys *backup.Keyring) string {
+	return cmp.Or(cfg.Gateway.ID, keys.GatewayID())
 }

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	                         matches; its groups become $NAME_1, ...
 //	crash NAME               SIGKILL
 //	interrupt NAME CODE      SIGINT, and wants this exit code
+//	hangup NAME REGEXP       SIGHUP, and waits for a line that matches
 //	mode WANT FILE...        permissions, as 0600
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "mode": cmdMode,
+			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "mode": cmdMode,
 			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin,
 		},
 	})
@@ -223,6 +224,21 @@ func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
 	p := running(ts, args[0])
 	ts.Check(p.cmd.Process.Kill())
 	<-p.done
+}
+
+func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
+	p, want := running(ts, args[0]), regexp.MustCompile(args[1])
+	ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
+	for end := time.After(startTimeout); !want.MatchString(p.text()); {
+		select {
+		case <-p.done:
+			ts.Fatalf("%s ended: %s", args[0], p.text())
+		case <-end:
+			ts.Fatalf("%s never said %s: %s", args[0], want, p.text())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
@@ -35,11 +36,13 @@ type runtime struct {
 	metrics  *httpd.Metrics
 	log      *slog.Logger
 	audit    *audit.Log
+	serves   bool // callers, and not one command alone
+	syslog   *syslog.Sink
 }
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
-	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log()}
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err
@@ -53,7 +56,7 @@ func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Key
 // assembleOver puts the service over open stores, which it closes where it
 // fails.
 func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
-	if rt.audit, err = audit.Open(rt.cfg.Audit.File, a.now); err != nil {
+	if err := a.openAudit(rt); err != nil {
 		return errors.Join(err, closeStores(stores))
 	}
 	o := gateway.Options{
@@ -65,13 +68,13 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 	o.Writes = rt.recorder // also where this gateway serves no events: another may, over the same store
 	rt.service, err = gateway.New(o)
 	if err != nil {
-		return errors.Join(err, closeStores(stores), rt.audit.Close())
+		return errors.Join(err, closeStores(stores), rt.closeAudit())
 	}
 	return nil
 }
 
 // close ends the stores before the audit, so that the last outcome is written.
-func (rt *runtime) close() error { return errors.Join(rt.service.Close(), rt.audit.Close()) }
+func (rt *runtime) close() error { return errors.Join(rt.service.Close(), rt.closeAudit()) }
 
 func (a *app) openStores(ctx context.Context, rt *runtime, only []string) ([]gateway.Store, error) {
 	var stores []gateway.Store

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -22,7 +27,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Serves both APIs until a signal tells it to stop. Running requests then have
-30 seconds to finish. Commands on this machine use the running gateway through
+30 seconds to finish. SIGHUP moves the audit's file to a name with the time, and
+goes on in another one. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
 --dev needs no files. It makes two stores in memory, a and b, a CA, one caller
@@ -32,10 +38,13 @@ folder that goes away at the end. It listens on a loopback address only.`,
   vaultferry serve --dev --address 127.0.0.1:0`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangUps := make(chan os.Signal, 1)
+			signal.Notify(hangUps, syscall.SIGHUP) // which would end the process
+			defer signal.Stop(hangUps)
 			if dev {
-				return a.serveDev(cmd.Context(), address)
+				return a.serveDev(cmd.Context(), address, hangUps)
 			}
-			return a.serve(cmd.Context(), address)
+			return a.serve(cmd.Context(), address, hangUps)
 		},
 	}
 	cmd.Flags().BoolVar(&dev, "dev", false, "a gateway to try things with; nothing is kept")
@@ -43,7 +52,7 @@ folder that goes away at the end. It listens on a loopback address only.`,
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context, address string) (err error) {
+func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signal) (err error) {
 	cfg, warnings, err := a.load()
 	if err != nil {
 		return err
@@ -84,13 +93,47 @@ func (a *app) serve(ctx context.Context, address string) (err error) {
 	if err := server.Listen(ctx); err != nil {
 		return adviseTaken(err, cfg, server)
 	}
+	if err := a.begins(rt); err != nil {
+		return err
+	}
 	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
-	if err := runServers(ctx, rt, server, commands); err != nil {
+	done := rt.keepAudit(ctx, hangUps)
+	err = runServers(ctx, rt, server, commands)
+	done()
+	e := a.auditEntry(audit.OpStop)
+	if err != nil {
+		e.Result = secret.KindOf(err).Error()
+	}
+	if err = errors.Join(err, rt.audit.Write(e, true)); err != nil {
 		return err
 	}
 	rt.log.Info("stopped")
 	return nil
+}
+
+// keepAudit looks after the audit, and rotates its file at each signal, until
+// done is called.
+func (rt *runtime) keepAudit(ctx context.Context, hangUps <-chan os.Signal) (done func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the last calls are audited, too
+	var running sync.WaitGroup
+	running.Go(func() { rt.audit.Run(ctx) })
+	running.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangUps:
+				if _, err := rt.audit.Rotate("SIGHUP"); err != nil {
+					rt.log.Error("the audit could not be rotated", slog.Any("error", err))
+				}
+			}
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // adviseTaken tells whoever finds an address in use which key names it.
@@ -141,7 +184,7 @@ func devStores(string) []config.Store {
 	return []config.Store{{Name: "a", Backend: "memory"}, {Name: "b", Backend: "memory"}}
 }
 
-func (a *app) serveDev(ctx context.Context, address string) (err error) {
+func (a *app) serveDev(ctx context.Context, address string, hangUps <-chan os.Signal) (err error) {
 	if address == "" {
 		address = config.Default().Server.Address
 	}
@@ -167,5 +210,6 @@ func (a *app) serveDev(ctx context.Context, address string) (err error) {
 	if err := errors.Join(s.writeClientFiles(), s.printGuide(a)); err != nil {
 		return err
 	}
+	defer s.runtime.keepAudit(ctx, hangUps)()
 	return s.server.Run(ctx)
 }

@@ -55,6 +55,11 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
 	}
+	if w, err := a.witness(rt); err != nil {
+		return nil, err
+	} else if w != nil {
+		mounted = append([]dialects.Dialect{w}, mounted...)
+	}
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,

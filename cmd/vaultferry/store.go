@@ -87,6 +87,7 @@ type storeReport struct {
 	Store  string             `json:"store"`
 	Result string             `json:"result"` // done, would or declined
 	File   string             `json:"file,omitempty"`
+	Digest string             `json:"sha256,omitempty"` // of that file
 	Old    string             `json:"old,omitempty"`    // the file that stood there before
 	Before *backends.Findings `json:"before,omitempty"` // of the file that was replaced
 	Found  *backends.Findings `json:"found,omitempty"`  // of the file that stands now

@@ -23,7 +23,8 @@ func (a *app) storeBackupCommand() *cobra.Command {
 default is STORE-UNIXTIME.FRACTION.db in the current folder. A running gateway
 makes the copy itself, and serves on meanwhile. The command checks the copy
 before it gets its name, so a file that was cut short never looks like a backup.
-It makes no copy of a damaged store.
+It makes no copy of a damaged store. The audit gets the file's name and its
+SHA-256.
 
 The copy is sealed like the store, and opens with the keyring alone: keep that
 elsewhere. "store check" checks a copy. "store restore" puts one in the place of
@@ -75,7 +76,10 @@ func (a *app) storeBackup(ctx context.Context, s *storeFile, r *storeReport, w *
 			if err != nil {
 				return fmt.Errorf("%w; nothing was written; vaultferry store check %s lists all of it", err, s.Name)
 			}
-			return nil
+			if r.Digest, err = fileDigest(out.Name()); err != nil {
+				return err
+			}
+			return a.copied(s.cfg, s.Name, r.File, r.Digest)
 		})
 		if errors.Is(err, os.ErrExist) {
 			return taken

@@ -194,6 +194,18 @@ func (c *Client) Snapshot(ctx context.Context, call gateway.Call, store string, 
 	return snapshotOperation.ask(ctx, c, call, storeArgs{store}, w)
 }
 
+// RotateAudit is gateway.Service.RotateAudit.
+func (c *Client) RotateAudit(ctx context.Context, call gateway.Call) (string, error) {
+	w, err := auditRotateOperation.ask(ctx, c, call, noArgs{})
+	return w.Text, err
+}
+
+// CheckpointAudit is gateway.Service.CheckpointAudit.
+func (c *Client) CheckpointAudit(ctx context.Context, call gateway.Call) (string, error) {
+	w, err := auditCheckpointOperation.ask(ctx, c, call, noArgs{})
+	return w.Text, err
+}
+
 // ask sends one operation and decodes the answer. What was done before an
 // error comes beside it, also where ctx ended the call: then the error is that
 // of ctx as well.

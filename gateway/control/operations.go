@@ -34,6 +34,7 @@ func operations(s Status) []endpoint {
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
 		backupOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
+		auditRotateOperation, auditCheckpointOperation,
 	}
 }
 
@@ -132,7 +133,27 @@ var snapshotOperation = stream[storeArgs]{
 	},
 }
 
+var auditRotateOperation = operation[noArgs, textAnswer]{
+	name: "audit-rotate", changes: true,
+	do: func(_ context.Context, s *gateway.Service, c gateway.Call, _ noArgs) (textAnswer, error) {
+		file, err := s.RotateAudit(c)
+		return textAnswer{file}, err
+	},
+}
+
+var auditCheckpointOperation = operation[noArgs, textAnswer]{
+	name: "audit-checkpoint", changes: true,
+	do: func(_ context.Context, s *gateway.Service, c gateway.Call, _ noArgs) (textAnswer, error) {
+		text, err := s.CheckpointAudit(c)
+		return textAnswer{text}, err
+	},
+}
+
 type (
+	textAnswer struct {
+		Text string `json:"text"`
+	}
+
 	noArgs  struct{}
 	nothing struct{}
 

@@ -71,9 +71,39 @@ func (m *Metrics) storeUp(s *gateway.Service) {
 	}
 }
 
+// auditState shows how the audit fares at the time of a scrape.
+func (m *Metrics) auditState(s *gateway.Service) {
+	for name, g := range map[string]struct {
+		help string
+		of   func(gateway.AuditState) float64
+	}{
+		"vaultferry_audit_free_bytes": {"Room on the disk of the audit; -1: not known.", func(a gateway.AuditState) float64 { return float64(a.FreeBytes) }},
+		"vaultferry_audit_low":        {"1 if the audit's disk has less room than audit.low_water.", func(a gateway.AuditState) float64 { return number(a.Low) }},
+		"vaultferry_audit_damaged":    {"Times that the audit's file was not as the gateway had left it.", func(a gateway.AuditState) float64 { return float64(a.Damaged) }},
+		"vaultferry_audit_writable":   {"1 if the last audit line could be written.", func(gateway.AuditState) float64 { return number(s.Ready() == nil) }},
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: g.help}, func() float64 { return g.of(s.AuditState()) }))
+	}
+}
+
+// CountMissed shows how many audit lines a second receiver did not get.
+func (m *Metrics) CountMissed(missed func() int64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "vaultferry_audit_syslog_missed_total", Help: "Audit lines that the collector did not get; they stand in the file.",
+	}, func() float64 { return float64(missed()) }))
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // adminHandler serves /livez, /readyz and /metrics.
 func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
 	m.storeUp(s)
+	m.auditState(s)
 	r := mux.NewRouter()
 	r.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -89,6 +119,7 @@ func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
 type readinessBody struct {
 	Status string                `json:"status"`
 	Reason string                `json:"reason,omitempty"`
+	Audit  string                `json:"audit,omitempty"` // what an operator must look at, while calls are still served
 	Stores []gateway.StoreHealth `json:"stores"`
 }
 
@@ -96,6 +127,12 @@ type readinessBody struct {
 // is down is shown, and fails its own calls alone.
 func readiness(s *gateway.Service) (int, readinessBody) {
 	body := readinessBody{Status: "ok", Stores: s.Health()}
+	switch st := s.AuditState(); {
+	case st.Damaged > 0:
+		body.Audit = "the file was damaged: see the log"
+	case st.Low:
+		body.Audit = "its disk is nearly full"
+	}
 	if err := s.Ready(); err != nil {
 		body.Status, body.Reason = "unavailable", err.Error()
 		return http.StatusServiceUnavailable, body

@@ -14,7 +14,6 @@ import (
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
-	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -55,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 			{Callers: []string{"owner"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"*"}},
 			{Callers: []string{gatewaytest.Caller}, Allow: []string{"get", "list", "backup"}, Stores: []string{"*"}, Names: []string{"*"}},
 		},
-		AuditLog: audit.New(lines, time.Now), Log: slog.New(slog.NewTextHandler(log, nil)),
+		AuditLog: gatewaytest.NewAuditLog(lines, time.Now), Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	for _, v := range []string{"one", "two"} {
 		if _, err := g.Service.Put(f.Context(), owner, gateway.Ref{Store: "main", Name: "taken"}, secret.Draft{Value: secret.TextValue(v)}); err != nil {

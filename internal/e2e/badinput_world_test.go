@@ -76,7 +76,7 @@ func newBadWorld(t *testing.T, extra backends.Backend) *badWorld {
 			{Callers: []string{"owner"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"*"}},
 			{Callers: []string{gatewaytest.Caller}, Allow: []string{"*"}, Stores: []string{"main", "spare", "strict", "locked", "extra"}, Names: []string{"*"}},
 		},
-		AuditLog: audit.New(w.audit, time.Now),
+		AuditLog: gatewaytest.NewAuditLog(w.audit, time.Now),
 		Log:      slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	w.seed(t)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vaultferry/vaultferry/gateway/audit"
 )
@@ -21,6 +22,12 @@ type Audit struct {
 }
 
 var errFull = errors.New("no space left on the audit device")
+
+// NewAuditLog is a log in which every refusal has a line of its own, as tests
+// want it that refuse many.
+func NewAuditLog(f audit.File, now func() time.Time) *audit.Log {
+	return audit.NewWith(f, audit.Options{Now: now, RefusedLines: 1 << 30})
+}
 
 // Fill makes every later write fail.
 func (a *Audit) Fill() {

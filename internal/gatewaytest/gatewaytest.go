@@ -122,7 +122,7 @@ func (g *Gateway) start(t testing.TB, o Options) {
 	t.Helper()
 	log := o.AuditLog
 	if log == nil {
-		log = audit.New(g.Audit, o.Now)
+		log = NewAuditLog(g.Audit, o.Now)
 	}
 	t.Cleanup(func() { _ = log.Close() })
 	recorder := events.NewRecorder()

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// auditOptions are those of a gateway, or of one command beside it, which only
+// appends.
+func (a *app) auditOptions(rt *runtime) audit.Options {
+	o := audit.Options{Now: a.now, Log: rt.log}
+	if !rt.serves {
+		return o
+	}
+	o.Gateway = gatewayID(rt.cfg, rt.keys)
+	if signer, _, ok := rt.keys.Signer(); ok {
+		o.Signer = signer
+	}
+	c := rt.cfg.Audit
+	o.MaxSize, o.MaxAge, o.LowWater = int64(c.MaxSize), c.MaxAge, int64(c.LowWater)
+	return o
+}
+
+// openAudit opens the file, and the way to the collector where callers are
+// served.
+func (a *app) openAudit(rt *runtime) (err error) {
+	o := a.auditOptions(rt)
+	if s := rt.cfg.Audit.Syslog; rt.serves && s.Address != "" {
+		config, err := syslogTLS(s)
+		if err != nil {
+			return err
+		}
+		rt.syslog = syslog.New(s.Address, config, rt.log, a.now)
+		rt.metrics.CountMissed(rt.syslog.Missed)
+		o.Sink = rt.syslog.Offer
+	}
+	if rt.serves && len(rt.cfg.Audit.Witnesses) > 0 {
+		witnesses, err := witnessesOf(rt.cfg.Audit.Witnesses)
+		if err != nil {
+			return err
+		}
+		o.Cosign = witnesses.Cosign
+	}
+	rt.audit, err = audit.OpenWith(rt.cfg.Audit.File, o)
+	if err != nil && rt.syslog != nil {
+		err = errors.Join(err, rt.syslog.Close())
+	}
+	return err
+}
+
+// closeAudit has the collector get the last line, too.
+func (rt *runtime) closeAudit() error {
+	err := rt.audit.Close()
+	if rt.syslog != nil {
+		err = errors.Join(err, rt.syslog.Close())
+	}
+	return err
+}
+
+// syslogTLS says whom the gateway trusts with its audit, and what it shows.
+func syslogTLS(s config.Syslog) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog.ca_file: %w", err)}
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("audit.syslog.ca_file: %s holds no certificate", s.CAFile)
+		}
+	}
+	if s.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog: %w", err)}
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// begins writes the line of a gateway's start, with the configuration that it
+// read.
+func (a *app) begins(rt *runtime) error {
+	digest, err := fileDigest(a.configPath())
+	if err != nil {
+		return err
+	}
+	e := a.auditEntry(audit.OpStart)
+	e.File, e.Digest, e.Reason = a.configPath(), digest, readVersion().line()
+	if over := overrides(os.Environ()); len(over) > 0 {
+		e.Reason += "; the environment overrides " + strings.Join(over, ", ")
+	}
+	return rt.audit.Write(e, true)
+}
+
+// overrides names the variables that may stand over a key of the file.
+func overrides(environ []string) (names []string) {
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "VAULTFERRY_") && name != "VAULTFERRY_CONFIG" && value != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (a *app) auditEntry(op string) audit.Entry {
+	caller := access.Local(userName())
+	return audit.Entry{Phase: audit.Outcome, RequestID: uuid.NewString(), Caller: caller.ID, Via: caller.Via, Op: op, Result: audit.OK}
+}
+
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // only read
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// audited does what changes a keyring, between its two lines, if that is the
+// keyring of the configuration. One that is of no gateway has no audit.
+func (a *app) audited(op, keyring string, do func() (key string, err error)) (err error) {
+	cfg, _, loadErr := a.load()
+	path, absErr := filepath.Abs(keyring)
+	if loadErr != nil || absErr != nil || path != filepath.Clean(cfg.Keyring.File) {
+		_, err := do()
+		return err
+	}
+	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	e := a.auditEntry(op)
+	e.Phase, e.Result, e.File = audit.Intent, "", path
+	if err := log.Write(e, true); err != nil {
+		return err
+	}
+	key, err := do()
+	e.Phase, e.Result, e.Key = audit.Outcome, audit.OK, key
+	if err != nil {
+		e.Result, e.Reason = secret.KindOf(err).Error(), secret.ReasonOf(err)
+	}
+	if lineErr := log.Write(e, true); lineErr != nil {
+		return errors.Join(err, fmt.Errorf("it is done, and its audit line could not be written: %w", lineErr))
+	}
+	return err
+}
+
+// copied writes the line of a whole store's copy.
+func (a *app) copied(cfg *config.Config, store, file, digest string) (err error) {
+	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	e := a.auditEntry("cli.store.copied")
+	e.Action, e.Store, e.Digest = string(access.Backup), store, digest
+	if e.File, err = filepath.Abs(file); err != nil {
+		return err
+	}
+	return log.Write(e, true)
+}

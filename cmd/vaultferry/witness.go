@@ -1,0 +1,63 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/audit/witness"
+)
+
+// witnessTimeout bounds the wait for a witness; the audit does not wait.
+const witnessTimeout = 5 * time.Second
+
+// witnessesOf are those that sign this gateway's checkpoints as well.
+func witnessesOf(configured []config.AuditWitness) (witness.Group, error) {
+	var all witness.Group
+	for _, w := range configured {
+		keys, err := readPublicKeys(w.KeyFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("audit.witnesses: %w", err)}
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: witnessTimeout}
+		if w.CAFile != "" {
+			pem, err := os.ReadFile(w.CAFile)
+			if err != nil {
+				return nil, &exitError{exitUsage, fmt.Errorf("audit.witnesses: %w", err)}
+			}
+			roots := x509.NewCertPool()
+			if !roots.AppendCertsFromPEM(pem) {
+				return nil, usagef("audit.witnesses: %s holds no certificate", w.CAFile)
+			}
+			transport.TLSClientConfig.RootCAs = roots
+		}
+		all = append(all, &witness.Client{URL: w.URL, Name: witness.Name(w.Gateway), Keys: keys, HTTP: &http.Client{Transport: transport, Timeout: witnessTimeout}})
+	}
+	return all, nil
+}
+
+// witness signs the checkpoints of others. Nil without error: it is not
+// configured.
+func (a *app) witness(rt *runtime) (*witness.Server, error) {
+	w := rt.cfg.Audit.Witness
+	if w.File == "" {
+		return nil, nil
+	}
+	keys, err := readPublicKeys(w.KeyFile)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("audit.witness: %w", err)}
+	}
+	signer, _, ok := rt.keys.Signer()
+	if !ok {
+		return nil, usagef("audit.witness: no key in %s signs: add one (keys new --add --type EdDSA)", rt.cfg.Keyring.File)
+	}
+	return witness.NewServer(witness.Options{
+		Gateway: gatewayID(rt.cfg, rt.keys), Signer: signer, Keys: keys, File: w.File, Now: a.now,
+		Refused: func(reason string) { rt.log.Warn("a checkpoint was not signed", slog.String("reason", reason)) },
+	})
+}

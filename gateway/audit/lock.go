@@ -1,0 +1,98 @@
+package audit
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	// lease is how long a writer keeps the lock; turn, for how long it then
+	// leaves it to others.
+	lease = 100 * time.Millisecond
+	turn  = 500 * time.Microsecond
+	// lockTimeout bounds how long a call waits for the lock. After one call has
+	// waited in vain, those that follow do not wait until the lock is free.
+	lockTimeout = 2 * time.Second
+	// offered is how long a lock that came too late waits for a taker.
+	offered = 50 * time.Millisecond
+)
+
+// errLocked: somebody who is no gateway, for those give it back at once.
+var errLocked = errors.New("another program keeps the audit file locked")
+
+// fileLock is the lock of one open file. One goroutine at a time may call it.
+type fileLock struct {
+	file   *os.File
+	waiter *lockWaiter
+	late   bool
+}
+
+// lockWaiter waits in the kernel's queue: that wait has no end of its own.
+type lockWaiter struct {
+	got  chan error
+	done chan struct{}
+}
+
+// take locks the file, or fails with errLocked after a while.
+func (l *fileLock) take() error {
+	if l.waiter != nil {
+		select {
+		case <-l.waiter.done:
+			l.waiter = nil
+		default:
+		}
+	}
+	if l.waiter == nil {
+		err := flock(l.file, syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			l.late = false
+			return err
+		}
+		l.waiter = &lockWaiter{got: make(chan error), done: make(chan struct{})}
+		go l.waiter.wait(l.file)
+	}
+	patience := lockTimeout
+	if l.late {
+		patience = time.Millisecond
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-l.waiter.got:
+		l.waiter, l.late = nil, false
+		return err
+	case <-l.waiter.done: // nobody was there to take it: the next call will be
+		l.waiter = nil
+	case <-timer.C:
+	}
+	l.late = true
+	return errLocked
+}
+
+// wait hands the lock over, or gives it back.
+func (w *lockWaiter) wait(file *os.File) {
+	err := flock(file, syscall.LOCK_EX)
+	timer := time.NewTimer(offered)
+	defer timer.Stop()
+	select {
+	case w.got <- err:
+	case <-timer.C:
+		if err == nil {
+			_ = flock(file, syscall.LOCK_UN) // closing the file does it, too
+		}
+	}
+	close(w.done)
+}
+
+func (l *fileLock) release() error { return flock(l.file, syscall.LOCK_UN) }
+
+func flock(file *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(file.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package witness
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/internal/merkle"
+)
+
+// sizeType is of an answer that says which size the witness remembers.
+const sizeType = "text/x.tlog.size"
+
+// Options make a Server. All fields are needed.
+type Options struct {
+	Gateway string             // its id
+	Signer  crypto.Signer      // of type EdDSA
+	Keys    []crypto.PublicKey // of the gateways whose audits it signs
+	File    string             // remembers what was signed
+	Now     func() time.Time
+	Refused func(reason string) // hears of each request that is refused
+}
+
+// Server signs the checkpoints of other gateways.
+type Server struct {
+	o    Options
+	mu   sync.Mutex
+	seen map[string]seen // by origin
+}
+
+// seen is the last checkpoint of a log that was signed.
+type seen struct {
+	Size int64  `json:"size"`
+	Root string `json:"root"` // base64
+}
+
+// maxLogs bounds what one file remembers: whoever holds a known key can begin
+// as many logs as he likes.
+const maxLogs = 1000
+
+// NewServer reads what it signed before.
+func NewServer(o Options) (*Server, error) {
+	if _, ok := o.Signer.Public().(ed25519.PublicKey); !ok {
+		return nil, errors.New("a witness signs with a key of type EdDSA")
+	}
+	s := &Server{o: o, seen: map[string]seen{}}
+	text, err := os.ReadFile(o.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s.seen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the witness's memory %s: %w", o.File, err)
+	}
+	return s, nil
+}
+
+// Name is that of a dialect.
+func (s *Server) Name() string { return "witness" }
+
+// Mount adds the route.
+func (s *Server) Mount(r *mux.Router) { r.Path(Path).Handler(s) }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		http.Error(w, "POST alone", http.StatusMethodNotAllowed)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		s.refuse(w, http.StatusBadRequest, "the body is too long, or was cut short")
+		return
+	}
+	q, err := parseRequest(string(body))
+	if err != nil {
+		s.refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if q.checkpoint.Verify(s.o.Keys) != nil {
+		s.refuse(w, http.StatusForbidden, "no known key signed the checkpoint")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(w, q)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, status int, reason string) {
+	s.o.Refused(reason)
+	http.Error(w, reason, status)
+}
+
+// add signs a checkpoint that is good, once it is remembered.
+func (s *Server) add(w http.ResponseWriter, q *request) {
+	c := q.checkpoint
+	before, known := s.seen[c.Origin]
+	root := base64.StdEncoding.EncodeToString(c.Root[:])
+	switch {
+	case q.old > c.Size:
+		s.refuse(w, http.StatusBadRequest, "the old size is larger than the new one")
+		return
+	case q.old != before.Size:
+		w.Header().Set("Content-Type", sizeType)
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, strconv.FormatInt(before.Size, 10)+"\n") // the client may be gone
+		return
+	case q.old == c.Size && known && root != before.Root:
+		s.refuse(w, http.StatusConflict, "another checkpoint of this size was signed before: the log was forked")
+		return
+	case !known && len(s.seen) >= maxLogs:
+		s.refuse(w, http.StatusForbidden, "too many logs")
+		return
+	}
+	if known && q.old > 0 {
+		old, err := base64.StdEncoding.DecodeString(before.Root)
+		if err != nil || len(old) != len(merkle.Hash{}) || merkle.CheckPrefix(q.proof, q.old, merkle.Hash(old), c.Size, c.Root) != nil {
+			s.refuse(w, http.StatusUnprocessableEntity, "the log does not begin with what was signed before: it was changed")
+			return
+		}
+	}
+	text, err := textOf(c.Text)
+	if err == nil {
+		s.seen[c.Origin] = seen{c.Size, root}
+		err = s.remember()
+	}
+	line := ""
+	if err == nil {
+		line, err = cosign(Name(s.o.Gateway), s.o.Signer, text, s.o.Now())
+	}
+	if err != nil {
+		if known {
+			s.seen[c.Origin] = before
+		} else {
+			delete(s.seen, c.Origin)
+		}
+		s.refuse(w, http.StatusInternalServerError, "the witness cannot remember this")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, line) // the client may be gone
+}
+
+// remember writes the file, whole or not at all.
+func (s *Server) remember() error {
+	text, err := json.MarshalIndent(s.seen, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.o.File), ".vaultferry-witness-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), s.o.File)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// request is what a log sends.
+type request struct {
+	old        int64
+	proof      []merkle.Hash
+	checkpoint *audit.Signed
+}
+
+func parseRequest(body string) (*request, error) {
+	head, text, ok := strings.Cut(body, "\n\n")
+	lines := strings.Split(head, "\n")
+	size, isOld := strings.CutPrefix(lines[0], "old ")
+	old, err := strconv.ParseInt(size, 10, 64)
+	if !ok || !isOld || err != nil || old < 0 || len(lines) > 64 {
+		return nil, errors.New("not a request to a witness: old SIZE, the proof, an empty line, the checkpoint")
+	}
+	q := &request{old: old}
+	for _, l := range lines[1:] {
+		h, err := base64.StdEncoding.Strict().DecodeString(l)
+		if err != nil || len(h) != len(merkle.Hash{}) {
+			return nil, errors.New("the proof holds something else than hashes")
+		}
+		q.proof = append(q.proof, merkle.Hash(h))
+	}
+	q.checkpoint, err = audit.ParseCheckpoint(text)
+	return q, err
+}
