@@ -93,7 +93,7 @@ func (c *Config) validateWitnesses(rep *report) {
 			rep.bad(at+".url", "not an https URL")
 		}
 		if !gatewayID.MatchString(w.Gateway) {
-			rep.bad(at+".gateway", "not the id of a gateway: 32 lower-case hex digits, as vaultferry keys list prints it")
+			rep.bad(at+".gateway", "not the id of a gateway: 32 lower-case hex digits, its gateway.id, or what vaultferry keys list prints")
 		}
 		if w.KeyFile == "" {
 			rep.bad(at+".key_file", "missing")
