@@ -136,7 +136,7 @@ type Audit struct {
 type AuditWitness struct {
 	// URL is where the witness listens; the gateway adds `/audit-witness/add-checkpoint`.
 	URL string `mapstructure:"url" required:"true" example:"https://gw2.example.com:8443"`
-	// Gateway is the id of the witness's keyring, as `vaultferry keys list` prints it there.
+	// Gateway is the witness's `gateway.id`; without one, the id that `vaultferry keys list` prints there.
 	Gateway string `mapstructure:"gateway" required:"true" example:"0123456789abcdef0123456789abcdef"`
 	// KeyFile holds the witness's public keys, as `vaultferry keys public --signing` writes them there.
 	KeyFile string `mapstructure:"key_file" path:"true" required:"true" example:"gw2-keys.json"`
