@@ -74,6 +74,7 @@ var rules = []rule{
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
 	{"internal/attack", []string{"..."}},
+	{"internal/work", []string{"..."}},
 	{"internal/arch", nil},
 	{"examples", nil},
 }
