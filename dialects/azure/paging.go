@@ -34,7 +34,7 @@ func pageOf[T any](q *request, items []T, after string) page[T] {
 		p.Value = []T{}
 	}
 	if after != "" {
-		link := q.origin.link() + q.URL.EscapedPath() + "?api-version=" + q.version.name + "&$skiptoken=" + skipToken(after)
+		link := q.origin.link() + q.Path() + "?api-version=" + q.version.name + "&$skiptoken=" + skipToken(after)
 		if n := param(q.query, "maxresults"); n != "" {
 			link += "&maxresults=" + n
 		}

@@ -16,7 +16,7 @@ import (
 type Route struct {
 	Op      string // "azure.GetSecret"
 	Method  string
-	Path    string // a mux template; variables match one encoded segment
+	Path    string // "/secrets/{name}": a variable is one encoded segment
 	MaxBody int64  // in bytes; zero: DefaultMaxBody
 	Large   bool   // its answer may have megabytes
 	Handle  func(*Request) (Reply, error)
