@@ -23,7 +23,7 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if !ok {
 		return access.Caller{}, refuse(secret.Unauthenticated, noToken, "")
 	}
-	who, err := d.credentials.Bearer(token, d.Name(), d.audience(r))
+	who, err := d.credentials.Bearer(token, d.Name(), func() string { return d.audience(r) })
 	if err == nil {
 		return who, nil
 	}
