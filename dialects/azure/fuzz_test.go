@@ -175,7 +175,7 @@ func FuzzFolder(f *testing.F) {
 			return
 		}
 		folder := strings.Split(s.folder, "/")
-		if len(folder) != 3 || folder[0] != "teams" || !label.MatchString(folder[1]) || folder[2] != "" {
+		if len(folder) != 3 || folder[0] != "teams" || folder[1] == "" || !isWord(folder[1]) || folder[2] != "" {
 			t.Fatalf("%q stands for %q", host, s.folder)
 		}
 		name, err := s.model(wireName)

@@ -13,9 +13,11 @@ type origin struct {
 }
 
 func originOf(hostport string) origin {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host, port = strings.Trim(hostport, "[]"), ""
+	host, port := strings.Trim(hostport, "[]"), ""
+	if strings.Contains(hostport, ":") {
+		if h, p, err := net.SplitHostPort(hostport); err == nil {
+			host, port = h, p
+		}
 	}
 	if port == "443" {
 		port = ""
