@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"time"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -35,7 +36,7 @@ type (
 		ScheduledPurge int64  `json:"scheduledPurgeDate"`
 		bundle
 	}
-	page[T any] struct {
+	page[T wire.Appender] struct {
 		Value    []T     `json:"value"`
 		NextLink *string `json:"nextLink"` // null on the last page
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -44,22 +45,25 @@ func (p *endpoint) serve(w http.ResponseWriter, r *http.Request, path []string, 
 		place = p.limits.answers.enter("", nil)
 		defer place.release()
 	}
-	rep, body := p.answer(q, place)
+	buf, _ := buffers.Get().(*bytes.Buffer) // it holds nothing else
+	defer release(buf)
+	rep, body := p.answer(q, buf, place)
 	if place != nil && len(body) < largeAnswer {
 		place.settle(0)
 	}
 	write(w, rep, body, place)
 }
 
-func (p *endpoint) answer(q *Request, place *hold) (Reply, []byte) {
+func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []byte) {
 	rep, err := p.handle(q, place)
 	if err != nil {
 		rep = p.edge.Error(q, err)
 	}
-	body, err := encode(rep.Body)
+	body, err := encode(buf, rep.Body)
 	if err != nil {
 		rep = p.edge.Error(q, &secret.Error{Kind: secret.Internal, Op: q.Op, Err: err})
-		if body, err = encode(rep.Body); err != nil {
+		buf.Reset()
+		if body, err = encode(buf, rep.Body); err != nil {
 			return Reply{Status: http.StatusInternalServerError}, nil
 		}
 	}

@@ -50,8 +50,9 @@ type Reply struct {
 	// Header is added to what Edge.Prepare set. It is not changed, so replies
 	// may share one.
 	Header http.Header
-	// Body nil: none. A []byte goes out as it is; anything else as compact
-	// JSON without HTML escapes or a final newline.
+	// Body nil: none. A []byte goes out as it is, an Appender as it appends
+	// itself; anything else as compact JSON without HTML escapes or a final
+	// newline.
 	Body any
 }
 
