@@ -64,6 +64,7 @@ type Dialect struct {
 	sites       map[string]*site
 	maxBlob     int64
 	now         func() time.Time
+	date        dateHeader
 	permissions map[string]string // by operation
 	handler     http.Handler
 }
