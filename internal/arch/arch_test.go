@@ -65,6 +65,7 @@ var rules = []rule{
 	{"internal/golden", nil},
 	{"internal/merkle", nil},
 	{"internal/ownfile", nil},
+	{"internal/heap", nil},
 	{"internal/pki", nil},
 	{"internal/schematest", []string{"config"}},
 	{"internal/vaulttest", nil},
