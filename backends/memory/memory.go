@@ -102,9 +102,11 @@ func (e *entry) successor(name secret.Name) *entry {
 	return &entry{head: e.head.Clone(), versions: e.versions}
 }
 
+// freeUID returns want, where no version has it, else a new one. A new one is
+// random: it is not looked for among thousands of versions.
 func (s *Store) freeUID(e *entry, want secret.UID) secret.UID {
-	for want.IsZero() || e.index(secret.ByUID(want)) >= 0 {
-		want = s.opt.NewUID()
+	if want.IsZero() || e.index(secret.ByUID(want)) >= 0 {
+		return s.opt.NewUID()
 	}
 	return want
 }
