@@ -19,15 +19,14 @@ type deadline struct {
 	over   bool
 }
 
-// withTimeout returns a context that ends after d, or when end is called, which
-// must be.
-func withTimeout(ctx context.Context, d time.Duration) (c context.Context, end func()) {
+// withTimeout returns a context that ends after d, or when its end is called,
+// which must be.
+func withTimeout(ctx context.Context, d time.Duration) *deadline {
 	at := time.Now().Add(d)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(at) {
 		at = sooner
 	}
-	c0 := &deadline{Context: ctx, at: at}
-	return c0, c0.end
+	return &deadline{Context: ctx, at: at}
 }
 
 func (d *deadline) end() {

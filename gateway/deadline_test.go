@@ -67,7 +67,10 @@ func TestWithTimeout(t *testing.T) {
 					err = step(ctx, leave, end)
 					return left, ctx.Value(key{}), err
 				}
-				left, value, err := play(withTimeout)
+				left, value, err := play(func(ctx context.Context, d time.Duration) (context.Context, func()) {
+					c := withTimeout(ctx, d)
+					return c, c.end
+				})
 				wantLeft, wantValue, want := play(func(ctx context.Context, d time.Duration) (context.Context, func()) {
 					return context.WithTimeout(ctx, d)
 				})

@@ -51,8 +51,9 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	if mutates(j.action) {
 		defer s.versions.wrote(j.Name, j.ref.Name)
 	}
-	ctx, end := withTimeout(ctx, orDefault(j.call.Timeout, j.Timeout))
-	defer end()
+	limited := withTimeout(ctx, orDefault(j.call.Timeout, j.Timeout))
+	defer limited.end()
+	ctx = limited
 	if j.action == access.Backup || j.action == access.Restore {
 		release, err := s.acquireBlob(ctx, j)
 		if err != nil {

@@ -25,12 +25,12 @@ const region = "local"
 // Prepare implements wire.Edge: the headers of every answer, spelled as the
 // service spells them.
 func (d *Dialect) Prepare(h http.Header, r *wire.Request) {
-	own := []string{r.ID, networkInfo(r.Address)}
 	h["Date"] = d.date.line(d.now())
 	h["Cache-Control"], h["Pragma"], h["Expires"] = noCache, noCache, expired
 	h["Strict-Transport-Security"], h["X-Content-Type-Options"] = transport, noSniff
 	h["x-ms-keyvault-region"], h["x-ms-keyvault-service-version"] = regionValue, serviceVersion
-	h["x-ms-request-id"], h["x-ms-keyvault-network-info"] = own[:1:1], own[1:]
+	h["x-ms-request-id"] = r.HeaderValue(r.ID)
+	h["x-ms-keyvault-network-info"] = r.HeaderValue(networkInfo(r.Address))
 	if sent := r.Header["X-Ms-Client-Request-Id"]; len(sent) > 0 {
 		h["x-ms-client-request-id"] = sent[:1]
 	}

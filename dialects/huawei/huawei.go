@@ -221,7 +221,7 @@ func (r *request) write() gateway.Call {
 
 // Prepare sets the headers that the SDKs read on every answer.
 func (a *api) Prepare(h http.Header, r *wire.Request) {
-	h.Set("X-Request-Id", r.ID)
+	h["X-Request-Id"] = r.HeaderValue(r.ID)
 	if ofIAM[r.Op] {
 		h.Set("X-IAM-Trace-Id", r.ID)
 	}

@@ -51,7 +51,7 @@ func (p *endpoint) serve(w http.ResponseWriter, r *http.Request, path []string, 
 	if place != nil && len(body) < largeAnswer {
 		place.settle(0)
 	}
-	write(w, rep, body, place)
+	write(w, q, rep, body, place)
 }
 
 func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []byte) {

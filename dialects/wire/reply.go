@@ -46,11 +46,11 @@ func encode(buf *bytes.Buffer, body any) ([]byte, error) {
 
 // write sends the answer. A client that has gone is nobody's fault. One that
 // takes its time loses the rest when others wait for the place.
-func write(w http.ResponseWriter, rep Reply, body []byte, place *hold) {
+func write(w http.ResponseWriter, q *Request, rep Reply, body []byte, place *hold) {
 	h := w.Header()
 	maps.Copy(h, rep.Header)
 	if rep.Body != nil {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		h["Content-Length"] = q.HeaderValue(strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(rep.Status)
 	if place == nil || len(body) < largeAnswer {

@@ -23,7 +23,9 @@ type Request struct {
 	// Vars are the path's variables, decoded: a slash in one was %2F.
 	Vars map[string]string
 
-	path    []string // its segments, encoded
+	path    []string  // its segments, encoded
+	values  [4]string // of the answer's headers, where it alone has them
+	used    int       // of values
 	w       http.ResponseWriter
 	max     int64
 	limits  *Limits
@@ -57,6 +59,16 @@ func newID() string {
 	id[6] = id[6]&0x0f | 0x40 // version 4
 	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
 	return id.String()
+}
+
+// HeaderValue returns s as the value of a header of the answer to r.
+func (r *Request) HeaderValue(s string) []string {
+	if r.used == len(r.values) {
+		return []string{s}
+	}
+	r.values[r.used] = s
+	r.used++
+	return r.values[r.used-1 : r.used : r.used]
 }
 
 // Path is the request's as its API reads it, encoded.
