@@ -146,7 +146,16 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 	if err != nil {
 		return nil, err
 	}
-	return e.head.View(e.versions...).WithoutValues(), nil
+	return e.described(e.versions...), nil
+}
+
+// described is e with the given versions, without their values.
+func (e *entry) described(vs ...secret.Version) *secret.Secret {
+	s := e.head.View(vs...)
+	for i := range s.Versions {
+		s.Versions[i].Value = secret.Value{}
+	}
+	return s
 }
 
 // Export implements backends.Backend.
