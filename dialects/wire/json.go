@@ -15,10 +15,11 @@ func AppendString(to []byte, s string) []byte {
 	to = append(to, '"')
 	done := 0
 	for i := 0; i < len(s); {
-		c, size := rune(s[i]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRuneInString(s[i:])
+		if c := s[i]; c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
 		}
+		c, size := utf8.DecodeRuneInString(s[i:])
 		if escape := escapeOf(c, size); escape != "" {
 			to = append(to, s[done:i]...)
 			to = append(to, escape...)
@@ -43,8 +44,6 @@ func escapeOf(c rune, size int) string {
 		return `\"`
 	case c == '\\':
 		return `\\`
-	case c >= ' ' && c < utf8.RuneSelf:
-		return ""
 	case c == '\b':
 		return `\b`
 	case c == '\f':
