@@ -82,9 +82,10 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 
 func noStore() error { return secret.Errorf(secret.NotFound, "no such store") }
 
-// acquire waits only where there is nothing to take.
+// acquire waits only where there is nothing to take: a caller who has gone is
+// refused by the first step of the store.
 func acquire(ctx context.Context, slots *semaphore.Weighted) error {
-	if ctx.Err() == nil && slots.TryAcquire(1) {
+	if slots.TryAcquire(1) {
 		return nil
 	}
 	return slots.Acquire(ctx, 1)

@@ -121,7 +121,7 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 	if i < 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "memory.get", Name: name, Detail: "no such version"}
 	}
-	return e.head.View(e.versions[i]), nil
+	return e.head.View(e.versions[i : i+1]...), nil
 }
 
 func (e *entry) index(sel secret.Selector) int {

@@ -40,7 +40,7 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 		return nil, named(err, op, name)
 	}
 	s.live.keep(name, e)
-	return e.described(e.versions[i]), nil
+	return e.described(e.versions[i : i+1]...), nil
 }
 
 // Delete implements backends.Backend.

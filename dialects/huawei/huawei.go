@@ -96,7 +96,8 @@ var algorithms = []string{"SDK-HMAC-", "SDK-ECDSA-", "SDK-SM2-", "V11-HMAC-"}
 // signed reports whether one of the vendor's clients signed the request: no
 // other vendor's does so.
 func signed(h http.Header) bool {
-	return slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(h.Get("Authorization"), a) })
+	sent := h.Get("Authorization")
+	return slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(sent, a) })
 }
 
 // marked reports whether the request has the lesser marks of the vendor's
