@@ -135,6 +135,14 @@ func fill(b *testing.B, s *server) {
 	}
 }
 
+// forget removes what was set: it would be counted as memory, and grows with how
+// fast the gateway is.
+func forget(b *testing.B, s *server) {
+	b.Helper()
+	s.ask(b, "DELETE", "/secrets/bench-set", "")
+	s.ask(b, "DELETE", "/deletedsecrets/bench-set", "")
+}
+
 // measure asks the server for a turn, and tells what it worked meanwhile.
 func (s *server) measure(b *testing.B, request string) sample {
 	b.Helper()
