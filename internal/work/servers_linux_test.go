@@ -2,6 +2,7 @@ package work
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,10 +14,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
-// token is that of the only caller.
-const token = "0123456789abcdef0123456789abcdef01234567"
+// token is that of the only caller: what the process that measures made.
+var token = cmp.Or(os.Getenv(tokenEnv), secret.NewUID().String()+secret.NewUID().String())
+
+const tokenEnv = "BENCH_TOKEN"
 
 const host = "main.vault.localhost"
 
@@ -93,7 +98,7 @@ func start(b *testing.B, dir, name string, args ...string) *server {
 	ctx, stop := context.WithCancel(b.Context())
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "BENCH_TOKEN="+token)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", tokenEnv+"="+token)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	said, err := cmd.StderrPipe()
 	if err != nil {
