@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -23,7 +24,8 @@ type job struct {
 	openedFor secret.Missing
 	lacking   int // what a list should show and cannot
 	policy    *access.Policy
-	trashed   func() // gives the lock of holdTrash back; nil: not held
+	trashed   func()   // gives the lock of holdTrash back; nil: not held
+	one       [1]int64 // room for entry.Versions: most calls touch one
 }
 
 // allowed is how an operation asks for a name that it learnt midway.
@@ -37,17 +39,19 @@ func (j *job) target(name secret.Name) access.Target {
 
 // sawVersions has the audit name the versions a call touched.
 func (j *job) sawVersions(sec *secret.Secret) {
-	j.entry.Versions = j.entry.Versions[:0]
+	j.entry.Versions = slices.Grow(j.entry.Versions[:0], len(sec.Versions))
 	for i := range sec.Versions {
 		j.entry.Versions = append(j.entry.Versions, int64(sec.Versions[i].Ordinal))
 	}
 }
 
 func (s *Service) newJob(st *store, c Call, a access.Action, r Ref) *job {
-	return &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
+	j := &job{store: st, call: c, action: a, ref: r, start: s.now(), policy: s.policy, entry: audit.Entry{
 		RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address, Via: c.Caller.Via,
 		Op: c.Op, Action: string(a), Store: r.Store, Name: string(r.Name), Event: r.Event,
 	}}
+	j.entry.Versions = j.one[:0]
+	return j
 }
 
 // mutates reports whether the action changes the store.

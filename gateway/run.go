@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -49,8 +51,9 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	if mutates(j.action) {
 		defer s.versions.wrote(j.Name, j.ref.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, orDefault(j.call.Timeout, j.Timeout))
-	defer cancel()
+	limited := withTimeout(ctx, orDefault(j.call.Timeout, j.Timeout))
+	defer limited.end()
+	ctx = limited
 	if j.action == access.Backup || j.action == access.Restore {
 		release, err := s.acquireBlob(ctx, j)
 		if err != nil {
@@ -58,12 +61,17 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		}
 		defer release()
 	}
-	held, err := takeSlot(ctx, j.slots)
-	if err != nil {
-		return zero, waiting(err)
-	}
-	defer held.giveBack()
-	if mutates(j.action) {
+	if !mutates(j.action) {
+		if err := acquire(ctx, j.slots); err != nil {
+			return zero, waiting(err)
+		}
+		defer j.slots.Release(1)
+	} else { // which may pause between its requests
+		held, err := takeSlot(ctx, j.slots)
+		if err != nil {
+			return zero, waiting(err)
+		}
+		defer held.giveBack()
 		ctx = kit.WithPatience(ctx, s.pauses(j, held))
 	}
 	return retry(ctx, j, func(ctx context.Context, j *job) (T, error) {
@@ -73,6 +81,15 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 }
 
 func noStore() error { return secret.Errorf(secret.NotFound, "no such store") }
+
+// acquire waits only where there is nothing to take: a caller who has gone is
+// refused by the first step of the store.
+func acquire(ctx context.Context, slots *semaphore.Weighted) error {
+	if slots.TryAcquire(1) {
+		return nil
+	}
+	return slots.Acquire(ctx, 1)
+}
 
 func waiting(err error) error {
 	return &secret.Error{Kind: secret.Unavailable, Detail: "too many calls to this store are waiting", Err: err}
@@ -115,8 +132,10 @@ func (s *Service) authorise(j *job) error {
 // classify gives every error that leaves the service a kind. A deadline
 // during a read is the product being slow; during a write nobody knows.
 func classify(j *job, err error) error {
-	var e *secret.Error
-	if err == nil || errors.As(err, &e) {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*secret.Error](err); ok {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

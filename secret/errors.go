@@ -118,8 +118,7 @@ func KindOf(err error) Kind {
 
 // DetailOf returns what may be told to a client about err, or "".
 func DetailOf(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Detail
 	}
 	return ""

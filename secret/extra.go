@@ -45,8 +45,12 @@ func parseJSON(raw json.RawMessage) (v any, err error) {
 
 // Text returns the member as a string, or "" where it is absent or no string.
 func (e Extra) Text(key string) string {
+	raw, ok := e[key]
+	if !ok {
+		return ""
+	}
 	var s string
-	if raw, ok := e[key]; !ok || json.Unmarshal(raw, &s) != nil {
+	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s

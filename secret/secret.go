@@ -58,7 +58,11 @@ func ParseUID(s string) (UID, bool) {
 }
 
 // String is 32 hex digits of lower case.
-func (u UID) String() string { return hex.EncodeToString(u[:]) }
+func (u UID) String() string {
+	var digits [2 * len(u)]byte
+	hex.Encode(digits[:], u[:])
+	return string(digits[:])
+}
 
 // IsZero reports whether u is unset.
 func (u UID) IsZero() bool { return u == UID{} }

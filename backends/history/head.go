@@ -134,17 +134,20 @@ func (h *Head) StagesOf(o secret.Ordinal) []string {
 // View returns the secret's attributes with the given versions, each under the
 // stages that it holds now. Nothing is shared with h or vs but the values.
 func (h *Head) View(vs ...secret.Version) *secret.Secret {
-	s := h.Secret
-	s.Versions = vs
-	out, labels := s.Clone(), h.Labels()
-	for i := range out.Versions {
-		out.Versions[i].Stages = labels[out.Versions[i].Ordinal]
+	out, labels := h.Secret.Clone(), h.Labels()
+	out.Versions = slices.Grow(out.Versions, len(vs))
+	for i := range vs {
+		out.Versions = append(out.Versions, vs[i].Clone())
+		out.Versions[i].Stages = labels[vs[i].Ordinal]
 	}
 	return out
 }
 
 // Labels are the stages of all versions that hold one, each sorted.
 func (h *Head) Labels() map[secret.Ordinal][]string {
+	if len(h.Stages) == 0 {
+		return nil
+	}
 	out := map[secret.Ordinal][]string{}
 	for label, holder := range h.Stages {
 		out[holder] = append(out[holder], label)

@@ -102,9 +102,11 @@ func (e *entry) successor(name secret.Name) *entry {
 	return &entry{head: e.head.Clone(), versions: e.versions}
 }
 
+// freeUID returns want, where no version has it, else a new one. A new one is
+// random: it is not looked for among thousands of versions.
 func (s *Store) freeUID(e *entry, want secret.UID) secret.UID {
-	for want.IsZero() || e.index(secret.ByUID(want)) >= 0 {
-		want = s.opt.NewUID()
+	if want.IsZero() || e.index(secret.ByUID(want)) >= 0 {
+		return s.opt.NewUID()
 	}
 	return want
 }
@@ -119,7 +121,7 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 	if i < 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: "memory.get", Name: name, Detail: "no such version"}
 	}
-	return e.head.View(e.versions[i]), nil
+	return e.head.View(e.versions[i : i+1]...), nil
 }
 
 func (e *entry) index(sel secret.Selector) int {
@@ -144,7 +146,16 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 	if err != nil {
 		return nil, err
 	}
-	return e.head.View(e.versions...).WithoutValues(), nil
+	return e.described(e.versions...), nil
+}
+
+// described is e with the given versions, without their values.
+func (e *entry) described(vs ...secret.Version) *secret.Secret {
+	s := e.head.View(vs...)
+	for i := range s.Versions {
+		s.Versions[i].Value = secret.Value{}
+	}
+	return s
 }
 
 // Export implements backends.Backend.

@@ -51,7 +51,7 @@ func (s *shelf) page(q secret.Query) (p secret.Page) {
 		if i := e.index(secret.Current); i >= 0 {
 			current = e.versions[i : i+1]
 		}
-		p.Secrets = append(p.Secrets, e.head.View(current...).WithoutValues())
+		p.Secrets = append(p.Secrets, e.described(current...))
 	}
 	if to < len(s.names) {
 		p.Next = s.names[to-1]

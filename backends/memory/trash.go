@@ -40,7 +40,7 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 		return nil, named(err, op, name)
 	}
 	s.live.keep(name, e)
-	return e.head.View(e.versions[i]).WithoutValues(), nil
+	return e.described(e.versions[i : i+1]...), nil
 }
 
 // Delete implements backends.Backend.
@@ -70,7 +70,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 	e.head.Secret.Deleted = d
 	from.remove(name)
 	to.keep(name, e)
-	return e.head.View(e.versions...).WithoutValues(), nil
+	return e.described(e.versions...), nil
 }
 
 // DescribeTrash implements backends.Backend.
@@ -79,7 +79,7 @@ func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Se
 	if err != nil {
 		return nil, err
 	}
-	return e.head.View(e.versions...).WithoutValues(), nil
+	return e.described(e.versions...), nil
 }
 
 // ListTrash implements backends.Backend.

@@ -17,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/internal/heap"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -155,6 +156,10 @@ func runServers(ctx context.Context, rt *runtime, server *httpd.Server, commands
 	g.Go(func() error {
 		defer stop()
 		return server.Run(gctx)
+	})
+	g.Go(func() error {
+		heap.Keep(serving)
+		return nil
 	})
 	if commands != nil {
 		g.Go(func() error {

@@ -64,8 +64,9 @@ type Dialect struct {
 	sites       map[string]*site
 	maxBlob     int64
 	now         func() time.Time
+	date        dateHeader
 	permissions map[string]string // by operation
-	router      *mux.Router
+	handler     http.Handler
 }
 
 // New returns a dialect, or every problem of its options at once.
@@ -85,8 +86,7 @@ func New(o Options) (*Dialect, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	d.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
-	wire.Mount(d.router, d, d.routes(), o.Limits)
+	d.handler = wire.NewHandler(d, d.routes(), segments, o.Limits)
 	return d, nil
 }
 
@@ -112,14 +112,4 @@ func checkResource(s string) error {
 func (*Dialect) Name() string { return "azure" }
 
 // Mount implements dialects.Dialect. It takes every path that comes to r.
-func (d *Dialect) Mount(r *mux.Router) { r.NewRoute().Handler(d) }
-
-// ServeHTTP normalises the path and routes the request.
-func (d *Dialect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if was := r.URL.EscapedPath(); !isNormal(was) {
-		if p := normalPath(r.Method, was); p != was {
-			r = wire.WithPath(r, p)
-		}
-	}
-	d.router.ServeHTTP(w, r)
-}
+func (d *Dialect) Mount(r *mux.Router) { r.NewRoute().Handler(d.handler) }

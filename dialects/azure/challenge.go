@@ -23,7 +23,7 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if !ok {
 		return access.Caller{}, refuse(secret.Unauthenticated, noToken, "")
 	}
-	who, err := d.credentials.Bearer(token, d.Name(), d.audience(r))
+	who, err := d.credentials.Bearer(token, d.Name(), func() string { return d.audience(r) })
 	if err == nil {
 		return who, nil
 	}
@@ -95,7 +95,7 @@ func (d *Dialect) authorityFor(r *wire.Request) string {
 	if _, err := strconv.ParseUint(o.port, 10, 16); err != nil || d.login.host == "" {
 		return d.authority
 	}
-	return "https://" + o.authority(d.login.host) + d.login.path
+	return o.url(d.login.host) + d.login.path
 }
 
 // bare is a resource as audiences name it: clients ask for it with and without

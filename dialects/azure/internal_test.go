@@ -66,7 +66,7 @@ func TestRecordedSecret(t *testing.T) {
 	}
 	s := &secret.Secret{Name: "secret518723441", Versions: []secret.Version{v}}
 	q := &request{
-		origin: originOf("fakevault.local"), version: apiVersion{name: "7.4", days: true},
+		base: "https://fakevault.local", version: apiVersion{name: "7.4", days: true},
 		site: &site{level: recoveryLevel(gateway.Info{RetentionDays: 7}), days: 7},
 	}
 	r := mux.NewRouter()
@@ -89,7 +89,7 @@ func (anybody) Error(*wire.Request, error) wire.Reply             { return wire.
 
 func TestBundleOfOtherForms(t *testing.T) {
 	t.Parallel()
-	q := &request{site: &site{level: "Purgeable"}, origin: originOf("v.example")}
+	q := &request{site: &site{level: "Purgeable"}, base: "https://v.example"}
 	for _, c := range []struct {
 		version secret.Version
 		want    string

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"time"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -35,7 +36,7 @@ type (
 		ScheduledPurge int64  `json:"scheduledPurgeDate"`
 		bundle
 	}
-	page[T any] struct {
+	page[T wire.Appender] struct {
 		Value    []T     `json:"value"`
 		NextLink *string `json:"nextLink"` // null on the last page
 	}
@@ -82,7 +83,7 @@ const (
 // secret; withVersion makes that the version's.
 func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
 	b := bundle{
-		ContentType: v.ContentType, ID: q.origin.base() + "/secrets/" + wireName(q.inside(s.Name), s.Extra),
+		ContentType: v.ContentType, ID: q.base + "/secrets/" + wireName(q.inside(s.Name), s.Extra),
 		KID: v.Extra.Text(extraKID), Tags: s.ShownTags(v),
 		Attributes: attributes{
 			Enabled: !v.Disabled, NotBefore: seconds(v.NotBefore), Expires: seconds(v.Expires),
@@ -104,7 +105,7 @@ func (q *request) bundleOf(s *secret.Secret, v *secret.Version) bundle {
 // deletedOf is bundleOf for what is in the trash.
 func (q *request) deletedOf(s *secret.Secret, v *secret.Version) deleted {
 	b := deleted{bundle: q.bundleOf(s, v)}
-	b.RecoveryID = q.origin.base() + "/deletedsecrets/" + wireName(q.inside(s.Name), s.Extra)
+	b.RecoveryID = q.base + "/deletedsecrets/" + wireName(q.inside(s.Name), s.Extra)
 	if s.Deleted != nil {
 		b.Deleted, b.ScheduledPurge = span(s.Deleted)
 	}

@@ -1,19 +1,32 @@
 package azure
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-var grammar = regexp.MustCompile(`^[0-9a-z-]{1,127}$`)
+// maxName is the service's, in bytes.
+const maxName = 127
+
+// isName reports whether Key Vault could have the folded name s.
+func isName(s string) bool { return s != "" && len(s) <= maxName && isWord(s) }
+
+// isWord reports whether s is made of digits, small letters and dashes.
+func isWord(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // naming is Key Vault's side of the model's names. The service ignores case,
 // so the wire name is folded. A model name with upper case, and any other that
 // breaks the grammar, appears escaped; an escape may be longer than a name of
 // Key Vault's own, so that everything listed can be asked for.
-var naming = secret.Naming{Natural: grammar.MatchString, What: "Key Vault"}
+var naming = secret.Naming{Natural: isName, What: "Key Vault"}
 
 // extraName keeps the spelling that a secret was created with.
 const extraName = "azure.name"
@@ -21,8 +34,12 @@ const extraName = "azure.name"
 // fold lower-cases A to Z alone. Unicode's rules would make a k of the Kelvin
 // sign, and so a good name of a bad one.
 func fold(s string) string {
+	isUpper := func(r rune) bool { return 'A' <= r && r <= 'Z' }
+	if !strings.ContainsFunc(s, isUpper) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
+		if isUpper(r) {
 			return r - 'A' + 'a'
 		}
 		return r
@@ -42,7 +59,7 @@ func ModelName(wire string) (secret.Name, error) {
 // wireName spells a secret's name, less the site's folder, as it was created,
 // unless it has been renamed since.
 func wireName(name secret.Name, x secret.Extra) string {
-	if kept := x.Text(extraName); kept != "" && fold(kept) == string(name) && grammar.MatchString(fold(kept)) {
+	if kept := x.Text(extraName); kept != "" && fold(kept) == string(name) && isName(fold(kept)) {
 		return kept
 	}
 	return spell(name)

@@ -13,9 +13,11 @@ type origin struct {
 }
 
 func originOf(hostport string) origin {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host, port = strings.Trim(hostport, "[]"), ""
+	host, port := strings.Trim(hostport, "[]"), ""
+	if strings.Contains(hostport, ":") {
+		if h, p, err := net.SplitHostPort(hostport); err == nil {
+			host, port = h, p
+		}
 	}
 	if port == "443" {
 		port = ""
@@ -23,25 +25,26 @@ func originOf(hostport string) origin {
 	return origin{host: strings.TrimSuffix(fold(host), "."), port: port}
 }
 
-func (o origin) authority(host string) string {
+// url is that of a host at the port that was asked.
+func (o origin) url(host string) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
 	if o.port == "" {
-		return host
+		return "https://" + host
 	}
-	return host + ":" + o.port
+	return "https://" + host + ":" + o.port
 }
 
 // base begins every id: the port is named only if it is not the usual one.
-func (o origin) base() string { return "https://" + o.authority(o.host) }
+func (o origin) base() string { return o.url(o.host) }
 
 // link begins a nextLink, which always names the port.
 func (o origin) link() string {
 	if o.port == "" {
 		o.port = "443"
 	}
-	return "https://" + o.authority(o.host)
+	return o.url(o.host)
 }
 
 // parent is the resource that clients accept in a challenge from this host. A
@@ -51,5 +54,5 @@ func (o origin) parent() string {
 	if _, err := netip.ParseAddr(o.host); err == nil || !ok {
 		rest = o.host
 	}
-	return "https://" + o.authority(rest)
+	return o.url(rest)
 }

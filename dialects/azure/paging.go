@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,13 +29,13 @@ func (q *request) pageSize() (int, error) {
 // pageOf returns a page of q's list. after is the key of its last item, empty
 // on the last page. The link has the parameters in the service's order, and
 // its dollar sign bare.
-func pageOf[T any](q *request, items []T, after string) page[T] {
+func pageOf[T wire.Appender](q *request, items []T, after string) page[T] {
 	p := page[T]{Value: items}
 	if items == nil {
 		p.Value = []T{}
 	}
 	if after != "" {
-		link := q.origin.link() + q.URL.EscapedPath() + "?api-version=" + q.version.name + "&$skiptoken=" + skipToken(after)
+		link := q.origin.link() + q.Path() + "?api-version=" + q.version.name + "&$skiptoken=" + skipToken(after)
 		if n := param(q.query, "maxresults"); n != "" {
 			link += "&maxresults=" + n
 		}

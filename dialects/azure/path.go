@@ -6,18 +6,11 @@ import (
 	"strings"
 )
 
-// isNormal reports quickly that normalPath would change nothing. It may say
-// no where it would not.
-func isNormal(escaped string) bool {
-	rest, ok := strings.CutPrefix(escaped, "/secrets/")
-	return ok && rest != "" && !strings.ContainsAny(rest, "/%") && !strings.EqualFold(rest, "restore")
-}
-
-// normalPath drops empty segments and lower-cases the fixed words, for the
+// segments drops empty segments and lower-cases the fixed words, for the
 // service matches both so: "//Secrets/x/" is "/secrets/x". Names and versions
 // stay as they are. It works on encoded paths, so a %2F never splits one.
-func normalPath(method, escaped string) string {
-	var kept []string
+func segments(method, escaped string) []string {
+	kept := make([]string, 0, 4)
 	for s := range strings.SplitSeq(escaped, "/") {
 		if s != "" {
 			kept = append(kept, s)
@@ -28,7 +21,7 @@ func normalPath(method, escaped string) string {
 			kept[i] = word
 		}
 	}
-	return "/" + strings.Join(kept, "/")
+	return kept
 }
 
 // fixedWord tells whether the segment at place i is a word of the API. A

@@ -90,6 +90,7 @@ type request struct {
 	*wire.Request
 	*site
 	origin  origin
+	base    string // begins every id
 	version apiVersion
 	query   url.Values
 	name    secret.Name // as the store knows it; empty where the path has none
@@ -103,6 +104,7 @@ func param(q url.Values, name string) string { return strings.Join(q[name], ",")
 // api-version, name. The token was checked before all of them.
 func (d *Dialect) accept(r *wire.Request) (*request, error) {
 	q := &request{Request: r, origin: originOf(r.Host), query: r.URL.Query()}
+	q.base = q.origin.base()
 	if q.site = d.site(q.origin); q.site == nil {
 		return nil, refuse(secret.NotFound, wrongVault, "")
 	}

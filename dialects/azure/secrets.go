@@ -111,7 +111,7 @@ func (d *Dialect) listSecrets(q *request) (wire.Reply, error) {
 
 // list answers with one page. walksOn: a full page has a link even where
 // nothing follows.
-func list[T any](d *Dialect, q *request, read listing, show func(*secret.Secret, *secret.Version) T, walksOn bool) (wire.Reply, error) {
+func list[T wire.Appender](d *Dialect, q *request, read listing, show func(*secret.Secret, *secret.Version) T, walksOn bool) (wire.Reply, error) {
 	size, err := q.pageSize()
 	if err != nil {
 		return wire.Reply{}, err

@@ -2,7 +2,6 @@ package azure
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway"
@@ -23,8 +22,6 @@ const (
 	oneLabel  = "*."  // begins a host that stands for every one with one more label
 	labelWord = "{1}" // in a prefix: that label
 )
-
-var label = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 func (d *Dialect) addSite(r Route) error {
 	host := fold(r.Host)
@@ -86,7 +83,7 @@ func (d *Dialect) site(o origin) *site {
 	if s := d.sites[o.host]; s != nil && !strings.HasPrefix(o.host, oneLabel) && o.host != everyHost {
 		return s
 	}
-	if first, rest, ok := strings.Cut(o.host, "."); ok && label.MatchString(first) {
+	if first, rest, ok := strings.Cut(o.host, "."); ok && first != "" && isWord(first) {
 		if s := d.sites[oneLabel+rest]; s != nil {
 			here := *s
 			here.folder = strings.ReplaceAll(s.folder, labelWord, first)

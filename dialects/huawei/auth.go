@@ -63,7 +63,7 @@ func byGateway(err error) error {
 // token takes a configured one, one of the login's, or one of IAM's. The last
 // is for one project, or for none: then it opens nothing of CSMS.
 func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
-	who, err := a.creds.Bearer(text, via, "")
+	who, err := a.creds.Bearer(text, via, nil)
 	if err == nil {
 		return who, nil
 	}

@@ -96,7 +96,8 @@ var algorithms = []string{"SDK-HMAC-", "SDK-ECDSA-", "SDK-SM2-", "V11-HMAC-"}
 // signed reports whether one of the vendor's clients signed the request: no
 // other vendor's does so.
 func signed(h http.Header) bool {
-	return slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(h.Get("Authorization"), a) })
+	sent := h.Get("Authorization")
+	return slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(sent, a) })
 }
 
 // marked reports whether the request has the lesser marks of the vendor's
@@ -221,7 +222,7 @@ func (r *request) write() gateway.Call {
 
 // Prepare sets the headers that the SDKs read on every answer.
 func (a *api) Prepare(h http.Header, r *wire.Request) {
-	h.Set("X-Request-Id", r.ID)
+	h["X-Request-Id"] = r.HeaderValue(r.ID)
 	if ofIAM[r.Op] {
 		h.Set("X-IAM-Trace-Id", r.ID)
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -11,25 +12,19 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Mount adds routes to r, and after them answers for every other path and
-// method that reaches r. Earlier routes win. r must use encoded paths. Nil
-// limits: those of a dialect that is alone.
+// Mount has the routes answer whatever reaches r, other paths and methods
+// included. Earlier routes win. r must use encoded paths. Nil limits: those of a
+// dialect that is alone.
 func Mount(r *mux.Router, e Edge, routes []Route, limits *Limits) {
+	r.NewRoute().Handler(NewHandler(e, routes, asSent, limits))
+}
+
+// NewHandler is Mount for an API that reads paths in its own way.
+func NewHandler(e Edge, routes []Route, segments Segments, limits *Limits) http.Handler {
 	if limits == nil {
 		limits = NewLimits(DefaultMaxBlob, defaultBlobs)
 	}
-	for i := range routes {
-		r.Path(routes[i].Path).Methods(routes[i].Method).Handler(&endpoint{edge: e, limits: limits, route: &routes[i]})
-	}
-	wrong := &endpoint{edge: e, limits: limits, route: &Route{Handle: func(*Request) (Reply, error) {
-		return Reply{}, &secret.Error{Kind: secret.Invalid, Detail: "method: not one that the path takes", Err: ErrMethod}
-	}}}
-	for i := range routes {
-		r.Path(routes[i].Path).Handler(wrong)
-	}
-	r.NewRoute().Handler(&endpoint{edge: e, limits: limits, route: &Route{Handle: func(*Request) (Reply, error) {
-		return Reply{}, &secret.Error{Kind: secret.NotFound, Err: ErrNoRoute}
-	}}})
+	return newTable(routes, segments, func(r *Route) *endpoint { return &endpoint{edge: e, limits: limits, route: r} })
 }
 
 // endpoint serves one route.
@@ -39,9 +34,10 @@ type endpoint struct {
 	route  *Route
 }
 
-// ServeHTTP answers once, after everything that may fail has been done.
-func (p *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// serve answers once, after everything that may fail has been done.
+func (p *endpoint) serve(w http.ResponseWriter, r *http.Request, path []string, vars map[string]string) {
 	q := newRequest(w, r, p)
+	q.path, q.Vars = path, vars
 	defer q.release()
 	p.edge.Prepare(w.Header(), q)
 	var place *hold // only a route of large answers has one
@@ -49,22 +45,25 @@ func (p *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		place = p.limits.answers.enter("", nil)
 		defer place.release()
 	}
-	rep, body := p.answer(q, place)
+	buf, _ := buffers.Get().(*bytes.Buffer) // it holds nothing else
+	defer release(buf)
+	rep, body := p.answer(q, buf, place)
 	if place != nil && len(body) < largeAnswer {
 		place.settle(0)
 	}
-	write(w, rep, body, place)
+	write(w, q, rep, body, place)
 }
 
-func (p *endpoint) answer(q *Request, place *hold) (Reply, []byte) {
+func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []byte) {
 	rep, err := p.handle(q, place)
 	if err != nil {
 		rep = p.edge.Error(q, err)
 	}
-	body, err := encode(rep.Body)
+	body, err := encode(buf, rep.Body)
 	if err != nil {
 		rep = p.edge.Error(q, &secret.Error{Kind: secret.Internal, Op: q.Op, Err: err})
-		if body, err = encode(rep.Body); err != nil {
+		buf.Reset()
+		if body, err = encode(buf, rep.Body); err != nil {
 			return Reply{Status: http.StatusInternalServerError}, nil
 		}
 	}

@@ -7,19 +7,36 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
-// encode returns nil for a reply without a body.
-func encode(body any) ([]byte, error) {
+// buffers hold answers while they are built and sent.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKept is how large a buffer may have become to be used again.
+const maxKept = 64 << 10
+
+func release(buf *bytes.Buffer) {
+	if buf.Cap() <= maxKept {
+		buf.Reset()
+		buffers.Put(buf)
+	}
+}
+
+// encode returns nil for a reply without a body. Others may stand in buf, which
+// is empty.
+func encode(buf *bytes.Buffer, body any) ([]byte, error) {
 	switch b := body.(type) {
 	case nil:
 		return nil, nil
 	case []byte:
 		return b, nil
+	case Appender:
+		buf.Write(b.AppendJSON(buf.AvailableBuffer()))
+		return buf.Bytes(), nil
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
+	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(body); err != nil {
 		return nil, err
@@ -29,11 +46,11 @@ func encode(body any) ([]byte, error) {
 
 // write sends the answer. A client that has gone is nobody's fault. One that
 // takes its time loses the rest when others wait for the place.
-func write(w http.ResponseWriter, rep Reply, body []byte, place *hold) {
+func write(w http.ResponseWriter, q *Request, rep Reply, body []byte, place *hold) {
 	h := w.Header()
 	maps.Copy(h, rep.Header)
 	if rep.Body != nil {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		h["Content-Length"] = q.HeaderValue(strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(rep.Status)
 	if place == nil || len(body) < largeAnswer {

@@ -16,7 +16,7 @@ import (
 type Route struct {
 	Op      string // "azure.GetSecret"
 	Method  string
-	Path    string // a mux template; variables match one encoded segment
+	Path    string // "/secrets/{name}": a variable is one encoded segment
 	MaxBody int64  // in bytes; zero: DefaultMaxBody
 	Large   bool   // its answer may have megabytes
 	Handle  func(*Request) (Reply, error)
@@ -50,8 +50,9 @@ type Reply struct {
 	// Header is added to what Edge.Prepare set. It is not changed, so replies
 	// may share one.
 	Header http.Header
-	// Body nil: none. A []byte goes out as it is; anything else as compact
-	// JSON without HTML escapes or a final newline.
+	// Body nil: none. A []byte goes out as it is, an Appender as it appends
+	// itself; anything else as compact JSON without HTML escapes or a final
+	// newline.
 	Body any
 }
 

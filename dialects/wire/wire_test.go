@@ -85,6 +85,8 @@ func TestRoutes(t *testing.T) {
 		{"PUT", "/a/fixed", "", "200 put fixed"},
 		{"PUT", "/a/b%2Fc%20d", "", "200 put b/c d"},
 		{"PUT", "/a/b/c", "", "400 |not found; wire: no such path"},
+		{"PUT", "/a/", "", "400 |not found; wire: no such path"},
+		{"PUT", "/a", "", "400 |not found; wire: no such path"},
 		{"DELETE", "/a/b", "", "400 |invalid; wire: the path does not know this method"},
 		{"GET", "//json", "", "400 |not found; wire: no such path"},
 		{"POST", "/echo", "12345678", "200 12345678"},

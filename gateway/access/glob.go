@@ -1,33 +1,36 @@
 package access
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Match reports whether s matches pattern, where `*` is any run of characters
 // (a slash included) and `?` any one character. There is no escape: names and
 // stores that hold these characters match themselves and more. It takes time
 // proportional to len(pattern) * len(s) at worst.
 func Match(pattern, s string) bool {
-	p, t := []rune(pattern), []rune(s)
-	i, j, star, mark := 0, 0, -1, 0
-	for j < len(t) {
+	i, j := 0, 0
+	star, mark := -1, 0 // behind the last `*`, and where what it takes ends
+	for j < len(s) {
+		want, m := utf8.DecodeRuneInString(pattern[i:])
+		got, n := utf8.DecodeRuneInString(s[j:])
 		switch {
-		case i < len(p) && p[i] == '*':
+		case want == '*':
+			i++
 			star, mark = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == t[j]):
-			i++
-			j++
+		case m > 0 && (want == '?' || want == got):
+			i += m
+			j += n
 		case star >= 0:
-			mark++
-			i, j = star+1, mark
+			_, n := utf8.DecodeRuneInString(s[mark:])
+			mark += n
+			i, j = star, mark
 		default:
 			return false
 		}
 	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
+	return strings.Trim(pattern[i:], "*") == ""
 }
 
 func matchAny(patterns []string, s string, fold bool) bool {

@@ -58,9 +58,9 @@ func (c *Credentials) Issued(token string) (Grant, error) {
 }
 
 // Bearer returns the caller who holds the token: a configured one, or one that
-// a login issued for the audience. An empty audience stands for any. Its error
-// is a *TokenError.
-func (c *Credentials) Bearer(token, via, audience string) (Caller, error) {
+// a login issued for the audience, which is asked for only then. Nil, or an
+// empty one, stands for any. Its error is a *TokenError.
+func (c *Credentials) Bearer(token, via string, audience func() string) (Caller, error) {
 	if who, ok := c.Token(token, via); ok {
 		return who, nil
 	}
@@ -68,8 +68,10 @@ func (c *Credentials) Bearer(token, via, audience string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	if audience != "" && g.Audience != audience {
-		return Caller{}, &TokenError{Fault: WrongAudience, Want: audience, Found: g.Audience}
+	if audience != nil {
+		if want := audience(); want != "" && g.Audience != want {
+			return Caller{}, &TokenError{Fault: WrongAudience, Want: want, Found: g.Audience}
+		}
 	}
 	g.Caller.Via, g.Caller.Credential = via, CredentialOf(LoginToken, g.Client)
 	return g.Caller, nil

@@ -16,7 +16,7 @@ func TestBearer(t *testing.T) {
 	}
 	fault := func(token, audience string) *access.TokenError {
 		t.Helper()
-		who, err := c.Bearer(token, "azure", audience)
+		who, err := c.Bearer(token, "azure", func() string { return audience })
 		var e *access.TokenError
 		if !errors.As(err, &e) || who != (access.Caller{}) {
 			t.Fatalf("%v, %v: want a TokenError and nobody", who, err)
@@ -35,7 +35,7 @@ func TestBearer(t *testing.T) {
 	for _, want := range []struct{ token, audience, id string }{
 		{"tok", "a", "ci"}, {"tok", "", "ci"}, {"issued", "a", "job"}, {"issued", "", "job"},
 	} {
-		if who, err := c.Bearer(want.token, "azure", want.audience); err != nil || who.ID != want.id || who.Via != "azure" {
+		if who, err := c.Bearer(want.token, "azure", func() string { return want.audience }); err != nil || who.ID != want.id || who.Via != "azure" {
 			t.Errorf("%+v: %+v, %v", want, who, err)
 		}
 	}

@@ -3,6 +3,7 @@ package httpd
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,11 +20,26 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	ops      *prometheus.CounterVec
 	lacking  *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	known map[series]counters
+}
+
+// series is what one call counts for; its counters are looked up once.
+type series struct{ op, store, result string }
+
+// counters of a call that was refused before it found a store lack the last two.
+type counters struct {
+	calls   prometheus.Counter
+	seconds prometheus.Observer
+	ops     prometheus.Counter
+	lacking prometheus.Counter
 }
 
 // NewMetrics returns a registry of its own; nothing is global.
 func NewMetrics() *Metrics {
 	m := &Metrics{
+		known:    map[series]counters{},
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vaultferry_calls_total", Help: "Calls by operation, store and result.",
@@ -46,12 +62,30 @@ func NewMetrics() *Metrics {
 
 // Observe counts one finished call.
 func (m *Metrics) Observe(o gateway.Observation) {
-	m.calls.WithLabelValues(o.Op, o.Store, o.Result).Inc()
-	m.seconds.WithLabelValues(o.Op).Observe(o.Duration.Seconds())
-	if o.Store != "" { // a call that was refused before it found one
-		m.ops.WithLabelValues(o.Store).Add(float64(o.BackendOps))
-		m.lacking.WithLabelValues(o.Store).Add(float64(o.Lacking))
+	c := m.counters(series{o.Op, o.Store, o.Result})
+	c.calls.Inc()
+	c.seconds.Observe(o.Duration.Seconds())
+	if o.Store != "" {
+		c.ops.Add(float64(o.BackendOps))
+		c.lacking.Add(float64(o.Lacking))
 	}
+}
+
+func (m *Metrics) counters(s series) counters {
+	m.mu.RLock()
+	c, ok := m.known[s]
+	m.mu.RUnlock()
+	if ok {
+		return c
+	}
+	c = counters{calls: m.calls.WithLabelValues(s.op, s.store, s.result), seconds: m.seconds.WithLabelValues(s.op)}
+	if s.store != "" {
+		c.ops, c.lacking = m.ops.WithLabelValues(s.store), m.lacking.WithLabelValues(s.store)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[s] = c
+	return c
 }
 
 // storeUp shows the state of each store at the time of a scrape.

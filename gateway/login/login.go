@@ -127,9 +127,11 @@ func (l *Login) Mount(r *mux.Router) {
 // base is what every URL here begins with, as the client sees it: clients
 // refuse an issuer whose port is not the one they asked.
 func (l *Login) base(hostport string) (string, bool) {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host, port = hostport, ""
+	host, port := hostport, ""
+	if strings.Contains(hostport, ":") {
+		if h, p, err := net.SplitHostPort(hostport); err == nil {
+			host, port = h, p
+		}
 	}
 	if strings.TrimSuffix(strings.ToLower(host), ".") != l.host {
 		return "", false
@@ -137,7 +139,7 @@ func (l *Login) base(hostport string) (string, bool) {
 	if port == "" || port == "443" {
 		return "https://" + l.host, true
 	}
-	_, err = strconv.ParseUint(port, 10, 16)
+	_, err := strconv.ParseUint(port, 10, 16)
 	return "https://" + l.host + ":" + port, err == nil
 }
 

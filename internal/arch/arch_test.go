@@ -65,6 +65,7 @@ var rules = []rule{
 	{"internal/golden", nil},
 	{"internal/merkle", nil},
 	{"internal/ownfile", nil},
+	{"internal/heap", nil},
 	{"internal/pki", nil},
 	{"internal/schematest", []string{"config"}},
 	{"internal/vaulttest", nil},
@@ -74,6 +75,7 @@ var rules = []rule{
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
 	{"internal/attack", []string{"..."}},
+	{"internal/work", []string{"..."}},
 	{"internal/arch", nil},
 	{"examples", nil},
 }
