@@ -282,27 +282,31 @@ func TestTakeInOrder(t *testing.T) {
 		names = append(names, secret.Name(fmt.Sprintf("n-%03d", i)))
 	}
 	k := inventory.NewKey()
-	list := func(all []secret.Name, deleted *secret.Deletion) func(context.Context, secret.Name) (secret.Page, error) {
-		return func(_ context.Context, after secret.Name) (secret.Page, error) {
-			var p secret.Page
-			for _, n := range all {
-				if n > after && len(p.Secrets) < 7 {
-					p.Secrets = append(p.Secrets, &secret.Secret{Name: n, Deleted: deleted})
-					p.Next = n
+	trash := []secret.Name{"a", "z"}
+	all := append(slices.Clone(names), trash...)
+	slices.Sort(all)
+	list := func(_ context.Context, after secret.Name) (secret.Page, error) {
+		var p secret.Page
+		for _, n := range all {
+			if n > after && len(p.Secrets) < 7 {
+				s := &secret.Secret{Name: n}
+				if slices.Contains(trash, n) {
+					s.Deleted = &secret.Deletion{At: begun}
 				}
+				p.Secrets, p.Next = append(p.Secrets, s), n
 			}
-			if after == "" {
-				p.LeftOut = []secret.LeftOut{{Why: secret.LeftOutFolder, Name: "hidden/"}, {Why: secret.LeftOutEmpty, Name: "empty"}}
-			}
-			if len(p.Secrets) < 7 {
-				p.Next = ""
-			}
-			return p, nil
 		}
+		if len(p.Secrets) < 7 {
+			p.Next = ""
+		}
+		if after == "" {
+			p.LeftOut = []secret.LeftOut{{Why: secret.LeftOutFolder, Name: "hidden/"}, {Why: secret.LeftOutEmpty, Name: "empty"}}
+		}
+		return p, nil
 	}
 	var leftOut []inventory.LeftOut
 	src := inventory.Source{
-		List: list(names, nil), ListTrash: list([]secret.Name{"a", "n-100", "z"}, &secret.Deletion{At: begun}), Readers: 8,
+		List: list, Readers: 8,
 		Takes:   func(s *secret.Secret) bool { return s.Name != "n-200" },
 		LeftOut: func(l secret.LeftOut) { leftOut = append(leftOut, inventory.LeftOutOf(l)) },
 		Digest: func(_ context.Context, n secret.Name) (*inventory.Entry, error) {

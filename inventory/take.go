@@ -11,9 +11,9 @@ import (
 
 // Source is a store to take an inventory of.
 type Source struct {
-	// List returns a page of names after one, in bytewise order, live or in the
-	// trash, with what a filter needs to know.
-	List, ListTrash func(ctx context.Context, after secret.Name) (secret.Page, error)
+	// List returns a page of what stands after a name, live or in the trash, in
+	// bytewise order.
+	List func(ctx context.Context, after secret.Name) (secret.Page, error)
 	// Digest reads one secret.
 	Digest func(ctx context.Context, name secret.Name) (*Entry, error)
 	// Takes is asked about each secret that a list tells of.
@@ -85,63 +85,66 @@ func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error)
 	return e, nil
 }
 
-// each walks both lists side by side. Of a name in both, the live one counts.
 func (s *Source) each(ctx context.Context, do func(*secret.Secret) error) error {
-	live, trash := &pages{next: s.List, leftOut: s.LeftOut}, &pages{next: s.ListTrash}
-	for {
-		a, err := live.peek(ctx)
-		if err != nil {
+	for all := (&pages{next: s.List, leftOut: s.LeftOut}); ; all.drop() {
+		found, err := all.peek(ctx)
+		if found == nil || err != nil {
 			return err
 		}
-		b, err := trash.peek(ctx)
-		if err != nil {
-			return err
-		}
-		switch {
-		case a == nil && b == nil:
-			return nil
-		case b == nil || (a != nil && a.Name <= b.Name):
-			if b != nil && b.Name == a.Name {
-				trash.drop()
-			}
-			live.drop()
-			b = a
-		default:
-			trash.drop()
-		}
-		if s.Takes(b) {
-			if err := do(b); err != nil {
+		if s.Takes(found) {
+			if err := do(found); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// pages reads a list as one sequence.
+// pages reads a list as one sequence, a page ahead of who reads it.
 type pages struct {
 	next    func(context.Context, secret.Name) (secret.Page, error)
 	leftOut func(secret.LeftOut)
 	have    []*secret.Secret
-	after   secret.Name
-	ended   bool
+	begun   bool
+	coming  chan answeredPage // nil: no page follows
+}
+
+type answeredPage struct {
+	secret.Page
+	err error
+}
+
+// ask begins to read the page behind a name.
+func (p *pages) ask(ctx context.Context, after secret.Name) {
+	coming := make(chan answeredPage, 1)
+	p.coming = coming
+	go func() {
+		page, err := p.next(ctx, after)
+		coming <- answeredPage{page, err}
+	}()
 }
 
 func (p *pages) peek(ctx context.Context) (*secret.Secret, error) {
+	if !p.begun {
+		p.ask(ctx, "")
+	}
+	p.begun = true
 	for len(p.have) == 0 {
-		if p.ended || p.next == nil {
+		if p.coming == nil {
 			return nil, nil
 		}
-		page, err := p.next(ctx, p.after)
-		if err != nil {
-			return nil, err
+		page := <-p.coming
+		if page.err != nil {
+			return nil, page.err
+		}
+		if p.coming = nil; page.Next != "" {
+			p.ask(ctx, page.Next)
 		}
 		for _, l := range page.LeftOut {
 			if p.leftOut != nil && l.Incomplete() {
 				p.leftOut(l)
 			}
 		}
-		p.have, p.after = page.Secrets, page.Next
-		p.ended = page.Next == ""
+		p.have = page.Secrets
 	}
 	return p.have[0], nil
 }

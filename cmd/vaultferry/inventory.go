@@ -191,29 +191,30 @@ func signWith(keys *backup.Keyring) func([]byte) (string, error) {
 	return func(payload []byte) (string, error) { return keys.Sign(inventory.Type, payload) }
 }
 
+// inventoryPage is how many names a command asks for at once, while it reads
+// those before.
+const inventoryPage = 100
+
 // inventoryReaders is how many secrets a command reads at once.
-const inventoryReaders = 16
+const inventoryReaders = 32
 
 // source is a store as an inventory reads it.
 func (a *app) source(s *session, k inventory.Key, tags map[string]string, f *selection) *inventory.Source {
 	call := a.call("inventory")
-	list := func(list func(context.Context, gateway.Call, string, secret.Query) (secret.Page, error)) func(context.Context, secret.Name) (secret.Page, error) {
-		return func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return list(ctx, call, s.store.Name, secret.Query{After: after, Limit: listPage})
-		}
-	}
 	folds := s.foldsCase()
-	src := &inventory.Source{
-		List: list(s.service.List), Readers: inventoryReaders,
+	return &inventory.Source{
+		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
+			return s.service.List(ctx, call, s.store.Name, secret.Query{After: after, Limit: inventoryPage, WithTrash: true})
+		},
+		Readers: inventoryReaders,
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
 			return s.service.Digest(ctx, call, gateway.Ref{Store: s.store.Name, Name: name}, k, gateway.DigestOptions{NoValues: f.noValues, Tags: tags})
 		},
-		Takes: func(found *secret.Secret) bool { return matchesAny(f.match, string(found.Name), folds) },
+		Takes: func(found *secret.Secret) bool {
+			tagged := len(tags) == 0 || found.Deleted == nil // of what is deleted nobody asks for tags
+			return tagged && matchesAny(f.match, string(found.Name), folds)
+		},
 	}
-	if len(tags) == 0 { // of what is deleted nobody asks for tags
-		src.ListTrash = list(s.service.ListTrash)
-	}
-	return src
 }
 
 // matchesAny: no pattern matches all.
