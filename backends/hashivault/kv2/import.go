@@ -1,6 +1,7 @@
 package kv2
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -110,7 +111,7 @@ func (m *importing) run(ctx context.Context) error {
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}
-	if err := checkLasting(kept, m.st); err != nil {
+	if err := errors.Join(checkLasting(kept, m.st), m.checkBare()); err != nil {
 		return err
 	}
 	m.begun = true
@@ -193,6 +194,32 @@ func checkLasting(m *mount, st *state) error {
 	}
 	return nil
 }
+
+// checkBare refuses, before anything is written, a key that native tools made
+// ready if the import would change what they set of it.
+func (m *importing) checkBare() error {
+	if m.st.Current > 0 {
+		return nil
+	}
+	for k, v := range m.st.Custom {
+		if !ours(k) && m.plan.head.Tags[k] != v {
+			return secret.Errorf(secret.Conflict, detailBare)
+		}
+	}
+	then := m.st.metadata
+	if err := json.Unmarshal(connection.Marshal(m.wanted), &then); err != nil {
+		return err
+	}
+	after := then.settings()
+	for member, is := range m.st.settings() {
+		if !bytes.Equal(after[member], is) {
+			return secret.Errorf(secret.Conflict, detailBare)
+		}
+	}
+	return nil
+}
+
+const detailBare = "under this name Vault holds custom_metadata or settings, and no version, and the import would replace them: remove the key, or restore under another name"
 
 const detailDoomed = "Vault would delete the versions after a time (delete_version_after of the mount or the key): turn that off, remove the secret if an import of it is unfinished, and repeat"
 

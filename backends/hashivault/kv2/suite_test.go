@@ -48,11 +48,13 @@ func spoil(t *testing.T, f *fixture, prefix string) []secret.LeftOut {
 	}
 	f.nativeWrite(t, "delete/"+prefix+"spoilt/deleted", map[string]any{"versions": []int{1}})
 	f.nativeWrite(t, "destroy/"+prefix+"spoilt/destroyed", map[string]any{"versions": []int{1}})
+	f.nativeWrite(t, "metadata/"+prefix+"spoilt/bare", map[string]any{"custom_metadata": map[string]any{"owner": "me"}})
 	f.nativeWrite(t, "metadata/"+prefix+"spoilt/begun", map[string]any{"custom_metadata": map[string]any{importKey: "x"}})
 	f.nativeWrite(t, "metadata/"+prefix+"spoilt/half", map[string]any{"custom_metadata": map[string]any{importKey: "x"}})
 	f.nativePut(t, prefix+"spoilt/half", value)
 	return []secret.LeftOut{
 		{Why: secret.LeftOutName, Native: long},
+		{Why: secret.LeftOutEmpty, Name: "spoilt/bare"},
 		{Why: secret.LeftOutEmpty, Name: "spoilt/deleted"},
 		{Why: secret.LeftOutEmpty, Name: "spoilt/destroyed"},
 		{Why: secret.LeftOutFolder, Name: "spoilt/in/denied/"},
