@@ -118,7 +118,7 @@ func (m *importing) run(ctx context.Context) error {
 	if limit := m.st.Max; limit > 0 && !raised(limit) && m.wanted["max_versions"] == nil {
 		m.wanted["max_versions"] = limit // that somebody set, and the import needs more room
 	}
-	if err := m.s.makeRoom(ctx, m.st, int64(len(m.plan.steps))); err != nil {
+	if err := m.makeRoom(ctx, kept); err != nil {
 		return err
 	}
 	if err := m.mark(ctx); err != nil {
@@ -151,6 +151,18 @@ func (m *importing) look(ctx context.Context) (kept *mount, err error) {
 		return err
 	})
 	return kept, g.Wait()
+}
+
+// makeRoom leaves a limit of the mount alone where everything fits below it.
+func (m *importing) makeRoom(ctx context.Context, of *mount) error {
+	steps := int64(len(m.plan.steps))
+	switch {
+	case of.Max < steps:
+		return m.s.makeRoom(ctx, m.st, steps)
+	case !m.st.exists:
+		return m.s.makeKey(ctx, m.st)
+	}
+	return nil
 }
 
 func (m *importing) mark(ctx context.Context) error {
