@@ -20,15 +20,17 @@ type BackupOptions struct {
 
 // Backup is BackupWith for who has no wishes.
 func (s *Service) Backup(ctx context.Context, c Call, r Ref) ([]byte, error) {
-	return s.BackupWith(ctx, c, r, BackupOptions{})
+	blob, _, err := s.BackupWith(ctx, c, r, BackupOptions{})
+	return blob, err
 }
 
-// BackupWith returns the secret with its whole history as a sealed blob. What the
-// product will not show is a loss, and refused unless that is accepted.
+// BackupWith returns the secret with its whole history as a sealed blob, and what
+// that lacks, or what native tools notice. What the product will not show is a
+// loss, and refused unless that is accepted.
 // A store that is configured so gives the product's own backup: see native_blobs.go.
 // Action: backup.
-func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions) ([]byte, error) {
-	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
+func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions) (blob []byte, lost []secret.Loss, err error) {
+	blob, err = run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) ([]byte, error) {
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
@@ -39,12 +41,17 @@ func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions
 		}
 		j.sawVersions(sec)
 		losses := append(secret.ExportLosses(sec), foretold()...)
-		j.entry.Losses = lossLines(append(losses, j.openedLosses()...))
+		lost = append(slices.Clone(losses), j.openedLosses()...)
+		j.entry.Losses = lossLines(lost)
 		if err := j.acceptUnread(losses, o); err != nil {
 			return nil, err
 		}
 		return s.seal(j, sec)
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return blob, lost, nil
 }
 
 // acceptUnread refuses a backup with losses that are not taken: what cannot be

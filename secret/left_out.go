@@ -18,7 +18,8 @@ const (
 	// LeftOutName: the product has an entry under a name that the model cannot
 	// hold.
 	LeftOutName LeftOutReason = "name"
-	// LeftOutEmpty: native tools deleted or destroyed every version.
+	// LeftOutEmpty: native tools deleted or destroyed every version, or set
+	// something of a name before its first version.
 	LeftOutEmpty LeftOutReason = "empty"
 	// LeftOutUnfinished: an import of the secret was begun and is not finished.
 	LeftOutUnfinished LeftOutReason = "unfinished"
@@ -125,7 +126,7 @@ var leftOutWords = map[LeftOutReason][2]string{
 	LeftOutFolder:     {"1 folder could not be listed", "%d folders could not be listed"},
 	LeftOutUnreadable: {"1 secret could not be read", "%d secrets could not be read"},
 	LeftOutName:       {"1 entry has a name that the gateway cannot hold", "%d entries have names that the gateway cannot hold"},
-	LeftOutEmpty:      {"of 1 secret native tools deleted every version", "of %d secrets native tools deleted every version"},
+	LeftOutEmpty:      {"1 secret is without a version that can be read", "%d secrets are without a version that can be read"},
 	LeftOutUnfinished: {"the import of 1 secret is not finished", "the imports of %d secrets are not finished"},
 }
 

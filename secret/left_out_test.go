@@ -64,7 +64,7 @@ func TestLeftOutSentences(t *testing.T) {
 		`1 entry has a name that the gateway cannot hold ("` + strings.Repeat("n", 60) + `..."): long`,
 		`2 folders could not be listed ("a/", "b/"): it says no`,
 		`1 folder could not be listed ("c/"): it says why`,
-		`of 1 secret native tools deleted every version ("e")`,
+		`1 secret is without a version that can be read ("e")`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)

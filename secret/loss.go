@@ -73,6 +73,7 @@ var sentences = map[string]string{
 	"created":             "native tools see another creation time of %s",
 	"updated":             "native tools see another update time of %s",
 	"ordinal":             "native tools that write on may change the number of %s",
+	"subscriptions":       "subscriptions of %s to events are not kept",
 	"managed":             "%s is no longer managed by a certificate",
 	"form":                "native tools see another form of the value of %s",
 	"number":              "native tools see other numbers of the versions of %s",

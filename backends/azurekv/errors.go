@@ -92,16 +92,13 @@ func answerOf(e *azcore.ResponseError) *kit.Answer {
 	body := bodyOf(e)
 	a := &kit.Answer{Status: e.StatusCode, Code: e.ErrorCode, Inner: body.Error.Inner.Code, Said: kit.Known(body.Error.Message, sentences...)}
 	if e.RawResponse != nil {
-		if why := kit.OurReason(e.RawResponse.Header.Get(reasonHeader)); why != "" { // the vault is another gateway
+		if why := kit.OurReason(e.RawResponse.Header.Get(kit.ReasonHeader)); why != "" { // the vault is another gateway
 			a.Said = why
 		}
 		a.RequestID, a.After = e.RawResponse.Header.Get("x-ms-request-id"), kit.RetryAfter(e.RawResponse.Header)
 	}
 	return a
 }
-
-// reasonHeader is where other gateways say why.
-const reasonHeader = "Vaultferry-Reason"
 
 // sentences are those of Key Vault that hold nothing of a request: the whole
 // message, or its first line.

@@ -93,6 +93,35 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestKnownSentences: what CSMS publishes, and the reason of another gateway,
+// reach the user in either shape of an error; a sentence that goes on, or is
+// another, does not.
+func TestKnownSentences(t *testing.T) {
+	t.Parallel()
+	told := func(body string, header ...string) string {
+		b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{getVersions: {reply(400, body, header...)}}))
+		_, err := b.Describe(t.Context(), "s")
+		checkText(t, err)
+		return err.Error()
+	}
+	another := told(`{"error_code":"CSMS.0002","error_msg":"canary"}`, "Vaultferry-Reason", "limit: not a number from 1 to 5")
+	if !strings.Contains(another, "CSMS.0002") || !strings.Contains(another, "limit: not a number from 1 to 5") {
+		t.Errorf("the reason of another gateway is told as %q", another)
+	}
+	for _, s := range sentences {
+		for _, shape := range []string{`{"error_code":"CSMS.0002","error_msg":"%s"}`, `{"error":{"error_code":"CSMS.0002","error_msg":"%s"}}`} {
+			if got := told(fmt.Sprintf(shape, s)); !strings.Contains(got, "CSMS.0002") || !strings.Contains(got, s) {
+				t.Errorf("%q is told as %q", s, got)
+			}
+			for _, more := range []string{s + " canary-value", "canary-value: " + s, strings.TrimSuffix(s, ".") + "canary-value."} {
+				if got := told(fmt.Sprintf(shape, more)); !strings.Contains(got, "CSMS.0002") {
+					t.Errorf("%q has no code: %q", more, got)
+				}
+			}
+		}
+	}
+}
+
 func checkText(t *testing.T, err error) {
 	t.Helper()
 	for _, bad := range []string{"canary", "vendor", "stub-secret-key"} {

@@ -1,6 +1,7 @@
 package huaweicsms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -20,7 +21,9 @@ func op(what string, name secret.Name) kit.Op {
 func failed(ctx context.Context, o kit.Op, t *kit.RequestTrace, err error) *secret.Error {
 	if re, ok := errors.AsType[*sdkerr.ServiceResponseError](err); ok {
 		if re.StatusCode >= 400 {
-			return o.Answered(&kit.Answer{Status: re.StatusCode, Code: re.ErrorCode, RequestID: re.RequestId, After: t.RetryAfter()}, meaning)
+			a := kit.Answer{Status: re.StatusCode, Code: re.ErrorCode, RequestID: re.RequestId, After: t.RetryAfter()}
+			a.Said = cmp.Or(t.Reason(), kit.Known(re.ErrorMessage, sentences...))
+			return o.Answered(&a, meaning)
 		}
 		err = kit.ErrMalformed
 	}
@@ -34,6 +37,38 @@ const (
 	codeLive     = "CSMS.0108" // it is not
 	codeState    = "CSMS.0109" // it is not enabled
 )
+
+// sentences are those that CSMS and its API gateway publish with their codes,
+// and that hold nothing of a request.
+var sentences = []string{
+	"The value of parameter is invalid.",
+	"The request is invalid.",
+	"the request is invalud.", // so in the Chinese edition
+	"The requested body format is wrong.",
+	"The resource does not exist.",
+	"The secret is in the scheduled deletion state.",
+	"Can not delete the system internal stage.",
+	"The secret name not found int the db.",
+	"The secret is in schedule delete state.",
+	"The secret is not in schedule delete state.",
+	"The secret state is not enabled.",
+	"The number of secret has reached the upper limit.",
+	"The number of stage has reached the upper limit.",
+	"The number of stage is greater than the quota limit.",
+	"Invalid X-Auth-Token.",
+	"Can not get the protected secret value using the provided KMS key.",
+	"The API does not exist or has not been published in the environment.",
+	"The backend does not exist.",
+	"API request error.",
+	"Request entity too large.",
+	"Request URI too large.",
+	"Request headers too large.",
+	"Backend unavailable.",
+	"Backend timeout.",
+	"Incorrect IAM authentication information: decrypt token fail",
+	"Incorrect IAM authentication information: x-auth-token not found",
+	"Incorrect IAM authentication information: AK access failed to reach the limit,forbidden.",
+}
 
 // meaning knows what codes mean. The status counts first: codes may be missing,
 // and one that says that a secret is missing comes with 404 or with 400.

@@ -15,6 +15,7 @@ import (
 type RequestTrace struct {
 	sent  atomic.Bool
 	after atomic.Int64
+	why   atomic.Value
 }
 
 // Sent reports whether any request got a connection: it may have left this
@@ -23,6 +24,12 @@ func (t *RequestTrace) Sent() bool { return t.sent.Load() }
 
 // RetryAfter is how long the last answer asks to wait, or zero.
 func (t *RequestTrace) RetryAfter() time.Duration { return time.Duration(t.after.Load()) }
+
+// Reason is the one that another gateway gave with the last answer, or empty.
+func (t *RequestTrace) Reason() string {
+	why, _ := t.why.Load().(string)
+	return why
+}
 
 type traceKey struct{}
 
@@ -62,6 +69,7 @@ func (m Metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if traced {
 		t.after.Store(int64(RetryAfter(resp.Header)))
+		t.why.Store(OurReason(resp.Header.Get(ReasonHeader)))
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		_ = resp.Body.Close()

@@ -44,6 +44,9 @@ func Known(text string, sentences ...string) string {
 	return ""
 }
 
+// ReasonHeader is where other gateways say why.
+const ReasonHeader = "Vaultferry-Reason"
+
 // OurReason returns the reason that another gateway gives in its header; empty
 // for what no gateway would write there.
 func OurReason(header string) string {

@@ -42,12 +42,12 @@ func Find(raw []byte) ([]Backup, error) {
 	switch {
 	case len(text) == 0:
 		return nil, secret.Errorf(secret.Corrupt, "the file is empty")
-	case text[0] == firstByte:
+	case text[0] == firstByte && backup.FormatOf(text) == "":
 		return []Backup{{Blob: text}}, nil // whoever opens it says what is wrong with it
 	case strings.IndexByte(`{["`, text[0]) >= 0:
 		err = f.json(text)
 	default:
-		err = f.base64(string(bytes.Trim(text, `'`)))
+		err = f.lines(string(bytes.Trim(text, `'`)))
 	}
 	if err == nil && len(f.found) == 0 {
 		err = secret.Errorf(secret.Corrupt, "there is no backup in it: neither the file that backup writes, nor its base64 form, nor JSON with a string that is either")
@@ -79,9 +79,9 @@ func (f *finder) add(path string, blob []byte) error {
 	return nil
 }
 
-// base64 takes lines: each that begins like a blob begins one, and those that
-// follow go on with it.
-func (f *finder) base64(text string) error {
+// lines takes blobs and their base64 form: each line that begins like one begins
+// one, and those that follow go on with it.
+func (f *finder) lines(text string) error {
 	type part struct {
 		line int
 		text strings.Builder
@@ -113,6 +113,9 @@ func (f *finder) base64(text string) error {
 
 // beginsLikeBlob decodes no more of s than the longest of the prefixes.
 func beginsLikeBlob(s string) bool {
+	if backup.FormatOf([]byte(s[:min(len(s), 64)])) != "" {
+		return true
+	}
 	const enough = 64
 	b, err := base64.RawStdEncoding.DecodeString(plainAlphabet(s[:min(len(s), enough)/4*4]))
 	return err == nil && backup.FormatOf(b) != ""
@@ -125,25 +128,30 @@ func decode(s string) []byte {
 	case s == "":
 		return nil
 	case s[0] == firstByte:
-		if b := []byte(s); backup.FormatOf(b) != "" {
-			return b
+		if backup.FormatOf([]byte(s)) == "" {
+			return nil
 		}
-		return nil
+		return []byte(joined(s)) // all of them are text without any blank
 	case s[0] != 'K': // what base64 makes of firstByte
 		return nil
 	}
-	s = strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
-			return -1
-		}
-		return r
-	}, s)
+	s = joined(s)
 	s = strings.TrimSuffix(strings.TrimSuffix(s, "="), "=")
 	b, err := base64.RawStdEncoding.Strict().DecodeString(plainAlphabet(s))
 	if err != nil || backup.FormatOf(b) == "" {
 		return nil
 	}
 	return b
+}
+
+// joined is s without blanks and line ends.
+func joined(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 var toPlain = strings.NewReplacer("-", "+", "_", "/")

@@ -73,6 +73,10 @@ func TestFindsWhatPeopleKeep(t *testing.T) {
 		"base64, wrapped at 76":        {wrapped(std, "\r\n", 76), ""},
 		"base64, wrapped at 64":        {wrapped(std, "\n", 64), ""},
 		"base64url, wrapped at 20":     {wrapped(url(blob), "\n  ", 20), ""},
+		"the file, wrapped at 76":      {wrapped(blob, "\r\n", 76), ""},
+		"the file, wrapped at 64":      {wrapped(blob, "\n", 64), ""},
+		"huawei's answer, wrapped":     {`{"secret_blob":"` + strings.ReplaceAll(wrapped(blob, "\n", 64), "\n", `\n`) + `"}`, "secret_blob"},
+		"the file in single quotes":    {`'` + blob + `'`, ""},
 		"a quoted string":              {`"` + url(blob) + `"` + "\n", ""},
 		"in single quotes":             {`'` + url(blob) + `'` + "\n", ""},
 		"azure's answer":               {answer, "value"},
@@ -120,6 +124,10 @@ func TestFindsEach(t *testing.T) {
 		`{"z":{"value":"` + url(a) + `"},"b":["` + b + `","` + url(a) + `"]}`: {"z.value", "b[0]"},
 		wrapped(url(a), "\n", 64) + "\n" + wrapped(url(b), "\n", 64):          {"line 1", fmt.Sprintf("line %d", (len(url(a))+63)/64+2)},
 		`{"value":"` + url(a) + `"}` + "\n" + `{"value":"` + url(b) + `"}`:    {"value", "document 2: value"},
+		a + "\n" + b + "\n":             {"line 1", "line 2"},
+		a + "\r\n" + url(b):             {"line 1", "line 2"},
+		url(a) + "\n" + b:               {"line 1", "line 2"},
+		wrapped(a, "\n", 76) + "\n" + b: {"line 1", fmt.Sprintf("line %d", (len(a)+75)/76+2)},
 	} {
 		found, err := Find([]byte(raw))
 		if err != nil || !slices.Equal(paths(found), want) || string(found[0].Blob) != a || string(found[1].Blob) != b {

@@ -38,7 +38,8 @@ What the store cannot give, it does not leave out unsaid: the command fails.
 --on-loss accept makes the backup without it. --read-deleted undeletes each
 version that native tools deleted in Vault KV v2, reads it, and deletes it
 again; meanwhile native tools can read it, and it gets a new time of deletion.
---dry-run says what would be lacking, and undeletes nothing.`,
+--dry-run says what would be lacking, and undeletes nothing. What a backup lacks
+is said on standard error, in the words in which a restore of it says so.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
   vaultferry backup payments db-password --read-deleted
@@ -122,7 +123,7 @@ type backupReport struct {
 	File   string `json:"file,omitempty"`
 	Size   int    `json:"size,omitempty"`
 	Error  string `json:"error,omitempty"`
-	// Losses are what a dry run foretells.
+	// Losses are what the backup lacks, or would.
 	Losses []lossView `json:"losses,omitempty"`
 
 	lost []secret.Loss
@@ -131,6 +132,7 @@ type backupReport struct {
 func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
 	reports := []backupReport{}
 	var failed failures
+	var traces traceCount
 	for _, name := range names {
 		r := backupReport{Store: s.store.Name, Name: name, Result: "done"}
 		err := errNotTried
@@ -147,17 +149,23 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 			r.Result, r.Error, r.File = failedOrInterrupted(ctx), message(err), ""
 			failed.add(err)
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
-		case !a.json():
-			if err := backupLine(visibleWriter{a.out}, r); err != nil {
+		default:
+			traces.add(r.lost)
+			if err := a.backupLine(r); err != nil {
 				return err
 			}
 		}
 		reports = append(reports, r)
 	}
 	failed.complain(a)
-	if a.json() {
-		if err := a.print(reports, nil); err != nil {
+	if f.dryRun || a.json() {
+		if err := a.print(reports, traces.text); err != nil {
 			return err
+		}
+	}
+	if !f.dryRun {
+		for _, line := range traces.lines() {
+			a.complain(line)
 		}
 	}
 	if (failed.n > 0 || failed.untried > 0) && ctx.Err() != nil {
@@ -166,15 +174,28 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 	return failed.exit()
 }
 
-func backupLine(w io.Writer, r backupReport) error {
-	line := r.File
-	if r.Result == "would" {
-		line = "would write " + line
+// backupLine says what became of one secret. What a backup lacks is said beside
+// the names of files, which other programs read.
+func (a *app) backupLine(r backupReport) error {
+	if r.Result != "would" {
+		for _, l := range r.lost {
+			if l.Grade > secret.Trace {
+				a.complain(fmt.Sprintf("%s: backed up, but %s", r.Name, l.Sentence()))
+			}
+		}
 	}
-	if _, err := fmt.Fprintln(w, line); err != nil {
+	switch {
+	case a.json():
+		return nil
+	case r.Result != "would":
+		_, err := fmt.Fprintln(visibleWriter{a.out}, r.File)
 		return err
 	}
-	return lossLines(w, r.lost, "would lose")
+	out := visibleWriter{a.out}
+	if _, err := fmt.Fprintln(out, "would write "+r.File); err != nil {
+		return err
+	}
+	return lossLines(out, r.lost, "would lose")
 }
 
 func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f backupFlags) error {
@@ -195,11 +216,11 @@ func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f back
 	if err := f.approve(ctx, a, fmt.Sprintf("back up %s to %s?", r.Name, r.File)); err != nil {
 		return err
 	}
-	blob, err := s.service.BackupWith(ctx, call, ref, o)
+	blob, lost, err := s.service.BackupWith(ctx, call, ref, o)
 	if err != nil {
 		return backupAdvice(ref, err)
 	}
-	r.Size = len(blob)
+	r.Size, r.lost, r.Losses = len(blob), lost, viewLosses(lost)
 	err = writeFile(r.File, blob, f.force)
 	if errors.Is(err, os.ErrExist) {
 		err = existsAlready(r.File)

@@ -121,11 +121,11 @@ func TestCommandsNameWhatListsLeaveOut(t *testing.T) {
 	}
 	w.says(said, `store kv: the list is not whole: 1 folder could not be listed ("team/denied/"): Vault refused`,
 		`store kv: the list is not whole: 1 entry has a name that the gateway cannot hold ("nnnn`,
-		`note: left out: of 1 secret native tools deleted every version ("gone")`)
+		`note: left out: 1 secret is without a version that can be read ("gone"): native tools deleted or destroyed every version`)
 	if _, said = w.run(exitDone, "list", "kv", "z*"); said != "" {
 		t.Errorf("a list of other names says %s", said)
 	}
-	if _, said = w.run(exitDone, "list", "kv", "gone"); !strings.Contains(said, `note: left out: of 1 secret`) {
+	if _, said = w.run(exitDone, "list", "kv", "gone"); !strings.Contains(said, `note: left out: 1 secret is without`) {
 		t.Errorf("a list of what is empty says %q", said)
 	}
 	w.run(exitFailed, "list", "kv", "team/denied/x*")

@@ -29,8 +29,8 @@ be recovered.
 What cannot be listed hides nothing else: folders that the product refuses,
 secrets that cannot be read, and names that the gateway cannot hold are named on
 standard error, and the exit code is 1. Secrets whose import is not finished, or
-of which native tools deleted every version, are noted there. --left-out lists
-all of these instead of the secrets, and says of each why it is left out.`,
+that are without a version, are noted there. --left-out lists all of these
+instead of the secrets, and says of each why it is left out.`,
 		Example: `  vaultferry list payments
   vaultferry list payments 'team-a/*'
   vaultferry list payments --deleted

@@ -103,8 +103,8 @@ func (a *app) restore(ctx context.Context, s *session, files []string, f restore
 		if !run.failed.dead {
 			found, err = a.backupsIn(ctx, file)
 		}
-		if err == nil && f.as != "" && len(found) > 1 {
-			err = fmt.Errorf("it holds %d backups, and --as is for one", len(found))
+		if f.as != "" && len(found) > 1 {
+			found, err = nil, fmt.Errorf("it holds %d backups, and --as is for one", len(found))
 		}
 		if err != nil {
 			if err := run.add(ctx, r, err); err != nil {

@@ -174,8 +174,9 @@ func (t *traceCount) add(losses []secret.Loss) {
 	}
 }
 
-// text is one line for each kind of trace.
-func (t *traceCount) text(w io.Writer) error {
+// lines are one for each kind of trace.
+func (t *traceCount) lines() []string {
+	var out []string
 	for _, l := range t.order {
 		n := t.times[l.What+"\x00"+l.Why]
 		note := "note: "
@@ -183,7 +184,14 @@ func (t *traceCount) text(w io.Writer) error {
 			l.Version = 0
 			note = fmt.Sprintf("note, %d times: ", n)
 		}
-		if _, err := fmt.Fprintln(w, note+printable(l.Sentence())); err != nil {
+		out = append(out, note+printable(l.Sentence()))
+	}
+	return out
+}
+
+func (t *traceCount) text(w io.Writer) error {
+	for _, line := range t.lines() {
+		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
 		}
 	}

@@ -78,6 +78,9 @@ func (f *setFlags) draft() (secret.Draft, error) {
 		if d.Tags == nil {
 			d.Tags = map[string]string{}
 		}
+		if _, twice := d.Tags[k]; twice {
+			return d, usagef("--tag names one KEY twice")
+		}
 		d.Tags[k] = v
 	}
 	for _, s := range f.stages {
@@ -102,7 +105,7 @@ func parseTime(flag, s string) (time.Time, error) {
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
+			return secret.Held(t), nil // the year 1 is a time, and not unset
 		}
 	}
 	return time.Time{}, usagef("%s is a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z, not %q", flag, s)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -18,26 +19,40 @@ import (
 // silently), repeated members, members of another spelling. It looks at the
 // members first: of those that it refuses there may be millions.
 func decode(body []byte, into any) error {
-	const wrong = "the body is not the JSON object that this operation takes"
 	switch trimmed := bytes.TrimSpace(body); {
 	case len(trimmed) == 0:
 		return badFormat("the body is empty")
 	case !utf8.Valid(body):
 		return badFormat("the body is not valid UTF-8")
-	case string(trimmed) == "null":
+	case string(trimmed) == "null", !json.Valid(body):
 		return badFormat("the body is not a JSON object")
-	case trimmed[0] != '{' || !json.Valid(body):
-		return badFormat(wrong)
+	case trimmed[0] != '{':
+		return badFormat(otherBody)
 	case loneSurrogate(body):
 		return badFormat("the body escapes half of a surrogate pair")
 	}
 	if err := checkMembers(body, members(into)); err != nil {
 		return err
 	}
-	if json.Unmarshal(body, into) != nil {
-		return badFormat(wrong)
+	if err := json.Unmarshal(body, into); err != nil {
+		return badFormat(misfit(err))
 	}
 	return nil
+}
+
+const otherBody = "the body is not the JSON object that this operation takes"
+
+// misfit says what is wrong with a body that does not decode, and quotes
+// nothing of it: the name of a member is our own.
+func misfit(err error) string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return "the body is not a JSON object"
+	case wrong.Field == "":
+		return otherBody
+	}
+	return wrong.Field + " is not of the type that this operation takes"
 }
 
 // checkMembers needs valid JSON. It copies no value: a backup may be large.
@@ -58,7 +73,7 @@ func checkMembers(body []byte, known map[string]bool) error {
 					return badFormat("the body has a member that this operation does not know")
 				}
 				if seen[key] {
-					return badFormat("the body has a member twice")
+					return badFormat(key + " stands twice in the body")
 				}
 				seen[key] = true
 			}

@@ -3,7 +3,6 @@ package huawei
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -76,7 +75,7 @@ type seconds int
 func (s *seconds) UnmarshalJSON(b []byte) error {
 	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 32)
 	if err != nil && string(b) != "null" {
-		return errors.New("not a number of seconds")
+		return wrongNumber()
 	}
 	*s = seconds(n)
 	return nil
@@ -89,8 +88,11 @@ func readLogin(r *wire.Request) (*loginBody, error) {
 		return nil, err
 	}
 	body := new(loginBody)
-	if !utf8.Valid(raw) || json.Unmarshal(raw, body) != nil {
-		return nil, secret.Errorf(secret.Invalid, "the body is not the JSON object that this operation takes")
+	if !utf8.Valid(raw) {
+		return nil, secret.Errorf(secret.Invalid, "the body is not valid UTF-8")
+	}
+	if err := json.Unmarshal(raw, body); err != nil {
+		return nil, secret.Errorf(secret.Invalid, "%s", misfit(err))
 	}
 	if len(body.Auth.Identity.Methods) == 0 {
 		return nil, secret.Errorf(secret.Invalid, "auth.identity.methods is missing")

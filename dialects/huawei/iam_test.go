@@ -280,8 +280,8 @@ func TestIAMBadInput(t *testing.T) {
 	}{
 		"no body":             {"POST", "/v3/auth/tokens", "", ``, 400, "JSON"},
 		"not JSON":            {"POST", "/v3/auth/tokens", "", `{"auth":`, 400, "JSON"},
-		"not UTF-8":           {"POST", "/v3/auth/tokens", "", "{\"a\":\"\xff\"}", 400, "JSON"},
-		"other types":         {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":"password"}}}`, 400, "JSON"},
+		"not UTF-8":           {"POST", "/v3/auth/tokens", "", "{\"a\":\"\xff\"}", 400, "UTF-8"},
+		"other types":         {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":"password"}}}`, 400, "auth.identity.methods is not of the type"},
 		"no methods":          {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":[]}}}`, 400, "methods"},
 		"two methods":         {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["password","totp"],"totp":{}}}}`, 400, "one method"},
 		"agency":              {"POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["assume_role"],"assume_role":{}}}}`, 400, "not served"},
@@ -307,7 +307,7 @@ func TestIAMBadInput(t *testing.T) {
 		"keys of no token":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", "", `{"auth":{"identity":{"methods":["token"]}}}`, 401, "there is no token"},
 		"keys of a guess":     {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", "", `{"auth":{"identity":{"methods":["token"],"token":{"id":"guess"}}}}`, 401, "decrypt token fail"},
 		"keys with a policy":  {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, `{"auth":{"identity":{"methods":["token"],"policy":{"Version":"1.1"}}}}`, 400, "policy"},
-		"seconds in words":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, `{"auth":{"identity":{"methods":["token"],"token":{"duration_seconds":"ten"}}}}`, 400, "JSON"},
+		"seconds in words":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, `{"auth":{"identity":{"methods":["token"],"token":{"duration_seconds":"ten"}}}}`, 400, "token.duration_seconds is not of the type"},
 		"keys by password":    {"POST", "/v3.0/OS-CREDENTIAL/securitytokens", token, good + `}}`, 400, "made from a token"},
 	} {
 		before := len(g.Audit.Entries(t))

@@ -2,7 +2,7 @@ package huawei
 
 import (
 	"encoding/json"
-	"errors"
+	"reflect"
 	"strconv"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -15,8 +15,6 @@ import (
 // in every client that was read, and the text of one is refused.
 type eitherNumber string
 
-var errNoNumber = errors.New("neither a whole number nor a text")
-
 // UnmarshalJSON implements json.Unmarshaler. null is as good as nothing.
 func (n *eitherNumber) UnmarshalJSON(b []byte) error {
 	switch {
@@ -26,10 +24,16 @@ func (n *eitherNumber) UnmarshalJSON(b []byte) error {
 		return json.Unmarshal(b, (*string)(n))
 	}
 	if _, err := strconv.ParseInt(string(b), 10, 64); err != nil {
-		return errNoNumber // a decoder's own words would quote the body
+		return wrongNumber()
 	}
 	*n = eitherNumber(b)
 	return nil
+}
+
+// wrongNumber is what a member refuses that it cannot read. The decoder adds
+// which one.
+func wrongNumber() error {
+	return &json.UnmarshalTypeError{Value: "value", Type: reflect.TypeFor[int64]()}
 }
 
 // within reads the number; nothing means otherwise.

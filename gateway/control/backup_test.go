@@ -93,7 +93,10 @@ func TestBackupOptionsCross(t *testing.T) {
 		if !isOrNil(err, tt.refused) || secret.Worst(losses) != tt.grade || len(h.read) > 0 {
 			t.Errorf("%s, foretold: %v, %v; opened %q", what, losses, err, h.read)
 		}
-		blob, err := real.BackupWith(t.Context(), call("backup"), ref, tt.o)
+		blob, lost, err := real.BackupWith(t.Context(), call("backup"), ref, tt.o)
+		if err == nil && !slices.Equal(lost, losses) {
+			t.Errorf("%s: the backup lacks %v, foretold was %v", what, lost, losses)
+		}
 		if !isOrNil(err, tt.refused) || slices.Contains(h.read, "n") != tt.opens {
 			t.Errorf("%s: %v; opened %q", what, err, h.read)
 		}

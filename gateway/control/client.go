@@ -156,9 +156,9 @@ func (c *Client) Recover(ctx context.Context, call gateway.Call, r gateway.Ref) 
 }
 
 // BackupWith is gateway.Service.BackupWith.
-func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, error) {
+func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, []secret.Loss, error) {
 	w, err := backupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
-	return w.Blob, err
+	return w.Blob, lossesFromWire(w.Losses), err
 }
 
 // RehearseBackup is gateway.Service.RehearseBackup.

@@ -211,7 +211,7 @@ func TestBackupAndRestore(t *testing.T) {
 	ctx, c := t.Context(), w.client
 	w.put(t, "main", "db", secret.TextValue("hush-1"))
 	w.put(t, "main", "db", secret.TextValue("hush-2"))
-	blob, err := c.BackupWith(ctx, call("backup"), gateway.Ref{Store: "main", Name: "db"}, gateway.BackupOptions{})
+	blob, _, err := c.BackupWith(ctx, call("backup"), gateway.Ref{Store: "main", Name: "db"}, gateway.BackupOptions{})
 	must(t, err)
 	if bytes.Contains(blob, []byte("hush")) {
 		t.Error("the blob is not sealed")

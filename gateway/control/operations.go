@@ -90,8 +90,8 @@ var digestOperation = operation[digestArgs, *inventory.Entry]{
 var backupOperation = operation[backupArgs, blobAnswer]{
 	name: "backup",
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (blobAnswer, error) {
-		blob, err := s.BackupWith(ctx, c, q.ref(), q.options())
-		return blobAnswer{blob}, err
+		blob, losses, err := s.BackupWith(ctx, c, q.ref(), q.options())
+		return blobAnswer{blob, lossesToWire(losses)}, err
 	},
 }
 
@@ -198,7 +198,8 @@ type (
 		LeftOut []wireLeftOut `json:"left_out,omitempty"`
 	}
 	blobAnswer struct {
-		Blob []byte `json:"blob"`
+		Blob   []byte     `json:"blob"`
+		Losses []wireLoss `json:"losses,omitempty"`
 	}
 	lossesAnswer struct {
 		Losses []wireLoss `json:"losses,omitempty"`

@@ -168,7 +168,7 @@ func TestTornAnswers(t *testing.T) {
 			if err := c.Snapshot(t.Context(), call("store.backup"), "main", io.Discard); !errors.Is(err, secret.Unavailable) {
 				t.Errorf("a copy: %v", err)
 			}
-			if _, err := c.BackupWith(t.Context(), call("backup"), gateway.Ref{}, gateway.BackupOptions{}); !errors.Is(err, secret.Unavailable) {
+			if _, _, err := c.BackupWith(t.Context(), call("backup"), gateway.Ref{}, gateway.BackupOptions{}); !errors.Is(err, secret.Unavailable) {
 				t.Errorf("a backup: %v", err)
 			}
 			want := secret.Unknown // it may have been done

@@ -42,7 +42,7 @@ var (
 	wrongGrant    = refusal{secret.Invalid, http.StatusBadRequest, "unsupported_grant_type", 70003, "The grant type is not served here: client_credentials is the only one."}
 	notForm       = refusal{secret.Invalid, http.StatusBadRequest, invalidRequest, 9002313, "Invalid request. Request is malformed or invalid: a form is wanted (application/x-www-form-urlencoded)."}
 	wrongScope    = refusal{secret.Invalid, http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier."}
-	wrongResource = refusal{secret.Invalid, http.StatusBadRequest, "invalid_resource", 500011, "The resource principal was not found: a scope must name what the 401 answer of a vault names as its resource."}
+	wrongResource = refusal{secret.Invalid, http.StatusBadRequest, "invalid_resource", 500011, "The resource principal was not found: what a token is asked for, by resource or by scope, must be what the 401 answer of a vault names as its resource."}
 	noPeople      = refusal{secret.Unsupported, http.StatusBadRequest, "unsupported_response_type", 700054, "People cannot log in here: programs do, with client credentials."}
 	noTenant      = refusal{secret.NotFound, http.StatusNotFound, invalidRequest, 90002, "Tenant not found. The one tenant of this login is adfs, and every path here begins with it: give clients the tenant id adfs, or an authority that ends in /adfs."}
 	noPath        = refusal{secret.NotFound, http.StatusNotFound, invalidRequest, 90023, "There is nothing at this path. Below /adfs are served: POST oauth2/v2.0/token (with scope), POST oauth2/token (with resource or scope), GET .well-known/openid-configuration, GET discovery/keys."}

@@ -39,7 +39,7 @@ func TestReadDeleted(t *testing.T) {
 	}
 	call := gateway.Call{Caller: access.Caller{ID: "test"}, Op: "test"}
 	backup := func(store string, o gateway.BackupOptions) ([]byte, *audit.Entry, error) {
-		blob, err := g.Service.BackupWith(t.Context(), call, gateway.Ref{Store: store, Name: "s"}, o)
+		blob, _, err := g.Service.BackupWith(t.Context(), call, gateway.Ref{Store: store, Name: "s"}, o)
 		all := g.Audit.EntriesOf(t, store)
 		return blob, &all[len(all)-1], err
 	}

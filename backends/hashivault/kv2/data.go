@@ -121,6 +121,12 @@ func (s *Store) makeRoom(ctx context.Context, st *state, more int64) error {
 	return err
 }
 
+// makeKey makes the key that a PATCH needs, and leaves its limit to the mount. Of
+// a request that sets nothing Vault makes no key.
+func (s *Store) makeKey(ctx context.Context, st *state) error {
+	return s.Write(ctx, "/metadata/"+st.Path, connection.Marshal(map[string]any{"max_versions": 0}), nil)
+}
+
 var errVanished = errors.New("a version went away while it was read")
 
 // value reads the value of v, which has the number, into v. A version that

@@ -54,8 +54,8 @@ func (w *write) prepareRoom(ctx context.Context) error {
 	switch {
 	case limit == 0:
 		return w.s.makeRoom(ctx, w.st, 1)
-	case !w.st.exists: // a PATCH needs the key
-		return w.s.Write(ctx, "/metadata/"+w.st.Path, []byte("{}"), nil)
+	case !w.st.exists:
+		return w.s.makeKey(ctx, w.st)
 	}
 	var gone []secret.Ordinal
 	for k := range w.st.Versions {

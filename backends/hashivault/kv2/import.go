@@ -1,6 +1,7 @@
 package kv2
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -110,14 +111,14 @@ func (m *importing) run(ctx context.Context) error {
 	case st.Current > 0:
 		return &secret.Error{Kind: secret.AlreadyExists}
 	}
-	if err := checkLasting(kept, m.st); err != nil {
+	if err := errors.Join(checkLasting(kept, m.st), m.checkBare()); err != nil {
 		return err
 	}
 	m.begun = true
 	if limit := m.st.Max; limit > 0 && !raised(limit) && m.wanted["max_versions"] == nil {
 		m.wanted["max_versions"] = limit // that somebody set, and the import needs more room
 	}
-	if err := m.s.makeRoom(ctx, m.st, int64(len(m.plan.steps))); err != nil {
+	if err := m.makeRoom(ctx, kept); err != nil {
 		return err
 	}
 	if err := m.mark(ctx); err != nil {
@@ -150,6 +151,18 @@ func (m *importing) look(ctx context.Context) (kept *mount, err error) {
 		return err
 	})
 	return kept, g.Wait()
+}
+
+// makeRoom leaves a limit of the mount alone where everything fits below it.
+func (m *importing) makeRoom(ctx context.Context, of *mount) error {
+	steps := int64(len(m.plan.steps))
+	switch {
+	case of.Max < steps:
+		return m.s.makeRoom(ctx, m.st, steps)
+	case !m.st.exists:
+		return m.s.makeKey(ctx, m.st)
+	}
+	return nil
 }
 
 func (m *importing) mark(ctx context.Context) error {
@@ -193,6 +206,32 @@ func checkLasting(m *mount, st *state) error {
 	}
 	return nil
 }
+
+// checkBare refuses, before anything is written, a key that native tools made
+// ready if the import would change what they set of it.
+func (m *importing) checkBare() error {
+	if m.st.Current > 0 {
+		return nil
+	}
+	for k, v := range m.st.Custom {
+		if !ours(k) && m.plan.head.Tags[k] != v {
+			return secret.Errorf(secret.Conflict, detailBare)
+		}
+	}
+	then := m.st.metadata
+	if err := json.Unmarshal(connection.Marshal(m.wanted), &then); err != nil {
+		return err
+	}
+	after := then.settings()
+	for member, is := range m.st.settings() {
+		if !bytes.Equal(after[member], is) {
+			return secret.Errorf(secret.Conflict, detailBare)
+		}
+	}
+	return nil
+}
+
+const detailBare = "under this name Vault holds custom_metadata or settings, and no version, and the import would replace them: remove the key, or restore under another name"
 
 const detailDoomed = "Vault would delete the versions after a time (delete_version_after of the mount or the key): turn that off, remove the secret if an import of it is unfinished, and repeat"
 

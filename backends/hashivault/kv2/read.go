@@ -108,17 +108,21 @@ func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 // What is said of secrets that lists leave out.
 const (
 	howToEnd       = "the same restore again finishes it, and vault kv metadata delete removes it"
-	howToReadEmpty = "a backup can read versions that are deleted, and not those that are destroyed"
+	howToReadEmpty = "native tools deleted or destroyed every version; a backup can read those that are deleted, and not those that are destroyed"
+	bareKey        = "native tools gave the key settings or custom_metadata, and no version; no backup holds these"
 )
 
 // resolve is what a list shows of a live secret. It leaves out one whose
 // versions native tools have all deleted or destroyed, for a Get finds nothing
-// there: Describe and Export still show it.
+// there: Describe and Export still show it. A key that never had a version is
+// left out likewise if it holds something that native tools set.
 func (s *Store) resolve(ctx context.Context, at connection.Location, name secret.Name) (kit.Resolved, error) {
 	st, out, err := s.describeState(ctx, at, name)
 	switch {
 	case st != nil && st.unfinished():
 		return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutUnfinished, Name: name, Detail: howToEnd}}, nil
+	case st != nil && st.bare():
+		return kit.Resolved{LeftOut: &secret.LeftOut{Why: secret.LeftOutEmpty, Name: name, Detail: bareKey}}, nil
 	case err != nil:
 		return kit.Resolved{}, err
 	}

@@ -101,6 +101,39 @@ func TestSettingsThatAreNone(t *testing.T) {
 	}
 }
 
+// TestLimitOfTheMount: an import that fits below it leaves it in force; one that
+// does not gets room.
+func TestLimitOfTheMount(t *testing.T) {
+	f := newFixture(t)
+	f.nativeWrite(t, "config", map[string]any{"max_versions": 4})
+	for n, want := range map[int]int{1: 0, 4: 0, 5: fewest} {
+		name := fmt.Sprint("s-", n)
+		s := kvtest.Many(secret.Name(name), n, "x")
+		if _, err := f.Import(t.Context(), s, ""); err != nil {
+			t.Fatal(err)
+		}
+		backendtest.Compare(t, s, f.mustExport(t, s.Name), nil)
+		if got := f.metadataOf(t, name).MaxVersions; got != want {
+			t.Errorf("after an import of %d versions max_versions of the key is %d, want %d", n, got, want)
+		}
+	}
+	for i, d := range []secret.Draft{
+		kvtest.Text("x"), {Value: secret.TextValue("x"), Disabled: true}, {Value: secret.BinaryValue([]byte{0xff})}, {Value: secret.TextValue("x"), Tags: map[string]string{"a": "b"}},
+	} {
+		name := secret.Name(fmt.Sprint("first-", i))
+		f.mustPut(t, name, d)
+		if m := f.metadataOf(t, string(name)); m.MaxVersions != 0 || m.CurrentVersion != 1 {
+			t.Errorf("%s is at version %d, with max_versions %d", name, m.CurrentVersion, m.MaxVersions)
+		}
+	}
+	for range 4 {
+		f.mustPut(t, "s-1", kvtest.Text("y"))
+	}
+	if got := f.mustExport(t, "s-1"); len(got.Versions) != 4 {
+		t.Errorf("the mount keeps %d versions, want 4", len(got.Versions))
+	}
+}
+
 // TestPendingDeletion: a version that Vault is going to delete says so.
 func TestPendingDeletion(t *testing.T) {
 	f := newFixture(t)

@@ -191,10 +191,27 @@ func (st *state) visible() error {
 	switch {
 	case st.unfinished():
 		return secret.Errorf(secret.NotFound, detailUnfinished)
+	case st.bare():
+		return secret.Errorf(secret.NotFound, bareKey)
 	case !st.exists, len(st.numbers) == 0, st.Custom[trashKey] != "":
 		return &secret.Error{Kind: secret.NotFound}
 	}
 	return nil
+}
+
+// bare reports whether native tools have set something of a key without a
+// version. Of an import or a write that failed there may be a bare key, too, but
+// nothing of theirs is in it.
+func (st *state) bare() bool {
+	if !st.exists || len(st.Versions) > 0 || st.unfinished() || st.Custom[trashKey] != "" {
+		return false
+	}
+	for k := range st.Custom {
+		if !ours(k) {
+			return true
+		}
+	}
+	return len(st.settings()) > 0
 }
 
 // roles are what the head says, carried on over what was written since.

@@ -11,17 +11,24 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func TestSuite(t *testing.T) { suite(t, "") }
+func TestSuite(t *testing.T) { suite(t, "", nil) }
 
-func TestSuiteBelowAPrefix(t *testing.T) { suite(t, "team/app/") }
+// TestSuiteBelowAPrefix: also where somebody set a limit of versions, far above
+// what the suite writes.
+func TestSuiteBelowAPrefix(t *testing.T) {
+	suite(t, "team/app/", map[string]any{"max_versions": 10_000})
+}
 
 // suite runs as who may not list each folder.
-func suite(t *testing.T, prefix string) {
+func suite(t *testing.T, prefix string, config map[string]any) {
 	t.Helper()
 	var fixtures sync.Map
 	backendtest.Run(t, backendtest.Harness{
 		Open: func(t *testing.T) backends.Backend {
 			f := newFixture(t, func(c *connection.Options) { c.Prefix = strings.Trim(prefix, "/") })
+			if config != nil {
+				f.nativeWrite(t, "config", config)
+			}
 			f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, `
 				path "`+f.conf.Mount+`/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
 				path "`+f.conf.Mount+`/metadata/`+prefix+`spoilt/in/denied*" { capabilities = ["deny"] }
@@ -48,11 +55,13 @@ func spoil(t *testing.T, f *fixture, prefix string) []secret.LeftOut {
 	}
 	f.nativeWrite(t, "delete/"+prefix+"spoilt/deleted", map[string]any{"versions": []int{1}})
 	f.nativeWrite(t, "destroy/"+prefix+"spoilt/destroyed", map[string]any{"versions": []int{1}})
+	f.nativeWrite(t, "metadata/"+prefix+"spoilt/bare", map[string]any{"custom_metadata": map[string]any{"owner": "me"}})
 	f.nativeWrite(t, "metadata/"+prefix+"spoilt/begun", map[string]any{"custom_metadata": map[string]any{importKey: "x"}})
 	f.nativeWrite(t, "metadata/"+prefix+"spoilt/half", map[string]any{"custom_metadata": map[string]any{importKey: "x"}})
 	f.nativePut(t, prefix+"spoilt/half", value)
 	return []secret.LeftOut{
 		{Why: secret.LeftOutName, Native: long},
+		{Why: secret.LeftOutEmpty, Name: "spoilt/bare"},
 		{Why: secret.LeftOutEmpty, Name: "spoilt/deleted"},
 		{Why: secret.LeftOutEmpty, Name: "spoilt/destroyed"},
 		{Why: secret.LeftOutFolder, Name: "spoilt/in/denied/"},

@@ -136,19 +136,3 @@ func TestTagsMove(t *testing.T) {
 		t.Errorf("a change of tags took %d requests: %v", count(), err)
 	}
 }
-
-// TestMetadataBeforeTheFirstVersion: native tools made the key and its
-// metadata; a first Put keeps them, an import brings its own.
-func TestMetadataBeforeTheFirstVersion(t *testing.T) {
-	f := newFixture(t)
-	for _, path := range []string{"put", "import"} {
-		f.nativeWrite(t, "metadata/"+path, map[string]any{"custom_metadata": map[string]any{"owner": "me"}})
-	}
-	f.mustPut(t, "put", kvtest.Text("x"))
-	f.wantTags(t, "put", map[string]string{"owner": "me"})
-	s := kvtest.Many("import", 2, "x")
-	if _, err := f.Import(t.Context(), s, ""); err != nil {
-		t.Fatal(err)
-	}
-	backendtest.Compare(t, s, f.mustExport(t, "import"), nil)
-}
