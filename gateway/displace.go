@@ -40,6 +40,14 @@ func putBeside(ctx context.Context, j *job, name secret.Name, d secret.Draft) (*
 	})
 }
 
+// appendLosses is what the product alone knows of versions that are added.
+func (j *job) appendLosses(have, part *secret.Secret) []secret.Loss {
+	if j.displacer == nil {
+		return nil
+	}
+	return j.displacer.AppendLosses(have, part)
+}
+
 // mostVersions is how many versions the product keeps of a secret that Export
 // has returned. Zero: no limit.
 func (j *job) mostVersions(have *secret.Secret) int {

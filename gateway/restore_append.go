@@ -33,6 +33,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	out.Appended = true
 	part := partToAppend(sec, lacking)
 	losses := j.Backend.Forecast(part)
+	losses = append(losses, j.appendLosses(have, loss.Apply(part, losses))...)
 	losses = append(losses, lossesForLackOfRoom(j.caps.Product, j.mostVersions(have), len(have.Versions), sec, loss.Apply(part, losses))...)
 	losses = append(losses, lossesBesideWhatStands(j.Backend, have, sec, loss.Apply(part, losses))...)
 	losses = append(losses, slices.DeleteFunc(left, func(l secret.Loss) bool { return part.Find(secret.ByOrdinal(l.Version)) == nil })...)

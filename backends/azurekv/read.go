@@ -123,7 +123,15 @@ func (b *Backend) Describe(ctx context.Context, name secret.Name) (*secret.Secre
 	if err != nil {
 		return nil, err
 	}
+	h.foretell(ctx)
 	return h.Clone(), nil
+}
+
+// foretell tells of what a backup may lose beside what it shows.
+func (h *stored) foretell(ctx context.Context) {
+	for _, o := range h.tied() {
+		loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Ordinal, Why: "of several that native tools wrote in one second Key Vault tells only the newest"})
+	}
 }
 
 // Export implements backends.Backend. The state is that of the list; a value
@@ -160,9 +168,7 @@ func (b *Backend) export(ctx context.Context, name secret.Name, wire string) (*s
 		b.log.WarnContext(ctx, "native versions of one second: their order is by id, which is no order in time",
 			"store", b.origin.store, "name", name, "versions", tied)
 	}
-	for _, o := range h.tied() {
-		loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, Version: o, What: loss.Ordinal, Why: "of several that native tools wrote in one second Key Vault tells only the newest"})
-	}
+	h.foretell(ctx)
 	for i := range h.Versions {
 		e := &h.entries[i]
 		c, err := r.Get(e.id)

@@ -1,6 +1,7 @@
 package huaweicsms
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -76,12 +77,14 @@ func TestNativeSubscriptions(t *testing.T) {
 		b, _ := script(t, withDefaults(map[string][]http.HandlerFunc{
 			getSecret: {reply(200, `{"secret":`+strings.Replace(meta, `[""]`, events, 1)+`}`)},
 		}))
-		ctx, foretold := loss.WithForetold(t.Context())
-		if _, err := b.Export(ctx, "s"); err != nil {
-			t.Fatal(err)
-		}
-		if all := foretold(); len(all) != want || want > 0 && (all[0].What != loss.Subscriptions || all[0].Grade != secret.Trace) {
-			t.Errorf("%s: foretold is %v", events, all)
+		for what, read := range map[string]func(context.Context, secret.Name) (*secret.Secret, error){"Export": b.Export, "Describe": b.Describe} {
+			ctx, foretold := loss.WithForetold(t.Context())
+			if _, err := read(ctx, "s"); err != nil {
+				t.Fatal(err)
+			}
+			if all := foretold(); len(all) != want || want > 0 && (all[0].What != loss.Subscriptions || all[0].Grade != secret.Trace) {
+				t.Errorf("%s, %s: foretold is %v", events, what, all)
+			}
 		}
 	}
 }

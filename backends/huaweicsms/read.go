@@ -122,7 +122,15 @@ func (b *Backend) describe(ctx context.Context, name secret.Name, what string, t
 	if err != nil {
 		return nil, err
 	}
+	h.foretell(ctx)
 	return h.Clone(), nil
+}
+
+// foretell tells of what a backup loses beside what it shows.
+func (h *stored) foretell(ctx context.Context) {
+	if h.facts.subscribes { // the gateway's own subscriptions are in Extra
+		loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, What: loss.Subscriptions, Why: "an event of CSMS does not come with the secret"})
+	}
 }
 
 // Export implements backends.Backend. The state is that of the list of
@@ -135,9 +143,7 @@ func (b *Backend) Export(ctx context.Context, name secret.Name) (*secret.Secret,
 	}
 	for range maxReads {
 		if h, err := b.export(ctx, r); err == nil {
-			if h.facts.subscribes { // the gateway's own subscriptions are in Extra
-				loss.Foretell(ctx, secret.Loss{Grade: secret.Trace, What: loss.Subscriptions, Why: "an event of CSMS does not come with the secret"})
-			}
+			h.foretell(ctx)
 			return h.Clone(), nil
 		} else if !errors.Is(err, errRecycled) {
 			return nil, err

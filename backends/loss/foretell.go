@@ -25,7 +25,8 @@ func WithForetold(ctx context.Context) (context.Context, func() []secret.Loss) {
 	}
 }
 
-// Foretell tells of losses of what an Export is about to return. They are
+// Foretell tells of losses of what an Export is about to return, or would after
+// the Describe that tells of them. They are
 // traces: nobody is asked about them.
 func Foretell(ctx context.Context, losses ...secret.Loss) {
 	if f, ok := ctx.Value(foretoldKey{}).(*foretold); ok {

@@ -51,3 +51,35 @@ func TestBackupSaysWhatItLacks(t *testing.T) {
 	out, _ = w.run(exitDone, "restore", "main", to("without"), "--dry-run")
 	w.says(out, lacks)
 }
+
+// TestAppendToWhatEnds: a version that was to stay is not added where Vault would
+// delete it; one that was to go anyway is.
+func TestAppendToWhatEnds(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	if _, err := w.native.Logical().WriteWithContext(t.Context(), w.mount+"/metadata/ends", map[string]any{"delete_version_after": "1h"}); err != nil {
+		t.Fatal(err)
+	}
+	w.put("ends")
+	file := filepath.Join(w.dir, "first")
+	w.run(exitDone, "backup", "kv", "ends", "--output-file", file)
+	w.run(exitDone, "restore", "main", file)
+	w.run(exitDone, "set", "main", "ends")
+	later := filepath.Join(w.dir, "later")
+	w.run(exitDone, "backup", "main", "ends", "--output-file", later)
+	for _, dry := range [][]string{{"--dry-run"}, nil} {
+		_, said := w.run(exitFailed, append([]string{"restore", "kv", later, "--on-conflict", "append"}, dry...)...)
+		w.says(said, "version 2 is not kept: Vault would delete it after 1h0m0s (delete_version_after of the key)")
+	}
+	w.put("ends") // there it is to go, too
+	w.run(exitDone, "backup", "kv", "ends", "--output-file", later, "--force")
+	if err := w.native.KVv2(w.mount).DeleteMetadata(t.Context(), "ends"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.native.Logical().WriteWithContext(t.Context(), w.mount+"/metadata/ends", map[string]any{"delete_version_after": "2h"}); err != nil {
+		t.Fatal(err)
+	}
+	w.put("ends")
+	out, _ := w.run(exitDone, "restore", "kv", later, "--on-conflict", "append")
+	w.says(out, "added 1 version to ends in kv: 2 versions stand")
+}

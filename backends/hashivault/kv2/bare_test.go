@@ -63,3 +63,20 @@ func TestBareKeys(t *testing.T) {
 		t.Errorf("max_versions is %d, want that of before", m.MaxVersions)
 	}
 }
+
+// TestRefusedImportGivesTheLimitBack: an import that wrote nothing leaves a key
+// as somebody had set it.
+func TestRefusedImportGivesTheLimitBack(t *testing.T) {
+	f := newFixture(t)
+	f.nativeWrite(t, "metadata/s", map[string]any{"max_versions": 2})
+	f.conf.Token = secret.TextValue(f.server.Token(t, f.server.Policy(t, `
+		path "`+f.conf.Mount+`/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
+		path "`+f.conf.Mount+`/data/*" { capabilities = ["read"] }`)))
+	b := f.open(t, nil)
+	if _, err := b.Import(t.Context(), kvtest.Many("s", 5, "x"), "token"); err == nil {
+		t.Fatal("an import without the right to write is done")
+	}
+	if m := f.metadataOf(t, "s"); m.MaxVersions != 2 || len(m.CustomMetadata) > 0 {
+		t.Errorf("max_versions is %d, beside %v", m.MaxVersions, m.CustomMetadata)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
@@ -28,6 +29,18 @@ func (s *Store) VersionLimit(have *secret.Secret) int {
 		m.Max = 0
 	}
 	return int(m.limit(s.known()))
+}
+
+// AppendLosses implements backends.Displacer. A version that came from where it
+// was to be deleted, too, loses nothing.
+func (s *Store) AppendLosses(have, part *secret.Secret) []secret.Loss {
+	d, err := time.ParseDuration(have.Extra.Text(extraLasting))
+	if err != nil || d <= 0 || d%time.Second != 0 { // anything else is no setting of Vault
+		return nil
+	}
+	staying := *part
+	staying.Versions = slices.DeleteFunc(slices.Clone(part.Versions), func(v secret.Version) bool { return v.Extra.Text(secret.ExtraPending) != "" })
+	return doomed(&staying, d, "key")
 }
 
 // limit is how many versions the engine keeps because somebody wants no more.

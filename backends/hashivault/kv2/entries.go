@@ -146,12 +146,15 @@ func within(ranges [][2]int64, number int64) bool {
 // trashEntry puts a secret into the trash. Every version that still had its
 // value then is deleted natively as well, so that native tools see the secret
 // gone; those that native tools had deleted before are kept here, for they stay
-// so when the secret comes back.
+// so when the secret comes back, as do those that Vault was to delete by itself.
 type trashEntry struct {
 	sidecar.Deletion
 	Newest int64      `json:"A"`
 	Kept   [][2]int64 `json:"K,omitempty"` // first and last number of those deleted before
-	More   bool       `json:"M,omitempty"` // the companion holds the whole entry
+	Ending [][2]int64 `json:"I,omitempty"` // of those that Vault was to delete by itself
+	// Lasting is delete_version_after of the key while a recovery has it off.
+	Lasting string `json:"Q,omitempty"`
+	More    bool   `json:"M,omitempty"` // the companion holds the whole entry
 }
 
 // Valid reports whether a gateway could have written e.

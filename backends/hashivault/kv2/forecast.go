@@ -14,20 +14,20 @@ import (
 // Forecast implements backends.Backend.
 func (s *Store) Forecast(in *secret.Secret) []secret.Loss {
 	if d := s.known().lasts(); d > 0 {
-		return doomed(in, d)
+		return doomed(in, d, "mount")
 	}
 	losses := s.valueLosses(in)
 	losses = append(losses, roomLosses(loss.Apply(in, losses))...)
 	return append(losses, s.nativeLosses(loss.Apply(in, losses))...)
 }
 
-// doomed: nothing stays where the mount deletes versions after a time.
-func doomed(in *secret.Secret, after time.Duration) []secret.Loss {
+// doomed: nothing stays where the mount, or the key, deletes versions after a time.
+func doomed(in *secret.Secret, after time.Duration, of string) []secret.Loss {
 	var out []secret.Loss
 	for i := range in.Versions {
 		out = append(out, secret.Loss{
 			Grade: secret.Data, Version: in.Versions[i].Ordinal, What: loss.Version,
-			Why: fmt.Sprintf("Vault would delete it after %v (delete_version_after of the mount)", after),
+			Why: fmt.Sprintf("Vault would delete it after %v (delete_version_after of the %s)", after, of),
 		})
 	}
 	return out

@@ -55,6 +55,7 @@ type importing struct {
 	marker  string
 	plan    *plan
 	wanted  map[string]any // settings of the key
+	limit   int64          // max_versions that somebody set of it before; zero: nobody
 	st      *state
 	written int64 // versions that stand
 	begun   bool  // this call may have changed something
@@ -115,8 +116,11 @@ func (m *importing) run(ctx context.Context) error {
 		return err
 	}
 	m.begun = true
-	if limit := m.st.Max; limit > 0 && !raised(limit) && m.wanted["max_versions"] == nil {
-		m.wanted["max_versions"] = limit // that somebody set, and the import needs more room
+	if limit := m.st.Max; limit > 0 && !raised(limit) { // that somebody set, and the import needs more room
+		m.limit = limit
+		if m.wanted["max_versions"] == nil {
+			m.wanted["max_versions"] = limit
+		}
 	}
 	if err := m.makeRoom(ctx, kept); err != nil {
 		return err
@@ -298,14 +302,19 @@ func (m *importing) withdraw(ctx context.Context, err error) {
 	_ = m.yield(ctx)
 }
 
-// yield takes the marker back from a name that another writer took first.
+// yield takes the marker back, and gives back the limit, of a name that another
+// writer took first.
 func (m *importing) yield(ctx context.Context) error {
 	now, err := m.s.load(ctx, m.at, m.name)
 	if err != nil {
 		return err
 	}
 	if now.Custom[importKey] == m.marker {
-		if err := m.s.patchCustom(ctx, m.at.Path, map[string]any{importKey: nil}); err != nil {
+		var settings map[string]any
+		if m.limit > 0 {
+			settings = map[string]any{"max_versions": m.limit}
+		}
+		if err := m.s.patchMetadata(ctx, m.at.Path, map[string]any{importKey: nil}, settings); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ const (
 	extraLasting = "vault.delete_version_after"
 )
 
+// lastingKey is the product's name of how long a version lasts.
+const lastingKey = "delete_version_after"
+
 // settings lists, as members of Extra, what somebody set of the key.
 func (m *metadata) settings() secret.Extra {
 	out := secret.Extra{}
@@ -52,7 +55,7 @@ func splitSettings(e secret.Extra) (settings map[string]any, rest secret.Extra) 
 	for member, s := range map[string]struct {
 		key string
 		is  any
-	}{extraMax: {"max_versions", m.Max}, extraCAS: {"cas_required", m.CAS}, extraLasting: {"delete_version_after", m.Lasting}} {
+	}{extraMax: {"max_versions", m.Max}, extraCAS: {"cas_required", m.CAS}, extraLasting: {lastingKey, m.Lasting}} {
 		if told[member] != nil && string(told[member]) == string(e[member]) {
 			settings[s.key] = s.is
 			delete(rest, member)

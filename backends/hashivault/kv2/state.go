@@ -34,10 +34,17 @@ func (f *versionFact) missing(now time.Time) secret.Missing {
 	if f.Destroyed {
 		return secret.Destroyed
 	}
-	if at, err := time.Parse(time.RFC3339Nano, f.Deletion); err == nil && !at.After(now) {
+	if at := f.deletion(); !at.IsZero() && !at.After(now) {
 		return secret.Deleted
 	}
 	return ""
+}
+
+// deletion is when the product deleted the version, or is going to. Zero: it does
+// not.
+func (f *versionFact) deletion() time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, f.Deletion)
+	return at
 }
 
 // state is everything known of one secret at one moment.

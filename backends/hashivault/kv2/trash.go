@@ -57,9 +57,9 @@ func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (
 		case st.foreign != nil:
 			return st.foreign
 		}
-		t = &trashEntry{Newest: st.Current, Kept: st.deletedBefore(s.Now())}
+		t = &trashEntry{Newest: st.Current, Kept: st.deletedBefore(s.Now()), Ending: st.ending(s.Now())}
 		t.At.Time, t.Purge.Time = s.Now().UTC(), purge.UTC()
-		if err := s.putTrash(ctx, st, t); err != nil {
+		if err := s.putTrash(ctx, st, t, nil); err != nil {
 			return err
 		}
 		if err := s.deleteVersions(ctx, st, t); err != nil {
@@ -74,9 +74,18 @@ func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (
 // deletedBefore lists what native tools deleted and could bring back, as
 // ranges.
 func (st *state) deletedBefore(now time.Time) [][2]int64 {
+	return st.ranges(func(f *versionFact) bool { return f.missing(now) == secret.Deleted })
+}
+
+// ending lists what Vault is going to delete by itself, as ranges.
+func (st *state) ending(now time.Time) [][2]int64 {
+	return st.ranges(func(f *versionFact) bool { return !f.deletion().IsZero() && f.missing(now) == "" })
+}
+
+func (st *state) ranges(of func(*versionFact) bool) [][2]int64 {
 	var out [][2]int64
 	for _, n := range st.numbers {
-		if fact := st.fact(n); fact.missing(now) != secret.Deleted {
+		if !of(st.fact(n)) {
 			continue
 		}
 		if last := len(out) - 1; last >= 0 && out[last][1] == n-1 {
@@ -88,16 +97,17 @@ func (st *state) deletedBefore(now time.Time) [][2]int64 {
 	return out
 }
 
-// putTrash writes the entry. A long one goes into the companion, and what
-// stays in custom_metadata is the part that is always needed.
-func (s *Store) putTrash(ctx context.Context, st *state, t *trashEntry) error {
+// putTrash writes the entry, and settings of the key with it. A long one goes
+// into the companion, and what stays in custom_metadata is the part that is
+// always needed.
+func (s *Store) putTrash(ctx context.Context, st *state, t *trashEntry, settings map[string]any) error {
 	text := sidecar.ASCII(t)
 	if len(text) <= maxEntry {
-		return s.patchCustom(ctx, st.Path, map[string]any{trashKey: text})
+		return s.patchMetadata(ctx, st.Path, map[string]any{trashKey: text}, settings)
 	}
 	short := *t
-	short.Kept, short.More = nil, true
-	l := layout{custom: map[string]any{trashKey: sidecar.ASCII(short)}, companion: map[string]string{trashKey: text}}
+	short.Kept, short.Ending, short.More = nil, nil, true
+	l := layout{custom: map[string]any{trashKey: sidecar.ASCII(short)}, companion: map[string]string{trashKey: text}, settings: settings}
 	st.layOutHead(nil, &l)
 	return s.write(ctx, st, l)
 }
@@ -166,10 +176,7 @@ func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, 
 		if err != nil {
 			return err
 		}
-		ours := func(n int64) bool {
-			return n <= t.Newest && !within(t.Kept, n) && st.fact(n).missing(s.Now()) == secret.Deleted
-		}
-		if err := s.versionsCall(ctx, "undelete", st, ours); err != nil {
+		if err := s.bringBack(ctx, st, t); err != nil {
 			return err
 		}
 		if err := s.patchCustom(ctx, st.Path, map[string]any{trashKey: nil}); err != nil {
@@ -182,6 +189,33 @@ func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, 
 		return err
 	})
 	return out, connection.Named(err, "recover", name)
+}
+
+// bringBack undeletes what the gateway deleted. Of each version that is undeleted
+// Vault sets the time of its deletion anew, as the key says
+// (delete_version_after). So what was to stay is undeleted while the key says
+// nothing, and the entry keeps what it said.
+func (s *Store) bringBack(ctx context.Context, st *state, t *trashEntry) error {
+	ours := func(n int64) bool {
+		return n <= t.Newest && !within(t.Kept, n) && st.fact(n).missing(s.Now()) == secret.Deleted
+	}
+	stays := func(n int64) bool { return ours(n) && !within(t.Ending, n) }
+	if t.Lasting == "" {
+		if d, err := time.ParseDuration(st.Lasting); err != nil || d <= 0 || !slices.ContainsFunc(st.numbers, stays) {
+			return s.versionsCall(ctx, "undelete", st, ours)
+		}
+		t.Lasting = st.Lasting
+	}
+	if err := s.putTrash(ctx, st, t, map[string]any{lastingKey: "0s"}); err != nil {
+		return err
+	}
+	if err := s.versionsCall(ctx, "undelete", st, stays); err != nil {
+		return err
+	}
+	if err := s.patchMetadata(ctx, st.Path, nil, map[string]any{lastingKey: t.Lasting}); err != nil {
+		return err
+	}
+	return s.versionsCall(ctx, "undelete", st, func(n int64) bool { return ours(n) && within(t.Ending, n) })
 }
 
 // Purge implements backends.Backend. The key goes before its companion, which
