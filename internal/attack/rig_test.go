@@ -44,6 +44,12 @@ var binary = sync.OnceValues(func() (string, error) {
 var scratch string
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(floodVariable); what != "" {
+		if err := runFlood(what); err != nil {
+			panic(err)
+		}
+		return
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "attack-"); err != nil {
 		panic(err)
@@ -126,7 +132,7 @@ func start(t testing.TB, e extra) *target {
 	x.pool = ca.Pool()
 	var yaml bytes.Buffer
 	must(t, template.Must(template.New("").Parse(configuration)).Execute(&yaml, e))
-	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key, "vaultferry.yaml": yaml.Bytes()} {
+	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key, "ca.pem": ca.Cert(), "vaultferry.yaml": yaml.Bytes()} {
 		must(t, os.WriteFile(filepath.Join(x.dir, name), content, 0o600))
 	}
 	must(t, backup.NewKeyring().Create(filepath.Join(x.dir, "keyring.json")))
