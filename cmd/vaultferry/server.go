@@ -56,7 +56,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
 	}
-	if w, err := a.witness(rt); err != nil {
+	if w, err := a.witness(rt, limits); err != nil {
 		return nil, err
 	} else if w != nil {
 		mounted = append([]dialects.Dialect{w}, mounted...)
