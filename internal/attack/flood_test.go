@@ -92,7 +92,7 @@ func runFlood(what string) error {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	cancel()
 	all.Wait()
-	_, err = fmt.Print(f.refused.Load())
+	_, err = fmt.Fprint(os.Stdout, f.refused.Load())
 	return err
 }
 
