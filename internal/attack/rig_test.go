@@ -98,7 +98,7 @@ stores:
   - { name: narrow, backend: memory, memory: { as: csms } }
   - { name: second, backend: memory }
 dialects:
-  azure: { routes: [ { host: main.vault.localhost, store: main }, { host: narrow.vault.localhost, store: narrow } ] }
+  azure: { resource: "https://vault.localhost", routes: [ { host: main.vault.localhost, store: main }, { host: narrow.vault.localhost, store: narrow } ] }
   huawei:
     routes:
       - { project: "` + project + `", name: main, store: main }
