@@ -26,6 +26,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/pki"
 	"github.com/vaultferry/vaultferry/internal/sdkhmac"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -96,9 +97,10 @@ control: { socket: "" }
 stores:
   - { name: main, backend: memory }
   - { name: narrow, backend: memory, memory: { as: csms } }
-  - { name: second, backend: memory }
+{{with .Store}}  - {{.}}
+{{end}}  - { name: second, backend: memory }
 dialects:
-  azure: { resource: "https://vault.localhost", routes: [ { host: main.vault.localhost, store: main }, { host: narrow.vault.localhost, store: narrow } ] }
+  azure: { resource: "https://vault.localhost", routes: [ { host: main.vault.localhost, store: main }, { host: narrow.vault.localhost, store: narrow }{{.Azure}} ] }
   huawei:
     routes:
       - { project: "` + project + `", name: main, store: main }
@@ -119,15 +121,15 @@ callers:
     tokens: [ { env: GUEST_TOKEN } ]
     access_keys: [ { id: ` + guestKey + `, secret: { env: GUEST_SK } } ]
 policy:
-  - { callers: [app, weak], allow: ["*"], stores: ["*"], names: ["*"], from: [main] }
+  - { callers: [app, weak], allow: ["*"], stores: ["*"], names: ["*"], from: [main{{with .Store}}, vault{{end}}] }
   - { callers: [tenant], allow: ["*"], stores: [main], names: ["app-*"] }
 `
 
 // extra is what a test adds to the configuration.
 type extra struct {
-	Server, Huawei, More string
-	keys                 *backup.Keyring // nil: a fresh one
-	wrap                 []string        // a command that runs the gateway
+	Server, Azure, Huawei, Store, More string
+	keys                               *backup.Keyring // nil: a fresh one
+	wrap                               []string        // a command that runs the gateway
 }
 
 func start(t testing.TB, e extra) *target {
@@ -140,7 +142,7 @@ func start(t testing.TB, e extra) *target {
 	x := &target{dir: t.TempDir(), log: &journal{}}
 	ca, err := pki.New(time.Now())
 	must(t, err)
-	pair, err := ca.Issue([]string{vaultHost, "narrow.vault.localhost", "csms.vault.localhost", "login.vault.localhost"}, time.Now())
+	pair, err := ca.Issue([]string{vaultHost, "narrow.vault.localhost", "vault.vault.localhost", "csms.vault.localhost", "login.vault.localhost"}, time.Now())
 	must(t, err)
 	x.pool = ca.Pool()
 	var yaml bytes.Buffer
@@ -204,7 +206,7 @@ func (x *target) run(t testing.TB) {
 
 func (*target) env() []string {
 	return append(os.Environ(), "GOMEMLIMIT=off",
-		"APP_TOKEN="+appToken, "TENANT_TOKEN="+tenantToken, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
+		"APP_TOKEN="+appToken, "VAULT_TOKEN="+vaulttest.RootToken, "TENANT_TOKEN="+tenantToken, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
 		"APP_SECRET="+appSecret+"ab", "GUEST_SECRET="+guestSK+"ab")
 }
 
