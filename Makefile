@@ -7,6 +7,7 @@ CACHE   := $(CURDIR)/.cache
 LINT    := $(CACHE)/tools/golangci-lint
 VAULT   := $(CACHE)/vault/vault
 FUZZTIME ?= 2s
+SOAKTIME ?= 10m
 ADDR    ?= 127.0.0.1:8200
 
 .PHONY: help
@@ -65,6 +66,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 2s)
 .PHONY: bench
 bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
+
+.PHONY: soak
+soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost
+	go test ./internal/attack -run 'TestSoak$$' -count=1 -v -timeout 24h -args -soak $(SOAKTIME)
 
 .PHONY: estate
 estate: vault ## move 2,000 secrets from Vault through bolt into Vault by the commands, and compare

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -73,6 +74,20 @@ func FuzzParseKeyring(f *testing.F) {
 		}
 		if again := reparse(t, k); again.GatewayID() != k.GatewayID() || len(again.keys) != len(k.keys) {
 			t.Fatal("written and read again it is another keyring")
+		}
+	})
+}
+
+// FuzzSignature: a signature of a document is taken in one spelling alone.
+func FuzzSignature(f *testing.F) {
+	head := EncodeBase64URL([]byte(`{"alg":"EdDSA","kid":"k","typ":"` + typeBackup + `"}`))
+	for _, s := range []string{"", "..", head + "..AAAA", head + ".AA.AAAA", head + "..AAA=", head + "..AAAB"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h, err := parseSignedHeader(text)
+		if err == nil && (h.Typ != typeBackup || len(text) > maxSignature || strings.Count(text, ".") != 2) {
+			t.Fatalf("%q is taken as %+v", text, h)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import "github.com/vaultferry/vaultferry/gateway/access"
 func (s *Service) Ask(c Call, a access.Action, r Ref) error {
 	st, ok := s.stores[r.Store]
 	if !ok {
-		return noStore()
+		return noStore(r.Store)
 	}
 	j := s.newJob(st, c, a, r)
 	err := s.authorise(j)

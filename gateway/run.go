@@ -22,7 +22,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	var zero T
 	st, ok := s.stores[r.Store]
 	if !ok {
-		return zero, noStore()
+		return zero, noStore(r.Store)
 	}
 	j := s.newJob(st, c, a, r)
 	defer j.letTrashGo()
@@ -80,7 +80,15 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 	})
 }
 
-func noStore() error { return secret.Errorf(secret.NotFound, "no such store") }
+// noStore refuses a store that is not there. To whom no route leads anywhere is
+// answered as one who may do nothing there: a client that is lost must not take
+// its secrets for gone, nor learn which routes there are.
+func noStore(name string) error {
+	if name == "" {
+		return secret.Errorf(secret.Denied, "no route leads to a store")
+	}
+	return secret.Errorf(secret.NotFound, "no such store")
+}
 
 // acquire waits only where there is nothing to take: a caller who has gone is
 // refused by the first step of the store.

@@ -26,6 +26,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	}
 	throttle := access.NewThrottle(a.now)
 	limits := wire.NewLimits(int64(rt.cfg.Server.MaxBody), rt.cfg.Server.MaxBlobs)
+	limits.Pace = access.NewPace(a.now)
 	az := azure.Options{
 		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits,
 		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
@@ -55,7 +56,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
 	}
-	if w, err := a.witness(rt); err != nil {
+	if w, err := a.witness(rt, limits); err != nil {
 		return nil, err
 	} else if w != nil {
 		mounted = append([]dialects.Dialect{w}, mounted...)
@@ -63,8 +64,8 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
-		MaxConnections: rt.cfg.Server.MaxConnections,
-		Proxies:        httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
+		MaxConnections: rt.cfg.Server.MaxConnections, Pace: limits.Pace,
+		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 }
 

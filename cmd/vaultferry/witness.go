@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/audit/witness"
 )
 
@@ -43,7 +45,7 @@ func witnessesOf(configured []config.AuditWitness) (witness.Group, error) {
 
 // witness signs the checkpoints of others. Nil without error: it is not
 // configured.
-func (a *app) witness(rt *runtime) (*witness.Server, error) {
+func (a *app) witness(rt *runtime, limits *wire.Limits) (*witness.Server, error) {
 	w := rt.cfg.Audit.Witness
 	if w.File == "" {
 		return nil, nil
@@ -59,5 +61,9 @@ func (a *app) witness(rt *runtime) (*witness.Server, error) {
 	return witness.NewServer(witness.Options{
 		Gateway: gatewayID(rt.cfg, rt.keys), Signer: signer, Keys: keys, File: w.File, Now: a.now,
 		Refused: func(reason string) { rt.log.Warn("a checkpoint was not signed", slog.String("reason", reason)) },
+		Reject: func(r *wire.Request, err error) error {
+			return rt.service.Reject(gateway.Call{Caller: r.Caller, Op: witness.Op, RequestID: r.ID, Address: r.Address}, gateway.Ref{}, err)
+		},
+		Limits: limits,
 	})
 }

@@ -90,14 +90,14 @@ func TestOddRequests(t *testing.T) {
 		status     int
 	}{
 		"HTTP/1.0":                        {"GET /secrets/x" + query + " HTTP/1.0\r\n" + host, "", 200},
-		"HTTP/1.0 without a host":         {"GET /secrets/x" + query + " HTTP/1.0\r\n", "", 404},
+		"HTTP/1.0 without a host":         {"GET /secrets/x" + query + " HTTP/1.0\r\n", "", 403},
 		"a body on GET":                   {"GET /secrets/x" + query + " HTTP/1.1\r\n" + host + "Content-Length: 5\r\n", "hello", 200},
 		"a body on DELETE":                {"DELETE /deletedsecrets/y" + query + " HTTP/1.1\r\n" + host + "Content-Length: 5\r\n", "hello", 404},
 		"chunks":                          {"PUT /secrets/x" + query + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", "5\r\n{\"val\r\n8\r\nue\":\"2\"}\r\n0\r\n\r\n", 200},
 		"chunks that never end":           {"PUT /secrets/x" + query + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n", "5\r\n{\"val\r\n", 400},
 		"two hosts":                       {"GET /secrets/x" + query + " HTTP/1.1\r\n" + host + "Host: other.vault.localhost\r\n", "", 400},
 		"a host that is forwarded":        {"GET /secrets/x" + query + " HTTP/1.1\r\n" + host + "X-Forwarded-Host: other.vault.localhost\r\n", "", 200},
-		"another host in the URL":         {"GET https://other.vault.localhost/secrets/x" + query + " HTTP/1.1\r\n" + host, "", 404},
+		"another host in the URL":         {"GET https://other.vault.localhost/secrets/x" + query + " HTTP/1.1\r\n" + host, "", 403},
 		"our host in the URL":             {"GET https://main.vault.localhost/secrets/x" + query + " HTTP/1.1\r\nHost: other.vault.localhost\r\n", "", 200},
 		"a host with a path in it":        {"GET /secrets/x" + query + " HTTP/1.1\r\nHost: main.vault.localhost/x\r\n", "", 400},
 		"an encoded slash in the name":    {"GET /secrets/x%2Fversions" + query + " HTTP/1.1\r\n" + host, "", 400},

@@ -209,3 +209,40 @@ func FuzzBearer(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHost: whatever host a request names, it leads to no folder but that of
+// its label.
+func FuzzHost(f *testing.F) {
+	for _, s := range []string{"", "main.vault.localhost", "MAIN.vault.localhost.:443", "a.tenants.localhost:8443", "a.b.tenants.localhost", "../x.tenants.localhost", "%2e.tenants.localhost", "{1}.tenants.localhost", "*.tenants.localhost", "[::1]:80", "[", ":", "K.tenants.localhost"} {
+		f.Add(s)
+	}
+	d := &Dialect{sites: map[string]*site{
+		"main.vault.localhost": {store: "main"},
+		"*.tenants.localhost":  {store: "shared", folder: "team/" + labelWord + "/"},
+	}}
+	f.Fuzz(func(t *testing.T, hostport string) {
+		o := originOf(hostport)
+		_, _, _ = o.base(), o.link(), o.parent()
+		s := d.site(o)
+		if s == nil || s.folder == "" {
+			return
+		}
+		folder := strings.TrimSuffix(strings.TrimPrefix(s.folder, "team/"), "/")
+		if folder == "" || strings.ContainsAny(folder, "./%{}*") || o.host != folder+".tenants.localhost" {
+			t.Fatalf("%q leads to %q", hostport, s.folder)
+		}
+	})
+}
+
+// FuzzVersionPosition: a position in a list of versions is a version's id, or
+// none.
+func FuzzVersionPosition(f *testing.F) {
+	for _, s := range []string{"", "name", "name/00112233445566778899aabbccddeeff", "name/00FF", "name/", "/", "name/00112233445566778899aabbccddeeff/x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		if _, err := afterVersion(key); err != nil && secret.KindOf(err) != secret.Invalid {
+			t.Fatalf("kind of %v", err)
+		}
+	})
+}

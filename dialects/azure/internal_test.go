@@ -237,7 +237,7 @@ func TestEveryErrorTellsItsEvidence(t *testing.T) {
 	t.Parallel()
 	all := map[string]shape{
 		"no token": noToken, "bad token": badToken, "method": wrongMethod, "operation": wrongOperation, "name": wrongName,
-		"api-version": wrongVersion, "no api-version": noVersion, "path": wrongPath, "vault": wrongVault, "other objects": otherObjects,
+		"api-version": wrongVersion, "no api-version": noVersion, "path": wrongPath, "other objects": otherObjects,
 		"large body": largeBody, "blob of another version": wrongBlob, "purge protection": purgeProtected, "read-only": readOnly,
 		"output": wrongOutput,
 	}

@@ -50,7 +50,6 @@ var (
 	wrongVersion   = shape{http.StatusBadRequest, codeBadParameter, "", "The specified version ({api-version}) is not recognized. Consider using the latest supported version (" + newestStable + ").", reported}
 	noVersion      = shape{http.StatusBadRequest, codeBadParameter, "", "The request URI has no api-version parameter.", inferred}
 	wrongPath      = shape{http.StatusNotFound, "NotFound", "", "The requested resource was not found.", inferred}
-	wrongVault     = shape{http.StatusNotFound, "VaultNotFound", "", "The vault was not found.", inferred}
 	otherObjects   = shape{http.StatusBadRequest, codeNotSupported, "", "Operations on {kind} are not enabled for this vault: it serves /secrets and /deletedsecrets.", inferred}
 	wrongOutput    = shape{http.StatusBadRequest, codeBadParameter, "", "The outContentType is neither " + typePFX + " nor " + typePEM + ".", inferred}
 	largeBody      = shape{http.StatusRequestEntityTooLarge, codeBadParameter, "", "The request body is too large.", inferred}

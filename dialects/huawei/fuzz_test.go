@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -315,6 +316,39 @@ func FuzzLoginBody(f *testing.F) {
 		}
 		if len(body.Auth.Identity.Methods) == 0 {
 			t.Error("a login without a method")
+		}
+	})
+}
+
+// FuzzVersionMarker: a marker that is taken is the one that is given out.
+func FuzzVersionMarker(f *testing.F) {
+	for _, s := range []string{"", "v1", "v12.1700000000123", "v1.", "v0", "v1.-1", "v01", "v1.0.0", "v99999999999999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		k, err := parseVersionMarker(s)
+		if err != nil {
+			if secret.KindOf(err) != secret.Invalid && secret.KindOf(err) != secret.NotFound {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		if again, err := parseVersionMarker(k.String()); s != "" && (err != nil || again != k) {
+			t.Fatalf("%q is %+v, which is %q: %v", s, k, k.String(), err)
+		}
+	})
+}
+
+// FuzzMadeID: no id is taken but one that was made for the store.
+func FuzzMadeID(f *testing.F) {
+	x := newIDs([]byte("key"), time.Now)
+	id := x.of("a", "n")
+	for _, s := range []string{"", id, strings.ToUpper(id), "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), newIDs([]byte("other"), time.Now).of("a", "n")} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if x.made("a", s) && s != id || x.made("b", s) {
+			t.Fatalf("%q is taken", s)
 		}
 	})
 }

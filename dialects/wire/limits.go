@@ -1,10 +1,17 @@
 package wire
 
-import "time"
+import (
+	"time"
 
-// Limits bound what the requests of one gateway hold in memory. All dialects
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// Limits bound what the requests of one gateway cost. All dialects
 // of a gateway share one.
 type Limits struct {
+	// Pace slows down those who prove nothing. Nil: nobody.
+	Pace *access.Pace
+
 	strangers *budget // bytes of bodies whose sender is not proved, by network: of each the first megabyte
 	large     *budget // the same, of each all that is behind
 	callers   *budget // bytes of bodies of proved callers

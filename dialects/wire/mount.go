@@ -59,6 +59,7 @@ func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []
 	if err != nil {
 		rep = p.edge.Error(q, err)
 	}
+	p.pace(q)
 	body, err := encode(buf, rep.Body)
 	if err != nil {
 		rep = p.edge.Error(q, &secret.Error{Kind: secret.Internal, Op: q.Op, Err: err})
@@ -68,6 +69,19 @@ func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []
 		}
 	}
 	return rep, body
+}
+
+// pace lets who proved nothing wait for his answer. He holds nothing meanwhile.
+func (p *endpoint) pace(q *Request) {
+	if q.Caller.ID != "" {
+		p.limits.Pace.Proved(q.Address)
+		return
+	}
+	q.release()
+	q.held, q.body = [2]*hold{}, nil
+	if !p.limits.Pace.Unproved(q.Context(), q.Address) {
+		q.w.Header()["Connection"] = []string{"close"}
+	}
 }
 
 func (p *endpoint) handle(q *Request, place *hold) (rep Reply, err error) {

@@ -84,6 +84,24 @@ func replaceBy(t *testing.T, path, text string) {
 	must(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
+// TestDamageIsSaidInQuietMoments: nobody has to call for it.
+func TestDamageIsSaidInQuietMoments(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(path string) error{
+		"cut":       func(p string) error { return os.Truncate(p, 300) },
+		"deleted":   os.Remove,
+		"untouched": func(string) error { return nil },
+	} {
+		tr := newTrial(t, "g")
+		must(t, damage(tr.path))
+		tr.later()
+		must(t, tr.Tick())
+		if want := name != "untouched"; (tr.State().Damaged == 1) != want {
+			t.Errorf("%s: damaged %d times", name, tr.State().Damaged)
+		}
+	}
+}
+
 // TestCutWhileNobodyRan: the checkpoint beside the file tells of it.
 func TestCutWhileNobodyRan(t *testing.T) {
 	t.Parallel()

@@ -143,6 +143,20 @@ func (f *sharedFile) acquire() error {
 	return nil
 }
 
+// stands: the file at the path is the one that is open, and nothing of it is
+// gone.
+func (f *sharedFile) stands(size int64) bool {
+	f.mu.Lock()
+	file, regular := f.file, f.regular
+	f.mu.Unlock()
+	if !regular {
+		return true
+	}
+	info, err := file.Stat()
+	there, thereErr := os.Stat(f.path)
+	return err == nil && thereErr == nil && os.SameFile(info, there) && info.Size() >= size
+}
+
 // hold has the lock given back when the lease is over.
 func (f *sharedFile) hold() {
 	f.held, f.over = true, false

@@ -58,7 +58,7 @@ func (l *Log) Tick() error {
 	now := l.now()
 	l.lookAtDisk()
 	_ = l.Healthy() // where lines could not be written, it tries
-	err := l.tellRefused(now)
+	err := errors.Join(l.look(), l.tellRefused(now))
 	if !l.signs() {
 		return err
 	}
@@ -74,6 +74,19 @@ func (l *Log) Tick() error {
 		err = errors.Join(err, rotateErr)
 	}
 	return err
+}
+
+// look finds out what was done to the file while nobody writes to it: else the
+// next line does.
+func (l *Log) look() error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if l.shared == nil || l.isClosed() || l.gap != nil || l.shared.stands(l.at.size) {
+		return nil
+	}
+	b := &batch{}
+	l.put(b)
+	return b.err
 }
 
 // signs: this log makes checkpoints.

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"net"
 	"sync"
 
@@ -14,7 +15,8 @@ import (
 type connections struct {
 	net.Listener
 	most, mostOfOne int
-	exempt          func(address string) bool // from the bound of one network
+	pace            *access.Pace
+	exempt          func(address string) bool // from the bound and the pace of one network
 
 	mu    sync.Mutex
 	count uint64
@@ -28,11 +30,14 @@ type connection struct {
 	network string
 	number  uint64
 	once    sync.Once
+	turn    sync.Once
+	closed  context.Context // ends with the connection
+	end     context.CancelFunc
 }
 
-func bounded(l net.Listener, most int, exempt func(string) bool) *connections {
+func bounded(l net.Listener, most int, pace *access.Pace, exempt func(string) bool) *connections {
 	return &connections{
-		Listener: l, most: most, mostOfOne: max(1, most/4), exempt: exempt,
+		Listener: l, most: most, mostOfOne: max(1, most/4), pace: pace, exempt: exempt,
 		open: map[*connection]struct{}{}, of: map[string]int{},
 	}
 }
@@ -69,6 +74,10 @@ func (l *connections) admit(c net.Conn) net.Conn {
 	}
 	l.count++
 	n := &connection{Conn: c, from: l, network: network, number: l.count}
+	n.closed, n.end = context.WithCancel(context.Background())
+	if l.exempt(address) {
+		n.turn.Do(func() {})
+	}
 	l.open[n] = struct{}{}
 	l.of[network]++
 	return n
@@ -97,12 +106,20 @@ func (l *connections) forget(c *connection) {
 	}
 }
 
+// Read waits for the connection's turn first: a handshake costs more than all
+// that may follow.
+func (c *connection) Read(p []byte) (int, error) {
+	c.turn.Do(func() { c.from.pace.Connected(c.closed, c.network) })
+	return c.Conn.Read(p)
+}
+
 // Close makes room for the next one.
 func (c *connection) Close() error {
 	c.once.Do(func() {
 		c.from.mu.Lock()
 		defer c.from.mu.Unlock()
 		c.from.forget(c)
+		c.end()
 	})
 	return c.Conn.Close()
 }

@@ -16,7 +16,7 @@ func (p pipeFrom) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(p.
 // has most makes room for one that has fewer.
 func TestConnections(t *testing.T) {
 	t.Parallel()
-	l := bounded(nil, 8, func(a string) bool { return a == "10.0.0.1" })
+	l := bounded(nil, 8, nil, func(a string) bool { return a == "10.0.0.1" })
 	connect := func(address string) net.Conn {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { _ = theirs.Close() })

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 )
 
 // Options make a Server. TLS may be nil on a loopback address alone. Admin
@@ -35,6 +36,9 @@ type Options struct {
 	// MaxConnections is how many connections of clients are open at once, of
 	// which a quarter may be of one network. Default: DefaultConnections.
 	MaxConnections int
+	// Pace slows down networks that connect again and again and prove nothing.
+	// Nil: none.
+	Pace *access.Pace
 }
 
 // DefaultConnections is Options.MaxConnections where nobody says so.
@@ -70,6 +74,7 @@ type Server struct {
 	log         *slog.Logger
 	proxies     Proxies
 	most        int
+	pace        *access.Pace
 	main, admin *http.Server
 	mainLn      net.Listener
 	adminLn     net.Listener
@@ -87,7 +92,7 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections)}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace}
 	if o.TLS == nil && !loopback(o.Address) {
 		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", o.Address)
 	}
@@ -129,7 +134,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.mainLn, err = lc.Listen(ctx, "tcp", s.main.Addr); err != nil {
 		return fmt.Errorf("httpd: %w", err)
 	}
-	s.mainLn = s.proxies.listener(bounded(s.mainLn, s.most, s.proxies.trusts))
+	s.mainLn = s.proxies.listener(bounded(s.mainLn, s.most, s.pace, s.proxies.trusts))
 	if s.admin == nil {
 		return nil
 	}

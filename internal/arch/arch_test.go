@@ -43,6 +43,7 @@ var rules = []rule{
 	{"gateway/access", []string{"secret"}},
 	{"gateway/archive", []string{"secret"}},
 	{"gateway/audit", []string{"secret", "internal/merkle"}},
+	{"gateway/audit/witness", []string{"secret", "gateway/access", "gateway/audit", "dialects/wire", "internal/merkle"}},
 	{"gateway/audit/*", []string{"gateway/audit", "internal/merkle"}},
 	{"gateway/internal/hook", []string{"secret", "backends"}},
 	{"gateway", []string{"secret", "backup", "backends", "backends/history", "backends/kit", "backends/loss", "gateway/access", "gateway/archive", "gateway/audit", "gateway/internal/hook", "inventory"}},

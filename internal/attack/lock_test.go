@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,10 +44,17 @@ func TestNobodyLocksOutTheHonest(t *testing.T) {
 func (x *target) logIn(t *testing.T, from *http.Client, password string) (int, string) {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"app"}, "client_secret": {password}, "scope": {"https://vault.localhost/.default"}}
-	r := x.azure(t, "POST", "/adfs/oauth2/v2.0/token", "", strings.NewReader(form.Encode()))
-	r.Host = strings.Replace(r.URL.Host, vaultHost, "login.vault.localhost", 1)
+	r := x.login(t, "POST", "/adfs/oauth2/v2.0/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return do(t, from, r)
+}
+
+// login is a request to the login's host.
+func (x *target) login(t *testing.T, method, path string, body io.Reader) *http.Request {
+	t.Helper()
+	r := x.azure(t, method, path, "", body)
+	r.Host = strings.Replace(r.URL.Host, vaultHost, "login.vault.localhost", 1)
+	return r
 }
 
 // password is a login to IAM.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/pki"
 	"github.com/vaultferry/vaultferry/internal/sdkhmac"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -44,6 +46,12 @@ var binary = sync.OnceValues(func() (string, error) {
 var scratch string
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(floodVariable); what != "" {
+		if err := runFlood(what); err != nil {
+			panic(err)
+		}
+		return
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "attack-"); err != nil {
 		panic(err)
@@ -53,40 +61,46 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// target is a gateway that runs. Its caller app may do everything, and guest
-// nothing.
+// target is a gateway that runs. Its caller app may do everything, tenant has
+// the secrets that begin with "app-", and guest has nothing.
 type target struct {
 	address, admin string
 	dir            string
 	pool           *x509.CertPool
 	pid            int
 	log            *journal
+	command        []string        // the program, and what runs it
+	end            func(os.Signal) // ends it, if it runs, and waits for its end
 }
 
 // Credentials of the target, all of at least 128 bits but the weak ones.
 const (
-	appToken   = "3f0c9d1b7a5e4826b1d0f4a7c6e8925d03b7e1aa"
-	guestToken = "9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d"
-	appKey     = "AKAPP"
-	appSecret  = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
-	guestKey   = "AKGUEST"
-	guestSK    = "5eed0f0a57a7e0fac7deed5c0de5ba5eba11c0de"
-	weakKey    = "AKWEAK"
-	weakSK     = "password"
-	project    = "0123456789abcdef0123456789abcdef"
-	second     = "fedcba9876543210fedcba9876543210"
-	vaultHost  = "main.vault.localhost"
+	appToken    = "3f0c9d1b7a5e4826b1d0f4a7c6e8925d03b7e1aa"
+	tenantToken = "51d3a7f0c2b94e6d8f1a0b3c5d7e9f2041627385"
+	guestToken  = "9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d"
+	appKey      = "AKAPP"
+	appSecret   = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
+	guestKey    = "AKGUEST"
+	guestSK     = "5eed0f0a57a7e0fac7deed5c0de5ba5eba11c0de"
+	weakKey     = "AKWEAK"
+	weakSK      = "password"
+	project     = "0123456789abcdef0123456789abcdef"
+	second      = "fedcba9876543210fedcba9876543210"
+	vaultHost   = "main.vault.localhost"
 )
 
 const configuration = `
 server: { address: 127.0.0.1:0, tls: { cert_file: cert.pem, key_file: key.pem }{{.Server}} }
 admin: { address: 127.0.0.1:0 }
 control: { socket: "" }
+{{.More}}
 stores:
   - { name: main, backend: memory }
-  - { name: second, backend: memory }
+  - { name: narrow, backend: memory, memory: { as: csms } }
+{{with .Store}}  - {{.}}
+{{end}}  - { name: second, backend: memory }
 dialects:
-  azure: { routes: [ { host: main.vault.localhost, store: main } ] }
+  azure: { resource: "https://vault.localhost", routes: [ { host: main.vault.localhost, store: main }, { host: narrow.vault.localhost, store: narrow }{{.Azure}} ] }
   huawei:
     routes:
       - { project: "` + project + `", name: main, store: main }
@@ -100,16 +114,23 @@ callers:
     access_keys: [ { id: ` + appKey + `, secret: { env: APP_SK } } ]
   - name: weak
     access_keys: [ { id: ` + weakKey + `, secret: { env: WEAK_SK } } ]
+  - name: tenant
+    tokens: [ { env: TENANT_TOKEN } ]
   - name: guest
     client: { id: guest, secret: { env: GUEST_SECRET } }
     tokens: [ { env: GUEST_TOKEN } ]
     access_keys: [ { id: ` + guestKey + `, secret: { env: GUEST_SK } } ]
 policy:
-  - { callers: [app, weak], allow: ["*"], stores: ["*"], names: ["*"], from: ["*"] }
+  - { callers: [app, weak], allow: ["*"], stores: ["*"], names: ["*"], from: [main{{with .Store}}, vault{{end}}] }
+  - { callers: [tenant], allow: ["*"], stores: [main], names: ["app-*"] }
 `
 
 // extra is what a test adds to the configuration.
-type extra struct{ Server, Huawei string }
+type extra struct {
+	Server, Azure, Huawei, Store, More string
+	keys                               *backup.Keyring // nil: a fresh one
+	wrap                               []string        // a command that runs the gateway
+}
 
 func start(t testing.TB, e extra) *target {
 	t.Helper()
@@ -121,27 +142,30 @@ func start(t testing.TB, e extra) *target {
 	x := &target{dir: t.TempDir(), log: &journal{}}
 	ca, err := pki.New(time.Now())
 	must(t, err)
-	pair, err := ca.Issue([]string{vaultHost, "csms.vault.localhost", "login.vault.localhost"}, time.Now())
+	pair, err := ca.Issue([]string{vaultHost, "narrow.vault.localhost", "vault.vault.localhost", "csms.vault.localhost", "login.vault.localhost"}, time.Now())
 	must(t, err)
 	x.pool = ca.Pool()
 	var yaml bytes.Buffer
 	must(t, template.Must(template.New("").Parse(configuration)).Execute(&yaml, e))
-	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key, "vaultferry.yaml": yaml.Bytes()} {
+	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key, "ca.pem": ca.Cert(), "vaultferry.yaml": yaml.Bytes()} {
 		must(t, os.WriteFile(filepath.Join(x.dir, name), content, 0o600))
 	}
-	must(t, backup.NewKeyring().Create(filepath.Join(x.dir, "keyring.json")))
-	x.run(t, file)
+	if e.keys == nil {
+		e.keys = backup.NewKeyring()
+	}
+	must(t, e.keys.Create(filepath.Join(x.dir, "keyring.json")))
+	x.command = append(e.wrap, file) //nolint:gocritic // it is the test's own
+	x.run(t)
 	return x
 }
 
 var serving = regexp.MustCompile(`msg=serving address=(\S+) admin=(\S+)`)
 
-func (x *target) run(t testing.TB, file string) {
+func (x *target) run(t testing.TB) {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), file, "serve", "--config", filepath.Join(x.dir, "vaultferry.yaml"))
-	cmd.Env = append(os.Environ(), "GOMEMLIMIT=off",
-		"APP_TOKEN="+appToken, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
-		"APP_SECRET="+appSecret+"ab", "GUEST_SECRET="+guestSK+"ab")
+	args := append(slices.Clone(x.command), "serve", "--config", filepath.Join(x.dir, "vaultferry.yaml"))
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), args[0], args[1:]...)
+	cmd.Env = x.env()
 	pipe, err := cmd.StderrPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -157,20 +181,33 @@ func (x *target) run(t testing.TB, file string) {
 			}
 		}
 	}()
+	ended := false
+	x.end = func(by os.Signal) {
+		if !ended {
+			_ = cmd.Process.Signal(by)
+			<-done
+			_ = cmd.Wait()
+			ended = true
+		}
+	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-done
-		_ = cmd.Wait()
+		x.end(os.Kill)
 		if t.Failed() {
 			t.Logf("the gateway said:\n%s", x.log.text())
 		}
 	})
-	select {
+	select { // its listeners may be at other ports now
 	case m := <-ready:
 		x.address, x.admin = m[1], m[2]
 	case <-done:
 		t.Fatalf("the gateway does not start:\n%s", x.log.text())
 	}
+}
+
+func (*target) env() []string {
+	return append(os.Environ(), "GOMEMLIMIT=off",
+		"APP_TOKEN="+appToken, "VAULT_TOKEN="+vaulttest.RootToken, "TENANT_TOKEN="+tenantToken, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
+		"APP_SECRET="+appSecret+"ab", "GUEST_SECRET="+guestSK+"ab")
 }
 
 // journal is what the gateway logs.
@@ -307,8 +344,14 @@ func do(t testing.TB, from *http.Client, r *http.Request) (int, string) {
 // azure is one request of Key Vault's API with a token.
 func (x *target) azure(t testing.TB, method, path, token string, body io.Reader) *http.Request {
 	t.Helper()
+	return x.at(t, vaultHost, method, path, token, body)
+}
+
+// at is the same at another host.
+func (x *target) at(t testing.TB, host, method, path, token string, body io.Reader) *http.Request {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(x.address)
-	r, err := http.NewRequestWithContext(t.Context(), method, "https://"+vaultHost+":"+port+path+"?api-version=7.4", body)
+	r, err := http.NewRequestWithContext(t.Context(), method, "https://"+host+":"+port+path+"?api-version=7.4", body)
 	must(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	if token != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -40,6 +41,34 @@ func TestProjectsAreNotTold(t *testing.T) {
 		}
 		if answers[0] != answers[1] {
 			t.Errorf("%s %s: %s, and where there is no project: %s", c.method, c.path, answers[0], answers[1])
+		}
+	}
+}
+
+// TestHostsAreNotTold: the same of vaults.
+func TestHostsAreNotTold(t *testing.T) {
+	t.Parallel()
+	x := start(t, extra{})
+	client := x.from(t, hostile)
+	for _, route := range []string{
+		"GET /secrets", "GET /secrets/n", "GET /secrets/n/versions", "GET /deletedsecrets", "GET /deletedsecrets/n", "PUT /secrets/n", "PUT /secrets/n not JSON",
+		"PUT /secrets/_", "PATCH /secrets/n", "DELETE /secrets/n", "POST /secrets/n/backup", "POST /secrets/restore", "POST /secrets/restore not JSON",
+		"POST /deletedsecrets/n/recover", "DELETE /deletedsecrets/n", "GET /keys/k", "GET /nothing",
+	} {
+		var answers []string
+		for _, host := range []string{"main", "gone"} {
+			method, path, _ := strings.Cut(route, " ")
+			path, body, _ := strings.Cut(path, " ")
+			if body == "" {
+				body = `{"value":"v"}`
+			}
+			r := x.azure(t, method, path, guestToken, strings.NewReader(body))
+			r.Host = strings.Replace(r.URL.Host, "main", host, 1)
+			code, answer := do(t, client, r)
+			answers = append(answers, fmt.Sprint(code, " ", strings.ReplaceAll(answer, host, "HOST")))
+		}
+		if answers[0] != answers[1] {
+			t.Errorf("%s: %s, and where there is no vault: %s", route, answers[0], answers[1])
 		}
 	}
 }

@@ -261,8 +261,8 @@ var badRequests = []badRow{
 	{
 		"unknown vault or project",
 		&exchange{
-			store: "nowhere", method: httpGet, path: "/secrets/taken", status: 404, code: "VaultNotFound", message: "The vault was not found.",
-			audit: refusing("azure.GetSecret", "tester", "-/taken", "not found"),
+			store: "nowhere", method: httpGet, path: "/secrets/taken", status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "does not have secrets get permission on key vault 'nowhere;",
+			audit: refusing("azure.GetSecret", "tester", "-/taken", "denied"),
 		},
 		&exchange{
 			store: "nowhere", method: httpGet, path: "/secrets/taken", status: 403, code: "CSMS.0302", message: "The request is not permitted.",

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -19,21 +18,28 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // sizeType is of an answer that says which size the witness remembers.
 const sizeType = "text/x.tlog.size"
 
-// Options make a Server. All fields are needed.
+// Op is what the audit calls a request to a witness.
+const Op = "witness.AddCheckpoint"
+
+// Options make a Server. All fields but the last two are needed.
 type Options struct {
 	Gateway string             // its id
 	Signer  crypto.Signer      // of type EdDSA
 	Keys    []crypto.PublicKey // of the gateways whose audits it signs
 	File    string             // remembers what was signed
 	Now     func() time.Time
-	Refused func(reason string) // hears of each request that is refused
+	Refused func(reason string)                    // hears of each checkpoint by a known key that is not signed
+	Reject  func(r *wire.Request, err error) error // writes the audit line of a refusal; default: none
+	Limits  *wire.Limits                           // of the gateway; default: of this witness alone
 }
 
 // Server signs the checkpoints of other gateways.
@@ -76,64 +82,50 @@ func NewServer(o Options) (*Server, error) {
 func (s *Server) Name() string { return "witness" }
 
 // Mount adds the route.
-func (s *Server) Mount(r *mux.Router) { r.Path(Path).Handler(s) }
+func (s *Server) Mount(r *mux.Router) {
+	wire.Mount(r.Path(Path).Subrouter(), edge{s}, []wire.Route{
+		{Op: Op, Method: http.MethodPost, Path: Path, MaxBody: maxBody, Handle: s.handle},
+	}, s.o.Limits)
+}
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		http.Error(w, "POST alone", http.StatusMethodNotAllowed)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// handle knows the sender by what he signed.
+func (s *Server) handle(r *wire.Request) (wire.Reply, error) {
+	body, err := r.Body()
 	if err != nil {
-		s.refuse(w, http.StatusBadRequest, "the body is too long, or was cut short")
-		return
+		return wire.Reply{}, err
 	}
 	q, err := parseRequest(string(body))
 	if err != nil {
-		s.refuse(w, http.StatusBadRequest, err.Error())
-		return
+		return wire.Reply{}, refuse(secret.Invalid, http.StatusBadRequest, err.Error())
 	}
 	if q.checkpoint.Verify(s.o.Keys) != nil {
-		s.refuse(w, http.StatusForbidden, "no known key signed the checkpoint")
-		return
+		return wire.Reply{}, refuse(secret.Unauthenticated, http.StatusForbidden, "no known key signed the checkpoint")
 	}
+	r.Caller.ID = q.checkpoint.Origin
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(w, q)
-}
-
-func (s *Server) refuse(w http.ResponseWriter, status int, reason string) {
-	s.o.Refused(reason)
-	http.Error(w, reason, status)
+	return s.add(q)
 }
 
 // add signs a checkpoint that is good, once it is remembered.
-func (s *Server) add(w http.ResponseWriter, q *request) {
+func (s *Server) add(q *request) (wire.Reply, error) {
 	c := q.checkpoint
 	before, known := s.seen[c.Origin]
 	root := base64.StdEncoding.EncodeToString(c.Root[:])
 	switch {
 	case q.old > c.Size:
-		s.refuse(w, http.StatusBadRequest, "the old size is larger than the new one")
-		return
+		return wire.Reply{}, refuse(secret.Invalid, http.StatusBadRequest, "the old size is larger than the new one")
 	case q.old != before.Size:
-		w.Header().Set("Content-Type", sizeType)
-		w.WriteHeader(http.StatusConflict)
-		_, _ = io.WriteString(w, strconv.FormatInt(before.Size, 10)+"\n") // the client may be gone
-		return
+		return reply(http.StatusConflict, sizeType, strconv.FormatInt(before.Size, 10)+"\n"), nil
 	case q.old == c.Size && known && root != before.Root:
-		s.refuse(w, http.StatusConflict, "another checkpoint of this size was signed before: the log was forked")
-		return
+		return wire.Reply{}, refuse(secret.Conflict, http.StatusConflict, "another checkpoint of this size was signed before: the log was forked")
 	case !known && len(s.seen) >= maxLogs:
-		s.refuse(w, http.StatusForbidden, "too many logs")
-		return
+		return wire.Reply{}, refuse(secret.Denied, http.StatusForbidden, "too many logs")
 	}
 	if known && q.old > 0 {
 		old, err := base64.StdEncoding.DecodeString(before.Root)
 		if err != nil || len(old) != len(merkle.Hash{}) || merkle.CheckPrefix(q.proof, q.old, merkle.Hash(old), c.Size, c.Root) != nil {
-			s.refuse(w, http.StatusUnprocessableEntity, "the log does not begin with what was signed before: it was changed")
-			return
+			return wire.Reply{}, refuse(secret.Conflict, http.StatusUnprocessableEntity, "the log does not begin with what was signed before: it was changed")
 		}
 	}
 	text, err := textOf(c.Text)
@@ -151,11 +143,9 @@ func (s *Server) add(w http.ResponseWriter, q *request) {
 		} else {
 			delete(s.seen, c.Origin)
 		}
-		s.refuse(w, http.StatusInternalServerError, "the witness cannot remember this")
-		return
+		return wire.Reply{}, refuse(secret.Internal, http.StatusInternalServerError, "the witness cannot remember this")
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, line) // the client may be gone
+	return reply(http.StatusOK, plainText, line), nil
 }
 
 // remember writes the file, whole or not at all.

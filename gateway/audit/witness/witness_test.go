@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 )
 
@@ -31,6 +32,7 @@ type pair struct {
 	url             string
 	handler         atomic.Pointer[Server]
 	refused         atomic.Pointer[string]
+	rejected        atomic.Int64
 	http            *http.Client
 	now             time.Time
 }
@@ -61,6 +63,7 @@ func (p *pair) startWitness(t *testing.T) {
 	s, err := NewServer(Options{
 		Gateway: witnessID, Signer: p.witness, Keys: []crypto.PublicKey{p.logger.Public()}, File: p.memory, Now: time.Now,
 		Refused: func(why string) { p.refused.Store(&why) },
+		Reject:  func(*wire.Request, error) error { p.rejected.Add(1); return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -276,6 +279,39 @@ func TestAFork(t *testing.T) {
 	}
 	if err := fork.minute(t, other); err == nil {
 		t.Error("both are signed")
+	}
+}
+
+// TestStrangersFillNoLog: what strangers send is refused as any request of
+// theirs, with a line of the audit and none of the log.
+func TestStrangersFillNoLog(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	for _, c := range []struct {
+		method, body string
+		want         int
+	}{
+		{http.MethodPost, "nonsense", http.StatusBadRequest},
+		{http.MethodPost, strings.Repeat("x", maxBody+1), http.StatusBadRequest},
+		{http.MethodPost, "old 0\n\nvaultferry/g/0123\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— x AAAAAAAA\n", http.StatusForbidden},
+		{http.MethodGet, "", http.StatusMethodNotAllowed},
+	} {
+		before := p.rejected.Load()
+		r, err := http.NewRequestWithContext(t.Context(), c.method, p.url+Path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := p.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != c.want || p.rejected.Load() != before+1 {
+			t.Errorf("%s %.20q: %d, want %d, and %d lines", c.method, c.body, resp.StatusCode, c.want, p.rejected.Load()-before)
+		}
+	}
+	if why := p.refused.Load(); why != nil {
+		t.Errorf("the log says %s", *why)
 	}
 }
 

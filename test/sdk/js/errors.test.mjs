@@ -60,7 +60,7 @@ test("a vault that may only be read", async () => {
 });
 
 test("a vault that is none", async () => {
-  await refused(client("nowhere").getSecret("x"), 404, "VaultNotFound");
+  await refused(client("nowhere").getSecret("x"), 403, "Forbidden");
 });
 
 test("an expiry that this SDK wraps to below zero", async () => {

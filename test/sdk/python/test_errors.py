@@ -60,7 +60,7 @@ class Errors(TestCase):
         self.refused(HttpResponseError, 403, "Forbidden", client("readonly").set_secret, "x", "y")
 
     def test_a_vault_that_is_none(self):
-        self.refused(ResourceNotFoundError, 404, "VaultNotFound", client("nowhere").get_secret, "x")
+        self.refused(HttpResponseError, 403, "Forbidden", client("nowhere").get_secret, "x")
 
     def test_a_token_that_is_none_and_one_too_often(self):
         c = client("one", str(uuid.uuid4()), retry_total=0)
