@@ -3,6 +3,7 @@ package migrate
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,43 +81,45 @@ func (e *CollisionError) Error() string {
 	return "names collide at the target: " + strings.Join(said, "; ") + more
 }
 
-// targets maps names and refuses collisions. twins are names that differ in case
-// alone, by the folded name.
-func (m *Mapping) targets(names []secret.Name) (twins map[string][]secret.Name, err error) {
+// targets maps names and refuses collisions.
+func (m *Mapping) targets(names []secret.Name) error {
 	taken := make(map[secret.Name]secret.Name, len(names))
 	collide := map[secret.Name][]secret.Name{}
-	folded := make(map[string]secret.Name, len(names))
-	twins = map[string][]secret.Name{}
 	for _, name := range names {
 		to, err := m.To(name)
 		if err != nil {
 			continue // it is unmappable, and says so
 		}
-		if first, ok := taken[to]; ok {
-			if collide[to] == nil {
-				collide[to] = []secret.Name{first}
-			}
-			collide[to] = append(collide[to], name)
+		first, twice := taken[to]
+		switch {
+		case !twice:
+			taken[to] = name
 			continue
+		case collide[to] == nil:
+			collide[to] = []secret.Name{first}
 		}
-		taken[to] = name
-		f := strings.ToLower(string(to))
-		if first, ok := folded[f]; ok {
-			if twins[f] == nil {
-				twins[f] = []secret.Name{first}
-			}
-			twins[f] = append(twins[f], to)
-			continue
-		}
-		folded[f] = to
+		collide[to] = append(collide[to], name)
 	}
 	if len(collide) == 0 {
-		return twins, nil
+		return nil
 	}
 	e := new(CollisionError)
 	for to, names := range collide {
 		e.Collisions = append(e.Collisions, Collision{to, names})
 	}
 	slices.SortFunc(e.Collisions, func(a, b Collision) int { return strings.Compare(string(a.To), string(b.To)) })
-	return nil, e
+	return e
+}
+
+// twins are the names at the target that differ in case alone, by their folded form.
+func (m *Mapping) twins(names []secret.Name) map[string][]secret.Name {
+	all := make(map[string][]secret.Name, len(names))
+	for _, name := range names {
+		if to, err := m.To(name); err == nil {
+			folded := strings.ToLower(string(to))
+			all[folded] = append(all[folded], to)
+		}
+	}
+	maps.DeleteFunc(all, func(_ string, names []secret.Name) bool { return len(names) == 1 })
+	return all
 }

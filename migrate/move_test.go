@@ -291,6 +291,129 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
+// TestTwins: names that differ in case alone are noted where nobody can tell them
+// apart.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []secret.Name{"One", "one", "two"} {
+		w.put(t, "a", name, "x")
+	}
+	for _, folds := range []bool{false, true} {
+		p, got := w.planner(), map[secret.Name]int{}
+		p.To.FoldsCase = folds
+		if _, err := p.Make(t.Context(), new(bytes.Buffer), func(e *migrate.Entry) error { got[e.Name] = len(e.Notes); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if noted := got["One"] == 1 && got["one"] == 1; noted != folds || got["two"] != 0 {
+			t.Errorf("folds %v: %v", folds, got)
+		}
+	}
+}
+
+// TestThrottled: what is refused for now is asked again, and every secret arrives.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(t, "a", 8)
+	plan, _ := w.plan(t, nil)
+	refusals := atomic.Int64{}
+	w.b.Before = func(_ context.Context, method string) error {
+		if method == "Import" && refusals.Add(1) <= 20 {
+			return &secret.Error{Kind: secret.Throttled, RetryAfter: 20 * time.Millisecond}
+		}
+		return nil
+	}
+	out, err := w.run(t, t.Context(), plan, filepath.Join(t.TempDir(), "j"))
+	if err != nil || len(out) != 8 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for name, v := range w.verdicts(t, plan) {
+		if v.Sign != inventory.Same {
+			t.Errorf("%s: %c", name, v.Sign)
+		}
+	}
+}
+
+// intruded is a store in which somebody else writes at the moment of each import.
+type intruded struct {
+	backends.Backend
+	by secret.Draft
+}
+
+func (i intruded) Import(ctx context.Context, s *secret.Secret, token string) (*backends.Imported, error) {
+	out, err := i.Backend.Import(ctx, s, token)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := i.Put(ctx, s.Name, i.by); err != nil {
+		return nil, err
+	}
+	out.Secret, err = i.Describe(ctx, s.Name)
+	return out, err
+}
+
+// TestIntruded: a version that somebody else wrote at the same moment is reported,
+// and stays.
+func TestIntruded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(t, "a", 2)
+	plan, _ := w.plan(t, nil)
+	w.b.Backend = intruded{w.b.Backend, secret.Draft{Value: secret.TextValue("foreign")}}
+	path := filepath.Join(t.TempDir(), "j")
+	out, err := w.run(t, t.Context(), plan, path)
+	if err != nil || len(out) != 2 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for name, r := range out {
+		if r.Step != migrate.Failed || !strings.Contains(r.Err.Error(), "beside it 1 versions that are not its own") {
+			t.Errorf("%s: %+v", name, r)
+		}
+		sec, err := w.Service.Describe(t.Context(), call(), gateway.Ref{Store: "b", Name: name})
+		if err != nil || len(sec.Versions) != 3 {
+			t.Errorf("%s: %+v, %v", name, sec, err)
+		}
+	}
+	for name, e := range w.entries(t) {
+		if e.Class != migrate.Conflict {
+			t.Errorf("a second plan: %s: %+v", name, e)
+		}
+	}
+}
+
+// TestNoJournalNoWrite: nothing is written that the journal cannot say.
+func TestNoJournalNoWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(t, "a", 4)
+	plan, _ := w.plan(t, nil)
+	r, err := migrate.NewPlanReader(bytes.NewReader(plan), keyOf(w.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked, err := check(plan, w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := migrate.OpenJournal(filepath.Join(t.TempDir(), "j"), w.key, digest, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = j.Close() // as a disk that takes nothing more
+	run := migrate.Run{
+		From: w.side("a"), To: w.side("b"), Rules: w.rules, Key: w.key, Journal: j, Workers: 2, Finish: time.Minute,
+		Tell: func(migrate.Result) error { return nil },
+	}
+	err = run.Do(t.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) })
+	if err == nil || !strings.Contains(err.Error(), "the journal cannot be written, so nothing more is done") {
+		t.Errorf("%v", err)
+	}
+	if page, err := w.Service.List(t.Context(), call(), "b", secret.Query{}); err != nil || len(page.Secrets) > 0 {
+		t.Errorf("%d secrets were written, %v", len(page.Secrets), err)
+	}
+}
+
 // TestNamed: of names that were given, one that is not there is told.
 func TestNamed(t *testing.T) {
 	t.Parallel()

@@ -56,8 +56,11 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 			names = append(names, f.name)
 		}
 	}
-	if p.twins, err = p.Mapping.targets(names); err != nil {
+	if err := p.Mapping.targets(names); err != nil {
 		return nil, err
+	}
+	if p.To.FoldsCase {
+		p.twins = p.Mapping.twins(names)
 	}
 	if err := p.listTarget(ctx); err != nil {
 		return nil, err
@@ -174,11 +177,9 @@ func (p *Planner) maps(e *Entry) bool {
 	if spelled != string(to) {
 		e.Spelled = spelled
 	}
-	if p.To.FoldsCase {
-		for _, twin := range p.twins[strings.ToLower(string(to))] {
-			if twin != to {
-				e.Notes = append(e.Notes, "who uses the target by case alone cannot tell it from "+string(twin))
-			}
+	for _, twin := range p.twins[strings.ToLower(string(to))] {
+		if twin != to {
+			e.Notes = append(e.Notes, "to who uses the target's product this is the same name as "+string(twin))
 		}
 	}
 	return true

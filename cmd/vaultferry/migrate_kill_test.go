@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -22,8 +23,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// killsPerMove is how often a run dies before one is left to its end.
-const killsPerMove = 3
+// kills is how often each run dies before one is left to its end; "make soak" asks
+// for more.
+var kills = flag.Int("kills", 3, "how often each run of TestKillAndResume dies")
 
 // killWorld has two stores of each kind: bolt and Vault are opened by each command
 // itself, and memory by a gateway that outlives them.
@@ -206,9 +208,9 @@ func (w *killWorld) move(t *testing.T, from, to, which string, versions int) {
 	plan := fmt.Sprintf("%s-%s-%s.plan", which, from, to)
 	prefix := from + "/"
 	w.must(t, exitDone, "migrate", "plan", "--from", from, "--to", to, "--add-prefix", prefix, "--on-loss", "disabled=accept", "--output-file", plan)
-	for n := range killsPerMove {
+	for n := range *kills {
 		signal := syscall.SIGKILL
-		if n == killsPerMove-1 {
+		if n == *kills-1 {
 			signal = syscall.SIGINT
 		}
 		w.interrupted(t, plan, signal)
