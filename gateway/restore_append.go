@@ -186,7 +186,7 @@ func partToAppend(sec *secret.Secret, lacking []*secret.Version) *secret.Secret 
 // follows it, is added: so it becomes the previous one, as it did at the source,
 // also if the append is interrupted in between and made again.
 func passes(sec *secret.Secret, v *secret.Version, part *secret.Secret) bool {
-	return v.Ordinal == sec.Previous && v.Ordinal < sec.Current && v.Missing == "" && part.Find(secret.ByOrdinal(sec.Current)) != nil
+	return v.Ordinal == sec.Previous && v.Ordinal < sec.Current && part.Find(secret.ByOrdinal(sec.Current)) != nil
 }
 
 func appendDraft(sec *secret.Secret, v *secret.Version, part *secret.Secret) secret.Draft {

@@ -166,9 +166,27 @@ func (p *Planner) beside(ctx context.Context, e *Entry, packed *gateway.Packed, 
 		e.Why = "the target lacks versions that are older than what it has"
 	}
 	if e.Action != "" {
+		e.number(have)
 		e.weigh(packed, out)
 	}
 	return nil
+}
+
+// number says which versions an append gives another number: it counts on after
+// those that stand.
+func (e *Entry) number(have *inventory.Entry) {
+	var last secret.Ordinal
+	for i := range have.Versions {
+		last = max(last, have.Versions[i].Number)
+	}
+	for i, o := range e.Versions {
+		if n := last + secret.Ordinal(i) + 1; n != o {
+			if e.Numbers == nil {
+				e.Numbers = map[secret.Ordinal]secret.Ordinal{}
+			}
+			e.Numbers[o] = n
+		}
+	}
 }
 
 // foreign says what the target has that is not the source's; empty: nothing.

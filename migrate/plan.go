@@ -93,8 +93,10 @@ type Entry struct {
 	// target's versions the source does not have.
 	Versions []secret.Ordinal `json:"versions,omitempty"`
 	Foreign  int              `json:"foreign,omitempty"`
-	Differs  []Differs        `json:"differs,omitempty"`
-	Losses   []Loss           `json:"losses,omitempty"`
+	// Numbers are those that versions get at the target, where it is another.
+	Numbers map[secret.Ordinal]secret.Ordinal `json:"numbers,omitempty"`
+	Differs []Differs                         `json:"differs,omitempty"`
+	Losses  []Loss                            `json:"losses,omitempty"`
 	// Why nothing is done, or not more.
 	Why   string   `json:"why,omitempty"`
 	Notes []string `json:"notes,omitempty"`

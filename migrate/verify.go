@@ -30,6 +30,8 @@ type Verdict struct {
 	Parts []inventory.Part
 	// Foretold: all that differs was foretold by the plan.
 	Foretold bool
+	// Unseen is how many values one of the products does not show.
+	Unseen int
 	// SourceChanged and TargetChanged: a side is not what the plan saw. Of a target
 	// that the plan wrote to, that says nothing.
 	SourceChanged, TargetChanged bool
@@ -94,7 +96,12 @@ func (v *Verification) compare(ctx context.Context, e *Entry) (*Verdict, error) 
 	default:
 		d := inventory.Compare(src, have)
 		out.Sign, out.Parts = d.Sign, d.Parts
-		out.Foretold = d.Sign != inventory.Same && !slices.ContainsFunc(d.Parts, func(p inventory.Part) bool { return !e.foretold(p, have) })
+		for _, part := range d.Parts {
+			if part.What == inventory.PartUnseen {
+				out.Unseen++
+			}
+		}
+		out.Foretold = d.Sign != inventory.Same && !slices.ContainsFunc(d.Parts, func(p inventory.Part) bool { return !e.foretold(p, src) })
 	}
 	return out, nil
 }
@@ -138,18 +145,37 @@ var also = map[string][]string{
 	loss.Form:              {inventory.PartValue, loss.ContentType},
 }
 
-// foretold reports whether a loss of the plan explains the part.
-func (e *Entry) foretold(p inventory.Part, have *inventory.Entry) bool {
-	for _, l := range e.Losses {
-		if l.Version != 0 && l.Version == p.Version || l.Version == 0 && p.Version == 0 {
-			if l.What == p.What || slices.Contains(also[l.What], p.What) {
-				return true
-			}
-		}
-		// A role goes with the version that had it.
-		if l.What == loss.Version && (p.What == inventory.PartCurrent && have.Current == 0 || p.What == inventory.PartPrevious && have.Previous == 0) {
+// foretold reports whether the plan said that the part would differ. What a product
+// does not show is no difference that anybody can see.
+func (e *Entry) foretold(p inventory.Part, src *inventory.Entry) bool {
+	switch {
+	case p.What == inventory.PartUnseen, e.shown(p):
+		return true
+	case p.What == inventory.PartNumber && e.Numbers[p.Version] != 0:
+		return true
+	case p.What == inventory.PartCurrent: // a role goes with the version that had it
+		return e.loses(src.Current, loss.Version)
+	case p.What == inventory.PartPrevious:
+		return e.loses(src.Previous, loss.Version)
+	}
+	if e.loses(p.Version, p.What) {
+		return true
+	}
+	for word, shows := range also {
+		if slices.Contains(shows, p.What) && e.loses(p.Version, word) {
 			return true
 		}
 	}
 	return false
+}
+
+func (e *Entry) loses(version secret.Ordinal, what string) bool {
+	return slices.ContainsFunc(e.Losses, func(l Loss) bool { return l.Version == version && l.What == what })
+}
+
+// shown reports whether the sides differed so when the plan was made, in what it
+// does not write.
+func (e *Entry) shown(p inventory.Part) bool {
+	writes := e.Action != "" && (p.Version == 0 || slices.Contains(e.Versions, p.Version))
+	return !writes && e.Class != Conflict && slices.Contains(e.Differs, Differs(p))
 }

@@ -176,6 +176,11 @@ func entryLines(b *strings.Builder, e *migrate.Entry) {
 			fmt.Fprintf(b, "            differs: %s\n", partView{int64(d.Version), d.What}.words())
 		}
 	}
+	for _, o := range e.Versions {
+		if n := e.Numbers[o]; n != 0 {
+			fmt.Fprintf(b, "            version %d becomes version %d\n", o, n)
+		}
+	}
 	for _, n := range e.Notes {
 		fmt.Fprintf(b, "            note: %s\n", printable(n))
 	}

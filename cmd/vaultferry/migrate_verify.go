@@ -49,6 +49,7 @@ type verifyReport struct {
 	Run      string         `json:"run"`
 	Counts   map[string]int `json:"counts"`
 	Foretold int            `json:"foretold"` // of what is not "="
+	Unseen   int            `json:"unseen"`   // values that a product does not show
 	Differ   []verdictView  `json:"differ"`   // all but "=" and what was foretold
 }
 
@@ -92,6 +93,7 @@ func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) (e
 func (r *verifyReport) add(v *migrate.Verdict) {
 	sign := string(v.Sign)
 	r.Counts[sign]++
+	r.Unseen += v.Unseen
 	switch {
 	case v.Foretold:
 		r.Foretold++
@@ -132,7 +134,11 @@ func (r *verifyReport) text(w io.Writer) error {
 	if r.Foretold > 0 {
 		fmt.Fprintf(&b, "; %d as foretold", r.Foretold)
 	}
-	_, err := fmt.Fprintln(w, b.String())
+	b.WriteString("\n")
+	if r.Unseen > 0 {
+		fmt.Fprintf(&b, "%d values of disabled versions were not compared: a product does not show them\n", r.Unseen)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
