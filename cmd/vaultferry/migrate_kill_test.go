@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,7 +18,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,6 +80,28 @@ func TestKillAndResume(t *testing.T) {
 	pairs("delta")
 	t.Run("dead credential", w.dead)
 	w.findCanaries(t)
+	w.onlyAdds(t)
+}
+
+// onlyAdds: in all these moves nobody asked for anything but to read and to restore.
+func (w *killWorld) onlyAdds(t *testing.T) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.dir, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, m := range regexp.MustCompile(`"op":"cli\.migrate\.[a-z]+","action":"([a-z]+)"`).FindAllSubmatch(b, -1) {
+		seen[string(m[1])]++
+	}
+	for action := range seen {
+		if !slices.Contains([]string{"list", "get", "backup", "restore"}, action) {
+			t.Errorf("a move asks for %s", action)
+		}
+	}
+	if seen["restore"] == 0 || seen["backup"] == 0 {
+		t.Errorf("the audit tells of %v", seen)
+	}
 }
 
 // dead: a token that ended in the middle stops a run early, and the same command
@@ -148,7 +170,7 @@ var (
 func (w *killWorld) cloud(t *testing.T) string {
 	t.Helper()
 	w.must(t, exitDone, "init", "cloud")
-	w.file(t, "cloud/token", "hush-"+strconv.FormatUint(w.random.Uint64(), 16))
+	w.file(t, "cloud/token", hex.EncodeToString(inventory.NewKey().Reveal()))
 	config := `server: { address: 127.0.0.1:0, tls: { cert_file: cert.pem, key_file: key.pem } }
 keyring: { file: keyring.json }
 audit: { file: audit.jsonl }
