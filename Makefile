@@ -63,6 +63,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 2s)
 	  done; \
 	done
 
+.PHONY: soak
+soak: vault ## kill each move a hundred times
+	go test -timeout 4h ./cmd/vaultferry -run 'TestKillAndResume$$' -kills 100 -v
+
 .PHONY: bench
 bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...

@@ -8,7 +8,8 @@ import (
 // counted is a context with a count. It finds itself by countKey.
 type counted struct {
 	context.Context
-	n atomic.Int64
+	n      atomic.Int64
+	around *counted // counts as well; nil: none
 }
 
 type countKey struct{}
@@ -21,16 +22,21 @@ func (c *counted) Value(key any) any {
 }
 
 // WithCallCount returns a context whose calls to products are counted, and the
-// function that reads the count.
+// function that reads the count. A count within a count counts in both.
 func WithCallCount(ctx context.Context) (context.Context, func() int64) {
 	c := &counted{Context: ctx}
+	c.around, _ = ctx.Value(countKey{}).(*counted)
 	return c, c.n.Load
 }
 
-// CountCall counts one call to a product: one HTTP request, or one transaction of
-// an embedded store.
+// CountCall counts one call to a product that is about to start: one HTTP
+// request, or one transaction of an embedded store. It waits where the context
+// has a Pace.
 func CountCall(ctx context.Context) {
-	if c, ok := ctx.Value(countKey{}).(*counted); ok {
+	if p, ok := ctx.Value(paceKey{}).(Pace); ok {
+		p.Wait(ctx)
+	}
+	for c, _ := ctx.Value(countKey{}).(*counted); c != nil; c = c.around {
 		c.n.Add(1)
 	}
 }

@@ -13,6 +13,8 @@ import (
 // BackupOptions shape a backup. The zero value is what the wire APIs do.
 type BackupOptions struct {
 	OnLoss OnLoss // instead of the store's
+	// OnLossOf is OnLoss of single words of losses.
+	OnLossOf map[string]OnLoss
 	// ReadDeleted has each version that native tools deleted undeleted, read and
 	// deleted again, where the product can. A read-only store refuses it.
 	ReadDeleted bool
@@ -34,15 +36,11 @@ func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions
 		if j.backsUpNative() {
 			return s.backupNative(ctx, j)
 		}
-		ctx, foretold := loss.WithForetold(ctx)
-		sec, err := s.export(ctx, j, o)
+		sec, losses, err := s.exportAll(ctx, j, o)
 		if err != nil {
 			return nil, err
 		}
-		j.sawVersions(sec)
-		losses := append(secret.ExportLosses(sec), foretold()...)
 		lost = append(slices.Clone(losses), j.openedLosses()...)
-		j.entry.Losses = lossLines(lost)
 		if err := j.acceptUnread(losses, o); err != nil {
 			return nil, err
 		}
@@ -54,13 +52,25 @@ func (s *Service) BackupWith(ctx context.Context, c Call, r Ref, o BackupOptions
 	return blob, lost, nil
 }
 
+// exportAll is export with what the product did not give.
+func (s *Service) exportAll(ctx context.Context, j *job, o BackupOptions) (*secret.Secret, []secret.Loss, error) {
+	ctx, foretold := loss.WithForetold(ctx)
+	sec, err := s.export(ctx, j, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	j.sawVersions(sec)
+	losses := append(secret.ExportLosses(sec), foretold()...)
+	j.entry.Losses = lossLines(append(slices.Clone(losses), j.openedLosses()...))
+	return sec, losses, nil
+}
+
 // acceptUnread refuses a backup with losses that are not taken: what cannot be
 // read can be kept nowhere.
 func (j *job) acceptUnread(losses []secret.Loss, o BackupOptions) error {
-	if orDefault(o.OnLoss, j.OnLoss) == LossAccept {
-		return nil
-	}
-	return refuseLosses(j.ref.Name, losses)
+	return refuseLosses(j.ref.Name, slices.DeleteFunc(slices.Clone(losses), func(l secret.Loss) bool {
+		return orDefault(o.OnLossOf[l.What], orDefault(o.OnLoss, j.OnLoss)) == LossAccept
+	}))
 }
 
 // RehearseBackup is the dry run of BackupWith: it refuses what that would, reads

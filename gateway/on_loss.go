@@ -42,17 +42,32 @@ func OnLosses() []OnLoss { return []OnLoss{LossFail, LossAccept, LossTrim, LossA
 func (s *Service) acceptLosses(j *job, sec, part *secret.Secret, losses []secret.Loss, o RestoreOptions, out *Outcome) error {
 	out.Losses = losses
 	j.entry.Losses = lossLines(losses)
-	switch choice := orDefault(o.OnLoss, j.OnLoss); {
-	case secret.Worst(losses) <= secret.Trace, choice == LossAccept:
-		return nil
-	case choice == LossTrim:
-		return refuseLosses(sec.Name, beyondTrim(j.Backend, sec, part, losses))
-	case choice == LossArchive:
-		var err error
-		out.Archive, err = s.archiveBlob(j, sec.Name, j.blob, o)
+	chosen := map[OnLoss][]secret.Loss{}
+	for _, l := range losses {
+		if l.Grade > secret.Trace {
+			choice := orDefault(o.OnLossOf[l.What], orDefault(o.OnLoss, j.OnLoss))
+			chosen[choice] = append(chosen[choice], l)
+		}
+	}
+	refused := beyondTrim(j.Backend, sec, part, chosen[LossTrim])
+	for choice, of := range chosen {
+		if choice != LossAccept && choice != LossTrim && choice != LossArchive {
+			refused = append(refused, of...)
+		}
+	}
+	if err := refuseLosses(sec.Name, refused); err != nil {
+		if o.DryRun && o.Foretell {
+			out.Refused = secret.DetailOf(err)
+			return nil
+		}
 		return err
 	}
-	return refuseLosses(sec.Name, losses)
+	if len(chosen[LossArchive]) == 0 {
+		return nil
+	}
+	var err error
+	out.Archive, err = s.archiveBlob(j, sec.Name, j.blob, o)
+	return err
 }
 
 // archiveBlob keeps the blob aside: the document as it came, by the key that has

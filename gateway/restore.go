@@ -35,10 +35,21 @@ type RestoreOptions struct {
 	Folder     secret.Name // of the target, to restore into; see Ref
 	OnConflict OnConflict
 	OnLoss     OnLoss // instead of the store's
+	// OnLossOf is OnLoss of single words of losses.
+	OnLossOf map[string]OnLoss
 	// Archive takes what LossArchive keeps, instead of the gateway's.
 	Archive archive.Dir
 	// DryRun opens, authorises and forecasts, and writes nothing.
 	DryRun bool
+	// Foretell has a dry run answer losses that are not taken in
+	// Outcome.Refused, with all else that would happen.
+	Foretell bool
+	// Token makes a repeat known: a restore with the same token completes what
+	// one before it began. Empty: that of the blob.
+	Token string
+	// KeepTrash leaves what is in the trash there even if its time is over: the
+	// name is Trashed.
+	KeepTrash bool
 	// CheckName, if not nil, is asked about the name to restore under before
 	// anything is written: a dialect that could not spell it refuses here.
 	CheckName func(secret.Name) error
@@ -52,6 +63,7 @@ type Outcome struct {
 	// Versions maps ordinals of the document to those of the target.
 	Versions map[secret.Ordinal]secret.Ordinal
 	Losses   []secret.Loss
+	Refused  string // why the losses are not taken, after a dry run that foretells
 	// Archive is the file that holds the whole document, because the target
 	// does not. After a dry run: that would.
 	Archive  string
@@ -78,7 +90,7 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 			return nil, secret.Errorf(secret.Denied, "nothing proves which gateway made this backup, and this one requires that: no key of its keyring signed it")
 		}
 		j.blob = blob
-		return s.restore(ctx, j, doc, hex.EncodeToString(sum[:16]), o)
+		return s.restore(ctx, j, doc, orDefault(o.Token, hex.EncodeToString(sum[:16])), o)
 	})
 }
 
@@ -139,14 +151,14 @@ func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret,
 		return nil, err
 	}
 	if o.DryRun {
-		if err := s.heldByTrash(ctx, j, sec.Name); err != nil {
+		if err := s.heldByTrash(ctx, j, sec.Name, o.KeepTrash); err != nil {
 			return nil, describeTaken(err, sec)
 		}
 		return dryRunOutcome(j, loss.Apply(sec, out.Losses), out), nil
 	}
 	repeated := s.unknown.repeatedBy(j)
 	made, err := j.Backend.Import(ctx, sec, token)
-	if errors.Is(err, secret.Trashed) && s.purgeExpired(ctx, j, sec.Name) {
+	if errors.Is(err, secret.Trashed) && !o.KeepTrash && s.purgeExpired(ctx, j, sec.Name) {
 		made, err = j.Backend.Import(ctx, sec, token)
 	}
 	if repeated && errors.Is(err, secret.AlreadyExists) {

@@ -55,7 +55,7 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	}()
 	for i := range part.Versions {
 		v := &part.Versions[i]
-		made, err := putBeside(ctx, j, sec.Name, appendDraft(sec, v))
+		made, err := putBeside(ctx, j, sec.Name, appendDraft(sec, v, part))
 		if err != nil {
 			return nil, appendError(err, sec.Name, i, out.Added)
 		}
@@ -103,7 +103,7 @@ func lossesBesideWhatStands(b backends.Backend, have, sec, part *secret.Secret) 
 	stands, known := have, forecastAsLaidOut(b, have)
 	for i := range part.Versions {
 		v := &part.Versions[i]
-		grown, o := grownBy(stands, sec, v)
+		grown, o := grownBy(stands, sec, v, part)
 		losses := forecastAsLaidOut(b, grown)
 		if l := firstNew(losses, known, o); l != nil {
 			out = append(out, secret.Loss{
@@ -148,8 +148,8 @@ func firstNew(losses, known layouts, o secret.Ordinal) *secret.Loss {
 	return nil
 }
 
-// grownBy is s once v of sec is appended, under the ordinal that is returned.
-func grownBy(s, sec *secret.Secret, v *secret.Version) (*secret.Secret, secret.Ordinal) {
+// grownBy is s once v of sec is appended, as one of part, under the ordinal that is returned.
+func grownBy(s, sec *secret.Secret, v *secret.Version, part *secret.Secret) (*secret.Secret, secret.Ordinal) {
 	out, added := *s, *v
 	added.Ordinal = 1
 	if last := s.Newest(); last != nil {
@@ -160,10 +160,10 @@ func grownBy(s, sec *secret.Secret, v *secret.Version) (*secret.Secret, secret.O
 		w := &out.Versions[i]
 		w.Stages = slices.DeleteFunc(slices.Clone(w.Stages), func(l string) bool { return slices.Contains(v.Stages, l) })
 	}
-	switch v.Ordinal {
-	case sec.Current:
+	switch {
+	case v.Ordinal == sec.Current, passes(sec, v, part):
 		out.Current, out.Previous = added.Ordinal, s.Current
-	case sec.Previous:
+	case v.Ordinal == sec.Previous:
 		out.Previous = added.Ordinal
 	}
 	return &out, added.Ordinal
@@ -183,11 +183,19 @@ func partToAppend(sec *secret.Secret, lacking []*secret.Version) *secret.Secret 
 	return part
 }
 
-func appendDraft(sec *secret.Secret, v *secret.Version) secret.Draft {
+// passes reports whether v is to be current until the current version of sec, which
+// follows it, is added: so it becomes the previous one, as it did at the source,
+// also if the append is interrupted in between and made again.
+func passes(sec *secret.Secret, v *secret.Version, part *secret.Secret) bool {
+	return v.Ordinal == sec.Previous && v.Ordinal < sec.Current && part.Find(secret.ByOrdinal(sec.Current)) != nil
+}
+
+func appendDraft(sec *secret.Secret, v *secret.Version, part *secret.Secret) secret.Draft {
+	current := v.Ordinal == sec.Current || passes(sec, v, part)
 	return secret.Draft{
 		Value: v.Value, ContentType: v.ContentType, Tags: v.Tags, Disabled: v.Disabled,
 		NotBefore: v.NotBefore, Expires: v.Expires, Extra: v.Extra, Stages: v.Stages,
-		KeepCurrent: v.Ordinal != sec.Current, TakePrevious: v.Ordinal == sec.Previous && v.Ordinal != sec.Current,
+		KeepCurrent: !current, TakePrevious: v.Ordinal == sec.Previous && !current,
 		UID: v.UID, Created: v.Created, Updated: v.Updated, Missing: v.Missing,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,6 +23,9 @@ func retry[T any](ctx context.Context, j *job, f func(context.Context, *job) (T,
 	for n := 1; ; n++ {
 		out, err := f(ctx, j)
 		err = classify(j, err)
+		if err != nil && retryable(err) {
+			backends.Refused(ctx, retryAfterOf(err))
+		}
 		if !errors.Is(ctx.Err(), context.Canceled) { // a client that left says nothing of the product
 			j.health.observe(err)
 		}

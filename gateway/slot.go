@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/vaultferry/vaultferry/backends"
 )
 
 // slot is the place of one call among those that a store takes at once. A
@@ -66,6 +68,7 @@ func (s *slot) pause(ctx context.Context, d time.Duration) bool {
 func (s *Service) pauses(j *job, held *slot) func(context.Context, time.Duration) bool {
 	var once sync.Once
 	return func(ctx context.Context, d time.Duration) bool {
+		backends.Refused(ctx, d)
 		once.Do(func() {
 			s.log.WarnContext(ctx, "the product refuses for now what has begun to write; the call waits until its deadline",
 				slog.String("op", j.call.Op), slog.String("store", j.Name), slog.String("name", j.entry.Name),

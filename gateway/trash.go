@@ -248,14 +248,15 @@ func (s *Service) checkNotOver(j *job, sec *secret.Secret) error {
 	return nil
 }
 
-// heldByTrash returns Trashed where a name that is not live is not free.
-func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name) error {
+// heldByTrash returns Trashed where a name that is not live is not free. Whose
+// time is over holds it only for who would purge nothing.
+func (s *Service) heldByTrash(ctx context.Context, j *job, name secret.Name, overToo bool) error {
 	switch sec, err := j.Backend.DescribeTrash(ctx, name); {
 	case errors.Is(err, secret.NotFound):
 		return nil
 	case err != nil:
 		return err
-	case sec.Deleted.Over(s.now()):
+	case sec.Deleted.Over(s.now()) && !overToo:
 		return nil
 	}
 	return &secret.Error{Kind: secret.Trashed, Name: name}
@@ -267,7 +268,7 @@ func (s *Service) tellTrash(ctx context.Context, j *job, err error) error {
 	if !j.call.TellTrash || j.ref.Name == "" || !errors.Is(err, secret.NotFound) {
 		return err
 	}
-	if held := s.heldByTrash(ctx, j, j.ref.Name); held != nil {
+	if held := s.heldByTrash(ctx, j, j.ref.Name, false); held != nil {
 		return held
 	}
 	return err

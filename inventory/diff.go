@@ -47,6 +47,9 @@ const (
 	PartPrevious = "previous"
 	PartDeleted  = "deleted" // one is in the trash
 	PartUID      = "uid"
+	// PartUnseen: the value of a disabled version, which one of the products does
+	// not show. It is the same version, and what differs cannot be told.
+	PartUnseen = "unseen"
 )
 
 // Compare says how b differs from a. Both were digested under one key, and over
@@ -123,11 +126,16 @@ func (d *Difference) ofVersions(a, b *Entry, pairs pairs) {
 func Standing(v *Version) bool { return v.State != State(secret.Destroyed) }
 
 func (d *Difference) ofVersion(v, w *Version) {
-	if v.Value != w.Value {
-		d.say(v.Number, PartValue)
-	}
-	if v.State != w.State && (!gone(v) || !gone(w)) {
-		d.say(v.Number, PartState)
+	switch {
+	case unseen(v, w) || unseen(w, v):
+		d.say(v.Number, PartUnseen)
+	default:
+		if v.Value != w.Value {
+			d.say(v.Number, PartValue)
+		}
+		if v.State != w.State && (!gone(v) || !gone(w)) {
+			d.say(v.Number, PartState)
+		}
 	}
 	if v.UID != w.UID {
 		d.say(v.Number, PartUID)
@@ -138,6 +146,11 @@ func (d *Difference) ofVersion(v, w *Version) {
 	for _, word := range v.Attributes.Differing(w.Attributes) {
 		d.say(v.Number, word)
 	}
+}
+
+// unseen: both are one disabled version, and the product of v does not show its value.
+func unseen(v, w *Version) bool {
+	return v.UID == w.UID && v.State == State(secret.Unreadable) && w.State == Disabled
 }
 
 // gone: nothing can bring the value back, for whatever reason.

@@ -237,6 +237,38 @@ func TestCompareNamesEachDifference(t *testing.T) {
 	}
 }
 
+// TestUnseen: what a product does not show of a disabled version is said, on either
+// side, and is neither the same nor a difference of values.
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	entry := func(uid secret.UID, disabled, shown bool) *inventory.Entry {
+		v := secret.Version{Ordinal: 1, UID: uid, Value: secret.TextValue("first"), Disabled: disabled}
+		if !shown {
+			v.Value, v.Missing = secret.Value{}, secret.Unreadable
+		}
+		e := key.EntryOf(&secret.Secret{Name: "n", Current: 1, Versions: []secret.Version{v}}, "", begun)
+		return &e
+	}
+	one, other := secret.UID{1}, secret.UID{2}
+	for _, c := range []struct {
+		a, b *inventory.Entry
+		want string
+	}{
+		{entry(one, true, true), entry(one, true, false), "~ [{1 unseen}]"},
+		{entry(one, true, false), entry(one, true, true), "~ [{1 unseen}]"},
+		{entry(one, true, false), entry(one, true, false), "= []"},
+		{entry(one, false, true), entry(one, true, false), "* [{1 value} {1 state}]"},
+		{entry(one, true, true), entry(other, true, false), "* [{0 current} {1 missing} {1 added}]"},
+	} {
+		d := inventory.Compare(c.a, c.b)
+		if got := fmt.Sprintf("%c %v", d.Sign, d.Parts); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+}
+
+var key = inventory.NewKey()
+
 // TestValuesThatAreOneJSON: products keep fields as text and text as fields.
 func TestValuesThatAreOneJSON(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,9 @@ func (k Key) digest(label string, name secret.Name, parts ...[]byte) Digest {
 	return Digest(base64.RawURLEncoding.EncodeToString(h.Sum(nil)))
 }
 
+// MAC authenticates parts under a label, which no digest of an inventory has.
+func (k Key) MAC(label string, parts ...[]byte) Digest { return k.digest(label, "", parts...) }
+
 func (k Key) mac(label string, name secret.Name) hash.Hash {
 	h := hmac.New(sha256.New, k.Reveal())
 	writePart(h, []byte(label))

@@ -32,7 +32,8 @@ to the byte what stands in the file. A test writes it (` + "`make golden`" + `).
   file of its own as 64 hex digits (` + "`--run-key FILE`" + `, mode 0600). Two files can be compared if one key made both.
 - ` + "`inventory`" + ` asks for the right to ` + "`get`" + ` each secret; with ` + "`--no-values`" + `, which digests no value, for the right to ` + "`list`" + `.
 - A store is no single moment. Each secret is read in one consistent state, and its line says when.
-- A disabled version whose value the product does not show has no digest of it.
+- A disabled version whose value the product does not show has no digest of it. Beside one that has, a comparison says that it is unseen,
+  and no difference of values.
 
 ## The file
 

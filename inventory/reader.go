@@ -1,13 +1,13 @@
 package inventory
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/vaultferry/vaultferry/internal/jsonl"
 	"github.com/vaultferry/vaultferry/internal/merkle"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -24,7 +24,7 @@ type Reader struct {
 	// End is set once Next returned io.EOF.
 	End *End
 
-	lines  *bufio.Reader
+	lines  *jsonl.Reader
 	tree   merkle.Edge
 	number int
 	last   secret.Name
@@ -38,13 +38,13 @@ type Verifier func(jws string) ([]byte, error)
 // NewReader reads the header. Without a verifier nobody's signature counts, and
 // none is asked for; with one there must be a good one.
 func NewReader(r io.Reader, verify Verifier) (*Reader, error) {
-	in := &Reader{lines: bufio.NewReaderSize(r, 1<<16), verify: verify}
+	in := &Reader{lines: jsonl.NewReader(r, longestLine), verify: verify}
 	line, err := in.line()
 	if err != nil {
 		return nil, err
 	}
 	h := &in.Header
-	switch err := decode(line, h); {
+	switch err := jsonl.Decode(line, h); {
 	case h.Vaultferry != kindOfFile:
 		return nil, secret.Errorf(secret.Corrupt, "this is no inventory")
 	case h.Format != Format:
@@ -69,7 +69,7 @@ func (r *Reader) Next() (*Entry, error) {
 		return nil, r.finish(line)
 	}
 	e := new(Entry)
-	if err := decode(line, e); err != nil {
+	if err := jsonl.Decode(line, e); err != nil {
 		return nil, r.corrupt("is no entry that this release writes")
 	}
 	if e.Name.Validate() != nil || (r.number > 2 && e.Name <= r.last) {
@@ -84,7 +84,7 @@ func (r *Reader) Next() (*Entry, error) {
 
 func (r *Reader) finish(line []byte) error {
 	end := new(End)
-	if err := decode(line, end); err != nil {
+	if err := jsonl.Decode(line, end); err != nil {
 		return r.corrupt("is no end that this release writes")
 	}
 	root := r.tree.Root()
@@ -96,7 +96,7 @@ func (r *Reader) finish(line []byte) error {
 			return err
 		}
 	}
-	if _, err := r.lines.ReadByte(); !errors.Is(err, io.EOF) {
+	if !r.lines.Ended() {
 		return r.corrupt("is not the last one")
 	}
 	r.End = end
@@ -118,37 +118,16 @@ func (r *Reader) proves(end *End) error {
 // was cut says so.
 func (r *Reader) line() ([]byte, error) {
 	r.number++
-	var line []byte
-	for {
-		part, err := r.lines.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > longestLine:
-			return nil, r.corrupt("is too long")
-		case err == nil:
-			return line[:len(line)-1], nil
-		case errors.Is(err, io.EOF):
-			return nil, r.corrupt("is missing: the file was cut")
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
+	line, err := r.lines.Next()
+	switch {
+	case errors.Is(err, jsonl.ErrLong):
+		return nil, r.corrupt("is too long")
+	case errors.Is(err, jsonl.ErrCut):
+		return nil, r.corrupt("is missing: the file was cut")
 	}
+	return line, err
 }
 
 func (r *Reader) corrupt(what string) error {
 	return secret.Errorf(secret.Corrupt, "%s", fmt.Sprintf("line %d %s", r.number, what))
-}
-
-// decode takes only what a Writer would have written, to the byte.
-func decode(line []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	again, err := json.Marshal(to)
-	if err != nil || !bytes.Equal(again, line) {
-		return errors.New("not as it would be written")
-	}
-	return nil
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/vaultferry/vaultferry/internal/inorder"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -28,45 +27,19 @@ type Source struct {
 // What cannot be read is an entry that says so. It ends early where ended is true
 // of an error: the credential is dead, or the caller gave up.
 func (s *Source) Take(ctx context.Context, write func(*Entry) error, ended func(error) bool) error {
-	group, ctx := errgroup.WithContext(ctx)
-	coming := make(chan chan *Entry, max(s.Readers-1, 0)) // and one that is waited for
-	group.Go(func() error {
-		defer close(coming)
-		return s.each(ctx, func(found *secret.Secret) error {
-			entry := make(chan *Entry, 1)
-			select {
-			case coming <- entry:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			group.Go(func() error {
-				e, err := s.read(ctx, found)
-				if err != nil && (ctx.Err() != nil || ended(err)) {
-					return err
-				}
-				entry <- e
-				return nil
-			})
-			return nil
-		})
-	})
-	group.Go(func() error {
-		for entry := range coming {
-			select {
-			case e := <-entry:
-				if e == nil { // it is gone
-					continue
-				}
-				if err := write(e); err != nil {
-					return err
-				}
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	read := func(ctx context.Context, found *secret.Secret) (*Entry, error) {
+		e, err := s.read(ctx, found)
+		if err != nil && (ctx.Err() != nil || ended(err)) {
+			return nil, err
 		}
-		return nil
+		return e, nil
+	}
+	return inorder.Do(ctx, s.Readers, s.Each, read, func(e *Entry) error {
+		if e == nil { // it is gone
+			return nil
+		}
+		return write(e)
 	})
-	return group.Wait()
 }
 
 // read returns nil where the secret is gone since it was listed.
@@ -85,7 +58,8 @@ func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error)
 	return e, nil
 }
 
-func (s *Source) each(ctx context.Context, do func(*secret.Secret) error) error {
+// Each tells of all that the source lists and Takes wants.
+func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error {
 	for all := (&pages{next: s.List, leftOut: s.LeftOut}); ; all.drop() {
 		found, err := all.peek(ctx)
 		if found == nil || err != nil {

@@ -2,6 +2,8 @@ package secret
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -145,3 +147,6 @@ func ExportLosses(s *Secret) []Loss {
 	}
 	return out
 }
+
+// LossWords lists the words that What can be.
+func LossWords() []string { return slices.Sorted(maps.Keys(sentences)) }

@@ -41,6 +41,8 @@ type Product struct {
 	Stages, StageLength                        Limit
 	StageNames                                 Alphabet
 	Description, ContentType                   Limit
+	// Requests is how many the product says it takes in a second.
+	Requests Limit
 	// Room is what everything that is kept beside has to share.
 	Room Limit
 	// Resolution of the times that the product itself keeps.

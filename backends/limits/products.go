@@ -75,6 +75,7 @@ func keyVault() Product {
 		NameLength: Limit{127, "characters", azureDocs}, Names: Alphabet{"a-z 0-9 -, case ignored; anything else is escaped", azureDocs},
 		VersionTags: Limit{14, "tags", azureDocs + ": 15, of which one is the gateway's"},
 		TagName:     Limit{512, "characters", azureTags}, TagValue: Limit{512, "characters", azureTags},
+		Requests:    Limit{400, "requests a second", azureDocs + ": 4000 in ten seconds, a vault"},
 		ContentType: Limit{255, "characters", azureDocs}, StageNames: Alphabet{"any", ours},
 		Room: Limit{256, "characters of JSON in one tag of each version", azureProbe}, Resolution: time.Second,
 		Homes: map[Attribute]Home{

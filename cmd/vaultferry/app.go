@@ -42,6 +42,7 @@ type app struct {
 	output     string
 	timeout    time.Duration // of one call to a store
 	level      slog.Level    // of the log, from which on
+	atOnce     int           // backups and restores, where server.max_blobs is less: of a move
 }
 
 // exitError ends the program with a code. Without a cause, everything has
@@ -181,6 +182,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		}},
 		{"move", "Move secrets:", []*cobra.Command{
 			a.backupCommand(), a.restoreCommand(), a.inspectCommand(), a.inventoryCommand(), a.diffCommand(),
+			a.migrateCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
@@ -192,10 +194,14 @@ func (a *app) addGroups(root *cobra.Command) {
 			c.GroupID = g.id
 			root.AddCommand(c)
 			if callsStore(c) {
-				c.Flags().DurationVar(&a.timeout, "timeout", defaultTimeout, "how long the work on one secret, or on a part of a list, may take, with all waiting for a busy product")
+				a.timeoutFlag(c)
 			}
 		}
 	}
+}
+
+func (a *app) timeoutFlag(c *cobra.Command) {
+	c.Flags().DurationVar(&a.timeout, "timeout", defaultTimeout, "how long the work on one secret, or on a part of a list, may take, with all waiting for a busy product")
 }
 
 // defaultTimeout is far above the stores' own: nobody waits at the other end of
@@ -204,7 +210,7 @@ const defaultTimeout = 10 * time.Minute
 
 // callsStore: what the command does is calls to a store, which take time.
 func callsStore(c *cobra.Command) bool {
-	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys"}, c.Name())
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys", "migrate"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.

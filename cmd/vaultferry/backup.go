@@ -21,6 +21,7 @@ type backupFlags struct {
 	force       bool
 	onLoss      string
 	readDeleted bool
+	namesFile   string
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -31,8 +32,9 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Writes one file for each secret and prints its name. A file has mode 0600 and is
 written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
 in the current folder, unless --output-file says otherwise. A slash in a name
-becomes %2F, and the end of one that is too long a digest. Without a NAME, or with "-", the command reads names from standard
-input, one on each line.
+becomes %2F, and the end of one that is too long a digest. Without a NAME, or with
+"-", the command reads names from standard input, one on each line; --names-file
+reads them from a file.
 
 What the store cannot give, it does not leave out unsaid: the command fails.
 --on-loss accept makes the backup without it. --read-deleted undeletes each
@@ -62,6 +64,7 @@ is said on standard error, in the words in which a restore of it says so.`,
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot give everything: fail or accept (default: the store's on_loss, else fail)")
 	cmd.Flags().BoolVar(&f.readDeleted, "read-deleted", false, "undelete versions for the moment in which they are read")
+	cmd.Flags().StringVar(&f.namesFile, "names-file", "", "the secrets whose names are in this file, one on each line")
 	f.flags(cmd)
 	return cmd
 }
@@ -73,7 +76,18 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 	if err := f.requireTerminal(a); err != nil {
 		return nil, err
 	}
-	if len(names) == 0 || (len(names) == 1 && names[0] == "-") {
+	switch {
+	case f.namesFile != "" && len(names) > 0:
+		return nil, usagef("--names-file names the secrets, so no NAME is given")
+	case f.namesFile != "":
+		named, err := readNames(f.namesFile)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range named {
+			names = append(names, string(n))
+		}
+	case len(names) == 0 || (len(names) == 1 && names[0] == "-"):
 		if f.confirm {
 			return nil, usagef("--confirm cannot ask where the names come from")
 		}

@@ -86,14 +86,17 @@ type partView struct {
 	What    string `json:"what"`
 }
 
+func (p partView) words() string {
+	if p.Version == 0 {
+		return p.What
+	}
+	return fmt.Sprintf("%s of version %d", p.What, p.Version)
+}
+
 func (v *diffView) line() string {
 	var parts []string
 	for _, p := range v.Parts {
-		if p.Version == 0 {
-			parts = append(parts, p.What)
-		} else {
-			parts = append(parts, fmt.Sprintf("%s of version %d", p.What, p.Version))
-		}
+		parts = append(parts, p.words())
 	}
 	line := v.Sign + " " + printable(v.Name)
 	if len(parts) > 0 {
@@ -283,9 +286,13 @@ func sharedRunKey(keys *backup.Keyring, a, b *operand, f *diffFlags) (inventory.
 		}
 		return inventory.Key{}, nil // nothing is digested
 	case a.file != nil:
-		return runKeyOf(&a.file.Header, f.runKey, keys)
+		return runKeyOfInventory(&a.file.Header, f.runKey, keys)
 	}
-	return runKeyOf(&b.file.Header, f.runKey, keys)
+	return runKeyOfInventory(&b.file.Header, f.runKey, keys)
+}
+
+func runKeyOfInventory(h *inventory.Header, file string, keys *backup.Keyring) (inventory.Key, error) {
+	return runKeyOf("inventory", h.RunKeyID, h.RunKey, file, keys)
 }
 
 // stream reads a operand. The function ends it; the context must have ended then.

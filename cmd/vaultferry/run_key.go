@@ -55,24 +55,25 @@ func readRunKey(file string) (inventory.Key, error) {
 	return k, nil
 }
 
-// runKeyOf is the key of an inventory: of the file, else as it is wrapped in it.
-func runKeyOf(h *inventory.Header, file string, keys *backup.Keyring) (k inventory.Key, err error) {
+// runKeyOf is the key of an inventory or a plan, what, which names it by id: of
+// the file, else as it is wrapped in it.
+func runKeyOf(what, id, wrapped, file string, keys *backup.Keyring) (k inventory.Key, err error) {
 	switch {
 	case file != "":
 		k, err = readRunKey(file)
-	case h.RunKey == "":
-		return k, usagef("the inventory's run key is in a file of its own: give it with --run-key FILE")
+	case wrapped == "":
+		return k, usagef("the %s's run key is in a file of its own: give it with --run-key FILE", what)
 	default:
 		var b []byte
-		if b, err = keys.UnwrapRunKey(h.RunKey); err == nil {
+		if b, err = keys.UnwrapRunKey(wrapped); err == nil {
 			k, err = inventory.KeyFrom(b)
 		}
 	}
 	if err != nil {
 		return k, err
 	}
-	if k.ID() != h.RunKeyID {
-		return k, secret.Errorf(secret.Invalid, "the run key %s is not the inventory's, which is %s", k.ID(), h.RunKeyID)
+	if k.ID() != id {
+		return k, secret.Errorf(secret.Invalid, "the run key %s is not the %s's, which is %s", k.ID(), what, id)
 	}
 	return k, nil
 }

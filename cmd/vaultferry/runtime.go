@@ -61,7 +61,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 	}
 	o := gateway.Options{
 		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
-		Log: rt.log, Now: a.now, MaxBlobs: rt.cfg.Server.MaxBlobs, Observe: rt.metrics.Observe,
+		Log: rt.log, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}
 	rt.recorder = events.NewRecorder()

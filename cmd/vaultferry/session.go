@@ -29,6 +29,7 @@ type service interface {
 	Delete(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	Recover(ctx context.Context, c gateway.Call, r gateway.Ref) (*secret.Secret, error)
 	BackupWith(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, []secret.Loss, error)
+	Pack(ctx context.Context, c gateway.Call, r gateway.Ref, k inventory.Key, o gateway.PackOptions) (*gateway.Packed, error)
 	RehearseBackup(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error)
 	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
 	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) (gateway.Swept, error)

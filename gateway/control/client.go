@@ -157,13 +157,22 @@ func (c *Client) Recover(ctx context.Context, call gateway.Call, r gateway.Ref) 
 
 // BackupWith is gateway.Service.BackupWith.
 func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, []secret.Loss, error) {
-	w, err := backupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
+	w, err := backupOperation.ask(ctx, c, call, backupToArgs(r, o))
 	return w.Blob, lossesFromWire(w.Losses), err
+}
+
+// Pack is gateway.Service.Pack.
+func (c *Client) Pack(ctx context.Context, call gateway.Call, r gateway.Ref, k inventory.Key, o gateway.PackOptions) (*gateway.Packed, error) {
+	w, err := packOperation.ask(ctx, c, call, packArgs{backupToArgs(r, o.BackupOptions), k.Reveal(), o.Foretell})
+	if w == nil {
+		return nil, err
+	}
+	return &gateway.Packed{Blob: w.Blob, Entry: w.Entry, Losses: lossesFromWire(w.Losses), Refused: w.Refused}, err
 }
 
 // RehearseBackup is gateway.Service.RehearseBackup.
 func (c *Client) RehearseBackup(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error) {
-	w, err := rehearseBackupOperation.ask(ctx, c, call, backupArgs{refToArgs(r), o.OnLoss, o.ReadDeleted})
+	w, err := rehearseBackupOperation.ask(ctx, c, call, backupToArgs(r, o))
 	return lossesFromWire(w.Losses), err
 }
 

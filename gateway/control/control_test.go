@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +183,17 @@ func TestOperations(t *testing.T) {
 		}
 	}
 
+	packed, err := c.Pack(ctx, call("migrate"), ref, k, gateway.PackOptions{Foretell: true})
+	must(t, err)
+	digested, err := w.Digest(ctx, call("inventory"), ref, k, gateway.DigestOptions{})
+	must(t, err)
+	if k.StateOf(packed.Entry) != k.StateOf(digested) {
+		t.Errorf("packed: %s", cmp.Diff(digested, packed.Entry))
+	}
+	if _, err := c.Restore(ctx, call("migrate"), "scratch", packed.Blob, gateway.RestoreOptions{As: "packed", DryRun: true}); err != nil {
+		t.Error(err)
+	}
+
 	first, err := c.List(ctx, call("list"), "main", secret.Query{Limit: 1})
 	must(t, err)
 	second, err := c.List(ctx, call("list"), "main", secret.Query{Limit: 1, After: first.Next})
@@ -255,17 +267,25 @@ func TestOutcomeSurvives(t *testing.T) {
 	t.Parallel()
 	want := &gateway.Outcome{
 		Origin: backup.Origin{Gateway: "g", Store: "s", Name: "n"}, Secret: &secret.Secret{Name: "n"},
-		Versions: map[secret.Ordinal]secret.Ordinal{1: 2}, Archive: "/a/b", Skipped: true, Appended: true, Added: 3,
+		Versions: map[secret.Ordinal]secret.Ordinal{1: 2}, Refused: "r", Archive: "/a/b", Skipped: true, Appended: true, Added: 3,
 		Losses: []secret.Loss{{Grade: secret.Data, Version: 1, What: "version", Why: "w"}, {Grade: secret.Trace, What: "created", Why: "w"}},
 	}
 	if diff := cmp.Diff(want, outcomeToWire(want).outcome(), cmp.Comparer(secret.Value.Equal)); diff != "" {
 		t.Error(diff)
 	}
-	q, err := restoreToArgs("s", nil, gateway.RestoreOptions{As: "a", Folder: "f/", OnConflict: "skip", OnLoss: "archive", Archive: "kept", DryRun: true})
+	asked := gateway.RestoreOptions{
+		As: "a", Folder: "f/", OnConflict: "skip", OnLoss: "archive", OnLossOf: map[string]gateway.OnLoss{"tags": "accept"}, Archive: "kept",
+		DryRun: true, Foretell: true, Token: "t", KeepTrash: true,
+	}
+	q, err := restoreToArgs("s", nil, asked)
 	must(t, err)
 	o := q.options()
-	if o.As != "a" || o.Folder != "f/" || o.OnConflict != "skip" || o.OnLoss != "archive" || !o.DryRun || !filepath.IsAbs(string(o.Archive)) || filepath.Base(string(o.Archive)) != "kept" {
-		t.Errorf("options %+v", o)
+	if !filepath.IsAbs(string(o.Archive)) || filepath.Base(string(o.Archive)) != "kept" {
+		t.Errorf("archive %s", o.Archive)
+	}
+	o.Archive = asked.Archive
+	if !reflect.DeepEqual(o, asked) {
+		t.Errorf("options %+v, want %+v", o, asked)
 	}
 }
 

@@ -32,7 +32,7 @@ func operations(s Status) []endpoint {
 		statusOperation(s), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
-		backupOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
+		backupOperation, packOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
 		auditRotateOperation, auditCheckpointOperation,
 	}
@@ -92,6 +92,21 @@ var backupOperation = operation[backupArgs, blobAnswer]{
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (blobAnswer, error) {
 		blob, losses, err := s.BackupWith(ctx, c, q.ref(), q.options())
 		return blobAnswer{blob, lossesToWire(losses)}, err
+	},
+}
+
+var packOperation = operation[packArgs, *packAnswer]{
+	name: "pack",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q packArgs) (*packAnswer, error) {
+		k, err := inventory.KeyFrom(q.RunKey)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.Pack(ctx, c, q.ref(), k, gateway.PackOptions{BackupOptions: q.options(), Foretell: q.Foretell})
+		if p == nil {
+			return nil, err
+		}
+		return &packAnswer{p.Blob, p.Entry, lossesToWire(p.Losses), p.Refused}, err
 	},
 }
 
@@ -167,8 +182,14 @@ type (
 	}
 	backupArgs struct {
 		refArgs
-		OnLoss      gateway.OnLoss `json:"on_loss,omitempty"`
-		ReadDeleted bool           `json:"read_deleted,omitempty"`
+		OnLoss      gateway.OnLoss            `json:"on_loss,omitempty"`
+		OnLossOf    map[string]gateway.OnLoss `json:"on_loss_of,omitempty"`
+		ReadDeleted bool                      `json:"read_deleted,omitempty"`
+	}
+	packArgs struct {
+		backupArgs
+		RunKey   []byte `json:"run_key"`
+		Foretell bool   `json:"foretell,omitempty"`
 	}
 	digestArgs struct {
 		refArgs
@@ -201,6 +222,12 @@ type (
 		Blob   []byte     `json:"blob"`
 		Losses []wireLoss `json:"losses,omitempty"`
 	}
+	packAnswer struct {
+		Blob    []byte           `json:"blob"`
+		Entry   *inventory.Entry `json:"entry"`
+		Losses  []wireLoss       `json:"losses,omitempty"`
+		Refused string           `json:"refused,omitempty"`
+	}
 	lossesAnswer struct {
 		Losses []wireLoss `json:"losses,omitempty"`
 	}
@@ -213,7 +240,11 @@ func (q refArgs) ref() gateway.Ref {
 }
 
 func (q backupArgs) options() gateway.BackupOptions {
-	return gateway.BackupOptions{OnLoss: q.OnLoss, ReadDeleted: q.ReadDeleted}
+	return gateway.BackupOptions{OnLoss: q.OnLoss, OnLossOf: q.OnLossOf, ReadDeleted: q.ReadDeleted}
+}
+
+func backupToArgs(r gateway.Ref, o gateway.BackupOptions) backupArgs {
+	return backupArgs{refToArgs(r), o.OnLoss, o.OnLossOf, o.ReadDeleted}
 }
 
 func selectorToArgs(r gateway.Ref, sel secret.Selector) getArgs {

@@ -10,20 +10,24 @@ import (
 )
 
 type restoreArgs struct {
-	Store      string             `json:"store"`
-	Blob       []byte             `json:"blob"`
-	As         secret.Name        `json:"as,omitempty"`
-	Folder     secret.Name        `json:"folder,omitempty"`
-	OnConflict gateway.OnConflict `json:"on_conflict,omitempty"`
-	OnLoss     gateway.OnLoss     `json:"on_loss,omitempty"`
-	Archive    string             `json:"archive,omitempty"` // absolute: the gateway has a working folder of its own
-	DryRun     bool               `json:"dry_run,omitempty"`
+	Store      string                    `json:"store"`
+	Blob       []byte                    `json:"blob"`
+	As         secret.Name               `json:"as,omitempty"`
+	Folder     secret.Name               `json:"folder,omitempty"`
+	OnConflict gateway.OnConflict        `json:"on_conflict,omitempty"`
+	OnLoss     gateway.OnLoss            `json:"on_loss,omitempty"`
+	OnLossOf   map[string]gateway.OnLoss `json:"on_loss_of,omitempty"`
+	Archive    string                    `json:"archive,omitempty"` // absolute: the gateway has a working folder of its own
+	DryRun     bool                      `json:"dry_run,omitempty"`
+	Foretell   bool                      `json:"foretell,omitempty"`
+	Token      string                    `json:"token,omitempty"`
+	KeepTrash  bool                      `json:"keep_trash,omitempty"`
 }
 
 func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restoreArgs, error) {
 	q := restoreArgs{
 		Store: store, Blob: blob, As: o.As, Folder: o.Folder, OnConflict: o.OnConflict, OnLoss: o.OnLoss,
-		Archive: string(o.Archive), DryRun: o.DryRun,
+		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash,
 	}
 	if o.CheckName != nil {
 		return q, secret.Errorf(secret.Unsupported, "a running gateway cannot ask back whether a name is right")
@@ -39,7 +43,7 @@ func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restore
 func (q restoreArgs) options() gateway.RestoreOptions {
 	return gateway.RestoreOptions{
 		As: q.As, Folder: q.Folder, OnConflict: q.OnConflict, OnLoss: q.OnLoss,
-		Archive: archive.Dir(q.Archive), DryRun: q.DryRun,
+		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash,
 	}
 }
 
@@ -48,6 +52,7 @@ type wireOutcome struct {
 	Secret   *wireSecret                       `json:"secret"`
 	Versions map[secret.Ordinal]secret.Ordinal `json:"versions,omitzero"`
 	Losses   []wireLoss                        `json:"losses,omitempty"`
+	Refused  string                            `json:"refused,omitempty"`
 	Archive  string                            `json:"archive,omitempty"`
 	Skipped  bool                              `json:"skipped,omitempty"`
 	Appended bool                              `json:"appended,omitempty"`
@@ -73,7 +78,7 @@ func outcomeToWire(o *gateway.Outcome) *wireOutcome {
 	}
 	w := &wireOutcome{
 		Origin: wireOrigin{o.Origin.Gateway, o.Origin.Store, o.Origin.Name},
-		Secret: secretToWire(o.Secret), Versions: o.Versions, Archive: o.Archive,
+		Secret: secretToWire(o.Secret), Versions: o.Versions, Refused: o.Refused, Archive: o.Archive,
 		Skipped: o.Skipped, Appended: o.Appended, Added: o.Added,
 	}
 	w.Losses = lossesToWire(o.Losses)
@@ -102,7 +107,7 @@ func (w *wireOutcome) outcome() *gateway.Outcome {
 	}
 	o := &gateway.Outcome{
 		Origin: backup.Origin{Gateway: w.Origin.Gateway, Store: w.Origin.Store, Name: w.Origin.Name},
-		Secret: w.Secret.secret(), Versions: w.Versions, Archive: w.Archive,
+		Secret: w.Secret.secret(), Versions: w.Versions, Refused: w.Refused, Archive: w.Archive,
 		Skipped: w.Skipped, Appended: w.Appended, Added: w.Added,
 	}
 	o.Losses = lossesFromWire(w.Losses)

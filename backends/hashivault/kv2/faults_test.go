@@ -176,6 +176,34 @@ func TestPutCutAnywhere(t *testing.T) {
 	}
 }
 
+// TestAppendCutAnywhere: a version that came from another store is known again by
+// its id as soon as it stands, with what belongs to it, wherever the write was cut:
+// an append that is made again adds it once.
+func TestAppendCutAnywhere(t *testing.T) {
+	f := newFixture(t)
+	for _, late := range []bool{false, true} {
+		for at := int64(1); ; at++ {
+			name := secret.Name(fmt.Sprintf("append-%v-%d", late, at))
+			f.mustPut(t, name, kvtest.Text("first"))
+			d := secret.Draft{
+				Value: secret.TextValue("hush"), UID: secret.NewUID(), ContentType: "text/plain", Tags: map[string]string{"a": "b"},
+				Created: time.Unix(1_700_000_000, 0).UTC(), Updated: time.Unix(1_700_000_001, 0).UTC(),
+			}
+			_, err := f.open(t, &kvtest.Cutter{Next: kvtest.NewWire(t), At: at, Late: late}).Put(t.Context(), name, d)
+			got := f.mustExport(t, name)
+			if len(got.Versions) == 2 {
+				v := got.Versions[1]
+				if v.UID != d.UID || v.ContentType != d.ContentType || !secret.SameTags(v.Tags, d.Tags) || !v.Created.Equal(d.Created) {
+					t.Errorf("cut at write %d, late %v: %+v", at, late, v)
+				}
+			}
+			if err == nil {
+				break
+			}
+		}
+	}
+}
+
 func checkPutCut(t *testing.T, f *fixture, name secret.Name, err error) {
 	t.Helper()
 	if kind := secret.KindOf(err); kind != secret.Partial && kind != secret.Unknown && kind != secret.Unavailable {

@@ -88,11 +88,12 @@ func (w *write) run(ctx context.Context, data []byte) (*secret.Secret, error) {
 }
 
 // putAhead writes what must stand before the value does: that it is disabled or
-// in a form that would read as another value, and that another version stays
+// in a form that would read as another value, which version of another store it is,
+// so that a torn append can be told and made again, and that another version stays
 // current.
 func (w *write) putAhead(ctx context.Context) error {
 	c := change{versions: map[string]string{}}
-	if w.d.Disabled || w.entry.Form != "" {
+	if w.d.Disabled || w.entry.Form != "" || !w.uid.IsZero() {
 		c.versions[aheadOf(w.number)+secret.NewUID().String()[:8]] = sidecar.ASCII(w.entry)
 	}
 	if w.d.KeepCurrent && len(w.st.numbers) > 0 {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vaultferry/vaultferry/gateway/archive"
+	"github.com/vaultferry/vaultferry/migrate"
+)
+
+type runFlags struct {
+	paceFlags
+	runKey string
+	expect string
+	errors errorFile
+}
+
+func (a *app) migrateRunCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run PLAN",
+		Short: "Do what a plan says",
+		Long: `Does what the plan says and nothing else, and keeps a journal in PLAN.journal. The
+same command again goes on where a run ended, however it ended: nothing is written
+twice, and nothing is left out. A second run of the plan at the same time is
+refused.
+
+A secret that is not what the plan saw any more is skipped and named. What stands
+at the target is never changed or removed. After Ctrl-C what has begun is finished;
+a second Ctrl-C ends the program at once.
+
+--expect is the SHA-256 of the plan that somebody approved, as "plan" and sha256sum
+print it.
+
+Exit codes: 0 all is done, 1 some failed or were skipped, 2 nothing was tried, 4 a
+product does not take the store's credential any more, 130 interrupted.`,
+		Example: `  vaultferry migrate run move.plan
+  vaultferry migrate run move.plan --rate 50/s --expect 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`,
+		Args: arguments("PLAN"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateRun(cmd.Context(), args[0], &f) },
+	}
+	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
+	cmd.Flags().StringVar(&f.expect, "expect", "", "refuse any plan but the one with this SHA-256")
+	f.errors.flags(cmd)
+	f.flags(cmd)
+	return cmd
+}
+
+// runReport is the answer to programs.
+type runReport struct {
+	File     string `json:"file"`
+	Run      string `json:"run"`
+	Planned  int    `json:"planned"`
+	Done     int    `json:"done"`
+	Before   int    `json:"done_before"` // by runs before this one
+	Skipped  int    `json:"skipped"`
+	Failed   int    `json:"failed"`
+	Untried  int    `json:"not_tried"`
+	Stay     int    `json:"stay"` // what the plan leaves where it is
+	Requests int64  `json:"requests"`
+	Refused  int64  `json:"requests_refused"`
+	// Errors are of what was skipped or failed.
+	Errors []runErrorView `json:"errors"`
+}
+
+type runErrorView struct {
+	Name   string       `json:"name"`
+	Result migrate.Step `json:"result"`
+	Error  string       `json:"error"`
+}
+
+func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
+	p, err := a.openPlan(path, f.runKey)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
+		return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
+	}
+	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "run", p.Header.Run, &f.paceFlags)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	if err := m.to.requireLasting(false); err != nil {
+		return err
+	}
+	journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	return a.runPlan(ctx, p, m, journal, f)
+}
+
+func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrate.Journal, f *runFlags) error {
+	report := &runReport{File: p.path, Run: p.Header.Run, Planned: p.End.Act, Stay: p.End.Stay, Errors: []runErrorView{}}
+	var failed failures
+	run := &migrate.Run{
+		From: m.source, To: m.target, Rules: p.Header.Rules, Key: p.key, Journal: journal,
+		Archive: archive.Dir(m.to.cfg.Archive.Dir), Workers: f.concurrency, Finish: max(a.timeout, migrate.DefaultFinish),
+		Tell: func(r migrate.Result) error {
+			report.add(a, r)
+			if r.Err != nil {
+				failed.add(r.Err)
+				f.errors.add(r.Entry.Name)
+			}
+			return nil
+		},
+	}
+	if run.Archive == "" {
+		run.Archive = archive.Dir(filepath.Dir(p.path))
+	}
+	err := run.Do(ctx, p.entries)
+	report.Untried = report.Planned - report.Done - report.Before - report.Skipped - report.Failed
+	report.Requests = m.source.Pace.Requests() + m.target.Pace.Requests()
+	report.Refused = m.source.Pace.Refusals() + m.target.Pace.Refusals()
+	if err == nil {
+		err = journal.Write(migrate.Line{Step: migrate.Closed})
+	}
+	failed.dead = failed.dead || err != nil && isDead(err)
+	failed.untried = report.Untried
+	failed.complain(a)
+	if e := errors.Join(a.print(report, report.text), f.errors.write()); e != nil {
+		return e
+	}
+	resume := "vaultferry migrate run " + p.path
+	if f.runKey != "" {
+		resume += " --run-key " + f.runKey
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		a.complain("to go on: " + resume)
+		return err
+	case failed.dead:
+		a.complain("to go on, with a new credential: " + resume)
+		return failed.exit()
+	case err != nil:
+		return fmt.Errorf("%w; to go on: %s", err, resume)
+	}
+	return failed.exit()
+}
+
+func (r *runReport) add(a *app, res migrate.Result) {
+	name := string(res.Entry.Name)
+	switch {
+	case res.Before:
+		r.Before++
+	case res.Err == nil:
+		r.Done++
+		return
+	case res.Step == migrate.Skipped:
+		r.Skipped++
+	default:
+		r.Failed++
+	}
+	if res.Err != nil {
+		v := runErrorView{name, res.Step, message(res.Err)}
+		r.Errors = append(r.Errors, v)
+		a.complain(fmt.Sprintf("%s: %s: %s", printable(v.Name), v.Result, v.Error))
+	}
+}
+
+func (r *runReport) text(w io.Writer) error {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{r.Done, "moved"},
+		{r.Before, "moved before"},
+		{r.Skipped, "skipped"},
+		{r.Failed, "failed"},
+		{r.Untried, "not tried"},
+	} {
+		if p.n > 0 || p.what == "moved" {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	line := fmt.Sprintf("%s: %s of %d planned\n", r.File, strings.Join(parts, ", "), r.Planned)
+	if r.Stay > 0 {
+		line += fmt.Sprintf("the plan leaves %d where they are\n", r.Stay)
+	}
+	if r.Requests > 0 {
+		line += fmt.Sprintf("%d requests, %d of them refused for now\n", r.Requests, r.Refused)
+	}
+	_, err := io.WriteString(w, line)
+	return err
+}

@@ -1,0 +1,226 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// errGone: the secret went since it was listed.
+var errGone = errors.New("migrate: gone")
+
+// classify reads both sides of one secret and says what is to be done. Its errors
+// end the plan.
+func (p *Planner) classify(ctx context.Context, e *Entry) error {
+	packed, err := p.From.pack(ctx, p.Key, e.Name, gateway.PackOptions{BackupOptions: p.Header.Rules.backup(), Foretell: true})
+	switch {
+	case err == nil:
+	case p.fatal(ctx, err):
+		return err
+	case errors.Is(err, secret.NotFound) && p.Names == nil:
+		return errGone
+	default:
+		e.Class, e.Why = Unreadable, message(err)
+		return nil
+	}
+	e.Source = p.Key.StateOf(packed.Entry)
+	have, err := p.standing(ctx, e)
+	switch {
+	case err != nil && p.fatal(ctx, err):
+		return err
+	case err != nil:
+		e.Class, e.Why = Refused, "the target: "+message(err)
+		return nil
+	case have == nil:
+		return p.create(ctx, e, packed)
+	}
+	return p.beside(ctx, e, packed, have)
+}
+
+// fatal: no other secret would fare better.
+func (p *Planner) fatal(ctx context.Context, err error) bool { return ctx.Err() != nil || p.Ends(err) }
+
+func (r Rules) backup() gateway.BackupOptions {
+	return gateway.BackupOptions{OnLoss: r.OnLoss, OnLossOf: r.OnLossOf}
+}
+
+func (r Rules) restore(e *Entry) gateway.RestoreOptions {
+	o := gateway.RestoreOptions{As: e.To, OnLoss: r.OnLoss, OnLossOf: r.OnLossOf, KeepTrash: true}
+	if e.Action == DoAppend {
+		o.OnConflict = gateway.ConflictAppend
+	}
+	return o
+}
+
+// standing is what the target has under the name; nil: nothing.
+func (p *Planner) standing(ctx context.Context, e *Entry) (*inventory.Entry, error) {
+	if !p.there[e.To] {
+		return nil, nil
+	}
+	have, err := p.To.digest(ctx, p.Key, e.To, e.Name)
+	if errors.Is(err, secret.NotFound) {
+		return nil, nil
+	}
+	return have, err
+}
+
+// rehearse asks the target what a restore would do. Nil without error: e says why
+// there is none.
+func (p *Planner) rehearse(ctx context.Context, e *Entry, packed *gateway.Packed) (*gateway.Outcome, error) {
+	o := p.Header.Rules.restore(e)
+	o.DryRun, o.Foretell = true, true
+	out, err := p.To.restore(ctx, packed.Blob, o)
+	switch {
+	case err == nil:
+	case p.fatal(ctx, err):
+		return nil, err
+	case errors.Is(err, secret.AlreadyExists):
+		e.Class, e.Action, e.Why = Conflict, "", "the target took the name while the plan was made"
+		return nil, nil
+	case errors.Is(err, secret.Trashed):
+		e.Class, e.Action = Conflict, ""
+		e.Why = "the name lies in the target's trash: recover it there and plan again, or purge it, or give the secret another name with --rename"
+		return nil, nil
+	default:
+		e.Class, e.Action, e.Why = Refused, "", message(err)
+		return nil, nil
+	}
+	e.addLosses(packed.Losses)
+	e.addLosses(out.Losses)
+	return out, nil
+}
+
+func (p *Planner) create(ctx context.Context, e *Entry, packed *gateway.Packed) error {
+	e.Class, e.Action = Create, DoCreate
+	out, err := p.rehearse(ctx, e, packed)
+	if out == nil {
+		return err
+	}
+	for i := range out.Secret.Versions {
+		e.Versions = append(e.Versions, out.Secret.Versions[i].Ordinal)
+	}
+	e.weigh(packed, out)
+	if len(e.Versions) == 0 {
+		e.Class, e.Action, e.Why = Refused, "", "the target can hold none of its versions"
+	}
+	return nil
+}
+
+// weigh lets losses decide.
+func (e *Entry) weigh(packed *gateway.Packed, out *gateway.Outcome) {
+	if slices.ContainsFunc(e.Losses, func(l Loss) bool { return l.Grade != secret.Trace.String() }) {
+		e.Class = Loses
+	}
+	if packed.Entry.Managed {
+		e.Class = Managed
+	}
+	for _, why := range []string{packed.Refused, out.Refused} {
+		if why != "" && e.Why == "" {
+			e.Action, e.Why = "", why
+		}
+	}
+}
+
+// beside is for a name that both sides have.
+func (p *Planner) beside(ctx context.Context, e *Entry, packed *gateway.Packed, have *inventory.Entry) error {
+	e.Target = p.Key.StateOf(have)
+	d := inventory.Compare(packed.Entry, have)
+	for _, part := range d.Parts {
+		e.Differs = append(e.Differs, Differs(part))
+		if part.What == inventory.PartAdded {
+			e.Foreign++
+		}
+	}
+	lacking := inventory.Lacking(packed.Entry, have)
+	why := foreign(d)
+	switch {
+	case d.Sign == inventory.Same:
+		e.Class = Same
+		return nil
+	case why != "" && p.Header.Rules.OnConflict != gateway.ConflictAppend:
+		e.Class, e.Why = Conflict, why
+		return nil
+	case len(lacking) == 0:
+		e.Class = Changed
+		return nil
+	}
+	e.Class, e.Action = Append, DoAppend
+	out, err := p.rehearse(ctx, e, packed)
+	if out == nil {
+		return err
+	}
+	lost := func(o secret.Ordinal) bool {
+		return slices.ContainsFunc(out.Losses, func(l secret.Loss) bool { return l.Version == o && l.What == loss.Version })
+	}
+	e.Versions = slices.DeleteFunc(lacking, lost)
+	switch {
+	case len(e.Versions) == 0:
+		e.Class, e.Action = Changed, ""
+	case p.Header.Rules.OnConflict != gateway.ConflictAppend && older(packed.Entry, have, e.Versions):
+		e.Class, e.Action, e.Versions = Conflict, "", nil
+		e.Why = "the target lacks versions that are older than what it has"
+	}
+	if e.Action != "" {
+		e.number(have)
+		e.weigh(packed, out)
+	}
+	return nil
+}
+
+// number says which versions an append gives another number: it counts on after
+// those that stand.
+func (e *Entry) number(have *inventory.Entry) {
+	var last secret.Ordinal
+	for i := range have.Versions {
+		last = max(last, have.Versions[i].Number)
+	}
+	for i, o := range e.Versions {
+		if n := last + secret.Ordinal(i) + 1; n != o {
+			if e.Numbers == nil {
+				e.Numbers = map[secret.Ordinal]secret.Ordinal{}
+			}
+			e.Numbers[o] = n
+		}
+	}
+}
+
+// foreign says what the target has that is not the source's; empty: nothing.
+func foreign(d inventory.Difference) string {
+	for _, part := range d.Parts {
+		switch part.What {
+		case inventory.PartAdded:
+			return "the target has versions that the source does not have"
+		case inventory.PartValue:
+			return "a version has another value at the target"
+		case inventory.PartOrder:
+			return "the versions have another order at the target"
+		}
+	}
+	return ""
+}
+
+// older reports whether any of the versions comes before one that both have.
+func older(src, have *inventory.Entry, versions []secret.Ordinal) bool {
+	lacking := inventory.Lacking(src, have)
+	var last secret.Ordinal
+	for i := range src.Versions {
+		if v := &src.Versions[i]; inventory.Standing(v) && !slices.Contains(lacking, v.Number) {
+			last = max(last, v.Number)
+		}
+	}
+	return slices.ContainsFunc(versions, func(o secret.Ordinal) bool { return o < last })
+}
+
+// addLosses adds those that e does not have.
+func (e *Entry) addLosses(losses []secret.Loss) {
+	for _, l := range losses {
+		if !slices.ContainsFunc(e.Losses, func(h Loss) bool { return h.Version == l.Version && h.What == l.What }) {
+			e.Losses = append(e.Losses, Loss{l.Grade.String(), l.Version, l.What, l.Why})
+		}
+	}
+}
