@@ -103,7 +103,9 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 		return slices.CompactFunc(all, func(a, b found) bool { return a.name == b.name }), nil
 	}
 	src := inventory.Source{
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) { return p.From.list(ctx, after, true) },
+		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
+			return p.From.list(ctx, after, true)
+		},
 		LeftOut: func(l secret.LeftOut) {
 			switch {
 			case l.Why != secret.LeftOutUnreadable:

@@ -62,7 +62,9 @@ func (v *Verification) Do(ctx context.Context, entries func(func(*Entry) error) 
 		return nil
 	}
 	src := inventory.Source{
-		List:  func(ctx context.Context, after secret.Name) (secret.Page, error) { return v.From.list(ctx, after, false) },
+		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
+			return v.From.list(ctx, after, false)
+		},
 		Takes: func(s *secret.Secret) bool { return !planned[s.Name] && v.Takes(s.Name) },
 	}
 	return src.Each(ctx, func(s *secret.Secret) error {

@@ -26,8 +26,8 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Move many secrets from one store to another, by a plan",
 		Long: `"plan" looks at both stores and writes a file that says of each secret what will
-be done, and what will be lost. "run" does what the plan says and nothing else. It
-can be interrupted at any moment; the same command again goes on. "verify"
+be done, and what will be lost. "run" does what the plan says and nothing else.
+It can be interrupted at any moment; the same command again goes on. "verify"
 compares both stores afterwards.
 
 A move never deletes, purges or overwrites anything.`,
@@ -49,7 +49,7 @@ type paceFlags struct {
 
 func (f *paceFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.rate, "rate", "", "requests a second to each store at most, as 100/s (default: half of what the product publishes, else any number)")
-	cmd.Flags().IntVar(&f.concurrency, "concurrency", 16, "secrets on their way at once, at most")
+	cmd.Flags().IntVar(&f.concurrency, "concurrency", 32, "secrets on their way at once, at most")
 }
 
 func (f *paceFlags) check() error {

@@ -1,20 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
-	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,16 +26,6 @@ import (
 // kills is how often each run dies before one is left to its end; "make soak" asks
 // for more.
 var kills = flag.Int("kills", 3, "how often each run of TestKillAndResume dies")
-
-// killWorld has two stores of each kind. Each command opens bolt, Vault and the two
-// clouds itself; a gateway that outlives the commands holds memory, and another one
-// stands for the clouds.
-type killWorld struct {
-	dir    string
-	server *vaulttest.Server
-	random *rand.Rand
-	key    inventory.Key
-}
 
 // moved is what the source holds, by name and number.
 var moved = func() (names []secret.Name) {
@@ -129,166 +112,6 @@ func (w *killWorld) dead(t *testing.T) {
 	use(vaulttest.RootToken)
 	w.must(t, exitDone, "migrate", "run", "dead.plan")
 	w.must(t, exitDone, "migrate", "verify", "dead.plan")
-}
-
-func newKillWorld(t *testing.T) *killWorld {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	w := &killWorld{dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 0)), server: vaulttest.Start(t), key: inventory.NewKey()}
-	w.file(t, "memory.yaml", commonConfig+"  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n")
-	w.file(t, "vault.token", vaulttest.RootToken)
-	w.must(t, exitDone, "keys", "new", "--output-file", "keyring.json")
-	w.serve(t, "memory.yaml")
-	cloud := w.cloud(t)
-	_, port, _ := net.SplitHostPort(cloud)
-	stores := commonConfig + "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
-	for i, name := range []string{"a", "b"} {
-		stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
-		stores += fmt.Sprintf("  - { name: vault-%s, backend: hashivault, hashivault: { address: %q, mount: %s, token: { file: vault.token } } }\n", name, w.server.Address, w.server.NewMount(t))
-		stores += fmt.Sprintf("  - { name: keyvault-%s, backend: azurekv, azurekv: { vault_url: \"https://%s:%s\", ca_file: cloud/ca.pem, disable_challenge_verification: true, credential: { kind: token, token: { file: cloud/token } } } }\n", name, cloudHosts[i], port)
-		stores += fmt.Sprintf("  - { name: csms-%s, backend: huaweicsms, huaweicsms: { endpoint: \"https://localhost:%s\", ca_file: cloud/ca.pem, project_id: %s, access_key: { id: AKCLOUD, secret: { file: cloud/admin.sk } } } }\n", name, port, cloudProjects[i])
-	}
-	w.file(t, "vaultferry.yaml", stores)
-	return w
-}
-
-const commonConfig = `server: { address: 127.0.0.1:0, tls: { off: true } }
-keyring: { file: keyring.json }
-audit: { file: audit.jsonl }
-control: { socket: s }
-stores:
-`
-
-// What tells the two vaults and the two projects of the cloud apart.
-var (
-	cloudHosts    = []string{"localhost", "127.0.0.1"}
-	cloudProjects = []string{strings.Repeat("a", 32), strings.Repeat("b", 32)}
-)
-
-// cloud starts the gateway that stands for Key Vault and CSMS.
-func (w *killWorld) cloud(t *testing.T) string {
-	t.Helper()
-	w.must(t, exitDone, "init", "cloud")
-	w.file(t, "cloud/token", hex.EncodeToString(inventory.NewKey().Reveal()))
-	config := `server: { address: 127.0.0.1:0, tls: { cert_file: cert.pem, key_file: key.pem } }
-keyring: { file: keyring.json }
-audit: { file: audit.jsonl }
-control: { socket: s }
-stores:
-  - { name: keyvault-a, backend: memory }
-  - { name: keyvault-b, backend: memory }
-  - { name: csms-a, backend: memory }
-  - { name: csms-b, backend: memory }
-dialects:
-  azure: { routes: [ { host: %s, store: keyvault-a }, { host: %s, store: keyvault-b } ] }
-  huawei: { routes: [ { project: %s, store: csms-a }, { project: %s, store: csms-b } ] }
-callers:
-  - { name: mover, tokens: [ { file: token } ], access_keys: [ { id: AKCLOUD, secret: { file: admin.sk } } ] }
-policy:
-  - { callers: [mover], allow: ["*"], stores: ["*"], names: ["*"] }
-`
-	w.file(t, "cloud/vaultferry.yaml", fmt.Sprintf(config, cloudHosts[0], cloudHosts[1], cloudProjects[0], cloudProjects[1]))
-	return w.serve(t, "cloud/vaultferry.yaml")
-}
-
-func (w *killWorld) file(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (w *killWorld) command(ctx context.Context, args ...string) *exec.Cmd {
-	exe, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	cmd := exec.CommandContext(ctx, exe)
-	cmd.Args = append([]string{"vaultferry"}, args...) // as testscript.Main knows it
-	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "VAULTFERRY_ADMIN_ADDRESS=127.0.0.1:0")
-	return cmd
-}
-
-func (w *killWorld) must(t *testing.T, code int, args ...string) string {
-	t.Helper()
-	out, err := w.command(t.Context(), args...).CombinedOutput()
-	if got := exitCode(err); got != code {
-		t.Fatalf("%q: exit code %d, want %d: %s", args, got, code, out)
-	}
-	return string(out)
-}
-
-// inside runs a command in this process.
-func (w *killWorld) inside(t *testing.T, code int, args ...string) {
-	t.Helper()
-	a, out, errOut := testApp(nil)
-	if got := a.run(t.Context(), append(args, "--config", filepath.Join(w.dir, "vaultferry.yaml"))); got != code {
-		t.Fatalf("%q: exit code %d, want %d: %s%s", args, got, code, out, errOut)
-	}
-}
-
-// serve starts a gateway and returns where it listens.
-func (w *killWorld) serve(t *testing.T, config string) string {
-	t.Helper()
-	cmd := w.command(context.Background(), "serve", "--config", config)
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // may have ended
-		_ = cmd.Wait()
-	})
-	serving := regexp.MustCompile(`msg=serving address=(\S+)`)
-	said := ""
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		said += lines.Text() + "\n"
-		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
-			go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
-			return m[1]
-		}
-	}
-	t.Fatalf("the gateway did not start: %s", said)
-	return ""
-}
-
-// service opens a store in this process.
-func (w *killWorld) service(t *testing.T, store string) (*session, gateway.Call) {
-	t.Helper()
-	a, _, errOut := testApp(nil)
-	a.configFile, a.timeout = filepath.Join(w.dir, "vaultferry.yaml"), time.Minute
-	s, err := a.openSession(t.Context(), store)
-	if err != nil {
-		t.Fatal(err, errOut)
-	}
-	return s, a.call("test")
-}
-
-func canary(name secret.Name, version int) string {
-	return fmt.Sprintf("canary of %s, %d", name, version)
-}
-
-// write adds versions with all that a draft has.
-func (w *killWorld) write(t *testing.T, store string, from, to int) {
-	t.Helper()
-	s, call := w.service(t, store)
-	defer func() { _ = s.close() }()
-	for _, name := range moved {
-		for v := from; v <= to; v++ {
-			d := secret.Draft{
-				Value: secret.TextValue(canary(name, v)), ContentType: "canary/plain", Tags: map[string]string{"canary-key": "canary-value"},
-				Disabled: v%2 == 0, Expires: time.Date(2030, 1, v, 0, 0, 0, 0, time.UTC),
-			}
-			if _, err := s.service.Put(t.Context(), call, gateway.Ref{Store: store, Name: name}, d); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 // move plans, kills and resumes, and compares what stands with what an unbroken run

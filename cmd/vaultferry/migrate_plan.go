@@ -51,8 +51,8 @@ func (a *app) migratePlanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan --from STORE[/GLOB]... --to STORE --output-file PLAN",
 		Short: "Say what a move would do and lose, secret by secret",
-		Long: `Reads every secret of the source, or those that match a GLOB, looks at the target,
-and writes a plan. It changes neither store. The plan holds no value.
+		Long: `Reads every secret of the source, or those that match a GLOB, looks at the
+target, and writes a plan. It changes neither store. The plan holds no value.
 
   create      the target has no such name
   append      the target has it, and lacks newer versions
@@ -66,13 +66,14 @@ and writes a plan. It changes neither store. The plan holds no value.
   unreadable  the source does not give it
   deleted     it lies in the source's trash, and is left there
 
---on-conflict says what happens to a taken name: fail, skip, or append, which adds
-the source's versions to those of others. --on-loss is fail, accept, trim-oldest or
-archive, as of "restore", and may differ by the word of a loss, as "plan" and
-"show" name it: --on-loss fail,tags=accept,version=archive.
+--on-conflict says what happens to a taken name: fail, skip, or append, which
+adds the source's versions to those of others. --on-loss is fail, accept,
+trim-oldest or archive, as of "restore", and may differ by the word of a loss,
+as "plan" and "show" name it: --on-loss fail,tags=accept,version=archive.
 
-Names are mapped by --rename, a file of lines "from,to", or else by --strip-prefix,
---replace and --add-prefix, in this order. Names that collide refuse the plan.
+Names are mapped by --rename, a file of lines "from,to", or else by
+--strip-prefix, --replace and --add-prefix, in this order. Names that collide
+refuse the plan.
 
 Exit code 1: the plan is written, and leaves out secrets that ought to move.`,
 		Example: `  vaultferry migrate plan --from vault --to cloud --output-file move.plan

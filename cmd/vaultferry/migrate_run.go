@@ -26,20 +26,20 @@ func (a *app) migrateRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run PLAN",
 		Short: "Do what a plan says",
-		Long: `Does what the plan says and nothing else, and keeps a journal in PLAN.journal. The
-same command again goes on where a run ended, however it ended: nothing is written
-twice, and nothing is left out. A second run of the plan at the same time is
-refused.
+		Long: `Does what the plan says and nothing else, and keeps a journal in PLAN.journal.
+The same command again goes on where a run ended, however it ended: nothing is
+written twice, and nothing is left out. A second run of the plan at the same
+time is refused.
 
-A secret that is not what the plan saw any more is skipped and named. What stands
-at the target is never changed or removed. After Ctrl-C what has begun is finished;
-a second Ctrl-C ends the program at once.
+A secret that is not what the plan saw any more is skipped and named. What
+stands at the target is never changed or removed. After Ctrl-C what has begun is
+finished; a second Ctrl-C ends the program at once.
 
---expect is the SHA-256 of the plan that somebody approved, as "plan" and sha256sum
-print it.
+--expect is the SHA-256 of the plan that somebody approved, as "plan" and
+sha256sum print it.
 
-Exit codes: 0 all is done, 1 some failed or were skipped, 2 nothing was tried, 4 a
-product does not take the store's credential any more, 130 interrupted.`,
+Exit codes: 0 all is done, 1 some failed or were skipped, 2 nothing was tried, 4
+a product does not take the store's credential any more, 130 interrupted.`,
 		Example: `  vaultferry migrate run move.plan
   vaultferry migrate run move.plan --rate 50/s --expect 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`,
 		Args: arguments("PLAN"),
@@ -87,6 +87,11 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err err
 	if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
 		return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
 	}
+	journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
 	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "run", p.Header.Run, &f.paceFlags)
 	if err != nil {
 		return err
@@ -95,11 +100,6 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err err
 	if err := m.to.requireLasting(false); err != nil {
 		return err
 	}
-	journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
-	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
-	}
-	defer func() { err = errors.Join(err, journal.Close()) }()
 	return a.runPlan(ctx, p, m, journal, f)
 }
 

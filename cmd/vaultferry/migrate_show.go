@@ -28,9 +28,9 @@ func (a *app) migrateShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show PLAN",
 		Short: "Show a plan, and what has changed since",
-		Long: `Shows what the plan says of each secret, and what it would lose. It looks at both
-stores and says which secrets are not what the plan saw any more: a run would skip
-these. --offline shows the plan alone.`,
+		Long: `Shows what the plan says of each secret, and what it would lose. It looks at
+both stores and says which secrets are not what the plan saw any more: a run
+would skip these. --offline shows the plan alone.`,
 		Example: `  vaultferry migrate show move.plan
   vaultferry migrate show move.plan --class loses
   vaultferry migrate show move.plan --offline --output json`,

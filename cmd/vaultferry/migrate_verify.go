@@ -25,10 +25,10 @@ func (a *app) migrateVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify PLAN",
 		Short: "Compare both stores after a run",
-		Long: `Reads both stores as they are now and compares what the plan is about, by digests
-of values and attributes, as "diff" does. What the plan foretold to be lost is no
-difference. Secrets that the source has got since are differences, unless the plan
-was made for a list of names.
+		Long: `Reads both stores as they are now and compares what the plan is about, by
+digests of values and attributes, as "diff" does. What the plan foretold to be
+lost is no difference. Secrets that the source has got since are differences,
+unless the plan was made for a list of names.
 
 Exit codes: 0 all is as foretold, 3 something differs, 1 something could not be
 read.`,
