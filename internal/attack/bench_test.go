@@ -17,8 +17,9 @@ import (
 // processor, and the stranger another. cpu is what he costs of the gateway's
 // processor, MB of its memory, and KB/min of the audit.
 //
-// More than two thirds, a third, 100 and 1,000 are the aims. -benchtime=1x
-// -benchfor=1m attacks for a minute.
+// The aims are a share of more than two thirds, and less than a third, 100 and
+// 1,000 of the others. -benchtime=1x -args -benchfor=1m attacks for a minute. On
+// a machine that others use as well the share says little: cpu is what holds.
 func BenchmarkHonest(b *testing.B) {
 	for _, how := range []string{"requests", "connections"} {
 		b.Run(how, func(b *testing.B) {
