@@ -100,6 +100,7 @@ var vendors = map[string][]string{
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
 	"github.com/prometheus/":                          {"gateway/httpd"},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
+	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/kvtest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
