@@ -101,6 +101,7 @@ var vendors = map[string][]string{
 	"github.com/prometheus/":                          {"gateway/httpd"},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
+	"golang.org/x/net/":                               nil, // likewise
 	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/kvtest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
