@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
 //	within DURATION COMMAND  the same as exec, and fails if it took longer
-//	report-of KEYRING PLAN SOURCE TARGET REPORT
+//	report-of KEYRING PLAN SOURCE TARGET AUDIT REPORT
 //	                         signs a report of a move that is about these files
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/migrate/report"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -42,7 +46,7 @@ func readReport(file string) (*report.Report, error) {
 }
 
 func (a *app) reportVerifyCommand() *cobra.Command {
-	var keys []string
+	var keys, audits []string
 	cmd := &cobra.Command{
 		Use:   "verify REPORT [FILE...]",
 		Short: "Say who signed a report, and what it says",
@@ -51,7 +55,8 @@ func (a *app) reportVerifyCommand() *cobra.Command {
 keyring verifies. Given several times, each is a party, and each must have signed.
 
 FILE is a plan or an inventory: it must be one that the report is about, to the
-byte.
+byte. --audit-file is a file of the audit of the gateway that moved: the first and
+the last line of the run must stand there as the report names them.
 
 Exit code 0 means that the report is what was signed. Whether all went well, it
 says itself.`,
@@ -59,9 +64,10 @@ says itself.`,
   vaultferry report verify move.report --public-key source-keys.json --public-key target-keys.json
   vaultferry report verify move.report source.inventory target.inventory`,
 		Args: atLeast("REPORT"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.reportVerify(args[0], args[1:], keys) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.reportVerify(args[0], args[1:], keys, audits) },
 	}
 	cmd.Flags().StringArrayVar(&keys, "public-key", nil, "a party's public keys; may be given several times")
+	cmd.Flags().StringArrayVar(&audits, "audit-file", nil, "a file of the audit that the run wrote to; may be given several times")
 	return cmd
 }
 
@@ -70,7 +76,8 @@ type reportView struct {
 	Report     string            `json:"report"`
 	Signatures []signatureView   `json:"signatures"`
 	Files      []subjectView     `json:"files,omitempty"`
-	Whole      bool              `json:"whole"` // all was done, and what differs was foretold
+	Audited    bool              `json:"audited,omitempty"` // the audit's files have the lines
+	Whole      bool              `json:"whole"`             // all was done, and what differs was foretold
 	Statement  *report.Statement `json:"statement"`
 }
 
@@ -89,7 +96,7 @@ type subjectView struct {
 // subjects are what the three files are.
 var subjects = []string{"plan", "source's inventory", "target's inventory"}
 
-func (a *app) reportVerify(file string, files, keyFiles []string) error {
+func (a *app) reportVerify(file string, files, keyFiles, audits []string) error {
 	r, err := readReport(file)
 	if err != nil {
 		return err
@@ -117,7 +124,40 @@ func (a *app) reportVerify(file string, files, keyFiles []string) error {
 		}
 		v.Files = append(v.Files, subjectView{f, is})
 	}
+	if len(audits) > 0 {
+		if err := auditHolds(audits, r.Statement.Predicate.Audit); err != nil {
+			return err
+		}
+		v.Audited = true
+	}
 	return a.print(v, v.text)
+}
+
+// auditHolds fails unless the lines stand in the files.
+func auditHolds(files []string, span *report.Audit) error {
+	if span == nil {
+		return errors.New("the report names no line of the audit")
+	}
+	files, err := audit.InOrder(files)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	wanted := map[uint64]string{span.First.Number: span.First.SHA256, span.Last.Number: span.Last.SHA256}
+	err = audit.Scan(files, func(l audit.Line) error {
+		e, err := audit.Parse(l.Raw)
+		if err != nil || wanted[e.Seq] == "" { // a line that was cut short is none
+			return nil
+		}
+		if sum := sha256.Sum256(l.Raw); hex.EncodeToString(sum[:]) != wanted[e.Seq] {
+			return fmt.Errorf("%s: line %d is not the one that the report names", l.File, e.Seq)
+		}
+		delete(wanted, e.Seq)
+		return nil
+	})
+	if err == nil && len(wanted) > 0 {
+		err = fmt.Errorf("the audit's files do not hold line %d, which the report names", slices.Min(slices.Collect(maps.Keys(wanted))))
+	}
+	return err
 }
 
 // parties are the keys of each file, or those of the configuration's keyring.
@@ -185,7 +225,11 @@ func (v *reportView) text(w io.Writer) error {
 	}
 	say("root of the source %s\nroot of the target %s", m.Source.Root, m.Target.Root)
 	if m.Audit != nil {
-		say("audit: lines %d to %d", m.Audit.First.Number, m.Audit.Last.Number)
+		held := ""
+		if v.Audited {
+			held = ", as they stand in the files"
+		}
+		say("audit: lines %d to %d%s", m.Audit.First.Number, m.Audit.Last.Number, held)
 	}
 	if v.Whole {
 		say("all that was planned was done, and nothing differs that was not foretold")
