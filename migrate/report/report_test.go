@@ -87,15 +87,14 @@ func TestEveryBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range file {
-		for bit := range 8 {
-			file[i] ^= 1 << bit
-			if r, err := report.Parse(file); err == nil {
-				if _, err := r.Verify(parties...); err == nil {
-					t.Errorf("bit %d of byte %d was changed, and nobody noticed", bit, i)
-				}
+		bit := byte(1) << (i % 8)
+		file[i] ^= bit
+		if r, err := report.Parse(file); err == nil {
+			if _, err := r.Verify(parties...); err == nil {
+				t.Errorf("bit %#x of byte %d was changed, and nobody noticed", bit, i)
 			}
-			file[i] ^= 1 << bit
 		}
+		file[i] ^= bit
 	}
 	for n := range file {
 		if _, err := report.Parse(file[:n]); !errors.Is(err, secret.Corrupt) {

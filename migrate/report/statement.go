@@ -280,11 +280,13 @@ func (m *Migration) addUp() error {
 	return nil
 }
 
-// Whole reports whether all that the plan acts on was done, and nothing differs
-// that nobody foretold.
+// Whole reports whether all that ought to move did, all could be read, and nothing
+// differs that nobody foretold. What else the target has is nothing of the move's.
 func (m *Migration) Whole() bool {
 	c := &m.Compared
-	return m.Moved.Done == m.Plan.Act && m.Plan.Stay+m.Plan.LeftOut == 0 && c.Attributes+c.Different+c.OnlySource+c.Unread == 0
+	return m.Moved.Done == m.Plan.Act && m.Plan.Stay+m.Plan.LeftOut == 0 &&
+		c.Attributes+c.Different+c.OnlySource+c.Unread == 0 &&
+		m.Source.Unread+m.Source.LeftOut+m.Target.Unread+m.Target.LeftOut == 0
 }
 
 func (s *Statement) encode() ([]byte, error) { return json.Marshal(s) }
