@@ -29,7 +29,7 @@ var rules = []rule{
 	{"backup/saved", []string{"secret", "backup"}},
 	{"inventory", []string{"secret", "internal/inorder", "internal/jsonl", "internal/merkle"}},
 	{"migrate", []string{"secret", "backends", "backends/kit", "backends/loss", "gateway", "gateway/archive", "inventory", "internal/inorder", "internal/jsonl", "internal/merkle"}},
-	{"migrate/report", []string{"secret", "backup", "inventory", "internal/rawsig", "internal/shown"}},
+	{"migrate/report", []string{"secret", "backup", "inventory", "internal/jsonl", "internal/rawsig", "internal/shown"}},
 	{"backends", []string{"secret"}},
 	{"backends/loss", []string{"secret"}},
 	{"backends/history", []string{"secret", "backends/loss"}},

@@ -3,13 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/jsonl"
 	"github.com/vaultferry/vaultferry/internal/rawsig"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -104,7 +104,7 @@ func Parse(b []byte) (*Report, error) {
 	var e envelope
 	line, ok := bytes.CutSuffix(b, []byte("\n"))
 	switch {
-	case !ok || decode(line, &e) != nil:
+	case !ok || jsonl.Decode(line, &e) != nil:
 		return nil, corrupt("this is no report, or it was changed")
 	case e.PayloadType != PayloadType:
 		return nil, corrupt("the report's payload is not of the type %s", PayloadType)
@@ -118,7 +118,7 @@ func Parse(b []byte) (*Report, error) {
 		}
 		r.signatures = append(r.signatures, s)
 	}
-	err := decode(r.payload, r.Statement)
+	err := jsonl.Decode(r.payload, r.Statement)
 	if other := r.Statement.PredicateType; strings.HasPrefix(other, predicateTypes) && other != PredicateType {
 		return nil, secret.Errorf(secret.Unsupported, "the report is of the type %s; this release reads %s", other, PredicateType)
 	}
@@ -134,18 +134,4 @@ func Parse(b []byte) (*Report, error) {
 // corrupt is the error of a report that proves nothing.
 func corrupt(format string, args ...any) error {
 	return &secret.Error{Kind: secret.Corrupt, Detail: fmt.Sprintf(format, args...)}
-}
-
-// decode takes only what json.Marshal would write of it, to the byte.
-func decode(b []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	again, err := json.Marshal(to)
-	if err != nil || !bytes.Equal(again, b) {
-		return errors.New("not as it would be written")
-	}
-	return nil
 }
