@@ -77,10 +77,12 @@ func (a *app) reportCosign(ctx context.Context, file string, f *cosignFlags) err
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	mine, digest, err := readInventory(f.inventory, keys)
+	prove := func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
+	in, digest, err := scanInventory(f.inventory, prove, func(*inventory.Entry) {})
 	if err != nil {
 		return err
 	}
+	mine := report.StoreOf(f.inventory, in)
 	before := r.KeyIDs()
 	side, err := r.Cosign(keys, mine, digest)
 	if err != nil {
@@ -119,23 +121,26 @@ func (a *app) writeCosigned(file, key string, r *report.Report) error {
 	})
 }
 
-// readInventory reads a whole one that the keyring signed, and its SHA-256.
-func readInventory(file string, keys *backup.Keyring) (report.Store, string, error) {
+// scanInventory gives each entry of a whole inventory to do, and returns its
+// SHA-256, too.
+func scanInventory(file string, prove inventory.Verifier, do func(*inventory.Entry)) (*inventory.Reader, string, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return report.Store{}, "", &exitError{exitUsage, err}
+		return nil, "", &exitError{exitUsage, err}
 	}
 	defer func() { _ = f.Close() }() // only read
 	sum := sha256.New()
-	prove := func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
 	r, err := inventory.NewReader(io.TeeReader(f, sum), prove)
 	for err == nil {
-		_, err = r.Next()
+		var e *inventory.Entry
+		if e, err = r.Next(); err == nil {
+			do(e)
+		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return report.Store{}, "", fmt.Errorf("%s: %w", file, err)
+		return nil, "", fmt.Errorf("%s: %w", file, err)
 	}
-	return report.StoreOf(file, r), hex.EncodeToString(sum.Sum(nil)), nil
+	return r, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 type cosignView struct {
