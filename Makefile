@@ -85,6 +85,8 @@ golden: vault ## rewrite the golden wire files, the tables in docs and the confi
 	go test ./backends/all -run 'TestNamesTable|TestProductsTable' -update
 	go test ./internal/configdoc -run TestConfiguration -update
 	go test ./backends/sidecar -run 'TestPage$$' -update
+	go test ./inventory -run 'TestPage$$' -update
+	go test ./migrate/report -run 'TestVector$$' -update
 	go test ./internal/e2e -run 'TestMatrix$$|TestRequests$$' -update
 
 .PHONY: picture

@@ -127,9 +127,15 @@ func (k *Keyring) Public() (*Keyring, error) {
 }
 
 // PublicSigning returns a keyring of the public halves of the keys that sign,
-// or once did: it verifies, and neither seals nor opens. Invalid: there is none.
+// or once did: it verifies, and neither seals nor opens. It is for strangers, so
+// it lacks the secret that ids follow from. Invalid: there is none.
 func (k *Keyring) PublicSigning() (*Keyring, error) {
-	return k.publicOf(func(c key) bool { return c.use == useSig }, "the keyring holds no key that signs")
+	public, err := k.publicOf(func(c key) bool { return c.use == useSig }, "the keyring holds no key that signs")
+	if err != nil {
+		return nil, err
+	}
+	delete(public.members, idsMember)
+	return public, public.readIDs()
 }
 
 func (k *Keyring) publicOf(wanted func(key) bool, none string) (*Keyring, error) {

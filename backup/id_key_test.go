@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"encoding/hex"
 	"testing"
 	"time"
 )
@@ -51,6 +52,39 @@ func TestIDKeyStays(t *testing.T) {
 		}
 		if bytes.Equal(a.IDKey("kind"), byHand.IDKey("kind")) != (id == "aes") {
 			t.Errorf("%s: ids follow from another than the first key", id)
+		}
+	}
+}
+
+// TestIDKeyStaysHere: what auditors are given tells nothing of the secret that
+// ids follow from.
+func TestIDKeyStaysHere(t *testing.T) {
+	t.Parallel()
+	byHand, err := ParseKeyring([]byte(`{"keys":[` + jwk(t, "aes", nil) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byHand, _, err = byHand.Add(AlgEdDSA); err != nil {
+		t.Fatal(err)
+	}
+	made, err := NewKeyringOf(AlgECDH, AlgEdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*Keyring{"made by hand": byHand, "new": made} {
+		public, err := k.PublicSigning()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := public.Reveal()
+		if err != nil || bytes.Contains(b, []byte(`"ids"`)) || bytes.Contains(b, []byte(hex.EncodeToString(k.ids))) {
+			t.Errorf("%s: the public halves hold the secret: %v", name, err)
+		}
+		if bytes.Equal(public.IDKey("kind"), k.IDKey("kind")) || !bytes.Equal(reparse(t, public).IDKey("kind"), public.IDKey("kind")) {
+			t.Errorf("%s: the public halves make the same ids", name)
+		}
+		if public.GatewayID() != k.GatewayID() || len(public.SigningKeys()) != 1 {
+			t.Errorf("%s: the public halves do not verify", name)
 		}
 	}
 }

@@ -41,6 +41,9 @@ type Line struct {
 	Versions int    `json:"versions,omitempty"`
 	Archive  string `json:"archive,omitempty"`
 	Why      string `json:"why,omitempty"`
+	// Refused is how many requests products refused for now since the line before
+	// that says so.
+	Refused int64 `json:"refused,omitempty"`
 	// MAC is over the line before and this one without it.
 	MAC inventory.Digest `json:"mac"`
 }
@@ -51,6 +54,7 @@ type Journal struct {
 	key  inventory.Key
 	file *os.File
 	now  func() time.Time
+	tell func(Line) // each line that is replayed; nil: nobody asks
 
 	mu     sync.Mutex
 	last   inventory.Digest // the MAC of the last line
@@ -80,6 +84,21 @@ func OpenJournal(path string, k inventory.Key, plan string, now func() time.Time
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil
+}
+
+// ReadJournal tells each line of a journal, which a run may be writing meanwhile.
+// Kinds: Corrupt. A file that is not there has no lines.
+func ReadJournal(path string, k inventory.Key, plan string, tell func(Line)) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	j := &Journal{key: k, file: f, steps: map[secret.Name]Step{}, tell: tell}
+	_, err = j.replay(plan)
+	return errors.Join(err, f.Close())
 }
 
 func (j *Journal) open(path, plan string) error {
@@ -123,6 +142,9 @@ func (j *Journal) replay(plan string) (whole int64, err error) {
 		}
 		if l.Name != "" {
 			j.steps[l.Name] = l.Step
+		}
+		if j.tell != nil {
+			j.tell(l)
 		}
 		j.number, j.last = l.Number, l.MAC
 		j.queued, j.synced = l.Number, l.Number

@@ -31,9 +31,14 @@ func TestThrottled(t *testing.T) {
 		}
 		return nil
 	}
-	out, err := w.run(t, t.Context(), plan, filepath.Join(t.TempDir(), "j"))
+	journal := filepath.Join(t.TempDir(), "j")
+	out, err := w.run(t, t.Context(), plan, journal)
 	if err != nil || len(out) != 8 {
 		t.Fatalf("%+v, %v", out, err)
+	}
+	told := int64(0)
+	if err := migrate.ReadJournal(journal, w.key, digest, func(l migrate.Line) { told += l.Refused }); err != nil || told < 20 {
+		t.Errorf("the journal tells of %d refused requests, %v", told, err)
 	}
 	for name, v := range w.verdicts(t, plan) {
 		if v.Sign != inventory.Same {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,7 +77,14 @@ type Run struct {
 	// Tell is called with each outcome, one at a time.
 	Tell func(Result) error
 
-	tell sync.Mutex
+	tell    sync.Mutex
+	refused atomic.Int64 // requests that the journal knows of
+}
+
+// refusals are the requests that were refused since it was last asked.
+func (r *Run) refusals() int64 {
+	all := r.From.Pace.Refusals() + r.To.Pace.Refusals()
+	return max(0, all-r.refused.Swap(all))
 }
 
 // Result is what became of one secret.
@@ -149,6 +157,7 @@ func (r *Run) one(ctx context.Context, e *Entry) error {
 	if line.Step == Failed && m.unfinished {
 		line.Step = Begun // the next run knows that this one may have left something
 	}
+	line.Refused = r.refusals()
 	if err := r.Journal.Write(line); err != nil {
 		return err
 	}

@@ -84,27 +84,13 @@ func (v *Verification) compare(ctx context.Context, e *Entry) (*Verdict, error) 
 			return nil, err
 		}
 	}
+	if out.Why != "" {
+		out.Sign = inventory.Incomparable
+	} else {
+		out = e.Judge(src, have)
+	}
 	out.SourceChanged = stateOf(v.Key, src) != e.Source
 	out.TargetChanged = stateOf(v.Key, have) != e.Target
-	switch {
-	case out.Why != "":
-		out.Sign = inventory.Incomparable
-	case src == nil && have == nil:
-		out.Sign, out.Why = inventory.OnlyB, "neither side has it any more"
-	case have == nil:
-		out.Sign = inventory.OnlyA
-	case src == nil:
-		out.Sign = inventory.OnlyB
-	default:
-		d := inventory.Compare(src, have)
-		out.Sign, out.Parts = d.Sign, d.Parts
-		for _, part := range d.Parts {
-			if part.What == inventory.PartUnseen {
-				out.Unseen++
-			}
-		}
-		out.Foretold = d.Sign != inventory.Same && !slices.ContainsFunc(d.Parts, func(p inventory.Part) bool { return !e.foretold(p, src) })
-	}
 	return out, nil
 }
 

@@ -182,7 +182,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		}},
 		{"move", "Move secrets:", []*cobra.Command{
 			a.backupCommand(), a.restoreCommand(), a.inspectCommand(), a.inventoryCommand(), a.diffCommand(),
-			a.migrateCommand(),
+			a.migrateCommand(), a.reportCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
@@ -210,7 +210,7 @@ const defaultTimeout = 10 * time.Minute
 
 // callsStore: what the command does is calls to a store, which take time.
 func callsStore(c *cobra.Command) bool {
-	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys", "migrate"}, c.Name())
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys", "migrate", "report"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.

@@ -87,18 +87,27 @@ func signingKeys(ring *backup.Keyring) (keys []crypto.PublicKey) {
 const maxKeyFile = 4 << 20
 
 // readPublicKeys reads a JWK set, or keys in PEM.
-func readPublicKeys(file string) ([]crypto.PublicKey, error) {
+func readPublicKeys(file string) (keys []crypto.PublicKey, err error) {
+	all, err := readSigningKeys(file)
+	for _, k := range all {
+		keys = append(keys, k.Public)
+	}
+	return keys, err
+}
+
+// readSigningKeys is readPublicKeys with what a JWK set says of its keys.
+func readSigningKeys(file string) ([]backup.SigningKey, error) {
 	text, err := readSome(file, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	var keys []crypto.PublicKey
+	var keys []backup.SigningKey
 	if ring, err := backup.ParseKeyring(text); err == nil {
-		keys = signingKeys(ring)
+		keys = ring.SigningKeys()
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if k, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
-			keys = append(keys, k)
+			keys = append(keys, backup.SigningKey{Public: k})
 		}
 	}
 	if len(keys) == 0 {

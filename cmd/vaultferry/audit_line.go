@@ -143,13 +143,23 @@ func fileDigest(path string) (string, error) {
 
 // audited does what changes a keyring, between its two lines, if that is the
 // keyring of the configuration. One that is of no gateway has no audit.
-func (a *app) audited(op, keyring string, do func() (key string, err error)) (err error) {
+func (a *app) audited(op, keyring string, do func() (key string, err error)) error {
 	cfg, _, loadErr := a.load()
 	path, absErr := filepath.Abs(keyring)
 	if loadErr != nil || absErr != nil || path != filepath.Clean(cfg.Keyring.File) {
 		_, err := do()
 		return err
 	}
+	return a.between(cfg, op, path, func(e *audit.Entry) error {
+		key, err := do()
+		e.Key = key
+		return err
+	})
+}
+
+// between does what changes a file, between its two lines in the audit. do fills
+// in what the second one says of it.
+func (a *app) between(cfg *config.Config, op, path string, do func(*audit.Entry) error) (err error) {
 	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
 	if err != nil {
 		return err
@@ -160,9 +170,8 @@ func (a *app) audited(op, keyring string, do func() (key string, err error)) (er
 	if err := log.Write(e, true); err != nil {
 		return err
 	}
-	key, err := do()
-	e.Phase, e.Result, e.Key = audit.Outcome, audit.OK, key
-	if err != nil {
+	e.Phase, e.Result = audit.Outcome, audit.OK
+	if err = do(&e); err != nil {
 		e.Result, e.Reason = secret.KindOf(err).Error(), secret.ReasonOf(err)
 	}
 	if lineErr := log.Write(e, true); lineErr != nil {

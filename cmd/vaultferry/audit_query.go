@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/migrate/report"
 )
 
 // auditFilter are the flags that choose lines. Each is a pattern, where `*` is
@@ -102,6 +106,37 @@ func (a *app) each(named []string, f *auditFilter, do func(raw []byte, e *audit.
 		}
 		return do(l.Raw, &e)
 	})
+}
+
+// auditSpan names the first and the last line of the calls with the id in that
+// time. Nil: there is no audit, or it has none of them.
+func (a *app) auditSpan(id string, from, to time.Time) (*report.Audit, error) {
+	cfg, err := a.loadUnresolved()
+	if err != nil {
+		return nil, err
+	}
+	files, err := audit.Files(cfg.Audit.File)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var span *report.Audit
+	err = audit.Scan(files, func(l audit.Line) error {
+		e, err := audit.Parse(l.Raw)
+		if err != nil || e.RequestID != id || e.Time.Before(from) || e.Time.After(to) {
+			return nil
+		}
+		sum := sha256.Sum256(l.Raw)
+		line := report.Line{Number: e.Seq, SHA256: hex.EncodeToString(sum[:])}
+		if span == nil {
+			span = &report.Audit{First: line}
+		}
+		span.Last = line
+		return nil
+	})
+	return span, err
 }
 
 func (a *app) auditQueryCommand() *cobra.Command {

@@ -244,7 +244,8 @@ func (a *app) keysPublicCommand(keyring *string) *cobra.Command {
 		Use: "public", Short: "Print the public halves: a keyring that encrypts and cannot decrypt",
 		Long: `Prints a keyring of the public halves. A gateway that has no more can encrypt
 backups and not decrypt them. --signing prints the halves of the keys that sign
-alone: with them anybody can verify the audit ("audit verify --public-key").`,
+alone: with them anybody can verify the audit ("audit verify --public-key") and
+reports of migrations ("report verify --public-key").`,
 		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json
   vaultferry keys public --signing > audit-keys.json`,
 		Args: arguments(),

@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
 //	within DURATION COMMAND  the same as exec, and fails if it took longer
+//	report-of KEYRING PLAN SOURCE TARGET AUDIT REPORT
+//	                         signs a report of a move that is about these files
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -50,7 +52,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "mode": cmdMode,
-			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin,
+			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
 		},
 	})
 }

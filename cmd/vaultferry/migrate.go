@@ -28,13 +28,13 @@ func (a *app) migrateCommand() *cobra.Command {
 		Long: `"plan" looks at both stores and writes a file that says of each secret what will
 be done, and what will be lost. "run" does what the plan says and nothing else.
 It can be interrupted at any moment; the same command again goes on. "verify"
-compares both stores afterwards.
+compares both stores afterwards, and "report" signs what was done.
 
 A move never deletes, purges or overwrites anything.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRunCommand(), a.migrateVerifyCommand())
+	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRunCommand(), a.migrateVerifyCommand(), a.migrateReportCommand())
 	for _, c := range cmd.Commands() {
 		a.timeoutFlag(c)
 	}

@@ -3,39 +3,19 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/vaultferry/vaultferry/internal/shown"
 )
 
-// Names, tags, stages and what products say are other people's. Nothing of them
-// reaches a terminal that steers it, turns the text beside it round, or cannot be
-// seen: it is shown as its escape.
-
-// visible escapes what cannot be seen, but for the ends of lines and tabs.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i, n := 0, 0; i < len(s); i += n {
-		var r rune
-		r, n = utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case hidden(r):
-			q := strconv.QuoteRune(r)
-			b.WriteString(q[1 : len(q)-1])
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsPrint(r) }
+// Text of other people, as people see it.
+var (
+	visible   = shown.Text
+	printable = shown.Line
+	hidden    = shown.Hidden
+)
 
 // visibleJSON is visible for JSON: the same document, in which strings spell
 // those characters as JSON's own escapes.
@@ -57,16 +37,6 @@ func visibleJSON(b []byte) []byte {
 		}
 	}
 	return out
-}
-
-// printable is visible in one line, and with quotes and backslashes escaped
-// where something is.
-func printable(s string) string {
-	q := strconv.Quote(s)
-	if bare := q[1 : len(q)-1]; bare != s {
-		return bare
-	}
-	return s
 }
 
 // visibleWriter makes each whole text that is written visible.

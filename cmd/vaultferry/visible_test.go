@@ -12,26 +12,8 @@ const steering = "\u202e\u2066\u200f\u061c\u200b\ufeff\x1b[2J\u009b\x7f\U000e004
 
 func TestNothingThatIsPrintedSteers(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"plain":               "plain",
-		"שלום é 🔑":            "שלום é 🔑",
-		"a\nb\tc":             "a\nb\tc",
-		"x\u202ey":            `x\u202ey`,
-		"\x1b[31m":            `\x1b[31m`,
-		"bad \xff":            `bad \xff`,
-		`a "quote" and \ too`: `a "quote" and \ too`,
-	} {
-		if got := visible(in); got != want {
-			t.Errorf("%q is shown as %q, want %q", in, got, want)
-		}
-	}
 	if got := visible(steering); strings.ContainsFunc(got, hidden) {
 		t.Errorf("shown as %q", got)
-	}
-	for in, want := range map[string]string{`a"`: `a\"`, `"`: `\"`, "\u202e": `\u202e`, "a b": "a b"} {
-		if got := printable(in); got != want {
-			t.Errorf("%q is printed as %q, want %q", in, got, want)
-		}
 	}
 	b, err := json.Marshal(map[string]string{steering: steering + "é🔑"})
 	if err != nil {

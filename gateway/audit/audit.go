@@ -65,7 +65,7 @@ type Entry struct {
 	LossesRest   *Rest       `json:"losses_rest,omitempty"`   // those beyond Losses
 	File         string      `json:"file,omitempty"`          // that was written, or that this one goes on behind
 	Digest       string      `json:"digest,omitempty"`        // hex SHA-256 of the file, or of the configuration
-	Key          string      `json:"key,omitempty"`           // the id of a key that was made or retired
+	Key          string      `json:"key,omitempty"`           // the id of a key that was made or retired, or that signed the file
 	Tally        *Tally      `json:"tally,omitempty"`         // of what has no lines of its own
 	Tree         *TreeState  `json:"tree,omitempty"`          // over all lines before this one
 	Checkpoint   *Checkpoint `json:"checkpoint,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/internal/rawsig"
 )
 
 // A checkpoint is a signed note as golang.org/x/mod/sumdb/note and C2SP's
@@ -142,16 +142,7 @@ func (v *verifier) Name() string { return v.name }
 func (v *verifier) KeyHash() uint32 { return v.hash }
 
 // Verify implements note.Verifier.
-func (v *verifier) Verify(msg, sig []byte) bool {
-	switch k := v.key.(type) {
-	case ed25519.PublicKey:
-		return ed25519.Verify(k, msg, sig)
-	case *ecdsa.PublicKey:
-		sum := sha256.Sum256(msg)
-		return ecdsa.VerifyASN1(k, sum[:], sig)
-	}
-	return false
-}
+func (v *verifier) Verify(msg, sig []byte) bool { return rawsig.Verify(v.key, msg, sig) }
 
 // signer implements note.Signer.
 type signer struct {
@@ -165,13 +156,7 @@ func newSigner(name string, by crypto.Signer) (*signer, error) {
 }
 
 // Sign implements note.Signer.
-func (s *signer) Sign(msg []byte) ([]byte, error) {
-	if _, ok := s.key.(ed25519.PublicKey); ok {
-		return s.by.Sign(rand.Reader, msg, crypto.Hash(0))
-	}
-	sum := sha256.Sum256(msg)
-	return s.by.Sign(rand.Reader, sum[:], crypto.SHA256)
-}
+func (s *signer) Sign(msg []byte) ([]byte, error) { return rawsig.Sign(s.by, msg) }
 
 // KeyText is a public key as note's other tools take it: NAME+HASH+KEY.
 func KeyText(origin string, key crypto.PublicKey) (string, error) {
