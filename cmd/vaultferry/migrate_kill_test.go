@@ -177,7 +177,7 @@ func (w *killWorld) interrupted(t *testing.T, plan string, signal syscall.Signal
 	t.Helper()
 	journal := filepath.Join(w.dir, plan+".journal")
 	const aLine = 130 // bytes, about
-	target := sizeOf(journal) + w.random.Int64N(int64(len(moved))*aLine)
+	target := sizeOf(journal) + 1 + w.random.Int64N(int64(len(moved))*aLine)
 	var said bytes.Buffer
 	cmd := w.command(t.Context(), "migrate", "run", plan)
 	cmd.Stdout, cmd.Stderr = &said, &said

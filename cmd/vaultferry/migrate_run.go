@@ -91,7 +91,12 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err err
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
 	}
-	defer func() { err = errors.Join(err, journal.Close()) }()
+	defer func() {
+		if err != nil && ctx.Err() != nil { // wherever it was
+			a.complain("to go on: " + f.resume(path))
+		}
+		err = errors.Join(err, journal.Close())
+	}()
 	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "run", p.Header.Run, &f.paceFlags)
 	if err != nil {
 		return err
@@ -134,21 +139,25 @@ func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrat
 	if e := errors.Join(a.print(report, report.text), f.errors.write()); e != nil {
 		return e
 	}
-	resume := "vaultferry migrate run " + p.path
-	if f.runKey != "" {
-		resume += " --run-key " + f.runKey
-	}
 	switch {
 	case ctx.Err() != nil && err != nil:
-		a.complain("to go on: " + resume)
 		return err
 	case failed.dead:
-		a.complain("to go on, with a new credential: " + resume)
+		a.complain("to go on, with a new credential: " + f.resume(p.path))
 		return failed.exit()
 	case err != nil:
-		return fmt.Errorf("%w; to go on: %s", err, resume)
+		return fmt.Errorf("%w; to go on: %s", err, f.resume(p.path))
 	}
 	return failed.exit()
+}
+
+// resume is the command that goes on.
+func (f *runFlags) resume(path string) string {
+	s := "vaultferry migrate run " + path
+	if f.runKey != "" {
+		s += " --run-key " + f.runKey
+	}
+	return s
 }
 
 func (r *runReport) add(a *app, res migrate.Result) {
