@@ -19,7 +19,11 @@ import (
 func TestLinksNameNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	x := start(t, extra{})
-	for _, n := range []string{"aa-hidden", "app-1", "app-2", "app-3", "zz-hidden"} {
+	names := []string{"app-1", "app-2", "app-3"}
+	for i := range 40 {
+		names = append(names, fmt.Sprint("aa-hidden-", i), fmt.Sprint("zz-hidden-", i))
+	}
+	for _, n := range names {
 		if code, body := x.set(t, vaultHost, n, "v"); code != http.StatusOK {
 			t.Fatal(code, body)
 		}
@@ -45,22 +49,25 @@ func TestLinksNameNothingOfOthers(t *testing.T) {
 	if len(all) != 3 {
 		t.Fatalf("the list shows %v", all)
 	}
-	seen := 0
-	for query := "&maxresults=1"; query != ""; {
-		shown, next := list(query)
-		seen += len(shown)
-		u, err := url.Parse(next)
-		must(t, err)
-		if query = ""; next != "" {
-			token := u.Query().Get("$skiptoken")
-			if place := placeOf(t, token); !strings.HasPrefix(place, "SECRET/APP-") {
-				t.Errorf("the link names %q", place)
+	for size := 1; size <= 25; size++ {
+		first := fmt.Sprint("&maxresults=", size)
+		seen := 0
+		for query := first; query != ""; {
+			shown, next := list(query)
+			seen += len(shown)
+			u, err := url.Parse(next)
+			must(t, err)
+			if query = ""; next != "" {
+				token := u.Query().Get("$skiptoken")
+				if place := placeOf(t, token); !strings.HasPrefix(place, "SECRET/APP-") {
+					t.Fatalf("by %d: the link names %q", size, place)
+				}
+				query = first + "&$skiptoken=" + token
 			}
-			query = "&maxresults=1&$skiptoken=" + token
 		}
-	}
-	if seen != len(all) {
-		t.Errorf("%d on all pages, want %d", seen, len(all))
+		if seen != len(all) {
+			t.Errorf("by %d: %d on all pages, want %d", size, seen, len(all))
+		}
 	}
 	for _, place := range []string{"AA", "AA-HIDDEN", "APP-1", "ZZ", "ZZ-HIDDEN"} {
 		list("&maxresults=25&$skiptoken=" + forgedToken(place))
@@ -99,13 +106,16 @@ func TestIDsTellNothing(t *testing.T) {
 	if code, body := x.send(t, x.from(t, honest), call{method: "GET", path: "/csms/" + id[:36] + "/tags"}); code != http.StatusOK {
 		t.Errorf("whoever may see it: %d %s", code, body)
 	}
-	answers := map[string]bool{}
-	for _, each := range []string{id[:36], id[:35] + "0", id[:35] + "1", uuid.NewString()} {
-		code, body := x.send(t, x.from(t, hostile), call{method: "GET", path: "/csms/" + each + "/tags", key: guestKey, sk: guestSK})
-		answers[fmt.Sprint(code, strings.ReplaceAll(body, each, "ID"))] = true
+	ask := func(key, sk, id string) string {
+		code, body := x.send(t, x.from(t, hostile), call{method: "GET", path: "/csms/" + id + "/tags", key: key, sk: sk})
+		return fmt.Sprint(code, strings.ReplaceAll(body, id, "ID"))
 	}
-	if len(answers) != 1 {
-		t.Errorf("ids are told apart: %v", answers)
+	for key, sk := range map[string]string{guestKey: guestSK, tenantKey: tenantSK} {
+		hidden := ask(key, sk, id[:36])
+		again := ask(key, sk, id[:36])
+		if made := ask(key, sk, uuid.NewString()); hidden != made || again != made {
+			t.Errorf("%s: %s, then %s, and of one that was made up %s", key, hidden, again, made)
+		}
 	}
 }
 

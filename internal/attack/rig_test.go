@@ -80,6 +80,8 @@ const (
 	guestToken  = "9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d"
 	appKey      = "AKAPP"
 	appSecret   = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
+	tenantKey   = "AKTENANT"
+	tenantSK    = "7e4a470fde5ec7ab1e5ca1ab1e0ddba11fee1dea"
 	guestKey    = "AKGUEST"
 	guestSK     = "5eed0f0a57a7e0fac7deed5c0de5ba5eba11c0de"
 	weakKey     = "AKWEAK"
@@ -116,6 +118,7 @@ callers:
     access_keys: [ { id: ` + weakKey + `, secret: { env: WEAK_SK } } ]
   - name: tenant
     tokens: [ { env: TENANT_TOKEN } ]
+    access_keys: [ { id: ` + tenantKey + `, secret: { env: TENANT_SK } } ]
   - name: guest
     client: { id: guest, secret: { env: GUEST_SECRET } }
     tokens: [ { env: GUEST_TOKEN } ]
@@ -206,7 +209,7 @@ func (x *target) run(t testing.TB) {
 
 func (*target) env() []string {
 	return append(os.Environ(), "GOMEMLIMIT=off",
-		"APP_TOKEN="+appToken, "VAULT_TOKEN="+vaulttest.RootToken, "TENANT_TOKEN="+tenantToken, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
+		"APP_TOKEN="+appToken, "VAULT_TOKEN="+vaulttest.RootToken, "TENANT_TOKEN="+tenantToken, "TENANT_SK="+tenantSK, "GUEST_TOKEN="+guestToken, "APP_SK="+appSecret, "GUEST_SK="+guestSK, "WEAK_SK="+weakSK,
 		"APP_SECRET="+appSecret+"ab", "GUEST_SECRET="+guestSK+"ab")
 }
 
