@@ -51,6 +51,9 @@ func (r *Repository) read(name string) ([]byte, error) {
 
 // fileError names the file as in the repository, and not where that is.
 func fileError(name string, err error) error {
+	if _, ok := errors.AsType[*secret.Error](err); ok {
+		return err
+	}
 	kind := secret.Internal
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = secret.NotFound
