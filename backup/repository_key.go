@@ -90,7 +90,7 @@ func (k *Keyring) WrapRepositoryKey(r *RepositoryKey) (wrapped, recipient string
 // nothing; Corrupt.
 func (k *Keyring) UnwrapRepositoryKey(wrapped string) (*RepositoryKey, error) {
 	if !k.CanOpen() {
-		return nil, secret.Errorf(secret.Unsupported, "this keyring can seal and not open: it cannot tell what of a repository is unchanged")
+		return nil, secret.Errorf(secret.Unsupported, "this keyring can seal and not open, so it can neither tell what of a repository is unchanged nor read it")
 	}
 	plain, err := k.open([]byte(wrapped), typeRepository)
 	if e, ok := errors.AsType[*notHeld](err); ok {

@@ -236,8 +236,8 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	}
 	t.report.Snapshot, t.report.Count, t.report.Sealed, t.report.Whole = made.ID, made.End.Count, taken.Sealed, made.Whole()
 	t.say(len(taken.Damage()))
-	e := t.a.auditEntry("cli.snapshot.created")
-	e.Store, e.Digest = made.Store, made.ID
+	e := t.a.auditEntry(opSnapshotCreated)
+	e.Store, e.Digest, e.Key = made.Store, made.ID, r.ID()
 	return t.a.changedRepository(t.flags.repo, e)
 }
 
