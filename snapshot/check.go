@@ -285,29 +285,8 @@ func (c *checker) holds(name, file string, may []held) (int64, error) {
 	if c.key == nil {
 		return size, nil
 	}
-	_, err = c.r.open(c.key, name)
+	_, _, err = c.r.Document(c.key, &Entry{Document: name})
 	return size, err
-}
-
-// open opens a document, and holds it to its name.
-func (r *Repository) open(key *backup.RepositoryKey, document string) (*backup.Document, error) {
-	file := documentFile(document)
-	blob, err := r.read(file)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := key.Open(blob)
-	if err != nil {
-		return nil, corrupt(file, "it cannot be opened: %s", secret.Explain(err))
-	}
-	name, err := key.Name(doc.Secret)
-	if err != nil {
-		return nil, corrupt(file, "it holds no secret")
-	}
-	if name != document {
-		return nil, corrupt(file, "it is the document of another secret, or of another state")
-	}
-	return doc, nil
 }
 
 // blame says of which secrets the bad documents are, by the snapshots that are kept
