@@ -18,8 +18,8 @@ type Forgotten struct {
 	Repository  string    `json:"repository"`
 	Snapshot    string    `json:"snapshot"`
 	Predecessor string    `json:"predecessor,omitempty"`
-	Begun       time.Time `json:"begun"`
-	Store       string    `json:"store"`
+	Begun       time.Time `json:"begun,omitzero"`
+	Store       string    `json:"store,omitempty"`
 	By          string    `json:"by"`
 	At          time.Time `json:"at"`
 	Signature   string    `json:"signature,omitempty"`
@@ -64,6 +64,8 @@ func (r *Repository) History() (*History, error) {
 	for _, id := range ids {
 		s, err := r.Load(id, nil)
 		switch {
+		case err != nil && h.Forgotten[id] != nil:
+			h.Returned = append(h.Returned, id)
 		case err != nil:
 			h.Damage = append(h.Damage, damageOf(dirSnapshots+"/"+id, err))
 		case h.Forgotten[id] != nil:
