@@ -116,3 +116,88 @@ func (r *Repository) Key() (key *backup.RepositoryKey, wrapped string, err error
 	}
 	return nil, "", secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
 }
+
+// Recipient is one for whom the repository's key is wrapped.
+type Recipient struct {
+	KID string `json:"recipient"`
+	// Held: the keyring opens it.
+	Held bool `json:"held"`
+}
+
+// Recipients lists them in the order of their files. Kind: Corrupt, where one of them
+// is damaged: Check tells more.
+func (r *Repository) Recipients() ([]Recipient, error) {
+	names, err := r.names(dirKeys)
+	if err != nil {
+		return nil, err
+	}
+	var all []Recipient
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, endVoucher)
+		if !ok {
+			continue
+		}
+		jws, err := r.read(dirKeys + "/" + name)
+		if err != nil {
+			return nil, err
+		}
+		payload, err := backup.Prove(r.keys.SigningKeys(), typeRecipient, string(jws))
+		var v voucher
+		if err != nil || json.Unmarshal(payload, &v) != nil || fileOf(v.KID) != dirKeys+"/"+base || v.Repository != r.id {
+			return nil, corrupt(dirKeys+"/"+name, "%v", errSigner)
+		}
+		wrapped, err := r.wrappedFor(v.KID)
+		if errors.Is(err, secret.NotFound) { // an addition that was cut short
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		key, err := r.keys.UnwrapRepositoryKey(wrapped)
+		all = append(all, Recipient{KID: v.KID, Held: err == nil && key.ID() == r.id})
+	}
+	return all, nil
+}
+
+// AddRecipient wraps the key for the key of another keyring that seals, and returns
+// that key's id. Kinds: AlreadyExists; as Key.
+func (r *Repository) AddRecipient(lock *Lock, to *backup.Keyring) (string, error) {
+	key, _, err := r.Key()
+	if err != nil {
+		return "", err
+	}
+	if err := lock.Check(); err != nil {
+		return "", err
+	}
+	return r.addRecipient(to, key)
+}
+
+// RemoveRecipient removes what is wrapped for a key. Who had it may have kept the
+// repository's key. Kinds: NotFound; Invalid, for the last one.
+func (r *Repository) RemoveRecipient(lock *Lock, kid string) error {
+	all, err := r.Recipients()
+	if err != nil {
+		return err
+	}
+	found, others := false, 0
+	for _, one := range all {
+		if one.KID == kid {
+			found = true
+		} else {
+			others++
+		}
+	}
+	switch {
+	case !found:
+		return secret.Errorf(secret.NotFound, "key %s is no recipient; vaultferry snapshot key list shows them", kid)
+	case others == 0:
+		return secret.Errorf(secret.Invalid, "key %s is the last recipient: without it nobody opens the repository", kid)
+	}
+	if err := lock.Check(); err != nil {
+		return err
+	}
+	if err := r.remove(fileOf(kid) + endWrapped); err != nil {
+		return err
+	}
+	return r.remove(fileOf(kid) + endVoucher)
+}
