@@ -166,6 +166,7 @@ func (l *Lock) Release() error {
 	if was, readErr := l.stands(); readErr == nil && was != nil && was.Owner == l.owner.Owner {
 		err = l.file.Truncate(0)
 	}
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // a child that is being started may have the file open, too
 	return errors.Join(err, l.file.Close())
 }
 
