@@ -159,9 +159,6 @@ func (b *batch) add(name string, content []byte) error {
 	}
 	b.pending = append(b.pending, pending{f.Name(), name})
 	_, err = f.Write(content)
-	if err == nil && !syncsAll {
-		err = f.Sync()
-	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fileError(name, err)
 	}
@@ -176,7 +173,11 @@ func (b *batch) flush() error {
 	if len(b.pending) == 0 {
 		return nil
 	}
-	if err := syncAll(b.r.dir); err != nil {
+	var written []string
+	for _, p := range b.pending {
+		written = append(written, p.work)
+	}
+	if err := syncPaths(b.r.dir, written); err != nil {
 		return fileError(dirWork, err)
 	}
 	for len(b.pending) > 0 {
@@ -202,18 +203,36 @@ func (b *batch) settle() error {
 	if err := b.flush(); err != nil || len(b.folders) == 0 {
 		return err
 	}
-	if syncsAll {
-		if err := syncAll(b.r.dir); err != nil {
-			return fileError(dirDocuments, err)
-		}
-		return nil
-	}
+	all := []string{b.r.path(dirDocuments)}
 	for dir := range b.folders {
-		if err := b.r.syncDir(dir); err != nil {
+		all = append(all, b.r.path(dir))
+	}
+	if err := syncPaths(b.r.dir, all); err != nil {
+		return fileError(dirDocuments, err)
+	}
+	return nil
+}
+
+// fewFiles are synced each by itself: one sync of the whole file system waits for
+// what others write there, too.
+const fewFiles = 16
+
+// syncPaths has files and folders on stable storage, many of them with one sync
+// where the system can.
+func syncPaths(dir string, paths []string) error {
+	if syncsAll && len(paths) > fewFiles {
+		return syncAll(dir)
+	}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return b.r.syncDir(dirDocuments)
+	return nil
 }
 
 // drop removes what was not flushed.
