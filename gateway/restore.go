@@ -107,7 +107,7 @@ func (s *Service) openBlob(blob []byte, o RestoreOptions) (*backup.Document, err
 	if o.RepositoryKey == "" {
 		return s.keys.Open(blob)
 	}
-	key, err := s.keys.UnwrapRepositoryKey(o.RepositoryKey)
+	key, err := s.repositoryKey(o.RepositoryKey)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type Sealed struct {
 // refused unless that is accepted. The values stay here. Action: backup.
 func (s *Service) SealFor(ctx context.Context, c Call, r Ref, o SealOptions) (*Sealed, error) {
 	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) (*Sealed, error) {
-		key, err := s.keys.UnwrapRepositoryKey(o.Key)
+		key, err := s.repositoryKey(o.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -63,4 +63,24 @@ func (s *Service) document(j *job, sec *secret.Secret) *backup.Document {
 		Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: j.ref.Name},
 		SealedAt: s.now().UTC(), Secret: renamed(sec, j.ref.inside()),
 	}
+}
+
+// unwrapped is the key of a repository, beside what it was wrapped in.
+type unwrapped struct {
+	wrapped string
+	key     *backup.RepositoryKey
+}
+
+// repositoryKey unwraps the key of a repository. The last one is remembered: a
+// snapshot asks thousands of times.
+func (s *Service) repositoryKey(wrapped string) (*backup.RepositoryKey, error) {
+	if last := s.repository.Load(); last != nil && last.wrapped == wrapped {
+		return last.key, nil
+	}
+	key, err := s.keys.UnwrapRepositoryKey(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	s.repository.Store(&unwrapped{wrapped, key})
+	return key, nil
 }

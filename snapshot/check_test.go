@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,9 +172,30 @@ func TestHealing(t *testing.T) {
 	if d := w.check(t, snapshot.CheckOptions{ReadData: true}); len(d) > 0 {
 		t.Error(d)
 	}
+	older := entryOf(t, w, first, "a")
+	key, _, err := w.Key()
+	must(t, err)
+	if _, err := w.Blob(key, older); err != nil {
+		t.Error("what was sealed anew is not taken for the old: ", err)
+	}
 	must(t, os.Truncate(file, 10))
+	if _, err := w.Blob(key, older); !errors.Is(err, secret.Corrupt) {
+		t.Errorf("a document that was cut: %v", err)
+	}
 	w.take(t, "main", store{{"a", "1"}})
 	if d := w.check(t, snapshot.CheckOptions{ReadData: true}); len(d) > 0 {
 		t.Error(d)
 	}
+}
+
+func entryOf(t *testing.T, w *world, s *snapshot.Snapshot, name secret.Name) (found *snapshot.Entry) {
+	t.Helper()
+	_, err := w.Load(s.ID, func(e *snapshot.Entry) error {
+		if e.Name == name {
+			found = e
+		}
+		return nil
+	})
+	must(t, err)
+	return found
 }

@@ -13,7 +13,7 @@ import (
 // last one of each of so many days, ISO weeks and months, in UTC, that have any.
 type Policy struct{ Last, Daily, Weekly, Monthly int }
 
-// IsZero: nothing is said.
+// IsZero reports whether the policy says nothing.
 func (p Policy) IsZero() bool { return p == Policy{} }
 
 // Keep says which of the snapshots, the oldest first, the policy keeps, and why.

@@ -66,7 +66,9 @@ func child(words []string) error {
 	if w.Repository, err = snapshot.Open(dir, keys, w.now); err != nil {
 		return err
 	}
-	fmt.Println("begun")
+	if _, err := fmt.Fprintln(os.Stdout, "begun"); err != nil {
+		return err
+	}
 	if most > 0 { // a full disk raises no signal either
 		signal.Ignore(syscall.SIGXFSZ)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: most, Max: most}); err != nil {

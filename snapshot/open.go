@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -26,6 +28,20 @@ func (r *Repository) Document(key *backup.RepositoryKey, e *Entry) (blob []byte,
 		return nil, nil, corrupt(file, "it is the document of another secret, or of another state")
 	}
 	return blob, doc, nil
+}
+
+// Blob is Document for one who hands it to a gateway. It opens the document only
+// where it was sealed anew since: else it is what the signed snapshot says.
+func (r *Repository) Blob(key *backup.RepositoryKey, e *Entry) ([]byte, error) {
+	blob, err := r.read(documentFile(e.Document))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(blob); hex.EncodeToString(sum[:]) == e.SHA256 {
+		return blob, nil
+	}
+	blob, _, err = r.Document(key, e)
+	return blob, err
 }
 
 // At is the newest kept snapshot of the store that was begun not after the time;

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -150,13 +151,16 @@ type snapshotRestoring struct {
 	from    *snapshot.Snapshot
 }
 
-// restoresAtOnce is how many secrets are restored side by side.
-const restoresAtOnce = 16
+// Secrets are restored side by side, as far as their documents fit into so many bytes.
+const (
+	restoresAtOnce = 64
+	restoredBytes  = 64 << 20
+)
 
 // all reads the snapshot, which was held to its signature before, part by part,
 // and tells of each secret in its order.
 func (run *snapshotRestoring) all(ctx context.Context) error {
-	size := 4 * restoresAtOnce
+	size := 16 * restoresAtOnce
 	if run.flags.confirm {
 		size = 1
 	}
@@ -195,13 +199,16 @@ func (run *snapshotRestoring) part(ctx context.Context, entries []*snapshot.Entr
 	reports, errs := make([]restoreReport, len(entries)), make([]error, len(entries))
 	var group errgroup.Group
 	group.SetLimit(restoresAtOnce)
+	room := semaphore.NewWeighted(restoredBytes)
 	for i, e := range entries {
 		reports[i] = restoreReport{File: shortID(run.from.ID), Path: string(e.Name), Name: string(e.Name), Store: run.s.store.Name}
-		if run.failed.dead || ctx.Err() != nil {
+		takes := min(e.Size, restoredBytes)
+		if run.failed.dead || room.Acquire(ctx, takes) != nil {
 			errs[i] = errNotTried
 			continue
 		}
 		group.Go(func() error {
+			defer room.Release(takes)
 			errs[i] = run.one(ctx, &reports[i], e)
 			return nil
 		})
@@ -219,13 +226,13 @@ func (run *snapshotRestoring) one(ctx context.Context, r *restoreReport, e *snap
 	if e.Unread != "" {
 		return fmt.Errorf("the snapshot has no document of it: it was not read (%s)", e.Unread)
 	}
-	blob, doc, err := run.r.Document(run.key, e)
+	blob, err := run.r.Blob(run.key, e)
 	if err != nil {
 		return err
 	}
 	f := run.flags
 	if !f.dryRun {
-		if err := f.approve(ctx, run.a, fmt.Sprintf("restore %s with %s into %s?", printable(r.Name), versions(len(doc.Secret.Versions)), r.Store)); err != nil {
+		if err := f.approve(ctx, run.a, fmt.Sprintf("restore %s with %s into %s?", printable(r.Name), versions(e.Versions), r.Store)); err != nil {
 			return err
 		}
 	}
