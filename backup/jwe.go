@@ -15,10 +15,11 @@ import (
 // What a sealed object holds. The type stands in its protected header, so one
 // can never be taken for the other.
 const (
-	typeBackup  = "vaultferry-backup"  // a document
-	typeKey     = "vaultferry-key"     // a store's data key
-	typeSession = "vaultferry-session" // a temporary credential
-	typeRunKey  = "vaultferry-run-key" // what the digests of an inventory are keyed with
+	typeBackup     = "vaultferry-backup"     // a document
+	typeKey        = "vaultferry-key"        // a store's data key
+	typeSession    = "vaultferry-session"    // a temporary credential
+	typeRunKey     = "vaultferry-run-key"    // what the digests of an inventory are keyed with
+	typeRepository = "vaultferry-repository" // the keys of a repository of snapshots
 )
 
 // encryption is the one content encryption, for sealing and for opening.

@@ -72,9 +72,9 @@ func (k *key) thumbprint() []byte {
 	return b
 }
 
-func validKeyID(s string) bool {
-	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@=+-]{0,127}$`).MatchString(s)
-}
+var keyID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@=+-]{0,127}$`)
+
+func validKeyID(s string) bool { return keyID.MatchString(s) }
 
 // parseKey never includes an error of a decoder: those may quote the key.
 func parseKey(raw json.RawMessage) (key, error) {

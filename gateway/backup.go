@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/loss"
-	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -102,10 +101,7 @@ func (s *Service) RehearseBackup(ctx context.Context, c Call, r Ref, o BackupOpt
 
 // seal makes a blob of what the job's name held.
 func (s *Service) seal(j *job, sec *secret.Secret) ([]byte, error) {
-	return s.keys.Seal(&backup.Document{
-		Origin:   backup.Origin{Gateway: s.Gateway(), Store: j.Name, Name: j.ref.Name},
-		SealedAt: s.now().UTC(), Secret: renamed(sec, j.ref.inside()),
-	})
+	return s.keys.Seal(s.document(j, sec))
 }
 
 // export reads the secret. Where that opens versions for a moment it is a change,

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -16,8 +17,10 @@ type job struct {
 	action access.Action
 	ref    Ref
 	blob   []byte // of a restore
-	entry  audit.Entry
-	start  time.Time
+	// foreign is the document in a blob that the keyring does not open by itself.
+	foreign *backup.Document
+	entry   audit.Entry
+	start   time.Time
 	// intended: the line of intent is written.
 	intended  bool
 	opened    []secret.Ordinal // versions that were opened to be read, and why that was needed

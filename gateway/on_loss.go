@@ -65,8 +65,11 @@ func (s *Service) acceptLosses(j *job, sec, part *secret.Secret, losses []secret
 	if len(chosen[LossArchive]) == 0 {
 		return nil
 	}
-	var err error
-	out.Archive, err = s.archiveBlob(j, sec.Name, j.blob, o)
+	blob, err := s.blobToKeep(j)
+	if err != nil {
+		return err
+	}
+	out.Archive, err = s.archiveBlob(j, sec.Name, blob, o)
 	return err
 }
 

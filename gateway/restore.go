@@ -27,6 +27,9 @@ const (
 	ConflictFail   OnConflict = "fail"
 	ConflictSkip   OnConflict = "skip"
 	ConflictAppend OnConflict = "append" // add the versions that the target lacks
+	// ConflictRollback adds the backup's current value as a new version, where the
+	// target's is another.
+	ConflictRollback OnConflict = "rollback"
 )
 
 // RestoreOptions shape a restore. The zero value is what the wire APIs do.
@@ -50,6 +53,9 @@ type RestoreOptions struct {
 	// KeepTrash leaves what is in the trash there even if its time is over: the
 	// name is Trashed.
 	KeepTrash bool
+	// RepositoryKey is that of the repository of snapshots whose document the blob
+	// is, wrapped for the keyring of this gateway. Empty: the keyring sealed it.
+	RepositoryKey string
 	// CheckName, if not nil, is asked about the name to restore under before
 	// anything is written: a dialect that could not spell it refuses here.
 	CheckName func(secret.Name) error
@@ -73,7 +79,7 @@ type Outcome struct {
 }
 
 // Restore makes a secret from a blob. An existing secret is never changed but
-// by ConflictAppend, which adds versions. Action: restore, on the store before
+// by ConflictAppend and ConflictRollback, which add versions. Action: restore, on the store before
 // the blob is opened, then on the name and on where the blob came from.
 func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte, o RestoreOptions) (*Outcome, error) {
 	return run(ctx, s, c, access.Restore, Ref{Store: store, Name: ""}, func(ctx context.Context, j *job) (*Outcome, error) {
@@ -82,7 +88,7 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 		if j.takesNative(blob) {
 			return s.restoreNative(ctx, j, blob, o)
 		}
-		doc, err := s.keys.Open(blob)
+		doc, err := s.openBlob(blob, o)
 		if err != nil {
 			return nil, err
 		}
@@ -90,8 +96,30 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 			return nil, secret.Errorf(secret.Denied, "nothing proves which gateway made this backup, and this one requires that: no key of its keyring signed it")
 		}
 		j.blob = blob
+		if o.RepositoryKey != "" {
+			j.foreign = doc
+		}
 		return s.restore(ctx, j, doc, orDefault(o.Token, hex.EncodeToString(sum[:16])), o)
 	})
+}
+
+func (s *Service) openBlob(blob []byte, o RestoreOptions) (*backup.Document, error) {
+	if o.RepositoryKey == "" {
+		return s.keys.Open(blob)
+	}
+	key, err := s.repositoryKey(o.RepositoryKey)
+	if err != nil {
+		return nil, err
+	}
+	return key.Open(blob)
+}
+
+// blobToKeep is what an archive takes, which the keyring opens by itself.
+func (s *Service) blobToKeep(j *job) ([]byte, error) {
+	if j.foreign != nil {
+		return s.keys.Seal(j.foreign)
+	}
+	return j.blob, nil
 }
 
 func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, token string, o RestoreOptions) (*Outcome, error) {
@@ -131,7 +159,7 @@ func (s *Service) from(o backup.Origin) access.Origin {
 // writeRestored writes sec, or finds out that it must not.
 func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	sec, left := leaveSource(j.Backend, sec)
-	if o.DryRun || o.OnConflict == ConflictAppend || o.OnConflict == ConflictSkip {
+	if o.DryRun || (o.OnConflict != "" && o.OnConflict != ConflictFail) {
 		have, err := j.Backend.Describe(ctx, sec.Name)
 		switch {
 		case err == nil:
@@ -190,6 +218,8 @@ func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret
 		return out, nil
 	case ConflictAppend:
 		return s.appendVersions(ctx, j, sec, left, o, out)
+	case ConflictRollback:
+		return s.rollback(ctx, j, sec, left, o, out)
 	}
 	return nil, &secret.Error{Kind: secret.AlreadyExists, Name: sec.Name, Detail: "a secret of this name exists"}
 }

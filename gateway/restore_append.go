@@ -31,6 +31,11 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	var lacking []*secret.Version
 	out.Versions, lacking = matchVersions(have, sec)
 	out.Appended = true
+	return s.addVersions(ctx, j, have, sec, lacking, left, o, out)
+}
+
+// addVersions adds those of sec that are lacking to what the target has.
+func (s *Service) addVersions(ctx context.Context, j *job, have, sec *secret.Secret, lacking []*secret.Version, left []secret.Loss, o RestoreOptions, out *Outcome) (_ *Outcome, err error) {
 	part := partToAppend(sec, lacking)
 	losses := j.Backend.Forecast(part)
 	losses = append(losses, j.appendLosses(have, loss.Apply(part, losses))...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -89,6 +90,8 @@ type Service struct {
 	archive  archive.Dir
 	unknown  unknownWrites
 	versions versionCache
+
+	repository atomic.Pointer[unwrapped] // the key that was asked for last
 }
 
 type store struct {

@@ -182,7 +182,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		}},
 		{"move", "Move secrets:", []*cobra.Command{
 			a.backupCommand(), a.restoreCommand(), a.inspectCommand(), a.inventoryCommand(), a.diffCommand(),
-			a.migrateCommand(), a.reportCommand(),
+			a.migrateCommand(), a.reportCommand(), a.snapshotCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
@@ -208,9 +208,10 @@ func (a *app) timeoutFlag(c *cobra.Command) {
 // a connection, and what has begun had better come to its end.
 const defaultTimeout = 10 * time.Minute
 
-// callsStore: what the command does is calls to a store, which take time.
+// callsStore: what the command does is calls to a store, which take time. Commands
+// below one of these see to it themselves.
 func callsStore(c *cobra.Command) bool {
-	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "store", "keys", "migrate", "report"}, c.Name())
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "snapshot", "store", "keys", "migrate", "report"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.

@@ -64,6 +64,9 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		Log: rt.log, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}
+	if !rt.serves { // the one caller sees to it how much is under way
+		o.MaxBlobs = max(o.MaxBlobs, restoresAtOnce)
+	}
 	rt.recorder = events.NewRecorder()
 	o.Writes = rt.recorder // also where this gateway serves no events: another may, over the same store
 	rt.service, err = gateway.New(o)

@@ -31,6 +31,7 @@ type service interface {
 	BackupWith(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]byte, []secret.Loss, error)
 	Pack(ctx context.Context, c gateway.Call, r gateway.Ref, k inventory.Key, o gateway.PackOptions) (*gateway.Packed, error)
 	RehearseBackup(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.BackupOptions) ([]secret.Loss, error)
+	SealFor(ctx context.Context, c gateway.Call, r gateway.Ref, o gateway.SealOptions) (*gateway.Sealed, error)
 	Restore(ctx context.Context, c gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error)
 	Sweep(ctx context.Context, c gateway.Call, store string, dryRun bool) (gateway.Swept, error)
 }

@@ -176,6 +176,13 @@ func (c *Client) RehearseBackup(ctx context.Context, call gateway.Call, r gatewa
 	return lossesFromWire(w.Losses), err
 }
 
+// SealFor is gateway.Service.SealFor. The key crosses wrapped, and what comes back
+// is sealed.
+func (c *Client) SealFor(ctx context.Context, call gateway.Call, r gateway.Ref, o gateway.SealOptions) (*gateway.Sealed, error) {
+	w, err := sealForOperation.ask(ctx, c, call, sealForArgs{refToArgs(r), o.Key, o.Known, o.OnLoss})
+	return w.sealed(), err
+}
+
 // Restore is gateway.Service.Restore. The archive is a folder of this process's
 // own view; CheckName cannot be asked.
 func (c *Client) Restore(ctx context.Context, call gateway.Call, store string, blob []byte, o gateway.RestoreOptions) (*gateway.Outcome, error) {

@@ -32,7 +32,7 @@ func operations(s Status) []endpoint {
 		statusOperation(s), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
-		backupOperation, packOperation, rehearseBackupOperation, restoreOperation, sweepOperation,
+		backupOperation, packOperation, rehearseBackupOperation, sealForOperation, restoreOperation, sweepOperation,
 		verifyOperation, snapshotOperation,
 		auditRotateOperation, auditCheckpointOperation,
 	}
@@ -115,6 +115,14 @@ var rehearseBackupOperation = operation[backupArgs, lossesAnswer]{
 	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q backupArgs) (lossesAnswer, error) {
 		losses, err := s.RehearseBackup(ctx, c, q.ref(), q.options())
 		return lossesAnswer{lossesToWire(losses)}, err
+	},
+}
+
+var sealForOperation = operation[sealForArgs, *sealedAnswer]{
+	name: "seal-for",
+	do: func(ctx context.Context, s *gateway.Service, c gateway.Call, q sealForArgs) (*sealedAnswer, error) {
+		out, err := s.SealFor(ctx, c, q.ref(), gateway.SealOptions{Key: q.Key, Known: q.Known, OnLoss: q.OnLoss})
+		return sealedToWire(out), err
 	},
 }
 

@@ -71,6 +71,8 @@ func TestEveryFieldIsCarried(t *testing.T) {
 		{secret.LeftOut{}, wireLeftOut{}, 0},
 		{gateway.Swept{}, sweepAnswer{}, 0},
 		{gateway.BackupOptions{}, backupArgs{}, 2 - 3}, // and the secret
+		{gateway.SealOptions{}, sealForArgs{}, 3 - 4},  // and the secret
+		{gateway.Sealed{}, sealedAnswer{}, 0},
 		{gateway.Outcome{}, wireOutcome{}, 0},
 		{gateway.RestoreOptions{}, restoreArgs{}, 1 - 2}, // and the store and the blob
 	} {

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/secret"
+	"github.com/vaultferry/vaultferry/snapshot"
+)
+
+type snapshotCreateFlags struct {
+	*repositoryFlags
+	labels []string
+	rate   string
+	onLoss string
+}
+
+func (a *app) snapshotCreateCommand(repo *repositoryFlags) *cobra.Command {
+	f := snapshotCreateFlags{repositoryFlags: repo}
+	cmd := &cobra.Command{
+		Use: "create STORE[/GLOB]... --repo DIR", Short: "Take a snapshot of each store",
+		Long: `Reads every secret of the stores, or those whose names match a GLOB: * is any run
+of characters, ? any one. Each store gets a signed snapshot of its own. A store
+that a running gateway holds is read through it. A secret that is as it was in
+the last snapshot is read and not stored again. It needs the right to back up
+each secret.
+
+What could not be read is named, and the snapshot says that it is not whole; exit
+code 1. So is what the store cannot give all of: --on-loss accept takes the rest.
+Secrets in the trash are in no snapshot.`,
+		Example: `  vaultferry snapshot create payments --repo /backup/vaults
+  vaultferry snapshot create payments 'web/team-a/*' --repo /backup/vaults --label when=nightly
+  vaultferry snapshot create payments --repo /backup/vaults --rate 20/s`,
+		Args: atLeast("STORE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.snapshotCreate(cmd.Context(), args, &f) },
+	}
+	cmd.Flags().StringArrayVar(&f.labels, "label", nil, "a label of the snapshot, KEY=VALUE; may be given several times")
+	cmd.Flags().StringVar(&f.rate, "rate", "", "read at most so many secrets a second, as 20/s")
+	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot give everything: fail or accept (default: the store's on_loss, else fail)")
+	a.timeoutFlag(cmd)
+	return cmd
+}
+
+// wanted is what of one store is asked for.
+type wanted struct {
+	store string
+	match []string // empty: all
+}
+
+// parseWanted joins what is asked for of one store.
+func parseWanted(args []string) []wanted {
+	var all []wanted
+	at := map[string]int{}
+	whole := map[string]bool{}
+	for _, arg := range args {
+		store, glob, some := strings.Cut(arg, "/")
+		i, ok := at[store]
+		if !ok {
+			i = len(all)
+			at[store], all = i, append(all, wanted{store: store})
+		}
+		whole[store] = whole[store] || !some
+		all[i].match = append(all[i].match, glob)
+	}
+	for i := range all {
+		if whole[all[i].store] {
+			all[i].match = nil
+		}
+	}
+	return all
+}
+
+// parseLabels is as parseTags.
+func parseLabels(all []string) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, l := range all {
+		key, value, ok := strings.Cut(l, "=")
+		if !ok || key == "" {
+			return nil, usagef("--label is KEY=VALUE, not %q", l)
+		}
+		labels[key] = value
+	}
+	return labels, nil
+}
+
+func parseRate(text string) (*rate.Limiter, error) {
+	if text == "" {
+		return rate.NewLimiter(rate.Inf, 1), nil
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "/s"), 64)
+	if err != nil || n <= 0 {
+		return nil, usagef("--rate is a number of secrets a second, as 20/s, not %q", text)
+	}
+	return rate.NewLimiter(rate.Limit(n), 1), nil
+}
+
+// snapshotReport is what became of one store, for programs.
+type snapshotReport struct {
+	Store    string              `json:"store"`
+	Snapshot string              `json:"snapshot,omitempty"`
+	Whole    bool                `json:"whole"`
+	Count    int                 `json:"count"`
+	Sealed   int                 `json:"sealed"` // documents that are new in the repository
+	Unread   []unreadView        `json:"unread,omitempty"`
+	Lacking  []unreadView        `json:"lacking,omitempty"`
+	LeftOut  []inventory.LeftOut `json:"left_out,omitempty"`
+	Error    string              `json:"error,omitempty"`
+}
+
+func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCreateFlags) error {
+	if f.onLoss != "" && f.onLoss != string(gateway.LossFail) && f.onLoss != string(gateway.LossAccept) {
+		return usagef("--on-loss is fail or accept, not %q", f.onLoss)
+	}
+	labels, err := parseLabels(f.labels)
+	if err != nil {
+		return err
+	}
+	limit, err := parseRate(f.rate)
+	if err != nil {
+		return err
+	}
+	r, err := f.open(a)
+	if err != nil {
+		return err
+	}
+	_, key, err := r.Key()
+	if err != nil {
+		return err
+	}
+	reports, failed := []*snapshotReport{}, failures{}
+	err = a.locked(ctx, r, "snapshot.create", func(ctx context.Context, lock *snapshot.Lock) error {
+		for _, w := range parseWanted(args) {
+			t := &taking{a: a, flags: f, lock: lock, key: key, limit: limit, want: w, labels: labels, report: &snapshotReport{Store: w.store}, sealed: map[secret.Name]sealedOrNot{}}
+			err := t.take(ctx, r)
+			if err != nil && (ctx.Err() != nil || isUsage(err)) {
+				return err
+			}
+			if err != nil {
+				t.report.Error = message(err)
+				a.complain(message(err))
+				failed.add(err)
+			} else if !t.report.Whole {
+				failed.n++
+			}
+			reports = append(reports, t.report)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.print(reports, func(w io.Writer) error {
+		for _, r := range reports {
+			if r.Snapshot == "" {
+				continue
+			}
+			whole := ""
+			if !r.Whole {
+				whole = ", not whole"
+			}
+			if _, err := fmt.Fprintf(w, "snapshot %s: %s of %s, %d new%s\n", shortID(r.Snapshot), secrets(r.Count), r.Store, r.Sealed, whole); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), failed.exit())
+}
+
+func isUsage(err error) bool {
+	e, ok := errors.AsType[*exitError](err)
+	return ok && e.code == exitUsage
+}
+
+// shortID is enough of a snapshot's id to name it.
+func shortID(id string) string { return id[:min(len(id), 12)] }
+
+// taking is a snapshot of one store on its way.
+type taking struct {
+	a      *app
+	flags  *snapshotCreateFlags
+	lock   *snapshot.Lock
+	key    string // wrapped
+	limit  *rate.Limiter
+	want   wanted
+	labels map[string]string
+	report *snapshotReport
+
+	mu     sync.Mutex
+	sealed map[secret.Name]sealedOrNot // what was read, and is not written yet
+}
+
+type sealedOrNot struct {
+	*gateway.Sealed
+	err error
+}
+
+func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
+	s, err := t.a.openSession(ctx, t.want.store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	keys, err := loadKeyring(s.cfg.Keyring.File)
+	if err != nil {
+		return err
+	}
+	call := t.a.call("snapshot.create")
+	taken, err := r.Begin(t.lock, snapshot.Header{
+		Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, By: call.Caller.ID, Begun: t.a.now(),
+		Match: t.want.match, Labels: t.labels,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, taken.Abort()) }()
+	for _, d := range taken.Damage() {
+		t.a.complain(fmt.Sprintf("%s: %s; vaultferry snapshot check looks at all of it", d.File, d.What))
+	}
+	if err := t.source(s, call, taken).Take(ctx, func(e *inventory.Entry) error { return t.add(taken, e) }, endsAll); err != nil {
+		return fmt.Errorf("store %s: %w", s.store.Name, err)
+	}
+	made, err := taken.Close(t.report.LeftOut)
+	if err != nil {
+		return err
+	}
+	t.report.Snapshot, t.report.Count, t.report.Sealed, t.report.Whole = made.ID, made.End.Count, taken.Sealed, made.Whole()
+	t.say(len(taken.Damage()))
+	e := t.a.auditEntry(opSnapshotCreated)
+	e.Store, e.Digest, e.Key = made.Store, made.ID, r.ID()
+	return t.a.changedRepository(t.flags.repo, e)
+}
+
+// source is the store as a snapshot reads it. An inventory walks over the names;
+// what it is told of each is no more than when it was read.
+func (t *taking) source(s *session, call gateway.Call, taken *snapshot.Taking) *inventory.Source {
+	matches := func(name string) bool { return matchesAny(t.want.match, name, s.foldsCase()) }
+	return &inventory.Source{
+		Readers: inventoryReaders,
+		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
+			return s.service.List(ctx, call, s.store.Name, secret.Query{After: after, Limit: listPage})
+		},
+		Takes: func(found *secret.Secret) bool { return matches(string(found.Name)) },
+		LeftOut: func(l secret.LeftOut) {
+			for _, pattern := range t.want.match {
+				if len(leftOutMatching([]secret.LeftOut{l}, pattern, matches)) > 0 {
+					t.report.LeftOut = append(t.report.LeftOut, inventory.LeftOutOf(l))
+					return
+				}
+			}
+			if len(t.want.match) == 0 {
+				t.report.LeftOut = append(t.report.LeftOut, inventory.LeftOutOf(l))
+			}
+		},
+		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
+			if err := t.limit.Wait(ctx); err != nil {
+				return nil, err
+			}
+			out, err := s.service.SealFor(ctx, call, gateway.Ref{Store: s.store.Name, Name: name},
+				gateway.SealOptions{Key: t.key, Known: taken.Known(name), OnLoss: gateway.OnLoss(t.flags.onLoss)})
+			t.mu.Lock()
+			t.sealed[name] = sealedOrNot{out, err}
+			t.mu.Unlock()
+			return &inventory.Entry{Name: name}, err
+		},
+	}
+}
+
+// add writes what was read of one secret.
+func (t *taking) add(taken *snapshot.Taking, found *inventory.Entry) error {
+	t.mu.Lock()
+	got := t.sealed[found.Name]
+	delete(t.sealed, found.Name)
+	t.mu.Unlock()
+	if found.Unread != "" {
+		t.report.Unread = append(t.report.Unread, unreadView{string(found.Name), message(got.err)})
+		return taken.Add(&snapshot.Entry{Name: found.Name, Unread: found.Unread}, nil)
+	}
+	e := &snapshot.Entry{Name: found.Name, Read: got.Read.UTC().Truncate(time.Millisecond), Document: got.Document, Versions: got.Versions}
+	for _, l := range got.Losses {
+		if l.Grade > secret.Trace {
+			e.Lacks = append(e.Lacks, l.Sentence())
+		}
+	}
+	if len(e.Lacks) > 0 {
+		t.report.Lacking = append(t.report.Lacking, unreadView{string(found.Name), strings.Join(e.Lacks, "; ")})
+	}
+	return taken.Add(e, got.Blob)
+}
+
+// say names what is not in the snapshot.
+func (t *taking) say(damage int) {
+	for _, u := range t.report.Unread {
+		t.a.complain(printable(u.Name) + ": " + u.Error)
+	}
+	for _, u := range t.report.Lacking {
+		t.a.complain(printable(u.Name) + ": " + u.Error)
+	}
+	for _, l := range t.report.LeftOut {
+		t.a.complain(leftOutLine(l))
+	}
+	if damage > 0 {
+		t.report.Error = "the repository is damaged"
+	}
+}

@@ -1,0 +1,149 @@
+package snapshot
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// longestLine bounds a line, in bytes.
+const longestLine = 16 << 20
+
+var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Load reads a snapshot and holds it to its digest, its tree and its signature.
+// each, if not nil, is told of its secrets, in bytewise order of names; what it
+// was told before an error is to be thrown away. Kinds: NotFound; Corrupt.
+func (r *Repository) Load(id string, each func(*Entry) error) (*Snapshot, error) {
+	if !digest.MatchString(id) {
+		return nil, secret.Errorf(secret.NotFound, "there is no snapshot %q", id)
+	}
+	name := dirSnapshots + "/" + id
+	f, err := os.Open(r.path(name))
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	sum := sha256.New()
+	in := &reader{r: r, name: name, lines: bufio.NewReaderSize(io.TeeReader(f, sum), 1<<16), snapshot: &Snapshot{ID: id}, each: each}
+	if err := in.all(); err != nil {
+		return nil, err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != id {
+		return nil, corrupt(name, "the file was changed: its SHA-256 is not its name")
+	}
+	return in.snapshot, nil
+}
+
+// reader is a snapshot on its way in.
+type reader struct {
+	r        *Repository
+	name     string
+	lines    *bufio.Reader
+	number   int
+	tree     merkle.Edge
+	last     secret.Name
+	each     func(*Entry) error
+	snapshot *Snapshot
+}
+
+func (in *reader) all() error {
+	line, err := in.line()
+	if err != nil {
+		return err
+	}
+	h := &in.snapshot.Header
+	switch err := decode(line, h); {
+	case h.Vaultferry == kindSnapshot && h.Format > Format:
+		return secret.Errorf(secret.Unsupported, "%s: format %d; this release reads format %d", in.name, h.Format, Format)
+	case err != nil || h.Vaultferry != kindSnapshot || h.Format != Format:
+		return in.corrupt("is not how a snapshot begins")
+	case h.Repository != in.r.id:
+		return corrupt(in.name, "it is of repository %s, and this is %s", h.Repository, in.r.id)
+	}
+	for {
+		in.tree.Append(merkle.Leaf(line[:len(line)-1]))
+		if line, err = in.line(); err != nil {
+			return err
+		}
+		if bytes.HasPrefix(line, []byte(`{"end":true`)) {
+			return in.end(line)
+		}
+		if in.each == nil {
+			continue
+		}
+		if err := in.entry(line); err != nil {
+			return err
+		}
+	}
+}
+
+func (in *reader) entry(line []byte) error {
+	e := new(Entry)
+	if err := decode(line, e); err != nil {
+		return in.corrupt("is no entry that this release writes")
+	}
+	if e.Name.Validate() != nil || (in.number > 2 && e.Name <= in.last) {
+		return in.corrupt("does not follow the name before it")
+	}
+	if (e.Unread == "") != (digest.MatchString(e.Document) && digest.MatchString(e.SHA256) && e.Size > 0) {
+		return in.corrupt("names no document")
+	}
+	in.last = e.Name
+	return in.each(e)
+}
+
+func (in *reader) end(line []byte) error {
+	end := &in.snapshot.End
+	if err := decode(line, end); err != nil {
+		return in.corrupt("is no end that this release writes")
+	}
+	if root := in.tree.Root(); end.Count != in.number-2 || end.Root != root.String() {
+		return in.corrupt("does not fit the lines before it: one of them was changed")
+	}
+	want, err := json.Marshal(end.attested())
+	if err != nil {
+		return err
+	}
+	if err := prove(in.r.keys, typeSnapshot, end.Signature, want, end.Ended); err != nil {
+		return corrupt(in.name, "%v", err)
+	}
+	if _, err := in.lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return in.corrupt("is not the last one")
+	}
+	return nil
+}
+
+// line reads one line with its end, which the last one has, too.
+func (in *reader) line() ([]byte, error) {
+	in.number++
+	var line []byte
+	for {
+		part, err := in.lines.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > longestLine:
+			return nil, in.corrupt("is too long")
+		case err == nil:
+			return line, nil
+		case errors.Is(err, io.EOF):
+			return nil, in.corrupt("is missing: the file was cut")
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fileError(in.name, err)
+		}
+	}
+}
+
+func (in *reader) corrupt(what string) error {
+	return corrupt(in.name, "%s", fmt.Sprintf("line %d %s", in.number, what))
+}

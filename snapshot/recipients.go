@@ -1,0 +1,203 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Endings of the two files of a recipient.
+const (
+	endWrapped = ".jwe"
+	endVoucher = ".jws"
+)
+
+// voucher is what vouches for a wrapped key.
+type voucher struct {
+	Repository string `json:"repository"`
+	KID        string `json:"kid"`
+	SHA256     string `json:"sha256"`
+}
+
+// fileOf spells a key's id as a file's name.
+func fileOf(kid string) string {
+	var b strings.Builder
+	for _, c := range []byte(kid) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return dirKeys + "/" + b.String()
+}
+
+func (r *Repository) vouch(kid string, wrapped []byte) ([]byte, error) {
+	sum := sha256.Sum256(wrapped)
+	return json.Marshal(voucher{r.id, kid, hex.EncodeToString(sum[:])})
+}
+
+// addRecipient wraps the key for another keyring; who calls holds the lock.
+func (r *Repository) addRecipient(to *backup.Keyring, key *backup.RepositoryKey) (kid string, err error) {
+	wrapped, kid, err := to.WrapRepositoryKey(key)
+	if err != nil {
+		return "", err
+	}
+	if _, err := r.read(fileOf(kid) + endWrapped); !errors.Is(err, secret.NotFound) {
+		return kid, errors.Join(secret.Errorf(secret.AlreadyExists, "key %s is a recipient already", kid), err)
+	}
+	payload, err := r.vouch(kid, []byte(wrapped))
+	if err != nil {
+		return kid, err
+	}
+	jws, err := r.keys.Sign(typeRecipient, payload)
+	if err != nil {
+		return kid, err
+	}
+	if err := r.publish(fileOf(kid)+endVoucher, []byte(jws)); err != nil {
+		return kid, err
+	}
+	return kid, r.publish(fileOf(kid)+endWrapped, []byte(wrapped))
+}
+
+// wrappedFor reads the key as it is wrapped for one recipient, if somebody who is
+// trusted did that.
+func (r *Repository) wrappedFor(kid string) (string, error) {
+	name := fileOf(kid) + endWrapped
+	wrapped, err := r.read(name)
+	if err != nil {
+		return "", err
+	}
+	jws, err := r.read(fileOf(kid) + endVoucher)
+	if err != nil {
+		return "", err
+	}
+	want, err := r.vouch(kid, wrapped)
+	if err != nil {
+		return "", err
+	}
+	if err := prove(r.keys, typeRecipient, string(jws), want, time.Time{}); err != nil {
+		return "", corrupt(name, "%v", err)
+	}
+	return string(wrapped), nil
+}
+
+// Key unwraps the repository's key, and returns it wrapped, too: so it may go to
+// a gateway that has the same keyring. Kinds: NoKey, where the keyring is no
+// recipient; Unsupported, where it can open nothing; Corrupt.
+func (r *Repository) Key() (key *backup.RepositoryKey, wrapped string, err error) {
+	if !r.keys.CanOpen() {
+		_, err := r.keys.UnwrapRepositoryKey("") // which says so
+		return nil, "", err
+	}
+	for _, k := range r.keys.Keys() {
+		if k.Use != "enc" {
+			continue
+		}
+		wrapped, err = r.wrappedFor(k.ID)
+		if errors.Is(err, secret.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if key, err = r.keys.UnwrapRepositoryKey(wrapped); err == nil && key.ID() != r.id {
+			err = corrupt(fileOf(k.ID)+endWrapped, "it is the key of repository %s, and this is %s", key.ID(), r.id)
+		}
+		return key, wrapped, err
+	}
+	return nil, "", secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
+}
+
+// Recipient is one for whom the repository's key is wrapped.
+type Recipient struct {
+	KID string `json:"recipient"`
+	// Held: the keyring opens it.
+	Held bool `json:"held"`
+}
+
+// Recipients lists them in the order of their files. Kind: Corrupt, where one of them
+// is damaged: Check tells more.
+func (r *Repository) Recipients() ([]Recipient, error) {
+	names, err := r.names(dirKeys)
+	if err != nil {
+		return nil, err
+	}
+	var all []Recipient
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, endVoucher)
+		if !ok {
+			continue
+		}
+		jws, err := r.read(dirKeys + "/" + name)
+		if err != nil {
+			return nil, err
+		}
+		payload, err := backup.Prove(r.keys.SigningKeys(), typeRecipient, string(jws))
+		var v voucher
+		if err != nil || json.Unmarshal(payload, &v) != nil || fileOf(v.KID) != dirKeys+"/"+base || v.Repository != r.id {
+			return nil, corrupt(dirKeys+"/"+name, "%v", errSigner)
+		}
+		wrapped, err := r.wrappedFor(v.KID)
+		if errors.Is(err, secret.NotFound) { // an addition that was cut short
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		key, err := r.keys.UnwrapRepositoryKey(wrapped)
+		all = append(all, Recipient{KID: v.KID, Held: err == nil && key.ID() == r.id})
+	}
+	return all, nil
+}
+
+// AddRecipient wraps the key for the key of another keyring that seals, and returns
+// that key's id. Kinds: AlreadyExists; as Key.
+func (r *Repository) AddRecipient(lock *Lock, to *backup.Keyring) (string, error) {
+	key, _, err := r.Key()
+	if err != nil {
+		return "", err
+	}
+	if err := lock.Check(); err != nil {
+		return "", err
+	}
+	return r.addRecipient(to, key)
+}
+
+// RemoveRecipient removes what is wrapped for a key. Who had it may have kept the
+// repository's key. Kinds: NotFound; Invalid, for the last one.
+func (r *Repository) RemoveRecipient(lock *Lock, kid string) error {
+	all, err := r.Recipients()
+	if err != nil {
+		return err
+	}
+	found, others := false, 0
+	for _, one := range all {
+		if one.KID == kid {
+			found = true
+		} else {
+			others++
+		}
+	}
+	switch {
+	case !found:
+		return secret.Errorf(secret.NotFound, "key %s is no recipient; vaultferry snapshot key list shows them", kid)
+	case others == 0:
+		return secret.Errorf(secret.Invalid, "key %s is the last recipient: without it nobody opens the repository", kid)
+	}
+	if err := lock.Check(); err != nil {
+		return err
+	}
+	if err := r.remove(fileOf(kid) + endWrapped); err != nil {
+		return err
+	}
+	return r.remove(fileOf(kid) + endVoucher)
+}
