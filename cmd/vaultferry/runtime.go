@@ -13,7 +13,6 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
-	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
@@ -60,7 +59,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		return errors.Join(err, closeStores(stores))
 	}
 	o := gateway.Options{
-		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
+		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: rt.cfg.AccessPolicy(), Keyring: rt.keys, Audit: rt.audit,
 		Log: rt.log, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}
