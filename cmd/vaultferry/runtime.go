@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -37,11 +38,13 @@ type runtime struct {
 	audit    *audit.Log
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
+	edge     *edge
+	witness  dialects.Dialect // nil: this gateway is none
 }
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
-	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0}
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0, edge: a.newEdge(cfg)}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err
