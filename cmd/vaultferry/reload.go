@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,9 +24,9 @@ func (a *app) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
 		Short: "Have the running gateway read its configuration again",
-		Long: `The running gateway takes callers, groups, the policy, routes and the login from
-its configuration file, and from files that it refers to, and says what has
-changed. It takes all of it or nothing: an invalid file, or a change that counts
+		Long: `The running gateway takes callers, groups, the policy, routes, the login and its
+certificates from its configuration file, and from files that it refers to, and
+says what has changed. It takes all of it or nothing: an invalid file, or a change that counts
 after a restart alone, changes nothing. Running requests end as they began.
 
 SIGHUP does the same.`,
@@ -134,13 +135,20 @@ func (r *reloader) prepare() (done control.Reloaded, next *runtime, mounted []di
 	if err != nil {
 		return refused(err)
 	}
+	certificates, err := serverTLS(cfg.Server)
+	if err != nil {
+		return refused(err)
+	}
 	changed, restart := differing(r.rt.cfg, cfg)
+	if !sameTLS(r.rt.tls, certificates) {
+		changed = append([]string{"certificates"}, changed...)
+	}
 	if len(restart) > 0 {
 		r.log.Error("the configuration was not taken: a part of it counts after a restart alone", slog.String("changed", strings.Join(restart, ", ")))
 		return control.Reloaded{Changed: []string{}, Restart: restart}, nil, nil
 	}
 	n := *r.rt
-	n.cfg, n.service = cfg, r.rt.service.WithPolicy(cfg.AccessPolicy())
+	n.cfg, n.tls, n.service = cfg, certificates, r.rt.service.WithPolicy(cfg.AccessPolicy())
 	if mounted, err = r.app.dialects(&n); err != nil {
 		return refused(err)
 	}
@@ -165,6 +173,9 @@ func (r *reloader) take(call gateway.Call, next *runtime, mounted []dialects.Dia
 	if err := r.rt.audit.Write(e, true); err != nil {
 		return err
 	}
+	if next.tls != nil {
+		r.server.UseTLS(next.tls)
+	}
 	r.server.Use(mounted)
 	if r.commands != nil {
 		r.commands.Use(next.service)
@@ -172,6 +183,15 @@ func (r *reloader) take(call gateway.Call, next *runtime, mounted []dialects.Dia
 	r.rt = next
 	r.log.Info("the configuration was taken", slog.String("changed", strings.Join(changed, ", ")))
 	return nil
+}
+
+// sameTLS reports whether two configurations show the same certificate and want
+// certificates of the same authorities.
+func sameTLS(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return reflect.DeepEqual(a.Certificates[0].Certificate, b.Certificates[0].Certificate) && a.ClientAuth == b.ClientAuth && a.ClientCAs.Equal(b.ClientCAs)
 }
 
 // problems are the lines of what keeps a configuration from being used.
@@ -195,7 +215,7 @@ func differing(old, next *config.Config) (changed, restart []string) {
 		restart   bool
 	}{
 		{"gateway", old.Gateway, next.Gateway, true},
-		{"server", old.Server, next.Server, true},
+		{"server", withoutFiles(old.Server), withoutFiles(next.Server), true},
 		{"admin", old.Admin, next.Admin, true},
 		{"control", old.Control, next.Control, true},
 		{"keyring", old.Keyring, next.Keyring, true},
@@ -217,6 +237,12 @@ func differing(old, next *config.Config) (changed, restart []string) {
 		}
 	}
 	return changed, restart
+}
+
+// withoutFiles leaves out where the certificates are.
+func withoutFiles(s config.Server) config.Server {
+	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile = "", "", ""
+	return s
 }
 
 // storesOf are the stores as they stand in the file.

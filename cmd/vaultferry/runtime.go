@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,7 @@ type runtime struct {
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
 	edge     *edge
+	tls      *tls.Config      // of connections that begin now; nil: TLS is off
 	witness  dialects.Dialect // nil: this gateway is none
 }
 

@@ -40,6 +40,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 	if w != nil {
 		rt.witness = w
 	}
+	rt.tls = tlsConfig
 	mounted, err := a.dialects(rt)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
 - **Relative paths** are relative to the configuration file, not to the current folder.
 - **A size** is a number of bytes or has a unit: ` + "`1048576`, `64MiB`, `10MB`" + `. **A duration** has units: ` + "`30s`, `1m30s`, `250ms`" + `.
 - **A change counts after a restart**, or [after ` + "`vaultferry reload`" + `](install.md#changes-without-a-stop) where it is one of callers, groups, the
-  policy, dialects or the login.
+  policy, dialects, the login or the certificates of the server.
 
 ## Help in editors
 
