@@ -42,6 +42,9 @@ type Env struct {
 type Driver struct {
 	// Kind is the word in stores[].backend.
 	Kind string
+	// FoldsCase: the product ignores the case of names, as its Capabilities say
+	// once it is open.
+	FoldsCase bool
 	// Check decodes and validates a section without opening anything.
 	Check func(Section) error
 	// Open decodes, validates and opens. It may contact the product only so
@@ -82,6 +85,12 @@ func Define[C any, P Config[C]](kind string, open func(context.Context, Env, *C)
 			return open(ctx, env, c)
 		},
 	}
+}
+
+// Folding is the driver for a product that ignores the case of names.
+func (d Driver) Folding() Driver {
+	d.FoldsCase = true
+	return d
 }
 
 // Registry finds drivers by kind.

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -19,8 +18,10 @@ func (c *Config) validateCallers(rep *report) {
 		switch {
 		case caller.Name == "":
 			rep.bad(at+".name", "missing")
-		case strings.HasPrefix(caller.Name, "local:") || strings.ContainsAny(caller.Name, "*?"):
-			rep.bad(at+".name", "a name cannot begin with local: or hold * or ?")
+		case strings.HasPrefix(caller.Name, "local:") || isGroup(caller.Name) || strings.ContainsAny(caller.Name, "*?"):
+			rep.bad(at+".name", "a name cannot begin with local: or group:, or hold * or ?")
+		case secret.Name(caller.Name).Validate() != nil:
+			rep.bad(at+".name", "a name has no control characters, and at most 512 bytes")
 		case names[caller.Name]:
 			rep.bad(at+".name", "%q is the name of an earlier caller too", caller.Name)
 		}
@@ -35,6 +36,7 @@ func (c *Config) validateCallers(rep *report) {
 		for j, k := range caller.AccessKeys {
 			validateKey(rep, fmt.Sprintf("%s.access_keys[%d]", at, j), k, keys, caller.Name)
 		}
+		validateAttributes(rep, at+".attributes", caller.Attributes)
 		if len(caller.Tokens)+len(caller.AccessKeys) == 0 && caller.Client == nil {
 			rep.warn(at, "has neither a client nor a token nor an access key, so it can never call")
 		}
@@ -69,44 +71,6 @@ func warnWeak(rep *report, at string, s secret.Value) {
 	}
 }
 
-func (c *Config) validatePolicy(rep *report) {
-	for i, r := range c.Policy {
-		at := fmt.Sprintf("policy[%d]", i)
-		for _, list := range []struct {
-			key    string
-			values []string
-		}{{"callers", r.Callers}, {"allow", r.Allow}, {"stores", r.Stores}, {"names", r.Names}} {
-			if len(list.values) == 0 {
-				rep.bad(at+"."+list.key, `missing; "*" stands for all`)
-			}
-		}
-		for j, w := range r.Allow {
-			if !slices.Contains(r.Choices()["allow"], w) {
-				rep.bad(fmt.Sprintf("%s.allow[%d]", at, j), "unknown action %q (known: %s)", w, strings.Trim(fmt.Sprint(access.Actions()), "[]"))
-			}
-		}
-		c.warnUnused(rep, at, r)
-	}
-	if len(c.Policy) == 0 && len(c.Callers) > 0 {
-		rep.warn("policy", "missing, so no caller may do anything")
-	}
-}
-
-// warnUnused says which patterns of a rule match nothing that is configured.
-func (c *Config) warnUnused(rep *report, at string, r Rule) {
-	for j, p := range r.Callers {
-		known := strings.HasPrefix(p, "local:") || slices.ContainsFunc(c.Callers, func(x Caller) bool { return access.Match(p, x.Name) })
-		if !known {
-			rep.warn(fmt.Sprintf("%s.callers[%d]", at, j), "no caller matches %q", p)
-		}
-	}
-	for j, p := range r.Stores {
-		if !slices.ContainsFunc(c.Stores, func(s Store) bool { return access.Match(p, s.Name) }) {
-			rep.warn(fmt.Sprintf("%s.stores[%d]", at, j), "no store matches %q", p)
-		}
-	}
-}
-
 // Credentials returns those of every caller.
 func (c *Config) Credentials() (*access.Credentials, error) {
 	all := access.NewCredentials()
@@ -126,13 +90,4 @@ func (c *Config) Credentials() (*access.Credentials, error) {
 		}
 	}
 	return all, nil
-}
-
-// Rules returns the policy's.
-func (c *Config) Rules() []access.Rule {
-	var rules []access.Rule
-	for _, r := range c.Policy {
-		rules = append(rules, access.Rule(r))
-	}
-	return rules
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Login Login `mapstructure:"login"`
 	// Callers are the programs and people that may call, with their credentials.
 	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
+	// Groups are callers under one name, for rules of the policy.
+	Groups []Group `mapstructure:"groups" example:"[ { name: payments, callers: [app] } ]"`
 	// Policy is the list of what callers may do; what no rule allows is denied.
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
 }
@@ -288,7 +290,7 @@ type Login struct {
 // Caller is a program or person that may call, with its credentials. What it
 // may do stands in `policy`.
 type Caller struct {
-	// Name is what the policy and the audit call the caller; it cannot begin with `local:` or hold `*` or `?`.
+	// Name is what the policy and the audit call the caller; it cannot begin with `local:` or `group:`, or hold `*` or `?`.
 	Name string `mapstructure:"name" required:"true" example:"app"`
 	// Client is a client id and secret for `login.host`, and a user with its password for Huawei's IAM.
 	Client *Client `mapstructure:"client" example:"{ id: app, secret: { env: APP_SECRET } }"`
@@ -297,7 +299,15 @@ type Caller struct {
 	Tokens []Token `mapstructure:"tokens" example:"[ { env: APP_TOKEN } ]"`
 	// AccessKeys are the keys that sign requests to the API of Huawei Cloud CSMS.
 	AccessKeys []AccessKey `mapstructure:"access_keys" example:"[ { id: AKAPP, secret: { env: APP_SK } } ]"`
+	// Attributes are what rules of the policy may take from the caller, as `{caller.NAME}` in their `names`.
+	Attributes Attributes `mapstructure:"attributes" example:"{ team: payments }"`
 }
+
+// Attributes are texts by name, of small letters, digits, `-` and `_`.
+type Attributes map[string]string
+
+// Pattern is the regular expression of a name.
+func (Attributes) Pattern() string { return `^[a-z][a-z0-9_-]*$` }
 
 // Client is a pair of client credentials for login, and a user name with its
 // password for IAM.
@@ -321,37 +331,39 @@ type AccessKey struct {
 // ExactlyOne lists the keys of which one is given.
 func (AccessKey) ExactlyOne() []string { return []string{"id", "sealed"} }
 
+// Group is callers under one name. A rule of the policy takes it as `group:NAME`.
+type Group struct {
+	// Name is what rules call the group; it cannot hold `*` or `?`.
+	Name string `mapstructure:"name" required:"true" example:"payments"`
+	// Callers are patterns of names of callers.
+	Callers []string `mapstructure:"callers" required:"true" example:"[app, 'ci-*']"`
+}
+
 // Rule allows callers to do something. In its patterns `*` stands for any text,
 // slashes included, and `?` for one character.
 //
 // See access.Rule.
 type Rule struct {
-	// Callers are patterns of names of callers; `local:USER` is a person who runs commands beside the configuration, and
-	// may do everything unless a rule names `local:`.
+	// Callers are patterns of names of callers, and `group:NAME` is those of a group; `local:USER` is a person who runs
+	// commands beside the configuration, and may do everything unless a rule names `local:`.
 	Callers []string `mapstructure:"callers" required:"true" example:"[app]"`
 	// Allow is what the rule allows: `get` values, `list` names and attributes, `set` new secrets and new versions, `update`
-	// attributes, `delete` into the trash, `recover` from it, `purge` for ever, `backup`, `restore`; `"*"` is everything.
+	// attributes, `delete` into the trash, `recover` from it, `purge` for ever, `backup`, `restore`; `"*"` is everything. Roles of Key
+	// Vault and actions of Huawei stand for some of these.
 	Allow []string `mapstructure:"allow" required:"true" example:"[get, list]"`
 	// Stores are patterns of names of stores.
 	Stores []string `mapstructure:"stores" required:"true" example:"[payments]"`
 	// Names are patterns of names of secrets, as the commands and the audit spell them, and of events of CSMS.
+	// `{caller.name}` and `{caller.ATTRIBUTE}` stand for what the caller has, letter by letter; a pattern grants nothing
+	// to a caller who lacks what it takes.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
 	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
 	// store of any gateway.
 	From []string `mapstructure:"from" example:"[legacy]"`
 }
 
-// anything stands for every action.
-const anything = "*"
-
 // Choices lists the words that a key takes.
-func (Rule) Choices() map[string][]string {
-	words := []string{anything}
-	for _, a := range access.Actions() {
-		words = append(words, string(a))
-	}
-	return map[string][]string{"allow": words}
-}
+func (Rule) Choices() map[string][]string { return map[string][]string{"allow": access.Words()} }
 
 // Default returns what holds where the file says nothing.
 func Default() *Config {

@@ -164,7 +164,7 @@ func TestFull(t *testing.T) {
 	if k, ok := creds.AccessKey("AKCI", "huawei"); !ok || string(k.Secret.Reveal()) != "7c1e04d9a2b85f36e0914bd7528ac3f6" {
 		t.Error("the access key read from a file is not the caller's, or keeps its line end")
 	}
-	p := access.NewPolicy(c.Rules())
+	p := c.AccessPolicy()
 	if !p.Allow(access.Caller{ID: "ci"}, access.Purge, access.Target{Store: "x", Name: "y"}) {
 		t.Error("the first rule does not grant")
 	}

@@ -88,10 +88,10 @@ type Service struct {
 	observe  func(Observation)
 	writes   hook.Observer // nil: nobody observes
 	archive  archive.Dir
-	unknown  unknownWrites
-	versions versionCache
+	unknown  *unknownWrites
+	versions *versionCache
 
-	repository atomic.Pointer[unwrapped] // the key that was asked for last
+	repository *atomic.Pointer[unwrapped] // the key that was asked for last
 }
 
 type store struct {
@@ -171,6 +171,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, policy: o.Policy, id: orDefault(o.ID, o.Keyring.GatewayID()), proof: o.RequireProof, keys: o.Keyring, audit: o.Audit,
 		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive,
+		unknown: &unknownWrites{}, versions: &versionCache{}, repository: &atomic.Pointer[unwrapped]{},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -201,6 +202,15 @@ func New(o Options) (*Service, error) {
 		s.names = append(s.names, st.Name)
 	}
 	return s, nil
+}
+
+// WithPolicy returns a service that goes by another policy, over the same stores,
+// with the same audit and the same memory of unknown writes. Calls of s end as they
+// began. One of the two must be closed.
+func (s *Service) WithPolicy(p *access.Policy) *Service {
+	next := *s
+	next.policy = p
+	return &next
 }
 
 // blobShare is how many of the slots for backups and restores one of several

@@ -392,3 +392,30 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		t.Errorf("%d calls at once", most.Load())
 	}
 }
+
+// TestWithPolicy: a service with another policy works over the same stores, and
+// the one before goes on by its own.
+func TestWithPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, everything)
+	ref := gateway.Ref{Store: "a", Name: "n"}
+	if _, err := w.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("v")}); err != nil {
+		t.Fatal(err)
+	}
+	next := w.WithPolicy(access.NewPolicy([]access.Rule{{Callers: []string{"other"}, Allow: []string{"get"}, Stores: []string{"a"}, Names: []string{"n"}}}))
+	other := call
+	other.Caller = access.Caller{ID: "other", Via: "test"}
+	for what, c := range map[string]struct {
+		s    *gateway.Service
+		call gateway.Call
+		want error
+	}{
+		"before": {w.Service, call, nil}, "before, for whom comes next": {w.Service, other, secret.Denied},
+		"next, for who is gone": {next, call, secret.Denied}, "next": {next, other, nil},
+	} {
+		sec, err := c.s.Get(t.Context(), c.call, ref, secret.Selector{})
+		if !errors.Is(err, c.want) || err == nil && len(sec.Versions) != 1 {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}

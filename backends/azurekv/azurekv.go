@@ -109,7 +109,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product:            "Azure Key Vault",
 		MaxValue:           maxValue,
-		FoldsCase:          true,
+		FoldsCase:          Driver.FoldsCase,
 		Durable:            true,
 		TrashHidesVersions: true,
 		HidesDisabled:      true,

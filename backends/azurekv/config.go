@@ -18,7 +18,7 @@ import (
 // Driver opens stores of kind "azurekv".
 var Driver = backends.Define("azurekv", func(_ context.Context, env backends.Env, c *Config) (backends.Backend, error) {
 	return New(env, c)
-})
+}).Folding()
 
 // Config is the section `azurekv` of a store: a vault of Azure Key Vault.
 type Config struct {

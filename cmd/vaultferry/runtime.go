@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,8 +13,8 @@ import (
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/gateway"
-	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
@@ -38,11 +39,14 @@ type runtime struct {
 	audit    *audit.Log
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
+	edge     *edge
+	tls      *tls.Config      // of connections that begin now; nil: TLS is off
+	witness  dialects.Dialect // nil: this gateway is none
 }
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
-	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0}
+	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0, edge: a.newEdge(cfg)}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err
@@ -60,7 +64,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		return errors.Join(err, closeStores(stores))
 	}
 	o := gateway.Options{
-		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: access.NewPolicy(rt.cfg.Rules()), Keyring: rt.keys, Audit: rt.audit,
+		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: rt.cfg.AccessPolicy(), Keyring: rt.keys, Audit: rt.audit,
 		Log: rt.log, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}

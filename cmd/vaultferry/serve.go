@@ -28,8 +28,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Serves both APIs until a signal tells it to stop. Running requests then have
-30 seconds to finish. SIGHUP moves the audit's file to a name with the time, and
-goes on in another one. Commands on this machine use the running gateway through
+30 seconds to finish. SIGHUP moves the audit's file to a name with the time, goes
+on in another one, and reads the configuration again, as vaultferry reload does. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
 --dev needs no files. It makes two stores in memory, a and b, a CA, one caller
@@ -84,10 +84,12 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err != nil {
 		return err
 	}
-	commands, err := a.listenControl(ctx, rt)
+	again := &reloader{app: a, address: address, server: server, rt: rt, log: rt.log}
+	commands, err := a.listenControl(ctx, rt, again.reload)
 	if err != nil {
 		return err
 	}
+	again.commands = commands
 	if commands != nil {
 		defer func() { err = errors.Join(err, commands.Close()) }()
 	}
@@ -99,7 +101,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	}
 	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
-	done := rt.keepAudit(ctx, hangUps)
+	done := rt.keepAudit(ctx, hangUps, again.hangUp)
 	err = runServers(ctx, rt, server, commands)
 	done()
 	e := a.auditEntry(audit.OpStop)
@@ -114,8 +116,8 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 }
 
 // keepAudit looks after the audit, and rotates its file at each signal, until
-// done is called.
-func (rt *runtime) keepAudit(ctx context.Context, hangUps <-chan os.Signal) (done func()) {
+// done is called. Then it calls hungUp.
+func (rt *runtime) keepAudit(ctx context.Context, hangUps <-chan os.Signal, hungUp func()) (done func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the last calls are audited, too
 	var running sync.WaitGroup
 	running.Go(func() { rt.audit.Run(ctx) })
@@ -128,6 +130,7 @@ func (rt *runtime) keepAudit(ctx context.Context, hangUps <-chan os.Signal) (don
 				if _, err := rt.audit.Rotate("SIGHUP"); err != nil {
 					rt.log.Error("the audit could not be rotated", slog.Any("error", err))
 				}
+				hungUp()
 			}
 		}
 	})
@@ -215,6 +218,6 @@ func (a *app) serveDev(ctx context.Context, address string, hangUps <-chan os.Si
 	if err := errors.Join(s.writeClientFiles(), s.printGuide(a)); err != nil {
 		return err
 	}
-	defer s.runtime.keepAudit(ctx, hangUps)()
+	defer s.runtime.keepAudit(ctx, hangUps, func() {})()
 	return s.server.Run(ctx)
 }

@@ -17,56 +17,92 @@ import (
 	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
+// edge is what the dialects share, and what a reload leaves as it is: who has
+// failed to log in, and the room for what is sent.
+type edge struct {
+	throttle *access.Throttle
+	limits   *wire.Limits
+}
+
+func (a *app) newEdge(cfg *config.Config) *edge {
+	limits := wire.NewLimits(int64(cfg.Server.MaxBody), cfg.Server.MaxBlobs)
+	limits.Pace = access.NewPace(a.now)
+	return &edge{access.NewThrottle(a.now), limits}
+}
+
 // server puts the dialects and the listeners before the service. tlsConfig
 // may be nil: no TLS.
 func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) {
-	creds, err := rt.cfg.Credentials()
+	w, err := a.witness(rt, rt.edge.limits)
 	if err != nil {
 		return nil, err
 	}
-	throttle := access.NewThrottle(a.now)
-	limits := wire.NewLimits(int64(rt.cfg.Server.MaxBody), rt.cfg.Server.MaxBlobs)
-	limits.Pace = access.NewPace(a.now)
-	az := azure.Options{
-		Service: rt.service, Credentials: creds, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits,
-		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
+	if w != nil {
+		rt.witness = w
 	}
-	for _, r := range rt.cfg.Dialects.Azure.Routes {
-		az.Routes = append(az.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
-	}
-	users, err := a.users(rt, creds)
+	rt.tls = tlsConfig
+	mounted, err := a.dialects(rt)
 	if err != nil {
 		return nil, err
-	}
-	hw := huawei.Options{Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, SignedHost: rt.cfg.Dialects.Huawei.RequireSignedHost, Throttle: throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: limits}
-	for _, r := range rt.cfg.Dialects.Huawei.Routes {
-		hw.Routes = append(hw.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
-	}
-	azureDialect, err := azure.New(az)
-	if err != nil {
-		return nil, err
-	}
-	huaweiDialect, err := huawei.New(hw)
-	if err != nil {
-		return nil, err
-	}
-	mounted := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
-	if l, err := a.login(rt, creds, throttle, limits); err != nil {
-		return nil, err
-	} else if l != nil {
-		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
-	}
-	if w, err := a.witness(rt, limits); err != nil {
-		return nil, err
-	} else if w != nil {
-		mounted = append([]dialects.Dialect{w}, mounted...)
 	}
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
-		MaxConnections: rt.cfg.Server.MaxConnections, Pace: limits.Pace,
+		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
+}
+
+// dialects are the APIs, each for the callers and routes of the configuration.
+func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
+	creds, err := rt.cfg.Credentials()
+	if err != nil {
+		return nil, err
+	}
+	azureDialect, err := a.azure(rt, creds)
+	if err != nil {
+		return nil, err
+	}
+	huaweiDialect, err := a.huawei(rt, creds)
+	if err != nil {
+		return nil, err
+	}
+	mounted := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
+	if l, err := a.login(rt, creds, rt.edge.throttle, rt.edge.limits); err != nil {
+		return nil, err
+	} else if l != nil {
+		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host
+	}
+	if rt.witness != nil {
+		mounted = append([]dialects.Dialect{rt.witness}, mounted...)
+	}
+	return mounted, nil
+}
+
+func (a *app) azure(rt *runtime, creds *access.Credentials) (*azure.Dialect, error) {
+	o := azure.Options{
+		Service: rt.service, Credentials: creds, Throttle: rt.edge.throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: rt.edge.limits,
+		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
+	}
+	for _, r := range rt.cfg.Dialects.Azure.Routes {
+		o.Routes = append(o.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
+	}
+	return azure.New(o)
+}
+
+func (a *app) huawei(rt *runtime, creds *access.Credentials) (*huawei.Dialect, error) {
+	users, err := a.users(rt, creds)
+	if err != nil {
+		return nil, err
+	}
+	o := huawei.Options{
+		Service: rt.service, Events: events.New(rt.service, rt.recorder), Credentials: creds, IAM: users, SignedHost: rt.cfg.Dialects.Huawei.RequireSignedHost,
+		Throttle: rt.edge.throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: rt.edge.limits,
+	}
+	for _, r := range rt.cfg.Dialects.Huawei.Routes {
+		o.Routes = append(o.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
+	}
+	return huawei.New(o)
 }
 
 // serverTLS reads the configured certificate. Nil without error: TLS is off.

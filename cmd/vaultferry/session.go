@@ -167,7 +167,7 @@ func holds(status control.Status, s *config.Store) bool {
 // listenControl takes the socket for commands. The gateway serves without one
 // too, but not beside another gateway of the same configuration. Nil without
 // error: there is none.
-func (a *app) listenControl(ctx context.Context, rt *runtime) (*control.Server, error) {
+func (a *app) listenControl(ctx context.Context, rt *runtime, reload func(gateway.Call) (control.Reloaded, error)) (*control.Server, error) {
 	path := rt.cfg.Control.Socket
 	if path == "" {
 		return nil, nil
@@ -175,7 +175,7 @@ func (a *app) listenControl(ctx context.Context, rt *runtime) (*control.Server, 
 	if err := control.CheckPath(path); err != nil {
 		return nil, usagef("control.socket: %s", err)
 	}
-	o := control.Options{Service: rt.service, Socket: path, Log: rt.log}
+	o := control.Options{Service: rt.service, Socket: path, Log: rt.log, Reload: reload}
 	for i := range rt.cfg.Stores {
 		s := &rt.cfg.Stores[i]
 		file, err := storePath(s)

@@ -65,7 +65,7 @@ func newStoreWorldIn(t *testing.T, dir string) *storeWorld {
 // listen serves commands until the test ends.
 func (w *storeWorld) listen(t *testing.T) {
 	t.Helper()
-	server, err := w.app.listenControl(t.Context(), w.runtime)
+	server, err := w.app.listenControl(t.Context(), w.runtime, nil)
 	if err != nil || server == nil {
 		t.Fatalf("%v: %s", err, w.log)
 	}
@@ -178,7 +178,7 @@ func TestNoSocket(t *testing.T) {
 	if err := os.WriteFile(w.cfg.Control.Socket, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if server, err := w.app.listenControl(t.Context(), w.runtime); server != nil || err != nil {
+	if server, err := w.app.listenControl(t.Context(), w.runtime, nil); server != nil || err != nil {
 		t.Errorf("%v, %v", server, err)
 	}
 	if !strings.Contains(w.log.String(), "level=WARN") || !strings.Contains(w.log.String(), "commands cannot use this gateway") {
@@ -231,7 +231,7 @@ func TestSecondGateway(t *testing.T) {
 	t.Parallel()
 	w := newStoreWorld(t)
 	w.listen(t)
-	if _, err := w.app.listenControl(t.Context(), w.runtime); !errors.Is(err, control.ErrLive) {
+	if _, err := w.app.listenControl(t.Context(), w.runtime, nil); !errors.Is(err, control.ErrLive) {
 		t.Errorf("it is %v", err)
 	}
 }

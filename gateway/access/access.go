@@ -5,7 +5,6 @@ package access
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 )
 
 // Action is a word of the policy.
@@ -27,9 +26,7 @@ const (
 
 // Actions lists every action, sorted.
 func Actions() []Action {
-	all := []Action{Get, List, Set, Update, Delete, Recover, Purge, Backup, Restore}
-	slices.Sort(all)
-	return all
+	return []Action{Backup, Delete, Get, List, Purge, Recover, Restore, Set, Update}
 }
 
 // Caller is who a dialect proved the sender to be. The zero Caller is nobody.
@@ -39,6 +36,8 @@ type Caller struct {
 	// Credential is what the proof was made with, for the audit: its kind, a
 	// colon, and its id or the beginning of its digest. Empty: nobody asked.
 	Credential string
+	// Groups are those that the proof itself names, beside the configured ones.
+	Groups []string
 }
 
 // Kinds of credentials.

@@ -9,17 +9,20 @@ import (
 // (a slash included) and `?` any one character. There is no escape: names and
 // stores that hold these characters match themselves and more. It takes time
 // proportional to len(pattern) * len(s) at worst.
-func Match(pattern, s string) bool {
+func Match(pattern, s string) bool { return glob(pattern, s, '*', '?') }
+
+// glob is Match with other characters for `*` and `?`.
+func glob(pattern, s string, run, one rune) bool {
 	i, j := 0, 0
 	star, mark := -1, 0 // behind the last `*`, and where what it takes ends
 	for j < len(s) {
 		want, m := utf8.DecodeRuneInString(pattern[i:])
 		got, n := utf8.DecodeRuneInString(s[j:])
 		switch {
-		case want == '*':
+		case want == run:
 			i++
 			star, mark = i, j
-		case m > 0 && (want == '?' || want == got):
+		case m > 0 && (want == one || want == got):
 			i += m
 			j += n
 		case star >= 0:
@@ -30,17 +33,11 @@ func Match(pattern, s string) bool {
 			return false
 		}
 	}
-	return strings.Trim(pattern[i:], "*") == ""
+	return strings.Trim(pattern[i:], string(run)) == ""
 }
 
-func matchAny(patterns []string, s string, fold bool) bool {
-	if fold {
-		s = strings.ToLower(s)
-	}
+func matchAny(patterns []string, s string) bool {
 	for _, p := range patterns {
-		if fold {
-			p = strings.ToLower(p)
-		}
 		if p == "*" || Match(p, s) {
 			return true
 		}
@@ -50,10 +47,12 @@ func matchAny(patterns []string, s string, fold bool) bool {
 
 // MatchWithin reports whether some string that begins with s matches the pattern:
 // whether s matches a beginning of it.
-func MatchWithin(pattern, s string) bool {
+func MatchWithin(pattern, s string) bool { return globWithin(pattern, s, '*', '?') }
+
+func globWithin(pattern, s string, run, one rune) bool {
 	p := []rune(pattern)
 	for i := range len(p) + 1 {
-		if Match(string(p[:i]), s) {
+		if glob(string(p[:i]), s, run, one) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package access_test
 import (
 	"crypto/sha256"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -18,7 +19,7 @@ func TestBearer(t *testing.T) {
 		t.Helper()
 		who, err := c.Bearer(token, "azure", func() string { return audience })
 		var e *access.TokenError
-		if !errors.As(err, &e) || who != (access.Caller{}) {
+		if !errors.As(err, &e) || !reflect.DeepEqual(who, access.Caller{}) {
 			t.Fatalf("%v, %v: want a TokenError and nobody", who, err)
 		}
 		return e

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -23,25 +25,32 @@ func (p *Policy) Reach(c Caller, a Action, t Target) Reach {
 		return Reach{All: true}
 	}
 	var out Reach
-	for r := range p.rulesFor(c, a, t.Store) {
-		for _, pattern := range r.Names {
-			prefix, _, _ := strings.Cut(pattern, "*")
-			prefix, _, _ = strings.Cut(prefix, "?")
-			switch {
-			case pattern == "*":
-				return Reach{All: true}
-			case prefix == "" || t.FoldCase: // folded, a pattern says nothing of the order of names
-				out.anywhere = true
-			default:
-				out.prefixes = append(out.prefixes, prefix)
-				for i := range len(prefix) - 1 {
-					if prefix[i] == '/' {
-						out.folders = append(out.folders, prefix[:i+1])
-					}
+	folders := map[string]bool{}
+	s := p.subject(c)
+	for e := range s.entries(a, t.Store) {
+		pattern, ok := e.pattern.of(s, t.FoldCase)
+		if !ok {
+			continue
+		}
+		prefix := pattern
+		if i := strings.IndexAny(pattern, string(anyRun)+string(anyOne)); i >= 0 {
+			prefix = pattern[:i]
+		}
+		switch {
+		case pattern == string(anyRun):
+			return Reach{All: true}
+		case prefix == "" || t.FoldCase: // folded, a pattern says nothing of the order of names
+			out.anywhere = true
+		default:
+			out.prefixes = append(out.prefixes, prefix)
+			for i := range len(prefix) - 1 {
+				if prefix[i] == '/' {
+					folders[prefix[:i+1]] = true
 				}
 			}
 		}
 	}
+	out.folders = slices.Collect(maps.Keys(folders))
 	return out
 }
 

@@ -25,6 +25,7 @@ const (
 const (
 	OpStart      = "gateway.start"
 	OpStop       = "gateway.stop"
+	OpReload     = "gateway.reload"
 	OpBegin      = "audit.begin"      // the first line of a file that goes on behind another
 	OpCheckpoint = "audit.checkpoint" // the tree over all lines before, signed
 	OpCosigned   = "audit.cosigned"   // a checkpoint with the signatures of witnesses

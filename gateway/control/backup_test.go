@@ -62,7 +62,8 @@ func TestBackupOptionsCross(t *testing.T) {
 		Policy: access.NewPolicy(nil), Keyring: keys, Audit: log, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)
-	server := &Server{service: s}
+	server := &Server{}
+	server.Use(s)
 	for _, e := range []endpoint{backupOperation, rehearseBackupOperation} {
 		serveAt(t, filepath.Join(dir, e.id()), handlerOf(server, e))
 	}

@@ -222,6 +222,11 @@ func (c *Client) CheckpointAudit(ctx context.Context, call gateway.Call) (string
 	return w.Text, err
 }
 
+// Reload has the gateway read its configuration again.
+func (c *Client) Reload(ctx context.Context, call gateway.Call) (Reloaded, error) {
+	return reloadOperation(nil).ask(ctx, c, call, noArgs{})
+}
+
 // ask sends one operation and decodes the answer. What was done before an
 // error comes beside it, also where ctx ended the call: then the error is that
 // of ctx as well.

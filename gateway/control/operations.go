@@ -26,10 +26,10 @@ type stream[Q any] struct {
 	do   func(context.Context, *gateway.Service, gateway.Call, Q, io.Writer) error
 }
 
-// operations is the table of the protocol. status belongs to the server.
-func operations(s Status) []endpoint {
+// operations is the table of the protocol. status and reload belong to the server.
+func operations(s Status, reload func(gateway.Call) (Reloaded, error)) []endpoint {
 	return []endpoint{
-		statusOperation(s), checkOperation,
+		statusOperation(s), reloadOperation(reload), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
 		backupOperation, packOperation, rehearseBackupOperation, sealForOperation, restoreOperation, sweepOperation,
@@ -42,6 +42,18 @@ func statusOperation(s Status) operation[noArgs, Status] {
 	return operation[noArgs, Status]{
 		name: "status",
 		do:   func(context.Context, *gateway.Service, gateway.Call, noArgs) (Status, error) { return s, nil },
+	}
+}
+
+func reloadOperation(reload func(gateway.Call) (Reloaded, error)) operation[noArgs, Reloaded] {
+	return operation[noArgs, Reloaded]{
+		name: "reload", changes: true,
+		do: func(_ context.Context, _ *gateway.Service, c gateway.Call, _ noArgs) (Reloaded, error) {
+			if reload == nil {
+				return Reloaded{}, secret.Errorf(secret.Unsupported, "this gateway has no configuration to read again")
+			}
+			return reload(c)
+		},
 	}
 }
 

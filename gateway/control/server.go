@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway"
@@ -34,6 +35,16 @@ type Options struct {
 	Socket  string // the path
 	Stores  []Store
 	Log     *slog.Logger
+	// Reload reads the configuration again. Nil: this gateway cannot.
+	Reload func(gateway.Call) (Reloaded, error)
+}
+
+// Reloaded is what became of a reload. Where Problems or Restart is not empty,
+// nothing has changed.
+type Reloaded struct {
+	Changed  []string `json:"changed"`            // parts of the configuration
+	Restart  []string `json:"restart,omitempty"`  // parts that count after a restart alone
+	Problems []string `json:"problems,omitempty"` // of the file
 }
 
 // Store is what a command needs to know to tell whether a gateway holds a
@@ -63,7 +74,7 @@ func (s Status) Store(name string) (Store, bool) {
 
 // Server serves one gateway's commands.
 type Server struct {
-	service *gateway.Service
+	service atomic.Pointer[gateway.Service]
 	path    string
 	socket  fs.FileInfo
 	ln      net.Listener
@@ -76,13 +87,14 @@ type Server struct {
 // ErrLive. Nobody is answered before Run. The caller must Close it, before the
 // service.
 func Listen(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{service: o.Service, path: o.Socket}
+	s := &Server{path: o.Socket}
+	s.Use(o.Service)
 	var err error
 	if s.ln, s.socket, err = listen(ctx, o.Socket); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, e := range operations(Status{Gateway: o.Service.Gateway(), PID: os.Getpid(), Stores: o.Stores}) {
+	for _, e := range operations(Status{Gateway: o.Service.Gateway(), PID: os.Getpid(), Stores: o.Stores}, o.Reload) {
 		mux.HandleFunc("POST "+version+e.id(), func(w http.ResponseWriter, r *http.Request) {
 			e.serve(s, &stallGuard{ResponseWriter: w}, r)
 		})
@@ -106,6 +118,9 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	s.close = sync.OnceValue(s.cutOff)
 	return s, nil
 }
+
+// Use answers calls that begin from now on by this service.
+func (s *Server) Use(service *gateway.Service) { s.service.Store(service) }
 
 // Run serves until ctx ends, then lets running calls finish for a while.
 func (s *Server) Run(ctx context.Context) error {
@@ -186,7 +201,7 @@ func (o operation[Q, A]) serve(s *Server, w *stallGuard, r *http.Request) {
 	if !ok {
 		return
 	}
-	result, err := o.do(r.Context(), s.service, callOf(r, q), q.Args)
+	result, err := o.do(r.Context(), s.service.Load(), callOf(r, q), q.Args)
 	if err != nil {
 		respond(w, http.StatusUnprocessableEntity, answer[A]{result, failureOf(err)})
 		return
@@ -202,7 +217,7 @@ func (o stream[Q]) serve(s *Server, w *stallGuard, r *http.Request) {
 	w.Header().Set("Trailer", sumTrailer)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	sum := sha256.New()
-	err := o.do(r.Context(), s.service, callOf(r, q), q.Args, io.MultiWriter(w, sum))
+	err := o.do(r.Context(), s.service.Load(), callOf(r, q), q.Args, io.MultiWriter(w, sum))
 	switch {
 	case err == nil:
 		w.Header().Set(sumTrailer, hex.EncodeToString(sum.Sum(nil)))

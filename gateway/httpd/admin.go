@@ -20,6 +20,8 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	ops      *prometheus.CounterVec
 	lacking  *prometheus.CounterVec
+	reloads  *prometheus.CounterVec
+	stale    prometheus.Gauge
 
 	mu    sync.RWMutex
 	known map[series]counters
@@ -55,9 +57,25 @@ func NewMetrics() *Metrics {
 			Name: "vaultferry_list_lacking_total", Help: "Folders, secrets and names that lists should show and could not.",
 		}, []string{"store"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.ops, m.lacking,
+	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "vaultferry_reloads_total", Help: "Reloads of the configuration by result.",
+	}, []string{"result"})
+	m.stale = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "vaultferry_configuration_stale", Help: "1 while the last reload failed: the gateway serves by an older configuration than the file.",
+	})
+	m.registry.MustRegister(m.reloads, m.stale, m.calls, m.seconds, m.ops, m.lacking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Reloaded counts a reload of the configuration.
+func (m *Metrics) Reloaded(ok bool) {
+	result, stale := "ok", 0.0
+	if !ok {
+		result, stale = "failed", 1
+	}
+	m.reloads.WithLabelValues(result).Inc()
+	m.stale.Set(stale)
 }
 
 // Observe counts one finished call.

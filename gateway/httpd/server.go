@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -75,6 +76,8 @@ type Server struct {
 	proxies     Proxies
 	most        int
 	pace        *access.Pace
+	dialects    atomic.Pointer[http.Handler] // what requests that begin now go to
+	tls         atomic.Pointer[tls.Config]
 	main, admin *http.Server
 	mainLn      net.Listener
 	adminLn     net.Listener
@@ -96,16 +99,39 @@ func New(o Options) (*Server, error) {
 	if o.TLS == nil && !loopback(o.Address) {
 		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", o.Address)
 	}
-	s.main = s.server(o.Address, o.Proxies.handler(Handler(o.Dialects)))
+	s.Use(o.Dialects)
+	s.main = s.server(o.Address, o.Proxies.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*s.dialects.Load()).ServeHTTP(w, r)
+	})))
 	if o.TLS != nil {
-		s.main.TLSConfig = o.TLS.Clone()
-		s.main.TLSConfig.MinVersion = max(tls.VersionTLS12, o.TLS.MinVersion)
-		s.main.TLSConfig.CipherSuites = suites
+		s.UseTLS(o.TLS)
+		s.main.TLSConfig = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil },
+		}
 	}
 	if o.Admin != "" {
 		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics))
 	}
 	return s, nil
+}
+
+// Use leads requests that begin from now on to these dialects. Those that run end
+// as they began.
+func (s *Server) Use(ds []dialects.Dialect) {
+	h := Handler(ds)
+	s.dialects.Store(&h)
+}
+
+// UseTLS gives connections that begin from now on this certificate, and asks them
+// for certificates of these authorities, also where they resume a session of
+// before. The server must have begun with TLS.
+func (s *Server) UseTLS(c *tls.Config) {
+	c = c.Clone()
+	c.MinVersion = max(tls.VersionTLS12, c.MinVersion)
+	c.CipherSuites = suites
+	c.NextProtos = []string{"h2", "http/1.1"}
+	s.tls.Store(c)
 }
 
 func (s *Server) server(address string, h http.Handler) *http.Server {

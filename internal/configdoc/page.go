@@ -17,13 +17,14 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
 - **Unknown keys are errors**, and so is a value of the wrong type. YAML reads an unquoted ` + "`0123`, `true` or `2026-01-31`" + ` as a
   number, a boolean or a date: quote it where text is wanted.
 - **Environment variables override** single values that are in no list: ` + "`VAULTFERRY_SERVER_ADDRESS` is `server.address`" + `,
-  ` + "`VAULTFERRY_SERVER_TLS_OFF` is `server.tls.off`" + `. Stores, routes, callers and the policy come from the file alone.
+  ` + "`VAULTFERRY_SERVER_TLS_OFF` is `server.tls.off`" + `. Stores, routes, callers, groups and the policy come from the file alone.
   An empty variable overrides nothing, and ` + "`vaultferry check`" + ` warns of one that is misspelt.
 - **A secret is never in the file.** It is ` + "`{ env: NAME }`, an environment variable, or `{ file: PATH }`" + `, a file of at most 1 MiB
-  whose last line end is dropped. The gateway reads both when it starts, and warns if others than its owner can read a file.
+  whose last line end is dropped. The gateway reads both when it starts, files of callers at a reload too, and warns if others than its owner can read a file.
 - **Relative paths** are relative to the configuration file, not to the current folder.
 - **A size** is a number of bytes or has a unit: ` + "`1048576`, `64MiB`, `10MB`" + `. **A duration** has units: ` + "`30s`, `1m30s`, `250ms`" + `.
-- **A change counts after a restart.**
+- **A change counts after a restart**, or [after ` + "`vaultferry reload`" + `](install.md#changes-without-a-stop) where it is one of callers, groups, the
+  policy, dialects, the login or the certificates of the server.
 
 ## Help in editors
 
@@ -119,10 +120,15 @@ func (n *node) rows(b *strings.Builder, prefix string) {
 	}
 }
 
+// mostChoices are as many words as a cell of a table names.
+const mostChoices = 20
+
 func (n *node) typeWords() string {
 	switch {
 	case n.kind == list && n.body() != nil:
 		return "list of sections"
+	case n.kind == list && len(n.item.choices) > mostChoices:
+		return "list of words"
 	case n.kind == list && n.item.choices != nil:
 		return "list of any of " + codes(n.item.choices, ", ")
 	case n.kind == list && n.item.kind == bearer:

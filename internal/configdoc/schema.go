@@ -79,6 +79,9 @@ func (n *node) schema() (object, error) {
 		s["anyOf"] = []object{n.bounded(object{"type": "integer"}), {"type": "string", "pattern": n.pattern}}
 	case number:
 		s = n.bounded(object{"type": "integer"})
+	case mapping:
+		s["type"], s["additionalProperties"] = []string{"object", "null"}, object{"type": "string", "minLength": 1}
+		s["propertyNames"] = object{"pattern": n.pattern}
 	case boolean:
 		s["type"] = "boolean"
 	case text:

@@ -31,6 +31,7 @@ const (
 	secrets  kind = "secret"
 	bearer   kind = "token"
 	word     kind = "word" // text, or the number that it spells
+	mapping  kind = "texts by name"
 )
 
 // node is one key, or what stands in a list.
@@ -172,6 +173,9 @@ func (b *builder) value(n *node, v reflect.Value) error {
 		n.item = &node{path: n.path + "[]", choices: n.choices}
 		n.choices = nil
 		return b.value(n.item, reflect.New(v.Type().Elem()).Elem())
+	case reflect.Map:
+		n.kind = mapping
+		return nil
 	}
 	return scalar(n, v)
 }
