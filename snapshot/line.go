@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/jsonl"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -30,15 +31,11 @@ const (
 
 var errForm = errors.New("not as it would be written")
 
-// decode takes only what encode would have written, to the byte.
+// decode takes only what encode would have written, to the byte. Its errors quote
+// nothing.
 func decode(line []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return errForm // the decoder's own may quote the line
-	}
-	again, err := encode(to)
-	if err != nil || !bytes.Equal(again, line) {
+	line, whole := bytes.CutSuffix(line, []byte("\n"))
+	if !whole || jsonl.Decode(line, to) != nil {
 		return errForm
 	}
 	return nil

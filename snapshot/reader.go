@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"regexp"
 
+	"github.com/vaultferry/vaultferry/internal/jsonl"
 	"github.com/vaultferry/vaultferry/internal/merkle"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -35,7 +35,7 @@ func (r *Repository) Load(id string, each func(*Entry) error) (*Snapshot, error)
 	}
 	defer func() { _ = f.Close() }() // only read
 	sum := sha256.New()
-	in := &reader{r: r, name: name, lines: bufio.NewReaderSize(io.TeeReader(f, sum), 1<<16), snapshot: &Snapshot{ID: id}, each: each}
+	in := &reader{r: r, name: name, lines: jsonl.NewReader(io.TeeReader(f, sum), longestLine), snapshot: &Snapshot{ID: id}, each: each}
 	if err := in.all(); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (r *Repository) Load(id string, each func(*Entry) error) (*Snapshot, error)
 type reader struct {
 	r        *Repository
 	name     string
-	lines    *bufio.Reader
+	lines    *jsonl.Reader
 	number   int
 	tree     merkle.Edge
 	last     secret.Name
@@ -63,7 +63,7 @@ func (in *reader) all() error {
 		return err
 	}
 	h := &in.snapshot.Header
-	switch err := decode(line, h); {
+	switch err := jsonl.Decode(line, h); {
 	case h.Vaultferry == kindSnapshot && h.Format > Format:
 		return secret.Errorf(secret.Unsupported, "%s: format %d; this release reads format %d", in.name, h.Format, Format)
 	case err != nil || h.Vaultferry != kindSnapshot || h.Format != Format:
@@ -72,7 +72,7 @@ func (in *reader) all() error {
 		return corrupt(in.name, "it is of repository %s, and this is %s", h.Repository, in.r.id)
 	}
 	for {
-		in.tree.Append(merkle.Leaf(line[:len(line)-1]))
+		in.tree.Append(merkle.Leaf(line))
 		if line, err = in.line(); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (in *reader) all() error {
 
 func (in *reader) entry(line []byte) error {
 	e := new(Entry)
-	if err := decode(line, e); err != nil {
+	if err := jsonl.Decode(line, e); err != nil {
 		return in.corrupt("is no entry that this release writes")
 	}
 	if e.Name.Validate() != nil || (in.number > 2 && e.Name <= in.last) {
@@ -105,7 +105,7 @@ func (in *reader) entry(line []byte) error {
 
 func (in *reader) end(line []byte) error {
 	end := &in.snapshot.End
-	if err := decode(line, end); err != nil {
+	if err := jsonl.Decode(line, end); err != nil {
 		return in.corrupt("is no end that this release writes")
 	}
 	if root := in.tree.Root(); end.Count != in.number-2 || end.Root != root.String() {
@@ -118,30 +118,25 @@ func (in *reader) end(line []byte) error {
 	if err := prove(in.r.keys, typeSnapshot, end.Signature, want, end.Ended); err != nil {
 		return corrupt(in.name, "%v", err)
 	}
-	if _, err := in.lines.ReadByte(); !errors.Is(err, io.EOF) {
+	if !in.lines.Ended() {
 		return in.corrupt("is not the last one")
 	}
 	return nil
 }
 
-// line reads one line with its end, which the last one has, too.
+// line reads one line, without its end.
 func (in *reader) line() ([]byte, error) {
 	in.number++
-	var line []byte
-	for {
-		part, err := in.lines.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > longestLine:
-			return nil, in.corrupt("is too long")
-		case err == nil:
-			return line, nil
-		case errors.Is(err, io.EOF):
-			return nil, in.corrupt("is missing: the file was cut")
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, fileError(in.name, err)
-		}
+	line, err := in.lines.Next()
+	switch {
+	case errors.Is(err, jsonl.ErrLong):
+		return nil, in.corrupt("is too long")
+	case errors.Is(err, jsonl.ErrCut):
+		return nil, in.corrupt("is missing: the file was cut")
+	case err != nil:
+		return nil, fileError(in.name, err)
 	}
+	return line, nil
 }
 
 func (in *reader) corrupt(what string) error {

@@ -30,7 +30,7 @@ var rules = []rule{
 	{"inventory", []string{"secret", "internal/inorder", "internal/jsonl", "internal/merkle"}},
 	{"migrate", []string{"secret", "backends", "backends/kit", "backends/loss", "gateway", "gateway/archive", "inventory", "internal/inorder", "internal/jsonl", "internal/merkle"}},
 	{"migrate/report", []string{"secret", "backup", "inventory", "internal/jsonl", "internal/rawsig", "internal/shown"}},
-	{"snapshot", []string{"secret", "backup", "inventory", "internal/merkle"}},
+	{"snapshot", []string{"secret", "backup", "inventory", "internal/jsonl", "internal/merkle"}},
 	{"backends", []string{"secret"}},
 	{"backends/loss", []string{"secret"}},
 	{"backends/history", []string{"secret", "backends/loss"}},
