@@ -102,7 +102,7 @@ func TestRawRequests(t *testing.T) {
 		"a tunnel":                      {"CONNECT main.vault.localhost:443 HTTP/1.1\r\n" + head + "\r\n", 404},
 		"a trace":                       {"TRACE /secrets/taken" + query + "HTTP/1.1\r\n" + head + "\r\n", 405},
 		"two hosts":                     {"GET /secrets/taken" + query + "HTTP/1.1\r\nHost: private.vault.localhost\r\n" + head + "\r\n", 400},
-		"no host":                       {"GET /secrets/taken" + query + "HTTP/1.0\r\nAuthorization: Bearer TOKEN\r\n\r\n", 404},
+		"no host":                       {"GET /secrets/taken" + query + "HTTP/1.0\r\nAuthorization: Bearer TOKEN\r\n\r\n", 403},
 		"another host in the request":   {"GET https://private.vault.localhost/secrets/theirs" + query + "HTTP/1.1\r\n" + head + "\r\n", 403},
 		"two lengths":                   {"PUT /secrets/new" + query + "HTTP/1.1\r\n" + head + "Content-Length: 5\r\nContent-Length: 30\r\n\r\n" + value, 400},
 		"a length below zero":           {"PUT /secrets/new" + query + "HTTP/1.1\r\n" + head + "Content-Length: -1\r\n\r\n" + value, 400},
