@@ -124,7 +124,7 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 	if err != nil {
 		return err
 	}
-	if _, err := parseTags(f.tags); err != nil {
+	if _, err := parsePairs("--tag", f.tags); err != nil {
 		return err
 	}
 	inA, err := openOperand(cfg, keys, nameA)
@@ -306,7 +306,7 @@ func (a *app) stream(ctx context.Context, s *operand, k inventory.Key, f *diffFl
 		}
 		return inventory.Only(s.file, keep), func() error { return nil }, nil
 	}
-	tags, err := parseTags(append(f.tags, f.storeTags...))
+	tags, err := parsePairs("--tag", append(f.tags, f.storeTags...))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -57,7 +57,7 @@ What could not be read is named, and stands in the file as that; exit code 1.`,
 			if f.outputFile == "" || f.outputFile == "-" {
 				return usagef("--output-file FILE is missing")
 			}
-			tags, err := parseTags(f.tags)
+			tags, err := parsePairs("--tag", f.tags)
 			if err != nil {
 				return err
 			}
@@ -84,18 +84,6 @@ func (f *selection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.match, "match", nil, "secrets whose names match: * is any run of characters, ? any one; may be given several times")
 	cmd.Flags().StringArrayVar(&f.tags, "tag", nil, "secrets that have this tag, KEY=VALUE; may be given several times")
 	cmd.Flags().BoolVar(&f.noValues, "no-values", false, "read and digest no value")
-}
-
-func parseTags(all []string) (map[string]string, error) {
-	tags := map[string]string{}
-	for _, t := range all {
-		key, value, ok := strings.Cut(t, "=")
-		if !ok || key == "" {
-			return nil, usagef("--tag is KEY=VALUE, not %q", t)
-		}
-		tags[key] = value
-	}
-	return tags, nil
 }
 
 // inventoryReport is the answer to programs.

@@ -70,18 +70,9 @@ func setArguments(cmd *cobra.Command, args []string) error {
 // draft is what the flags say of a version.
 func (f *setFlags) draft() (secret.Draft, error) {
 	d := secret.Draft{ContentType: f.contentType, Disabled: f.disabled, OnlyIfAbsent: f.create}
-	for _, t := range f.tags {
-		k, v, ok := strings.Cut(t, "=")
-		if !ok || k == "" {
-			return d, usagef("--tag is KEY=VALUE")
-		}
-		if d.Tags == nil {
-			d.Tags = map[string]string{}
-		}
-		if _, twice := d.Tags[k]; twice {
-			return d, usagef("--tag names one KEY twice")
-		}
-		d.Tags[k] = v
+	var err error
+	if d.Tags, err = parsePairs("--tag", f.tags); err != nil {
+		return d, err
 	}
 	for _, s := range f.stages {
 		if upper := strings.ToUpper(s); s == "" || upper == "SYSCURRENT" || upper == "SYSPREVIOUS" {
@@ -91,7 +82,6 @@ func (f *setFlags) draft() (secret.Draft, error) {
 	}
 	slices.Sort(d.Stages)
 	d.Stages = slices.Compact(d.Stages)
-	var err error
 	if d.Expires, err = parseTime("--expires", f.expires); err != nil {
 		return d, err
 	}

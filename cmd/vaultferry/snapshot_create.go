@@ -81,19 +81,6 @@ func parseWanted(args []string) []wanted {
 	return all
 }
 
-// parseLabels is as parseTags.
-func parseLabels(all []string) (map[string]string, error) {
-	labels := map[string]string{}
-	for _, l := range all {
-		key, value, ok := strings.Cut(l, "=")
-		if !ok || key == "" {
-			return nil, usagef("--label is KEY=VALUE, not %q", l)
-		}
-		labels[key] = value
-	}
-	return labels, nil
-}
-
 func parseRate(text string) (*rate.Limiter, error) {
 	if text == "" {
 		return rate.NewLimiter(rate.Inf, 1), nil
@@ -122,7 +109,7 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 	if f.onLoss != "" && f.onLoss != string(gateway.LossFail) && f.onLoss != string(gateway.LossAccept) {
 		return usagef("--on-loss is fail or accept, not %q", f.onLoss)
 	}
-	labels, err := parseLabels(f.labels)
+	labels, err := parsePairs("--label", f.labels)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 	if err := f.requireTerminal(a); err != nil {
 		return err
 	}
-	labels, err := parseLabels(f.labels)
+	labels, err := parsePairs("--label", f.labels)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ named on standard error; exit code 1.`,
   vaultferry snapshot list --repo /backup/vaults --store payments --label when=nightly`,
 		Args: arguments(),
 		RunE: func(*cobra.Command, []string) error {
-			want, err := parseLabels(labels)
+			want, err := parsePairs("--label", labels)
 			if err != nil {
 				return err
 			}

@@ -157,12 +157,3 @@ func newSigner(name string, by crypto.Signer) (*signer, error) {
 
 // Sign implements note.Signer.
 func (s *signer) Sign(msg []byte) ([]byte, error) { return rawsig.Sign(s.by, msg) }
-
-// KeyText is a public key as note's other tools take it: NAME+HASH+KEY.
-func KeyText(origin string, key crypto.PublicKey) (string, error) {
-	k, ok := key.(ed25519.PublicKey)
-	if !ok {
-		return "", errors.New("notes have a text for keys of type Ed25519 alone")
-	}
-	return note.NewEd25519VerifierKey(origin, k)
-}
