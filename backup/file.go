@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/internal/ownfile"
@@ -40,9 +39,8 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Windows has no such bits.
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return nil, keyringError("others than its owner can read or write it (mode %04o); chmod 600 it", mode)
+	if ownfile.Exposed(info) {
+		return nil, keyringError("others than its owner can read or write it (mode %04o); chmod 600 it", info.Mode().Perm())
 	}
 	if d := ownfile.Look(path); d != nil && d.Sure {
 		return nil, keyringError("%s", d.What)

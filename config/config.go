@@ -71,6 +71,9 @@ type Server struct {
 	// MaxConnections is how many connections of clients are open at once, of which one address, or in IPv6 one /64, may
 	// have a quarter; more are closed at once.
 	MaxConnections int `mapstructure:"max_connections" min:"16" example:"10000"`
+	// ShutdownDelay is how long a gateway that was told to stop goes on to serve while `/readyz` answers 503, so that
+	// load balancers find out first. Requests that run then have 30 seconds to finish.
+	ShutdownDelay time.Duration `mapstructure:"shutdown_delay" min:"0" example:"5s"`
 	// TrustedProxies are the addresses and networks of proxies in front of the gateway: who they say that the client is
 	// goes to the audit and is slowed where it fails to log in. They say it in `X-Forwarded-For`, unless
 	// `proxy_protocol` is true. Nobody else is believed.

@@ -81,7 +81,7 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 	case len(b) > maxSecretFile:
 		return secret.Value{}, fmt.Errorf("%s is larger than %d bytes", path, maxSecretFile)
 	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().IsRegular() && ownfile.Exposed(info) {
 		r.open = append(r.open, path)
 	}
 	if d := ownfile.Look(path); d != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -129,7 +130,7 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if c == nil {
 		return
 	}
-	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && ownfile.Exposed(info) {
 		v.add(config.Warning, "server.tls.key_file", "other users can read the key (mode %04o)", info.Mode().Perm())
 	}
 	if v.cert, err = x509.ParseCertificate(c.Certificates[0].Certificate[0]); err != nil {

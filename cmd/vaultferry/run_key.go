@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -37,7 +38,7 @@ func readRunKey(file string) (inventory.Key, error) {
 	if err != nil {
 		return inventory.Key{}, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if ownfile.Exposed(info) {
 		return inventory.Key{}, usagef("%s: others can read this run key: chmod 600 %s", file, file)
 	}
 	text, err := os.ReadFile(file)

@@ -113,7 +113,7 @@ func (s *sandbox) listen(ctx context.Context, a *app) error {
 	if s.runtime, err = a.assemble(ctx, s.cfg, backup.NewKeyring()); err != nil {
 		return err
 	}
-	s.server, err = a.server(s.runtime, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12})
+	s.server, err = a.server(s.runtime, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}, httpd.Inherited{})
 	if err == nil {
 		err = s.server.Listen(ctx)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -27,8 +28,10 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long: `Serves both APIs until a signal tells it to stop. Running requests then have
-30 seconds to finish. SIGHUP moves the audit's file to a name with the time, goes
+		Long: `Serves both APIs until a signal tells it to stop. It then goes on for
+server.shutdown_delay, after which running requests have 30 seconds to finish;
+a second signal ends it at once. Sockets that systemd passes are served instead
+of server.address and, if one is named admin, admin.address. SIGHUP moves the audit's file to a name with the time, goes
 on in another one, and reads the configuration again, as vaultferry reload does. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
@@ -80,7 +83,11 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	}
 	defer func() { err = errors.Join(err, rt.close()) }()
 	warn(rt.log, cfg, warnings)
-	server, err := a.server(rt, tlsConfig)
+	inherited, err := inheritedListeners()
+	if err != nil {
+		return err
+	}
+	server, err := a.server(rt, tlsConfig, inherited)
 	if err != nil {
 		return err
 	}
@@ -101,6 +108,8 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	}
 	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
+	tellSystemd(rt.log, daemon.SdNotifyReady)
+	context.AfterFunc(ctx, func() { tellSystemd(rt.log, daemon.SdNotifyStopping) })
 	done := rt.keepAudit(ctx, hangUps, again.hangUp)
 	err = runServers(ctx, rt, server, commands)
 	done()
@@ -162,6 +171,10 @@ func runServers(ctx context.Context, rt *runtime, server *httpd.Server, commands
 	})
 	g.Go(func() error {
 		heap.Keep(serving)
+		return nil
+	})
+	g.Go(func() error {
+		feedWatchdog(serving, rt)
 		return nil
 	})
 	if commands != nil {

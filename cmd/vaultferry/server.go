@@ -32,7 +32,7 @@ func (a *app) newEdge(cfg *config.Config) *edge {
 
 // server puts the dialects and the listeners before the service. tlsConfig
 // may be nil: no TLS.
-func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) {
+func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherited) (*httpd.Server, error) {
 	w, err := a.witness(rt, rt.edge.limits)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config) (*httpd.Server, error) 
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
+		Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 }

@@ -153,7 +153,7 @@ func number(b bool) float64 {
 }
 
 // adminHandler serves /livez, /readyz and /metrics.
-func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
+func adminHandler(s *gateway.Service, m *Metrics, stopping func() bool) http.Handler {
 	m.storeUp(s)
 	m.auditState(s)
 	r := mux.NewRouter()
@@ -161,7 +161,7 @@ func adminHandler(s *gateway.Service, m *Metrics) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	}).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status, body := readiness(s)
+		status, body := readiness(s, stopping())
 		writeJSON(w, status, body)
 	}).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
@@ -175,9 +175,9 @@ type readinessBody struct {
 	Stores []gateway.StoreHealth `json:"stores"`
 }
 
-// readiness is red only where the gateway itself cannot serve. A store that
-// is down is shown, and fails its own calls alone.
-func readiness(s *gateway.Service) (int, readinessBody) {
+// readiness is red only where the gateway itself cannot serve, or soon will not.
+// A store that is down is shown, and fails its own calls alone.
+func readiness(s *gateway.Service, stopping bool) (int, readinessBody) {
 	body := readinessBody{Status: "ok", Stores: s.Health()}
 	switch st := s.AuditState(); {
 	case st.Damaged > 0:
@@ -187,6 +187,10 @@ func readiness(s *gateway.Service) (int, readinessBody) {
 	}
 	if err := s.Ready(); err != nil {
 		body.Status, body.Reason = "unavailable", err.Error()
+		return http.StatusServiceUnavailable, body
+	}
+	if stopping {
+		body.Status = "stopping"
 		return http.StatusServiceUnavailable, body
 	}
 	return http.StatusOK, body

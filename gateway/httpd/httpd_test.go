@@ -54,7 +54,7 @@ type rig struct {
 	done   chan error
 }
 
-func start(t *testing.T, withTLS bool) *rig {
+func start(t *testing.T, withTLS bool, change ...func(*httpd.Options)) *rig {
 	t.Helper()
 	keys, err := backup.NewKeyringOf("A256KW")
 	if err != nil {
@@ -86,6 +86,9 @@ func start(t *testing.T, withTLS bool) *rig {
 		ts.StartTLS()
 		o.TLS, r.client = &tls.Config{Certificates: ts.TLS.Certificates}, ts.Client()
 		ts.Close()
+	}
+	for _, c := range change {
+		c(&o)
 	}
 	if r.server, err = httpd.New(o); err != nil {
 		t.Fatal(err)
@@ -242,4 +245,35 @@ func TestNoConnectionWaitsForEver(t *testing.T) {
 			t.Errorf("%s waits without a bound", s.Addr)
 		}
 	}
+}
+
+// TestShutdownDelay: load balancers see that the gateway stops while it still
+// serves, and clients are sent away with their answers.
+func TestShutdownDelay(t *testing.T) {
+	t.Parallel()
+	r := start(t, false, func(o *httpd.Options) { o.ShutdownDelay = time.Minute })
+	waits, goOn := make(chan time.Duration), make(chan struct{})
+	httpd.WaitWith(r.server, func(d time.Duration) {
+		waits <- d
+		<-goOn
+	})
+	r.stop()
+	if d := <-waits; d != time.Minute {
+		t.Errorf("waits %v", d)
+	}
+	if status, body := r.get(t, "http://"+r.server.AdminAddress()+"/readyz"); status != 503 || !strings.Contains(body, `"status":"stopping"`) {
+		t.Errorf("/readyz answers %d %s", status, body)
+	}
+	if status, _ := r.get(t, "http://"+r.server.AdminAddress()+"/livez"); status != 200 {
+		t.Errorf("/livez answers %d", status)
+	}
+	resp, err := r.client.Get("http://" + r.server.Address() + "/still")
+	if err != nil || resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("a request meanwhile: %+v %v", resp, err)
+	}
+	close(goOn)
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	r.done <- nil // for the cleanup
 }

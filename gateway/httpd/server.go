@@ -40,7 +40,17 @@ type Options struct {
 	// Pace slows down networks that connect again and again and prove nothing.
 	// Nil: none.
 	Pace *access.Pace
+	// Inherited are listeners that somebody else opened. Nil: Address and Admin
+	// are listened on.
+	Inherited Inherited
+	// ShutdownDelay is how long Run goes on to serve after its context has ended,
+	// while /readyz says that the gateway stops.
+	ShutdownDelay time.Duration
 }
+
+// Inherited are listeners that outlive the server: who connects between two
+// servers waits instead of being refused.
+type Inherited struct{ Main, Admin net.Listener }
 
 // DefaultConnections is Options.MaxConnections where nobody says so.
 const DefaultConnections = 4096
@@ -79,8 +89,13 @@ type Server struct {
 	dialects    atomic.Pointer[http.Handler] // what requests that begin now go to
 	tls         atomic.Pointer[tls.Config]
 	main, admin *http.Server
+	inherited   Inherited
 	mainLn      net.Listener
 	adminLn     net.Listener
+
+	delay    time.Duration
+	wait     func(time.Duration)
+	stopping atomic.Bool
 }
 
 // Handler routes requests to the dialects. Paths are neither cleaned nor
@@ -95,9 +110,13 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace}
-	if o.TLS == nil && !loopback(o.Address) {
-		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", o.Address)
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
+	address := o.Address
+	if o.Inherited.Main != nil {
+		address = o.Inherited.Main.Addr().String()
+	}
+	if o.TLS == nil && !loopback(address) {
+		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", address)
 	}
 	s.Use(o.Dialects)
 	s.main = s.server(o.Address, o.Proxies.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,8 +129,8 @@ func New(o Options) (*Server, error) {
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil },
 		}
 	}
-	if o.Admin != "" {
-		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics))
+	if o.Admin != "" || o.Inherited.Admin != nil {
+		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics, s.stopping.Load))
 	}
 	return s, nil
 }
@@ -153,21 +172,29 @@ func loopback(address string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// Listen opens both listeners, so that port 0 becomes a real one.
+// Listen opens both listeners, so that port 0 becomes a real one, or takes those
+// that are inherited.
 func (s *Server) Listen(ctx context.Context) error {
-	var lc net.ListenConfig
 	var err error
-	if s.mainLn, err = lc.Listen(ctx, "tcp", s.main.Addr); err != nil {
+	if s.mainLn, err = listen(ctx, s.inherited.Main, s.main.Addr); err != nil {
 		return fmt.Errorf("httpd: %w", err)
 	}
 	s.mainLn = s.proxies.listener(bounded(s.mainLn, s.most, s.pace, s.proxies.trusts))
 	if s.admin == nil {
 		return nil
 	}
-	if s.adminLn, err = lc.Listen(ctx, "tcp", s.admin.Addr); err != nil {
+	if s.adminLn, err = listen(ctx, s.inherited.Admin, s.admin.Addr); err != nil {
 		return errors.Join(fmt.Errorf("httpd: admin: %w", err), s.mainLn.Close())
 	}
 	return nil
+}
+
+func listen(ctx context.Context, inherited net.Listener, address string) (net.Listener, error) {
+	if inherited != nil {
+		return inherited, nil
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", address)
 }
 
 // Address is where the dialects are served, or empty before Listen.
@@ -186,8 +213,8 @@ func (s *Server) AdminAddress() string {
 	return s.adminLn.Addr().String()
 }
 
-// Run serves until ctx ends, then lets running requests finish. It listens
-// first if Listen was not called.
+// Run serves until ctx ends and the shutdown delay is over, then lets running
+// requests finish. It listens first if Listen was not called.
 func (s *Server) Run(ctx context.Context) error {
 	if s.mainLn == nil {
 		if err := s.Listen(ctx); err != nil {
@@ -206,6 +233,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		<-gctx.Done()
+		if ctx.Err() != nil {
+			s.drain()
+		}
 		return s.shutdown(context.WithoutCancel(ctx))
 	})
 	return g.Wait()
@@ -216,6 +246,18 @@ func closed(err error) error {
 		return nil
 	}
 	return fmt.Errorf("httpd: %w", err)
+}
+
+// drain has load balancers find out that the gateway stops, before it does. Each
+// answer from now on ends its connection, so clients connect again elsewhere.
+func (s *Server) drain() {
+	s.stopping.Store(true)
+	if s.delay <= 0 {
+		return
+	}
+	s.log.Info("stopping", slog.Duration("shutdown_delay", s.delay))
+	s.main.SetKeepAlivesEnabled(false)
+	s.wait(s.delay) // a second signal ends the process
 }
 
 // shutdown stops the admin listener last, so that operators can watch.

@@ -73,3 +73,44 @@ func TestLookAtLinksOfOthers(t *testing.T) {
 		t.Errorf("a file of somebody else: %+v", d)
 	}
 }
+
+// TestExposed: nobody else can read what is ours alone, but for the group that
+// root has handed a file to.
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mode       os.FileMode
+		handedOver bool
+		want       bool
+	}{
+		{0o600, false, false},
+		{0o400, false, false},
+		{0o440, false, true},
+		{0o604, false, true},
+		{0o620, false, true},
+		{0o440, true, false},
+		{0o640, true, false},
+		{0o660, true, true},
+		{0o444, true, true},
+	} {
+		if got := exposed(c.mode, c.handedOver); got != c.want {
+			t.Errorf("%04o, handed over %v: %v", c.mode, c.handedOver, got)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o600, 0o640, 0o604} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Exposed(info); got != (mode != 0o600) {
+			t.Errorf("a file of ours with mode %04o: %v", mode, got)
+		}
+	}
+}

@@ -74,3 +74,18 @@ func ours(info os.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	return !ok || s.Uid == 0 || int64(s.Uid) == int64(os.Geteuid())
 }
+
+// Exposed reports whether somebody else can read or write a file that is meant
+// for this process alone. The group of a file of root's may read it: that is how
+// systemd and Kubernetes hand a file to one service.
+func Exposed(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return exposed(info.Mode().Perm(), ok && st.Uid == 0 && os.Geteuid() != 0)
+}
+
+func exposed(mode os.FileMode, handedOver bool) bool {
+	if handedOver {
+		mode &^= 0o040
+	}
+	return mode&0o077 != 0
+}
