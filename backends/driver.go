@@ -12,7 +12,9 @@ import (
 // Decode is strict: unknown keys and wrong types are errors, and each names
 // its key path. A field of type secret.Value takes {env: NAME} or {file:
 // PATH}; a string field tagged `path:"true"` is made relative to the
-// configuration file.
+// configuration file. The file is taken for a part of the configuration: where it
+// changes, a reload opens the store anew. One that the driver writes, or reads each
+// time that it needs it, is tagged `loaded:"false"` as well.
 type Section interface {
 	Decode(into any) error
 }

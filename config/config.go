@@ -45,6 +45,8 @@ type Config struct {
 	Groups []Group `mapstructure:"groups" example:"[ { name: payments, callers: [app] } ]"`
 	// Policy is the list of what callers may do; what no rule allows is denied.
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
+
+	refs *refs
 }
 
 // Gateway says which backups are this gateway's own. A rule of the policy without
@@ -104,7 +106,7 @@ type Admin struct {
 // gateway. The gateway's own user and root may use it.
 type Control struct {
 	// Socket is the path of the socket; `""` turns it off.
-	Socket string `mapstructure:"socket" path:"true" example:"/run/vaultferry/vaultferry.sock"`
+	Socket string `mapstructure:"socket" path:"true" loaded:"false" example:"/run/vaultferry/vaultferry.sock"`
 }
 
 // Keyring holds the keys that encrypt backups and bolt stores. Keep a copy of
@@ -120,7 +122,7 @@ type Keyring struct {
 // Audit is the log of every request.
 type Audit struct {
 	// File is the file that gets one JSON line or two for each request; a request whose line cannot be written fails.
-	File string `mapstructure:"file" path:"true" example:"log/audit.jsonl"`
+	File string `mapstructure:"file" path:"true" loaded:"false" example:"log/audit.jsonl"`
 	// MaxSize is the size of the file at which the gateway moves it to a name with the time and goes on in another one; 0
 	// is never. The gateway removes no file.
 	MaxSize Size `mapstructure:"max_size" min:"0" example:"1GiB"`
@@ -154,7 +156,7 @@ type AuditWitness struct {
 // those have only grown since the last one.
 type Witness struct {
 	// File is where it remembers what it signed; empty is no witness.
-	File string `mapstructure:"file" path:"true" example:"witness.json"`
+	File string `mapstructure:"file" path:"true" loaded:"false" example:"witness.json"`
 	// KeyFile holds the public keys of the gateways whose audits it signs, as `vaultferry keys public --signing` writes them;
 	// or several such keys in PEM.
 	KeyFile string `mapstructure:"key_file" path:"true" example:"gw1-keys.json"`
@@ -178,7 +180,7 @@ type Syslog struct {
 // Archive is where whole backups are kept when a store cannot hold all of them.
 type Archive struct {
 	// Dir is the folder for stores with `on_loss: archive`, which need it; its parent must exist.
-	Dir string `mapstructure:"dir" path:"true" example:"archive"`
+	Dir string `mapstructure:"dir" path:"true" loaded:"false" example:"archive"`
 }
 
 // Store is one configured, named backend. Beside these keys each has a section

@@ -167,29 +167,43 @@ func (r *refs) token(in any) (any, error) {
 	return Token{Hash: sha256.Sum256(v.Reveal())}, nil
 }
 
-// absolute makes every field tagged path:"true" in v relative to dir.
-func absolute(v reflect.Value, dir string) {
+// locate makes every field tagged path:"true" in v relative to the folder of the
+// configuration, and remembers what the files hold that are read where they are
+// opened: all that are not tagged loaded:"false".
+func (r *refs) locate(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			absolute(v.Elem(), dir)
+			r.locate(v.Elem())
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			absolute(v.Index(i), dir)
+			r.locate(v.Index(i))
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Field(i)
 			switch t := v.Type().Field(i); {
 			case !t.IsExported():
-			case t.Tag.Get("path") == "true" && f.String() != "" && !filepath.IsAbs(f.String()):
-				f.SetString(filepath.Join(dir, f.String()))
+			case t.Tag.Get("path") == "true":
+				r.locateFile(f, t.Tag.Get("loaded") != "false")
 			default:
-				absolute(f, dir)
+				r.locate(f)
 			}
 		}
 	default:
+	}
+}
+
+func (r *refs) locateFile(f reflect.Value, loaded bool) {
+	if f.String() == "" {
+		return
+	}
+	if !filepath.IsAbs(f.String()) {
+		f.SetString(filepath.Join(r.dir, f.String()))
+	}
+	if loaded {
+		r.saw(f.String(), digestOf(f.String()))
 	}
 }
 
@@ -210,7 +224,7 @@ func (s *section) Decode(into any) error {
 	if err := d.Decode(s.raw); err != nil {
 		return sectionError(err, reflect.TypeOf(into).Elem().String())
 	}
-	absolute(reflect.ValueOf(into), s.refs.dir)
+	s.refs.locate(reflect.ValueOf(into))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,10 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 	var rep report
 	c := Default()
 	r := &refs{file: path, dir: dir}
+	if file, err := filepath.Abs(path); err == nil {
+		r.saw(file, sha256.Sum256(raw))
+	}
+	all := []*refs{r}
 	tree, err := decodeYAML(raw)
 	if err != nil {
 		rep.bad("", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
@@ -115,17 +120,23 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		if err := overlay(c, tree, r); err != nil {
 			rep.addTree("", reflect.TypeFor[Config]().String(), err)
 		}
-		absolute(reflect.ValueOf(c), dir)
+		r.locate(reflect.ValueOf(c))
+		c.refs = r
 		for i := range c.Stores {
-			c.Stores[i].refs = r
+			c.Stores[i].refs = &refs{file: path, dir: dir}
+			all = append(all, c.Stores[i].refs)
 		}
 		c.settle()
 		c.validate(&rep, kinds)
 	}
-	for _, danger := range compact(r.danger) {
+	var dangers, open []string
+	for _, r := range all {
+		dangers, open = append(dangers, r.danger...), append(open, r.open...)
+	}
+	for _, danger := range compact(dangers) {
 		rep.warn("", "%s", danger)
 	}
-	for _, file := range compact(r.open) {
+	for _, file := range compact(open) {
 		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
 	}
 	bad, rest := rep.split()
@@ -216,7 +227,7 @@ func checkKnown(rep *report, path string, in map[string]any, t reflect.Type) {
 
 func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 	for f := range t.Fields() {
-		if f.Tag.Get("mapstructure") == key {
+		if f.IsExported() && f.Tag.Get("mapstructure") == key {
 			return f, true
 		}
 	}
@@ -245,6 +256,9 @@ func scalars(t reflect.Type, path string) []string {
 	var keys []string
 	for f := range t.Fields() {
 		key := join(path, f.Tag.Get("mapstructure"))
+		if !f.IsExported() {
+			continue
+		}
 		switch f.Type.Kind() {
 		case reflect.Struct:
 			keys = append(keys, scalars(f.Type, key)...)

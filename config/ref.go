@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ type refs struct {
 	dir    string // of that file
 	open   []string
 	danger []string
+	loaded map[string]Digest // see Config.Files
 }
 
 // value resolves {env: NAME} or {file: PATH}. Its errors never show what was
@@ -67,6 +69,7 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
+		r.saw(path, Digest{})
 		return secret.Value{}, err // names the file
 	}
 	defer func() { _ = f.Close() }() // only read
@@ -75,6 +78,9 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 		return secret.Value{}, err
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if info.Mode().IsRegular() {
+		r.saw(path, sha256.Sum256(b))
+	}
 	switch {
 	case err != nil:
 		return secret.Value{}, err

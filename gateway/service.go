@@ -92,18 +92,32 @@ type Service struct {
 	versions *versionCache
 
 	repository *atomic.Pointer[unwrapped] // the key that was asked for last
+	mostBlobs  int64
+	locks      map[string]*locks // by the names of stores, also of those that were removed
 }
 
+// store is a Store as one service sees it: another one may have other settings
+// for it.
 type store struct {
 	Store
+	*opened
+	*locks
+	slots *semaphore.Weighted
+	blobs *semaphore.Weighted // its share of Service.blobs
+}
+
+// opened is what belongs to an open backend.
+type opened struct {
 	caps backends.Capabilities
 	optional
-	slots      *semaphore.Weighted
-	blobs      *semaphore.Weighted // its share of Service.blobs
+	health storeHealth
+}
+
+// locks belong to the name of a store, whichever backend it has.
+type locks struct {
 	wholeStore *semaphore.Weighted // held by whoever goes through all of the store
 	edits      kit.KeyedLock       // of those who decide by what stands
 	trash      kit.KeyedLock       // of those who move a name into the trash, or out of it
-	health     storeHealth
 }
 
 // optional are the optional parts of a backend; nil where it lacks one.
@@ -118,6 +132,7 @@ type optional struct {
 	displacer  backends.Displacer
 	speller    backends.Speller
 	pager      backends.VersionPager
+	keyHolder  backends.KeyHolder
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -131,6 +146,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.displacer, _ = b.(backends.Displacer)
 	o.speller, _ = b.(backends.Speller)
 	o.pager, _ = b.(backends.VersionPager)
+	o.keyHolder, _ = b.(backends.KeyHolder)
 	return o
 }
 
@@ -169,7 +185,7 @@ type Ref struct {
 // New returns a service over open stores. Closing it closes them.
 func New(o Options) (*Service, error) {
 	s := &Service{
-		stores: map[string]*store{}, policy: o.Policy, id: orDefault(o.ID, o.Keyring.GatewayID()), proof: o.RequireProof, keys: o.Keyring, audit: o.Audit,
+		stores: map[string]*store{}, locks: map[string]*locks{}, policy: o.Policy, id: orDefault(o.ID, o.Keyring.GatewayID()), proof: o.RequireProof, keys: o.Keyring, audit: o.Audit,
 		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive,
 		unknown: &unknownWrites{}, versions: &versionCache{}, repository: &atomic.Pointer[unwrapped]{},
 	}
@@ -179,38 +195,10 @@ func New(o Options) (*Service, error) {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	most := int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
-	s.blobs = semaphore.NewWeighted(most)
+	s.mostBlobs = int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
+	s.blobs = semaphore.NewWeighted(s.mostBlobs)
 	s.unknown.now = s.now
-	for _, st := range o.Stores {
-		if _, dup := s.stores[st.Name]; dup || st.Name == "" {
-			return nil, fmt.Errorf("gateway: store name %q is empty or taken", st.Name)
-		}
-		st.Timeout = orDefault(st.Timeout, DefaultTimeout)
-		st.Concurrency = orDefault(st.Concurrency, DefaultConcurrency)
-		st.RetentionDays = orDefault(st.RetentionDays, DefaultRetentionDays)
-		caps := st.Backend.Capabilities()
-		if most := int(caps.MaxRetention / (24 * time.Hour)); most > 0 {
-			st.RetentionDays = min(st.RetentionDays, most)
-		}
-		s.stores[st.Name] = &store{
-			Store: st, caps: caps, optional: optionalOf(st.Backend),
-			slots:      semaphore.NewWeighted(int64(st.Concurrency)),
-			blobs:      semaphore.NewWeighted(blobShare(most, len(o.Stores))),
-			wholeStore: semaphore.NewWeighted(1),
-		}
-		s.names = append(s.names, st.Name)
-	}
-	return s, nil
-}
-
-// WithPolicy returns a service that goes by another policy, over the same stores,
-// with the same audit and the same memory of unknown writes. Calls of s end as they
-// began. One of the two must be closed.
-func (s *Service) WithPolicy(p *access.Policy) *Service {
-	next := *s
-	next.policy = p
-	return &next
+	return s, s.addStores(o.Stores, nil)
 }
 
 // blobShare is how many of the slots for backups and restores one of several

@@ -24,6 +24,7 @@ import (
 
 // world is a service over two memory stores whose failures a test scripts.
 type world struct {
+	ring *backup.Keyring
 	*gateway.Service
 	a, b  *lossy
 	audit string
@@ -64,7 +65,7 @@ func newWorld(t *testing.T, change func(*gateway.Options), rules ...access.Rule)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{audit: filepath.Join(t.TempDir(), "audit.jsonl")}
+	w := &world{ring: keys, audit: filepath.Join(t.TempDir(), "audit.jsonl")}
 	f, err := os.OpenFile(w.audit, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -393,16 +394,22 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	}
 }
 
-// TestWithPolicy: a service with another policy works over the same stores, and
+// TestWith: a service with another policy works over the same stores, and
 // the one before goes on by its own.
-func TestWithPolicy(t *testing.T) {
+func TestWith(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, everything)
 	ref := gateway.Ref{Store: "a", Name: "n"}
 	if _, err := w.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("v")}); err != nil {
 		t.Fatal(err)
 	}
-	next := w.WithPolicy(access.NewPolicy([]access.Rule{{Callers: []string{"other"}, Allow: []string{"get"}, Stores: []string{"a"}, Names: []string{"n"}}}))
+	next, err := w.With(gateway.Next{
+		Policy:  access.NewPolicy([]access.Rule{{Callers: []string{"other"}, Allow: []string{"get"}, Stores: []string{"a"}, Names: []string{"n"}}}),
+		Keyring: w.ring, Stores: []gateway.Store{{Name: "a", Kind: "memory"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	other := call
 	other.Caller = access.Caller{ID: "other", Via: "test"}
 	for what, c := range map[string]struct {

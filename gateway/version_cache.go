@@ -29,6 +29,7 @@ type keptVersions struct {
 }
 
 type versionsKey struct {
+	of      *opened // a store that is another one now has other versions
 	store   string
 	name    secret.Name
 	inTrash bool

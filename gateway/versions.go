@@ -63,7 +63,7 @@ func (s *Service) describePart(ctx context.Context, j *job, p secret.Part) (*sec
 	if j.pager != nil {
 		return j.pager.DescribePart(ctx, j.ref.Name, p)
 	}
-	key, now := versionsKey{j.Name, j.ref.Name, p.InTrash}, s.now()
+	key, now := versionsKey{j.store.opened, j.Name, j.ref.Name, p.InTrash}, s.now()
 	whole, writes := s.versions.find(key, now)
 	if whole == nil || isStart(p.After) {
 		var err error

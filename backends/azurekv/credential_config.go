@@ -47,7 +47,7 @@ type Credential struct {
 	Token secret.Value `mapstructure:"token"`
 	// TokenFile is a file that is read whenever a token is wanted: the federated token of `workload_identity`, or a
 	// bearer token that another program renews.
-	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/azure/tokens/azure-identity-token"`
+	TokenFile string `mapstructure:"token_file" path:"true" loaded:"false" example:"/var/run/secrets/azure/tokens/azure-identity-token"`
 }
 
 // needs lists the keys that each kind wants, and those that it may have.

@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -40,7 +41,7 @@ var Driver = backends.Define("bolt", Open)
 // Config is the section `bolt` of a store: one encrypted file beside the gateway.
 type Config struct {
 	// Path is the file, which is made if it is missing; its folder must exist.
-	Path string `mapstructure:"path" path:"true" required:"true" example:"data/payments.db"`
+	Path string `mapstructure:"path" path:"true" loaded:"false" required:"true" example:"data/payments.db"`
 }
 
 // SetDefaults implements backends.Config.
@@ -62,7 +63,7 @@ type Store struct {
 	db     *bbolt.DB
 	file   *os.File // that db reads and writes
 	sealer sealer
-	keys   backends.KeyWrapper
+	keys   atomic.Pointer[backends.KeyWrapper]
 	now    func() time.Time
 	writes *groupCommit
 }
@@ -87,7 +88,9 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	return &Store{db: db.DB, file: db.file, sealer: sealer, keys: env.Keys, now: env.Now, writes: newGroupCommit(db.DB)}, nil
+	s := &Store{db: db.DB, file: db.file, sealer: sealer, now: env.Now, writes: newGroupCommit(db.DB)}
+	s.UseKeys(env.Keys)
+	return s, nil
 }
 
 // Capabilities implements backends.Backend.

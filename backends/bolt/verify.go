@@ -30,7 +30,7 @@ func (s *Store) Verify(ctx context.Context) (*backends.Findings, error) {
 			return err
 		}
 		found.Bytes = info.Size()
-		return verifyState(ctx, s.file, state, s.keys, found)
+		return verifyState(ctx, s.file, state, *s.keys.Load(), found)
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type Kubernetes struct {
 	// Mount is the path at which the login method is mounted.
 	Mount string `mapstructure:"mount" example:"kubernetes-eu"`
 	// TokenFile is the file with the service account's token, which is read at each login.
-	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/tokens/vault"`
+	TokenFile string `mapstructure:"token_file" path:"true" loaded:"false" example:"/var/run/secrets/tokens/vault"`
 }
 
 // SetDefaults fills what is empty.
@@ -48,7 +48,7 @@ type JWT struct {
 	// Token is the signed token.
 	Token secret.Value `mapstructure:"token"`
 	// TokenFile is a file with the signed token, which is read at each login.
-	TokenFile string `mapstructure:"token_file" path:"true" example:"/run/spiffe/vault.jwt"`
+	TokenFile string `mapstructure:"token_file" path:"true" loaded:"false" example:"/run/spiffe/vault.jwt"`
 }
 
 // SetDefaults fills what is empty.

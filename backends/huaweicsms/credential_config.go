@@ -18,7 +18,7 @@ type Credential struct {
 	// IdPID is the name of the identity provider from which IAM knows the token.
 	IdPID string `mapstructure:"idp_id" example:"my-idp"`
 	// TokenFile is a file with an OIDC token, which is read at each renewal.
-	TokenFile string `mapstructure:"token_file" path:"true" example:"/var/run/secrets/tokens/oidc-token"`
+	TokenFile string `mapstructure:"token_file" path:"true" loaded:"false" example:"/var/run/secrets/tokens/oidc-token"`
 	// IAMEndpoint is the URL of IAM in a region.
 	IAMEndpoint string `mapstructure:"iam_endpoint" example:"https://iam.cn-north-4.myhuaweicloud.com"`
 }

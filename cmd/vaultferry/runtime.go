@@ -13,11 +13,11 @@ import (
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
-	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
+	"github.com/vaultferry/vaultferry/gateway/audit/witness"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 )
@@ -40,8 +40,8 @@ type runtime struct {
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
 	edge     *edge
-	tls      *tls.Config      // of connections that begin now; nil: TLS is off
-	witness  dialects.Dialect // nil: this gateway is none
+	tls      *tls.Config     // of connections that begin now; nil: TLS is off
+	witness  *witness.Server // nil: this gateway is none
 }
 
 // assemble opens what a sound configuration names.
@@ -94,13 +94,20 @@ func (a *app) openStores(ctx context.Context, rt *runtime, only []string) ([]gat
 		if err != nil {
 			return nil, errors.Join(openError(s, err), closeStores(stores))
 		}
-		stores = append(stores, gateway.Store{
-			Name: s.Name, Kind: s.Backend, Backend: b, ReadOnly: s.ReadOnly, OnLoss: gateway.OnLoss(s.OnLoss),
-			Timeout: s.Timeout, Concurrency: s.Concurrency,
-			RetentionDays: s.RetentionDays, PurgeProtection: s.PurgeProtection,
-		})
+		st := settingsOf(s)
+		st.Backend = b
+		stores = append(stores, st)
 	}
 	return stores, nil
+}
+
+// settingsOf is the store without its backend.
+func settingsOf(s *config.Store) gateway.Store {
+	return gateway.Store{
+		Name: s.Name, Kind: s.Backend, ReadOnly: s.ReadOnly, OnLoss: gateway.OnLoss(s.OnLoss),
+		Timeout: s.Timeout, Concurrency: s.Concurrency,
+		RetentionDays: s.RetentionDays, PurgeProtection: s.PurgeProtection,
+	}
 }
 
 func (a *app) openStore(ctx context.Context, s *config.Store, rt *runtime) (backends.Backend, error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
@@ -81,7 +82,8 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err != nil {
 		return adviseInUse(err, stopFirst)
 	}
-	defer func() { err = errors.Join(err, rt.close()) }()
+	again := &reloader{app: a, address: address, rt: rt, log: rt.log}
+	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)
 	inherited, err := inheritedListeners()
 	if err != nil {
@@ -91,8 +93,10 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err != nil {
 		return err
 	}
-	again := &reloader{app: a, address: address, server: server, rt: rt, log: rt.log}
-	commands, err := a.listenControl(ctx, rt, again.reload)
+	again.server = server
+	commands, err := a.listenControl(ctx, rt, func(c gateway.Call) (control.Reloaded, error) {
+		return again.reload(ctx, c) // whoever asked may be gone before it is done
+	})
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
 	tellSystemd(rt.log, daemon.SdNotifyReady)
 	context.AfterFunc(ctx, func() { tellSystemd(rt.log, daemon.SdNotifyStopping) })
-	done := rt.keepAudit(ctx, hangUps, again.hangUp)
+	done := rt.keepAudit(ctx, hangUps, func() { again.hangUp(ctx) })
 	err = runServers(ctx, rt, server, commands)
 	done()
 	e := a.auditEntry(audit.OpStop)
@@ -193,11 +197,7 @@ func warn(log *slog.Logger, cfg *config.Config, warnings []config.Problem) {
 	for _, p := range warnings {
 		log.Warn(p.Message, slog.String("key", p.Path))
 	}
-	for _, s := range cfg.Stores {
-		if s.Backend == memoryKind {
-			log.Warn("what this store holds is lost when the gateway stops", slog.String("store", s.Name))
-		}
-	}
+	warnLost(log, cfg.Stores)
 }
 
 // devStores are those of --dev.

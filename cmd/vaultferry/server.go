@@ -33,12 +33,9 @@ func (a *app) newEdge(cfg *config.Config) *edge {
 // server puts the dialects and the listeners before the service. tlsConfig
 // may be nil: no TLS.
 func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherited) (*httpd.Server, error) {
-	w, err := a.witness(rt, rt.edge.limits)
-	if err != nil {
+	var err error
+	if rt.witness, err = a.witness(rt, rt.edge.limits); err != nil {
 		return nil, err
-	}
-	if w != nil {
-		rt.witness = w
 	}
 	rt.tls = tlsConfig
 	mounted, err := a.dialects(rt)

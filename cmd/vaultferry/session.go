@@ -175,16 +175,11 @@ func (a *app) listenControl(ctx context.Context, rt *runtime, reload func(gatewa
 	if err := control.CheckPath(path); err != nil {
 		return nil, usagef("control.socket: %s", err)
 	}
-	o := control.Options{Service: rt.service, Socket: path, Log: rt.log, Reload: reload}
-	for i := range rt.cfg.Stores {
-		s := &rt.cfg.Stores[i]
-		file, err := storePath(s)
-		if err != nil {
-			return nil, err
-		}
-		o.Stores = append(o.Stores, control.Store{Name: s.Name, Kind: s.Backend, File: file})
+	held, err := heldStores(rt.cfg)
+	if err != nil {
+		return nil, err
 	}
-	server, err := control.Listen(ctx, o)
+	server, err := control.Listen(ctx, control.Options{Service: rt.service, Socket: path, Stores: held, Log: rt.log, Reload: reload})
 	switch {
 	case errors.Is(err, control.ErrLive):
 		return nil, fmt.Errorf("control.socket: %s: %w", path, err)
@@ -193,4 +188,17 @@ func (a *app) listenControl(ctx context.Context, rt *runtime, reload func(gatewa
 		return nil, nil
 	}
 	return server, nil
+}
+
+// heldStores are the stores as commands find out whether the gateway has them.
+func heldStores(cfg *config.Config) (held []control.Store, err error) {
+	for i := range cfg.Stores {
+		s := &cfg.Stores[i]
+		file, err := storePath(s)
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, control.Store{Name: s.Name, Kind: s.Backend, File: file})
+	}
+	return held, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -54,9 +55,9 @@ func (a *app) witness(rt *runtime, limits *wire.Limits) (*witness.Server, error)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("audit.witness: %w", err)}
 	}
-	signer, _, ok := rt.keys.Signer()
-	if !ok {
-		return nil, usagef("audit.witness: no key in %s signs: add one (keys new --add --type EdDSA)", rt.cfg.Keyring.File)
+	signer, err := witnessSigner(rt)
+	if err != nil {
+		return nil, err
 	}
 	return witness.NewServer(witness.Options{
 		Gateway: gatewayID(rt.cfg, rt.keys), Signer: signer, Keys: keys, File: w.File, Now: a.now,
@@ -66,4 +67,15 @@ func (a *app) witness(rt *runtime, limits *wire.Limits) (*witness.Server, error)
 		},
 		Limits: limits,
 	})
+}
+
+func witnessSigner(rt *runtime) (crypto.Signer, error) {
+	signer, _, ok := rt.keys.Signer()
+	switch {
+	case !ok:
+		return nil, usagef("audit.witness: no key in %s signs: add one (keys new --add --type EdDSA)", rt.cfg.Keyring.File)
+	case !witness.CanSign(signer):
+		return nil, usagef("audit.witness: the key in %s that signs is not of type EdDSA", rt.cfg.Keyring.File)
+	}
+	return signer, nil
 }

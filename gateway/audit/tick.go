@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -137,6 +138,13 @@ func (l *Log) lastCheckpoint() string {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	return l.last
+}
+
+// UseSigner signs checkpoints from now on. Nil: it signs none.
+func (l *Log) UseSigner(by crypto.Signer) {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.o.Signer = by
 }
 
 // checkpoint is Checkpoint for the one whose turn it is.

@@ -63,7 +63,7 @@ func TestBackupOptionsCross(t *testing.T) {
 	})
 	must(t, err)
 	server := &Server{}
-	server.Use(s)
+	server.Use(s, nil)
 	for _, e := range []endpoint{backupOperation, rehearseBackupOperation} {
 		serveAt(t, filepath.Join(dir, e.id()), handlerOf(server, e))
 	}

@@ -47,7 +47,7 @@ func Connect(ctx context.Context, socket string) (*Client, error) {
 	}}}
 	asked, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	status, err := statusOperation(Status{}).ask(asked, c, gateway.Call{Op: "cli.status"}, noArgs{})
+	status, err := statusOperation(nil).ask(asked, c, gateway.Call{Op: "cli.status"}, noArgs{})
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()

@@ -27,9 +27,9 @@ type stream[Q any] struct {
 }
 
 // operations is the table of the protocol. status and reload belong to the server.
-func operations(s Status, reload func(gateway.Call) (Reloaded, error)) []endpoint {
+func operations(status func() Status, reload func(gateway.Call) (Reloaded, error)) []endpoint {
 	return []endpoint{
-		statusOperation(s), reloadOperation(reload), checkOperation,
+		statusOperation(status), reloadOperation(reload), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
 		backupOperation, packOperation, rehearseBackupOperation, sealForOperation, restoreOperation, sweepOperation,
@@ -38,10 +38,10 @@ func operations(s Status, reload func(gateway.Call) (Reloaded, error)) []endpoin
 	}
 }
 
-func statusOperation(s Status) operation[noArgs, Status] {
+func statusOperation(status func() Status) operation[noArgs, Status] {
 	return operation[noArgs, Status]{
 		name: "status",
-		do:   func(context.Context, *gateway.Service, gateway.Call, noArgs) (Status, error) { return s, nil },
+		do:   func(context.Context, *gateway.Service, gateway.Call, noArgs) (Status, error) { return status(), nil },
 	}
 }
 

@@ -12,11 +12,11 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/internal/current"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -74,13 +74,19 @@ func (s Status) Store(name string) (Store, bool) {
 
 // Server serves one gateway's commands.
 type Server struct {
-	service atomic.Pointer[gateway.Service]
-	path    string
-	socket  fs.FileInfo
-	ln      net.Listener
-	http    *http.Server
-	open    sync.WaitGroup // connections
-	close   func() error
+	held   current.Value[held]
+	path   string
+	socket fs.FileInfo
+	ln     net.Listener
+	http   *http.Server
+	open   sync.WaitGroup // connections
+	close  func() error
+}
+
+// held is a service, and what it says of itself.
+type held struct {
+	service *gateway.Service
+	status  Status
 }
 
 // Listen takes the socket: a stale one is replaced, another gateway's is
@@ -88,13 +94,13 @@ type Server struct {
 // service.
 func Listen(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{path: o.Socket}
-	s.Use(o.Service)
+	s.Use(o.Service, o.Stores)
 	var err error
 	if s.ln, s.socket, err = listen(ctx, o.Socket); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, e := range operations(Status{Gateway: o.Service.Gateway(), PID: os.Getpid(), Stores: o.Stores}, o.Reload) {
+	for _, e := range operations(func() Status { return s.held.Look().status }, o.Reload) {
 		mux.HandleFunc("POST "+version+e.id(), func(w http.ResponseWriter, r *http.Request) {
 			e.serve(s, &stallGuard{ResponseWriter: w}, r)
 		})
@@ -119,8 +125,11 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Use answers calls that begin from now on by this service.
-func (s *Server) Use(service *gateway.Service) { s.service.Store(service) }
+// Use answers calls that begin from now on by this service, with these stores.
+// Those that run end as they began; then the channel is closed.
+func (s *Server) Use(service *gateway.Service, stores []Store) (idle <-chan struct{}) {
+	return s.held.Replace(held{service, Status{Gateway: service.Gateway(), PID: os.Getpid(), Stores: stores}})
+}
 
 // Run serves until ctx ends, then lets running calls finish for a while.
 func (s *Server) Run(ctx context.Context) error {
@@ -201,7 +210,9 @@ func (o operation[Q, A]) serve(s *Server, w *stallGuard, r *http.Request) {
 	if !ok {
 		return
 	}
-	result, err := o.do(r.Context(), s.service.Load(), callOf(r, q), q.Args)
+	h := s.held.Use()
+	defer h.Done()
+	result, err := o.do(r.Context(), h.V.service, callOf(r, q), q.Args)
 	if err != nil {
 		respond(w, http.StatusUnprocessableEntity, answer[A]{result, failureOf(err)})
 		return
@@ -217,7 +228,9 @@ func (o stream[Q]) serve(s *Server, w *stallGuard, r *http.Request) {
 	w.Header().Set("Trailer", sumTrailer)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	sum := sha256.New()
-	err := o.do(r.Context(), s.service.Load(), callOf(r, q), q.Args, io.MultiWriter(w, sum))
+	h := s.held.Use()
+	defer h.Done()
+	err := o.do(r.Context(), h.V.service, callOf(r, q), q.Args, io.MultiWriter(w, sum))
 	switch {
 	case err == nil:
 		w.Header().Set(sumTrailer, hex.EncodeToString(sum.Sum(nil)))

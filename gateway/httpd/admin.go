@@ -107,24 +107,22 @@ func (m *Metrics) counters(s series) counters {
 }
 
 // storeUp shows the state of each store at the time of a scrape.
-func (m *Metrics) storeUp(s *gateway.Service) {
-	for _, name := range s.Stores() {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "vaultferry_store_up", Help: "1 if the last call to the store reached its product.",
-			ConstLabels: prometheus.Labels{"store": name},
-		}, func() float64 {
-			for _, st := range s.Health() {
-				if st.Name == name && st.Up {
-					return 1
-				}
-			}
-			return 0
-		}))
+type storeUp struct{ service func() *gateway.Service }
+
+var storeUpDesc = prometheus.NewDesc("vaultferry_store_up", "1 if the last call to the store reached its product.", []string{"store"}, nil)
+
+// Describe implements prometheus.Collector.
+func (storeUp) Describe(to chan<- *prometheus.Desc) { to <- storeUpDesc }
+
+// Collect implements prometheus.Collector.
+func (c storeUp) Collect(to chan<- prometheus.Metric) {
+	for _, st := range c.service().Health() {
+		to <- prometheus.MustNewConstMetric(storeUpDesc, prometheus.GaugeValue, number(st.Up), st.Name)
 	}
 }
 
 // auditState shows how the audit fares at the time of a scrape.
-func (m *Metrics) auditState(s *gateway.Service) {
+func (m *Metrics) auditState(service func() *gateway.Service) {
 	for name, g := range map[string]struct {
 		help string
 		of   func(gateway.AuditState) float64
@@ -132,9 +130,9 @@ func (m *Metrics) auditState(s *gateway.Service) {
 		"vaultferry_audit_free_bytes": {"Room on the disk of the audit; -1: not known.", func(a gateway.AuditState) float64 { return float64(a.FreeBytes) }},
 		"vaultferry_audit_low":        {"1 if the audit's disk has less room than audit.low_water.", func(a gateway.AuditState) float64 { return number(a.Low) }},
 		"vaultferry_audit_damaged":    {"Times that the audit's file was not as the gateway had left it.", func(a gateway.AuditState) float64 { return float64(a.Damaged) }},
-		"vaultferry_audit_writable":   {"1 if the last audit line could be written.", func(gateway.AuditState) float64 { return number(s.Ready() == nil) }},
+		"vaultferry_audit_writable":   {"1 if the last audit line could be written.", func(gateway.AuditState) float64 { return number(service().Ready() == nil) }},
 	} {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: g.help}, func() float64 { return g.of(s.AuditState()) }))
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: g.help}, func() float64 { return g.of(service().AuditState()) }))
 	}
 }
 
@@ -153,15 +151,15 @@ func number(b bool) float64 {
 }
 
 // adminHandler serves /livez, /readyz and /metrics.
-func adminHandler(s *gateway.Service, m *Metrics, stopping func() bool) http.Handler {
-	m.storeUp(s)
-	m.auditState(s)
+func adminHandler(service func() *gateway.Service, m *Metrics, stopping func() bool) http.Handler {
+	m.registry.MustRegister(storeUp{service})
+	m.auditState(service)
 	r := mux.NewRouter()
 	r.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	}).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status, body := readiness(s, stopping())
+		status, body := readiness(service(), stopping())
 		writeJSON(w, status, body)
 	}).Methods(http.MethodGet, http.MethodHead)
 	r.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)

@@ -21,6 +21,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/internal/current"
 )
 
 // Options make a Server. TLS may be nil on a loopback address alone. Admin
@@ -86,7 +87,7 @@ type Server struct {
 	proxies     Proxies
 	most        int
 	pace        *access.Pace
-	dialects    atomic.Pointer[http.Handler] // what requests that begin now go to
+	trees       current.Value[tree] // what requests that begin now go to
 	tls         atomic.Pointer[tls.Config]
 	main, admin *http.Server
 	inherited   Inherited
@@ -118,9 +119,11 @@ func New(o Options) (*Server, error) {
 	if o.TLS == nil && !loopback(address) {
 		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", address)
 	}
-	s.Use(o.Dialects)
+	s.Use(o.Service, o.Dialects)
 	s.main = s.server(o.Address, o.Proxies.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		(*s.dialects.Load()).ServeHTTP(w, r)
+		t := s.trees.Use()
+		defer t.Done()
+		t.V.handler.ServeHTTP(w, r)
 	})))
 	if o.TLS != nil {
 		s.UseTLS(o.TLS)
@@ -130,16 +133,21 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	if o.Admin != "" || o.Inherited.Admin != nil {
-		s.admin = s.server(o.Admin, adminHandler(o.Service, o.Metrics, s.stopping.Load))
+		s.admin = s.server(o.Admin, adminHandler(func() *gateway.Service { return s.trees.Look().service }, o.Metrics, s.stopping.Load))
 	}
 	return s, nil
 }
 
-// Use leads requests that begin from now on to these dialects. Those that run end
-// as they began.
-func (s *Server) Use(ds []dialects.Dialect) {
-	h := Handler(ds)
-	s.dialects.Store(&h)
+// tree is one service with its dialects.
+type tree struct {
+	service *gateway.Service
+	handler http.Handler
+}
+
+// Use leads requests that begin from now on to these dialects, of this service.
+// Those that run end as they began; then the channel is closed.
+func (s *Server) Use(service *gateway.Service, ds []dialects.Dialect) (idle <-chan struct{}) {
+	return s.trees.Replace(tree{service, Handler(ds)})
 }
 
 // UseTLS gives connections that begin from now on this certificate, and asks them

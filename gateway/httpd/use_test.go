@@ -51,14 +51,20 @@ func TestUse(t *testing.T) {
 	first := make(chan string)
 	go func() { first <- ask() }()
 	<-arrived
-	s.Use([]dialects.Dialect{told{text: "new"}})
+	idle := s.Use(nil, []dialects.Dialect{told{text: "new"}})
 	if got := ask(); got != "new" {
 		t.Errorf("the next request gets %q", got)
+	}
+	select {
+	case <-idle:
+		t.Error("a request runs, and its dialects are said to be idle")
+	default:
 	}
 	close(may)
 	if got := <-first; got != "old" {
 		t.Errorf("the running request gets %q", got)
 	}
+	<-idle
 	var running sync.WaitGroup
 	var lost atomic.Int64
 	for range 4 {
@@ -71,7 +77,7 @@ func TestUse(t *testing.T) {
 		})
 	}
 	for i := range 1000 {
-		s.Use([]dialects.Dialect{told{text: []string{"new", "newer"}[i%2]}})
+		s.Use(nil, []dialects.Dialect{told{text: []string{"new", "newer"}[i%2]}})
 	}
 	running.Wait()
 	if lost.Load() > 0 {

@@ -20,11 +20,11 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
   ` + "`VAULTFERRY_SERVER_TLS_OFF` is `server.tls.off`" + `. Stores, routes, callers, groups and the policy come from the file alone.
   An empty variable overrides nothing, and ` + "`vaultferry check`" + ` warns of one that is misspelt.
 - **A secret is never in the file.** It is ` + "`{ env: NAME }`, an environment variable, or `{ file: PATH }`" + `, a file of at most 1 MiB
-  whose last line end is dropped. The gateway reads both when it starts, files of callers at a reload too, and warns if others than its owner can read a file.
+  whose last line end is dropped. The gateway reads both when it starts, files at a reload too, and warns if others than its owner can read a file.
 - **Relative paths** are relative to the configuration file, not to the current folder.
 - **A size** is a number of bytes or has a unit: ` + "`1048576`, `64MiB`, `10MB`" + `. **A duration** has units: ` + "`30s`, `1m30s`, `250ms`" + `.
-- **A change counts after a restart**, or [after ` + "`vaultferry reload`" + `](install.md#changes-without-a-stop) where it is one of callers, groups, the
-  policy, dialects, the login or the certificates of the server.
+- **A change counts after ` + "`vaultferry reload`" + `**, which [changes all of it or nothing](install.md#changes-without-a-stop), and where it is
+  one of listeners, of the audit or of an open file, after a restart.
 
 ## Help in editors
 

@@ -61,7 +61,7 @@ const maxLogs = 1000
 
 // NewServer reads what it signed before.
 func NewServer(o Options) (*Server, error) {
-	if _, ok := o.Signer.Public().(ed25519.PublicKey); !ok {
+	if !CanSign(o.Signer) {
 		return nil, errors.New("a witness signs with a key of type EdDSA")
 	}
 	s := &Server{o: o, seen: map[string]seen{}}
@@ -76,6 +76,19 @@ func NewServer(o Options) (*Server, error) {
 		return nil, fmt.Errorf("the witness's memory %s: %w", o.File, err)
 	}
 	return s, nil
+}
+
+// CanSign reports whether a key is of the type that a witness signs with: EdDSA.
+func CanSign(by crypto.Signer) bool {
+	_, ok := by.Public().(ed25519.PublicKey)
+	return ok
+}
+
+// UseSigner signs with another key from now on, which CanSign.
+func (s *Server) UseSigner(by crypto.Signer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Signer = by
 }
 
 // Name is that of a dialect.

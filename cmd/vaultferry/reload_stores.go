@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/control"
+)
+
+// storePlan is what becomes of the stores in a reload.
+type storePlan struct {
+	changed, restart []string
+	open             map[string]bool // by name: to be opened; the others stay as they are
+
+	opened []gateway.Store // by this reload
+	held   []control.Store
+}
+
+// planStores opens nothing.
+func planStores(old, next *config.Config) storePlan {
+	p := storePlan{open: map[string]bool{}}
+	for i := range next.Stores {
+		p.plan(&next.Stores[i], old)
+	}
+	for i := range old.Stores {
+		if name := old.Stores[i].Name; !has(next, name) {
+			p.changed = append(p.changed, "stores."+name+" (removed)")
+		}
+	}
+	return p
+}
+
+func has(cfg *config.Config, store string) bool {
+	_, there := cfg.Store(store)
+	return there
+}
+
+func (p *storePlan) plan(s *config.Store, old *config.Config) {
+	was, there := old.Store(s.Name)
+	key := "stores." + s.Name
+	switch {
+	case there && s.SameSection(was):
+		if !s.SameSettings(was) {
+			p.changed = append(p.changed, key)
+		}
+	case s.Backend == fileKind && (there && was.Backend == fileKind || fileIsOpen(s, old)):
+		p.restart = append(p.restart, key+"."+fileKind)
+	default:
+		p.open[s.Name] = true
+		if !there {
+			key += " (added)"
+		}
+		p.changed = append(p.changed, key)
+	}
+}
+
+// fileIsOpen reports whether a store of old has the file of s open.
+func fileIsOpen(s *config.Store, old *config.Config) bool {
+	path, err := storePath(s)
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	for i := range old.Stores {
+		file, err := storePath(&old.Stores[i])
+		if err != nil || file == "" {
+			continue
+		}
+		if theirs, err := os.Stat(file); err == nil && os.SameFile(ours, theirs) {
+			return true
+		}
+	}
+	return false
+}
+
+// openPlanned returns all stores of what comes next, those that stay without a
+// backend. Files are opened last: a file that is missing is made.
+func (a *app) openPlanned(ctx context.Context, u *upcoming) ([]gateway.Store, error) {
+	all := make([]gateway.Store, len(u.rt.cfg.Stores))
+	for _, files := range []bool{false, true} {
+		for i := range u.rt.cfg.Stores {
+			s := &u.rt.cfg.Stores[i]
+			if (s.Backend == fileKind) != files {
+				continue
+			}
+			all[i] = settingsOf(s)
+			if !u.stores.open[s.Name] {
+				continue
+			}
+			b, err := a.openStore(ctx, s, u.rt)
+			if err != nil {
+				return nil, errors.Join(openError(s, err), closeStores(u.stores.opened))
+			}
+			all[i].Backend = b
+			u.stores.opened = append(u.stores.opened, all[i])
+		}
+	}
+	var err error
+	u.stores.held, err = heldStores(u.rt.cfg)
+	return all, err
+}
+
+// warnLost says of stores in memory what an operator should know.
+func warnLost(log *slog.Logger, stores []config.Store) {
+	for i := range stores {
+		if stores[i].Backend == memoryKind {
+			log.Warn("what this store holds is lost when the gateway stops", slog.String("store", stores[i].Name))
+		}
+	}
+}

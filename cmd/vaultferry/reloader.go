@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/dialects"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/archive"
+	"github.com/vaultferry/vaultferry/gateway/audit"
+	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/gateway/httpd"
+)
+
+// reloader brings a running gateway to what its configuration says.
+type reloader struct {
+	app     *app
+	address string // of --address
+	server  *httpd.Server
+	// commands are nil where there is no socket.
+	commands *control.Server
+
+	log *slog.Logger
+
+	mu sync.Mutex // one reload after the other
+	rt *runtime   // what requests that begin now are served by
+
+	leaving sync.WaitGroup // stores that are closed after their last request
+}
+
+// upcoming is what a reload would bring.
+type upcoming struct {
+	rt      *runtime
+	mounted []dialects.Dialect
+	stores  storePlan
+	change  []string
+}
+
+// reload takes all that has changed, or nothing. It fails where the audit does.
+func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloaded, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, done := r.prepare(ctx)
+	if next == nil {
+		r.refused(done)
+		return done, nil
+	}
+	err := r.take(call, next)
+	r.rt.metrics.Reloaded(err == nil)
+	return done, err
+}
+
+// refused says why nothing was taken.
+func (r *reloader) refused(done control.Reloaded) {
+	for _, p := range done.Problems {
+		r.log.Error("the configuration was not taken", slog.String("problem", p))
+	}
+	if len(done.Restart) > 0 {
+		r.log.Error("the configuration was not taken: a part of it counts after a restart alone", slog.String("changed", strings.Join(done.Restart, ", ")))
+	}
+	r.rt.metrics.Reloaded(false)
+}
+
+// hangUp is a reload that a signal asked for.
+func (r *reloader) hangUp(ctx context.Context) {
+	if _, err := r.reload(ctx, r.app.call("reload")); err != nil {
+		r.log.Error("the configuration was not taken", slog.Any("error", err))
+	}
+}
+
+// prepare makes what comes next. It is nil where done says why there is nothing.
+func (r *reloader) prepare(ctx context.Context) (next *upcoming, done control.Reloaded) {
+	next, restart, err := r.next(ctx)
+	done = control.Reloaded{Changed: []string{}, Restart: restart}
+	switch {
+	case err != nil:
+		done.Problems = problems(err)
+		return nil, done
+	case len(restart) > 0:
+		return nil, done
+	}
+	done.Changed = append(done.Changed, next.change...)
+	return next, done
+}
+
+// next reads everything first, and opens stores last. restart are the parts that
+// a running gateway cannot take.
+func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err error) {
+	n := *r.rt
+	cfg, warnings, err := r.app.load()
+	if err == nil && r.address != "" {
+		err = cfg.Listen(r.address)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	n.cfg = cfg
+	if n.tls, err = serverTLS(cfg.Server); err != nil {
+		return nil, nil, err
+	}
+	if n.keys, err = loadKeyring(cfg.Keyring.File); err != nil {
+		return nil, nil, err
+	}
+	if lacksSigningKey(cfg, n.keys) {
+		return nil, nil, usagef("keyring.file: %s", noSigningKey)
+	}
+	u := &upcoming{rt: &n}
+	if u.change, restart, err = differing(r.rt, &n); err != nil {
+		return nil, nil, err
+	}
+	u.stores = planStores(r.rt.cfg, cfg)
+	u.change, restart = append(u.change, u.stores.changed...), append(restart, u.stores.restart...)
+	if len(restart) > 0 {
+		return nil, restart, nil
+	}
+	if err := r.build(ctx, u); err != nil {
+		return nil, nil, err
+	}
+	for _, p := range warnings {
+		r.log.Warn(p.Message, slog.String("key", p.Path))
+	}
+	return u, nil, nil
+}
+
+// build opens what is new, and puts the service and the dialects over it.
+func (r *reloader) build(ctx context.Context, u *upcoming) error {
+	if u.rt.witness != nil {
+		if _, err := witnessSigner(u.rt); err != nil {
+			return err
+		}
+	}
+	stores, err := r.app.openPlanned(ctx, u)
+	if err != nil {
+		return err
+	}
+	u.rt.service, err = r.rt.service.With(gateway.Next{
+		Policy: u.rt.cfg.AccessPolicy(), Keyring: u.rt.keys, RequireProof: u.rt.cfg.Keyring.RequireProof,
+		Archive: archive.Dir(u.rt.cfg.Archive.Dir), Stores: stores,
+	})
+	if err == nil {
+		u.mounted, err = r.app.dialects(u.rt)
+	}
+	if err != nil {
+		return errors.Join(err, closeStores(u.stores.opened))
+	}
+	return nil
+}
+
+// take has the audit say it, and then lets requests in by what comes next.
+func (r *reloader) take(call gateway.Call, next *upcoming) error {
+	if err := r.audit(call, next); err != nil {
+		return errors.Join(err, closeStores(next.stores.opened))
+	}
+	if next.rt.tls != nil {
+		r.server.UseTLS(next.rt.tls)
+	}
+	signer, _, _ := next.rt.keys.Signer()
+	next.rt.audit.UseSigner(signer)
+	if next.rt.witness != nil {
+		next.rt.witness.UseSigner(signer)
+	}
+	next.rt.service.Begin()
+	idle := []<-chan struct{}{r.server.Use(next.rt.service, next.mounted)}
+	if r.commands != nil {
+		idle = append(idle, r.commands.Use(next.rt.service, next.stores.held))
+	}
+	r.leave(r.rt.service, next.rt.service, idle)
+	r.rt = next.rt
+	r.log.Info("the configuration was taken", slog.String("changed", strings.Join(next.change, ", ")))
+	return nil
+}
+
+// leave closes the stores that are gone when the last request is over that may use
+// them.
+func (r *reloader) leave(before, next *gateway.Service, idle []<-chan struct{}) {
+	r.leaving.Go(func() {
+		for _, over := range idle {
+			<-over
+		}
+		if err := before.CloseAllBut(next); err != nil {
+			r.log.Error("a store that was removed could not be closed", slog.Any("error", err))
+		}
+	})
+}
+
+// close ends what the gateway runs by now, when nobody is served any more.
+func (r *reloader) close() error {
+	r.leaving.Wait()
+	return r.rt.close()
+}
+
+func (r *reloader) audit(call gateway.Call, next *upcoming) error {
+	digest, err := fileDigest(r.app.configPath())
+	if err != nil {
+		return err
+	}
+	e := r.app.auditEntry(audit.OpReload)
+	e.Caller, e.Via, e.RequestID = call.Caller.ID, call.Caller.Via, call.RequestID
+	e.File, e.Digest, e.Reason = r.app.configPath(), digest, "changed: "+strings.Join(next.change, ", ")
+	if len(next.change) == 0 {
+		e.Reason = "nothing changed"
+	}
+	return r.rt.audit.Write(e, true)
+}
+
+// sameTLS reports whether two configurations show the same certificate and want
+// certificates of the same authorities.
+func sameTLS(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return reflect.DeepEqual(a.Certificates[0].Certificate, b.Certificates[0].Certificate) && a.ClientAuth == b.ClientAuth && a.ClientCAs.Equal(b.ClientCAs)
+}
+
+// problems are the lines of what keeps a configuration from being used.
+func problems(err error) (lines []string) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok && err.Error() == errors.Join(many.Unwrap()...).Error() {
+		for _, e := range many.Unwrap() {
+			lines = append(lines, problems(e)...)
+		}
+		return lines
+	}
+	bad, ok := errors.AsType[*config.Error](err)
+	if !ok {
+		return []string{message(err)}
+	}
+	for _, p := range bad.Problems {
+		lines = append(lines, p.String())
+	}
+	return lines
+}
+
+// differing names the parts that differ, but for stores: those that a running
+// gateway takes, and those that it cannot.
+func differing(old, next *runtime) (changed, restart []string, err error) {
+	if !sameTLS(old.tls, next.tls) {
+		changed = append(changed, "certificates")
+	}
+	same, err := sameKeyring(old.keys, next.keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	was, is := old.cfg, next.cfg
+	if !same || was.Keyring.RequireProof != is.Keyring.RequireProof {
+		changed = append(changed, "keyring")
+	}
+	for _, part := range []struct {
+		key       string
+		old, next any
+		restart   bool
+	}{
+		{"gateway.id", gatewayID(was, old.keys), gatewayID(is, next.keys), true},
+		{"server", withoutFiles(was.Server), withoutFiles(is.Server), true},
+		{"admin", was.Admin, is.Admin, true},
+		{"control", was.Control, is.Control, true},
+		{"audit", was.Audit, is.Audit, true},
+		{"archive", was.Archive, is.Archive, false},
+		{"dialects", was.Dialects, is.Dialects, false},
+		{"login", was.Login, is.Login, false},
+		{"callers", was.Callers, is.Callers, false},
+		{"groups", was.Groups, is.Groups, false},
+		{"policy", was.Policy, is.Policy, false},
+	} {
+		switch {
+		case reflect.DeepEqual(part.old, part.next):
+		case part.restart:
+			restart = append(restart, part.key)
+		default:
+			changed = append(changed, part.key)
+		}
+	}
+	return changed, restart, nil
+}
+
+func sameKeyring(a, b *backup.Keyring) (bool, error) {
+	old, err := a.Reveal()
+	if err != nil {
+		return false, err
+	}
+	next, err := b.Reveal()
+	return bytes.Equal(old, next), err
+}
+
+// withoutFiles leaves out where the certificates are.
+func withoutFiles(s config.Server) config.Server {
+	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile = "", "", ""
+	return s
+}
