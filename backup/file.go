@@ -96,7 +96,10 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 		}
 		return edit(k)
 	}, func(temp, path string) error {
-		if err := sameOwner(temp, path); err != nil {
+		switch err := ownfile.Give(temp, path); {
+		case errors.Is(err, ownfile.ErrOwner):
+			return keyringError("%s belongs to another user, who alone can change it", path)
+		case err != nil:
 			return err
 		}
 		return os.Rename(temp, path)

@@ -56,6 +56,8 @@ type RestoreOptions struct {
 	// RepositoryKey is that of the repository of snapshots whose document the blob
 	// is, wrapped for the keyring of this gateway. Empty: the keyring sealed it.
 	RepositoryKey string
+	// RepositoryVoucher is what proves who wrapped it.
+	RepositoryVoucher string
 	// CheckName, if not nil, is asked about the name to restore under before
 	// anything is written: a dialect that could not spell it refuses here.
 	CheckName func(secret.Name) error
@@ -93,7 +95,7 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 			return nil, err
 		}
 		if s.proof && doc.ProvedBy == "" {
-			return nil, secret.Errorf(secret.Denied, "nothing proves which gateway made this backup, and this one requires that: no key of its keyring signed it")
+			return nil, secret.Errorf(secret.Denied, "nothing proves which gateway made this backup, and this one requires that: no key of its keyring signed %s", unproved(o))
 		}
 		j.blob = blob
 		if o.RepositoryKey != "" {
@@ -103,11 +105,19 @@ func (s *Service) Restore(ctx context.Context, c Call, store string, blob []byte
 	})
 }
 
+// unproved is what nobody has signed.
+func unproved(o RestoreOptions) string {
+	if o.RepositoryKey != "" {
+		return "the repository's key"
+	}
+	return "it"
+}
+
 func (s *Service) openBlob(blob []byte, o RestoreOptions) (*backup.Document, error) {
 	if o.RepositoryKey == "" {
 		return s.keys.Open(blob)
 	}
-	key, err := s.repositoryKey(o.RepositoryKey)
+	key, err := s.repositoryKey(o.RepositoryKey, o.RepositoryVoucher)
 	if err != nil {
 		return nil, err
 	}

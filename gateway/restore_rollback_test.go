@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -77,8 +79,8 @@ func TestRestoreFromRepository(t *testing.T) {
 	if doc, err := keys.Open(kept); err != nil || doc.Secret.Name != refA.Name {
 		t.Error("the archive holds what the keyring cannot open", err)
 	}
-	// Of a key that anybody with the public half may have wrapped, nothing proves who
-	// made the document.
+	// Of a key that anybody with the public half may have wrapped, nothing but a
+	// voucher proves who made the document.
 	asymmetric, err := backup.NewKeyringOf(backup.AlgECDH, backup.AlgEdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +89,45 @@ func TestRestoreFromRepository(t *testing.T) {
 	if wrapped, _, err = asymmetric.WrapRepositoryKey(key); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.Restore(t.Context(), call, "b", sealed.Blob, gateway.RestoreOptions{RepositoryKey: wrapped})
-	wantKind(t, err, secret.Denied)
+	put(t, w, refA, "hush-1")
+	if sealed, err = w.SealFor(t.Context(), call, refA, gateway.SealOptions{Key: wrapped}); err != nil {
+		t.Fatal(err)
+	}
+	right, stranger := backup.VoucherOf(key.ID(), "r", wrapped), backup.NewKeyring()
+	vouch := func(by *backup.Keyring, v backup.Voucher) string {
+		jws, err := by.SignVoucher(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return jws
+	}
+	for what, voucher := range map[string]string{
+		"none":               "",
+		"a stranger's":       vouch(stranger, right),
+		"of another file":    vouch(asymmetric, backup.VoucherOf(key.ID(), "r", wrapped+"x")),
+		"of another's key":   vouch(asymmetric, backup.VoucherOf(stranger.GatewayID(), "r", wrapped)),
+		"cut":                vouch(asymmetric, right)[1:],
+		"of another purpose": mustSign(t, asymmetric, "vaultferry-snapshot", right),
+	} {
+		_, err = w.Restore(t.Context(), call, "b", sealed.Blob, gateway.RestoreOptions{RepositoryKey: wrapped, RepositoryVoucher: voucher})
+		if secret.KindOf(err) != secret.Denied || !strings.Contains(secret.DetailOf(err), "nothing proves which gateway") {
+			t.Errorf("%s proves it: %v", what, err)
+		}
+	}
+	if _, err = w.Restore(t.Context(), call, "b", sealed.Blob, gateway.RestoreOptions{RepositoryKey: wrapped, RepositoryVoucher: vouch(asymmetric, right)}); err != nil {
+		t.Error(err)
+	}
+}
+
+func mustSign(t *testing.T, keys *backup.Keyring, typ string, payload any) string {
+	t.Helper()
+	b, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := keys.Sign(typ, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jws
 }

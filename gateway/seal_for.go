@@ -33,7 +33,7 @@ type Sealed struct {
 // refused unless that is accepted. The values stay here. Action: backup.
 func (s *Service) SealFor(ctx context.Context, c Call, r Ref, o SealOptions) (*Sealed, error) {
 	return run(ctx, s, c, access.Backup, r, func(ctx context.Context, j *job) (*Sealed, error) {
-		key, err := s.repositoryKey(o.Key)
+		key, err := s.repositoryKey(o.Key, "")
 		if err != nil {
 			return nil, err
 		}
@@ -67,20 +67,20 @@ func (s *Service) document(j *job, sec *secret.Secret) *backup.Document {
 
 // unwrapped is the key of a repository, beside what it was wrapped in.
 type unwrapped struct {
-	wrapped string
-	key     *backup.RepositoryKey
+	wrapped, voucher string
+	key              *backup.RepositoryKey
 }
 
 // repositoryKey unwraps the key of a repository. The last one is remembered: a
 // snapshot asks thousands of times.
-func (s *Service) repositoryKey(wrapped string) (*backup.RepositoryKey, error) {
-	if last := s.repository.Load(); last != nil && last.wrapped == wrapped {
+func (s *Service) repositoryKey(wrapped, voucher string) (*backup.RepositoryKey, error) {
+	if last := s.repository.Load(); last != nil && last.wrapped == wrapped && last.voucher == voucher {
 		return last.key, nil
 	}
-	key, err := s.keys.UnwrapRepositoryKey(wrapped)
+	key, err := s.keys.UnwrapVouched(wrapped, voucher)
 	if err != nil {
 		return nil, err
 	}
-	s.repository.Store(&unwrapped{wrapped, key})
+	s.repository.Store(&unwrapped{wrapped, voucher, key})
 	return key, nil
 }

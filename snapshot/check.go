@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -157,12 +156,11 @@ func (c *checker) recipient(base string) (string, error) {
 	if err != nil {
 		return base + endVoucher, err
 	}
-	payload, err := backup.Prove(c.r.keys.SigningKeys(), typeRecipient, string(jws))
+	v, err := c.r.keys.ReadVoucher(string(jws))
 	if err != nil {
 		return base + endVoucher, errSigner
 	}
-	var v voucher
-	if json.Unmarshal(payload, &v) != nil || fileOf(v.KID) != base || v.Repository != c.r.id {
+	if fileOf(v.KID) != base || v.Repository != c.r.id {
 		return base + endVoucher, errors.New("it vouches for another")
 	}
 	wrapped, err := c.r.wrappedFor(v.KID)
@@ -170,7 +168,7 @@ func (c *checker) recipient(base string) (string, error) {
 		return base + endWrapped, err
 	}
 	if c.r.keys.CanOpen() && slices.ContainsFunc(c.r.keys.Keys(), func(k backup.KeyInfo) bool { return k.ID == v.KID && k.Private }) {
-		key, err := c.r.keys.UnwrapRepositoryKey(wrapped)
+		key, err := c.r.keys.UnwrapRepositoryKey(wrapped.Key)
 		if err == nil && key.ID() != c.r.id {
 			err = errors.New("it is the key of another repository")
 		}

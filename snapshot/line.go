@@ -24,7 +24,6 @@ const (
 // Types of signatures, in their protected headers.
 const (
 	typeRepository = "vaultferry-repository"
-	typeRecipient  = "vaultferry-recipient"
 	typeSnapshot   = "vaultferry-snapshot"
 	typeForgotten  = "vaultferry-forgotten"
 )

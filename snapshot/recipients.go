@@ -1,13 +1,9 @@
 package snapshot
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
@@ -18,13 +14,6 @@ const (
 	endWrapped = ".jwe"
 	endVoucher = ".jws"
 )
-
-// voucher is what vouches for a wrapped key.
-type voucher struct {
-	Repository string `json:"repository"`
-	KID        string `json:"kid"`
-	SHA256     string `json:"sha256"`
-}
 
 // fileOf spells a key's id as a file's name.
 func fileOf(kid string) string {
@@ -40,11 +29,6 @@ func fileOf(kid string) string {
 	return dirKeys + "/" + b.String()
 }
 
-func (r *Repository) vouch(kid string, wrapped []byte) ([]byte, error) {
-	sum := sha256.Sum256(wrapped)
-	return json.Marshal(voucher{r.id, kid, hex.EncodeToString(sum[:])})
-}
-
 // addRecipient wraps the key for another keyring; who calls holds the lock.
 func (r *Repository) addRecipient(to *backup.Keyring, key *backup.RepositoryKey) (kid string, err error) {
 	wrapped, kid, err := to.WrapRepositoryKey(key)
@@ -54,11 +38,7 @@ func (r *Repository) addRecipient(to *backup.Keyring, key *backup.RepositoryKey)
 	if _, err := r.read(fileOf(kid) + endWrapped); !errors.Is(err, secret.NotFound) {
 		return kid, errors.Join(secret.Errorf(secret.AlreadyExists, "key %s is a recipient already", kid), err)
 	}
-	payload, err := r.vouch(kid, []byte(wrapped))
-	if err != nil {
-		return kid, err
-	}
-	jws, err := r.keys.Sign(typeRecipient, payload)
+	jws, err := r.keys.SignVoucher(backup.VoucherOf(r.id, kid, wrapped))
 	if err != nil {
 		return kid, err
 	}
@@ -68,35 +48,38 @@ func (r *Repository) addRecipient(to *backup.Keyring, key *backup.RepositoryKey)
 	return kid, r.publish(fileOf(kid)+endWrapped, []byte(wrapped))
 }
 
+// Wrapped is a repository's key as it crosses to a gateway: wrapped, with what
+// proves that a holder of the keyring did that.
+type Wrapped struct{ Key, Voucher string }
+
 // wrappedFor reads the key as it is wrapped for one recipient, if somebody who is
 // trusted did that.
-func (r *Repository) wrappedFor(kid string) (string, error) {
+func (r *Repository) wrappedFor(kid string) (w Wrapped, err error) {
 	name := fileOf(kid) + endWrapped
 	wrapped, err := r.read(name)
 	if err != nil {
-		return "", err
+		return w, err
 	}
 	jws, err := r.read(fileOf(kid) + endVoucher)
 	if err != nil {
-		return "", err
+		return w, err
 	}
-	want, err := r.vouch(kid, wrapped)
-	if err != nil {
-		return "", err
+	switch v, err := r.keys.ReadVoucher(string(jws)); {
+	case err != nil:
+		return w, corrupt(name, "%v", errSigner)
+	case v != backup.VoucherOf(r.id, kid, string(wrapped)):
+		return w, corrupt(name, "it has the signature of another")
 	}
-	if err := prove(r.keys, typeRecipient, string(jws), want, time.Time{}); err != nil {
-		return "", corrupt(name, "%v", err)
-	}
-	return string(wrapped), nil
+	return Wrapped{string(wrapped), string(jws)}, nil
 }
 
 // Key unwraps the repository's key, and returns it wrapped, too: so it may go to
 // a gateway that has the same keyring. Kinds: NoKey, where the keyring is no
 // recipient; Unsupported, where it can open nothing; Corrupt.
-func (r *Repository) Key() (key *backup.RepositoryKey, wrapped string, err error) {
+func (r *Repository) Key() (key *backup.RepositoryKey, wrapped Wrapped, err error) {
 	if !r.keys.CanOpen() {
 		_, err := r.keys.UnwrapRepositoryKey("") // which says so
-		return nil, "", err
+		return nil, wrapped, err
 	}
 	for _, k := range r.keys.Keys() {
 		if k.Use != "enc" {
@@ -107,14 +90,14 @@ func (r *Repository) Key() (key *backup.RepositoryKey, wrapped string, err error
 			continue
 		}
 		if err != nil {
-			return nil, "", err
+			return nil, wrapped, err
 		}
-		if key, err = r.keys.UnwrapRepositoryKey(wrapped); err == nil && key.ID() != r.id {
+		if key, err = r.keys.UnwrapVouched(wrapped.Key, wrapped.Voucher); err == nil && key.ID() != r.id {
 			err = corrupt(fileOf(k.ID)+endWrapped, "it is the key of repository %s, and this is %s", key.ID(), r.id)
 		}
 		return key, wrapped, err
 	}
-	return nil, "", secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
+	return nil, wrapped, secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
 }
 
 // Recipient is one for whom the repository's key is wrapped.
@@ -141,9 +124,8 @@ func (r *Repository) Recipients() ([]Recipient, error) {
 		if err != nil {
 			return nil, err
 		}
-		payload, err := backup.Prove(r.keys.SigningKeys(), typeRecipient, string(jws))
-		var v voucher
-		if err != nil || json.Unmarshal(payload, &v) != nil || fileOf(v.KID) != dirKeys+"/"+base || v.Repository != r.id {
+		v, err := r.keys.ReadVoucher(string(jws))
+		if err != nil || fileOf(v.KID) != dirKeys+"/"+base || v.Repository != r.id {
 			return nil, corrupt(dirKeys+"/"+name, "%v", errSigner)
 		}
 		wrapped, err := r.wrappedFor(v.KID)
@@ -153,7 +135,7 @@ func (r *Repository) Recipients() ([]Recipient, error) {
 		if err != nil {
 			return nil, err
 		}
-		key, err := r.keys.UnwrapRepositoryKey(wrapped)
+		key, err := r.keys.UnwrapRepositoryKey(wrapped.Key)
 		all = append(all, Recipient{KID: v.KID, Held: err == nil && key.ID() == r.id})
 	}
 	return all, nil

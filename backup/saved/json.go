@@ -27,6 +27,7 @@ func (f *finder) json(text []byte) error {
 	dec.UseNumber()
 	var way []level
 	for documents := 0; ; {
+		before := int(dec.InputOffset())
 		token, err := dec.Token()
 		switch {
 		case errors.Is(err, io.EOF) && len(way) == 0:
@@ -52,8 +53,13 @@ func (f *finder) json(text []byte) error {
 				way[top].key, way[top].inKey = t, false
 				continue
 			}
-			if err := f.text(t, documents, way); err != nil {
+			if blob, err := blobIn(t, way); err != nil {
 				return err
+			} else if blob != nil {
+				from := before + bytes.IndexByte(text[before:], '"') // nothing but blanks, "," and ":" is ahead of it
+				if err := f.add(path(documents, way), blob, from, int(dec.InputOffset())); err != nil {
+					return err
+				}
 			}
 		}
 		if top := len(way) - 1; top >= 0 { // a value ended
@@ -63,15 +69,13 @@ func (f *finder) json(text []byte) error {
 	}
 }
 
-func (f *finder) text(s string, document int, way []level) error {
+// blobIn is the backup that a string is, if it is one.
+func blobIn(s string, way []level) ([]byte, error) {
 	blob := decode(s)
-	switch {
-	case blob == nil:
-		return nil
-	case len(way) > MaxDepth:
-		return secret.Errorf(secret.Corrupt, "a backup in it lies deeper than %d levels of JSON: cut it out first", MaxDepth)
+	if blob != nil && len(way) > MaxDepth {
+		return nil, secret.Errorf(secret.Corrupt, "a backup in it lies deeper than %d levels of JSON: cut it out first", MaxDepth)
 	}
-	return f.add(path(document, way), blob)
+	return blob, nil
 }
 
 // shorten keeps a path short: a stranger chose the key.

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
@@ -37,17 +38,29 @@ func Find(raw []byte) ([]Backup, error) {
 	if err != nil {
 		return nil, err
 	}
+	f, err := find(text)
+	if err != nil {
+		return nil, err
+	}
+	return f.found, nil
+}
+
+func find(text []byte) (*finder, error) {
+	f := &finder{seen: map[[32]byte]int{}, offset: len(text) - len(bytes.TrimLeftFunc(text, unicode.IsSpace))}
 	text = bytes.TrimSpace(text)
-	f := finder{seen: map[[32]byte]bool{}}
+	var err error
 	switch {
 	case len(text) == 0:
 		return nil, secret.Errorf(secret.Corrupt, "the file is empty")
 	case text[0] == firstByte && backup.FormatOf(text) == "":
-		return []Backup{{Blob: text}}, nil // whoever opens it says what is wrong with it
+		err = f.add("", text, 0, len(text)) // whoever opens it says what is wrong with it
 	case strings.IndexByte(`{["`, text[0]) >= 0:
+		f.quoted = true
 		err = f.json(text)
 	default:
-		err = f.lines(string(bytes.Trim(text, `'`)))
+		inside := bytes.TrimLeft(text, `'`)
+		f.offset += len(text) - len(inside)
+		err = f.lines(string(bytes.TrimRight(inside, `'`)))
 	}
 	if err == nil && len(f.found) == 0 {
 		err = secret.Errorf(secret.Corrupt, "there is no backup in it: neither the file that backup writes, nor its base64 form, nor JSON with a string that is either")
@@ -55,27 +68,35 @@ func Find(raw []byte) ([]Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.found, nil
+	return f, nil
 }
 
 // firstByte begins every blob, ours and the clouds'.
 const firstByte = ')'
 
 type finder struct {
-	found []Backup
-	seen  map[[32]byte]bool
+	found  []Backup
+	seen   map[[32]byte]int // where in found
+	offset int              // of what is looked through in the text
+	quoted bool             // places are strings of JSON
+	places []place
 }
 
-func (f *finder) add(path string, blob []byte) error {
+// place is where in the text a backup stands, once or again.
+type place struct{ from, to, found int }
+
+func (f *finder) add(path string, blob []byte, from, to int) error {
 	sum := sha256.Sum256(blob)
+	i, again := f.seen[sum]
 	switch {
-	case f.seen[sum]:
-		return nil
-	case len(f.found) == Most:
+	case !again && len(f.found) == Most:
 		return secret.Errorf(secret.Corrupt, "more than %d backups are in it: split it first", Most)
+	case !again:
+		i = len(f.found)
+		f.seen[sum] = i
+		f.found = append(f.found, Backup{path, blob})
 	}
-	f.seen[sum] = true
-	f.found = append(f.found, Backup{path, blob})
+	f.places = append(f.places, place{f.offset + from, f.offset + to, i})
 	return nil
 }
 
@@ -83,18 +104,24 @@ func (f *finder) add(path string, blob []byte) error {
 // one, and those that follow go on with it.
 func (f *finder) lines(text string) error {
 	type part struct {
-		line int
-		text strings.Builder
+		line, from, to int
+		text           strings.Builder
 	}
 	var parts []*part
-	n := 0
-	for line := range strings.Lines(text) {
+	n, at := 0, 0
+	for whole := range strings.Lines(text) {
 		n++
-		line = strings.TrimSpace(line)
+		line := strings.TrimSpace(whole)
+		from := at + strings.Index(whole, line)
+		at += len(whole)
 		if len(parts) == 0 || beginsLikeBlob(line) {
-			parts = append(parts, &part{line: n})
+			parts = append(parts, &part{line: n, from: from})
 		}
-		parts[len(parts)-1].text.WriteString(line)
+		last := parts[len(parts)-1]
+		last.text.WriteString(line)
+		if line != "" {
+			last.to = from + len(line)
+		}
 	}
 	for _, p := range parts {
 		blob, path := decode(p.text.String()), ""
@@ -104,7 +131,7 @@ func (f *finder) lines(text string) error {
 		if blob == nil {
 			continue
 		}
-		if err := f.add(path, blob); err != nil {
+		if err := f.add(path, blob, p.from, p.to); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package saved
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/secret"
@@ -57,13 +59,11 @@ func nested(depth int, s string) string {
 	return strings.Repeat(`{"a":`, depth) + `"` + s + `"` + strings.Repeat("}", depth)
 }
 
-// TestFindsWhatPeopleKeep: one backup, in every form that one was met in.
-func TestFindsWhatPeopleKeep(t *testing.T) {
-	t.Parallel()
-	blob := sealed(t, "db")
+// kept is a backup in every form that one was met in, and where it is found.
+func kept(blob string) map[string]struct{ raw, path string } {
 	std := base64.StdEncoding.EncodeToString([]byte(blob))
 	answer := `{"value":"` + url(blob) + `"}`
-	for what, tt := range map[string]struct{ raw, path string }{
+	return map[string]struct{ raw, path string }{
 		"the file":                     {blob, ""},
 		"with a line end":              {blob + "\r\n", ""},
 		"with a mark":                  {"\xef\xbb\xbf" + blob, ""},
@@ -101,7 +101,14 @@ func TestFindsWhatPeopleKeep(t *testing.T) {
 		"twice the same":               {`{"a":"` + url(blob) + `","b":"` + std + `"}`, "a"},
 		"at the depth that is allowed": {nested(MaxDepth, url(blob)), strings.TrimSuffix(strings.Repeat("a.", MaxDepth), ".")},
 		"beside what is deeper":        {`{"x":` + nested(100, "y") + `,"value":"` + url(blob) + `"}`, "value"},
-	} {
+	}
+}
+
+// TestFindsWhatPeopleKeep: one backup, in every form that one was met in.
+func TestFindsWhatPeopleKeep(t *testing.T) {
+	t.Parallel()
+	blob := sealed(t, "db")
+	for what, tt := range kept(blob) {
 		found, err := Find([]byte(tt.raw))
 		if err != nil || len(found) != 1 || string(found[0].Blob) != blob || found[0].Path != tt.path {
 			t.Errorf("%s: %q, %v", what, paths(found), err)
@@ -208,6 +215,13 @@ func FuzzFind(f *testing.F) {
 			if backup.FormatOf(b.Blob) != "" && (err != nil || string(again[0].Blob) != string(b.Blob)) {
 				t.Fatalf("its base64url form gives another: %v", err)
 			}
+		}
+		same, err := Replace(raw, func(Backup) ([]byte, error) { return nil, nil })
+		if text, _ := Text(raw); err != nil || (utf8.Valid(text) && !bytes.Equal(same, raw)) {
+			t.Fatalf("nothing was replaced, and it is another: %v", err)
+		}
+		if _, err := Replace(raw, func(Backup) ([]byte, error) { return []byte(blob), nil }); err != nil {
+			t.Fatal(err)
 		}
 		if total > 2*len(raw) { // UTF-16 of what takes three bytes
 			t.Fatalf("%d bytes grew to %d", len(raw), total)

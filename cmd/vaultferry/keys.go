@@ -28,7 +28,8 @@ keys decrypt. No command here shows a key.`,
 	}
 	var keyring string
 	cmd.PersistentFlags().StringVar(&keyring, "keyring", "", "the keyring's file (default: the configuration's)")
-	cmd.AddCommand(a.keysNewCommand(), a.keysListCommand(&keyring), a.keysPublicCommand(&keyring), a.keysRetireCommand(&keyring))
+	cmd.AddCommand(a.keysNewCommand(), a.keysListCommand(&keyring), a.keysPublicCommand(&keyring), a.keysRetireCommand(&keyring),
+		a.keysRewrapCommand(&keyring))
 	return cmd
 }
 

@@ -128,7 +128,7 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 	reports, failed := []*snapshotReport{}, failures{}
 	err = a.locked(ctx, r, "snapshot.create", func(ctx context.Context, lock *snapshot.Lock) error {
 		for _, w := range parseWanted(args) {
-			t := &taking{a: a, flags: f, lock: lock, key: key, limit: limit, want: w, labels: labels, report: &snapshotReport{Store: w.store}, sealed: map[secret.Name]sealedOrNot{}}
+			t := &taking{a: a, flags: f, lock: lock, key: key.Key, limit: limit, want: w, labels: labels, report: &snapshotReport{Store: w.store}, sealed: map[secret.Name]sealedOrNot{}}
 			err := t.take(ctx, r)
 			if err != nil && (ctx.Err() != nil || isUsage(err)) {
 				return err

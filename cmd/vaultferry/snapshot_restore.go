@@ -146,7 +146,7 @@ type snapshotRestoring struct {
 	s       *session
 	r       *snapshot.Repository
 	key     *backup.RepositoryKey
-	wrapped string
+	wrapped snapshot.Wrapped
 	flags   *snapshotRestoreFlags
 	from    *snapshot.Snapshot
 }
@@ -237,7 +237,7 @@ func (run *snapshotRestoring) one(ctx context.Context, r *restoreReport, e *snap
 		}
 	}
 	out, err := run.s.service.Restore(ctx, run.a.call("snapshot.restore"), r.Store, blob, gateway.RestoreOptions{
-		RepositoryKey: run.wrapped, OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,
+		RepositoryKey: run.wrapped.Key, RepositoryVoucher: run.wrapped.Voucher, OnConflict: gateway.OnConflict(f.onConflict), OnLoss: gateway.OnLoss(f.onLoss), DryRun: f.dryRun,
 		Archive: archive.Dir(run.s.cfg.Archive.Dir),
 	})
 	if err != nil {

@@ -23,14 +23,15 @@ type restoreArgs struct {
 	Token      string                    `json:"token,omitempty"`
 	KeepTrash  bool                      `json:"keep_trash,omitempty"`
 
-	RepositoryKey string `json:"repository_key,omitempty"` // wrapped
+	RepositoryKey     string `json:"repository_key,omitempty"` // wrapped
+	RepositoryVoucher string `json:"repository_voucher,omitempty"`
 }
 
 func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restoreArgs, error) {
 	q := restoreArgs{
 		Store: store, Blob: blob, As: o.As, Folder: o.Folder, OnConflict: o.OnConflict, OnLoss: o.OnLoss,
 		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash,
-		RepositoryKey: o.RepositoryKey,
+		RepositoryKey: o.RepositoryKey, RepositoryVoucher: o.RepositoryVoucher,
 	}
 	if o.CheckName != nil {
 		return q, secret.Errorf(secret.Unsupported, "a running gateway cannot ask back whether a name is right")
@@ -47,7 +48,7 @@ func (q restoreArgs) options() gateway.RestoreOptions {
 	return gateway.RestoreOptions{
 		As: q.As, Folder: q.Folder, OnConflict: q.OnConflict, OnLoss: q.OnLoss,
 		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash,
-		RepositoryKey: q.RepositoryKey,
+		RepositoryKey: q.RepositoryKey, RepositoryVoucher: q.RepositoryVoucher,
 	}
 }
 

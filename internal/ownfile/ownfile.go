@@ -2,7 +2,13 @@
 // there by somebody else on this machine.
 package ownfile
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrOwner is of a file that belongs to another user, who alone can replace it.
+var ErrOwner = errors.New("it belongs to another user, who alone can change it")
 
 // Danger is why a file ought not to be trusted.
 type Danger struct {

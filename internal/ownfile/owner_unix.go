@@ -1,0 +1,28 @@
+//go:build unix
+
+package ownfile
+
+import (
+	"os"
+	"syscall"
+)
+
+// Give gives path the owner and the group that like has: who could read the one
+// before it is replaced, such as a gateway that runs as its own user, still can.
+// It fails where the owner is another user; where the group is none of ours, it
+// stays.
+func Give(path, like string) error {
+	info, err := os.Stat(like)
+	if err != nil {
+		return err
+	}
+	have, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	if err := os.Chown(path, int(have.Uid), -1); err != nil {
+		return ErrOwner
+	}
+	_ = os.Chown(path, -1, int(have.Gid)) // as said
+	return nil
+}
