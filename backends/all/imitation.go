@@ -1,0 +1,38 @@
+package all
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
+)
+
+// Imitation opens an empty store in memory that holds what the product holds, and
+// no more. The product is a kind of store, or a word of memory.as where one kind is
+// several products; the kind hashivault alone is KV v2. What holds everything is
+// imitated by memory itself.
+func Imitation(product string, now func() time.Time) (backends.Backend, error) {
+	s := memory.New(memory.Options{Now: now})
+	switch product {
+	case "bolt", "memory":
+		return s, nil
+	case "huaweicsms":
+		product = "csms"
+	}
+	as, ok := Profiles()[product]
+	if !ok {
+		return nil, fmt.Errorf("no product %q can be imitated; the words are %s", product, strings.Join(Imitations(), ", "))
+	}
+	return s.Imitate(as), nil
+}
+
+// Imitations are the words that Imitation takes.
+func Imitations() []string {
+	words := append(slices.Collect(maps.Keys(Profiles())), "bolt", "huaweicsms", "memory")
+	slices.Sort(words)
+	return words
+}
