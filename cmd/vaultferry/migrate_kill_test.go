@@ -7,11 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"iter"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +29,7 @@ import (
 
 // kills is how often each run dies before one is left to its end; "make soak" asks
 // for more.
-var kills = flag.Int("kills", 3, "how often each run of TestKillAndResume dies")
+var kills = flag.Int("kills", 5, "how often each run of TestKillAndResume dies")
 
 // moved is what the source holds, by name and number.
 var moved = func() (names []secret.Name) {
@@ -44,38 +48,58 @@ func TestKillAndResume(t *testing.T) {
 	for _, kind := range append(kinds, "memory") {
 		w.write(t, kind+"-a", 1, 3)
 	}
-	pairs := func(which string) {
-		for i, from := range kinds {
-			for j, to := range kinds {
-				if i != j && (which == "all" || j == (i+1)%len(kinds)) { // each kind is source and target of a delta
-					t.Run(which+" "+from+" to "+to, func(t *testing.T) { w.move(t, from+"-a", to+"-b", which) })
+	pairs := func(which string, rounds int) {
+		for apart := 1; apart <= rounds; apart++ {
+			w.sideBySide(t, which, func(yield func(string, string) bool) {
+				for i, from := range kinds {
+					if !yield(from, kinds[(i+apart)%len(kinds)]) {
+						return
+					}
 				}
-			}
+			})
 		}
-		for _, p := range [][2]string{{"bolt-a", "memory-b"}, {"memory-a", "bolt-b"}} {
-			t.Run(which+" "+p[0]+" to "+p[1], func(t *testing.T) { w.move(t, p[0], p[1], which) })
-		}
+		w.sideBySide(t, which, maps.All(map[string]string{"bolt": "memory", "memory": "bolt"}))
 	}
-	pairs("all")
+	pairs("all", len(kinds)-1)
 	for _, kind := range append(kinds, "memory") {
 		w.write(t, kind+"-a", 4, 5)
 	}
-	pairs("delta")
+	pairs("delta", 1) // each kind is source and target of a delta
 	t.Run("dead credential", w.dead)
 	w.findCanaries(t)
 	w.onlyAdds(t)
 }
 
+// sideBySide moves between pairs of which no two share a source or a target, for a
+// bolt file has one owner.
+func (w *killWorld) sideBySide(t *testing.T, which string, pairs iter.Seq2[string, string]) {
+	t.Run(which, func(t *testing.T) {
+		var all sync.WaitGroup // and not Parallel: these wait for disks and products
+		for from, to := range pairs {
+			all.Go(func() {
+				t.Run(from+" to "+to, func(t *testing.T) { w.lane(t, from+"-"+to).move(t, from+"-a", to+"-b", which) })
+			})
+		}
+		all.Wait()
+	})
+}
+
 // onlyAdds: in all these moves nobody asked for anything but to read and to restore.
 func (w *killWorld) onlyAdds(t *testing.T) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(w.dir, "audit.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	audits, err := filepath.Glob(filepath.Join(w.dir, "*audit.jsonl"))
+	if err != nil || len(audits) < 12 {
+		t.Fatal(audits, err)
 	}
 	seen := map[string]int{}
-	for _, m := range regexp.MustCompile(`"op":"cli\.migrate\.[a-z]+","action":"([a-z]+)"`).FindAllSubmatch(b, -1) {
-		seen[string(m[1])]++
+	for _, audit := range audits {
+		b, err := os.ReadFile(audit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"op":"cli\.migrate\.[a-z]+","action":"([a-z]+)"`).FindAllSubmatch(b, -1) {
+			seen[string(m[1])]++
+		}
 	}
 	for action := range seen {
 		if !slices.Contains([]string{"list", "get", "backup", "restore"}, action) {
@@ -135,7 +159,7 @@ func (w *killWorld) move(t *testing.T, from, to, which string) {
 	if !strings.Contains(out, fmt.Sprintf("of %d planned", len(moved))) {
 		t.Errorf("the last run says %s", out)
 	}
-	w.inside(t, exitDone, "migrate", "verify", filepath.Join(w.dir, broken))
+	w.proved(t, broken)
 	s, call := w.service(t, to)
 	defer func() { _ = s.close() }()
 	for _, name := range moved {
@@ -154,6 +178,17 @@ func (w *killWorld) move(t *testing.T, from, to, which string) {
 			t.Errorf("%s\nunbroken %s\nbroken   %s", name, stands[0], stands[1])
 		}
 	}
+}
+
+// proved: both sides are as the plan foretold, and a report says so that the public
+// key verifies.
+func (w *killWorld) proved(t *testing.T, plan string) {
+	t.Helper()
+	file := filepath.Join(w.dir, plan)
+	report := strings.TrimSuffix(file, ".plan") + ".report"
+	w.inside(t, exitDone, "migrate", "verify", file)
+	w.inside(t, exitDone, "migrate", "report", file, "--output-file", report, "--html", report+".html")
+	w.inside(t, exitDone, "report", "verify", report, "--public-key", filepath.Join(w.dir, "public.json"), file, report+".source.inventory", report+".target.inventory")
 }
 
 // stripped is an entry less what two runs cannot share: names, and the moment of
@@ -177,7 +212,7 @@ func (w *killWorld) interrupted(t *testing.T, plan string, signal syscall.Signal
 	t.Helper()
 	journal := filepath.Join(w.dir, plan+".journal")
 	const aLine = 130 // bytes, about
-	target := sizeOf(journal) + 1 + w.random.Int64N(int64(len(moved))*aLine)
+	target := sizeOf(journal) + 1 + rand.N(int64(len(moved))*aLine)
 	var said bytes.Buffer
 	cmd := w.command(t.Context(), "migrate", "run", plan)
 	cmd.Stdout, cmd.Stderr = &said, &said

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -29,29 +28,39 @@ import (
 type killWorld struct {
 	dir    string
 	server *vaulttest.Server
-	random *rand.Rand
 	key    inventory.Key
+	config string // of the commands
+	stores string
+}
+
+// lane is the world with an audit of its own: who writes to one takes turns with
+// others.
+func (w *killWorld) lane(t *testing.T, name string) *killWorld {
+	t.Helper()
+	lane := *w
+	lane.config = name + ".yaml"
+	w.file(t, lane.config, strings.Replace(commonConfig, "audit.jsonl", name+".audit.jsonl", 1)+w.stores)
+	return &lane
 }
 
 func newKillWorld(t *testing.T) *killWorld {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	w := &killWorld{dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 0)), server: vaulttest.Start(t), key: inventory.NewKey()}
-	w.file(t, "memory.yaml", commonConfig+"  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n")
+	w := &killWorld{dir: t.TempDir(), server: vaulttest.Start(t), key: inventory.NewKey(), config: "vaultferry.yaml"}
+	w.file(t, "memory.yaml", strings.Replace(commonConfig, "audit.jsonl", "memory.audit.jsonl", 1)+"  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n")
 	w.file(t, "vault.token", vaulttest.RootToken)
 	w.must(t, exitDone, "keys", "new", "--output-file", "keyring.json")
+	w.file(t, "public.json", w.must(t, exitDone, "keys", "public", "--signing", "--config", "memory.yaml"))
 	w.serve(t, "memory.yaml")
 	cloud := w.cloud(t)
 	_, port, _ := net.SplitHostPort(cloud)
-	stores := commonConfig + "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
+	w.stores = "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
 	for i, name := range []string{"a", "b"} {
-		stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
-		stores += fmt.Sprintf("  - { name: vault-%s, backend: hashivault, hashivault: { address: %q, mount: %s, token: { file: vault.token } } }\n", name, w.server.Address, w.server.NewMount(t))
-		stores += fmt.Sprintf("  - { name: keyvault-%s, backend: azurekv, azurekv: { vault_url: \"https://%s:%s\", ca_file: cloud/ca.pem, disable_challenge_verification: true, credential: { kind: token, token: { file: cloud/token } } } }\n", name, cloudHosts[i], port)
-		stores += fmt.Sprintf("  - { name: csms-%s, backend: huaweicsms, huaweicsms: { endpoint: \"https://localhost:%s\", ca_file: cloud/ca.pem, project_id: %s, access_key: { id: AKCLOUD, secret: { file: cloud/admin.sk } } } }\n", name, port, cloudProjects[i])
+		w.stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
+		w.stores += fmt.Sprintf("  - { name: vault-%s, backend: hashivault, hashivault: { address: %q, mount: %s, token: { file: vault.token } } }\n", name, w.server.Address, w.server.NewMount(t))
+		w.stores += fmt.Sprintf("  - { name: keyvault-%s, backend: azurekv, azurekv: { vault_url: \"https://%s:%s\", ca_file: cloud/ca.pem, disable_challenge_verification: true, credential: { kind: token, token: { file: cloud/token } } } }\n", name, cloudHosts[i], port)
+		w.stores += fmt.Sprintf("  - { name: csms-%s, backend: huaweicsms, huaweicsms: { endpoint: \"https://localhost:%s\", ca_file: cloud/ca.pem, project_id: %s, access_key: { id: AKCLOUD, secret: { file: cloud/admin.sk } } } }\n", name, port, cloudProjects[i])
 	}
-	w.file(t, "vaultferry.yaml", stores)
+	w.file(t, w.config, commonConfig+w.stores)
 	return w
 }
 
@@ -109,7 +118,7 @@ func (w *killWorld) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Args = append([]string{"vaultferry"}, args...) // as testscript.Main knows it
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "VAULTFERRY_ADMIN_ADDRESS=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "VAULTFERRY_ADMIN_ADDRESS=127.0.0.1:0", "VAULTFERRY_CONFIG="+w.config)
 	return cmd
 }
 
@@ -126,7 +135,7 @@ func (w *killWorld) must(t *testing.T, code int, args ...string) string {
 func (w *killWorld) inside(t *testing.T, code int, args ...string) {
 	t.Helper()
 	a, out, errOut := testApp(nil)
-	if got := a.run(t.Context(), append(args, "--config", filepath.Join(w.dir, "vaultferry.yaml"))); got != code {
+	if got := a.run(t.Context(), append(args, "--config", filepath.Join(w.dir, w.config))); got != code {
 		t.Fatalf("%q: exit code %d, want %d: %s%s", args, got, code, out, errOut)
 	}
 }
@@ -163,7 +172,7 @@ func (w *killWorld) serve(t *testing.T, config string) string {
 func (w *killWorld) service(t *testing.T, store string) (*session, gateway.Call) {
 	t.Helper()
 	a, _, errOut := testApp(nil)
-	a.configFile, a.timeout = filepath.Join(w.dir, "vaultferry.yaml"), time.Minute
+	a.configFile, a.timeout = filepath.Join(w.dir, w.config), time.Minute
 	s, err := a.openSession(t.Context(), store)
 	if err != nil {
 		t.Fatal(err, errOut)
