@@ -224,6 +224,7 @@ func differing(old, next *config.Config) (changed, restart []string) {
 		{"stores", storesOf(old), storesOf(next), true},
 		{"dialects", old.Dialects, next.Dialects, false},
 		{"login", old.Login, next.Login, false},
+		{"issuers", old.Issuers, next.Issuers, false},
 		{"callers", old.Callers, next.Callers, false},
 		{"groups", old.Groups, next.Groups, false},
 		{"policy", old.Policy, next.Policy, false},
