@@ -37,8 +37,9 @@ func (c *Config) validateCallers(rep *report) {
 			validateKey(rep, fmt.Sprintf("%s.access_keys[%d]", at, j), k, keys, caller.Name)
 		}
 		validateAttributes(rep, at+".attributes", caller.Attributes)
-		if len(caller.Tokens)+len(caller.AccessKeys) == 0 && caller.Client == nil {
-			rep.warn(at, "has neither a client nor a token nor an access key, so it can never call")
+		c.validateIdentities(rep, at, &caller)
+		if len(caller.Tokens)+len(caller.AccessKeys)+len(caller.Identities) == 0 && caller.Client == nil {
+			rep.warn(at, "has neither a client nor a token nor an access key nor an identity, so it can never call")
 		}
 	}
 }

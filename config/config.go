@@ -39,6 +39,8 @@ type Config struct {
 	Dialects Dialects `mapstructure:"dialects" example:"{ azure: { routes: [ { host: payments.vault.localhost, store: payments } ] } }"`
 	// Login gives tokens to programs built on Azure's SDKs, without a cloud.
 	Login Login `mapstructure:"login"`
+	// Issuers are those whose tokens prove callers: Entra, Kubernetes, GitHub, GitLab, SPIFFE and others.
+	Issuers []Issuer `mapstructure:"issuers" example:"[ { name: github, issuer: 'https://token.actions.githubusercontent.com' } ]"`
 	// Callers are the programs and people that may call, with their credentials.
 	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
 	// Groups are callers under one name, for rules of the policy.
@@ -304,6 +306,8 @@ type Caller struct {
 	Tokens []Token `mapstructure:"tokens" example:"[ { env: APP_TOKEN } ]"`
 	// AccessKeys are the keys that sign requests to the API of Huawei Cloud CSMS.
 	AccessKeys []AccessKey `mapstructure:"access_keys" example:"[ { id: AKAPP, secret: { env: APP_SK } } ]"`
+	// Identities say which tokens of `issuers` are the caller's. A token that is two callers' is refused.
+	Identities []Identity `mapstructure:"identities" example:"[ { issuer: github, bound_claims: [ { claim: repository_id, values: ['123456789'] } ] } ]"`
 	// Attributes are what rules of the policy may take from the caller, as `{caller.NAME}` in their `names`.
 	Attributes Attributes `mapstructure:"attributes" example:"{ team: payments }"`
 }
@@ -314,13 +318,16 @@ type Attributes map[string]string
 // Pattern is the regular expression of a name.
 func (Attributes) Pattern() string { return `^[a-z][a-z0-9_-]*$` }
 
-// Client is a pair of client credentials for login, and a user name with its
-// password for IAM.
+// Client is who logs in at login. It proves itself by its secret, by an
+// assertion that one of its keys signed, or by a token that is one of the
+// caller's identities. With a secret it is also a user of IAM.
 type Client struct {
 	// ID is the client id, or the user name.
 	ID string `mapstructure:"id" required:"true" example:"app"`
-	// Secret is the client secret, or the password.
-	Secret secret.Value `mapstructure:"secret" required:"true"`
+	// Secret is the client secret, or the password. A client with keys, or a caller with identities, may do without.
+	Secret secret.Value `mapstructure:"secret"`
+	// Keys are public keys: their private halves sign assertions that prove the client.
+	Keys []ClientKey `mapstructure:"keys" example:"[ { file: keys/app-cert.pem } ]"`
 }
 
 // AccessKey is an AK/SK pair, or a sealed one.
@@ -341,7 +348,9 @@ type Group struct {
 	// Name is what rules call the group; it cannot hold `*` or `?`.
 	Name string `mapstructure:"name" required:"true" example:"payments"`
 	// Callers are patterns of names of callers.
-	Callers []string `mapstructure:"callers" required:"true" example:"[app, 'ci-*']"`
+	Callers []string `mapstructure:"callers" example:"[app, 'ci-*']"`
+	// Claims are values of the claim that `identities[].groups_claim` names: a caller whose token has one is in the group.
+	Claims []GroupClaim `mapstructure:"claims" example:"[ { issuer: entra, value: '77777777-6666-5555-4444-333333333333' } ]"`
 }
 
 // Rule allows callers to do something. In its patterns `*` stands for any text,

@@ -12,6 +12,9 @@ import (
 // client looks up elsewhere first.
 const loginPath = "/adfs"
 
+// maxClientKeys bounds what a guess at an assertion costs.
+const maxClientKeys = 8
+
 var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 
 // settle fills what follows from the rest: the stores' defaults, and the login
@@ -19,6 +22,14 @@ var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 func (c *Config) settle() {
 	for i := range c.Stores {
 		c.Stores[i].SetDefaults()
+	}
+	for i := range c.Issuers {
+		c.Issuers[i].SetDefaults()
+	}
+	for i := range c.Callers {
+		for j := range c.Callers[i].Identities {
+			c.Callers[i].Identities[j].SetDefaults()
+		}
 	}
 	if c.Login.Host != "" && c.Dialects.Azure.Authority == Default().Dialects.Azure.Authority {
 		c.Dialects.Azure.Authority = "https://" + c.Login.Host + loginPath
@@ -29,7 +40,7 @@ func (c *Config) validateLogin(rep *report) {
 	ids := map[string]string{}
 	for i, caller := range c.Callers {
 		if caller.Client != nil {
-			c.validateClient(rep, fmt.Sprintf("callers[%d].client", i), *caller.Client, ids, caller.Name)
+			c.validateClient(rep, fmt.Sprintf("callers[%d].client", i), caller, ids)
 		}
 	}
 	if c.Login.Host == "" {
@@ -49,7 +60,8 @@ func (c *Config) validateLogin(rep *report) {
 	}
 }
 
-func (c *Config) validateClient(rep *report, at string, client Client, ids map[string]string, caller string) {
+func (c *Config) validateClient(rep *report, at string, caller Caller, ids map[string]string) {
+	client := caller.Client
 	if client.ID == "" {
 		rep.bad(at+".id", "missing")
 	} else if !clientID.MatchString(client.ID) {
@@ -57,8 +69,18 @@ func (c *Config) validateClient(rep *report, at string, client Client, ids map[s
 	} else if holder, ok := ids[client.ID]; ok {
 		rep.bad(at+".id", "caller %q has the same client", holder)
 	}
-	ids[client.ID] = caller
-	warnWeak(rep, at+".secret", client.Secret)
+	ids[client.ID] = caller.Name
+	if !client.Secret.IsNone() || len(client.Keys)+len(caller.Identities) == 0 {
+		warnWeak(rep, at+".secret", client.Secret)
+	}
+	for i, k := range client.Keys {
+		if k.File == "" {
+			rep.bad(fmt.Sprintf("%s.keys[%d].file", at, i), "missing")
+		}
+	}
+	if len(client.Keys) > maxClientKeys {
+		rep.bad(at+".keys", "at most %d: a client changes keys, and does not gather them", maxClientKeys)
+	}
 	if c.Login.Host == "" && len(c.Dialects.Huawei.Routes) == 0 {
 		rep.warn(at, "login.host is missing, so nobody can log in with it")
 	}

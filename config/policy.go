@@ -17,7 +17,7 @@ func (c *Config) AccessPolicy() *access.Policy {
 		d.Attributes[caller.Name] = caller.Attributes
 	}
 	for _, g := range c.Groups {
-		d.Groups = append(d.Groups, access.Group(g))
+		d.Groups = append(d.Groups, access.Group{Name: g.Name, Callers: g.Callers})
 	}
 	rules := make([]access.Rule, len(c.Policy))
 	for i, r := range c.Policy {
@@ -123,9 +123,10 @@ func (c *Config) validateGroups(rep *report, k known) {
 			rep.bad(at+".name", "%q is the name of an earlier group too", g.Name)
 		}
 		seen[g.Name] = true
-		if len(g.Callers) == 0 {
-			rep.bad(at+".callers", "missing")
+		if len(g.Callers)+len(g.Claims) == 0 {
+			rep.bad(at+".callers", "missing, and claims too")
 		}
+		c.validateGroupClaims(rep, at, g.Claims)
 		for j, p := range g.Callers {
 			if isGroup(p) { // said first: whether there is such a group does not matter
 				rep.bad(fmt.Sprintf("%s.callers[%d]", at, j), "a group holds callers, and no groups")

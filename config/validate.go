@@ -24,6 +24,7 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 	c.validateStores(rep, kinds)
 	c.validateAzure(rep)
 	c.validateHuawei(rep)
+	c.validateIssuers(rep)
 	c.validateCallers(rep)
 	c.validatePolicy(rep)
 	c.validateLogin(rep)

@@ -265,6 +265,7 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		{"archive", was.Archive, is.Archive, false},
 		{"dialects", was.Dialects, is.Dialects, false},
 		{"login", was.Login, is.Login, false},
+		{"issuers", was.Issuers, is.Issuers, false},
 		{"callers", was.Callers, is.Callers, false},
 		{"groups", was.Groups, is.Groups, false},
 		{"policy", was.Policy, is.Policy, false},
