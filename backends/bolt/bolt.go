@@ -32,6 +32,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -62,7 +63,7 @@ const MaxValue = 16 << 20
 type Store struct {
 	db     *bbolt.DB
 	file   *os.File // that db reads and writes
-	sealer sealer
+	sealer sealed.Sealer
 	keys   atomic.Pointer[backends.KeyWrapper]
 	now    func() time.Time
 	writes *groupCommit
@@ -96,7 +97,7 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 // Capabilities implements backends.Backend.
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Product: "bolt", MaxValue: MaxValue,
+		Product: product, MaxValue: MaxValue,
 		AtomicCreate: true, AtomicImport: true, Durable: true,
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -336,7 +337,7 @@ func TestOtherKeyring(t *testing.T) {
 
 type noKeys struct{ plainKeys }
 
-func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, errUnseal }
+func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, sealed.ErrUnseal }
 
 // TestNoStoreToVerify: what is no store is refused and not changed.
 func TestNoStoreToVerify(t *testing.T) {

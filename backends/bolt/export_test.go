@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -87,7 +88,7 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 		r := resealer{tx: tx, old: Store{sealer: sealerOf(t, path, keys)}, next: other}
 		return r.each(t.Context(), func(bucket, key, _ []byte) error {
 			d, name, id, err := r.binding(bucket, key)
-			if _, unsealed := other.unseal(d, name, id, tx.Bucket(bucket).Get(key)); unsealed == nil {
+			if _, unsealed := other.Unseal(d, name, id, tx.Bucket(bucket).Get(key)); unsealed == nil {
 				n++
 			}
 			return err
@@ -96,7 +97,7 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 	return n
 }
 
-func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out sealer) {
+func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out sealed.Sealer) {
 	t.Helper()
 	inFile(t, path, func(tx *bbolt.Tx) error {
 		m, err := readMeta(tx)

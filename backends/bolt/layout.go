@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -116,13 +117,13 @@ func parseRecordKey(b []byte) (k recordKey, ok bool) {
 type headStore struct {
 	bucket []byte
 	key    func(secret.Name) []byte
-	domain domain
+	domain sealed.Domain
 	list   []byte // bucket whose keys are the names
 }
 
 var (
-	liveHeads  = headStore{bucketSecrets, headKey, domainHead, bucketLive}
-	trashHeads = headStore{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, domainTrash, bucketTrash}
+	liveHeads  = headStore{bucketSecrets, headKey, sealed.Head, bucketLive}
+	trashHeads = headStore{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, sealed.Trash, bucketTrash}
 )
 
 func ordinalBytes(o secret.Ordinal) []byte {

@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -51,7 +52,7 @@ func TestOrder(t *testing.T) {
 // in, and is in the one where it belongs.
 func TestLargeValues(t *testing.T) {
 	t.Parallel()
-	const most = inlineMax - saltSize - tagSize - 1 // one byte is the form
+	const most = inlineMax - sealed.SaltSize - sealed.TagSize - 1 // one byte is the form
 	lengths := []int{0, 1, most, most + 1, 5000, 100000}
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := storeAt(t, path)

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +9,15 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 )
 
 // format is the version of everything in the file. A file of another one is
 // refused: it would be misread, as one whose names are free that are not.
 const format = 1
+
+// product is what keys are derived for.
+const product = "bolt"
 
 // meta is the one record in clear. Store is the store's name when the file was
 // made: a store that is renamed later keeps it as what its records are bound to.
@@ -27,14 +30,12 @@ type meta struct {
 var keyMeta = []byte("meta")
 
 // newMeta makes a data key for the store called name.
-func newMeta(name string, keys backends.KeyWrapper) (*meta, sealer, error) {
-	key := make([]byte, keySize)
-	_, _ = rand.Read(key) // never fails (crypto/rand)
-	wrapped, err := keys.WrapKey(key)
+func newMeta(name string, keys backends.KeyWrapper) (*meta, sealed.Sealer, error) {
+	wrapped, sealer, err := sealed.NewKey(keys, product, name)
 	if err != nil {
-		return nil, sealer{}, fmt.Errorf("wrap the data key: %w", err)
+		return nil, sealed.Sealer{}, err
 	}
-	return &meta{Format: format, Store: name, Key: wrapped}, sealer{key: key, store: name}, nil
+	return &meta{Format: format, Store: name, Key: wrapped}, sealer, nil
 }
 
 func (m *meta) write(tx *bbolt.Tx) error {
@@ -92,13 +93,10 @@ func (e *otherKeyError) Error() string { return "the keyring is another one: " +
 func (e *otherKeyError) Unwrap() error { return e.cause }
 
 // unwrapKey opens the data key.
-func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealer, error) {
-	key, err := keys.UnwrapKey(m.Key)
-	if err == nil && len(key) != keySize {
-		err = fmt.Errorf("the data key has %d bytes", len(key))
-	}
+func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealed.Sealer, error) {
+	s, err := sealed.OpenKey(keys, m.Key, product, m.Store)
 	if err != nil {
-		return sealer{}, &otherKeyError{err}
+		return sealed.Sealer{}, &otherKeyError{err}
 	}
-	return sealer{key: key, store: m.Store}, nil
+	return s, nil
 }

@@ -128,7 +128,7 @@ func (s *Store) readListed(ctx context.Context, tx *bbolt.Tx, from headStore, na
 	if sealed == nil {
 		return nil, errors.New("a secret is listed that is not there")
 	}
-	h, err := s.sealer.unsealHead(from.domain, name, sealed)
+	h, err := s.sealer.UnsealHead(from.domain, name, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *Store) readHead(tx *bbolt.Tx, from headStore, name secret.Name) (*histo
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}
-	return s.sealer.unsealHead(from.domain, name, sealed)
+	return s.sealer.UnsealHead(from.domain, name, sealed)
 }
 
 // selectVersion reads the attributes of the version that sel selects, or NotFound.
@@ -175,7 +175,7 @@ func (s *Store) readVersion(tx *bbolt.Tx, name secret.Name, o secret.Ordinal) (*
 	if o <= 0 || sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such version")
 	}
-	return s.sealer.unsealVersion(name, o, sealed)
+	return s.sealer.UnsealVersion(name, o, sealed)
 }
 
 // readVersions reads the attributes of every version, oldest first.
@@ -191,7 +191,7 @@ func (s *Store) readVersions(ctx context.Context, tx *bbolt.Tx, name secret.Name
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v, err := s.sealer.unsealVersion(name, key.ordinal, sealed)
+		v, err := s.sealer.UnsealVersion(name, key.ordinal, sealed)
 		if err != nil {
 			return nil, err
 		}
@@ -212,6 +212,6 @@ func (s *Store) readValue(tx *bbolt.Tx, name secret.Name, v *secret.Version) err
 		sealed = tx.Bucket(bucketValues).Get(key)
 	}
 	var err error
-	v.Value, err = s.sealer.unsealValue(name, v.UID, sealed)
+	v.Value, err = s.sealer.UnsealValue(name, v.UID, sealed)
 	return err
 }

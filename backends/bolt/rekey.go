@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -63,7 +64,7 @@ func refuseUnknown(tx *bbolt.Tx) error {
 type resealer struct {
 	tx   *bbolt.Tx
 	old  Store // its readers alone
-	next sealer
+	next sealed.Sealer
 
 	name secret.Name // of the last attributes
 	uids map[secret.Ordinal]secret.UID
@@ -97,34 +98,34 @@ func (r *resealer) reseal(bucket, key, value []byte) ([]byte, error) {
 	if err != nil || d == "" {
 		return value, err
 	}
-	plain, err := r.old.sealer.unseal(d, name, id, value)
-	if err == nil && d == domainVersion {
+	plain, err := r.old.sealer.Unseal(d, name, id, value)
+	if err == nil && d == sealed.Version {
 		err = r.learn(name, ordinalOf(id), plain)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.next.seal(d, name, id, plain)
+	return r.next.Seal(d, name, id, plain)
 }
 
 // binding is what a record is bound to. No domain: it is in clear.
-func (r *resealer) binding(bucket, key []byte) (d domain, name secret.Name, id []byte, err error) {
+func (r *resealer) binding(bucket, key []byte) (d sealed.Domain, name secret.Name, id []byte, err error) {
 	switch {
 	case bytes.Equal(bucket, bucketState):
-		return domainState, "", key, nil
+		return sealed.State, "", key, nil
 	case bytes.Equal(bucket, bucketTrash):
-		return domainTrash, secret.Name(key), nil, nil
+		return sealed.Trash, secret.Name(key), nil, nil
 	case bytes.Equal(bucket, bucketLive):
 		return "", "", nil, nil
 	}
 	switch k, _ := parseRecordKey(key); k.kind {
 	case recordHead:
-		return domainHead, k.name, nil, nil
+		return sealed.Head, k.name, nil, nil
 	case recordAttributes:
-		return domainVersion, k.name, ordinalBytes(k.ordinal), nil
+		return sealed.Version, k.name, sealed.OrdinalID(k.ordinal), nil
 	case recordValue:
 		uid, err := r.uid(k.name, k.ordinal)
-		return domainValue, k.name, uid[:], err
+		return sealed.Value, k.name, uid[:], err
 	case recordUID, recordListed:
 	}
 	return "", "", nil, nil
@@ -132,7 +133,7 @@ func (r *resealer) binding(bucket, key []byte) (d domain, name secret.Name, id [
 
 // learn keeps the UID of a version: the values of its secret come next.
 func (r *resealer) learn(name secret.Name, o secret.Ordinal, plain []byte) error {
-	v, err := decodeVersion(o, plain)
+	v, err := sealed.DecodeVersion(o, plain)
 	if err != nil {
 		return err
 	}

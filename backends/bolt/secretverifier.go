@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -53,16 +54,16 @@ func (s *secretVerifier) read(bucket []byte, key recordKey, value []byte) {
 	}
 }
 
-func (s *secretVerifier) readHead(deleted bool, sealed []byte) {
-	d := domainHead
+func (s *secretVerifier) readHead(deleted bool, record []byte) {
+	d := sealed.Head
 	if deleted {
-		d, s.deleted = domainTrash, true
+		d, s.deleted = sealed.Trash, true
 		s.found.Deleted++
 	} else {
 		s.live = true
 		s.found.Secrets++
 	}
-	h, err := s.sealer.unsealHead(d, s.name, sealed)
+	h, err := s.sealer.UnsealHead(d, s.name, record)
 	switch {
 	case err != nil:
 		s.damaged("its own record does not open: its description, tags, labels and which version is current are lost")
@@ -82,7 +83,7 @@ func (s *secretVerifier) readVersion(n secret.Ordinal, sealed []byte) {
 		return
 	}
 	s.last = max(s.last, n)
-	v, err := s.sealer.unsealVersion(s.name, n, sealed)
+	v, err := s.sealer.UnsealVersion(s.name, n, sealed)
 	s.versions[n] = v
 	if err != nil {
 		s.unread++
@@ -113,7 +114,7 @@ func (s *secretVerifier) readValue(n secret.Ordinal, sealed []byte) {
 	case v.Missing != "":
 		s.damaged("version %d says that it has no value, and there is one", n)
 	default:
-		if _, err := s.sealer.unsealValue(s.name, v.UID, sealed); err != nil {
+		if _, err := s.sealer.UnsealValue(s.name, v.UID, sealed); err != nil {
 			s.damaged("version %d: its value does not open", n)
 		}
 	}

@@ -45,7 +45,7 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 		if stateRevision(number) != revision {
 			return nil, secret.Errorf(secret.Conflict, "")
 		}
-		sealed, err := s.sealer.sealState(key, number+1, text)
+		sealed, err := s.sealer.SealState(key, number+1, text)
 		return []put{{bucketState, []byte(key), sealed}}, err
 	})
 }
@@ -56,7 +56,7 @@ func (s *Store) readState(tx *bbolt.Tx, key string) (number uint64, text []byte,
 	if sealed == nil {
 		return 0, nil, nil
 	}
-	return s.sealer.unsealState(key, sealed)
+	return s.sealer.UnsealState(key, sealed)
 }
 
 func stateRevision(number uint64) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/internal/bboltcheck"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -50,7 +51,7 @@ type verifier struct {
 	pages   *bboltcheck.Checker
 	found   *backends.Findings
 	buckets map[string]bboltcheck.Bucket // not visited yet
-	sealer  sealer
+	sealer  sealed.Sealer
 }
 
 // take takes a bucket out of those that are to be visited.
@@ -178,7 +179,7 @@ func (v *verifier) verifyNotes() {
 	}
 	for key, sealed := range v.pages.Records(b) {
 		v.found.Records++
-		_, text, err := v.sealer.unsealState(string(key), sealed)
+		_, text, err := v.sealer.UnsealState(string(key), sealed)
 		switch {
 		case kit.CheckStateKey(string(key)) != nil:
 			v.found.Add("", "records of the gateway: a key is none: "+strconv.Quote(string(key)))

@@ -121,7 +121,7 @@ func (s *Store) newSecretPuts(h *history.Head, vs ...secret.Version) ([]put, err
 }
 
 func (s *Store) headPut(to headStore, h *history.Head) (put, error) {
-	sealed, err := s.sealer.sealHead(to.domain, h)
+	sealed, err := s.sealer.SealHead(to.domain, h)
 	return put{to.bucket, to.key(h.Secret.Name), sealed}, err
 }
 
@@ -130,7 +130,7 @@ func listPut(name secret.Name) put { return put{bucketLive, []byte(name), []byte
 
 // attributesPut is all of v but its value.
 func (s *Store) attributesPut(name secret.Name, v *secret.Version) (put, error) {
-	sealed, err := s.sealer.sealVersion(name, v)
+	sealed, err := s.sealer.SealVersion(name, v)
 	return put{bucketSecrets, attributesKey(name, v.Ordinal), sealed}, err
 }
 
@@ -143,7 +143,7 @@ func (s *Store) versionPuts(name secret.Name, v *secret.Version) ([]put, error) 
 	if v.Missing != "" {
 		return puts, nil
 	}
-	sealed, err := s.sealer.sealValue(name, v)
+	sealed, err := s.sealer.SealValue(name, v)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package bolt
+package sealed
 
 import (
 	"bytes"
@@ -46,8 +46,8 @@ func FuzzRecord(f *testing.F) {
 		if h, err := decodeHead("s", b); err == nil {
 			again(t, h, encodeHead, func(b []byte) (*history.Head, error) { return decodeHead("s", b) })
 		}
-		if v, err := decodeVersion(7, b); err == nil {
-			again(t, v, encodeVersion, func(b []byte) (*secret.Version, error) { return decodeVersion(7, b) })
+		if v, err := DecodeVersion(7, b); err == nil {
+			again(t, v, encodeVersion, func(b []byte) (*secret.Version, error) { return DecodeVersion(7, b) })
 		}
 		if v, err := decodeValue(b); err == nil && !bytes.Equal(encodeValue(v), b) {
 			t.Error("a value does not come back")
@@ -91,7 +91,7 @@ func TestRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := decodeVersion(3, b)
+		out, err := DecodeVersion(3, b)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package bolt
+package sealed
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// headJSON is a history.Head in the file. The name is in the key.
+// headJSON is a history.Head in a store. The name is in its place.
 type headJSON struct {
 	Description string                     `json:"description,omitempty"`
 	Tags        map[string]string          `json:"tags,omitzero"` // null and {} differ
@@ -29,7 +29,7 @@ type headJSON struct {
 }
 
 // versionJSON is a version without its value, its stages (which the head
-// keeps) and its ordinal (which is in the key).
+// keeps) and its ordinal (which is in its place).
 type versionJSON struct {
 	UID         string                     `json:"uid"`
 	Missing     secret.Missing             `json:"missing,omitempty"`
@@ -103,7 +103,8 @@ func encodeVersion(v *secret.Version) ([]byte, error) {
 	})
 }
 
-func decodeVersion(o secret.Ordinal, b []byte) (*secret.Version, error) {
+// DecodeVersion reads the attributes of a version once they are open.
+func DecodeVersion(o secret.Ordinal, b []byte) (*secret.Version, error) {
 	var r versionJSON
 	if err := decode(b, &r); err != nil {
 		return nil, err
