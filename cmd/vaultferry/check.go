@@ -121,6 +121,7 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	if _, err := witnessesOf(cfg.Audit.Witnesses); err != nil {
 		v.add(config.Bad, "audit.witnesses", "%s", strings.TrimPrefix(err.Error(), "audit.witnesses: "))
 	}
+	v.checkIssuers(cfg)
 	v.checkControl(cfg.Control.Socket)
 	c, err := serverTLS(cfg.Server)
 	if err != nil {

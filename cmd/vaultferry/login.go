@@ -6,9 +6,9 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
-	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/iam"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/login"
 )
 
@@ -26,18 +26,27 @@ const noSigningKey = "no key in it signs, so logins would fail"
 
 // login opens the configured login, and makes creds accept its tokens. It is
 // nil where none is configured.
-func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Throttle, limits *wire.Limits) (*login.Login, error) {
+func (a *app) login(rt *runtime, creds *access.Credentials, issuers *issuer.Set) (*login.Login, error) {
 	if rt.cfg.Login.Host == "" {
 		return nil, nil
 	}
 	o := login.Options{
-		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: throttle,
-		Resource: rt.cfg.Advertises, Limits: limits, Log: rt.log, Now: a.now,
+		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: rt.edge.throttle,
+		Issuers: issuers, Resource: rt.cfg.Advertises, Limits: rt.edge.limits, Log: rt.log, Now: a.now,
 	}
 	for _, c := range rt.cfg.Callers {
-		if c.Client != nil {
-			o.Clients = append(o.Clients, login.Client{ID: c.Client.ID, Secret: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
+		if c.Client == nil {
+			continue
 		}
+		client := login.Client{ID: c.Client.ID, Caller: c.Name}
+		if s := c.Client.Secret; !s.IsNone() {
+			client.Secret, client.Strong = sha256.Sum256(s.Reveal()), access.Strong(s.Reveal())
+		}
+		var err error
+		if client.Keys, err = clientKeys(c.Client); err != nil {
+			return nil, err
+		}
+		o.Clients = append(o.Clients, client)
 	}
 	l, err := login.New(o)
 	if err != nil {
@@ -51,7 +60,7 @@ func (a *app) login(rt *runtime, creds *access.Credentials, throttle *access.Thr
 func (a *app) users(rt *runtime, creds *access.Credentials) (*iam.IAM, error) {
 	o := iam.Options{Keyring: rt.keys, Credentials: creds, Domain: rt.cfg.Dialects.Huawei.Domain, Now: a.now}
 	for _, c := range rt.cfg.Callers {
-		if c.Client != nil {
+		if c.Client != nil && !c.Client.Secret.IsNone() {
 			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
 		}
 	}

@@ -14,7 +14,7 @@ func (a *app) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
 		Short: "Have the running gateway read its configuration again",
-		Long: `The running gateway takes callers, groups, the policy, routes, the login, stores,
+		Long: `The running gateway takes callers, issuers, groups, the policy, routes, the login, stores,
 the keyring and its certificates from its configuration file, and from files
 that it refers to, and says what has changed. It takes all of it or nothing: an
 invalid file, a store that cannot be opened, or a change that counts after a

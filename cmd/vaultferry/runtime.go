@@ -46,7 +46,8 @@ type runtime struct {
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
-	rt := &runtime{cfg: cfg, keys: keys, metrics: httpd.NewMetrics(), log: a.log(), serves: len(only) == 0, edge: a.newEdge(cfg)}
+	metrics := httpd.NewMetrics()
+	rt := &runtime{cfg: cfg, keys: keys, metrics: metrics, log: a.log(), serves: len(only) == 0, edge: a.newEdge(cfg, metrics)}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err

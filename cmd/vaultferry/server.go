@@ -14,20 +14,22 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
 // edge is what the dialects share, and what a reload leaves as it is: who has
-// failed to log in, and the room for what is sent.
+// failed to log in, the room for what is sent, and the keys of issuers.
 type edge struct {
 	throttle *access.Throttle
 	limits   *wire.Limits
+	sources  *issuer.Sources
 }
 
-func (a *app) newEdge(cfg *config.Config) *edge {
+func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits := wire.NewLimits(int64(cfg.Server.MaxBody), cfg.Server.MaxBlobs)
 	limits.Pace = access.NewPace(a.now)
-	return &edge{access.NewThrottle(a.now), limits}
+	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics.IssuerFetched)}
 }
 
 // server puts the dialects and the listeners before the service. tlsConfig
@@ -57,6 +59,11 @@ func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
 	if err != nil {
 		return nil, err
 	}
+	issuers, err := a.issuers(rt)
+	if err != nil {
+		return nil, err
+	}
+	creds.Trust(issuers.Bearer)
 	azureDialect, err := a.azure(rt, creds)
 	if err != nil {
 		return nil, err
@@ -66,7 +73,7 @@ func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
 		return nil, err
 	}
 	mounted := []dialects.Dialect{huaweiDialect, azureDialect} // azure takes every other path
-	if l, err := a.login(rt, creds, rt.edge.throttle, rt.edge.limits); err != nil {
+	if l, err := a.login(rt, creds, issuers); err != nil {
 		return nil, err
 	} else if l != nil {
 		mounted = append([]dialects.Dialect{l}, mounted...) // and the login every path of its host

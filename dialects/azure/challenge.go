@@ -27,18 +27,27 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if err == nil {
 		return who, nil
 	}
+	if isDown(err) {
+		return access.Caller{}, &secret.Error{Kind: secret.Unavailable, Detail: access.Reason(err)}
+	}
 	key := access.HashedKey("token", token)
 	if d.throttle.Locked(key, r.Address) > 0 {
 		// Without a Retry-After: some SDKs would wait it out within one call.
 		return access.Caller{}, &secret.Error{Kind: secret.Throttled}
 	}
 	d.throttle.Failed(key, r.Address)
-	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err), "")
+	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err), access.Reason(err))
+}
+
+// isDown reports whether nothing is known of the token, good or bad.
+func isDown(err error) bool {
+	e, ok := errors.AsType[*access.TokenError](err)
+	return ok && e.Fault == access.IssuerDown
 }
 
 // refusedToken says what the service says of a token. Its words for a wrong
-// signature under a known key, and for one that is not valid yet, are
-// inferred.
+// signature under a known key, and for one that is not valid yet or has no end,
+// are inferred.
 func refusedToken(err error) shape {
 	s := badToken
 	var e *access.TokenError
@@ -46,8 +55,8 @@ func refusedToken(err error) shape {
 		return s
 	}
 	switch e.Fault {
-	case access.UnknownToken:
-	case access.BadSignature:
+	case access.UnknownToken, access.IssuerDown:
+	case access.BadSignature, access.UnknownIssuer:
 		s.message += " EncodedJwtHeader: '" + e.Header + "'."
 	case access.WrongAudience:
 		s.message = "AKV10022: Invalid audience. Expected " + e.Want + ", found: " + e.Found + "."
@@ -57,6 +66,10 @@ func refusedToken(err error) shape {
 		s.message = "[TokenExpired] Error validating token: 'S2S12086'."
 	case access.EarlyToken:
 		s.message = "Error validating token: IDX10222"
+	case access.EndlessToken:
+		s.message = "Error validating token: IDX10225"
+	case access.UnboundToken, access.AmbiguousToken: // the service knows every token of its tenant
+		s.message = "The token is valid, and names no one caller of this gateway."
 	}
 	return s
 }

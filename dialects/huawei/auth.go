@@ -60,23 +60,39 @@ func byGateway(err error) error {
 	return err
 }
 
-// token takes a configured one, one of the login's, or one of IAM's. The last
-// is for one project, or for none: then it opens nothing of CSMS.
+// token takes a configured one, one of the login's or of an issuer's, or one of
+// IAM's. The last is for one project, or for none: then it opens nothing of CSMS.
 func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	who, err := a.creds.Bearer(text, via, nil)
-	if err == nil {
+	switch e, ok := errors.AsType[*access.TokenError](err); {
+	case err == nil:
 		return who, nil
+	case ok && e.Fault == access.IssuerDown: // it may be good
+		return access.Caller{}, secret.Errorf(secret.Unavailable, "the keys of the token's issuer could not be fetched")
 	}
 	t, iamErr := a.iamToken(r, text)
 	switch project, ok := r.Vars["project_id"]; {
 	case iamErr != nil && outdated(err): // one of the login's
-		return unproved(refusedToken(err), err)
+		_, stale := unproved(refusedToken(err), err)
+		return access.Caller{}, a.explained(r, stale, err)
 	case iamErr != nil:
-		return access.Caller{}, iamErr
+		return access.Caller{}, a.explained(r, iamErr, err)
 	case ok && project != t.Project:
 		return access.Caller{}, secret.Errorf(secret.Denied, "the token is for another project")
 	}
 	return access.Caller{ID: t.Caller, Via: via, Credential: access.DigestedCredential(access.IAMToken, text)}, nil
+}
+
+// explained tells the audit why an issuer's token is refused. The client is told
+// what the vendor says of each.
+func (*api) explained(r *wire.Request, said, why error) error {
+	e, ok := errors.AsType[*access.TokenError](why)
+	if !ok || e.Detail == "" || ofIAM[r.Op] || secret.KindOf(said) != secret.Unauthenticated {
+		return said
+	}
+	row := problems[secret.Unauthenticated]
+	row.msg, row.detail = row.message(secret.DetailOf(said)), false
+	return &vendorError{row, &secret.Error{Kind: secret.Unauthenticated, Detail: access.Reason(why), Err: why}}
 }
 
 // iamToken reads a token of IAM's. It slows down whoever keeps sending one

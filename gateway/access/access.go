@@ -45,6 +45,8 @@ const (
 	StaticToken  = "token"         // with the digest
 	LoginToken   = "login-token"   // with the client's id
 	ClientSecret = "client"        // the same
+	ClientKey    = "client-key"    // with the client's id, a slash, and the beginning of the key's thumbprint
+	IssuerToken  = "issuer-token"  // with the issuer's name, a slash, and the user claim
 	SigningKey   = "key"           // with the key's id
 	TemporaryKey = "temporary-key" // the same
 	IAMToken     = "iam-token"     // with the digest

@@ -21,7 +21,7 @@ type AccessKey struct {
 type Credentials struct {
 	tokens map[[sha256.Size]byte]Caller
 	keys   map[string]AccessKey
-	verify Verifier // nil: no login
+	verify []Verifier // of issued tokens
 }
 
 // NewCredentials returns an empty set.

@@ -22,6 +22,8 @@ type Metrics struct {
 	lacking  *prometheus.CounterVec
 	reloads  *prometheus.CounterVec
 	stale    prometheus.Gauge
+	issuers  *prometheus.GaugeVec
+	fetches  *prometheus.CounterVec
 
 	mu    sync.RWMutex
 	known map[series]counters
@@ -63,7 +65,13 @@ func NewMetrics() *Metrics {
 	m.stale = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "vaultferry_configuration_stale", Help: "1 while the last reload failed: the gateway serves by an older configuration than the file.",
 	})
-	m.registry.MustRegister(m.reloads, m.stale, m.calls, m.seconds, m.ops, m.lacking,
+	m.issuers = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "vaultferry_issuer_up", Help: "1 if the last fetch of the issuer's keys succeeded; at 0 its tokens go by the keys that are known.",
+	}, []string{"issuer"})
+	m.fetches = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "vaultferry_issuer_fetches_total", Help: "Fetches of issuers' keys by result.",
+	}, []string{"issuer", "result"})
+	m.registry.MustRegister(m.issuers, m.fetches, m.reloads, m.stale, m.calls, m.seconds, m.ops, m.lacking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -76,6 +84,16 @@ func (m *Metrics) Reloaded(ok bool) {
 	}
 	m.reloads.WithLabelValues(result).Inc()
 	m.stale.Set(stale)
+}
+
+// IssuerFetched counts a fetch of an issuer's keys.
+func (m *Metrics) IssuerFetched(issuer string, ok bool) {
+	result, up := "ok", 1.0
+	if !ok {
+		result, up = "failed", 0
+	}
+	m.fetches.WithLabelValues(issuer, result).Inc()
+	m.issuers.WithLabelValues(issuer).Set(up)
 }
 
 // Observe counts one finished call.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 )
 
 const (
@@ -28,6 +29,7 @@ type document struct {
 	Token         string   `json:"token_endpoint"`
 	Keys          string   `json:"jwks_uri"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	AuthSigned    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	GrantTypes    []string `json:"grant_types_supported"`
 	ResponseTypes []string `json:"response_types_supported"`
 	SubjectTypes  []string `json:"subject_types_supported"`
@@ -35,13 +37,14 @@ type document struct {
 }
 
 func (l *Login) discover(r *wire.Request) (wire.Reply, error) {
-	issuer := l.issuer(r.Host)
+	own := l.issuer(r.Host)
 	return answer(document{
-		Issuer:        issuer,
-		Authorization: issuer + authorizePath,
-		Token:         issuer + tokenPath,
-		Keys:          issuer + keysPath,
-		AuthMethods:   []string{"client_secret_post", "client_secret_basic"},
+		Issuer:        own,
+		Authorization: own + authorizePath,
+		Token:         own + tokenPath,
+		Keys:          own + keysPath,
+		AuthMethods:   []string{"client_secret_post", "client_secret_basic", "private_key_jwt"},
+		AuthSigned:    issuer.Algorithms(),
 		GrantTypes:    []string{grantType},
 		ResponseTypes: []string{"none"},
 		SubjectTypes:  []string{"public"},

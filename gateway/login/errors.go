@@ -35,7 +35,7 @@ const (
 
 var (
 	wrongSecret = refusal{secret.Unauthenticated, http.StatusUnauthorized, invalidClient, 7000215, "Invalid client secret provided, or no such client."}
-	noSecret    = refusal{secret.Unauthenticated, http.StatusUnauthorized, invalidClient, 7000218, "The request body must contain the following parameter: 'client_secret'. Client assertions are not served here."}
+	noSecret    = refusal{secret.Unauthenticated, http.StatusUnauthorized, invalidClient, 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."}
 	// locked has no Retry-After: some clients would wait the minutes out
 	// inside one call instead of telling.
 	locked        = refusal{secret.Throttled, http.StatusTooManyRequests, "temporarily_unavailable", 50053, "Too many wrong secrets came from this address for this client. Wait some minutes."}

@@ -51,7 +51,7 @@ func (l *Login) grant(r *wire.Request, f form, audience func() (string, error)) 
 	if err != nil {
 		return "", claims{}, err
 	}
-	r.Caller = access.Caller{ID: client.Caller, Via: Via, Credential: access.CredentialOf(access.ClientSecret, client.ID)}
+	r.Caller = access.Caller{ID: client.Caller, Via: Via, Credential: client.credential}
 	wanted, err := audience()
 	if err != nil {
 		return "", claims{}, err
@@ -67,30 +67,37 @@ func call(r *wire.Request) gateway.Call {
 	return gateway.Call{Caller: r.Caller, Op: r.Op, RequestID: r.ID, Address: r.Address}
 }
 
-// authenticate takes an unknown client for one with a wrong secret, in its
-// time and its answer alike. Failures lock: see access.Throttle.
-func (l *Login) authenticate(r *wire.Request, f form) (Client, error) {
+func (l *Login) authenticate(r *wire.Request, f form) (proven, error) {
+	if f.assertion != "" {
+		return l.byAssertion(r, f)
+	}
+	return l.bySecret(r, f)
+}
+
+// bySecret takes an unknown client for one with a wrong secret, in its time and
+// its answer alike. Failures lock: see access.Throttle.
+func (l *Login) bySecret(r *wire.Request, f form) (proven, error) {
 	key := access.HashedKey("client", f.id)
 	isLocked := l.throttle.Locked(key, r.Address) > 0
 	client, known := l.clients[f.id]
 	given := sha256.Sum256([]byte(f.secret))
-	right := subtle.ConstantTimeCompare(given[:], client.Secret[:]) == 1 && known
+	right := subtle.ConstantTimeCompare(given[:], client.Secret[:]) == 1 && known // nothing has the hash of no secret
 	switch {
 	case isLocked && (!right || !client.Strong):
-		return Client{}, refuse(locked)
+		return proven{}, refuse(locked)
 	case !right:
 		l.throttle.Guessed(key, r.Address)
 		if known { // anything else may be a secret in the wrong place
 			l.log.Warn("login refused", slog.String("client", f.id), slog.String("address", r.Address), slog.String("request_id", r.ID))
 		}
-		return Client{}, refuse(wrongSecret)
+		return proven{}, refuse(wrongSecret)
 	}
 	l.throttle.Succeeded(key, r.Address, client.Strong)
-	return client, nil
+	return proven{Client: client, print: client.Secret, credential: access.CredentialOf(access.ClientSecret, client.ID)}, nil
 }
 
-// form is a token request. Its secret must not be printed.
-type form struct{ id, secret, scope, resource string }
+// form is a token request. Its secret and its assertion must not be printed.
+type form struct{ id, secret, assertion, scope, resource string }
 
 // readForm wants one of the parameters besides: what the token is for.
 func readForm(r *wire.Request, purpose ...string) (form, error) {
@@ -105,7 +112,7 @@ func readForm(r *wire.Request, purpose ...string) (form, error) {
 	if err != nil { // what it says may quote the secret
 		return form{}, refuse(notForm)
 	}
-	for _, name := range []string{"grant_type", "client_id", "client_secret", "scope", "resource"} {
+	for _, name := range []string{"grant_type", "client_id", "client_secret", assertionParam, assertionTypeParam, "scope", "resource"} {
 		if len(values[name]) > 1 {
 			return form{}, refuse(twice(name))
 		}
@@ -117,7 +124,13 @@ func readForm(r *wire.Request, purpose ...string) (form, error) {
 	default:
 		return form{}, refuse(wrongGrant)
 	}
-	f := form{id: values.Get("client_id"), secret: values.Get("client_secret"), scope: values.Get("scope"), resource: values.Get("resource")}
+	f := form{
+		id: values.Get("client_id"), secret: values.Get("client_secret"), assertion: values.Get(assertionParam),
+		scope: values.Get("scope"), resource: values.Get("resource"),
+	}
+	if f.assertion != "" && values.Get(assertionTypeParam) != assertionType {
+		return form{}, refuse(wrongAssertionType)
+	}
 	if err := f.complete(r); err != nil {
 		return form{}, err
 	}
@@ -138,7 +151,7 @@ func (f *form) complete(r *wire.Request) error {
 		switch {
 		case idErr != nil || passErr != nil:
 			return refuse(wrongSecret)
-		case f.secret != "" || (f.id != "" && f.id != id):
+		case f.secret != "" || f.assertion != "" || (f.id != "" && f.id != id):
 			return refuse(twice("client_secret"))
 		}
 		f.id, f.secret = id, pass
@@ -146,7 +159,9 @@ func (f *form) complete(r *wire.Request) error {
 	switch {
 	case f.id == "":
 		return refuse(missing("client_id"))
-	case f.secret == "":
+	case f.secret != "" && f.assertion != "":
+		return refuse(twoProofs)
+	case f.secret == "" && f.assertion == "":
 		return refuse(noSecret)
 	}
 	return nil

@@ -29,6 +29,8 @@ const (
 	resource = "https://vault.localhost:8443"
 	scope    = resource + "/.default openid offline_access profile"
 	password = "s3cr3t+marker/%&="
+
+	jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
 // desk is a login with a clock and an audit of its own.

@@ -9,7 +9,6 @@ package login
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +24,7 @@ import (
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/token"
 )
 
@@ -35,11 +35,13 @@ const Tenant = "adfs"
 // Via is what the audit calls this way in.
 const Via = "login"
 
-// Client is one pair of client credentials.
+// Client is who logs in: by a secret, by an assertion of its own under one of its
+// keys, or by a token of an issuer's that is its caller's.
 type Client struct {
 	ID     string
-	Secret [sha256.Size]byte // the secret's hash
+	Secret [sha256.Size]byte // the secret's hash; zero: it has none
 	Strong bool              // the secret is: see access.Strong
+	Keys   []issuer.ClientKey
 	Caller string
 }
 
@@ -50,6 +52,7 @@ type Options struct {
 	Host     string           // where this is served, without a port
 	Clients  []Client
 	Throttle *access.Throttle
+	Issuers  *issuer.Set // whose tokens are assertions; default: none's
 	// Resource reports whether a token for the resource, a URL, may be asked
 	// for here. Nil: for none but https://Host.
 	Resource func(string) bool
@@ -64,7 +67,9 @@ type Login struct {
 	service  *gateway.Service
 	host     string
 	clients  map[string]Client
-	prints   map[string][]string // of the clients' secrets, under each key that signs or did
+	prints   map[string][]string // of what proves the clients, under each key that signs or did
+	keyring  *backup.Keyring
+	issuers  *issuer.Set
 	throttle *access.Throttle
 	resource func(string) bool
 	log      *slog.Logger
@@ -77,7 +82,7 @@ type Login struct {
 func New(o Options) (*Login, error) {
 	l := &Login{
 		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{}, prints: map[string][]string{},
-		throttle: o.Throttle, resource: o.Resource, log: o.Log, now: o.Now,
+		throttle: o.Throttle, keyring: o.Keyring, issuers: o.Issuers, resource: o.Resource, log: o.Log, now: o.Now,
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -99,13 +104,16 @@ func New(o Options) (*Login, error) {
 	if l.tokens, err = token.New[claims](o.Keyring, tokenType, life); err != nil {
 		errs = append(errs, fmt.Errorf("login: %w", err))
 	}
-	for _, c := range o.Clients {
-		for _, sum := range o.Keyring.Fingerprints(c.Secret[:]) {
-			l.prints[c.ID] = append(l.prints[c.ID], hex.EncodeToString(sum))
+	if l.issuers == nil {
+		if l.issuers, err = issuer.New(issuer.Options{}); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	for _, c := range o.Clients {
+		l.prints[c.ID] = l.printsOf(c)
 	}
 	l.router = mux.NewRouter().SkipClean(true).UseEncodedPath()
 	wire.Mount(l.router, edge{l}, l.routes(), o.Limits)

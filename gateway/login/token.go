@@ -1,6 +1,8 @@
 package login
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"slices"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 )
 
 const (
@@ -21,7 +24,8 @@ const (
 )
 
 // claims are the payload. They name the caller, the client and, as a
-// fingerprint, the client's secret, so that a token ends with any of them.
+// fingerprint, what proved the client: its secret, its key, or what binds an
+// issuer's tokens to it. So a token ends with any of them.
 type claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
@@ -32,14 +36,46 @@ type claims struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
 	ID        string `json:"jti"`
+
+	// Of a client that an issuer's token proved: the issuer's name, who used it,
+	// and the values of its groups that counted then.
+	From   string   `json:"from,omitempty"`
+	User   string   `json:"user,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+}
+
+// proven is a client, and what proved it.
+type proven struct {
+	Client
+	print      [sha256.Size]byte // of the proof
+	credential string            // for the audit
+	by         issuer.Identity   // zero: no issuer's token did
+}
+
+// printsOf are the fingerprints of all that proves the client.
+func (l *Login) printsOf(c Client) (all []string) {
+	proofs := l.issuers.Prints(c.Caller)
+	if c.Secret != [sha256.Size]byte{} {
+		proofs = append(proofs, c.Secret)
+	}
+	for _, k := range c.Keys {
+		proofs = append(proofs, k.Print)
+	}
+	for _, p := range proofs {
+		for _, sum := range l.keyring.Fingerprints(p[:]) {
+			all = append(all, hex.EncodeToString(sum))
+		}
+	}
+	return all
 }
 
 // issue returns a token for the client, and what it says.
-func (l *Login) issue(c Client, issuer, audience string) (string, claims, error) {
+func (l *Login) issue(c proven, iss, audience string) (string, claims, error) {
 	now := l.now()
 	says := claims{
-		Issuer: issuer, Audience: audience, Caller: c.Caller, Client: c.ID, Print: l.prints[c.ID][0],
+		Issuer: iss, Audience: audience, Caller: c.Caller, Client: c.ID, Print: hex.EncodeToString(l.keyring.Fingerprints(c.print[:])[0]),
 		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
+		From: c.by.Issuer, User: c.by.User, Groups: c.by.Values,
 	}
 	token, err := l.tokens.Sign(says)
 	return token, says, err
@@ -70,7 +106,12 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
-	return access.Grant{Caller: access.Caller{ID: c.Caller}, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
+	credential := c.Client
+	if c.User != "" {
+		credential += "/" + c.User
+	}
+	who := access.Caller{ID: c.Caller, Credential: access.CredentialOf(access.LoginToken, credential), Groups: l.issuers.Groups(c.From, c.Groups)}
+	return access.Grant{Caller: who, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
 }
 
 // issued reports whether the issuer is this login, at whichever port.

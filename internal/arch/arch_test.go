@@ -57,7 +57,8 @@ var rules = []rule{
 	{"gateway/control", []string{"secret", "backup", "backends", "gateway", "gateway/access", "gateway/archive", "gateway/internal/current", "inventory"}},
 	{"gateway/token", []string{"backup", "gateway/access"}},
 	{"gateway/iam", []string{"secret", "backup", "gateway/access", "gateway/token"}},
-	{"gateway/login", []string{"secret", "backup", "gateway", "gateway/access", "gateway/token", "dialects/wire"}},
+	{"gateway/issuer", []string{"gateway/access"}},
+	{"gateway/login", []string{"secret", "backup", "gateway", "gateway/access", "gateway/issuer", "gateway/token", "dialects/wire"}},
 	{"gateway/httpd", []string{"secret", "gateway", "gateway/access", "gateway/internal/current", "dialects"}},
 	{"dialects", nil},
 	{"dialects/wire", []string{"secret", "gateway/access"}},
@@ -83,6 +84,7 @@ var rules = []rule{
 	{"internal/vaulttest", nil},
 	{"internal/kvtest", []string{"secret", "backends/sidecar"}},
 	{"internal/faultproxy", nil},
+	{"internal/issuertest", []string{"internal/pki"}},
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
 	{"internal/attack", []string{"..."}},
@@ -99,7 +101,8 @@ var vendors = map[string][]string{
 	"github.com/spf13/viper":                          {"config"},
 	"github.com/spf13/cobra":                          {"cmd/..."},
 	"github.com/gorilla/mux":                          {"dialects", "dialects/...", "gateway/audit/witness", "gateway/httpd", "gateway/login", "internal/gatewaytest"},
-	"github.com/go-jose/":                             {"backup", "gateway/token"},
+	"github.com/go-jose/":                             {"backup", "gateway/issuer", "gateway/token", "internal/issuertest"},
+	"github.com/coreos/go-oidc/":                      {"gateway/issuer"},
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
 	"github.com/jackc/":                               {"backends/postgres"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
@@ -108,7 +111,7 @@ var vendors = map[string][]string{
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise
-	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/kvtest"},
+	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/issuertest", "internal/kvtest"},
 	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
 }

@@ -31,6 +31,8 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/iam"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
+	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -48,7 +50,10 @@ type Options struct {
 	Archive  archive.Dir
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
-	SecretKey              string // of the access key; default: a new one, which nobody guesses
+	// Issuers are those whose tokens prove callers; Clients log in beside the tester.
+	Issuers   issuer.Options
+	Clients   []login.Client
+	SecretKey string // of the access key; default: a new one, which nobody guesses
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
 	// Wrap stands before what the listener serves.
@@ -152,7 +157,11 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
 	throttle := access.NewThrottle(o.Now)
 	limits := wire.NewLimits(wire.DefaultMaxBlob, cmp.Or(o.MaxBlobs, gateway.DefaultMaxBlobs))
-	oauth := g.newLogin(t, o, credentials, throttle, limits) // it makes the client that IAM knows as a user
+	o.Issuers.Now, o.Issuers.Log = o.Now, o.Log
+	issuers, err := issuer.New(o.Issuers)
+	must(t, err)
+	credentials.Trust(issuers.Bearer)
+	oauth := g.newLogin(t, o, credentials, throttle, limits, issuers) // it makes the client that IAM knows as a user
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
 		Authority: "https://" + LoginHost + "/adfs", Login: LoginHost, Now: o.Now, Limits: limits,

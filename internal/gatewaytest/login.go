@@ -10,6 +10,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/login"
 )
 
@@ -32,14 +33,15 @@ func (g *Gateway) Environment() map[string]string {
 }
 
 // newLogin lets the caller log in, and makes c accept the tokens.
-func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throttle *access.Throttle, limits *wire.Limits) *login.Login {
+func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throttle *access.Throttle, limits *wire.Limits, issuers *issuer.Set) *login.Login {
 	t.Helper()
 	if g.ClientID, g.ClientSecret = o.ClientID, o.ClientSecret; g.ClientID == "" {
 		g.ClientID, g.ClientSecret = "client-"+uuid.NewString()[:8], uuid.NewString()
 	}
 	l, err := login.New(login.Options{
 		Service: g.Service, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Limits: limits, Log: o.Log, Now: o.Now,
-		Clients:  []login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}},
+		Clients:  append([]login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}}, o.Clients...),
+		Issuers:  issuers,
 		Resource: func(resource string) bool { return strings.HasPrefix(resource, "https://") },
 	})
 	must(t, err)

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
+	"github.com/vaultferry/vaultferry/internal/issuertest"
+)
+
+// TestIdentityPage: each configuration of docs/identity.md loads, and a token with
+// the claims below it is its caller's. The keys are the test's own: fetching them
+// is what only the platform can show, and what gateway/issuer tests otherwise.
+func TestIdentityPage(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/identity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := 0
+	for section := range strings.SplitSeq(string(b), "\n## ") {
+		title, _, _ := strings.Cut(section, "\n")
+		text, ok := block(section, "yaml")
+		if !ok {
+			continue
+		}
+		t.Run(title, func(t *testing.T) {
+			cfg := loadPage(t, text)
+			if claims, ok := block(section, "json"); ok {
+				tokens++
+				opensPage(t, cfg, claims)
+			}
+		})
+	}
+	if tokens < 7 {
+		t.Errorf("only %d tokens were tried", tokens)
+	}
+}
+
+func block(section, kind string) (string, bool) {
+	_, rest, ok := strings.Cut(section, "```"+kind+"\n")
+	text, _, _ := strings.Cut(rest, "```")
+	return text, ok
+}
+
+// loadPage fills in what the page leaves out.
+func loadPage(t *testing.T, text string) *config.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+	base := "server: { tls: { off: true } }\nstores: [ { name: payments, backend: memory } ]\n"
+	if !strings.Contains(text, "dialects:") {
+		base += "dialects: { azure: { routes: [ { host: payments.vault.corp.example, store: payments } ] } }\n"
+	}
+	if !strings.Contains(text, "policy:") {
+		base += "policy: [ { callers: ['*'], allow: [get], stores: [payments], names: ['*'] } ]\n"
+	}
+	if err := os.WriteFile(file, []byte(base+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, said, err := config.Load(file, all.Registry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range said {
+		if !strings.HasPrefix(p.Path, "dialects") && !strings.HasPrefix(p.Path, "policy") {
+			t.Errorf("%s: %s", p.Severity, p)
+		}
+	}
+	return cfg
+}
+
+func opensPage(t *testing.T, cfg *config.Config, text string) {
+	t.Helper()
+	var claims issuertest.Claims
+	if err := json.Unmarshal([]byte(text), &claims); err != nil {
+		t.Fatal(err)
+	}
+	key := issuertest.NewKey(t)
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(file, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := issuersOf(cfg)
+	i := &o.Issuers[0]
+	if iss, ok := claims["iss"].(string); ok && i.URL == "" {
+		i.URL = iss // of the pod's own token
+	}
+	i.JWKSFile, i.JWKSURL, i.CAFile, i.BearerTokenFile = file, "", "", ""
+	set, err := issuer.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	token := key.Sign(t, claims.With(issuertest.Claims{"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}))
+	caller := cfg.Callers[0]
+	if caller.Client != nil {
+		if _, err := set.Assertion(token, caller.Name); err != nil {
+			t.Fatal(access.Reason(err))
+		}
+		return
+	}
+	g, err := set.Bearer(token)
+	if err != nil || g.Caller.ID != caller.Name || len(g.Caller.Groups) != len(cfg.Groups) {
+		t.Fatalf("%+v, %s", g, access.Reason(err))
+	}
+}

@@ -1,0 +1,220 @@
+package issuer
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway/access"
+)
+
+// How often keys are fetched.
+const (
+	fetchEvery   = 30 * time.Second // at most
+	freshFor     = time.Hour        // without need: keys that are withdrawn go
+	fetchTimeout = 5 * time.Second  // of one request
+	unknownFor   = 2 * time.Minute  // so long an unknown id is worth no other fetch
+	maxUnknown   = 1024             // ids that are remembered
+	maxWaiting   = 64               // tokens that wait for a fetch
+)
+
+// Sources are where keys are fetched from. They outlive a configuration: a
+// reload fetches nothing that it knows.
+type Sources struct {
+	observe func(issuer string, ok bool)
+
+	mu  sync.Mutex
+	all map[sourceKey]*source
+}
+
+// sourceKey is all that decides what is fetched.
+type sourceKey struct {
+	name, url, jwksURL, bearer string
+	ca                         [sha256.Size]byte
+}
+
+// NewSources returns none. observe, if it is not nil, is told of each fetch.
+func NewSources(observe func(issuer string, ok bool)) *Sources {
+	if observe == nil {
+		observe = func(string, bool) {}
+	}
+	return &Sources{observe: observe, all: map[sourceKey]*source{}}
+}
+
+// source returns the one for the issuer, of which there may be one already.
+func (s *Sources) source(i Issuer) (*source, error) {
+	key := sourceKey{name: i.Name, url: i.URL, jwksURL: i.JWKSURL, bearer: i.BearerTokenFile}
+	var ca []byte
+	if i.CAFile != "" {
+		var err error
+		if ca, err = readBounded(i.CAFile, maxDocument); err != nil {
+			return nil, err
+		}
+		key.ca = sha256.Sum256(ca)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if had := s.all[key]; had != nil {
+		return had, nil
+	}
+	f, err := newFetcher(i, ca)
+	if err != nil {
+		return nil, err
+	}
+	return &source{key: key, fetcher: f, observe: s.observe, unknown: map[string]time.Time{}}, nil
+}
+
+// keep takes those of a configuration for the ones to come, and begins to fetch
+// what is new.
+func (s *Sources) keep(used map[sourceKey]*source, log *slog.Logger, now func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, src := range used {
+		if s.all[key] == nil {
+			src.log, src.now = log, now
+			src.mu.Lock()
+			src.begin(now())
+			src.mu.Unlock()
+		}
+	}
+	s.all = used
+}
+
+// source is the keys of an issuer that are fetched. Tokens whose key is known
+// never wait.
+type source struct {
+	key     sourceKey
+	fetcher *fetcher
+	observe func(issuer string, ok bool)
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu      sync.Mutex
+	set     *jwks // nil: none came yet
+	fetched time.Time
+	tried   time.Time
+	running chan struct{}        // closed when the fetch ends; nil: there is none
+	waiting int                  // for it
+	unknown map[string]time.Time // ids that a fetch did not bring, until when
+	down    bool                 // the last fetch failed
+	said    quiet
+}
+
+func (s *source) state() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+	if s.set == nil {
+		return 0
+	}
+	return s.set.sum
+}
+
+// refresh begins a fetch of keys that are known for long.
+func (s *source) refresh() {
+	if now := s.now(); s.set != nil && now.Sub(s.fetched).Abs() > freshFor && s.mayFetch(now) {
+		s.begin(now)
+	}
+}
+
+func (s *source) mayFetch(now time.Time) bool {
+	return s.running == nil && (s.tried.IsZero() || now.Sub(s.tried).Abs() >= fetchEvery)
+}
+
+// find implements keys. An id that is not known is worth one fetch, for which a
+// bounded number of tokens waits; a flood of them costs no more.
+func (s *source) find(h header) ([]any, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+	if found, sum := s.known(h); found != nil {
+		return found, sum, nil
+	}
+	now := s.now()
+	if until, ok := s.unknown[h.kid]; ok && now.Before(until) && until.Sub(now) <= unknownFor {
+		return nil, 0, nil
+	}
+	if s.mayFetch(now) {
+		s.begin(now)
+	}
+	waited := s.running != nil && s.waiting < maxWaiting
+	if waited {
+		s.wait()
+	}
+	if found, sum := s.known(h); found != nil {
+		return found, sum, nil
+	}
+	if s.set == nil {
+		return nil, 0, &access.TokenError{Fault: access.IssuerDown}
+	}
+	if waited && !s.down { // the issuer does not know it either
+		s.forget(now)
+		s.unknown[h.kid] = now.Add(unknownFor)
+	}
+	return nil, s.set.sum, nil
+}
+
+func (s *source) known(h header) ([]any, uint64) {
+	if s.set == nil {
+		return nil, 0
+	}
+	return s.set.find(h), s.set.sum
+}
+
+// wait lets others work until the fetch ends.
+func (s *source) wait() {
+	done := s.running
+	s.waiting++
+	s.mu.Unlock()
+	<-done
+	s.mu.Lock()
+	s.waiting--
+}
+
+// forget makes room for another id.
+func (s *source) forget(now time.Time) {
+	if len(s.unknown) < maxUnknown {
+		return
+	}
+	for kid, until := range s.unknown {
+		if !now.Before(until) || len(s.unknown) >= maxUnknown-maxUnknown/10 {
+			delete(s.unknown, kid)
+		}
+	}
+}
+
+// begin fetches, beside whoever asks.
+func (s *source) begin(now time.Time) {
+	s.tried, s.running = now, make(chan struct{})
+	go func() {
+		set, err := s.fetcher.fetch()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.running)
+		s.running = nil
+		s.took(set, err)
+	}()
+}
+
+// took takes what a fetch brought, or says why it brought nothing: what is known
+// stays.
+func (s *source) took(set *jwks, err error) {
+	name, now := s.key.name, s.now()
+	s.observe(name, err == nil)
+	if err != nil {
+		if !s.down || s.said.may(now) {
+			s.said.may(now)
+			s.log.Error("the keys of an issuer could not be fetched; tokens go by those that are known, if any", slog.String("issuer", name), slog.Any("error", err))
+		}
+		s.down = true
+		return
+	}
+	if s.down {
+		s.log.Info("the keys of an issuer were fetched again", slog.String("issuer", name))
+	}
+	if s.set == nil || s.set.sum != set.sum {
+		clear(s.unknown)
+	}
+	s.set, s.fetched, s.down = set, now, false
+}
