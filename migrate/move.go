@@ -59,9 +59,14 @@ func (m *moving) move(ctx context.Context, line *Line) error {
 	return m.write(ctx, packed, line)
 }
 
+// standing is what the target has under the name.
+func (m *moving) standing(ctx context.Context) (*inventory.Entry, error) {
+	return m.To.Digest(ctx, m.Key, m.entry.To, gateway.DigestOptions{Of: m.entry.Name})
+}
+
 // mayAppend holds the target to what the plan saw. Done: all of it stands already.
 func (m *moving) mayAppend(ctx context.Context, src *inventory.Entry) (done bool, err error) {
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	switch {
 	case errors.Is(err, secret.NotFound):
 		return false, stale(targetChanged)
@@ -117,7 +122,7 @@ func (m *moving) taken(ctx context.Context, src *inventory.Entry, line *Line, un
 	if !unsure {
 		return stale(targetTaken)
 	}
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	if err != nil {
 		m.unfinished = true
 		return err
@@ -155,7 +160,7 @@ func (m *moving) lookBack(ctx context.Context, src *inventory.Entry, out *gatewa
 	if len(out.Secret.Versions) == expected {
 		return nil
 	}
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	if err != nil {
 		return err
 	}
@@ -174,7 +179,7 @@ func (m *moving) leftover(ctx context.Context, why string) error {
 	if !m.repeats {
 		return stale(why)
 	}
-	switch have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name); {
+	switch have, err := m.standing(ctx); {
 	case err == nil && m.entry.Action == DoCreate:
 		return secret.Errorf(secret.Conflict, "%s; an interrupted run wrote it to the target, with %d versions", why, len(have.Versions))
 	case err == nil:

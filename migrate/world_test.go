@@ -136,9 +136,11 @@ func (w *world) verdicts(t *testing.T, plan []byte) map[secret.Name]*migrate.Ver
 	if err != nil {
 		t.Fatal(err)
 	}
+	from, to := w.side("a"), w.side(w.to)
+	never := func(error) bool { return false }
 	v := migrate.Verification{
-		From: w.side("a"), To: w.side(w.to), Key: w.key, Readers: 4,
-		Takes: func(secret.Name) bool { return true }, Ends: func(error) bool { return false },
+		From: migrate.Live{Side: &from, Key: w.key, Ends: never}, To: migrate.Live{Side: &to, Key: w.key, Ends: never}, Key: w.key, Readers: 4,
+		Listed: &from, Takes: func(secret.Name) bool { return true },
 	}
 	out := map[secret.Name]*migrate.Verdict{}
 	if err := v.Do(t.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) }, func(v *migrate.Verdict) error {

@@ -15,8 +15,7 @@ import (
 )
 
 type runFlags struct {
-	paceFlags
-	runKey string
+	planUse
 	expect string
 	errors errorFile
 }
@@ -45,7 +44,6 @@ a product does not take the store's credential any more, 130 interrupted.`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateRun(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
 	cmd.Flags().StringVar(&f.expect, "expect", "", "refuse any plan but the one with this SHA-256")
 	f.errors.flags(cmd)
 	f.flags(cmd)
@@ -75,37 +73,28 @@ type runErrorView struct {
 	Error  string       `json:"error"`
 }
 
-func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
-	p, err := a.openPlan(path, f.runKey)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
-		return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
-	}
-	journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
-	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
-	}
-	defer func() {
-		if err != nil && ctx.Err() != nil { // wherever it was
-			a.complain("to go on: " + f.resume(path))
+func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
+	return a.withPlan(path, &f.planUse, func(p *planFile) (err error) {
+		if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
+			return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
 		}
-		err = errors.Join(err, journal.Close())
-	}()
-	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "run", p.Header.Run, &f.paceFlags)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	if err := m.to.requireLasting(false); err != nil {
-		return err
-	}
-	return a.runPlan(ctx, p, m, journal, f)
+		journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
+		if err != nil {
+			return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
+		}
+		defer func() {
+			if err != nil && ctx.Err() != nil { // wherever it was
+				a.complain("to go on: " + f.resume(path))
+			}
+			err = errors.Join(err, journal.Close())
+		}()
+		return a.withStores(ctx, p, "run", &f.planUse, func(m *move) error {
+			if err := m.to.requireLasting(false); err != nil {
+				return err
+			}
+			return a.runPlan(ctx, p, m, journal, f)
+		})
+	})
 }
 
 func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrate.Journal, f *runFlags) error {
