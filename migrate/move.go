@@ -18,6 +18,7 @@ type moving struct {
 	// repeats: a run before this one began to write. begun: this one did.
 	repeats, begun bool
 	stood          int // versions at the target, of an append
+	source         *inventory.Entry
 	// unfinished: nobody knows what stands, or only a part of it does.
 	unfinished bool
 }
@@ -42,6 +43,7 @@ func (m *moving) move(ctx context.Context, line *Line) error {
 	case m.Key.StateOf(packed.Entry) != m.entry.Source:
 		return m.leftover(ctx, sourceChanged)
 	}
+	m.source = packed.Entry
 	if m.entry.Action == DoAppend {
 		if done, err := m.mayAppend(ctx, packed.Entry); done || err != nil {
 			return err
@@ -90,6 +92,9 @@ const attempts = 4
 func (m *moving) write(ctx context.Context, packed *gateway.Packed, line *Line) error {
 	o := m.Rules.restore(m.entry)
 	o.Archive, o.Token = m.Archive, m.token()
+	if m.Journal == nil {
+		o = unarchived(o)
+	}
 	unsure := m.repeats
 	for n := 0; ; n++ {
 		out, err := m.To.restore(ctx, packed.Blob, o)

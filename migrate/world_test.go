@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
@@ -35,7 +36,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{b: &backendtest.Faulty{Backend: memory.New(memory.Options{})}, key: inventory.NewKey(), to: "b"}
 	w.rules = migrate.Rules{OnConflict: gateway.ConflictFail, OnLoss: gateway.LossFail}
-	w.Gateway = gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{
+	w.Gateway = gatewaytest.New(t, gatewaytest.Options{Archive: archive.Dir(t.TempDir()), Stores: []gateway.Store{
 		{Name: "a", Kind: "memory", Backend: memory.New(memory.Options{})},
 		{Name: "b", Kind: "memory", Backend: w.b},
 		{Name: "narrow", Kind: "memory", Backend: memory.New(memory.Options{}).Imitate(huaweicsms.Profile())},

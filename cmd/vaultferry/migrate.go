@@ -20,15 +20,16 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Move many secrets from one store to another, by a plan",
 		Long: `"plan" looks at both stores and writes a file that says of each secret what will
-be done, and what will be lost. "run" does what the plan says and nothing else.
-It can be interrupted at any moment; the same command again goes on. "verify"
-compares both stores afterwards, and "report" signs what was done.
+be done, and what will be lost. "rehearse" tries that in an imitation of the
+target's product. "run" does what the plan says and nothing else. It can be
+interrupted at any moment; the same command again goes on. "verify" compares both
+stores afterwards, and "report" signs what was done.
 
 A move never deletes, purges or overwrites anything.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRunCommand(), a.migrateVerifyCommand(), a.migrateReportCommand())
+	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRehearseCommand(), a.migrateRunCommand(), a.migrateVerifyCommand(), a.migrateReportCommand())
 	for _, c := range cmd.Commands() {
 		a.timeoutFlag(c)
 	}
@@ -92,9 +93,15 @@ func (a *app) openMove(ctx context.Context, from, to, op, run string, f *paceFla
 	if err != nil {
 		return nil, errors.Join(err, in.close())
 	}
+	call := a.moveCall(op, run)
+	return &move{in, out, *in.side(call, f), *out.side(call, f)}, nil
+}
+
+// moveCall is how the audit knows a call of a move.
+func (a *app) moveCall(op, run string) gateway.Call {
 	call := a.call("migrate." + op)
 	call.RequestID, call.NativeBlobs, call.TellTrash = run, false, false
-	return &move{in, out, *in.side(call, f), *out.side(call, f)}, nil
+	return call
 }
 
 // side is the store as package migrate reads it.

@@ -73,6 +73,10 @@ type runErrorView struct {
 	Error  string       `json:"error"`
 }
 
+func (v *runErrorView) line() string {
+	return fmt.Sprintf("%s: %s: %s", printable(v.Name), v.Result, v.Error)
+}
+
 func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
 	return a.withPlan(path, &f.planUse, func(p *planFile) (err error) {
 		if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
@@ -165,33 +169,41 @@ func (r *runReport) add(a *app, res migrate.Result) {
 	if res.Err != nil {
 		v := runErrorView{name, res.Step, message(res.Err)}
 		r.Errors = append(r.Errors, v)
-		a.complain(fmt.Sprintf("%s: %s: %s", printable(v.Name), v.Result, v.Error))
+		a.complain(v.line())
 	}
 }
 
 func (r *runReport) text(w io.Writer) error {
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{
-		{r.Done, "moved"},
-		{r.Before, "moved before"},
-		{r.Skipped, "skipped"},
-		{r.Failed, "failed"},
-		{r.Untried, "not tried"},
-	} {
-		if p.n > 0 || p.what == "moved" {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	line := fmt.Sprintf("%s: %s of %d planned\n", r.File, strings.Join(parts, ", "), r.Planned)
-	if r.Stay > 0 {
-		line += fmt.Sprintf("the plan leaves %d where they are\n", r.Stay)
-	}
+	line := fmt.Sprintf("%s: %s of %d planned\n%s", r.File, countWords(
+		counted{r.Done, "moved"}, counted{r.Before, "moved before"}, counted{r.Skipped, "skipped"}, counted{r.Failed, "failed"}, counted{r.Untried, notTried},
+	), r.Planned, stayLine(r.Stay))
 	if r.Requests > 0 {
 		line += fmt.Sprintf("%d requests, %d of them refused for now\n", r.Requests, r.Refused)
 	}
 	_, err := io.WriteString(w, line)
 	return err
+}
+
+type counted struct {
+	n    int
+	what string
+}
+
+// countWords lists the first, and of the others those of which there are any.
+func countWords(first counted, rest ...counted) string {
+	s := fmt.Sprintf("%d %s", first.n, first.what)
+	for _, c := range rest {
+		if c.n > 0 {
+			s += fmt.Sprintf(", %d %s", c.n, c.what)
+		}
+	}
+	return s
+}
+
+// stayLine says how many the plan leaves where they are.
+func stayLine(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the plan leaves %d where they are\n", n)
 }
