@@ -17,6 +17,9 @@ type BackupOptions struct {
 	// ReadDeleted has each version that native tools deleted undeleted, read and
 	// deleted again, where the product can. A read-only store refuses it.
 	ReadDeleted bool
+	// Untouched opens no version to read it, whatever the store is configured for:
+	// the backup changes nothing, and may lack more.
+	Untouched bool
 }
 
 // Backup is BackupWith for who has no wishes.
@@ -129,7 +132,7 @@ func (s *Service) export(ctx context.Context, j *job, o BackupOptions) (*secret.
 // opens none.
 func (j *job) opens(o BackupOptions) secret.Missing {
 	switch {
-	case j.hidden == nil, j.ReadOnly:
+	case j.hidden == nil, j.ReadOnly, o.Untouched:
 		return ""
 	case o.ReadDeleted && j.hidden.ReadsHidden(secret.Deleted):
 		return secret.Deleted

@@ -14,6 +14,8 @@ type PackOptions struct {
 	BackupOptions
 	// Foretell has losses that are not taken answered in Packed.Refused.
 	Foretell bool
+	// Of is the name that the digests are over; empty: the secret's own.
+	Of secret.Name
 }
 
 // Packed is one state of a secret, twice: to be moved, and to be compared.
@@ -39,7 +41,7 @@ func (s *Service) Pack(ctx context.Context, c Call, r Ref, k inventory.Key, o Pa
 		if err != nil {
 			return nil, err
 		}
-		e := k.EntryOf(renamed(asDigested(j, sec), r.inside()), "", at)
+		e := k.EntryOf(renamed(asDigested(j, sec), r.inside()), o.Of, at)
 		out := &Packed{Entry: &e, Losses: append(slices.Clone(losses), j.openedLosses()...)}
 		if err := j.acceptUnread(losses, o.BackupOptions); err != nil {
 			if !o.Foretell {

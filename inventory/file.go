@@ -28,6 +28,10 @@ type Header struct {
 	// and tags KEY=VALUE, all of which do.
 	Match []string `json:"match,omitempty"`
 	Tags  []string `json:"tags,omitempty"`
+	// Named: there was a list of names. Plan is the SHA-256 of the plan whose names
+	// were read, in hex.
+	Named bool   `json:"named,omitempty"`
+	Plan  string `json:"plan,omitempty"`
 	// NoValues: no value was read, and none is digested.
 	NoValues bool `json:"no_values,omitempty"`
 	// RunKeyID tells the run key from others. RunKey is the key, wrapped for a

@@ -31,6 +31,8 @@ to the byte what stands in the file. A test writes it (` + "`make golden`" + `).
 - The run key is 32 random bytes. It stands in the file, wrapped for the keyring as a JWE of type ` + "`vaultferry-run-key`" + `, or in a
   file of its own as 64 hex digits (` + "`--run-key FILE`" + `, mode 0600). Two files can be compared if one key made both.
 - ` + "`inventory`" + ` asks for the right to ` + "`get`" + ` each secret; with ` + "`--no-values`" + `, which digests no value, for the right to ` + "`list`" + `.
+- An inventory for another party covers the names of one plan alone: ` + "`inventory STORE --plan PLAN --run-key FILE`" + `. Both parties share
+  the run key of the plan, and each reads its own store. Nothing else of that store is in the file, no name either.
 - A store is no single moment. Each secret is read in one consistent state, and its line says when.
 - A disabled version whose value the product does not show has no digest of it. Beside one that has, a comparison says that it is unseen,
   and no difference of values.
@@ -42,7 +44,7 @@ is a file whose lines were changed, removed, added or put into another order.
 
 | line | members |
 |---|---|
-| the first | ` + "`vaultferry`" + `: "inventory", ` + "`format`" + `: 1, ` + "`gateway`" + `, ` + "`store`" + `, ` + "`product`" + `, ` + "`begun`" + `, ` + "`match`" + ` and ` + "`tags`" + ` as they were asked for, ` + "`no_values`" + `, ` + "`run_key_id`" + `, ` + "`run_key`" + ` |
+| the first | ` + "`vaultferry`" + `: "inventory", ` + "`format`" + `: 1, ` + "`gateway`" + `, ` + "`store`" + `, ` + "`product`" + `, ` + "`begun`" + `, ` + "`match`" + ` and ` + "`tags`" + ` as they were asked for, ` + "`named`" + `: true, where names were, ` + "`plan`" + `: the SHA-256 of the plan whose names these are, ` + "`no_values`" + `, ` + "`run_key_id`" + `, ` + "`run_key`" + ` |
 | one for each secret, in bytewise order of names | ` + "`name`" + `, ` + "`of`" + ` (the name that is digested, where it is another), ` + "`read`" + `, ` + "`unread`" + ` (the kind of error; then nothing else), ` + "`current`" + ` and ` + "`previous`" + ` (numbers of versions), ` + "`deleted`" + ` (` + "`at`, `until`" + `; then no versions), ` + "`managed`" + `, ` + "`attributes`, `versions`" + ` |
 | each of ` + "`versions`" + ` | ` + "`number`, `uid`, `state`, `value`, `attributes`" + ` |
 | the last | ` + "`end`" + `: true, ` + "`ended`" + `, ` + "`count`" + ` of secrets, ` + "`unread`" + ` of these, ` + "`left_out`" + ` (what the lists should show and do not, each with ` + "`why`, `name`" + `), ` + "`root`" + `, ` + "`signature`" + ` |

@@ -30,6 +30,8 @@ type Reader struct {
 	last   secret.Name
 	unread int
 	verify Verifier
+	next   int64 // where the line begins that comes
+	at     place // of what Next returned
 }
 
 // Verifier returns what a compact JWS of the Type signs, if a trusted key did.
@@ -78,7 +80,8 @@ func (r *Reader) Next() (*Entry, error) {
 	if r.last = e.Name; e.Unread != "" {
 		r.unread++
 	}
-	r.tree.Append(merkle.Leaf(line))
+	r.at = place{r.next - int64(len(line)) - 1, int32(len(line)), merkle.Leaf(line)}
+	r.tree.Append(r.at.leaf)
 	return e, nil
 }
 
@@ -125,6 +128,7 @@ func (r *Reader) line() ([]byte, error) {
 	case errors.Is(err, jsonl.ErrCut):
 		return nil, r.corrupt("is missing: the file was cut")
 	}
+	r.next += int64(len(line)) + 1
 	return line, err
 }
 

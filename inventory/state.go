@@ -12,11 +12,7 @@ import (
 // update changes is in the digest itself, and reading a disabled version of some
 // products counts as one.
 func (k Key) StateOf(e *Entry) Digest {
-	of := e.Of
-	if of == "" {
-		of = e.Name
-	}
-	return k.digest("state", of, e.withoutMoments())
+	return k.digest("state", e.of(), e.withoutMoments())
 }
 
 // withoutMoments is e as JSON, less what StateOf leaves out.

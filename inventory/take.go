@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/internal/inorder"
 	"github.com/vaultferry/vaultferry/secret"
@@ -13,6 +14,12 @@ type Source struct {
 	// List returns a page of what stands after a name, live or in the trash, in
 	// bytewise order.
 	List func(ctx context.Context, after secret.Name) (secret.Page, error)
+	// Names, if not nil, are read instead of what is listed. Absent is told of those
+	// that are not there; may be nil.
+	Names  []secret.Name
+	Absent func(secret.Name)
+	// Of is the name that the digests of a secret are over; nil: its own.
+	Of func(secret.Name) secret.Name
 	// Digest reads one secret.
 	Digest func(ctx context.Context, name secret.Name) (*Entry, error)
 	// Takes is asked about each secret that a list tells of.
@@ -27,39 +34,58 @@ type Source struct {
 // What cannot be read is an entry that says so. It ends early where ended is true
 // of an error: the credential is dead, or the caller gave up.
 func (s *Source) Take(ctx context.Context, write func(*Entry) error, ended func(error) bool) error {
-	read := func(ctx context.Context, found *secret.Secret) (*Entry, error) {
-		e, err := s.read(ctx, found)
-		if err != nil && (ctx.Err() != nil || ended(err)) {
-			return nil, err
-		}
-		return e, nil
+	type answer struct {
+		*Entry // nil: it is gone, or lacks a tag
+		absent secret.Name
 	}
-	return inorder.Do(ctx, s.Readers, s.Each, read, func(e *Entry) error {
-		if e == nil { // it is gone
-			return nil
+	read := func(ctx context.Context, found *secret.Secret) (answer, error) {
+		e, err := s.read(ctx, found)
+		switch {
+		case err == nil:
+			return answer{Entry: e}, nil
+		case ctx.Err() != nil || ended(err):
+			return answer{}, err
+		case errors.Is(err, secret.NotFound), errors.Is(err, secret.Trashed):
+			return answer{absent: found.Name}, nil
 		}
-		return write(e)
+		unread := UnreadEntry(found.Name, s.of(found.Name), err)
+		return answer{Entry: &unread}, nil
+	}
+	return inorder.Do(ctx, s.Readers, s.Each, read, func(a answer) error {
+		switch {
+		case a.Entry != nil:
+			return write(a.Entry)
+		case a.absent != "" && s.Names != nil && s.Absent != nil:
+			s.Absent(a.absent)
+		}
+		return nil
 	})
 }
 
-// read returns nil where the secret is gone since it was listed.
+func (s *Source) of(name secret.Name) secret.Name {
+	if s.Of == nil {
+		return name
+	}
+	return s.Of(name)
+}
+
 func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error) {
 	if found.Deleted != nil {
 		return &Entry{Name: found.Name, Deleted: &Deletion{At: found.Deleted.At.UTC(), Until: found.Deleted.Purge.UTC()}}, nil
 	}
-	e, err := s.Digest(ctx, found.Name)
-	if errors.Is(err, secret.NotFound) || errors.Is(err, secret.Trashed) {
-		return nil, nil
-	}
-	if err != nil {
-		unread := UnreadEntry(found.Name, "", err)
-		return &unread, err
-	}
-	return e, nil
+	return s.Digest(ctx, found.Name)
 }
 
-// Each tells of all that the source lists and Takes wants.
+// Each tells of all that the source lists and Takes wants, or of Names.
 func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error {
+	if s.Names != nil {
+		for _, n := range slices.Compact(slices.Sorted(slices.Values(s.Names))) {
+			if err := do(&secret.Secret{Name: n}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for all := (&pages{next: s.List, leftOut: s.LeftOut}); ; all.drop() {
 		found, err := all.peek(ctx)
 		if found == nil || err != nil {

@@ -62,7 +62,7 @@ func (p *Planner) standing(ctx context.Context, e *Entry) (*inventory.Entry, err
 	if !p.there[e.To] {
 		return nil, nil
 	}
-	have, err := p.To.digest(ctx, p.Key, e.To, e.Name)
+	have, err := p.To.Digest(ctx, p.Key, e.To, gateway.DigestOptions{Of: e.Name})
 	if errors.Is(err, secret.NotFound) {
 		return nil, nil
 	}

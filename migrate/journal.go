@@ -49,7 +49,7 @@ type Line struct {
 }
 
 // Journal says what a run has done. Each line is on stable storage before Write
-// returns.
+// returns. A nil Journal is that of a rehearsal: it knows nothing, and keeps nothing.
 type Journal struct {
 	key  inventory.Key
 	file *os.File
@@ -188,6 +188,9 @@ func (l Line) mac(k inventory.Key, before inventory.Digest) (inventory.Digest, e
 
 // Step is what the journal says last of a secret; empty: nothing.
 func (j *Journal) Step(name secret.Name) Step {
+	if j == nil {
+		return ""
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.steps[name]
@@ -196,6 +199,9 @@ func (j *Journal) Step(name secret.Name) Step {
 // Write adds a line, and returns once it is on stable storage. Lines that come
 // together share one sync. After an error nothing more can be written.
 func (j *Journal) Write(l Line) error {
+	if j == nil {
+		return nil
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err != nil {

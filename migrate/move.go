@@ -18,6 +18,7 @@ type moving struct {
 	// repeats: a run before this one began to write. begun: this one did.
 	repeats, begun bool
 	stood          int // versions at the target, of an append
+	source         *inventory.Entry
 	// unfinished: nobody knows what stands, or only a part of it does.
 	unfinished bool
 }
@@ -42,6 +43,7 @@ func (m *moving) move(ctx context.Context, line *Line) error {
 	case m.Key.StateOf(packed.Entry) != m.entry.Source:
 		return m.leftover(ctx, sourceChanged)
 	}
+	m.source = packed.Entry
 	if m.entry.Action == DoAppend {
 		if done, err := m.mayAppend(ctx, packed.Entry); done || err != nil {
 			return err
@@ -59,9 +61,14 @@ func (m *moving) move(ctx context.Context, line *Line) error {
 	return m.write(ctx, packed, line)
 }
 
+// standing is what the target has under the name.
+func (m *moving) standing(ctx context.Context) (*inventory.Entry, error) {
+	return m.To.Digest(ctx, m.Key, m.entry.To, gateway.DigestOptions{Of: m.entry.Name})
+}
+
 // mayAppend holds the target to what the plan saw. Done: all of it stands already.
 func (m *moving) mayAppend(ctx context.Context, src *inventory.Entry) (done bool, err error) {
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	switch {
 	case errors.Is(err, secret.NotFound):
 		return false, stale(targetChanged)
@@ -85,6 +92,9 @@ const attempts = 4
 func (m *moving) write(ctx context.Context, packed *gateway.Packed, line *Line) error {
 	o := m.Rules.restore(m.entry)
 	o.Archive, o.Token = m.Archive, m.token()
+	if m.Journal == nil {
+		o = unarchived(o)
+	}
 	unsure := m.repeats
 	for n := 0; ; n++ {
 		out, err := m.To.restore(ctx, packed.Blob, o)
@@ -117,7 +127,7 @@ func (m *moving) taken(ctx context.Context, src *inventory.Entry, line *Line, un
 	if !unsure {
 		return stale(targetTaken)
 	}
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	if err != nil {
 		m.unfinished = true
 		return err
@@ -155,7 +165,7 @@ func (m *moving) lookBack(ctx context.Context, src *inventory.Entry, out *gatewa
 	if len(out.Secret.Versions) == expected {
 		return nil
 	}
-	have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name)
+	have, err := m.standing(ctx)
 	if err != nil {
 		return err
 	}
@@ -174,7 +184,7 @@ func (m *moving) leftover(ctx context.Context, why string) error {
 	if !m.repeats {
 		return stale(why)
 	}
-	switch have, err := m.To.digest(ctx, m.Key, m.entry.To, m.entry.Name); {
+	switch have, err := m.standing(ctx); {
 	case err == nil && m.entry.Action == DoCreate:
 		return secret.Errorf(secret.Conflict, "%s; an interrupted run wrote it to the target, with %d versions", why, len(have.Versions))
 	case err == nil:

@@ -42,6 +42,9 @@ func NewPace(perSecond float64, most int) *Pace {
 	return p
 }
 
+// Width is how many calls there are at once, at most.
+func (p *Pace) Width() int { return p.most }
+
 // Wait implements backends.Pace: it is asked before each request.
 func (p *Pace) Wait(ctx context.Context) {
 	for {

@@ -104,7 +104,7 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 	}
 	src := inventory.Source{
 		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return p.From.list(ctx, after, true)
+			return p.From.List(ctx, after, true)
 		},
 		LeftOut: func(l secret.LeftOut) {
 			switch {
@@ -127,7 +127,7 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 func (p *Planner) listTarget(ctx context.Context) error {
 	p.there = map[secret.Name]bool{}
 	src := inventory.Source{
-		List:  func(ctx context.Context, after secret.Name) (secret.Page, error) { return p.To.list(ctx, after, false) },
+		List:  func(ctx context.Context, after secret.Name) (secret.Page, error) { return p.To.List(ctx, after, false) },
 		Takes: func(*secret.Secret) bool { return true },
 	}
 	return src.Each(ctx, func(s *secret.Secret) error {

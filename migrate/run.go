@@ -94,6 +94,8 @@ type Result struct {
 	Before  bool // it was done by a run before this one
 	Err     error
 	Archive string
+	// Source is what stands there; nil: it was not read.
+	Source *inventory.Entry
 }
 
 // Do works through entries, which calls its function with each of a plan. It ends
@@ -161,7 +163,7 @@ func (r *Run) one(ctx context.Context, e *Entry) error {
 	if err := r.Journal.Write(line); err != nil {
 		return err
 	}
-	res := Result{Entry: e, Step: line.Step, Err: err, Archive: line.Archive}
+	res := Result{Entry: e, Step: line.Step, Err: err, Archive: line.Archive, Source: m.source}
 	if res.Step == Begun {
 		res.Step = Failed
 	}

@@ -32,9 +32,10 @@ type Side struct {
 
 func (s *Side) ref(name secret.Name) gateway.Ref { return gateway.Ref{Store: s.Store, Name: name} }
 
-func (s *Side) digest(ctx context.Context, k inventory.Key, name, of secret.Name) (e *inventory.Entry, err error) {
+// Digest digests a secret at the side's pace. Nil: it lacks one of the tags.
+func (s *Side) Digest(ctx context.Context, k inventory.Key, name secret.Name, o gateway.DigestOptions) (e *inventory.Entry, err error) {
 	err = s.Pace.Do(ctx, func(ctx context.Context) error {
-		e, err = s.Service.Digest(ctx, s.Call, s.ref(name), k, gateway.DigestOptions{Of: of})
+		e, err = s.Service.Digest(ctx, s.Call, s.ref(name), k, o)
 		return err
 	})
 	return e, err
@@ -59,6 +60,7 @@ func (s *Side) restore(ctx context.Context, blob []byte, o gateway.RestoreOption
 // page is how many names a list returns at once.
 const page = 100
 
-func (s *Side) list(ctx context.Context, after secret.Name, withTrash bool) (secret.Page, error) {
+// List is one page of the side's names.
+func (s *Side) List(ctx context.Context, after secret.Name, withTrash bool) (secret.Page, error) {
 	return s.Service.List(backends.WithPace(ctx, s.Pace), s.Call, s.Store, secret.Query{After: after, Limit: page, WithTrash: withTrash})
 }

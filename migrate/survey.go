@@ -3,74 +3,53 @@ package migrate
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
-	"github.com/vaultferry/vaultferry/internal/inorder"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Survey takes the inventory of what a plan names at one side.
 type Survey struct {
-	Side Side
+	Live
 	// Target: the names at the target, digested over those of the source.
 	Target  bool
-	Key     inventory.Key
 	Readers int
-	Ends    func(error) bool
 }
 
 // Take hands each entry to write, in bytewise order of names. What is not there has
 // no entry, and what cannot be read one that says so.
 func (s *Survey) Take(ctx context.Context, entries func(func(*Entry) error) error, write func(*inventory.Entry) error) error {
-	type ref struct{ name, of secret.Name }
-	var all []ref
+	of := map[secret.Name]secret.Name{} // where it is another
+	names := []secret.Name{}
 	if err := entries(func(e *Entry) error {
 		switch {
 		case e.Class == Deleted:
 		case !s.Target:
-			all = append(all, ref{e.Name, e.Name})
+			names = append(names, e.Name)
 		case e.To != "":
-			all = append(all, ref{e.To, e.Name})
+			names = append(names, e.To)
+			if e.To != e.Name {
+				of[e.To] = e.Name
+			}
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b ref) int { return cmp.Compare(a.name, b.name) })
-	each := func(_ context.Context, do func(ref) error) error {
-		for _, r := range all {
-			if err := do(r); err != nil {
-				return err
-			}
-		}
-		return nil
+	src := inventory.Source{
+		Names: names, Readers: s.Readers, Of: func(n secret.Name) secret.Name { return cmp.Or(of[n], n) },
 	}
-	read := func(ctx context.Context, r ref) (*inventory.Entry, error) {
-		e, err := s.Side.digest(ctx, s.Key, r.name, r.of)
-		switch {
-		case err == nil:
-			return e, nil
-		case ctx.Err() != nil || s.Ends(err):
-			return nil, err
-		case errors.Is(err, secret.NotFound), errors.Is(err, secret.Trashed):
-			return nil, nil
-		}
-		unread := inventory.UnreadEntry(r.name, r.of, err)
-		return &unread, nil
+	src.Digest = func(ctx context.Context, n secret.Name) (*inventory.Entry, error) {
+		return s.Digest(ctx, s.Key, n, gateway.DigestOptions{Of: src.Of(n), NoValues: s.NoValues})
 	}
-	return inorder.Do(ctx, s.Readers, each, read, func(e *inventory.Entry) error {
-		if e == nil {
-			return nil
-		}
-		return write(e)
-	})
+	return src.Take(ctx, write, s.Ends)
 }
 
 // Judge says how what stands at the two sides compares; nil: nothing stands there.
 func (e *Entry) Judge(src, have *inventory.Entry) *Verdict {
-	v := &Verdict{Entry: e}
+	v := &Verdict{Entry: e, Source: src}
 	switch {
 	case src == nil && have == nil:
 		v.Sign, v.Why = inventory.OnlyB, "neither side has it any more"
@@ -92,12 +71,15 @@ func (e *Entry) Judge(src, have *inventory.Entry) *Verdict {
 	return v
 }
 
-// Found lists the losses of the plan that the parts show.
-func (e *Entry) Found(parts []inventory.Part, src *inventory.Entry) []Loss {
+// Found lists the losses of the plan that the comparison shows.
+func (v *Verdict) Found() []Loss {
+	if v.Source == nil {
+		return nil
+	}
 	var found []Loss
-	for _, l := range e.Losses {
+	for _, l := range v.Entry.Losses {
 		alone := &Entry{Losses: []Loss{l}}
-		if slices.ContainsFunc(parts, func(p inventory.Part) bool { return p.What != inventory.PartUnseen && alone.foretold(p, src) }) {
+		if slices.ContainsFunc(v.Parts, func(p inventory.Part) bool { return p.What != inventory.PartUnseen && alone.foretold(p, v.Source) }) {
 			found = append(found, l)
 		}
 	}

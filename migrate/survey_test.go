@@ -26,7 +26,7 @@ func TestFound(t *testing.T) {
 		{[]inventory.Part{{Version: 2, What: inventory.PartUnseen}, {Version: 2, What: inventory.PartValue}}, nil},
 	} {
 		var got []string
-		for _, l := range e.Found(c.parts, src) {
+		for _, l := range (&migrate.Verdict{Entry: e, Source: src, Parts: c.parts}).Found() {
 			got = append(got, l.What)
 		}
 		if !slices.Equal(got, c.want) {

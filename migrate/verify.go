@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -12,15 +11,15 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Verification compares both sides of a move as they are now.
+// Verification compares both sides of a move by what the plan says of each secret.
 type Verification struct {
-	From, To Side
+	From, To Looker
 	Key      inventory.Key
 	Readers  int
-	// Takes is asked about each name that the source lists and the plan lacks; nil:
-	// the source is not listed.
-	Takes func(secret.Name) bool
-	Ends  func(error) bool
+	// Listed, if not nil, is the source: what it lists and the plan lacks, and Takes
+	// wants, is told, too.
+	Listed *Side
+	Takes  func(secret.Name) bool
 }
 
 // Verdict is what a verification says of one secret.
@@ -36,6 +35,8 @@ type Verdict struct {
 	// that the plan wrote to, that says nothing.
 	SourceChanged, TargetChanged bool
 	Why                          string
+	// Source is what stands there; nil: nothing.
+	Source *inventory.Entry
 }
 
 // Differs reports whether the sides differ in what nobody foretold.
@@ -58,12 +59,12 @@ func (v *Verification) Do(ctx context.Context, entries func(func(*Entry) error) 
 	if err := inorder.Do(ctx, v.Readers, each, v.compare, tell); err != nil {
 		return err
 	}
-	if v.Takes == nil {
+	if v.Listed == nil {
 		return nil
 	}
 	src := inventory.Source{
 		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return v.From.list(ctx, after, false)
+			return v.Listed.List(ctx, after, false)
 		},
 		Takes: func(s *secret.Secret) bool { return !planned[s.Name] && v.Takes(s.Name) },
 	}
@@ -73,21 +74,23 @@ func (v *Verification) Do(ctx context.Context, entries func(func(*Entry) error) 
 }
 
 func (v *Verification) compare(ctx context.Context, e *Entry) (*Verdict, error) {
-	out := &Verdict{Entry: e}
-	src, err := v.read(ctx, &v.From, e.Name, e.Name, out)
+	src, why, err := v.From.Look(ctx, e.Name, e.Name)
 	if err != nil {
 		return nil, err
 	}
 	var have *inventory.Entry
 	if e.To != "" {
-		if have, err = v.read(ctx, &v.To, e.To, e.Name, out); err != nil {
+		var too string
+		if have, too, err = v.To.Look(ctx, e.To, e.Name); err != nil {
 			return nil, err
 		}
+		if too != "" {
+			why = strings.TrimPrefix(why+"; "+too, "; ")
+		}
 	}
-	if out.Why != "" {
-		out.Sign = inventory.Incomparable
-	} else {
-		out = e.Judge(src, have)
+	out := e.Judge(src, have)
+	if why != "" { // whatever stands on the other side
+		out.Sign, out.Why = inventory.Incomparable, why
 	}
 	out.SourceChanged = stateOf(v.Key, src) != e.Source
 	out.TargetChanged = stateOf(v.Key, have) != e.Target
@@ -100,22 +103,6 @@ func stateOf(k inventory.Key, e *inventory.Entry) inventory.Digest {
 		return ""
 	}
 	return k.StateOf(e)
-}
-
-// read returns nil where there is no such secret, and says in out what could not
-// be read.
-func (v *Verification) read(ctx context.Context, s *Side, name, of secret.Name, out *Verdict) (*inventory.Entry, error) {
-	e, err := s.digest(ctx, v.Key, name, of)
-	switch {
-	case err == nil:
-		return e, nil
-	case ctx.Err() != nil || v.Ends(err):
-		return nil, err
-	case errors.Is(err, secret.NotFound), errors.Is(err, secret.Trashed):
-		return nil, nil
-	}
-	out.Why = strings.TrimPrefix(out.Why+"; "+s.Store+": "+message(err), "; ")
-	return nil, nil
 }
 
 // also is what a loss of each word shows as beside its own word.

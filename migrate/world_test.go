@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
@@ -35,7 +36,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{b: &backendtest.Faulty{Backend: memory.New(memory.Options{})}, key: inventory.NewKey(), to: "b"}
 	w.rules = migrate.Rules{OnConflict: gateway.ConflictFail, OnLoss: gateway.LossFail}
-	w.Gateway = gatewaytest.New(t, gatewaytest.Options{Stores: []gateway.Store{
+	w.Gateway = gatewaytest.New(t, gatewaytest.Options{Archive: archive.Dir(t.TempDir()), Stores: []gateway.Store{
 		{Name: "a", Kind: "memory", Backend: memory.New(memory.Options{})},
 		{Name: "b", Kind: "memory", Backend: w.b},
 		{Name: "narrow", Kind: "memory", Backend: memory.New(memory.Options{}).Imitate(huaweicsms.Profile())},
@@ -136,9 +137,11 @@ func (w *world) verdicts(t *testing.T, plan []byte) map[secret.Name]*migrate.Ver
 	if err != nil {
 		t.Fatal(err)
 	}
+	from, to := w.side("a"), w.side(w.to)
+	never := func(error) bool { return false }
 	v := migrate.Verification{
-		From: w.side("a"), To: w.side(w.to), Key: w.key, Readers: 4,
-		Takes: func(secret.Name) bool { return true }, Ends: func(error) bool { return false },
+		From: migrate.Live{Side: &from, Key: w.key, Ends: never}, To: migrate.Live{Side: &to, Key: w.key, Ends: never}, Key: w.key, Readers: 4,
+		Listed: &from, Takes: func(secret.Name) bool { return true },
 	}
 	out := map[secret.Name]*migrate.Verdict{}
 	if err := v.Do(t.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) }, func(v *migrate.Verdict) error {

@@ -12,11 +12,16 @@ import (
 )
 
 // Imitation opens an empty store in memory that holds what the product holds, and
-// no more. The product is a kind of store, or a word of memory.as where one kind is
-// several products; the kind hashivault alone is KV v2. What holds everything is
-// imitated by memory itself.
+// no more: see ImitationOver.
 func Imitation(product string, now func() time.Time) (backends.Backend, error) {
-	s := memory.New(memory.Options{Now: now})
+	return ImitationOver(memory.New(memory.Options{Now: now}), product)
+}
+
+// ImitationOver is a view of the store that holds what the product holds, and no
+// more. The product is a kind of store, or a word of memory.as where one kind is
+// several products; the kind hashivault alone is KV v2. What holds everything is
+// imitated by the store itself. Whatever stands in it already stays.
+func ImitationOver(s *memory.Store, product string) (backends.Backend, error) {
 	switch product {
 	case "bolt", "memory":
 		return s, nil

@@ -21,7 +21,8 @@ type backupFlags struct {
 	force       bool
 	onLoss      string
 	readDeleted bool
-	namesFile   string
+	names       namesFile
+	errors      errorFile
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -34,7 +35,7 @@ written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
 in the current folder, unless --output-file says otherwise. A slash in a name
 becomes %2F, and the end of one that is too long a digest. Without a NAME, or with
 "-", the command reads names from standard input, one on each line; --names-file
-reads them from a file.
+reads them from a file, and --error-file writes one of what failed.
 
 What the store cannot give, it does not leave out unsaid: the command fails.
 --on-loss accept makes the backup without it. --read-deleted undeletes each
@@ -57,14 +58,15 @@ is said on standard error, in the words in which a restore of it says so.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			return a.backup(cmd.Context(), s, names, f)
+			return a.backup(cmd.Context(), s, names, &f)
 		},
 	}
 	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "write here; for one secret alone")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot give everything: fail or accept (default: the store's on_loss, else fail)")
 	cmd.Flags().BoolVar(&f.readDeleted, "read-deleted", false, "undelete versions for the moment in which they are read")
-	cmd.Flags().StringVar(&f.namesFile, "names-file", "", "the secrets whose names are in this file, one on each line")
+	f.names.flags(cmd, "back up")
+	f.errors.flags(cmd)
 	f.flags(cmd)
 	return cmd
 }
@@ -76,17 +78,14 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 	if err := f.requireTerminal(a); err != nil {
 		return nil, err
 	}
+	named, err := f.names.read(names)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range named {
+		names = append(names, string(n))
+	}
 	switch {
-	case f.namesFile != "" && len(names) > 0:
-		return nil, usagef("--names-file names the secrets, so no NAME is given")
-	case f.namesFile != "":
-		named, err := readNames(f.namesFile)
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range named {
-			names = append(names, string(n))
-		}
 	case len(names) == 0 || (len(names) == 1 && names[0] == "-"):
 		if f.confirm {
 			return nil, usagef("--confirm cannot ask where the names come from")
@@ -94,7 +93,6 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 		if len(names) == 0 && isTerminal(a.in) {
 			return nil, usagef("name the secrets, or give their names on standard input")
 		}
-		var err error
 		if names, err = interruptible(ctx, func() ([]string, error) { return readLines(a.in) }); err != nil {
 			return nil, err
 		}
@@ -143,7 +141,7 @@ type backupReport struct {
 	lost []secret.Loss
 }
 
-func (a *app) backup(ctx context.Context, s *session, names []string, f backupFlags) error {
+func (a *app) backup(ctx context.Context, s *session, names []string, f *backupFlags) error {
 	reports := []backupReport{}
 	var failed failures
 	var traces traceCount
@@ -157,11 +155,13 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 		case errors.Is(err, errNotTried):
 			r.Result = notTried
 			failed.untried++
+			f.errors.add(secret.Name(name))
 		case errors.Is(err, errDeclined):
 			r.Result, r.File = "declined", ""
 		case err != nil:
 			r.Result, r.Error, r.File = failedOrInterrupted(ctx), message(err), ""
 			failed.add(err)
+			f.errors.add(secret.Name(name))
 			a.complain(fmt.Sprintf("%s: %s", name, r.Error))
 		default:
 			traces.add(r.lost)
@@ -172,6 +172,9 @@ func (a *app) backup(ctx context.Context, s *session, names []string, f backupFl
 		reports = append(reports, r)
 	}
 	failed.complain(a)
+	if err := f.errors.write(); err != nil {
+		return err
+	}
 	if f.dryRun || a.json() {
 		if err := a.print(reports, traces.text); err != nil {
 			return err
@@ -212,7 +215,7 @@ func (a *app) backupLine(r backupReport) error {
 	return lossLines(out, r.lost, "would lose")
 }
 
-func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f backupFlags) error {
+func (a *app) backupOne(ctx context.Context, s *session, r *backupReport, f *backupFlags) error {
 	if ctx.Err() != nil {
 		return errNotTried
 	}

@@ -14,13 +14,15 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 type diffFlags struct {
-	list   string
-	force  bool
-	runKey string
+	planUse
+	list  string
+	force bool
+	plan  string
 	selection
 	storeTags []string // instead of tags: those of an inventory
 }
@@ -42,28 +44,51 @@ Each secret that differs has a line, and --list writes a line for each secret:
   !  one of them could not be read
 
 Versions that products number anew are told by their ids, else by their values.
-Exit code 0: all is the same; 3: something differs; 1: something could not be
-read.`,
+
+--plan compares what a plan of "migrate" names, and nothing else: A is the plan's
+source, and B its target, where secrets may have other names. Inventories must be
+made under the plan's run key. A difference that the plan foretold says so.
+
+Exit code 0: all is the same, or all that differs was foretold; 3: something
+differs; 1: something could not be read.`,
 		Example: `  vaultferry diff old new
   vaultferry diff payments payments.inventory
+  vaultferry diff old.inventory new.inventory --plan move.plan
   vaultferry diff monday.inventory tuesday.inventory --run-key run.key --list all.txt`,
 		Args: arguments("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], args[1], &f) },
 	}
 	cmd.Flags().StringVar(&f.list, "list", "", "write a line for each secret to this file")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the inventory's run key")
-	f.flags(cmd)
+	cmd.Flags().StringVar(&f.plan, "plan", "", "compare what this plan names, and tell what it foretold")
+	f.planUse.flags(cmd)
+	f.selection.flags(cmd)
 	return cmd
+}
+
+func (f *diffFlags) checkDiff() error {
+	if _, err := parsePairs("--tag", f.tags); err != nil {
+		return err
+	}
+	if f.plan != "" && len(f.tags) > 0 {
+		return usagef("--plan names the secrets, so --tag does not go with it")
+	}
+	return errors.Join(f.check(), mustBeFree(f.force, f.list))
 }
 
 // operand is one of the two that are compared.
 type operand struct {
-	store string            // empty: a file
-	file  *inventory.Reader // nil: a store
-	close func() error
+	store string         // empty: a file
+	file  *inventoryFile // nil: a store
 
 	leftOut []inventory.LeftOut // of a store
+}
+
+func (o *operand) close() error {
+	if o.file == nil {
+		return nil
+	}
+	return o.file.close()
 }
 
 // lacking is what a list of it should have shown, once all was read.
@@ -79,6 +104,9 @@ type diffView struct {
 	Sign  string     `json:"sign"`
 	Name  string     `json:"name"`
 	Parts []partView `json:"parts,omitempty"`
+	// Foretold: a plan said that it would differ so. Why is what else there is to say.
+	Foretold bool   `json:"foretold,omitempty"`
+	Why      string `json:"why,omitempty"`
 }
 
 type partView struct {
@@ -102,6 +130,9 @@ func (v *diffView) line() string {
 	if len(parts) > 0 {
 		line += ": " + strings.Join(parts, ", ")
 	}
+	if v.Why != "" {
+		line += " (" + printable(v.Why) + ")"
+	}
 	return line
 }
 
@@ -109,6 +140,8 @@ func (v *diffView) line() string {
 type diffReport struct {
 	Counts map[string]int `json:"counts"`
 	Differ []diffView     `json:"differ"` // all but "="
+	// Foretold is how many of these a plan foretold.
+	Foretold int `json:"foretold,omitempty"`
 	// LeftOut is what a list of A or B should show and did not.
 	LeftOut []inventory.LeftOut `json:"left_out,omitempty"`
 }
@@ -124,7 +157,7 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 	if err != nil {
 		return err
 	}
-	if _, err := parsePairs("--tag", f.tags); err != nil {
+	if err := f.checkDiff(); err != nil {
 		return err
 	}
 	inA, err := openOperand(cfg, keys, nameA)
@@ -137,31 +170,23 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, inB.close()) }()
-	if err := f.narrow(inA, inB); err != nil {
-		return err
-	}
-	k, err := sharedRunKey(keys, inA, inB, f)
-	if err != nil {
-		return err
-	}
-	report := diffReport{Counts: map[string]int{}, Differ: []diffView{}}
-	compare := func(w io.Writer) error {
-		streamA, doneA, err := a.stream(ctx, inA, k, f)
-		if err != nil {
+	var k inventory.Key
+	if f.plan == "" {
+		if err := f.narrow(inA, inB); err != nil {
 			return err
 		}
-		streamB, doneB, err := a.stream(ctx, inB, k, f)
-		if err != nil {
-			cancel()
-			return errors.Join(err, doneA())
+		if k, err = sharedRunKey(keys, inA, inB, f); err != nil {
+			return err
 		}
-		err = inventory.Merge(streamA, streamB, func(d inventory.Difference) error { return report.add(w, d) })
-		cancel()
-		err = errors.Join(err, doneA(), doneB())
-		for _, in := range []*operand{inA, inB} {
-			report.LeftOut = append(report.LeftOut, in.lacking()...)
+	}
+	report := &diffReport{Counts: map[string]int{}, Differ: []diffView{}}
+	compare := func(w io.Writer) error {
+		return a.mergeStreams(ctx, cancel, inA, inB, k, f, func(d inventory.Difference) error { return report.add(w, d) })
+	}
+	if f.plan != "" {
+		compare = func(w io.Writer) error {
+			return a.diffByPlan(ctx, inA, inB, f, func(v *migrate.Verdict) error { return report.say(w, viewVerdict(v)) })
 		}
-		return err
 	}
 	if f.list == "" {
 		err = compare(io.Discard)
@@ -171,22 +196,52 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 			return errors.Join(compare(w), w.Flush())
 		})
 	}
-	if errors.Is(err, os.ErrExist) {
-		return usagef("%s exists already; --force replaces it", f.list)
-	}
 	if err != nil {
 		return err
+	}
+	for _, in := range []*operand{inA, inB} {
+		if f.plan != "" {
+			break // names were read, and no list
+		}
+		report.LeftOut = append(report.LeftOut, in.lacking()...)
 	}
 	return errors.Join(a.print(report, report.text), report.exit())
 }
 
-func (r *diffReport) add(w io.Writer, d inventory.Difference) error {
-	v := diffView{Sign: string(d.Sign), Name: string(d.Name)}
-	for _, p := range d.Parts {
-		v.Parts = append(v.Parts, partView{int64(p.Version), p.What})
+// mergeStreams compares two sides, name by name.
+func (a *app) mergeStreams(ctx context.Context, cancel func(), inA, inB *operand, k inventory.Key, f *diffFlags, tell func(inventory.Difference) error) error {
+	streamA, doneA, err := a.stream(ctx, inA, k, f)
+	if err != nil {
+		return err
 	}
+	streamB, doneB, err := a.stream(ctx, inB, k, f)
+	if err != nil {
+		cancel()
+		return errors.Join(err, doneA())
+	}
+	err = inventory.Merge(streamA, streamB, tell)
+	cancel()
+	return errors.Join(err, doneA(), doneB())
+}
+
+func viewParts(parts []inventory.Part) (all []partView) {
+	for _, p := range parts {
+		all = append(all, partView{int64(p.Version), p.What})
+	}
+	return all
+}
+
+func (r *diffReport) add(w io.Writer, d inventory.Difference) error {
+	return r.say(w, diffView{Sign: string(d.Sign), Name: string(d.Name), Parts: viewParts(d.Parts)})
+}
+
+// say counts what differs, and writes a line for each secret.
+func (r *diffReport) say(w io.Writer, v diffView) error {
 	r.Counts[v.Sign]++
-	if d.Sign != inventory.Same {
+	if v.Foretold {
+		r.Foretold++
+	}
+	if v.Sign != string(inventory.Same) {
 		r.Differ = append(r.Differ, v)
 	}
 	_, err := fmt.Fprintln(w, v.line())
@@ -209,21 +264,31 @@ func (r *diffReport) text(w io.Writer) error {
 			return err
 		}
 	}
+	line := countLine(r.Counts, "A", "B")
+	if r.Foretold > 0 {
+		line += fmt.Sprintf("; %d as foretold", r.Foretold)
+	}
+	_, err := fmt.Fprintln(w, line)
+	return err
+}
+
+// countLine says how many there are of each sign. a and b are the two sides.
+func countLine(counts map[string]int, a, b string) string {
 	var all []string
 	for _, s := range signs {
-		if n := r.Counts[s.sign]; n > 0 || s.sign == "=" {
-			all = append(all, fmt.Sprintf("%d %s", n, s.words))
+		words := strings.NewReplacer("in A", "in "+a, "in B", "in "+b).Replace(s.words)
+		if n := counts[s.sign]; n > 0 || s.sign == "=" {
+			all = append(all, fmt.Sprintf("%d %s", n, words))
 		}
 	}
-	_, err := fmt.Fprintln(w, strings.Join(all, ", "))
-	return err
+	return strings.Join(all, ", ")
 }
 
 func (r *diffReport) exit() error {
 	switch {
 	case r.Counts[string(inventory.Incomparable)]+len(r.LeftOut) > 0:
 		return &exitError{code: exitFailed}
-	case len(r.Differ) > 0:
+	case len(r.Differ) > r.Foretold:
 		return &exitError{code: exitDifferent}
 	}
 	return nil
@@ -232,29 +297,20 @@ func (r *diffReport) exit() error {
 // openOperand takes the word for a store, else for a file.
 func openOperand(cfg *config.Config, keys *backup.Keyring, word string) (*operand, error) {
 	_, isStore := cfg.Store(word)
-	file, err := os.Open(word)
+	_, err := os.Stat(word)
 	switch {
 	case isStore && err == nil:
-		_ = file.Close() // only opened
 		return nil, usagef("%q is a store and a file: write ./%s for the file, or remove it", word, word)
 	case isStore:
-		return &operand{store: word, close: func() error { return nil }}, nil
+		return &operand{store: word}, nil
 	case err != nil:
 		return nil, usagef("there is no store and no file %q", word)
 	}
-	r, err := inventory.NewReader(file, verifierOf(keys))
+	file, err := openInventory(word, verifierOf(keys))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", word, err), file.Close())
+		return nil, err
 	}
-	return &operand{file: r, close: file.Close}, nil
-}
-
-// verifierOf is nil where the keyring knows nobody who signs.
-func verifierOf(keys *backup.Keyring) inventory.Verifier {
-	if len(keys.SigningKeys()) == 0 {
-		return nil
-	}
-	return func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
+	return &operand{file: file}, nil
 }
 
 // narrow asks a store for what the inventory beside it was asked for.
@@ -310,11 +366,12 @@ func (a *app) stream(ctx context.Context, s *operand, k inventory.Key, f *diffFl
 	if err != nil {
 		return nil, nil, err
 	}
+	a.atOnce = f.concurrency
 	session, err := a.openSession(ctx, s.store)
 	if err != nil {
 		return nil, nil, err
 	}
-	src := a.source(session, k, tags, &f.selection)
+	src := a.source(session.side(a.call("inventory"), &f.paceFlags), k, tags, &f.selection)
 	src.LeftOut = func(l secret.LeftOut) { s.leftOut = append(s.leftOut, inventory.LeftOutOf(l)) }
 	stream, wait := src.Stream(ctx, endsAll)
 	return stream, func() error { wait(); return session.close() }, nil

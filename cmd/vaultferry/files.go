@@ -29,6 +29,17 @@ func writeFile(path string, data []byte, force bool) error {
 	})
 }
 
+// mustBeFree refuses files that are there already, before work is done for them.
+// Empty: none is wanted.
+func mustBeFree(force bool, files ...string) error {
+	for _, file := range files {
+		if _, err := os.Lstat(file); file != "" && err == nil && !force {
+			return &exitError{exitUsage, existsAlready(file)}
+		}
+	}
+	return nil
+}
+
 // writeWhole is writeFile of what fill writes, and leaves the file for others
 // to see once fill is done with it.
 func writeWhole(path string, force bool, fill func(*os.File) error) (err error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -16,8 +17,12 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// imitated is the name of an imitation's one store.
-const imitated = "imitation"
+// imitated is the name of an imitation's store, and standing that of the same one
+// without the product's limits: for what stands in the product already.
+const (
+	imitated = "imitation"
+	standing = "standing"
+)
 
 // imitation is a gateway over an empty store that holds what a product holds, and
 // no more: to try what a restore would do. It is in memory, and so is its audit,
@@ -32,13 +37,15 @@ type imitation struct {
 // gateway of the configuration: it opens what that opens, and proves what that does.
 // Everybody may do everything there.
 func (a *app) imitate(product string, cfg *config.Config, keys *backup.Keyring) (*imitation, error) {
-	b, err := all.Imitation(product, a.now)
+	whole := memory.New(memory.Options{Now: a.now})
+	b, err := all.ImitationOver(whole, product)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
 	s, err := gateway.New(gateway.Options{
-		ID: gatewayID(cfg, keys), RequireProof: cfg.Keyring.RequireProof, Stores: []gateway.Store{{Name: imitated, Kind: memoryKind, Backend: b}}, Policy: access.NewPolicy(nil), Keyring: keys,
-		Audit: audit.New(discarded{}, a.now), Log: a.log(), Now: a.now, MaxBlobs: max(restoresAtOnce, a.atOnce), Writes: events.NewRecorder(),
+		ID: gatewayID(cfg, keys), RequireProof: cfg.Keyring.RequireProof, Policy: access.NewPolicy(nil), Keyring: keys,
+		Stores: []gateway.Store{{Name: imitated, Kind: memoryKind, Backend: b}, {Name: standing, Kind: memoryKind, Backend: whole}},
+		Audit:  audit.New(discarded{}, a.now), Log: a.log(), Now: a.now, MaxBlobs: max(restoresAtOnce, a.atOnce), Writes: events.NewRecorder(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.Close())

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,14 +14,22 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 type inventoryFlags struct {
+	paceFlags
 	outputFile string
 	force      bool
 	runKey     string
+	plan, side string
+	namesFile  namesFile
+	errors     errorFile
 	selection
+
+	wantedTags map[string]string
+	names      []secret.Name // nil: the store is listed
 }
 
 // selection is which secrets of a store count.
@@ -48,36 +54,64 @@ keyring, or in a file of its own: --run-key makes that if it is not there. Who
 has the key can guess weak values offline. It needs the right to get each
 secret; --no-values digests no value, and needs the right to list.
 
-What could not be read is named, and stands in the file as that; exit code 1.`,
+--plan reads what a plan names, and nothing else, under the plan's run key: for
+the party that has the other side of a move. Secrets are read under the names
+that they have at the target, and digested over those of the source, unless the
+plan was made here and STORE is its source; --side says otherwise.
+
+What could not be read is named, and stands in the file as that; exit code 1.
+--error-file writes the names of what failed, and --names-file takes them.`,
 		Example: `  vaultferry inventory payments --output-file payments.inventory
   vaultferry inventory payments --match 'team-a/*' --tag env=prod --output-file a.inventory
+  vaultferry inventory payments --plan move.plan --run-key run.key --output-file target.inventory
   vaultferry inventory payments --no-values --output-file names.inventory`,
 		Args: arguments("STORE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if f.outputFile == "" || f.outputFile == "-" {
-				return usagef("--output-file FILE is missing")
-			}
-			tags, err := parsePairs("--tag", f.tags)
-			if err != nil {
+			if err := f.checkInventory(); err != nil {
 				return err
 			}
+			a.atOnce = f.concurrency
 			s, err := a.openSession(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			keys, err := loadKeyring(s.cfg.Keyring.File)
-			if err != nil {
-				return err
+			if f.plan != "" {
+				return a.inventoryByPlan(cmd.Context(), s, &f)
 			}
-			return a.inventory(cmd.Context(), s, keys, tags, &f)
+			return a.inventory(cmd.Context(), s, &f)
 		},
 	}
 	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "the inventory's file")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the run key, made if it is not there")
-	f.flags(cmd)
+	cmd.Flags().StringVar(&f.plan, "plan", "", "read what this plan names, under its run key")
+	cmd.Flags().StringVar(&f.side, "side", "", "the side of the plan that the store is: source or target")
+	f.namesFile.flags(cmd, "read")
+	f.errors.flags(cmd)
+	f.selection.flags(cmd)
+	f.paceFlags.flags(cmd)
 	return cmd
+}
+
+func (f *inventoryFlags) checkInventory() (err error) {
+	switch {
+	case f.outputFile == "" || f.outputFile == "-":
+		return usagef("--output-file FILE is missing")
+	case f.plan != "" && (len(f.match) > 0 || len(f.tags) > 0 || f.namesFile.path != ""):
+		return usagef("--plan names the secrets, so --match, --tag and --names-file do not go with it")
+	case f.plan == "" && f.side != "":
+		return usagef("--side is of a plan: --plan FILE is missing")
+	case f.side != "" && f.side != "source" && f.side != "target":
+		return usagef("--side is source or target, not %q", f.side)
+	}
+	if f.wantedTags, err = parsePairs("--tag", f.tags); err != nil {
+		return err
+	}
+	if f.names, err = f.namesFile.read(f.match); err != nil {
+		return err
+	}
+	return errors.Join(f.check(), mustBeFree(f.force, f.outputFile))
 }
 
 func (f *selection) flags(cmd *cobra.Command) {
@@ -94,6 +128,8 @@ type inventoryReport struct {
 	Root   string       `json:"root"`
 	RunKey string       `json:"run_key_id"`
 	Unread []unreadView `json:"unread,omitempty"`
+	// Absent are names that were asked for and are not there.
+	Absent []string `json:"absent,omitempty"`
 	// LeftOut is what the store's lists should show and did not.
 	LeftOut []inventory.LeftOut `json:"left_out,omitempty"`
 }
@@ -103,56 +139,93 @@ type unreadView struct {
 	Error string `json:"error"`
 }
 
-func (a *app) inventory(ctx context.Context, s *session, keys *backup.Keyring, tags map[string]string, f *inventoryFlags) error {
+func (a *app) inventory(ctx context.Context, s *session, f *inventoryFlags) error {
+	keys, err := loadKeyring(s.cfg.Keyring.File)
+	if err != nil {
+		return err
+	}
 	k, wrapped, err := newRunKey(f.runKey, keys)
 	if err != nil {
 		return err
 	}
-	report := inventoryReport{Store: s.store.Name, File: f.outputFile, RunKey: k.ID()}
-	h := inventory.Header{
-		Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, Begun: a.now().UTC(),
-		Match: f.match, Tags: f.tags, NoValues: f.noValues, RunKeyID: k.ID(), RunKey: wrapped,
-	}
-	src := a.source(s, k, tags, &f.selection)
+	h := s.inventoryHeader(keys, k, wrapped)
+	h.Match, h.Tags, h.Named, h.NoValues = f.match, f.tags, f.names != nil, f.noValues
+	report := &inventoryReport{}
+	src := a.source(s.side(a.call("inventory"), &f.paceFlags), k, f.wantedTags, &f.selection)
+	src.Names, src.Absent = f.names, func(n secret.Name) { report.Absent = append(report.Absent, string(n)) }
 	src.LeftOut = func(l secret.LeftOut) { report.LeftOut = append(report.LeftOut, inventory.LeftOutOf(l)) }
-	err = writeWhole(f.outputFile, f.force, func(file *os.File) error {
-		buffered := bufio.NewWriter(file)
-		w, err := inventory.NewWriter(buffered, h)
-		if err != nil {
-			return err
-		}
-		if err := src.Take(ctx, func(e *inventory.Entry) error {
+	return a.takeInventory(h, keys, report, f, func(write func(*inventory.Entry) error) error { return src.Take(ctx, write, endsAll) })
+}
+
+func (s *session) inventoryHeader(keys *backup.Keyring, k inventory.Key, wrapped string) inventory.Header {
+	return inventory.Header{Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, RunKeyID: k.ID(), RunKey: wrapped}
+}
+
+// inventoryByPlan reads what a plan names.
+func (a *app) inventoryByPlan(ctx context.Context, s *session, f *inventoryFlags) error {
+	return a.withPlan(f.plan, &planUse{f.paceFlags, f.runKey}, func(p *planFile) error {
+		call := a.call("inventory")
+		call.RequestID = p.Header.Run
+		look := live(s.side(call, &f.paceFlags), p.key)
+		look.NoValues = f.noValues
+		survey := migrate.Survey{Live: look, Target: f.isTarget(s, p), Readers: f.concurrency}
+		h := s.inventoryHeader(p.keys, p.key, p.Header.RunKey)
+		h.Plan, h.NoValues = p.digest, f.noValues
+		return a.takeInventory(h, p.keys, &inventoryReport{}, f, func(write func(*inventory.Entry) error) error {
+			return survey.Take(ctx, p.entries, write)
+		})
+	})
+}
+
+// isTarget says which side of the plan the store is: where another gateway made it,
+// the one that this gateway was asked for.
+func (f *inventoryFlags) isTarget(s *session, p *planFile) bool {
+	if f.side != "" {
+		return f.side == "target"
+	}
+	return p.Header.Gateway != gatewayID(s.cfg, p.keys) || p.Header.From != s.store.Name
+}
+
+// takeInventory writes the file and says what is in it and what is not.
+func (a *app) takeInventory(h inventory.Header, keys *backup.Keyring, r *inventoryReport, f *inventoryFlags, take func(func(*inventory.Entry) error) error) error {
+	r.Store, r.File, r.RunKey = h.Store, f.outputFile, h.RunKeyID
+	end, err := a.writeInventory(f.outputFile, f.force, h, keys, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
+		err := take(func(e *inventory.Entry) error {
 			if e.Unread != "" {
-				report.Unread = append(report.Unread, unreadView{string(e.Name), e.Unread})
+				r.Unread = append(r.Unread, unreadView{string(e.Name), e.Unread})
+				f.errors.add(e.Name)
 			}
-			return w.Write(e)
-		}, endsAll); err != nil {
-			return err
-		}
-		end, err := w.Close(a.now(), report.LeftOut, signWith(keys))
-		if err != nil {
-			return err
-		}
-		report.Count, report.Root = end.Count, end.Root
-		return buffered.Flush()
+			return write(e)
+		})
+		return r.LeftOut, err
 	})
 	switch {
-	case errors.Is(err, os.ErrExist):
-		return usagef("%s exists already; --force replaces it", f.outputFile)
+	case err != nil && isUsage(err):
+		return err
 	case err != nil:
-		return fmt.Errorf("store %s: %w", s.store.Name, err)
+		return fmt.Errorf("store %s: %w", h.Store, err)
 	}
-	for _, u := range report.Unread {
+	r.Count, r.Root = end.Count, end.Root
+	r.complain(a, &f.errors)
+	return errors.Join(a.print(r, r.text), f.errors.write(), exitIfAny(len(r.Unread)+len(r.Absent)+len(r.LeftOut)))
+}
+
+func (r *inventoryReport) complain(a *app, failed *errorFile) {
+	for _, u := range r.Unread {
 		a.complain(printable(u.Name) + ": " + u.Error)
 	}
-	for _, l := range report.LeftOut {
+	for _, n := range r.Absent {
+		a.complain(printable(n) + ": it is not there")
+		failed.add(secret.Name(n))
+	}
+	for _, l := range r.LeftOut {
 		a.complain(leftOutLine(l))
 	}
-	err = a.print(report, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s: %s of %s\nroot %s\n", report.File, secrets(report.Count), report.Store, report.Root)
-		return err
-	})
-	return errors.Join(err, exitIfAny(len(report.Unread)+len(report.LeftOut)))
+}
+
+func (r *inventoryReport) text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s: %s of %s\nroot %s\n", r.File, secrets(r.Count), r.Store, r.Root)
+	return err
 }
 
 // leftOutLine names what is not in an inventory and should be.
@@ -171,36 +244,20 @@ func secrets(n int) string {
 	return fmt.Sprintf("%d secrets", n)
 }
 
-// signWith is nil where no key of the keyring signs.
-func signWith(keys *backup.Keyring) func([]byte) (string, error) {
-	if _, _, ok := keys.Signer(); !ok {
-		return nil
-	}
-	return func(payload []byte) (string, error) { return keys.Sign(inventory.Type, payload) }
-}
-
-// inventoryPage is how many names a command asks for at once, while it reads
-// those before.
-const inventoryPage = 100
-
-// inventoryReaders is how many secrets a command reads at once.
+// inventoryReaders is how many secrets a command reads at once, unless it is told.
 const inventoryReaders = 32
 
 // source is a store as an inventory reads it.
-func (a *app) source(s *session, k inventory.Key, tags map[string]string, f *selection) *inventory.Source {
-	call := a.call("inventory")
-	folds := s.foldsCase()
+func (a *app) source(side *migrate.Side, k inventory.Key, tags map[string]string, f *selection) *inventory.Source {
 	return &inventory.Source{
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return s.service.List(ctx, call, s.store.Name, secret.Query{After: after, Limit: inventoryPage, WithTrash: true})
-		},
-		Readers: inventoryReaders,
+		List:    func(ctx context.Context, after secret.Name) (secret.Page, error) { return side.List(ctx, after, true) },
+		Readers: side.Pace.Width(),
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
-			return s.service.Digest(ctx, call, gateway.Ref{Store: s.store.Name, Name: name}, k, gateway.DigestOptions{NoValues: f.noValues, Tags: tags})
+			return side.Digest(ctx, k, name, gateway.DigestOptions{NoValues: f.noValues, Tags: tags})
 		},
 		Takes: func(found *secret.Secret) bool {
 			tagged := len(tags) == 0 || found.Deleted == nil // of what is deleted nobody asks for tags
-			return tagged && matchesAny(f.match, string(found.Name), folds)
+			return tagged && matchesAny(f.match, string(found.Name), side.FoldsCase)
 		},
 	}
 }

@@ -2,12 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -16,7 +11,6 @@ import (
 	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
-	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -26,15 +20,16 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Move many secrets from one store to another, by a plan",
 		Long: `"plan" looks at both stores and writes a file that says of each secret what will
-be done, and what will be lost. "run" does what the plan says and nothing else.
-It can be interrupted at any moment; the same command again goes on. "verify"
-compares both stores afterwards, and "report" signs what was done.
+be done, and what will be lost. "rehearse" tries that in an imitation of the
+target's product. "run" does what the plan says and nothing else. It can be
+interrupted at any moment; the same command again goes on. "verify" compares both
+stores afterwards, and "report" signs what was done.
 
 A move never deletes, purges or overwrites anything.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRunCommand(), a.migrateVerifyCommand(), a.migrateReportCommand())
+	cmd.AddCommand(a.migratePlanCommand(), a.migrateShowCommand(), a.migrateRehearseCommand(), a.migrateRunCommand(), a.migrateVerifyCommand(), a.migrateReportCommand())
 	for _, c := range cmd.Commands() {
 		a.timeoutFlag(c)
 	}
@@ -49,7 +44,7 @@ type paceFlags struct {
 
 func (f *paceFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.rate, "rate", "", "requests a second to each store at most, as 100/s (default: half of what the product publishes, else any number)")
-	cmd.Flags().IntVar(&f.concurrency, "concurrency", 32, "secrets on their way at once, at most")
+	cmd.Flags().IntVar(&f.concurrency, "concurrency", inventoryReaders, "secrets on their way at once, at most")
 }
 
 func (f *paceFlags) check() error {
@@ -98,132 +93,22 @@ func (a *app) openMove(ctx context.Context, from, to, op, run string, f *paceFla
 	if err != nil {
 		return nil, errors.Join(err, in.close())
 	}
-	call := a.call("migrate." + op)
-	call.RequestID, call.NativeBlobs, call.TellTrash = run, false, false
-	return &move{in, out, in.side(call, f), out.side(call, f)}, nil
+	call := a.moveCall(op, run)
+	return &move{in, out, *in.side(call, f), *out.side(call, f)}, nil
 }
 
-func (s *session) side(call gateway.Call, f *paceFlags) migrate.Side {
-	side := migrate.Side{Store: s.store.Name, Service: s.service, Call: call, Pace: f.pace(s.store), FoldsCase: s.foldsCase()}
+// moveCall is how the audit knows a call of a move.
+func (a *app) moveCall(op, run string) gateway.Call {
+	call := a.call("migrate." + op)
+	call.RequestID, call.NativeBlobs, call.TellTrash = run, false, false
+	return call
+}
+
+// side is the store as package migrate reads it.
+func (s *session) side(call gateway.Call, f *paceFlags) *migrate.Side {
+	side := &migrate.Side{Store: s.store.Name, Service: s.service, Call: call, Pace: f.pace(s.store), FoldsCase: s.foldsCase()}
 	if s.own != nil { // what only a gateway holds takes names as they are
 		side.Spell = func(n secret.Name) (string, error) { return s.own.Spell(s.store.Name, n) }
 	}
 	return side
-}
-
-// planFile is a plan that was read to its end and found good.
-type planFile struct {
-	*migrate.Checked
-	path   string
-	digest string // SHA-256 of the file
-	key    inventory.Key
-	file   *os.File
-	keyOf  func(*migrate.Header) (inventory.Key, error)
-}
-
-// openPlan reads a plan. What is wrong with it is wrong usage: nothing was tried.
-func (a *app) openPlan(path, runKey string) (p *planFile, err error) {
-	defer func() {
-		var exit *exitError
-		if err != nil && !errors.As(err, &exit) {
-			err = &exitError{exitUsage, fmt.Errorf("%s: %s", path, message(secret.WithoutPath(err)))}
-		}
-	}()
-	cfg, err := a.loadUnresolved()
-	if err != nil {
-		return nil, err
-	}
-	keys, err := loadKeyring(cfg.Keyring.File)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	p = &planFile{path: path, file: f, keyOf: func(h *migrate.Header) (inventory.Key, error) {
-		return runKeyOf("plan", h.RunKeyID, h.RunKey, runKey, keys)
-	}}
-	if err := p.check(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return p, nil
-}
-
-func (p *planFile) check() error {
-	sum := sha256.New()
-	r, err := migrate.NewPlanReader(io.TeeReader(p.file, sum), p.keyOf)
-	if err != nil {
-		return err
-	}
-	p.key = r.Key()
-	p.Checked, err = migrate.CheckPlan(r)
-	p.digest = hex.EncodeToString(sum.Sum(nil))
-	return err
-}
-
-// entries calls do with each entry.
-func (p *planFile) entries(do func(*migrate.Entry) error) error {
-	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	r, err := migrate.NewPlanReader(p.file, func(*migrate.Header) (inventory.Key, error) { return p.key, nil })
-	if err != nil {
-		return err
-	}
-	return p.Entries(r, do)
-}
-
-func (p *planFile) close() error { return p.file.Close() }
-
-// errorFile takes the names of what failed, one on each line.
-type errorFile struct {
-	path  string
-	names []secret.Name
-}
-
-func (f *errorFile) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.path, "error-file", "", "write the names of what failed to this file, anew; --names-file takes it")
-}
-
-func (f *errorFile) add(n secret.Name) {
-	if f.path != "" {
-		f.names = append(f.names, n)
-	}
-}
-
-func (f *errorFile) write() error {
-	if f.path == "" {
-		return nil
-	}
-	var b strings.Builder
-	for _, n := range f.names {
-		b.WriteString(string(n) + "\n")
-	}
-	return writeFile(f.path, []byte(b.String()), true)
-}
-
-// readNames reads a file of names, one on each line.
-func readNames(path string) ([]secret.Name, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, usagef("--names-file: %v", err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	lines, err := readLines(f)
-	if err != nil {
-		return nil, usagef("--names-file: %s: %v", path, err)
-	}
-	names := make([]secret.Name, 0, len(lines))
-	for i, line := range lines {
-		n := secret.Name(line)
-		if err := n.Validate(); err != nil {
-			return nil, usagef("--names-file: %s: name %d: %s", path, i+1, message(err))
-		}
-		names = append(names, n)
-	}
-	if len(names) == 0 {
-		return nil, usagef("--names-file: %s holds no name", path)
-	}
-	return names, nil
 }

@@ -30,7 +30,7 @@ type planFlags struct {
 	outputFile  string
 	force       bool
 	runKey      string
-	namesFile   string
+	namesFile   namesFile
 	errors      errorFile
 	onConflict  string
 	onLoss      string
@@ -92,7 +92,7 @@ Exit code 1: the plan is written, and leaves out secrets that ought to move.`,
 	cmd.Flags().StringVar(&f.outputFile, "output-file", "", "the plan's file")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the run key, made if it is not there")
-	cmd.Flags().StringVar(&f.namesFile, "names-file", "", "plan for the names in this file, one on each line")
+	f.namesFile.flags(cmd, "plan for")
 	cmd.Flags().StringVar(&f.onConflict, "on-conflict", "fail", "where the name is taken: fail, skip or append")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where something would be lost: fail, accept, trim-oldest or archive, in general or by WORD=CHOICE (default: the target's on_loss, else fail)")
 	cmd.Flags().StringVar(&f.rename, "rename", "", "a file of lines \"from,to\"")
@@ -128,13 +128,15 @@ func (f *planFlags) check() error {
 		f.match = nil // one of them is the whole store
 	}
 	f.rules.OnConflict = gateway.OnConflict(f.onConflict)
-	for _, check := range []func() error{f.paceFlags.check, f.parseOnLoss, f.parseNames, f.parseMapping} {
+	for _, check := range []func() error{f.mustBeFree, f.paceFlags.check, f.parseOnLoss, f.parseNames, f.parseMapping} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (f *planFlags) mustBeFree() error { return mustBeFree(f.force, f.outputFile) }
 
 func (f *planFlags) parseOnLoss() error {
 	if f.onLoss == "" {
@@ -165,13 +167,7 @@ func (f *planFlags) parseOnLoss() error {
 }
 
 func (f *planFlags) parseNames() (err error) {
-	switch {
-	case f.namesFile == "":
-		return nil
-	case len(f.match) > 0:
-		return usagef("--names-file names the secrets, so --from takes no pattern")
-	}
-	f.names, err = readNames(f.namesFile)
+	f.names, err = f.namesFile.read(f.match)
 	return err
 }
 

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +16,7 @@ import (
 )
 
 type migrateReportFlags struct {
-	paceFlags
-	runKey         string
+	planUse
 	output, html   string
 	source, target string // inventories that are there already
 	force          bool
@@ -47,7 +43,7 @@ are there already, such as that of another party's gateway, under the same run k
 			if f.output == "" || f.output == "-" {
 				return usagef("--output-file FILE is missing")
 			}
-			if err := f.check(); err != nil {
+			if err := f.free(); err != nil {
 				return err
 			}
 			return a.migrateReport(cmd.Context(), args[0], &f)
@@ -57,7 +53,6 @@ are there already, such as that of another party's gateway, under the same run k
 	cmd.Flags().StringVar(&f.html, "html", "", "write a page for people to this file, too")
 	cmd.Flags().StringVar(&f.source, "source-inventory", "", "an inventory of the source, instead of one that is taken now")
 	cmd.Flags().StringVar(&f.target, "target-inventory", "", "an inventory of the target, instead of one that is taken now")
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace existing files")
 	f.flags(cmd)
 	return cmd
@@ -66,77 +61,62 @@ are there already, such as that of another party's gateway, under the same run k
 // reporting is a report that is being made.
 type reporting struct {
 	plan    *planFile
-	keys    *backup.Keyring
 	facts   report.Migration
 	details report.Details
-	steps   map[secret.Name]migrate.Line // the last line of the journal on each
-	sums    [2]string                    // SHA-256 of the inventories
+	ends    map[secret.Name]ending
+	sums    [2]string // SHA-256 of the inventories
 }
 
-func (a *app) migrateReport(ctx context.Context, path string, f *migrateReportFlags) (err error) {
-	p, err := a.openPlan(path, f.runKey)
-	if err != nil {
-		return err
+// ending is what the journal says last of a secret.
+type ending struct {
+	step migrate.Step
+	why  string
+}
+
+func (a *app) migrateReport(ctx context.Context, path string, f *migrateReportFlags) error {
+	return a.withPlan(path, &f.planUse, func(p *planFile) error { return a.reportPlan(ctx, p, f) })
+}
+
+func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags) error {
+	if _, _, signs := p.keys.Signer(); !signs {
+		return usagef("no key of %s signs: vaultferry keys new --add --type %s", p.cfg.Keyring.File, backup.AlgEdDSA)
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	cfg, err := a.loadUnresolved()
-	if err != nil {
-		return err
-	}
-	keys, err := loadKeyring(cfg.Keyring.File)
-	if err != nil {
-		return err
-	}
-	if _, _, signs := keys.Signer(); !signs {
-		return usagef("no key of %s signs: vaultferry keys new --add --type %s", cfg.Keyring.File, backup.AlgEdDSA)
-	}
-	if err := f.free(); err != nil {
-		return err
-	}
-	r := &reporting{plan: p, keys: keys, steps: map[secret.Name]migrate.Line{}, details: report.Details{File: f.output}}
+	r := &reporting{plan: p, ends: map[secret.Name]ending{}, details: report.Details{File: f.output}}
 	r.facts = report.Migration{
-		Run: p.Header.Run, Gateway: gatewayID(cfg, keys), Program: readVersion().line(), RunKeyID: p.Header.RunKeyID,
+		Run: p.Header.Run, Gateway: gatewayID(p.cfg, p.keys), Program: readVersion().line(), RunKeyID: p.Header.RunKeyID,
 		Plan: planFacts(p),
 	}
 	if err := r.readJournal(); err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s", path, message(err))}
+		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s", p.path, message(err))}
 	}
-	for _, given := range []string{f.source, f.target} { // before anything is taken
-		if given != "" {
-			if err := p.sharesKey(given); err != nil {
-				return err
-			}
+	prove := [2]inventory.Verifier{verifierOf(p.keys), verifierOf(p.keys)}
+	if f.target != "" {
+		prove[1] = nil // another party's is signed by nobody known here: it cosigns the report
+	}
+	for i, given := range []string{f.source, f.target} { // before anything is taken
+		if given == "" {
+			continue
+		}
+		in, err := openInventory(given, prove[i])
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(p.sharesKey(in), in.close()); err != nil {
+			return err
 		}
 	}
-	foreign := f.target != ""
-	if err := a.takeBoth(ctx, p, r.facts.Gateway, keys, f); err != nil {
+	if err := a.takeBoth(ctx, p, f); err != nil {
 		return err
 	}
-	if err := r.compare(f.source, f.target, foreign); err != nil {
+	if err := r.compare(ctx, [2]string{f.source, f.target}, prove); err != nil {
 		return err
 	}
 	r.facts.Made = a.now()
+	var err error
 	if r.facts.Audit, err = a.auditSpan(r.facts.Run, r.facts.Moved.Begun, r.facts.Moved.Ended); err != nil {
 		return err
 	}
 	return a.writeReport(r, f)
-}
-
-// sharesKey fails unless an inventory was made under the plan's run key.
-func (p *planFile) sharesKey(file string) error {
-	in, err := os.Open(file)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	defer func() { _ = in.Close() }() // only read
-	r, err := inventory.NewReader(in, nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if have, want := r.Header.RunKeyID, p.Header.RunKeyID; have != want {
-		return usagef("%s has the run key %s, and the plan has %s: both must be made with one --run-key FILE", file, have, want)
-	}
-	return nil
 }
 
 // ownSource and ownTarget end the names of the inventories that are taken.
@@ -154,12 +134,7 @@ func (f *migrateReportFlags) free() error {
 	if f.target == "" {
 		files = append(files, f.output+ownTarget)
 	}
-	for _, file := range files {
-		if _, err := os.Lstat(file); file != "" && err == nil && !f.force {
-			return usagef("%s exists already; --force replaces it", file)
-		}
-	}
-	return nil
+	return mustBeFree(f.force, files...)
 }
 
 func planFacts(p *planFile) report.Plan {
@@ -173,54 +148,34 @@ func planFacts(p *planFile) report.Plan {
 }
 
 // takeBoth takes the inventories that f does not name, and names them.
-func (a *app) takeBoth(ctx context.Context, p *planFile, id string, keys *backup.Keyring, f *migrateReportFlags) (err error) {
+func (a *app) takeBoth(ctx context.Context, p *planFile, f *migrateReportFlags) error {
 	if f.source != "" && f.target != "" {
 		return nil
 	}
-	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "report", p.Header.Run, &f.paceFlags)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	for _, side := range []struct {
-		file    *string
-		end     string
-		session *session
-		survey  migrate.Survey
-	}{
-		{&f.source, ownSource, m.from, migrate.Survey{Side: m.source}},
-		{&f.target, ownTarget, m.to, migrate.Survey{Side: m.target, Target: true}},
-	} {
-		if *side.file != "" {
-			continue
+	return a.withStores(ctx, p, "report", &f.planUse, func(m *move) error {
+		for _, side := range []struct {
+			file    *string
+			end     string
+			session *session
+			survey  migrate.Survey
+		}{
+			{&f.source, ownSource, m.from, migrate.Survey{Live: live(&m.source, p.key)}},
+			{&f.target, ownTarget, m.to, migrate.Survey{Live: live(&m.target, p.key), Target: true}},
+		} {
+			if *side.file != "" {
+				continue
+			}
+			*side.file = f.output + side.end
+			side.survey.Readers = f.concurrency
+			h := side.session.inventoryHeader(p.keys, p.key, p.Header.RunKey)
+			h.Plan = p.digest
+			if _, err := a.writeInventory(*side.file, f.force, h, p.keys, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
+				return nil, side.survey.Take(ctx, p.entries, write)
+			}); err != nil {
+				return err
+			}
 		}
-		*side.file = f.output + side.end
-		side.survey.Key, side.survey.Readers, side.survey.Ends = p.key, f.concurrency, endsAll
-		h := inventory.Header{
-			Gateway: id, Store: side.session.store.Name, Product: side.session.store.Backend, Begun: a.now().UTC(),
-			RunKeyID: p.Header.RunKeyID, RunKey: p.Header.RunKey,
-		}
-		if err := a.survey(ctx, &side.survey, p, &h, keys, *side.file, f.force); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *app) survey(ctx context.Context, s *migrate.Survey, p *planFile, h *inventory.Header, keys *backup.Keyring, file string, force bool) error {
-	return writeWhole(file, force, func(out *os.File) error {
-		buffered := bufio.NewWriter(out)
-		w, err := inventory.NewWriter(buffered, *h)
-		if err != nil {
-			return err
-		}
-		if err := s.Take(ctx, p.entries, w.Write); err != nil {
-			return err
-		}
-		if _, err = w.Close(a.now(), nil, signWith(keys)); err != nil {
-			return err
-		}
-		return buffered.Flush()
+		return nil
 	})
 }
 
@@ -246,7 +201,7 @@ func (r *reporting) readJournal() error {
 			events = append(events, report.Event{At: l.At, What: report.EventThrottled})
 		}
 		if l.Name != "" {
-			r.steps[l.Name] = l
+			r.ends[l.Name] = ending{l.Step, l.Why}
 		}
 	})
 	if err == nil && m.Runs == 0 {
@@ -256,64 +211,49 @@ func (r *reporting) readJournal() error {
 	return err
 }
 
-// compare reads both inventories beside the plan. Another party's is signed by
-// nobody that is known here: that party cosigns the report.
-func (r *reporting) compare(sourceFile, targetFile string, foreign bool) error {
-	source, err := r.read(0, sourceFile, &r.facts.Source, verifierOf(r.keys))
-	if err != nil {
-		return err
+// compare reads both inventories beside the plan, and holds neither.
+func (r *reporting) compare(ctx context.Context, files [2]string, prove [2]inventory.Verifier) (err error) {
+	var sides [2]migrate.Looker
+	for i, facts := range []*report.Store{&r.facts.Source, &r.facts.Target} {
+		in, err := openInventory(files[i], prove[i])
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, in.close()) }()
+		x, err := in.index()
+		if err != nil {
+			return err
+		}
+		*facts, r.sums[i], sides[i] = report.StoreOf(files[i], in.Reader), in.digest(), migrate.Taken{Index: x}
 	}
-	prove := verifierOf(r.keys)
-	if foreign {
-		prove = nil
-	}
-	target, err := r.read(1, targetFile, &r.facts.Target, prove)
-	if err != nil {
-		return err
-	}
-	return r.plan.entries(func(e *migrate.Entry) error {
+	err = r.plan.entries(func(e *migrate.Entry) error {
 		r.weigh(e)
-		if e.Class == migrate.Deleted {
-			return nil
-		}
-		src := source[e.Name]
-		v := e.Judge(src, target[e.Name])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	look := migrate.Verification{From: sides[0], To: sides[1], Key: r.plan.key, Readers: 1}
+	return look.Do(ctx, r.plan.entries, func(v *migrate.Verdict) error {
 		r.facts.Compared.Add(v.Sign, v.Foretold)
-		if e.Action == "" {
+		if v.Entry.Action == "" {
 			return nil
 		}
-		for _, l := range e.Losses {
+		for _, l := range v.Entry.Losses {
 			r.facts.Foretell(l.Grade, l.What)
 		}
-		if src != nil {
-			for _, l := range e.Found(v.Parts, src) {
-				r.facts.Find(l.Grade, l.What)
-			}
+		for _, l := range v.Found() {
+			r.facts.Find(l.Grade, l.What)
 		}
 		return nil
 	})
-}
-
-// read returns what an inventory says of each name of the source.
-func (r *reporting) read(i int, file string, facts *report.Store, prove inventory.Verifier) (map[secret.Name]*inventory.Entry, error) {
-	all := map[secret.Name]*inventory.Entry{}
-	in, sum, err := scanInventory(file, prove, func(e *inventory.Entry) {
-		if e.Deleted == nil {
-			all[cmp.Or(e.Of, e.Name)] = e
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	*facts, r.sums[i] = report.StoreOf(file, in), sum
-	return all, nil
 }
 
 // weigh counts what became of an entry.
 func (r *reporting) weigh(e *migrate.Entry) {
 	m := &r.facts.Moved
 	failed := report.Failure{Name: string(e.Name), Step: string(migrate.Failed)}
-	line, tried := r.steps[e.Name]
+	end, tried := r.ends[e.Name]
 	switch {
 	case e.Action == "":
 		if !e.Stays(r.plan.Header.Rules) {
@@ -323,16 +263,16 @@ func (r *reporting) weigh(e *migrate.Entry) {
 	case !tried:
 		m.NotTried++
 		failed.Step = notTried
-	case line.Step == migrate.Done:
+	case end.step == migrate.Done:
 		m.Done++
 		m.Versions += len(e.Versions)
 		return
-	case line.Step == migrate.Skipped:
+	case end.step == migrate.Skipped:
 		m.Skipped++
-		failed.Step, failed.Why = string(migrate.Skipped), line.Why
+		failed.Step, failed.Why = string(migrate.Skipped), end.why
 	default:
 		m.Failed++
-		failed.Why = line.Why
+		failed.Why = end.why
 	}
 	r.details.Failed = append(r.details.Failed, failed)
 }
@@ -342,7 +282,7 @@ func (a *app) writeReport(r *reporting, f *migrateReportFlags) error {
 	if err != nil {
 		return err
 	}
-	signed, err := report.Sign(s, r.keys)
+	signed, err := report.Sign(s, r.plan.keys)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,7 @@ import (
 )
 
 type runFlags struct {
-	paceFlags
-	runKey string
+	planUse
 	expect string
 	errors errorFile
 }
@@ -45,7 +44,6 @@ a product does not take the store's credential any more, 130 interrupted.`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateRun(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
 	cmd.Flags().StringVar(&f.expect, "expect", "", "refuse any plan but the one with this SHA-256")
 	f.errors.flags(cmd)
 	f.flags(cmd)
@@ -75,37 +73,32 @@ type runErrorView struct {
 	Error  string       `json:"error"`
 }
 
-func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
-	p, err := a.openPlan(path, f.runKey)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
-		return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
-	}
-	journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
-	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
-	}
-	defer func() {
-		if err != nil && ctx.Err() != nil { // wherever it was
-			a.complain("to go on: " + f.resume(path))
+func (v *runErrorView) line() string {
+	return fmt.Sprintf("%s: %s: %s", printable(v.Name), v.Result, v.Error)
+}
+
+func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
+	return a.withPlan(path, &f.planUse, func(p *planFile) (err error) {
+		if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
+			return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
 		}
-		err = errors.Join(err, journal.Close())
-	}()
-	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "run", p.Header.Run, &f.paceFlags)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	if err := m.to.requireLasting(false); err != nil {
-		return err
-	}
-	return a.runPlan(ctx, p, m, journal, f)
+		journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
+		if err != nil {
+			return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
+		}
+		defer func() {
+			if err != nil && ctx.Err() != nil { // wherever it was
+				a.complain("to go on: " + f.resume(path))
+			}
+			err = errors.Join(err, journal.Close())
+		}()
+		return a.withStores(ctx, p, "run", &f.planUse, func(m *move) error {
+			if err := m.to.requireLasting(false); err != nil {
+				return err
+			}
+			return a.runPlan(ctx, p, m, journal, f)
+		})
+	})
 }
 
 func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrate.Journal, f *runFlags) error {
@@ -176,33 +169,41 @@ func (r *runReport) add(a *app, res migrate.Result) {
 	if res.Err != nil {
 		v := runErrorView{name, res.Step, message(res.Err)}
 		r.Errors = append(r.Errors, v)
-		a.complain(fmt.Sprintf("%s: %s: %s", printable(v.Name), v.Result, v.Error))
+		a.complain(v.line())
 	}
 }
 
 func (r *runReport) text(w io.Writer) error {
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{
-		{r.Done, "moved"},
-		{r.Before, "moved before"},
-		{r.Skipped, "skipped"},
-		{r.Failed, "failed"},
-		{r.Untried, "not tried"},
-	} {
-		if p.n > 0 || p.what == "moved" {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	line := fmt.Sprintf("%s: %s of %d planned\n", r.File, strings.Join(parts, ", "), r.Planned)
-	if r.Stay > 0 {
-		line += fmt.Sprintf("the plan leaves %d where they are\n", r.Stay)
-	}
+	line := fmt.Sprintf("%s: %s of %d planned\n%s", r.File, countWords(
+		counted{r.Done, "moved"}, counted{r.Before, "moved before"}, counted{r.Skipped, "skipped"}, counted{r.Failed, "failed"}, counted{r.Untried, notTried},
+	), r.Planned, stayLine(r.Stay))
 	if r.Requests > 0 {
 		line += fmt.Sprintf("%d requests, %d of them refused for now\n", r.Requests, r.Refused)
 	}
 	_, err := io.WriteString(w, line)
 	return err
+}
+
+type counted struct {
+	n    int
+	what string
+}
+
+// countWords lists the first, and of the others those of which there are any.
+func countWords(first counted, rest ...counted) string {
+	s := fmt.Sprintf("%d %s", first.n, first.what)
+	for _, c := range rest {
+		if c.n > 0 {
+			s += fmt.Sprintf(", %d %s", c.n, c.what)
+		}
+	}
+	return s
+}
+
+// stayLine says how many the plan leaves where they are.
+func stayLine(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the plan leaves %d where they are\n", n)
 }

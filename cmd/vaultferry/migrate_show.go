@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,8 +16,7 @@ import (
 )
 
 type showFlags struct {
-	paceFlags
-	runKey  string
+	planUse
 	class   string
 	offline bool
 }
@@ -37,7 +35,6 @@ would skip these. --offline shows the plan alone.`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateShow(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
 	cmd.Flags().StringVar(&f.class, "class", "", "secrets of this class alone")
 	cmd.Flags().BoolVar(&f.offline, "offline", false, "look at no store")
 	f.flags(cmd)
@@ -66,19 +63,15 @@ type planChangeView struct {
 	What string `json:"what"`
 }
 
-func (a *app) migrateShow(ctx context.Context, path string, f *showFlags) (err error) {
+func (a *app) migrateShow(ctx context.Context, path string, f *showFlags) error {
 	if f.class != "" && !slices.Contains(migrate.Classes(), migrate.Class(f.class)) {
 		return usagef("--class: there is no class %q", f.class)
 	}
-	if err := f.check(); err != nil {
-		return err
-	}
-	p, err := a.openPlan(path, f.runKey)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	v := &planView{File: path, Digest: p.digest, Header: p.Header, End: p.End, Entries: []planEntryView{}, Changed: []planChangeView{}}
+	return a.withPlan(path, &f.planUse, func(p *planFile) error { return a.showPlan(ctx, p, f) })
+}
+
+func (a *app) showPlan(ctx context.Context, p *planFile, f *showFlags) error {
+	v := &planView{File: p.path, Digest: p.digest, Header: p.Header, End: p.End, Entries: []planEntryView{}, Changed: []planChangeView{}}
 	v.Header.RunKey = ""
 	wanted := func(do func(*migrate.Entry) error) error {
 		return p.entries(func(e *migrate.Entry) error {
@@ -95,26 +88,21 @@ func (a *app) migrateShow(ctx context.Context, path string, f *showFlags) (err e
 		return err
 	}
 	if !f.offline {
-		if err := a.changedSince(ctx, p, wanted, v, &f.paceFlags); err != nil {
+		if err := a.changedSince(ctx, p, wanted, v, &f.planUse); err != nil {
 			a.complain("what has changed since could not be found out: " + message(err))
 		}
 	}
 	return a.print(v, v.text)
 }
 
-func (a *app) changedSince(ctx context.Context, p *planFile, entries func(func(*migrate.Entry) error) error, v *planView, f *paceFlags) (err error) {
-	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "show", p.Header.Run, f)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	look := migrate.Verification{From: m.source, To: m.target, Key: p.key, Readers: f.concurrency, Ends: endsAll}
-	return look.Do(ctx, entries, func(d *migrate.Verdict) error {
-		what := changeOf(d)
-		if what != "" {
-			v.Changed = append(v.Changed, planChangeView{string(d.Entry.Name), what})
-		}
-		return nil
+func (a *app) changedSince(ctx context.Context, p *planFile, entries func(func(*migrate.Entry) error) error, v *planView, f *planUse) error {
+	return a.withStores(ctx, p, "show", f, func(m *move) error {
+		return p.looks(m, f).Do(ctx, entries, func(d *migrate.Verdict) error {
+			if what := changeOf(d); what != "" {
+				v.Changed = append(v.Changed, planChangeView{string(d.Entry.Name), what})
+			}
+			return nil
+		})
 	})
 }
 

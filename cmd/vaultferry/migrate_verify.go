@@ -15,8 +15,7 @@ import (
 )
 
 type verifyFlags struct {
-	paceFlags
-	runKey string
+	planUse
 	errors errorFile
 }
 
@@ -37,7 +36,6 @@ read.`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateVerify(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
 	f.errors.flags(cmd)
 	f.flags(cmd)
 	return cmd
@@ -50,33 +48,21 @@ type verifyReport struct {
 	Counts   map[string]int `json:"counts"`
 	Foretold int            `json:"foretold"` // of what is not "="
 	Unseen   int            `json:"unseen"`   // values that a product does not show
-	Differ   []verdictView  `json:"differ"`   // all but "=" and what was foretold
+	Differ   []diffView     `json:"differ"`   // all but "=" and what was foretold
 }
 
-type verdictView struct {
-	diffView
-	Why string `json:"why,omitempty"`
+func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) error {
+	return a.withPlan(path, &f.planUse, func(p *planFile) error {
+		return a.withStores(ctx, p, "verify", &f.planUse, func(m *move) error { return a.verifyPlan(ctx, p, m, f) })
+	})
 }
 
-func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
-	p, err := a.openPlan(path, f.runKey)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	m, err := a.openMove(ctx, p.Header.From, p.Header.To, "verify", p.Header.Run, &f.paceFlags)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	report := &verifyReport{File: path, Run: p.Header.Run, Counts: map[string]int{}, Differ: []verdictView{}}
-	look := migrate.Verification{From: m.source, To: m.target, Key: p.key, Readers: f.concurrency, Ends: endsAll}
+func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFlags) error {
+	report := &verifyReport{File: p.path, Run: p.Header.Run, Counts: map[string]int{}, Differ: []diffView{}}
+	look := p.looks(m, &f.planUse)
 	if !p.Header.Named {
 		folds := m.source.FoldsCase
-		look.Takes = func(n secret.Name) bool { return matchesAny(p.Header.Match, string(n), folds) }
+		look.Listed, look.Takes = &m.source, func(n secret.Name) bool { return matchesAny(p.Header.Match, string(n), folds) }
 	}
 	if err := look.Do(ctx, p.entries, func(v *migrate.Verdict) error {
 		report.add(v)
@@ -91,46 +77,22 @@ func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) (e
 }
 
 func (r *verifyReport) add(v *migrate.Verdict) {
-	sign := string(v.Sign)
-	r.Counts[sign]++
+	r.Counts[string(v.Sign)]++
 	r.Unseen += v.Unseen
 	switch {
 	case v.Foretold:
 		r.Foretold++
 	case v.Sign != inventory.Same:
-		d := diffView{Sign: sign, Name: string(v.Entry.Name)}
-		for _, p := range v.Parts {
-			d.Parts = append(d.Parts, partView{int64(p.Version), p.What})
-		}
-		why := v.Why
-		if why == "" {
-			why = v.Entry.Why
-		}
-		r.Differ = append(r.Differ, verdictView{d, why})
+		r.Differ = append(r.Differ, viewVerdict(v))
 	}
 }
 
 func (r *verifyReport) text(w io.Writer) error {
 	var b strings.Builder
 	for i := range r.Differ {
-		d := &r.Differ[i]
-		b.WriteString(d.line())
-		if d.Why != "" {
-			b.WriteString(" (" + printable(d.Why) + ")")
-		}
-		b.WriteString("\n")
+		b.WriteString(r.Differ[i].line() + "\n")
 	}
-	var all []string
-	for _, s := range signs {
-		words := map[string]string{"-": "only at the source", "+": "only at the target"}[s.sign]
-		if words == "" {
-			words = s.words
-		}
-		if n := r.Counts[s.sign]; n > 0 || s.sign == "=" {
-			all = append(all, fmt.Sprintf("%d %s", n, words))
-		}
-	}
-	fmt.Fprintf(&b, "%s: %s", r.File, strings.Join(all, ", "))
+	fmt.Fprintf(&b, "%s: %s", r.File, countLine(r.Counts, "the source", "the target"))
 	if r.Foretold > 0 {
 		fmt.Fprintf(&b, "; %d as foretold", r.Foretold)
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -78,13 +76,17 @@ func (a *app) reportCosign(ctx context.Context, file string, f *cosignFlags) err
 		}
 	}
 	prove := func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
-	in, digest, err := scanInventory(f.inventory, prove, func(*inventory.Entry) {})
+	in, err := openInventory(f.inventory, prove)
 	if err != nil {
 		return err
 	}
-	mine := report.StoreOf(f.inventory, in)
+	defer func() { _ = in.close() }() // only read
+	if _, err := in.index(); err != nil {
+		return err
+	}
+	mine := report.StoreOf(f.inventory, in.Reader)
 	before := r.KeyIDs()
-	side, err := r.Cosign(keys, mine, digest)
+	side, err := r.Cosign(keys, mine, in.digest())
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -119,28 +121,6 @@ func (a *app) writeCosigned(file, key string, r *report.Report) error {
 		e.Key, e.Digest = key, hex.EncodeToString(sum[:])
 		return writeFile(file, b, true)
 	})
-}
-
-// scanInventory gives each entry of a whole inventory to do, and returns its
-// SHA-256, too.
-func scanInventory(file string, prove inventory.Verifier, do func(*inventory.Entry)) (*inventory.Reader, string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, "", &exitError{exitUsage, err}
-	}
-	defer func() { _ = f.Close() }() // only read
-	sum := sha256.New()
-	r, err := inventory.NewReader(io.TeeReader(f, sum), prove)
-	for err == nil {
-		var e *inventory.Entry
-		if e, err = r.Next(); err == nil {
-			do(e)
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		return nil, "", fmt.Errorf("%s: %w", file, err)
-	}
-	return r, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 type cosignView struct {

@@ -29,7 +29,7 @@ snapshot that was taken of some names, a store is read for these.`,
 			if err != nil {
 				return err
 			}
-			return a.snapshotDiff(cmd.Context(), r, args, &diffFlags{selection: selection{match: match}})
+			return a.snapshotDiff(cmd.Context(), r, args, &diffFlags{planUse: planUse{paceFlags: paceFlags{concurrency: inventoryReaders}}, selection: selection{match: match}})
 		},
 	}
 	cmd.Flags().StringArrayVar(&match, "match", nil, "secrets whose names match: * is any run of characters, ? any one; may be given several times")

@@ -86,6 +86,7 @@ func TestBackupOptionsCross(t *testing.T) {
 		"accept":                 {"main", gateway.BackupOptions{OnLoss: gateway.LossAccept}, nil, secret.Data, false, secret.Deleted},
 		"read-deleted":           {"main", gateway.BackupOptions{ReadDeleted: true}, nil, secret.Trace, true, ""},
 		"read-deleted read-only": {"fixed", gateway.BackupOptions{ReadDeleted: true}, secret.Denied, 0, false, ""},
+		"untouched":              {"main", gateway.BackupOptions{ReadDeleted: true, Untouched: true, OnLoss: gateway.LossAccept}, nil, secret.Data, false, secret.Deleted},
 		"accept read-only":       {"fixed", gateway.BackupOptions{OnLoss: gateway.LossAccept}, nil, secret.Data, false, secret.Deleted},
 	} {
 		h.read = nil

@@ -163,7 +163,7 @@ func (c *Client) BackupWith(ctx context.Context, call gateway.Call, r gateway.Re
 
 // Pack is gateway.Service.Pack.
 func (c *Client) Pack(ctx context.Context, call gateway.Call, r gateway.Ref, k inventory.Key, o gateway.PackOptions) (*gateway.Packed, error) {
-	w, err := packOperation.ask(ctx, c, call, packArgs{backupToArgs(r, o.BackupOptions), k.Reveal(), o.Foretell})
+	w, err := packOperation.ask(ctx, c, call, packArgs{backupToArgs(r, o.BackupOptions), k.Reveal(), o.Foretell, o.Of})
 	if w == nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ var packOperation = operation[packArgs, *packAnswer]{
 		if err != nil {
 			return nil, err
 		}
-		p, err := s.Pack(ctx, c, q.ref(), k, gateway.PackOptions{BackupOptions: q.options(), Foretell: q.Foretell})
+		p, err := s.Pack(ctx, c, q.ref(), k, gateway.PackOptions{BackupOptions: q.options(), Foretell: q.Foretell, Of: q.Of})
 		if p == nil {
 			return nil, err
 		}
@@ -205,11 +205,13 @@ type (
 		OnLoss      gateway.OnLoss            `json:"on_loss,omitempty"`
 		OnLossOf    map[string]gateway.OnLoss `json:"on_loss_of,omitempty"`
 		ReadDeleted bool                      `json:"read_deleted,omitempty"`
+		Untouched   bool                      `json:"untouched,omitempty"`
 	}
 	packArgs struct {
 		backupArgs
-		RunKey   []byte `json:"run_key"`
-		Foretell bool   `json:"foretell,omitempty"`
+		RunKey   []byte      `json:"run_key"`
+		Foretell bool        `json:"foretell,omitempty"`
+		Of       secret.Name `json:"of,omitempty"`
 	}
 	digestArgs struct {
 		refArgs
@@ -260,11 +262,11 @@ func (q refArgs) ref() gateway.Ref {
 }
 
 func (q backupArgs) options() gateway.BackupOptions {
-	return gateway.BackupOptions{OnLoss: q.OnLoss, OnLossOf: q.OnLossOf, ReadDeleted: q.ReadDeleted}
+	return gateway.BackupOptions{OnLoss: q.OnLoss, OnLossOf: q.OnLossOf, ReadDeleted: q.ReadDeleted, Untouched: q.Untouched}
 }
 
 func backupToArgs(r gateway.Ref, o gateway.BackupOptions) backupArgs {
-	return backupArgs{refToArgs(r), o.OnLoss, o.OnLossOf, o.ReadDeleted}
+	return backupArgs{refToArgs(r), o.OnLoss, o.OnLossOf, o.ReadDeleted, o.Untouched}
 }
 
 func selectorToArgs(r gateway.Ref, sel secret.Selector) getArgs {
