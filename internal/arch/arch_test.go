@@ -101,7 +101,7 @@ var vendors = map[string][]string{
 	"github.com/gorilla/mux":                          {"dialects", "dialects/...", "gateway/audit/witness", "gateway/httpd", "gateway/login", "internal/gatewaytest"},
 	"github.com/go-jose/":                             {"backup", "gateway/token"},
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
-	"github.com/jackc/":                               {"backends/postgres"},
+	"github.com/jackc/":                               {"backends/postgres", "internal/postgrestest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
 	"github.com/prometheus/":                          {"gateway/httpd"},
