@@ -5,18 +5,23 @@ import (
 	"io"
 )
 
-// WholeStore is an optional part of a Backend: that of a store which is one file,
-// hands out all of itself and can look through it.
-type WholeStore interface {
-	// Snapshot writes one consistent state of the whole store while others
-	// write on. What was written before an error is no store, and must not be
-	// taken for one.
-	Snapshot(ctx context.Context, w io.Writer) error
-
+// Verifier is an optional part of a Backend: that of a store which keeps the
+// gateway's own records, and can look through all of them.
+type Verifier interface {
 	// Verify reads all of one state of the store, while others write on.
 	// Damage is in the answer; an error means that nothing can be said, as
 	// where the keyring does not open the store.
 	Verify(ctx context.Context) (*Findings, error)
+}
+
+// WholeStore is an optional part of a Backend: that of a store which is one file,
+// and hands out all of itself.
+type WholeStore interface {
+	Verifier
+	// Snapshot writes one consistent state of the whole store while others
+	// write on. What was written before an error is no store, and must not be
+	// taken for one.
+	Snapshot(ctx context.Context, w io.Writer) error
 }
 
 // Findings are what a whole store was found to be. They hold names and never
@@ -29,7 +34,7 @@ type Findings struct {
 	Deleted   int      `json:"deleted"`    // in the trash
 	Versions  int      `json:"versions"`   // of both
 	Records   int      `json:"records"`    // of the gateway's own: see StateStore
-	Bytes     int64    `json:"bytes"`      // of the file
+	Bytes     int64    `json:"bytes"`      // of the file, or of the tables
 	FreePages int      `json:"free_pages"` // that hold nothing now
 	FreeBytes int64    `json:"free_bytes"`
 	Damage    []Damage `json:"damage"`

@@ -126,6 +126,7 @@ type optional struct {
 	hidden     backends.HiddenReader
 	retention  backends.RetentionReporter
 	file       backends.WholeStore
+	verifier   backends.Verifier
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
 	tags       backends.TagLimiter
@@ -140,6 +141,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.hidden, _ = b.(backends.HiddenReader)
 	o.retention, _ = b.(backends.RetentionReporter)
 	o.file, _ = b.(backends.WholeStore)
+	o.verifier, _ = b.(backends.Verifier)
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
 	o.tags, _ = b.(backends.TagLimiter)

@@ -30,10 +30,10 @@ func (s *Service) Snapshot(ctx context.Context, c Call, store string, w io.Write
 // it has no deadline of its own. Action: list, of every name.
 func (s *Service) Verify(ctx context.Context, c Call, store string) (*backends.Findings, error) {
 	return wholeOpenStore(ctx, s, c, access.List, store, func(ctx context.Context, o optional) (*backends.Findings, error) {
-		if o.file == nil {
+		if o.verifier == nil {
 			return nil, errNoFile
 		}
-		return o.file.Verify(ctx)
+		return o.verifier.Verify(ctx)
 	})
 }
 
@@ -44,7 +44,7 @@ func (s *Service) WholeStore(ctx context.Context, c Call, a access.Action, st St
 	return s.runWholeStore(ctx, s.newJob(&store{Store: st}, c, a, Ref{Store: st.Name}), f)
 }
 
-var errNoFile = errors.New("the store is no file")
+var errNoFile = errors.New("the store has no such part")
 
 // wholeOpenStore is WholeStore for one who calls an optional part of an open
 // store's backend. One at a time goes through a store.
@@ -59,7 +59,7 @@ func wholeOpenStore[T any](ctx context.Context, s *Service, c Call, a access.Act
 		}
 		defer st.wholeStore.Release(1)
 		if out, err = f(ctx, st.optional); errors.Is(err, errNoFile) {
-			return secret.Errorf(secret.Unsupported, "a store of kind %s is no file", st.Kind)
+			return secret.Errorf(secret.Unsupported, "a store of kind %s cannot do this as a whole", st.Kind)
 		}
 		return err
 	})

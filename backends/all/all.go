@@ -10,6 +10,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
 	"github.com/vaultferry/vaultferry/backends/huaweicsms"
 	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/backends/postgres"
 )
 
 // Registry returns the drivers of every kind of store.
@@ -20,6 +21,7 @@ func Registry() backends.Registry {
 		hashivault.Driver,
 		huaweicsms.Driver,
 		memory.DriverOf(Profiles()),
+		postgres.Driver,
 	}
 }
 

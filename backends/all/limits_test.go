@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/backends/postgres"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -22,6 +23,8 @@ func reportOf(p limits.Product) backendtest.CapabilityReport {
 		return backendtest.ReportOf(memory.New(memory.Options{}))
 	case "bolt":
 		return backendtest.ReportOf(&bolt.Store{})
+	case "PostgreSQL":
+		return backendtest.ReportOf(&postgres.Store{})
 	}
 	return backendtest.ReportOf(imitated{all.Profiles()[p.As]})
 }

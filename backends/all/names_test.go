@@ -44,7 +44,7 @@ func sides() map[string]side {
 		},
 	}
 	m := map[string]side{
-		"memory": {Names: itself}, "bolt": {Names: itself},
+		"memory": {Names: itself}, "bolt": {Names: itself}, "postgres": {Names: itself},
 		"azure dialect":  {dialect(azure.WireName, azure.ModelName), true},
 		"huawei dialect": {dialect(huawei.WireName, huawei.ModelName), false},
 	}
@@ -223,7 +223,7 @@ travels. Policies, the audit and the command line say the model's name.
   is kept aside and shown. The model's ` + "`Foo`" + `, as any other dialect can make it, is another secret.
 - Names that the gateway needs for itself, such as ` + "`vaultferry-state-`" + ` and ` + "`vaultferry.meta/`" + `, are escaped like any other
   that cannot stand for itself.
-- memory and bolt take the model's name as it is. hashivault-v1 is the engine KV v1, which refuses two dots in a row.
+- memory, bolt and postgres take the model's name as it is. hashivault-v1 is the engine KV v1, which refuses two dots in a row.
 
 A dash is a name that this side cannot spell: it is refused before anything is written.
 
@@ -273,7 +273,7 @@ func shown(s string) string {
 func TestSidesAreWhole(t *testing.T) {
 	t.Parallel()
 	have := slices.Sorted(maps.Keys(sides()))
-	if len(have) != len(all.Profiles())+4 {
+	if len(have) != len(all.Profiles())+5 {
 		t.Errorf("the sides are %v", have)
 	}
 }

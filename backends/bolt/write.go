@@ -151,18 +151,7 @@ func (s *Store) versionPuts(name secret.Name, v *secret.Version) ([]put, error) 
 }
 
 // Forecast implements backends.Backend: only values over MaxValue are lost.
-func (*Store) Forecast(in *secret.Secret) []secret.Loss {
-	var out []secret.Loss
-	for i := range in.Versions {
-		if v := &in.Versions[i]; v.Value.Len() > MaxValue {
-			out = append(out, secret.Loss{
-				Grade: secret.Data, Version: v.Ordinal, What: loss.Value,
-				Why: fmt.Sprintf("it is longer than %d bytes", MaxValue),
-			})
-		}
-	}
-	return out
-}
+func (*Store) Forecast(in *secret.Secret) []secret.Loss { return loss.OfLongValues(in, MaxValue) }
 
 // Import implements backends.Backend, in one transaction: none is ever
 // unfinished, so no token is needed to complete one.

@@ -4,24 +4,25 @@ import "time"
 
 // Where the numbers come from.
 const (
-	ours       = "this program"
-	bboltPiece = "this program: bbolt handles a value in one piece"
-	azureDocs  = "learn.microsoft.com: Azure Key Vault secrets, service limits, REST reference 7.4"
-	azureTags  = azureDocs + ": 512 since 2024, before that 256"
-	azureProbe = "REST reference 7.4, as package azurekv proves it"
-	csmsModel  = "Huawei Cloud SDK v3 model and API reference, CreateSecret"
-	csmsStage  = "API reference, UpdateSecretStage"
-	csmsCount  = "API reference, CreateSecretVersion"
-	csmsTag    = "API reference, CreateSecretTag; SDK TagItem"
-	csmsBinary = "inference: 32768 characters of base64"
-	vaultRaft  = "raft entries and strings of 1 MiB, less what the server adds; measured"
-	vaultMeta  = "custom_metadata: 64 keys of 128 bytes, values of 512; the rest in a companion secret of at most 900 KiB"
-	vaultPath  = "the server's check of paths: printable characters"
+	ours          = "this program"
+	bboltPiece    = "this program: bbolt handles a value in one piece"
+	postgresPiece = "this program: a value travels to the database in one piece"
+	azureDocs     = "learn.microsoft.com: Azure Key Vault secrets, service limits, REST reference 7.4"
+	azureTags     = azureDocs + ": 512 since 2024, before that 256"
+	azureProbe    = "REST reference 7.4, as package azurekv proves it"
+	csmsModel     = "Huawei Cloud SDK v3 model and API reference, CreateSecret"
+	csmsStage     = "API reference, UpdateSecretStage"
+	csmsCount     = "API reference, CreateSecretVersion"
+	csmsTag       = "API reference, CreateSecretTag; SDK TagItem"
+	csmsBinary    = "inference: 32768 characters of base64"
+	vaultRaft     = "raft entries and strings of 1 MiB, less what the server adds; measured"
+	vaultMeta     = "custom_metadata: 64 keys of 128 bytes, values of 512; the rest in a companion secret of at most 900 KiB"
+	vaultPath     = "the server's check of paths: printable characters"
 )
 
 // Products lists every product.
 func Products() []Product {
-	return []Product{memory(), bolt(), vault2(), vault1(), keyVault(), csms()}
+	return []Product{memory(), bolt(), postgres(), vault2(), vault1(), keyVault(), csms()}
 }
 
 func embedded(backend, name string) Product {
@@ -40,6 +41,13 @@ func memory() Product { return embedded("memory", "memory") }
 func bolt() Product {
 	p := embedded("bolt", "bolt")
 	p.Text = Limit{16 << 20, "bytes", bboltPiece}
+	p.Binary = p.Text
+	return p
+}
+
+func postgres() Product {
+	p := embedded("postgres", "PostgreSQL")
+	p.Text = Limit{16 << 20, "bytes", postgresPiece}
 	p.Binary = p.Text
 	return p
 }

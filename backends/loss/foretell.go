@@ -2,6 +2,7 @@ package loss
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -34,4 +35,18 @@ func Foretell(ctx context.Context, losses ...secret.Loss) {
 		defer f.mu.Unlock()
 		f.losses = append(f.losses, losses...)
 	}
+}
+
+// OfLongValues foretells for a product that holds everything but values of more
+// than most bytes.
+func OfLongValues(in *secret.Secret, most int) []secret.Loss {
+	var out []secret.Loss
+	for i := range in.Versions {
+		if v := &in.Versions[i]; v.Value.Len() > most {
+			out = append(out, secret.Loss{
+				Grade: secret.Data, Version: v.Ordinal, What: Value, Why: fmt.Sprintf("it is longer than %d bytes", most),
+			})
+		}
+	}
+	return out
 }

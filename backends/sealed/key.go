@@ -33,6 +33,15 @@ func OpenKey(keys backends.KeyWrapper, wrapped []byte, product, store string) (S
 	return Sealer{key: key, product: product, store: store}, nil
 }
 
+// Rewrap wraps the data key by the key of the keyring that seals now.
+func Rewrap(keys backends.KeyWrapper, wrapped []byte) ([]byte, error) {
+	key, err := keys.UnwrapKey(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return keys.WrapKey(key)
+}
+
 // Derive returns a key of 32 bytes for another use than sealing.
 func (s *Sealer) Derive(use string) ([]byte, error) {
 	return hkdf.Key(sha256.New, s.key, nil, "vaultferry "+s.product+" "+use, KeySize)

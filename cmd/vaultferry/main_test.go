@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
 )
 
 func TestMain(m *testing.M) {
@@ -39,9 +41,12 @@ func TestMain(m *testing.M) {
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
 //	within DURATION COMMAND  the same as exec, and fails if it took longer
+//	database                 starts PostgreSQL, and makes a database: $PGDSN, $PGDB
+//	sql STATEMENT...         runs statements there as who may do everything
 //	report-of KEYRING PLAN SOURCE TARGET AUDIT REPORT
 //	                         signs a report of a move that is about these files
 func TestScripts(t *testing.T) {
+	db := &databases{t: t}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -50,8 +55,15 @@ func TestScripts(t *testing.T) {
 			e.Values[processesKey{}] = &processes{byName: map[string]*process{}}
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "postgres" {
+				return postgrestest.Installed(t), nil
+			}
+			return false, fmt.Errorf("there is no condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "mode": cmdMode,
+			"database": db.cmdDatabase, "sql": db.cmdSQL,
 			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
 		},
 	})

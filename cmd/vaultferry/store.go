@@ -17,14 +17,18 @@ import (
 func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Back up, check and rewrite a bolt store as a whole",
+		Short: "Back up, check and rewrite a bolt store as a whole; check and upgrade a postgres store",
 		Long: `A bolt store is one file, sealed with a key of its own that the keyring wraps.
 "backup" and "check" work while the gateway runs: they ask it through its control
-socket. The other commands need the file for themselves: stop the gateway first.`,
+socket. "restore", "compact" and "rekey" need the file for themselves: stop the
+gateway first.
+
+A postgres store is a schema of a database. "upgrade" makes it, and "check" reads
+all of it; gateways go on meanwhile.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.storeBackupCommand(), a.storeRestoreCommand(), a.storeCheckCommand(), a.storeCompactCommand(), a.storeRekeyCommand())
+	cmd.AddCommand(a.storeBackupCommand(), a.storeRestoreCommand(), a.storeCheckCommand(), a.storeCompactCommand(), a.storeRekeyCommand(), a.storeUpgradeCommand())
 	return cmd
 }
 

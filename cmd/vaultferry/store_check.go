@@ -17,11 +17,12 @@ import (
 func (a *app) storeCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check STORE [FILE]",
-		Short: "Look for damage in a bolt store, or in a copy of one",
+		Short: "Look for damage in a bolt or postgres store, or in a copy of a bolt store",
 		Long: `Reads all of a bolt store, or of a FILE that "store backup" wrote: every page and
-every record, and whether the records agree. It lists the damage with the names
-of the secrets, and never a value. The exit code is 1 where there is damage. A
-running gateway does the check itself, and serves on meanwhile.
+every record, and whether the records agree. Of a postgres store it reads every
+row, in one state. It lists the damage with the names of the secrets, and never a
+value. The exit code is 1 where there is damage. Gateways serve on meanwhile; one
+that holds a bolt file does the check itself.
 
 The check cannot detect an older file in the place of a newer one, nor an older
 record that all others still fit. It changes nothing.`,
@@ -55,7 +56,7 @@ record that all others still fit. It changes nothing.`,
 
 type storeCheckView struct {
 	Store string `json:"store"`
-	File  string `json:"file"`
+	File  string `json:"file,omitempty"`
 	OK    bool   `json:"ok"`
 	*backends.Findings
 }
@@ -63,6 +64,12 @@ type storeCheckView struct {
 // verifyStore asks the gateway that has the store open, which needs no key here,
 // or reads the file.
 func (a *app) verifyStore(ctx context.Context, v *storeCheckView) (err error) {
+	switch in, err := a.inDatabase(v.Store); {
+	case err != nil:
+		return err
+	case in:
+		return a.verifyDatabase(ctx, v)
+	}
 	cfg, s, err := a.boltStore(v.Store)
 	if err != nil {
 		return err
@@ -90,19 +97,46 @@ func (a *app) verifyStore(ctx context.Context, v *storeCheckView) (err error) {
 	})
 }
 
+// inDatabase reports whether the store lies in a database.
+func (a *app) inDatabase(store string) (bool, error) {
+	cfg, err := a.loadUnresolved()
+	if err != nil {
+		return false, err
+	}
+	s, err := a.configured(cfg, store)
+	return err == nil && s.Backend == databaseKind, err
+}
+
+func (a *app) verifyDatabase(ctx context.Context, v *storeCheckView) (err error) {
+	s, err := a.openSession(ctx, v.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	v.Findings, err = s.own.Verify(ctx, a.call("store.check"), v.Store)
+	if err != nil {
+		return openError(s.store, err)
+	}
+	return nil
+}
+
 func (v *storeCheckView) text(w io.Writer) error {
 	made := v.MadeAs
 	if made != v.Store {
 		made += ", and not " + v.Store
 	}
-	rows := [][]string{
-		{"file", v.File},
-		{"made as", printable(made)},
+	rows := [][]string{{"made as", printable(made)}}
+	bytes := strconv.FormatInt(v.Bytes, 10)
+	if v.File != "" {
+		rows = [][]string{{"file", v.File}, rows[0]}
+		bytes += fmt.Sprintf(", of which %d are free (%d pages)", v.FreeBytes, v.FreePages)
+	}
+	rows = append(rows, [][]string{
 		{"format", strconv.Itoa(v.Format)},
 		{"key", v.Key},
 		{"holds", countSecrets(v.Findings) + fmt.Sprintf(", %d records", v.Records)},
-		{"bytes", fmt.Sprintf("%d, of which %d are free (%d pages)", v.Bytes, v.FreeBytes, v.FreePages)},
-	}
+		{"bytes", bytes},
+	}...)
 	for _, d := range v.Damage {
 		what := d.What
 		if d.Name != "" {

@@ -104,7 +104,7 @@ var vendors = map[string][]string{
 	"github.com/go-jose/":                             {"backup", "gateway/issuer", "gateway/token", "internal/issuertest"},
 	"github.com/coreos/go-oidc/":                      {"gateway/issuer"},
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
-	"github.com/jackc/":                               {"backends/postgres"},
+	"github.com/jackc/":                               {"backends/postgres", "internal/postgrestest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
 	"github.com/prometheus/":                          {"gateway/httpd"},

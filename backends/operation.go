@@ -1,0 +1,75 @@
+package backends
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+)
+
+// Operation tells a write by what its client asked for, so that a product that
+// several gateways share can tell the client's repeat at any of them.
+type Operation struct {
+	Caller string
+	Op     string            // the dialect's name of it: "azure.SetSecret"
+	Event  string            // that it is about, if it is about one
+	Digest [sha256.Size]byte // of the body
+}
+
+type (
+	operationKey struct{}
+	answersKey   struct{}
+)
+
+// WithOperation returns a context for the writes of a client's operation.
+func WithOperation(ctx context.Context, o Operation) context.Context {
+	return context.WithValue(ctx, operationKey{}, o)
+}
+
+// OperationOf returns the operation of ctx, if a repeat of it could be told.
+func OperationOf(ctx context.Context) (Operation, bool) {
+	o, ok := ctx.Value(operationKey{}).(Operation)
+	return o, ok
+}
+
+// Answers collects what is to be done once a request is answered.
+type Answers struct {
+	mu   sync.Mutex
+	todo []func()
+	over bool
+}
+
+// WithAnswers returns a context for one request of a client. Whoever serves it
+// calls Sent once the answer has left, and only then.
+func WithAnswers(ctx context.Context) (context.Context, *Answers) {
+	a := new(Answers)
+	return context.WithValue(ctx, answersKey{}, a), a
+}
+
+// Sent does what waits for the answer.
+func (a *Answers) Sent() {
+	a.mu.Lock()
+	todo := a.todo
+	a.todo, a.over = nil, true
+	a.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+}
+
+// AfterAnswer has f called once the request of ctx is answered. Where nobody
+// tells, as of a command, that is now.
+func AfterAnswer(ctx context.Context, f func()) {
+	a, _ := ctx.Value(answersKey{}).(*Answers)
+	if a != nil {
+		a.mu.Lock()
+		wait := !a.over
+		if wait {
+			a.todo = append(a.todo, f)
+		}
+		a.mu.Unlock()
+		if wait {
+			return
+		}
+	}
+	f()
+}

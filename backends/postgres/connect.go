@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// How long a connection may take to come about, to be idle, and to live.
+const (
+	connectTimeout = 5 * time.Second
+	idleTime       = 5 * time.Minute
+	lifeTime       = time.Hour
+	// startPatience is how long the first connection is tried again: what leads to
+	// the database may start later than the gateway.
+	startPatience = 20 * time.Second
+)
+
+// connection is how to connect. Certificates and the password are read anew for
+// each connection, so they may be replaced at any time.
+func (c *Config) connection(user string, password Password) (*pgxpool.Config, error) {
+	text, err := c.connString(user)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.ParseConfig(text)
+	if err != nil {
+		return nil, parseError(err)
+	}
+	pool.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
+		fresh, err := parse(text)
+		if err != nil {
+			return err
+		}
+		*cc = *fresh
+		c.shape(cc, user)
+		cc.Password, err = password.read()
+		return err
+	}
+	c.shape(pool.ConnConfig, user)
+	pool.MaxConns = int32(c.MaxConnections)
+	pool.MaxConnIdleTime, pool.MaxConnLifetime, pool.MaxConnLifetimeJitter = idleTime, lifeTime, lifeTime/10
+	return pool, nil
+}
+
+// shape sets what the text of a connection does not say.
+func (c *Config) shape(cc *pgx.ConnConfig, user string) {
+	cc.User, cc.Password, cc.ConnectTimeout = cmp.Or(user, cc.User), "", connectTimeout
+	cc.RuntimeParams["application_name"] = "vaultferry"
+	if c.Pooler == poolerTransaction { // a prepared statement would stay with one connection of the pooler's
+		cc.DefaultQueryExecMode, cc.StatementCacheCapacity = pgx.QueryExecModeCacheDescribe, 0
+	}
+}
+
+func parse(text string) (*pgx.ConnConfig, error) {
+	cc, err := pgx.ParseConfig(text)
+	if err != nil {
+		return nil, parseError(err)
+	}
+	return cc, nil
+}
+
+// connString is the DSN with what it leaves open, or one of the fields.
+func (c *Config) connString(user string) (string, error) {
+	var hosts, ports []string
+	for _, h := range c.Hosts {
+		host, port, err := net.SplitHostPort(h)
+		if err != nil || strings.HasPrefix(h, "/") {
+			host, port = h, "5432"
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	mode := c.TLS.Mode
+	if mode == tlsOff {
+		mode = "disable"
+	}
+	fields := [][2]string{{"sslmode", mode}, {"target_session_attrs", c.TargetSessionAttrs}}
+	if c.DSN == "" {
+		fields = append(fields, [][2]string{
+			{"host", strings.Join(hosts, ",")},
+			{"port", strings.Join(ports, ",")},
+			{"dbname", c.Database},
+			{"user", user},
+			{"sslrootcert", c.TLS.CAFile},
+			{"sslcert", c.TLS.CertFile},
+			{"sslkey", c.TLS.KeyFile},
+		}...)
+	}
+	if u, err := url.Parse(c.DSN); strings.Contains(c.DSN, "password") || err == nil && u.User != nil && hasPassword(u) {
+		return "", errors.New("dsn: holds a password, which is never written here; use password: {env: NAME} or {file: PATH}")
+	}
+	isURL := strings.HasPrefix(c.DSN, "postgres://") || strings.HasPrefix(c.DSN, "postgresql://")
+	text := c.DSN
+	for _, word := range []string{"sslmode=prefer", "sslmode=allow", "sslmode=require"} {
+		if strings.Contains(text, word) {
+			return "", errors.New("dsn: " + word + " proves nothing about the server; use verify-full or verify-ca, or disable on loopback")
+		}
+	}
+	for _, f := range fields {
+		switch key, value := f[0], f[1]; {
+		case value == "" || strings.Contains(c.DSN, key+"="):
+		case isURL && strings.Contains(text, "?"):
+			text += "&" + key + "=" + value
+		case isURL:
+			text += "?" + key + "=" + value
+		default:
+			text += " " + key + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+		}
+	}
+	return strings.TrimSpace(text), nil
+}
+
+func hasPassword(u *url.URL) bool {
+	_, has := u.User.Password()
+	return has
+}
+
+// parseError is what is wrong with a DSN, without the DSN.
+func parseError(err error) error {
+	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && e.Unwrap() != nil {
+		return fmt.Errorf("dsn: %w", e.Unwrap())
+	}
+	return errors.New("dsn: cannot be read")
+}
+
+// connect returns a pool that has reached the database once.
+func (c *Config) connect(ctx context.Context, user string, password Password) (*pgxpool.Pool, error) {
+	config, err := c.connection(user, password)
+	if err != nil {
+		return nil, openError(err, "%s", err.Error())
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, openError(err, "the connection cannot be made")
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		err := pool.Ping(ctx)
+		if err == nil {
+			return pool, nil
+		}
+		if !mayComeUp(err) || !pause(ctx, delay) {
+			pool.Close()
+			return nil, failure("postgres.open", "", err)
+		}
+	}
+}
+
+// mayComeUp reports whether a connection that failed may do better later.
+func mayComeUp(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "57P") || e.Code == "53300" || strings.HasPrefix(e.Code, "08")
+	}
+	_, ok := errors.AsType[net.Error](err)
+	return ok || errors.Is(err, context.DeadlineExceeded)
+}
+
+// pause waits, and returns false where ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/vaultferry/vaultferry/backends/sealed"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// failure makes any error one of ours. Of what the database says its codes
+// remain: its text may quote what it was given.
+func failure(op string, name secret.Name, err error) error {
+	if known, ok := errors.AsType[*secret.Error](err); ok {
+		e := *known
+		e.Op, e.Name = op, name
+		return &e
+	}
+	e := &secret.Error{Kind: secret.Internal, Op: op, Name: name, Err: cause(err)}
+	pg, answered := errors.AsType[*pgconn.PgError](err)
+	_, network := errors.AsType[net.Error](err)
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case errors.Is(err, sealed.ErrUnseal):
+		e.Err = sealed.ErrUnseal
+	case answered:
+		e.Kind, e.Detail = kindOf(pg.Code)
+	case errors.Is(err, puddle.ErrClosedPool):
+		e.Kind, e.Detail = secret.Unavailable, "the store is closed"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errGone):
+		e.Kind = secret.Unavailable
+	case network, connecting, pgconn.SafeToRetry(err), errors.Is(err, errBroken):
+		e.Kind, e.Detail = secret.Unavailable, "the database cannot be reached"
+	}
+	return e
+}
+
+// errBroken is of a connection that ended under a call, errGone of a secret that
+// others changed time and again.
+var (
+	errBroken = errors.New("the connection to the database broke")
+	errGone   = errors.New("others changed the secret time and again")
+)
+
+// codeError is what the database refused, less its text.
+type codeError struct{ code, constraint string }
+
+func (e *codeError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("the database answered %s %s", e.code, e.constraint))
+}
+
+// cause keeps of an error what is surely no value.
+func cause(err error) error {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, sealed.ErrUnseal, errBroken, errGone} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return &codeError{pg.Code, pg.ConstraintName}
+	}
+	if n, ok := errors.AsType[*net.OpError](err); ok {
+		return n
+	}
+	if d, ok := errors.AsType[*recordError](err); ok {
+		return d
+	}
+	return fmt.Errorf("%T from the client of the database", err)
+}
+
+// recordError is of rows that do not fit each other.
+type recordError struct{ what string }
+
+func (e *recordError) Error() string { return e.what }
+
+// kindOf is what a code of the database means to a caller.
+func kindOf(code string) (secret.Kind, string) {
+	switch code {
+	case "25006":
+		return secret.Unavailable, "the database takes no writes: it is a read replica, or a failover is under way"
+	case "53100":
+		return secret.Unavailable, "the database has no space left"
+	case "53300":
+		return secret.Unavailable, "the database takes no more connections"
+	case "42501":
+		return secret.Upstream, "the gateway's role in the database lacks a right: see the GRANTs in docs/postgres.md"
+	case "3D000":
+		return secret.Upstream, "there is no such database"
+	case "42P01", "42703", "3F000":
+		return secret.Upstream, upgradeFirst
+	case "28P01", "28000":
+		return secret.Upstream, "the database does not accept the gateway's login"
+	}
+	switch code[:min(2, len(code))] {
+	case "40", "53", "55", "57", "58", "08":
+		return secret.Unavailable, "the database is not ready"
+	case "28":
+		return secret.Upstream, "the database does not accept the gateway's login"
+	}
+	return secret.Internal, ""
+}
+
+const upgradeFirst = `the database holds no store of this release: run "vaultferry store upgrade" first`
+
+// openError is for whoever starts the program.
+func openError(cause error, format string, args ...any) error {
+	return &secret.Error{Kind: secret.Invalid, Op: "postgres.open", Detail: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// isCode reports whether the database refused with one of the codes.
+func isCode(err error, codes ...string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	for _, code := range codes {
+		if ok && pg.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// uncertain reports whether a statement that was to commit may have done so.
+// What the database refuses by ERROR it has rolled back; by FATAL it may have
+// ended the session just after a commit.
+func uncertain(err error) bool {
+	if _, ok := errors.AsType[*notSent](err); ok || err == nil {
+		return false
+	}
+	if _, ok := errors.AsType[*secret.Error](err); ok {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.SeverityUnlocalized != "ERROR" || pg.Code == "40003" || pg.Code == "08007"
+	}
+	return !pgconn.SafeToRetry(err)
+}
+
+// notSent is of a statement for which there was no connection.
+type notSent struct{ err error }
+
+func (e *notSent) Error() string { return e.err.Error() }
+func (e *notSent) Unwrap() error { return e.err }
+
+type pgError = pgconn.PgError

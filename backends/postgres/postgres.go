@@ -1,0 +1,149 @@
+// Package postgres is a store in a schema of a PostgreSQL database, which any
+// number of gateways share. No gateway leads: each is like any other, and may end
+// at any moment.
+//
+// # At rest
+//
+// Rows hold sealed bytes: heads, attributes and values, under a data key of the
+// store's own that the gateway's keyring wraps, each bound to its place. In clear
+// stand what stands in clear in a file of package bolt: the names of secrets, how
+// many versions they have and of what length, which are deleted, the UIDs, which
+// records of the gateway there are, and the name that the store had when it was
+// made. A dump of the database is a sealed backup.
+//
+// # Writes
+//
+// The state of a secret is its sealed head, and the salt of that names the state:
+// no two are alike. Every write makes a new head, and takes effect if the head
+// that it began from still stands. So a write is one statement where the gateway
+// has met the head, and no lock outlives a statement, but where others write the
+// same secret all the time. See commit for writes whose outcome is lost.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/sealed"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// Driver opens stores of kind "postgres".
+var Driver = backends.Define("postgres", Open)
+
+// MaxValue bounds one value, because it travels in one piece.
+const MaxValue = 16 << 20
+
+// Store is a backend in a database.
+type Store struct {
+	pool    *pgxpool.Pool
+	schema  string
+	sql     statements
+	sealer  sealed.Sealer
+	keys    backends.KeyWrapper
+	opKey   []byte // under which operations are named
+	name    string // of the store, as its records are bound to
+	clock   clock
+	heads   headCache
+	answers answers
+}
+
+// Open connects, and refuses a schema that this release cannot use, and where
+// the keyring does not open the store.
+func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, error) {
+	if err := checkKeys(env.Keys); err != nil {
+		return nil, err
+	}
+	user := c.User
+	if c.DSN != "" {
+		user = ""
+	}
+	pool, err := c.connect(ctx, user, c.Password)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: pool, schema: c.Schema, sql: newStatements(c.Schema), keys: env.Keys}
+	s.answers.store = s
+	if err := s.open(ctx); err != nil {
+		pool.Close()
+		return nil, failure("postgres.open", "", err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	m, err := s.checkSchema(ctx)
+	if err != nil {
+		return err
+	}
+	if s.sealer, err = m.open(s.keys); err != nil {
+		return err
+	}
+	s.name = m.name
+	if s.opKey, err = s.sealer.Derive("operation"); err != nil {
+		return err
+	}
+	return s.askClock(ctx)
+}
+
+func (s *Store) askClock(ctx context.Context) error {
+	sent := time.Now()
+	var at time.Time
+	if err := s.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at); err != nil {
+		return err
+	}
+	s.clock.observe(sent, at)
+	return nil
+}
+
+// Capabilities implements backends.Backend.
+func (*Store) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Product: "PostgreSQL", MaxValue: MaxValue,
+		AtomicCreate: true, AtomicImport: true, Durable: true,
+	}
+}
+
+// Check implements backends.Backend. It refuses a database that would forget what
+// it has acknowledged.
+func (s *Store) Check(ctx context.Context) error {
+	const op = "postgres.check"
+	if err := ctx.Err(); err != nil {
+		return failure(op, "", err)
+	}
+	backends.CountCall(ctx)
+	if _, err := s.checkSchema(ctx); err != nil {
+		return failure(op, "", err)
+	}
+	var fsync, commit string
+	err := s.pool.QueryRow(ctx, "SELECT current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit)
+	switch {
+	case err != nil:
+		return failure(op, "", err)
+	case fsync != "on":
+		return failure(op, "", secret.Errorf(secret.Upstream, "the database runs with fsync = off: a crash would damage it; set fsync = on"))
+	case commit == "off":
+		return failure(op, "", secret.Errorf(secret.Upstream,
+			"the database runs with synchronous_commit = off: a crash would lose what was acknowledged; set it to on, for this role or for all"))
+	}
+	return s.askClock(ctx)
+}
+
+// Close implements backends.Backend. It waits for calls that have begun.
+func (s *Store) Close() error {
+	s.answers.close()
+	s.pool.Close()
+	return nil
+}
+
+// ready refuses a call whose caller has gone.
+func (s *Store) ready(ctx context.Context, op string, errs ...error) error {
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return failure(op, "", err)
+	}
+	return nil
+}
