@@ -32,6 +32,10 @@ type reloader struct {
 
 	mu sync.Mutex // one reload after the other
 	rt *runtime   // what requests that begin now are served by
+	// last is what the files held that the last reload read; failed: it took nothing.
+	last     map[string]config.Digest
+	failed   bool
+	reloaded chan struct{} // has one after a reload
 
 	leaving sync.WaitGroup // stores that are closed after their last request
 }
@@ -44,17 +48,40 @@ type upcoming struct {
 	change  []string
 }
 
+// newReloader is for a gateway that read its configuration just now.
+func (a *app) newReloader(rt *runtime, address string) *reloader {
+	return &reloader{app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
+}
+
 // reload takes all that has changed, or nothing. It fails where the audit does.
 func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.reloadLocked(ctx, call, false)
+}
+
+// reloadLocked is reload for who holds mu. A reload that is patient leaves no trace
+// where it takes nothing.
+func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, patient bool) (control.Reloaded, error) {
+	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
-		r.refused(done)
+		if !patient || len(done.Restart) > 0 { // nobody writes on what is valid
+			r.last, r.failed = held, true
+			r.refused(done)
+		}
 		return done, nil
 	}
 	err := r.take(call, next)
+	r.last, r.failed = held, err != nil
+	if err == nil {
+		r.last = next.rt.cfg.Files()
+	}
 	r.rt.metrics.Reloaded(err == nil)
+	select {
+	case r.reloaded <- struct{}{}:
+	default:
+	}
 	return done, err
 }
 
@@ -261,7 +288,8 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		{"server", withoutFiles(was.Server), withoutFiles(is.Server), true},
 		{"admin", was.Admin, is.Admin, true},
 		{"control", was.Control, is.Control, true},
-		{"audit", was.Audit, is.Audit, true},
+		{"audit", true, sameAudit(was, is), true},
+		{"reload", was.Reload, is.Reload, false},
 		{"archive", was.Archive, is.Archive, false},
 		{"dialects", was.Dialects, is.Dialects, false},
 		{"login", was.Login, is.Login, false},
@@ -279,6 +307,11 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		}
 	}
 	return changed, restart, nil
+}
+
+// sameAudit: its certificates and keys are read at a start.
+func sameAudit(a, b *config.Config) bool {
+	return reflect.DeepEqual(a.Audit, b.Audit) && config.SameFiles(a, b, func(c *config.Config) any { return c.Audit })
 }
 
 func sameKeyring(a, b *backup.Keyring) (bool, error) {
