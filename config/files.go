@@ -24,10 +24,10 @@ func (c *Config) Files() map[string]Digest {
 	return all
 }
 
-// SameFiles reports whether the files that a part of two configurations names hold
-// the same.
-func SameFiles(a, b *Config, part func(*Config) any) bool {
-	return maps.Equal(a.filesOf(part(a)), b.filesOf(part(b)))
+// Same reports whether a part of two configurations is the same, and the files that
+// it names hold the same.
+func Same(a, b *Config, part func(*Config) any) bool {
+	return reflect.DeepEqual(part(a), part(b)) && maps.Equal(a.filesOf(part(a)), b.filesOf(part(b)))
 }
 
 func (c *Config) filesOf(part any) map[string]Digest {

@@ -279,27 +279,29 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if !same || was.Keyring.RequireProof != is.Keyring.RequireProof {
 		changed = append(changed, "keyring")
 	}
+	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
+		restart = append(restart, "gateway.id")
+	}
 	for _, part := range []struct {
-		key       string
-		old, next any
-		restart   bool
+		key     string
+		of      func(*config.Config) any
+		restart bool
 	}{
-		{"gateway.id", gatewayID(was, old.keys), gatewayID(is, next.keys), true},
-		{"server", withoutFiles(was.Server), withoutFiles(is.Server), true},
-		{"admin", was.Admin, is.Admin, true},
-		{"control", was.Control, is.Control, true},
-		{"audit", true, sameAudit(was, is), true},
-		{"reload", was.Reload, is.Reload, false},
-		{"archive", was.Archive, is.Archive, false},
-		{"dialects", was.Dialects, is.Dialects, false},
-		{"login", was.Login, is.Login, false},
-		{"issuers", was.Issuers, is.Issuers, false},
-		{"callers", was.Callers, is.Callers, false},
-		{"groups", was.Groups, is.Groups, false},
-		{"policy", was.Policy, is.Policy, false},
+		{"server", func(c *config.Config) any { return withoutFiles(c.Server) }, true},
+		{"admin", func(c *config.Config) any { return c.Admin }, true},
+		{"control", func(c *config.Config) any { return c.Control }, true},
+		{"audit", func(c *config.Config) any { return c.Audit }, true},
+		{"reload", func(c *config.Config) any { return c.Reload }, false},
+		{"archive", func(c *config.Config) any { return c.Archive }, false},
+		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
+		{"login", func(c *config.Config) any { return c.Login }, false},
+		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
+		{"callers", func(c *config.Config) any { return c.Callers }, false},
+		{"groups", func(c *config.Config) any { return c.Groups }, false},
+		{"policy", func(c *config.Config) any { return c.Policy }, false},
 	} {
 		switch {
-		case reflect.DeepEqual(part.old, part.next):
+		case config.Same(was, is, part.of):
 		case part.restart:
 			restart = append(restart, part.key)
 		default:
@@ -307,11 +309,6 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		}
 	}
 	return changed, restart, nil
-}
-
-// sameAudit: its certificates and keys are read at a start.
-func sameAudit(a, b *config.Config) bool {
-	return reflect.DeepEqual(a.Audit, b.Audit) && config.SameFiles(a, b, func(c *config.Config) any { return c.Audit })
 }
 
 func sameKeyring(a, b *backup.Keyring) (bool, error) {
