@@ -27,6 +27,8 @@ type Config struct {
 	Admin Admin `mapstructure:"admin"`
 	// Control is the socket on which commands on this machine use the running gateway.
 	Control Control `mapstructure:"control"`
+	// Reload is how a running gateway comes by a change of its configuration, beside `vaultferry reload`.
+	Reload Reload `mapstructure:"reload" example:"{ watch: 5s }"`
 	// Keyring holds the keys that encrypt backups and bolt stores.
 	Keyring Keyring `mapstructure:"keyring"`
 	// Audit is the log of every request.
@@ -109,6 +111,14 @@ type Admin struct {
 type Control struct {
 	// Socket is the path of the socket; `""` turns it off.
 	Socket string `mapstructure:"socket" path:"true" loaded:"false" example:"/run/vaultferry/vaultferry.sock"`
+}
+
+// Reload is how a running gateway comes by a change of its configuration, beside
+// `vaultferry reload` and SIGHUP.
+type Reload struct {
+	// Watch is how often the gateway looks whether its configuration or a file that this names has changed, through links;
+	// 0 is never. It takes what has stayed as it is for a second, as `vaultferry reload` does.
+	Watch time.Duration `mapstructure:"watch" default:"0s" example:"5s"`
 }
 
 // Keyring holds the keys that encrypt backups and bolt stores. Keep a copy of

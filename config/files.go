@@ -24,6 +24,23 @@ func (c *Config) Files() map[string]Digest {
 	return all
 }
 
+// Same reports whether a part of two configurations is the same, and the files that
+// it names hold the same.
+func Same(a, b *Config, part func(*Config) any) bool {
+	return reflect.DeepEqual(part(a), part(b)) && maps.Equal(a.filesOf(part(a)), b.filesOf(part(b)))
+}
+
+func (c *Config) filesOf(part any) map[string]Digest {
+	named := refs{}
+	v := reflect.New(reflect.TypeOf(part))
+	v.Elem().Set(reflect.ValueOf(part))
+	named.locate(v)
+	for path := range named.loaded {
+		named.loaded[path] = c.refs.loaded[path]
+	}
+	return named.loaded
+}
+
 // LookAt returns what the files hold now.
 func LookAt(files map[string]Digest) map[string]Digest {
 	now := make(map[string]Digest, len(files))

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,5 +36,67 @@ func TestFilesOfOthers(t *testing.T) {
 				t.Errorf("%q open, at %s: %v", open, path, err)
 			}
 		}
+	}
+}
+
+// TestFiles: a configuration knows what it was read from, through links, and tells
+// stores apart by it.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("token", testSecret)
+	write("other", "other "+testSecret)
+	write("keyring.json", "{}")
+	if err := os.Symlink("token", at("link")); err != nil {
+		t.Fatal(err)
+	}
+	const text = `server: { tls: { off: true } }
+stores: [ { name: a, backend: huaweicsms, huaweicsms: { endpoint: "https://kms.example.com", project_id: "0123456789abcdef0123456789abcdef", access_key: { id: AK, secret: { file: link } } } }, { name: b, backend: memory } ]
+callers: [ { name: ci, tokens: [ { file: absent } ] } ]
+`
+	load := func(text string) *Config {
+		t.Helper()
+		write("gateway.yaml", text)
+		c, _, err := LoadUnresolved(at("gateway.yaml"), testKinds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := load(text)
+	got := first.Files()
+	for _, name := range []string{"gateway.yaml", "link", "absent", "keyring.json"} {
+		if digest, ok := got[at(name)]; !ok || (digest == Digest{}) != (name == "absent") {
+			t.Errorf("%s: %x, %v", name, digest, ok)
+		}
+	}
+	for _, name := range []string{"audit.jsonl", "vaultferry.sock"} {
+		if _, ok := got[at(name)]; ok {
+			t.Errorf("%s is the gateway's own, and watched", name)
+		}
+	}
+	if !maps.Equal(LookAt(got), got) {
+		t.Error("nothing has changed, and a look finds something")
+	}
+	if err := errors.Join(os.Remove(at("link")), os.Symlink("other", at("link"))); err != nil {
+		t.Fatal(err)
+	}
+	if maps.Equal(LookAt(got), got) {
+		t.Error("a link leads elsewhere, and a look does not find it")
+	}
+	next := load(strings.Replace(text, "name: b,", "name: b, read_only: true,", 1))
+	a, b := &first.Stores[0], &first.Stores[1]
+	if a.SameSection(&next.Stores[0]) || !a.SameSettings(&next.Stores[0]) {
+		t.Error("the credential of a store has changed")
+	}
+	if !b.SameSection(&next.Stores[1]) || b.SameSettings(&next.Stores[1]) {
+		t.Error("a setting of a store has changed")
 	}
 }

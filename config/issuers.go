@@ -28,7 +28,7 @@ type Issuer struct {
 	// is empty.
 	CAFile string `mapstructure:"ca_file" path:"true" example:"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"`
 	// BearerTokenFile holds a token that the gateway shows where it fetches the keys; it is read each time.
-	BearerTokenFile string `mapstructure:"bearer_token_file" path:"true" example:"/var/run/secrets/kubernetes.io/serviceaccount/token"`
+	BearerTokenFile string `mapstructure:"bearer_token_file" path:"true" loaded:"false" example:"/var/run/secrets/kubernetes.io/serviceaccount/token"`
 	// Audiences are what a token may have as `aud` to be sent with each request, to the letter; without any, no token of the issuer
 	// may. For Entra they are the App ID URI and the client id of the application that stands for this gateway.
 	Audiences []string `mapstructure:"audiences" example:"[ 'https://vault.corp.example', '99999999-8888-7777-6666-555555555555' ]"`

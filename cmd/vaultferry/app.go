@@ -187,7 +187,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		{"operate", "Operate a gateway:", []*cobra.Command{
 			a.initCommand(), a.checkCommand(), a.serveCommand(), a.reloadCommand(), a.policyCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
 		}},
-		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand()}},
+		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand(), a.certCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -211,7 +211,7 @@ const defaultTimeout = 10 * time.Minute
 // callsStore: what the command does is calls to a store, which take time. Commands
 // below one of these see to it themselves.
 func callsStore(c *cobra.Command) bool {
-	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "reload", "policy", "snapshot", "store", "keys", "migrate", "report"}, c.Name())
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "reload", "policy", "snapshot", "store", "keys", "cert", "migrate", "report"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.

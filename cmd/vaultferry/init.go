@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -18,11 +20,11 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/login"
-	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
 func (a *app) initCommand() *cobra.Command {
 	var w writeFlags
+	var o initOptions
 	var schemaOnly bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
@@ -31,11 +33,21 @@ func (a *app) initCommand() *cobra.Command {
 caller with fresh credentials, which are shown once. Every file has mode 0600.
 Nothing that exists is overwritten.
 
+--host names what clients call the gateway, and may be given several times: each
+is a route to the store, and the certificate is valid for it. With a name that
+others can reach it listens on all addresses. Without one it serves this machine
+alone, as main.vault.localhost.
+
+The CA's key is in ca-key.pem, for vaultferry cert renew; the gateway does not
+need it. --ca and --ca-key take a CA that you have, and its key is not copied.
+--user gives the files to the user that the gateway runs as.
+
 Beside the configuration it writes vaultferry.schema.json, by which editors
 complete and check the configuration. After an upgrade, --schema-only replaces
 that file and leaves the rest alone.`,
 		Example: `  vaultferry init gateway
   cd gateway && vaultferry serve
+  vaultferry init /etc/vaultferry --host payments.vault.example.com --user vaultferry
   vaultferry init gateway --schema-only`,
 		Args: arguments("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,19 +61,35 @@ that file and leaves the rest alone.`,
 			if schemaOnly {
 				return a.renewSchema(cmd.Context(), dir, w)
 			}
-			return a.initialise(cmd.Context(), dir, w)
+			if err := o.check(); err != nil {
+				return err
+			}
+			return a.initialise(cmd.Context(), dir, o, w)
 		},
 	}
 	w.flags(cmd)
+	o.flags(cmd)
 	cmd.Flags().BoolVar(&schemaOnly, "schema-only", false, "write only vaultferry.schema.json, in the place of an older one")
 	return cmd
 }
 
 // firstCaller is a new gateway's only caller, and what it finds.
 type firstCaller struct {
-	Gateway, Host, LoginHost, Project, TokenHash, AK string
+	Gateway, Address, LoginHost, Project, TokenHash, AK string
+	Hosts                                               []string
 
-	token, sk, clientSecret string
+	csmsHost, token, sk, clientSecret string
+}
+
+// Quoted are the hosts as YAML reads them as text.
+func (f firstCaller) Quoted() (quoted []string) {
+	for _, h := range f.Hosts {
+		if strings.ContainsAny(h, "*:") {
+			h = strconv.Quote(h)
+		}
+		quoted = append(quoted, h)
+	}
+	return quoted
 }
 
 const configTemplate = config.SchemaLine + `
@@ -69,7 +97,7 @@ const configTemplate = config.SchemaLine + `
 gateway:
   id: {{.Gateway}}   # replicas have the same; other gateways another
 server:
-  address: 127.0.0.1:8443
+  address: {{.Address}}
   tls: { cert_file: cert.pem, key_file: key.pem }
 admin:
   address: 127.0.0.1:8444        # /livez /readyz /metrics
@@ -85,7 +113,9 @@ dialects:
   azure:
     authority: https://{{.LoginHost}}/adfs
     routes:
-      - { host: {{.Host}}, store: main }
+{{- range .Quoted}}
+      - { host: {{.}}, store: main }
+{{- end}}
   huawei:
     routes:
       - { project: "{{.Project}}", name: main, store: main }   # name: what clients look up by their region
@@ -100,46 +130,63 @@ policy:
   - { callers: [admin], allow: ["*"], stores: ["*"], names: ["*"] }
 `
 
-// initFiles are in the order in which they are written: the configuration is
+// files are in the order in which they are written: the configuration is
 // the last, so that none stands without the rest.
-func initFiles() []string {
-	return []string{"keyring.json", "ca.pem", "cert.pem", "key.pem", "admin.sk", "admin.secret", config.SchemaFile, "vaultferry.yaml"}
+func (o *initOptions) files() []string {
+	files := []string{"keyring.json", caFile, caKeyFile, "cert.pem", "key.pem", "admin.sk", "admin.secret", config.SchemaFile, "vaultferry.yaml"}
+	if o.ca.given() {
+		files = slices.DeleteFunc(files, func(name string) bool { return name == caKeyFile })
+	}
+	return files
 }
 
-func (a *app) initialise(ctx context.Context, dir string, w writeFlags) error {
-	for _, name := range append(initFiles(), "main.db", "audit.jsonl") {
+func (a *app) initialise(ctx context.Context, dir string, o initOptions, w writeFlags) error {
+	files := o.files()
+	for _, name := range append(files, "main.db", "audit.jsonl") {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
 		}
 	}
 	f := firstCaller{
-		Gateway: randomText()[:32], Host: "main." + domain, LoginHost: loginHost, Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
+		Gateway: randomText()[:32], Address: o.address(), Hosts: o.names(), LoginHost: o.loginHost(), csmsHost: o.csmsHost(),
+		Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
 		token: randomText(), sk: randomText(), clientSecret: randomText(),
 	}
 	sum := sha256.Sum256([]byte(f.token))
 	f.TokenHash = hex.EncodeToString(sum[:])
-	content, err := a.initContent(f)
+	content, err := a.initContent(o, f)
+	if err != nil {
+		return err
+	}
+	owner, err := o.owner()
 	if err != nil {
 		return err
 	}
 	if w.dryRun {
-		return a.print(map[string]any{"would_write": initFiles(), "folder": dir}, func(out io.Writer) error {
-			_, err := fmt.Fprintf(out, "would write into %s: %s\n", dir, strings.Join(initFiles(), " "))
+		return a.print(map[string]any{"would_write": files, "folder": dir}, func(out io.Writer) error {
+			_, err := fmt.Fprintf(out, "would write into %s: %s\n", dir, strings.Join(files, " "))
 			return err
 		})
 	}
-	if err := w.approve(ctx, a, "write "+strings.Join(initFiles(), " ")+" into "+dir+"?"); err != nil {
+	if err := w.approve(ctx, a, "write "+strings.Join(files, " ")+" into "+dir+"?"); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for _, name := range initFiles() {
-		if err := writeFile(filepath.Join(dir, name), content[name], false); err != nil {
+	for _, name := range files {
+		err := writeWhole(filepath.Join(dir, name), false, func(f *os.File) error {
+			_, err := f.Write(content[name])
+			return errors.Join(err, owner.give(f.Name()))
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return a.printInit(dir, f)
+	if err := owner.give(dir); err != nil {
+		return err
+	}
+	return a.printInit(dir, files, f)
 }
 
 // renewSchema writes this release's schema beside a configuration.
@@ -163,12 +210,16 @@ func (a *app) renewSchema(ctx context.Context, dir string, w writeFlags) error {
 }
 
 // initContent makes every file before the first is written.
-func (a *app) initContent(f firstCaller) (map[string][]byte, error) {
-	ca, err := pki.New(a.now())
+func (a *app) initContent(o initOptions, f firstCaller) (map[string][]byte, error) {
+	ca, err := o.ca.authority(a.now())
 	if err != nil {
 		return nil, err
 	}
-	pair, err := ca.Issue([]string{f.Host, csmsHost, f.LoginHost, "localhost", "127.0.0.1", "::1"}, a.now())
+	caKey, err := ca.Key()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := ca.Issue(o.certified(), a.now())
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +236,7 @@ func (a *app) initContent(f firstCaller) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		"keyring.json": ring, "ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key,
+		"keyring.json": ring, caFile: ca.Cert(), caKeyFile: caKey, "cert.pem": pair.Cert, "key.pem": pair.Key,
 		"admin.sk": []byte(f.sk + "\n"), "admin.secret": []byte(f.clientSecret + "\n"),
 		config.SchemaFile: []byte(config.Schema()), "vaultferry.yaml": yaml.Bytes(),
 	}, nil
@@ -195,6 +246,7 @@ type initView struct {
 	Folder    string   `json:"folder"`
 	Files     []string `json:"files"`
 	Host      string   `json:"host"`
+	Hosts     []string `json:"hosts"`
 	Project   string   `json:"project"`
 	Caller    string   `json:"caller"`
 	Token     string   `json:"token"`
@@ -205,9 +257,9 @@ type initView struct {
 	Client    string   `json:"client_secret"`
 }
 
-func (a *app) printInit(dir string, f firstCaller) error {
+func (a *app) printInit(dir string, files []string, f firstCaller) error {
 	v := initView{
-		Folder: dir, Files: initFiles(), Host: f.Host, Project: f.Project, Caller: "admin",
+		Folder: dir, Files: files, Host: f.Hosts[0], Hosts: f.Hosts, Project: f.Project, Caller: "admin",
 		Token: f.token, AccessKey: f.AK, SecretKey: f.sk,
 		Login: "https://" + f.LoginHost + ":8443", ClientID: "admin", Client: f.clientSecret,
 	}
@@ -231,7 +283,7 @@ Next:
   Keep a copy of %s elsewhere: without it no backup, and nothing in the store, can be opened.
   Give %s to the clients: it is the CA they must trust.
   cd %s && vaultferry check && vaultferry serve
-`, dir, strings.Join(v.Files, " "), v.Host, csmsHost, v.Project, v.Login, login.Tenant,
+`, dir, strings.Join(v.Files, " "), v.Host, f.csmsHost, v.Project, v.Login, login.Tenant,
 			v.Token, v.AccessKey, v.SecretKey, v.ClientID, v.Client,
 			filepath.Join(dir, "keyring.json"), filepath.Join(dir, "ca.pem"), dir)
 		return err

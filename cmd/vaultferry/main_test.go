@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	crash NAME               SIGKILL
 //	interrupt NAME CODE      SIGINT, and wants this exit code
 //	hangup NAME REGEXP       SIGHUP, and waits for a line that matches
+//	says NAME REGEXP         waits for a line that matches
 //	mode WANT FILE...        permissions, as 0600
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("there is no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "mode": cmdMode,
+			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "says": cmdSays, "mode": cmdMode,
 			"database": db.cmdDatabase, "sql": db.cmdSQL,
 			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
 		},
@@ -242,8 +243,13 @@ func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2)
+	ts.Check(running(ts, args[0]).cmd.Process.Signal(syscall.SIGHUP))
+	cmdSays(ts, neg, args)
+}
+
+func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
 	p, want := running(ts, args[0]), regexp.MustCompile(args[1])
-	ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
 	for end := time.After(startTimeout); !want.MatchString(p.text()); {
 		select {
 		case <-p.done:

@@ -32,6 +32,10 @@ type reloader struct {
 
 	mu sync.Mutex // one reload after the other
 	rt *runtime   // what requests that begin now are served by
+	// last is what the files held that the last reload read; failed: it took nothing.
+	last     map[string]config.Digest
+	failed   bool
+	reloaded chan struct{} // has one after a reload
 
 	leaving sync.WaitGroup // stores that are closed after their last request
 }
@@ -44,17 +48,40 @@ type upcoming struct {
 	change  []string
 }
 
+// newReloader is for a gateway that read its configuration just now.
+func (a *app) newReloader(rt *runtime, address string) *reloader {
+	return &reloader{app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
+}
+
 // reload takes all that has changed, or nothing. It fails where the audit does.
 func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.reloadLocked(ctx, call, false)
+}
+
+// reloadLocked is reload for who holds mu. A reload that is patient leaves no trace
+// where it takes nothing.
+func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, patient bool) (control.Reloaded, error) {
+	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
-		r.refused(done)
+		if !patient || len(done.Restart) > 0 { // nobody writes on what is valid
+			r.last, r.failed = held, true
+			r.refused(done)
+		}
 		return done, nil
 	}
 	err := r.take(call, next)
+	r.last, r.failed = held, err != nil
+	if err == nil {
+		r.last = next.rt.cfg.Files()
+	}
 	r.rt.metrics.Reloaded(err == nil)
+	select {
+	case r.reloaded <- struct{}{}:
+	default:
+	}
 	return done, err
 }
 
@@ -252,26 +279,29 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if !same || was.Keyring.RequireProof != is.Keyring.RequireProof {
 		changed = append(changed, "keyring")
 	}
+	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
+		restart = append(restart, "gateway.id")
+	}
 	for _, part := range []struct {
-		key       string
-		old, next any
-		restart   bool
+		key     string
+		of      func(*config.Config) any
+		restart bool
 	}{
-		{"gateway.id", gatewayID(was, old.keys), gatewayID(is, next.keys), true},
-		{"server", withoutFiles(was.Server), withoutFiles(is.Server), true},
-		{"admin", was.Admin, is.Admin, true},
-		{"control", was.Control, is.Control, true},
-		{"audit", was.Audit, is.Audit, true},
-		{"archive", was.Archive, is.Archive, false},
-		{"dialects", was.Dialects, is.Dialects, false},
-		{"login", was.Login, is.Login, false},
-		{"issuers", was.Issuers, is.Issuers, false},
-		{"callers", was.Callers, is.Callers, false},
-		{"groups", was.Groups, is.Groups, false},
-		{"policy", was.Policy, is.Policy, false},
+		{"server", func(c *config.Config) any { return withoutFiles(c.Server) }, true},
+		{"admin", func(c *config.Config) any { return c.Admin }, true},
+		{"control", func(c *config.Config) any { return c.Control }, true},
+		{"audit", func(c *config.Config) any { return c.Audit }, true},
+		{"reload", func(c *config.Config) any { return c.Reload }, false},
+		{"archive", func(c *config.Config) any { return c.Archive }, false},
+		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
+		{"login", func(c *config.Config) any { return c.Login }, false},
+		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
+		{"callers", func(c *config.Config) any { return c.Callers }, false},
+		{"groups", func(c *config.Config) any { return c.Groups }, false},
+		{"policy", func(c *config.Config) any { return c.Policy }, false},
 	} {
 		switch {
-		case reflect.DeepEqual(part.old, part.next):
+		case config.Same(was, is, part.of):
 		case part.restart:
 			restart = append(restart, part.key)
 		default:

@@ -82,7 +82,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err != nil {
 		return adviseInUse(err, stopFirst)
 	}
-	again := &reloader{app: a, address: address, rt: rt, log: rt.log}
+	again := a.newReloader(rt, address)
 	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)
 	inherited, err := inheritedListeners()
@@ -115,7 +115,9 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	tellSystemd(rt.log, daemon.SdNotifyReady)
 	context.AfterFunc(ctx, func() { tellSystemd(rt.log, daemon.SdNotifyStopping) })
 	done := rt.keepAudit(ctx, hangUps, func() { again.hangUp(ctx) })
+	watched := again.watchFiles(ctx)
 	err = runServers(ctx, rt, server, commands)
+	watched()
 	done()
 	e := a.auditEntry(audit.OpStop)
 	if err != nil {

@@ -1,9 +1,11 @@
 // Package pki makes a certificate authority for one gateway and its server
-// certificate. The authority's key is never written anywhere: whoever trusts
-// the authority trusts the certificates of that one run and no others.
+// certificates. Whoever has the authority's key can pass for any host to whoever
+// trusts the authority.
 package pki
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,9 +13,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,7 +33,7 @@ const (
 // Authority signs server certificates.
 type Authority struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 }
 
 // Pair is a certificate with its key, both PEM.
@@ -62,7 +67,7 @@ func serial() *big.Int {
 	return new(big.Int).SetBytes(b)
 }
 
-func sign(t, parent *x509.Certificate, pub *ecdsa.PublicKey, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
+func sign(t, parent *x509.Certificate, pub *ecdsa.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, t, parent, pub, key)
 	if err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
@@ -77,6 +82,38 @@ func sign(t, parent *x509.Certificate, pub *ecdsa.PublicKey, key *ecdsa.PrivateK
 // Cert is the authority's certificate, PEM: what clients are told to trust.
 func (a *Authority) Cert() []byte { return encode("CERTIFICATE", a.cert.Raw) }
 
+// Key is the authority's private key, PEM.
+func (a *Authority) Key() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return nil, fmt.Errorf("pki: %w", err)
+	}
+	return encode("PRIVATE KEY", der), nil
+}
+
+// Load returns the authority of a certificate and its key, both PEM, that can sign
+// at now.
+func Load(cert, key []byte, now time.Time) (*Authority, error) {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	c, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("pki: %w", err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	switch {
+	case !ok || !c.IsCA || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return nil, errors.New("the certificate is none of an authority")
+	case now.After(c.NotAfter):
+		return nil, fmt.Errorf("the authority's certificate ended at %s", c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return nil, errors.New("the authority's certificate is not valid yet")
+	}
+	return &Authority{cert: c, key: signer}, nil
+}
+
 // Pool holds the authority alone.
 func (a *Authority) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
@@ -84,7 +121,17 @@ func (a *Authority) Pool() *x509.CertPool {
 	return p
 }
 
-// Issue returns a server certificate for the hosts, names or IP addresses.
+// Hosts are the names and addresses that a certificate is valid for.
+func Hosts(cert *x509.Certificate) []string {
+	hosts := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	return hosts
+}
+
+// Issue returns a server certificate for the hosts, names or IP addresses. It does
+// not outlive the authority.
 func (a *Authority) Issue(hosts []string, now time.Time) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,7 +139,7 @@ func (a *Authority) Issue(hosts []string, now time.Time) (Pair, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "vaultferry"},
-		NotBefore: now.Add(-skew), NotAfter: now.Add(ServerLife),
+		NotBefore: now.Add(-skew), NotAfter: earlier(now.Add(ServerLife), a.cert.NotAfter),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 	}
@@ -111,7 +158,18 @@ func (a *Authority) Issue(hosts []string, now time.Time) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("pki: %w", err)
 	}
-	return Pair{Cert: encode("CERTIFICATE", cert.Raw), Key: encode("PRIVATE KEY", der)}, nil
+	pair := Pair{Cert: encode("CERTIFICATE", cert.Raw), Key: encode("PRIVATE KEY", der)}
+	if !bytes.Equal(a.cert.RawIssuer, a.cert.RawSubject) { // clients trust another one, which signed this one
+		pair.Cert = append(pair.Cert, a.Cert()...)
+	}
+	return pair, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // TLS returns the pair for a server.

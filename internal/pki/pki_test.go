@@ -3,6 +3,7 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"slices"
 	"testing"
 	"time"
 )
@@ -74,6 +75,68 @@ func TestIssue(t *testing.T) {
 	} {
 		if err := handshake(t, pair, tt.pool, tt.host, tt.at); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestLoad: an authority that was kept signs what its clients take, and nothing else
+// passes for one.
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	a, err := New(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := a.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := Load(a.Cert(), key, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := kept.Issue([]string{"a.vault.localhost", "127.0.0.1"}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := handshake(t, pair, a.Pool(), "a.vault.localhost", now); err != nil {
+		t.Error(err)
+	}
+	cert, err := pair.TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Hosts(cert.Leaf); !slices.Equal(got, []string{"a.vault.localhost", "127.0.0.1"}) {
+		t.Errorf("hosts: %v", got)
+	}
+	late := now.Add(caLife - time.Hour)
+	if pair, err = kept.Issue([]string{"a.vault.localhost"}, late); err != nil {
+		t.Fatal(err)
+	}
+	if cert, err = pair.TLS(); err != nil || cert.Leaf.NotAfter.After(a.cert.NotAfter) {
+		t.Errorf("it outlives its authority: %v", err)
+	}
+	other, err := New(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherKey, err := other.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, bad := range map[string]struct {
+		cert, key []byte
+		at        time.Time
+	}{
+		"another key":         {a.Cert(), otherKey, now},
+		"no authority":        {pair.Cert, pair.Key, now},
+		"one that ended":      {a.Cert(), key, now.Add(caLife + time.Hour)},
+		"one that is to come": {a.Cert(), key, now.Add(-2 * skew)},
+		"nothing":             {nil, nil, now},
+	} {
+		if _, err := Load(bad.cert, bad.key, bad.at); err == nil {
+			t.Errorf("%s is taken", what)
 		}
 	}
 }
