@@ -94,15 +94,19 @@ func (p partView) words() string {
 }
 
 func (v *diffView) line() string {
-	var parts []string
-	for _, p := range v.Parts {
-		parts = append(parts, p.words())
-	}
 	line := v.Sign + " " + printable(v.Name)
-	if len(parts) > 0 {
-		line += ": " + strings.Join(parts, ", ")
+	if len(v.Parts) > 0 {
+		line += ": " + partWords(v.Parts)
 	}
 	return line
+}
+
+func partWords(all []partView) string {
+	var parts []string
+	for _, p := range all {
+		parts = append(parts, p.words())
+	}
+	return strings.Join(parts, ", ")
 }
 
 // diffReport is the answer to programs.
@@ -180,11 +184,16 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 	return errors.Join(a.print(report, report.text), report.exit())
 }
 
+func viewParts(parts []inventory.Part) (views []partView) {
+	for _, p := range parts {
+		views = append(views, partView{int64(p.Version), p.What})
+	}
+	return views
+}
+
 func (r *diffReport) add(w io.Writer, d inventory.Difference) error {
 	v := diffView{Sign: string(d.Sign), Name: string(d.Name)}
-	for _, p := range d.Parts {
-		v.Parts = append(v.Parts, partView{int64(p.Version), p.What})
-	}
+	v.Parts = viewParts(d.Parts)
 	r.Counts[v.Sign]++
 	if d.Sign != inventory.Same {
 		r.Differ = append(r.Differ, v)
