@@ -68,9 +68,10 @@ bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
 .PHONY: soak
-soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; and each move killed a hundred times
+soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; and each move and snapshot killed a hundred times
 	go test ./internal/attack -run 'TestSoak$$' -count=1 -v -timeout 24h -args -soak $(SOAKTIME)
 	go test ./cmd/vaultferry -run 'TestKillAndResume$$' -count=1 -v -timeout 4h -args -kills 100
+	go test ./cmd/vaultferry -run 'TestSnapshotKilled$$|TestRewrapKilled$$' -count=1 -v -timeout 4h -args -snapshot-kills 100
 
 .PHONY: estate
 estate: vault ## move 2,000 secrets from Vault through bolt into Vault by the commands, and compare

@@ -216,6 +216,19 @@ func older(src, have *inventory.Entry, versions []secret.Ordinal) bool {
 	return slices.ContainsFunc(versions, func(o secret.Ordinal) bool { return o < last })
 }
 
+// Foretold is the entry of a secret that was restored, for Judge to know what the
+// restore foretold.
+func Foretold(name secret.Name, out *gateway.Outcome) *Entry {
+	e := &Entry{Name: name, Numbers: map[secret.Ordinal]secret.Ordinal{}}
+	e.addLosses(out.Losses)
+	for was, is := range out.Versions {
+		if was != is {
+			e.Numbers[was] = is
+		}
+	}
+	return e
+}
+
 // addLosses adds those that e does not have.
 func (e *Entry) addLosses(losses []secret.Loss) {
 	for _, l := range losses {

@@ -37,6 +37,7 @@ type Checked struct {
 	Bytes     int64    `json:"bytes"`     // of these
 	Opened    int      `json:"opened"`    // of these
 	Unused    int      `json:"unused"`    // documents that no snapshot names
+	Drills    int      `json:"drills"`    // results of drills
 	Damage    []Damage `json:"damage,omitempty"`
 }
 
@@ -64,6 +65,11 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (*Checked, error
 		}
 	}
 	h.expect(o.Expect, c.damage)
+	drills, damage, err := r.Drills()
+	if err != nil {
+		return nil, err
+	}
+	c.out.Drills, c.out.Damage = len(drills), append(c.out.Damage, damage...)
 	if err := c.recipients(); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ func TestOneBitInEachByte(t *testing.T) {
 	first := w.take(t, "main", store{{"a", "1"}})
 	w.take(t, "main", store{{"a", "1"}})
 	w.under(t, func(lock *snapshot.Lock) { must(t, w.Forget(lock, "local:test", first)) })
+	must(t, w.AddDrill(&snapshot.Drill{Snapshot: first.ID, Store: "main", Product: "memory", As: "memory", By: "local:test", Begun: w.at, Ended: w.at, Tried: 1, Same: 1}))
 	public, err := w.keys.PublicSigning()
 	must(t, err)
 	holder := w.keys
@@ -30,7 +31,7 @@ func TestOneBitInEachByte(t *testing.T) {
 		t.Fatal("damaged before anything was changed: ", d)
 	}
 	files := w.files(t)
-	if len(files) < 6 {
+	if len(files) < 7 {
 		t.Fatalf("only %d files", len(files))
 	}
 	for name, content := range files {
@@ -69,6 +70,10 @@ func TestDamage(t *testing.T) {
 	third := w.take(t, "main", store{{"a", "3"}, {"b", "1"}})
 	other := newWorld(t)
 	foreign := other.take(t, "main", store{{"a", "1"}})
+	must(t, other.AddDrill(&snapshot.Drill{Snapshot: foreign.ID, Begun: w.at, Ended: w.at}))
+	drills, err := os.ReadDir(filepath.Join(other.dir, "drills"))
+	must(t, err)
+	drill := "drills/" + drills[0].Name()
 	documents := documentsOf(t, w, first)
 	path := func(name string) string { return filepath.Join(w.dir, name) }
 	swap := func(t *testing.T, x, y string) {
@@ -97,6 +102,7 @@ func TestDamage(t *testing.T) {
 		"a snapshot of another": {func(t *testing.T) {
 			copyFrom(t, filepath.Join(other.dir, "snapshots", foreign.ID), path("snapshots/"+foreign.ID))
 		}, snapshot.CheckOptions{}, "snapshots/" + foreign.ID, "it is of repository " + other.ID()},
+		"a drill of another":               {func(t *testing.T) { copyFrom(t, filepath.Join(other.dir, drill), path(drill)) }, snapshot.CheckOptions{}, drill, "no trusted key signed it"},
 		"all keys are missing":             {func(t *testing.T) { must(t, os.RemoveAll(path("keys"))) }, snapshot.CheckOptions{}, "keys", "no recipient is left"},
 		"a folder of documents is missing": {func(t *testing.T) { must(t, os.RemoveAll(path("documents"))) }, snapshot.CheckOptions{}, documents["a"], "it is missing"},
 	} {

@@ -17,6 +17,7 @@ const (
 	dirKeys      = "keys"
 	dirSnapshots = "snapshots"
 	dirForgotten = "forgotten"
+	dirDrills    = "drills"
 	dirDocuments = "documents"
 	dirWork      = "work"
 )

@@ -19,6 +19,7 @@ const (
 	kindRepository = "repository"
 	kindSnapshot   = "snapshot"
 	kindForgotten  = "forgotten"
+	kindDrill      = "drill"
 )
 
 // Types of signatures, in their protected headers.
@@ -26,6 +27,7 @@ const (
 	typeRepository = "vaultferry-repository"
 	typeSnapshot   = "vaultferry-snapshot"
 	typeForgotten  = "vaultferry-forgotten"
+	typeDrill      = "vaultferry-drill"
 )
 
 var errForm = errors.New("not as it would be written")

@@ -55,6 +55,23 @@ func (h *History) At(store string, t time.Time) *Snapshot {
 	return nil
 }
 
+// Newest is the newest kept snapshot of each store of each gateway, in the order of
+// the stores' first ones.
+func (h *History) Newest() []*Snapshot {
+	var all []*Snapshot
+	at := map[[2]string]int{}
+	for _, s := range h.Kept {
+		of := [2]string{s.Gateway, s.Store}
+		i, ok := at[of]
+		if !ok {
+			i = len(all)
+			at[of], all = i, append(all, nil)
+		}
+		all[i] = s
+	}
+	return all
+}
+
 // Stores lists those that kept snapshots are of.
 func (h *History) Stores() []string {
 	var all []string

@@ -55,7 +55,7 @@ func Init(dir string, keys *backup.Keyring, now func() time.Time) (*Repository, 
 	case len(names) > 0:
 		return nil, secret.Errorf(secret.Invalid, "the folder is not empty: it holds %s", names[0])
 	}
-	for _, sub := range []string{dirKeys, dirSnapshots, dirForgotten, dirDocuments, dirWork} {
+	for _, sub := range []string{dirKeys, dirSnapshots, dirForgotten, dirDrills, dirDocuments, dirWork} {
 		if err := os.Mkdir(r.path(sub), 0o700); err != nil {
 			return nil, fileError(sub, err)
 		}

@@ -122,18 +122,22 @@ func (p partView) words() string {
 }
 
 func (v *diffView) line() string {
-	var parts []string
-	for _, p := range v.Parts {
-		parts = append(parts, p.words())
-	}
 	line := v.Sign + " " + printable(v.Name)
-	if len(parts) > 0 {
-		line += ": " + strings.Join(parts, ", ")
+	if len(v.Parts) > 0 {
+		line += ": " + partWords(v.Parts)
 	}
 	if v.Why != "" {
 		line += " (" + printable(v.Why) + ")"
 	}
 	return line
+}
+
+func partWords(all []partView) string {
+	var parts []string
+	for _, p := range all {
+		parts = append(parts, p.words())
+	}
+	return strings.Join(parts, ", ")
 }
 
 // diffReport is the answer to programs.

@@ -16,9 +16,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// snapshotKills is how often each command on backups and repositories is killed;
+// snapshotDeaths is how often each command on backups and repositories is killed;
 // "make soak" asks for more.
-var snapshotKills = flag.Int("snapshot-kills", 5, "how often each command on a repository dies")
+var snapshotDeaths = flag.Int("snapshot-kills", 5, "how often each command on a repository dies")
 
 // rewrapFiles and rewrapEach are how many files there are, and backups in each.
 const rewrapFiles, rewrapEach = 12, 20
@@ -39,7 +39,7 @@ func TestRewrapKilled(t *testing.T) {
 		w.file(t, args[len(args)-1], backupsOf(t, keys, i))
 	}
 	took := time.Duration(0)
-	for range *snapshotKills + 1 { // the first one lives, and tells how long that takes
+	for range *snapshotDeaths + 1 { // the first one lives, and tells how long that takes
 		err := backup.EditFile(ring, func(k *backup.Keyring) (*backup.Keyring, error) {
 			was := k.Keys()[len(k.Keys())-1].ID
 			for _, key := range k.Keys() {

@@ -259,8 +259,16 @@ func sizeOf(path string) int64 {
 // findCanaries reads every byte that was written.
 func (w *killWorld) findCanaries(t *testing.T) {
 	t.Helper()
-	var files []string
-	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+	files := w.findCanariesIn(t, ".")
+	if !slices.Contains(files, ".journal") || !slices.Contains(files, ".plan") {
+		t.Errorf("only %q were written", files)
+	}
+}
+
+// findCanariesIn reads every byte below a folder, and returns how files end.
+func (w *killWorld) findCanariesIn(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(w.dir, dir), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -275,7 +283,8 @@ func (w *killWorld) findCanaries(t *testing.T) {
 		files = append(files, filepath.Ext(path))
 		return errors.Join(err, infoErr)
 	})
-	if err != nil || !slices.Contains(files, ".journal") || !slices.Contains(files, ".plan") {
-		t.Errorf("%v, %q", err, files)
+	if err != nil || len(files) == 0 {
+		t.Errorf("%s: %q, %v", dir, files, err)
 	}
+	return files
 }

@@ -34,7 +34,7 @@ stored once, in however many snapshots it is.`,
 	cmd.PersistentFlags().StringVar(&f.repo, "repo", "", "the repository's folder")
 	cmd.PersistentFlags().StringVar(&f.keyring, "keyring", "", "the keyring's file (default: the configuration's)")
 	cmd.AddCommand(a.snapshotInitCommand(f), a.snapshotCreateCommand(f), a.snapshotListCommand(f), a.snapshotShowCommand(f), a.snapshotCheckCommand(f), a.snapshotRestoreCommand(f),
-		a.snapshotForgetCommand(f), a.snapshotPruneCommand(f), a.snapshotKeyCommand(f), a.snapshotDiffCommand(f))
+		a.snapshotForgetCommand(f), a.snapshotPruneCommand(f), a.snapshotKeyCommand(f), a.snapshotDiffCommand(f), a.snapshotDrillCommand(f))
 	return cmd
 }
 

@@ -30,14 +30,29 @@ type snapshotView struct {
 	Lacking  int                 `json:"lacking,omitempty"`
 	LeftOut  []inventory.LeftOut `json:"left_out,omitempty"`
 	Whole    bool                `json:"whole"`
+	Drilled  *time.Time          `json:"drilled,omitempty"` // when everything last came back that was tried
 	Secrets  []snapshot.Entry    `json:"secrets,omitempty"` // of show
 }
 
-func viewSnapshot(s *snapshot.Snapshot) snapshotView {
-	return snapshotView{
+func viewSnapshot(s *snapshot.Snapshot, drills []*snapshot.Drill) snapshotView {
+	v := snapshotView{
 		Snapshot: s.ID, Store: s.Store, Gateway: s.Gateway, Product: s.Product, By: s.By, Begun: s.Begun, Ended: s.End.Ended, Match: s.Match,
 		Labels: s.Labels, Count: s.End.Count, Unread: s.End.Unread, Lacking: s.End.Lacking, LeftOut: s.End.LeftOut, Whole: s.Whole(),
 	}
+	for _, d := range drills { // the oldest first
+		if d.Snapshot == s.ID && d.OK() && d.As == d.Product {
+			v.Drilled = &d.Ended
+		}
+	}
+	return v
+}
+
+// drilledOn is the day; empty: never.
+func (v *snapshotView) drilledOn() string {
+	if v.Drilled == nil {
+		return ""
+	}
+	return v.Drilled.Format(time.DateOnly)
 }
 
 // labelled: the snapshot has all of the labels.
@@ -85,13 +100,18 @@ named on standard error; exit code 1.`,
 			if err != nil {
 				return err
 			}
-			views, rows := []snapshotView{}, [][]string{{"SNAPSHOT", "BEGUN", "STORE", "SECRETS", "LABELS", ""}}
+			drills, _, err := r.Drills() // check says what is wrong with them
+			if err != nil {
+				return err
+			}
+			views, rows := []snapshotView{}, [][]string{{"SNAPSHOT", "BEGUN", "STORE", "SECRETS", "DRILLED", "LABELS", ""}}
 			for _, s := range h.Kept {
 				if (store != "" && s.Store != store) || !labelled(s, want) {
 					continue
 				}
-				views = append(views, viewSnapshot(s))
-				rows = append(rows, []string{shortID(s.ID), s.Begun.Format(time.RFC3339), s.Store, fmt.Sprint(s.End.Count), labelText(s.Labels), notWhole(s)})
+				v := viewSnapshot(s, drills)
+				views = append(views, v)
+				rows = append(rows, []string{shortID(s.ID), s.Begun.Format(time.RFC3339), s.Store, fmt.Sprint(s.End.Count), v.drilledOn(), labelText(s.Labels), notWhole(s)})
 			}
 			if err := a.print(views, func(w io.Writer) error { return table(w, rows) }); err != nil {
 				return err
@@ -139,7 +159,11 @@ func (a *app) snapshotShowCommand(f *repositoryFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v := viewSnapshot(s)
+			drills, _, err := r.Drills() // as above
+			if err != nil {
+				return err
+			}
+			v := viewSnapshot(s, drills)
 			rows := [][]string{{"SECRET", "VERSIONS", "READ", ""}}
 			if _, err := r.Load(s.ID, func(e *snapshot.Entry) error {
 				if matchesAny(match, string(e.Name), false) {
@@ -175,6 +199,9 @@ func (v *snapshotView) text(w io.Writer, rows [][]string) error {
 	}
 	_, err := fmt.Fprintf(w, "snapshot %s\nof %s (%s) at gateway %s, by %s\nbegun %s, ended %s: %s%s\n", v.Snapshot, v.Store, v.Product, v.Gateway, v.By,
 		v.Begun.Format(time.RFC3339), v.Ended.Format(time.RFC3339), secrets(v.Count), whole)
+	if err == nil && v.Drilled != nil {
+		_, err = fmt.Fprintf(w, "drilled %s: everything that was tried came back\n", v.Drilled.Format(time.RFC3339))
+	}
 	if err != nil {
 		return err
 	}
