@@ -19,6 +19,9 @@ type Source struct {
 	Takes func(*secret.Secret) bool
 	// LeftOut is told of what should be listed and is not. May be nil.
 	LeftOut func(secret.LeftOut)
+	// Empty is told of what no list shows because nothing of it can be read: no
+	// version has a value, or its import is not finished. May be nil.
+	Empty func(secret.LeftOut)
 	// Readers is how many secrets are read at once.
 	Readers int
 }
@@ -60,7 +63,7 @@ func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error)
 
 // Each tells of all that the source lists and Takes wants.
 func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error {
-	for all := (&pages{next: s.List, leftOut: s.LeftOut}); ; all.drop() {
+	for all := (&pages{next: s.List, leftOut: s.LeftOut, empty: s.Empty}); ; all.drop() {
 		found, err := all.peek(ctx)
 		if found == nil || err != nil {
 			return err
@@ -77,6 +80,7 @@ func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error 
 type pages struct {
 	next    func(context.Context, secret.Name) (secret.Page, error)
 	leftOut func(secret.LeftOut)
+	empty   func(secret.LeftOut)
 	have    []*secret.Secret
 	begun   bool
 	coming  chan answeredPage // nil: no page follows
@@ -114,8 +118,12 @@ func (p *pages) peek(ctx context.Context) (*secret.Secret, error) {
 			p.ask(ctx, page.Next)
 		}
 		for _, l := range page.LeftOut {
-			if p.leftOut != nil && l.Incomplete() {
-				p.leftOut(l)
+			tell := p.empty
+			if l.Incomplete() {
+				tell = p.leftOut
+			}
+			if tell != nil {
+				tell(l)
 			}
 		}
 		p.have = page.Secrets

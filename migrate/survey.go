@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/internal/inorder"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
@@ -97,7 +98,13 @@ func (e *Entry) Found(parts []inventory.Part, src *inventory.Entry) []Loss {
 	var found []Loss
 	for _, l := range e.Losses {
 		alone := &Entry{Losses: []Loss{l}}
-		if slices.ContainsFunc(parts, func(p inventory.Part) bool { return p.What != inventory.PartUnseen && alone.foretold(p, src) }) {
+		shows := func(p inventory.Part) bool {
+			if p.What == inventory.PartMissing && l.What == loss.Value { // where the version is gone, so is its value
+				return p.Version == l.Version
+			}
+			return p.What != inventory.PartUnseen && alone.foretold(p, src)
+		}
+		if slices.ContainsFunc(parts, shows) {
 			found = append(found, l)
 		}
 	}

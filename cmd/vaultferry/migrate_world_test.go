@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,7 @@ type killWorld struct {
 	key    inventory.Key
 	config string // of the commands
 	stores string
+	port   string // of the cloud
 }
 
 // lane is the world with an audit of its own: who writes to one takes turns with
@@ -53,6 +55,7 @@ func newKillWorld(t *testing.T) *killWorld {
 	w.serve(t, "memory.yaml")
 	cloud := w.cloud(t)
 	_, port, _ := net.SplitHostPort(cloud)
+	w.port = port
 	w.stores = "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
 	for i, name := range []string{"a", "b"} {
 		w.stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
@@ -194,6 +197,10 @@ func (w *killWorld) write(t *testing.T, store string, from, to int) {
 			d := secret.Draft{
 				Value: secret.TextValue(canary(name, v)), ContentType: "canary/plain", Tags: map[string]string{"canary-key": "canary-value"},
 				Disabled: v%2 == 0, Expires: time.Date(2030, 1, v, 0, 0, 0, 0, time.UTC),
+			}
+			if !strings.HasPrefix(store, "memory") { // commands cannot ask a running gateway for these
+				d.Stages, d.Extra = []string{"canary-stage"}, secret.Extra{"canary": json.RawMessage(`"canary"`)}
+				d.OfSecret = &secret.Attributes{Description: "canary of the secret", Tags: map[string]string{"canary-tag": "canary"}}
 			}
 			if _, err := s.service.Put(t.Context(), call, gateway.Ref{Store: store, Name: name}, d); err != nil {
 				t.Fatal(err)
