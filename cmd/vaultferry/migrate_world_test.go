@@ -57,6 +57,7 @@ func newKillWorld(t *testing.T) *killWorld {
 	_, port, _ := net.SplitHostPort(cloud)
 	w.port = port
 	w.stores = "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
+	w.stores += "  - { name: bolt-c, backend: bolt, bolt: { path: c.db } }\n  - { name: bolt-d, backend: bolt, bolt: { path: d.db } }\n"
 	for i, name := range []string{"a", "b"} {
 		w.stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
 		w.stores += fmt.Sprintf("  - { name: vault-%s, backend: hashivault, hashivault: { address: %q, mount: %s, token: { file: vault.token } } }\n", name, w.server.Address, w.server.NewMount(t))
@@ -146,6 +147,12 @@ func (w *killWorld) inside(t *testing.T, code int, args ...string) {
 // serve starts a gateway and returns where it listens.
 func (w *killWorld) serve(t *testing.T, config string) string {
 	t.Helper()
+	address, _ := w.start(t, config)
+	return address
+}
+
+func (w *killWorld) start(t *testing.T, config string) (address string, gateway *os.Process) {
+	t.Helper()
 	cmd := w.command(context.Background(), "serve", "--config", config)
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -164,11 +171,11 @@ func (w *killWorld) serve(t *testing.T, config string) string {
 		said += lines.Text() + "\n"
 		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
 			go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
-			return m[1]
+			return m[1], cmd.Process
 		}
 	}
 	t.Fatalf("the gateway did not start: %s", said)
-	return ""
+	return "", nil
 }
 
 // service opens a store in this process.
