@@ -16,8 +16,9 @@ import (
 
 type verifyFlags struct {
 	paceFlags
-	runKey string
-	errors errorFile
+	runKey  string
+	metrics string
+	errors  errorFile
 }
 
 func (a *app) migrateVerifyCommand() *cobra.Command {
@@ -30,14 +31,19 @@ digests of values and attributes, as "diff" does. What the plan foretold to be
 lost is no difference. Secrets that the source has got since are differences,
 unless the plan was made for a list of names.
 
+--metrics-file writes the counts for the textfile collector of node_exporter. A
+verification that does not come to its end leaves the file as it was.
+
 Exit codes: 0 all is as foretold, 3 something differs, 1 something could not be
 read.`,
 		Example: `  vaultferry migrate verify move.plan
-  vaultferry migrate verify move.plan --output json`,
+  vaultferry migrate verify move.plan --output json
+  vaultferry migrate verify move.plan --metrics-file /var/lib/node_exporter/vaultferry-verify.prom`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateVerify(cmd.Context(), args[0], &f) },
 	}
 	cmd.Flags().StringVar(&f.runKey, "run-key", "", "the file of the plan's run key")
+	cmd.Flags().StringVar(&f.metrics, "metrics-file", "", "write metrics to this file")
 	f.errors.flags(cmd)
 	f.flags(cmd)
 	return cmd
@@ -72,6 +78,7 @@ func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	counts := newDriftCounts()
 	report := &verifyReport{File: path, Run: p.Header.Run, Counts: map[string]int{}, Differ: []verdictView{}}
 	look := migrate.Verification{From: m.source, To: m.target, Key: p.key, Readers: f.concurrency, Ends: endsAll}
 	if !p.Header.Named {
@@ -80,12 +87,18 @@ func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) (e
 	}
 	if err := look.Do(ctx, p.entries, func(v *migrate.Verdict) error {
 		report.add(v)
+		counts.add(v)
 		if v.Differs() || v.Sign == inventory.Incomparable {
 			f.errors.add(v.Entry.Name)
 		}
 		return nil
 	}); err != nil {
 		return err
+	}
+	if f.metrics != "" {
+		if err := counts.write(f.metrics, path, &p.Header, a.now()); err != nil {
+			return fmt.Errorf("--metrics-file: %w", err)
+		}
 	}
 	return errors.Join(a.print(report, report.text), f.errors.write(), report.exit())
 }
