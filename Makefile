@@ -74,8 +74,8 @@ soak: vault ## a mixed load, with hostile calls and a product that fails, for SO
 	go test ./cmd/vaultferry -run 'TestSnapshotKilled$$|TestRewrapKilled$$' -count=1 -v -timeout 4h -args -snapshot-kills 100
 
 .PHONY: estate
-estate: vault ## move 2,000 secrets from Vault through bolt into Vault by the commands, and compare
-	go test ./cmd/vaultferry -run 'TestEstate$$' -count=1 -timeout 20m -args -estate 2000
+estate: vault ## move 2,000 secrets by backup and restore, and by three plans through Key Vault and CSMS, and compare with the vendors' clients
+	go test ./cmd/vaultferry -run 'TestEstate' -count=1 -v -timeout 40m -args -estate 2000
 
 .PHONY: golden
 golden: vault ## rewrite the golden wire files, the tables in docs and the configuration's schema; read the diff before you commit it

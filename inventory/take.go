@@ -26,6 +26,9 @@ type Source struct {
 	Takes func(*secret.Secret) bool
 	// LeftOut is told of what should be listed and is not. May be nil.
 	LeftOut func(secret.LeftOut)
+	// Empty is told of what no list shows because nothing of it can be read: no
+	// version has a value, or its import is not finished. May be nil.
+	Empty func(secret.LeftOut)
 	// Readers is how many secrets are read at once.
 	Readers int
 }
@@ -86,7 +89,7 @@ func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error 
 		}
 		return nil
 	}
-	for all := (&pages{next: s.List, leftOut: s.LeftOut}); ; all.drop() {
+	for all := (&pages{next: s.List, leftOut: s.LeftOut, empty: s.Empty}); ; all.drop() {
 		found, err := all.peek(ctx)
 		if found == nil || err != nil {
 			return err
@@ -103,6 +106,7 @@ func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error 
 type pages struct {
 	next    func(context.Context, secret.Name) (secret.Page, error)
 	leftOut func(secret.LeftOut)
+	empty   func(secret.LeftOut)
 	have    []*secret.Secret
 	begun   bool
 	coming  chan answeredPage // nil: no page follows
@@ -140,8 +144,12 @@ func (p *pages) peek(ctx context.Context) (*secret.Secret, error) {
 			p.ask(ctx, page.Next)
 		}
 		for _, l := range page.LeftOut {
-			if p.leftOut != nil && l.Incomplete() {
-				p.leftOut(l)
+			tell := p.empty
+			if l.Incomplete() {
+				tell = p.leftOut
+			}
+			if tell != nil {
+				tell(l)
 			}
 		}
 		p.have = page.Secrets

@@ -2,9 +2,11 @@ package migrate_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +78,43 @@ func TestClasses(t *testing.T) {
 	}
 	if e := got["conflict"]; e.Action != "" {
 		t.Errorf("conflict, with nothing to append: %+v", e)
+	}
+}
+
+// withEmpty is a gateway over a product with keys of which nothing can be read.
+type withEmpty struct{ migrate.Service }
+
+func (s withEmpty) List(ctx context.Context, c gateway.Call, store string, q secret.Query) (secret.Page, error) {
+	page, err := s.Service.List(ctx, c, store, q)
+	if store == "a" {
+		page.LeftOut = []secret.LeftOut{
+			{Why: secret.LeftOutEmpty, Name: "empty", Detail: "all of it is destroyed"},
+			{Why: secret.LeftOutUnfinished, Name: "half", Detail: "restore it again"},
+		}
+	}
+	return page, err
+}
+
+// TestNothingToRead: names that lists do not show, for nothing of them can be read,
+// stand in the plan all the same. Half a secret is one that ought to move.
+func TestNothingToRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(t, "a", 2)
+	p := w.planner()
+	p.From.Service = withEmpty{p.From.Service}
+	var b bytes.Buffer
+	var said []string
+	end, err := p.Make(t.Context(), &b, func(e *migrate.Entry) error {
+		said = append(said, fmt.Sprintf("%s %s %s", e.Name, e.Class, e.Why))
+		return nil
+	})
+	if err != nil || end.Act != 2 || end.Stay != 1 || len(end.LeftOut) != 0 {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	want := []string{"empty deleted all of it is destroyed", "half unreadable its import is not finished: restore it again", "s00 create ", "s01 create "}
+	if !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 	Refused    Class = "refused"    // the target does not take it
 	Unmappable Class = "unmappable" // the target cannot spell the name
 	Unreadable Class = "unreadable" // the source does not give it
-	Deleted    Class = "deleted"    // it lies in the source's trash
+	Deleted    Class = "deleted"    // it lies in the source's trash, or no version of it has a value
 	Managed    Class = "managed"    // a certificate manages it at the source
 )
 

@@ -36,11 +36,11 @@ type Planner struct {
 	cost    cost
 }
 
-// found is a name of the source.
+// found is a name of the source. One that cannot move has its class already.
 type found struct {
-	name    secret.Name
-	deleted *secret.Deletion
-	unread  string
+	name  secret.Name
+	class Class
+	why   string
 }
 
 // Make writes the plan and calls tell with each of its entries. Nothing counts
@@ -52,7 +52,7 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 	}
 	names := make([]secret.Name, 0, len(all))
 	for _, f := range all {
-		if f.deleted == nil {
+		if f.class != Deleted {
 			names = append(names, f.name)
 		}
 	}
@@ -111,17 +111,37 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 			case l.Why != secret.LeftOutUnreadable:
 				p.leftOut = append(p.leftOut, l)
 			case p.Takes(l.Name):
-				all = append(all, found{name: l.Name, unread: l.Detail})
+				all = append(all, found{l.Name, Unreadable, l.Detail})
+			}
+		},
+		Empty: func(l secret.LeftOut) {
+			if p.Takes(l.Name) {
+				all = append(all, emptyOf(l))
 			}
 		},
 		Takes: func(s *secret.Secret) bool { return p.Takes(s.Name) },
 	}
 	err := src.Each(ctx, func(s *secret.Secret) error {
-		all = append(all, found{name: s.Name, deleted: s.Deleted})
+		f := found{name: s.Name}
+		if d := s.Deleted; d != nil {
+			f.class, f.why = Deleted, "it lies in the source's trash"
+			if !d.Purge.IsZero() {
+				f.why += " until " + d.Purge.UTC().Format(time.RFC3339)
+			}
+		}
+		all = append(all, f)
 		return nil
 	})
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(string(a.name), string(b.name)) })
 	return all, err
+}
+
+// emptyOf is a name under which nothing can be read. Half a secret ought to move.
+func emptyOf(l secret.LeftOut) found {
+	if l.Why == secret.LeftOutUnfinished {
+		return found{l.Name, Unreadable, "its import is not finished: " + l.Detail}
+	}
+	return found{l.Name, Deleted, l.Detail}
 }
 
 func (p *Planner) listTarget(ctx context.Context) error {
@@ -140,14 +160,8 @@ func (p *Planner) listTarget(ctx context.Context) error {
 func (p *Planner) look(ctx context.Context, f found) (*Entry, error) {
 	e := &Entry{Name: f.name}
 	switch {
-	case f.deleted != nil:
-		e.Class, e.Why = Deleted, "it lies in the source's trash"
-		if !f.deleted.Purge.IsZero() {
-			e.Why += " until " + f.deleted.Purge.UTC().Format(time.RFC3339)
-		}
-		return e, nil
-	case f.unread != "":
-		e.Class, e.Why = Unreadable, f.unread
+	case f.class != "":
+		e.Class, e.Why = f.class, f.why
 		return e, nil
 	case !p.maps(e):
 		return e, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
@@ -79,7 +80,13 @@ func (v *Verdict) Found() []Loss {
 	var found []Loss
 	for _, l := range v.Entry.Losses {
 		alone := &Entry{Losses: []Loss{l}}
-		if slices.ContainsFunc(v.Parts, func(p inventory.Part) bool { return p.What != inventory.PartUnseen && alone.foretold(p, v.Source) }) {
+		shows := func(p inventory.Part) bool {
+			if p.What == inventory.PartMissing && l.What == loss.Value { // where the version is gone, so is its value
+				return p.Version == l.Version
+			}
+			return p.What != inventory.PartUnseen && alone.foretold(p, v.Source)
+		}
+		if slices.ContainsFunc(v.Parts, shows) {
 			found = append(found, l)
 		}
 	}

@@ -14,7 +14,10 @@ func TestFound(t *testing.T) {
 	t.Parallel()
 	src := &inventory.Entry{Name: "n", Current: 2, Previous: 1}
 	e := &migrate.Entry{Name: "n", Losses: []migrate.Loss{
-		{Grade: "data", Version: 1, What: loss.Version}, {Grade: "meaning", Version: 2, What: loss.ExpiresFraction}, {Grade: "trace", Version: 2, What: loss.UID},
+		{Grade: "data", Version: 1, What: loss.Version},
+		{Grade: "meaning", Version: 2, What: loss.ExpiresFraction},
+		{Grade: "trace", Version: 2, What: loss.UID},
+		{Grade: "data", Version: 3, What: loss.Value}, // and the target leaves out what has none
 	}}
 	for _, c := range []struct {
 		parts []inventory.Part
@@ -23,6 +26,7 @@ func TestFound(t *testing.T) {
 		{nil, nil},
 		{[]inventory.Part{{Version: 1, What: inventory.PartMissing}}, []string{loss.Version}},
 		{[]inventory.Part{{What: inventory.PartPrevious}, {Version: 2, What: loss.Expires}}, []string{loss.Version, loss.ExpiresFraction}},
+		{[]inventory.Part{{Version: 3, What: inventory.PartMissing}}, []string{loss.Value}},
 		{[]inventory.Part{{Version: 2, What: inventory.PartUnseen}, {Version: 2, What: inventory.PartValue}}, nil},
 	} {
 		var got []string

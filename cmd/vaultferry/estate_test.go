@@ -16,7 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 )
 
-var estateSize = flag.Int("estate", 130, "secrets that TestEstate moves; `make estate` moves 2,000")
+var estateSize = flag.Int("estate", 130, "secrets that TestEstate and TestEstateByPlans move; `make estate` moves 2,000")
 
 // TestEstate moves what an old Vault holds by the commands into a bolt store,
 // and on into another Vault. Vault's own client then compares the two: every

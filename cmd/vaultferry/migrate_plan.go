@@ -64,7 +64,8 @@ target, and writes a plan. It changes neither store. The plan holds no value.
   refused     the target does not take it
   unmappable  the target cannot spell the name
   unreadable  the source does not give it
-  deleted     it lies in the source's trash, and is left there
+  deleted     it lies in the source's trash, or no version of it has a value, and
+              is left there
 
 --on-conflict says what happens to a taken name: fail, skip, or append, which
 adds the source's versions to those of others. --on-loss is fail, accept,

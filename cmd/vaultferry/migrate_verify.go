@@ -16,7 +16,8 @@ import (
 
 type verifyFlags struct {
 	planUse
-	errors errorFile
+	metrics string
+	errors  errorFile
 }
 
 func (a *app) migrateVerifyCommand() *cobra.Command {
@@ -29,13 +30,18 @@ digests of values and attributes, as "diff" does. What the plan foretold to be
 lost is no difference. Secrets that the source has got since are differences,
 unless the plan was made for a list of names.
 
+--metrics-file writes the counts for the textfile collector of node_exporter. A
+verification that does not come to its end leaves the file as it was.
+
 Exit codes: 0 all is as foretold, 3 something differs, 1 something could not be
 read.`,
 		Example: `  vaultferry migrate verify move.plan
-  vaultferry migrate verify move.plan --output json`,
+  vaultferry migrate verify move.plan --output json
+  vaultferry migrate verify move.plan --metrics-file /var/lib/node_exporter/vaultferry-verify.prom`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateVerify(cmd.Context(), args[0], &f) },
 	}
+	cmd.Flags().StringVar(&f.metrics, "metrics-file", "", "write metrics to this file")
 	f.errors.flags(cmd)
 	f.flags(cmd)
 	return cmd
@@ -58,6 +64,7 @@ func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) er
 }
 
 func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFlags) error {
+	counts := newDriftCounts()
 	report := &verifyReport{File: p.path, Run: p.Header.Run, Counts: map[string]int{}, Differ: []diffView{}}
 	look := p.looks(m, &f.planUse)
 	if !p.Header.Named {
@@ -66,12 +73,18 @@ func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFla
 	}
 	if err := look.Do(ctx, p.entries, func(v *migrate.Verdict) error {
 		report.add(v)
+		counts.add(v)
 		if v.Differs() || v.Sign == inventory.Incomparable {
 			f.errors.add(v.Entry.Name)
 		}
 		return nil
 	}); err != nil {
 		return err
+	}
+	if f.metrics != "" {
+		if err := counts.write(f.metrics, p.path, &p.Header, a.now()); err != nil {
+			return fmt.Errorf("--metrics-file: %w", err)
+		}
 	}
 	return errors.Join(a.print(report, report.text), f.errors.write(), report.exit())
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,7 @@ type killWorld struct {
 	key    inventory.Key
 	config string // of the commands
 	stores string
+	port   string // of the cloud
 }
 
 // lane is the world with an audit of its own: who writes to one takes turns with
@@ -53,7 +55,9 @@ func newKillWorld(t *testing.T) *killWorld {
 	w.serve(t, "memory.yaml")
 	cloud := w.cloud(t)
 	_, port, _ := net.SplitHostPort(cloud)
+	w.port = port
 	w.stores = "  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n"
+	w.stores += "  - { name: bolt-c, backend: bolt, bolt: { path: c.db } }\n  - { name: bolt-d, backend: bolt, bolt: { path: d.db } }\n"
 	for i, name := range []string{"a", "b"} {
 		w.stores += fmt.Sprintf("  - { name: bolt-%s, backend: bolt, bolt: { path: %s.db } }\n", name, name)
 		w.stores += fmt.Sprintf("  - { name: vault-%s, backend: hashivault, hashivault: { address: %q, mount: %s, token: { file: vault.token } } }\n", name, w.server.Address, w.server.NewMount(t))
@@ -143,6 +147,12 @@ func (w *killWorld) inside(t *testing.T, code int, args ...string) {
 // serve starts a gateway and returns where it listens.
 func (w *killWorld) serve(t *testing.T, config string) string {
 	t.Helper()
+	address, _ := w.start(t, config)
+	return address
+}
+
+func (w *killWorld) start(t *testing.T, config string) (address string, gateway *os.Process) {
+	t.Helper()
 	cmd := w.command(context.Background(), "serve", "--config", config)
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -161,11 +171,11 @@ func (w *killWorld) serve(t *testing.T, config string) string {
 		said += lines.Text() + "\n"
 		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
 			go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
-			return m[1]
+			return m[1], cmd.Process
 		}
 	}
 	t.Fatalf("the gateway did not start: %s", said)
-	return ""
+	return "", nil
 }
 
 // service opens a store in this process.
@@ -194,6 +204,10 @@ func (w *killWorld) write(t *testing.T, store string, from, to int) {
 			d := secret.Draft{
 				Value: secret.TextValue(canary(name, v)), ContentType: "canary/plain", Tags: map[string]string{"canary-key": "canary-value"},
 				Disabled: v%2 == 0, Expires: time.Date(2030, 1, v, 0, 0, 0, 0, time.UTC),
+			}
+			if !strings.HasPrefix(store, "memory") { // commands cannot ask a running gateway for these
+				d.Stages, d.Extra = []string{"canary-stage"}, secret.Extra{"canary": json.RawMessage(`"canary"`)}
+				d.OfSecret = &secret.Attributes{Description: "canary of the secret", Tags: map[string]string{"canary-tag": "canary"}}
 			}
 			if _, err := s.service.Put(t.Context(), call, gateway.Ref{Store: store, Name: name}, d); err != nil {
 				t.Fatal(err)
