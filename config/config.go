@@ -33,6 +33,10 @@ type Config struct {
 	Keyring Keyring `mapstructure:"keyring"`
 	// Audit is the log of every request.
 	Audit Audit `mapstructure:"audit"`
+	// Log is what the program says on standard error.
+	Log Log `mapstructure:"log" example:"{ level: debug, format: json }"`
+	// Traces are sent to a collector of OpenTelemetry.
+	Traces Traces `mapstructure:"traces" example:"{ endpoint: 'https://otel.example.com:4318/v1/traces', sample_percent: 1 }"`
 	// Archive is where whole backups are kept when a store cannot hold all of them.
 	Archive Archive `mapstructure:"archive"`
 	// Stores are the places where secrets lie; each has a name of its own.
@@ -79,7 +83,7 @@ type Server struct {
 	MaxConnections int `mapstructure:"max_connections" min:"16" example:"10000"`
 	// ShutdownDelay is how long a gateway that was told to stop goes on to serve while `/readyz` answers 503, so that
 	// load balancers find out first. Requests that run then have 30 seconds to finish.
-	ShutdownDelay time.Duration `mapstructure:"shutdown_delay" min:"0" example:"5s"`
+	ShutdownDelay time.Duration `mapstructure:"shutdown_delay" example:"5s"`
 	// TrustedProxies are the addresses and networks of proxies in front of the gateway: who they say that the client is
 	// goes to the audit and is slowed where it fails to log in. They say it in `X-Forwarded-For`, unless
 	// `proxy_protocol` is true. Nobody else is believed.
@@ -187,6 +191,36 @@ type Syslog struct {
 	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/logs-client.pem"`
 	// KeyFile is the PEM file of its private key.
 	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/logs-client-key.pem"`
+}
+
+// Log is what the program says on standard error. No secret's value is in it.
+type Log struct {
+	// Level is from which on messages are written; `debug` says why each call was refused.
+	Level string `mapstructure:"level" example:"debug"`
+	// Format is `text` for people and `json` for programs.
+	Format string `mapstructure:"format" example:"json"`
+}
+
+// Choices lists the words that a key takes.
+func (Log) Choices() map[string][]string {
+	return map[string][]string{"level": {"debug", "info", "warn", "error"}, "format": {"text", "json"}}
+}
+
+// Traces tell an OpenTelemetry collector, by OTLP over HTTP, of each client's
+// request, one of its operation, and one of each request to a product. No value is
+// in them. No request waits for the collector.
+type Traces struct {
+	// Endpoint is the URL that takes traces; empty is none. The environment names none.
+	Endpoint string `mapstructure:"endpoint" example:"https://otel.example.com:4318/v1/traces"`
+	// CAFile is a PEM file of the certificate authorities that the collector's certificate must come from; the system's, if
+	// it is empty.
+	CAFile string `mapstructure:"ca_file" path:"true" example:"tls/otel-ca.pem"`
+	// Token is sent to the collector as `Authorization: Bearer`.
+	Token secret.Value `mapstructure:"token" example:"{ env: OTEL_TOKEN }"`
+	// SamplePercent is how many of a hundred requests are traced. Where a client sends a `traceparent`, it has decided that.
+	SamplePercent int `mapstructure:"sample_percent" min:"0" max:"100" example:"1"`
+	// Names has spans of operations name the secret.
+	Names bool `mapstructure:"names"`
 }
 
 // Archive is where whole backups are kept when a store cannot hold all of them.
@@ -401,6 +435,8 @@ func Default() *Config {
 			File: "keyring.json",
 		},
 		Audit:    Audit{File: "audit.jsonl", MaxSize: 256 << 20, LowWater: 128 << 20},
+		Log:      Log{Level: "info", Format: "text"},
+		Traces:   Traces{SamplePercent: 10},
 		Dialects: Dialects{Azure: Azure{Authority: "https://login.vault.localhost/adfs"}, Huawei: Huawei{Domain: "vaultferry"}},
 	}
 }

@@ -219,7 +219,7 @@ func checkKnown(rep *report, path string, in map[string]any, t reflect.Type) {
 		switch {
 		case !known:
 			rep.bad(at, "unknown key")
-		case isSection && f.Type.Kind() == reflect.Struct:
+		case isSection && f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[secret.Value]():
 			checkKnown(rep, at, section, f.Type)
 		}
 	}

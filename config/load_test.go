@@ -260,7 +260,7 @@ func TestScalars(t *testing.T) {
 		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
 		"audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
 		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",
-		"audit.witness.file", "audit.witness.key_file", "archive.dir",
+		"audit.witness.file", "audit.witness.key_file", "log.level", "log.format", "traces.endpoint", "traces.ca_file", "traces.sample_percent", "traces.names", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "dialects.huawei.require_signed_host", "login.host",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {

@@ -72,6 +72,29 @@ func (c *Config) validateServer(rep *report) {
 	}
 	c.validateSyslog(rep)
 	c.validateWitnesses(rep)
+	c.validateLog(rep)
+	c.validateTraces(rep)
+}
+
+func (c *Config) validateLog(rep *report) {
+	for key, word := range map[string]string{"level": c.Log.Level, "format": c.Log.Format} {
+		if words := c.Log.Choices()[key]; !slices.Contains(words, word) {
+			rep.bad("log."+key, "use %s", anyOf(words))
+		}
+	}
+}
+
+func (c *Config) validateTraces(rep *report) {
+	t := c.Traces
+	if t.Endpoint == "" {
+		return
+	}
+	switch u, err := url.Parse(t.Endpoint); {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		rep.bad("traces.endpoint", "not a URL such as https://otel.example.com:4318/v1/traces")
+	case u.Scheme == "http" && !Loopback(u.Host) && !t.Token.IsNone():
+		rep.bad("traces.endpoint", "http would send the token to whoever listens in: use https")
+	}
 }
 
 func (c *Config) validateSyslog(rep *report) {

@@ -26,8 +26,11 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	}
 	j := s.newJob(st, c, a, r)
 	defer j.letTrashGo()
+	ctx, span := s.startSpan(ctx, j)
 	ctx, ops := backends.WithCallCount(ctx)
 	out, err := attempt(ctx, s, j, f)
+	endSpan(span, err)
+	s.tellRefusal(span, j, err)
 	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
 		return zero, auditedError{auditErr}
 	}

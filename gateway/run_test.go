@@ -66,7 +66,7 @@ func TestOnlyTheProductDecidesWhetherAStoreIsUp(t *testing.T) {
 	leave()
 	_, err := w.Get(gone, call, refA, secret.Current)
 	wantKind(t, err, secret.Unavailable)
-	if !w.Health()[0].Up {
+	if w.Health()[0].State != gateway.StoreUp {
 		t.Error("a client that left takes the store down")
 	}
 	midway, leave := context.WithCancel(t.Context())
@@ -74,7 +74,7 @@ func TestOnlyTheProductDecidesWhetherAStoreIsUp(t *testing.T) {
 	_, err = w.Get(midway, call, refA, secret.Current)
 	wantKind(t, err, secret.Unavailable)
 	w.a.Before = nil
-	if !w.Health()[0].Up {
+	if w.Health()[0].State != gateway.StoreUp {
 		t.Error("a client that left midway takes the store down")
 	}
 
@@ -88,7 +88,7 @@ func TestOnlyTheProductDecidesWhetherAStoreIsUp(t *testing.T) {
 	<-inside
 	_, err = w.Backup(t.Context(), call, refA)
 	wantKind(t, err, secret.Unavailable)
-	if !w.Health()[0].Up {
+	if w.Health()[0].State != gateway.StoreUp {
 		t.Error("a gateway that is busy takes the store down")
 	}
 	close(free)

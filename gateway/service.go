@@ -62,6 +62,8 @@ type Options struct {
 	RequireProof bool
 	// Archive takes what LossArchive keeps. Empty: that is refused.
 	Archive archive.Dir
+	// TraceNames allows the spans of traced requests to name the secret.
+	TraceNames bool
 }
 
 // Observation is one finished call, for metrics.
@@ -75,21 +77,23 @@ type Observation struct {
 
 // Service does what callers ask. It is safe for concurrent use.
 type Service struct {
-	stores   map[string]*store
-	names    []string
-	policy   *access.Policy
-	id       string
-	proof    bool // is required of blobs
-	keys     *backup.Keyring
-	audit    *audit.Log
-	log      *slog.Logger
-	now      func() time.Time
-	blobs    *semaphore.Weighted
-	observe  func(Observation)
-	writes   hook.Observer // nil: nobody observes
-	archive  archive.Dir
-	unknown  *unknownWrites
-	versions *versionCache
+	stores  map[string]*store
+	names   []string
+	policy  *access.Policy
+	id      string
+	proof   bool // is required of blobs
+	keys    *backup.Keyring
+	audit   *audit.Log
+	log     *slog.Logger
+	now     func() time.Time
+	blobs   *semaphore.Weighted
+	observe func(Observation)
+	writes  hook.Observer // nil: nobody observes
+	archive archive.Dir
+	// traceNames: spans may name the secret.
+	traceNames bool
+	unknown    *unknownWrites
+	versions   *versionCache
 
 	repository *atomic.Pointer[unwrapped] // the key that was asked for last
 	mostBlobs  int64
@@ -188,7 +192,7 @@ type Ref struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		stores: map[string]*store{}, locks: map[string]*locks{}, policy: o.Policy, id: orDefault(o.ID, o.Keyring.GatewayID()), proof: o.RequireProof, keys: o.Keyring, audit: o.Audit,
-		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive,
+		log: o.Log, now: o.Now, observe: o.Observe, writes: o.Writes, archive: o.Archive, traceNames: o.TraceNames,
 		unknown: &unknownWrites{}, versions: &versionCache{}, repository: &atomic.Pointer[unwrapped]{},
 	}
 	if s.now == nil {
@@ -274,7 +278,9 @@ func (s *Service) Check(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, st.Timeout)
 	defer cancel()
 	err := st.Backend.Check(ctx)
-	st.health.observe(err)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		st.health.observe(err)
+	}
 	return err
 }
 

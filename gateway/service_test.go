@@ -359,7 +359,7 @@ func TestDeadlines(t *testing.T) {
 	wantKind(t, err, secret.Unavailable)
 	_, err = w.Put(t.Context(), call, refA, draft("hush"))
 	wantKind(t, err, secret.Unknown)
-	if w.Health()[0].Up || !w.Health()[1].Up || w.Ready() != nil {
+	if w.Health()[0].State != gateway.StoreDown || w.Health()[1].State != gateway.StoreUnknown || w.Ready() != nil {
 		t.Error("a store that hangs is up, or takes the gateway down with it")
 	}
 	if e := w.last(t); e.Result != "outcome unknown" {

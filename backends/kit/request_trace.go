@@ -39,7 +39,7 @@ func WithTrace(ctx context.Context) (context.Context, *RequestTrace) {
 	return context.WithValue(ctx, traceKey{}, t), t
 }
 
-// Metered counts each request as a call to the product, traces it, refuses
+// Metered counts each request as a call to the product, gives it a span, traces it, refuses
 // redirections (ErrRedirect), which clients take for success or follow with
 // their credentials, and bounds what an answer may hold.
 type Metered struct {
@@ -56,7 +56,16 @@ var ErrRedirect = errors.New("the answer is a redirection")
 
 // RoundTrip implements http.RoundTripper.
 func (m Metered) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx := r.Context()
+	ctx, span := startSpan(r.Context(), r)
+	if span.SpanContext().IsValid() {
+		r = withParent(ctx, r)
+	}
+	resp, err := m.roundTrip(ctx, r)
+	endSpan(span, resp, err)
+	return resp, err
+}
+
+func (m Metered) roundTrip(ctx context.Context, r *http.Request) (*http.Response, error) {
 	backends.CountCall(ctx)
 	t, traced := ctx.Value(traceKey{}).(*RequestTrace)
 	if traced && (m.Proves == nil || m.Proves(r)) {

@@ -42,6 +42,7 @@ type app struct {
 	output     string
 	timeout    time.Duration // of one call to a store
 	level      slog.Level    // of the log, from which on
+	jsonLog    bool          // the log is JSON also where output is not
 	atOnce     int           // backups and restores, where server.max_blobs is less: of a move
 }
 
@@ -245,10 +246,16 @@ func (a *app) loadUnresolved() (*config.Config, error) {
 // log writes to standard error: standard output is for results.
 func (a *app) log() *slog.Logger {
 	o := &slog.HandlerOptions{Level: a.level}
-	if a.output == "json" {
+	if a.output == "json" || a.jsonLog {
 		return slog.New(slog.NewJSONHandler(a.errOut, o))
 	}
 	return slog.New(slog.NewTextHandler(a.errOut, o))
+}
+
+// logAs is for a gateway: commands say themselves what there is to say.
+func (a *app) logAs(l config.Log) error {
+	a.jsonLog = l.Format == "json"
+	return a.level.UnmarshalText([]byte(l.Level))
 }
 
 // call is how the audit knows what this command does.

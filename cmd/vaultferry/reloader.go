@@ -291,6 +291,8 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		{"admin", func(c *config.Config) any { return c.Admin }, true},
 		{"control", func(c *config.Config) any { return c.Control }, true},
 		{"audit", func(c *config.Config) any { return c.Audit }, true},
+		{"log", func(c *config.Config) any { return c.Log }, true},
+		{"traces", func(c *config.Config) any { return c.Traces }, true},
 		{"reload", func(c *config.Config) any { return c.Reload }, false},
 		{"archive", func(c *config.Config) any { return c.Archive }, false},
 		{"dialects", func(c *config.Config) any { return c.Dialects }, false},

@@ -20,6 +20,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/audit/witness"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 )
 
 // Kinds of store that belong to one process.
@@ -42,6 +43,7 @@ type runtime struct {
 	edge     *edge
 	tls      *tls.Config     // of connections that begin now; nil: TLS is off
 	witness  *witness.Server // nil: this gateway is none
+	tracer   *tracing.Tracer // nil: none
 }
 
 // assemble opens what a sound configuration names.
@@ -66,7 +68,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 	}
 	o := gateway.Options{
 		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: rt.cfg.AccessPolicy(), Keyring: rt.keys, Audit: rt.audit,
-		Log: rt.log, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
+		Log: rt.log, TraceNames: rt.cfg.Traces.Names, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
 	}
 	if !rt.serves { // the one caller sees to it how much is under way

@@ -78,6 +78,9 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if lacksSigningKey(cfg, keys) {
 		return usagef("keyring.file: %s", noSigningKey)
 	}
+	if err := a.logAs(cfg.Log); err != nil {
+		return err
+	}
 	rt, err := a.assemble(ctx, cfg, keys)
 	if err != nil {
 		return adviseInUse(err, stopFirst)
@@ -85,6 +88,10 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	again := a.newReloader(rt, address)
 	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)
+	if rt.tracer, err = a.openTracer(ctx, rt); err != nil {
+		return err
+	}
+	defer closeTracer(ctx, rt)
 	inherited, err := inheritedListeners()
 	if err != nil {
 		return err
@@ -177,6 +184,10 @@ func runServers(ctx context.Context, rt *runtime, server *httpd.Server, commands
 	})
 	g.Go(func() error {
 		heap.Keep(serving)
+		return nil
+	})
+	g.Go(func() error {
+		gateway.ProbeStores(serving, server.Service, rt.log)
 		return nil
 	})
 	g.Go(func() error {

@@ -24,6 +24,8 @@ type managed struct {
 	dir   string
 	token string
 	env   []string // of the gateway
+	// stderr gets what the gateway says; nil: who ends it badly shows it.
+	stderr *bytes.Buffer
 }
 
 func newManaged(t *testing.T) *managed {
@@ -67,8 +69,11 @@ func (m *managed) start(names string, sockets ...*os.File) (stop func()) {
 	m.t.Helper()
 	cmd := m.command("LISTEN_PID=$$ LISTEN_FDS="+string(rune('0'+len(sockets)))+" LISTEN_FDNAMES="+names, "serve")
 	cmd.ExtraFiles = sockets
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	said := m.stderr
+	if said == nil {
+		said = new(bytes.Buffer)
+	}
+	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}

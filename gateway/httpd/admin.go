@@ -127,7 +127,7 @@ func (m *Metrics) counters(s series) counters {
 // storeUp shows the state of each store at the time of a scrape.
 type storeUp struct{ service func() *gateway.Service }
 
-var storeUpDesc = prometheus.NewDesc("vaultferry_store_up", "1 if the last call to the store reached its product.", []string{"store"}, nil)
+var storeUpDesc = prometheus.NewDesc("vaultferry_store_up", "1 if the store's product answers, 0 if it does not; absent until the first answer.", []string{"store"}, nil)
 
 // Describe implements prometheus.Collector.
 func (storeUp) Describe(to chan<- *prometheus.Desc) { to <- storeUpDesc }
@@ -135,7 +135,9 @@ func (storeUp) Describe(to chan<- *prometheus.Desc) { to <- storeUpDesc }
 // Collect implements prometheus.Collector.
 func (c storeUp) Collect(to chan<- prometheus.Metric) {
 	for _, st := range c.service().Health() {
-		to <- prometheus.MustNewConstMetric(storeUpDesc, prometheus.GaugeValue, number(st.Up), st.Name)
+		if st.State != gateway.StoreUnknown {
+			to <- prometheus.MustNewConstMetric(storeUpDesc, prometheus.GaugeValue, number(st.State == gateway.StoreUp), st.Name)
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func TestReadinessIsTheGatewaysOwn(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &b); err != nil {
 		t.Fatal(err)
 	}
-	if status != 200 || len(b.Stores) != 1 || b.Stores[0].Up {
+	if status != 200 || len(b.Stores) != 1 || b.Stores[0].State != gateway.StoreDown {
 		t.Errorf("a store that is down: %d %s", status, body)
 	}
 	if _, m := r.get(t, admin+"/metrics"); !strings.Contains(m, `vaultferry_store_up{store="s"} 0`) {

@@ -22,6 +22,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/internal/current"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 )
 
 // Options make a Server. TLS may be nil on a loopback address alone. Admin
@@ -44,6 +45,8 @@ type Options struct {
 	// Inherited are listeners that somebody else opened. Nil: Address and Admin
 	// are listened on.
 	Inherited Inherited
+	// Tracer makes spans of clients' requests. Nil: none.
+	Tracer *tracing.Tracer
 	// ShutdownDelay is how long Run goes on to serve after its context has ended,
 	// while /readyz says that the gateway stops.
 	ShutdownDelay time.Duration
@@ -120,11 +123,15 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("httpd: %s is not loopback: TLS cannot be off", address)
 	}
 	s.Use(o.Service, o.Dialects)
-	s.main = s.server(o.Address, o.Proxies.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var clients http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t := s.trees.Use()
 		defer t.Done()
 		t.V.handler.ServeHTTP(w, r)
-	})))
+	})
+	if o.Tracer != nil {
+		clients = o.Tracer.Handler(clients)
+	}
+	s.main = s.server(o.Address, o.Proxies.handler(clients))
 	if o.TLS != nil {
 		s.UseTLS(o.TLS)
 		s.main.TLSConfig = &tls.Config{
@@ -133,7 +140,7 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	if o.Admin != "" || o.Inherited.Admin != nil {
-		s.admin = s.server(o.Admin, adminHandler(func() *gateway.Service { return s.trees.Look().service }, o.Metrics, s.stopping.Load))
+		s.admin = s.server(o.Admin, adminHandler(s.Service, o.Metrics, s.stopping.Load))
 	}
 	return s, nil
 }
@@ -149,6 +156,9 @@ type tree struct {
 func (s *Server) Use(service *gateway.Service, ds []dialects.Dialect) (idle <-chan struct{}) {
 	return s.trees.Replace(tree{service, Handler(ds)})
 }
+
+// Service is the one that requests that begin now are served by.
+func (s *Server) Service() *gateway.Service { return s.trees.Look().service }
 
 // UseTLS gives connections that begin from now on this certificate, and asks them
 // for certificates of these authorities, also where they resume a session of

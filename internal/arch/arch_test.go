@@ -59,7 +59,8 @@ var rules = []rule{
 	{"gateway/iam", []string{"secret", "backup", "gateway/access", "gateway/token"}},
 	{"gateway/issuer", []string{"gateway/access"}},
 	{"gateway/login", []string{"secret", "backup", "gateway", "gateway/access", "gateway/issuer", "gateway/token", "dialects/wire"}},
-	{"gateway/httpd", []string{"secret", "gateway", "gateway/access", "gateway/internal/current", "dialects"}},
+	{"gateway/tracing", nil},
+	{"gateway/httpd", []string{"secret", "gateway", "gateway/access", "gateway/internal/current", "gateway/tracing", "dialects"}},
 	{"dialects", nil},
 	{"dialects/wire", []string{"secret", "gateway/access"}},
 	{"dialects/wiretest", []string{"..."}},
@@ -107,7 +108,11 @@ var vendors = map[string][]string{
 	"github.com/jackc/":                               {"backends/postgres", "internal/postgrestest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
-	"github.com/prometheus/":                          {"gateway/httpd"},
+	"github.com/prometheus/":                          {"gateway/httpd", "cmd/..."},
+	"go.opentelemetry.io/otel/sdk/":                   {"gateway/tracing"},
+	"go.opentelemetry.io/otel/exporters/":             {"gateway/tracing"},
+	"go.opentelemetry.io/":                            {"backends/kit", "gateway", "gateway/tracing"},
+	"github.com/coreos/go-systemd/":                   {"cmd/..."},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise

@@ -98,7 +98,7 @@ func schemaKeys(t *testing.T) map[string]bool {
 func TestEveryKeyIsDescribed(t *testing.T) {
 	t.Parallel()
 	camel := regexp.MustCompile(`\b(CA|[A-Z][a-z]+)[A-Z][A-Za-z]+\b`)
-	names := regexp.MustCompile("`[^`]*`|CyberArk|GitHub|GitLab|HashiCorp|OpenBao|PostgreSQL")
+	names := regexp.MustCompile("`[^`]*`|CyberArk|GitHub|GitLab|HashiCorp|OpenBao|OpenTelemetry|PostgreSQL")
 	document(t).root.each(func(n *node) {
 		if n.doc == "" {
 			t.Errorf("%s is not described: its field wants a comment", n.path)

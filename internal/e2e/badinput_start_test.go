@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -175,12 +176,12 @@ func TestStoreThatComesBack(t *testing.T) {
 	if a := w.send(t, azureWire{}, &exchange{store: "spare", method: httpGet, path: "/secrets"}, "HTTP/2.0", ""); a.status != 200 || w.Service.Ready() != nil {
 		t.Errorf("its neighbour: %d", a.status)
 	}
-	if s := w.Service.Health()[0]; s.Up || s.Name != "main" {
+	if s := w.Service.Health()[0]; s.State != gateway.StoreDown || s.Name != "main" {
 		t.Errorf("shown as %+v", s)
 	}
 	w.main.Before = nil
 	w.checkStillServes(t, azureWire{})
-	if s := w.Service.Health()[0]; !s.Up {
+	if s := w.Service.Health()[0]; s.State != gateway.StoreUp {
 		t.Errorf("shown as %+v", s)
 	}
 }

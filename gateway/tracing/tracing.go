@@ -1,0 +1,132 @@
+// Package tracing tells a collector what each request was, and how long each
+// part of it took: traces of OpenTelemetry, sent by OTLP over HTTP. No span holds
+// a value.
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope is what spans name as the code that made them.
+const scope = "github.com/vaultferry/vaultferry"
+
+// Options make a Tracer.
+type Options struct {
+	Endpoint string // the URL that takes traces: https://HOST:4318/v1/traces
+	Client   *http.Client
+	Headers  map[string]string // of each export; may hold credentials
+	// Sample is the part of the requests that are traced, from 0 to 1, where the
+	// client has not decided it.
+	Sample  float64
+	Version string // of the program
+	Log     *slog.Logger
+}
+
+// Tracer makes the spans of requests and sends them. No request waits for that:
+// what cannot be sent is lost.
+type Tracer struct {
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+}
+
+var w3c propagation.TraceContext
+
+// New sends nothing yet, so it does not fail where the collector is down.
+func New(ctx context.Context, o Options) (*Tracer, error) {
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(o.Endpoint), otlptracehttp.WithHTTPClient(o.Client),
+		otlptracehttp.WithHeaders(o.Headers), otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "vaultferry"), attribute.String("service.version", o.Version)),
+		resource.WithHost(), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	otel.SetErrorHandler(&quiet{log: o.Log, now: time.Now}) // the library has one for all
+	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.Sample))))
+	return &Tracer{p, p.Tracer(scope, trace.WithInstrumentationVersion(o.Version))}, nil
+}
+
+// Close sends what is left, until ctx ends.
+func (t *Tracer) Close(ctx context.Context) error {
+	if err := t.provider.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("tracing: %w", err)
+	}
+	return nil
+}
+
+// Handler makes a span of each request, as a part of the client's trace where
+// that says of which.
+func (t *Tracer) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, span := t.tracer.Start(w3c.Extract(r.Context(), propagation.HeaderCarrier(r.Header)), r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		if !span.IsRecording() {
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.Int("http.response.status_code", s.status),
+				attribute.String("network.protocol.version", version(r)))
+			span.End()
+		}()
+		next.ServeHTTP(s, r.WithContext(ctx))
+	})
+}
+
+func version(r *http.Request) string {
+	if r.ProtoMajor == 2 {
+		return "2"
+	}
+	return fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor)
+}
+
+// statusWriter remembers the status.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// quiet tells at most once a minute that traces are lost.
+type quiet struct {
+	log *slog.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Handle implements otel.ErrorHandler.
+func (q *quiet) Handle(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now := q.now(); now.Sub(q.last) >= time.Minute {
+		q.last = now
+		q.log.Warn("traces could not be sent", slog.Any("error", err))
+	}
+}
