@@ -3,56 +3,167 @@ package report_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"html"
 	"image/color"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/vaultferry/vaultferry/migrate/report"
 )
 
-// TestPageInChromium: the browser shows the page with its style, which the policy
-// has to let in, and has nothing to complain of. It runs where there is a Chromium.
-func TestPageInChromium(t *testing.T) {
-	t.Parallel()
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"} {
+// chromium is the browser, with a proxy that lets nothing through and counts who asks.
+type chromium struct {
+	path, dir string
+	proxy     string
+	asked     atomic.Int64
+}
+
+// newChromium skips the test where there is no browser, but in CI.
+func newChromium(t *testing.T) *chromium {
+	t.Helper()
+	c := &chromium{dir: t.TempDir()}
+	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"} {
 		if found, err := exec.LookPath(name); err == nil {
-			browser = found
+			c.path = found
 			break
 		}
 	}
-	if browser == "" {
+	if c.path == "" && os.Getenv("CI") == "true" {
+		t.Fatal("no Chromium is installed")
+	}
+	if c.path == "" {
 		t.Skip("no Chromium is installed")
 	}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Logf("%s %s", r.Method, r.URL)
+		c.asked.Add(1)
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	t.Cleanup(proxy.Close)
+	c.proxy = proxy.URL
+	return c
+}
+
+// show opens a file and returns what the browser wrote, and what it complained of.
+func (c *chromium) show(t *testing.T, file string, flags ...string) (out, complaints string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	flags = append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--hide-scrollbars", "--enable-logging=stderr", "--user-data-dir=" + filepath.Join(c.dir, "profile"), "--proxy-server=" + c.proxy, "--window-size=1100,2600",
+	}, flags...)
+	cmd := exec.CommandContext(ctx, c.path, append(flags, "file://"+filepath.Join(c.dir, file))...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	b, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &said)
+	}
+	for line := range strings.Lines(said.String()) {
+		if strings.Contains(line, "CONSOLE") || strings.Contains(line, "Content Security Policy") {
+			complaints += line
+		}
+	}
+	return string(b), complaints
+}
+
+func (c *chromium) write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The page in a frame of another one, whose script says what is to be seen of it.
+// The page's own policy lets none run.
+const looker = `<html><body><iframe id=f src="page.html" width=1100 height=2600></iframe><script>
+f.onload = () => {
+  const d = f.contentDocument, seen = {Text: d.body.innerText, Bars: []}
+  for (const r of d.querySelectorAll('svg[role=img] rect')) {
+    const box = r.getBoundingClientRect()
+    if (box.width > 0 && box.height > 0) seen.Bars.push(r.className.baseVal)
+  }
+  document.body.textContent = JSON.stringify(seen)
+}
+</script></body></html>`
+
+// TestPageInChromium: the browser shows the page with its style, which the policy
+// has to let in, has nothing to complain of, and asks nobody for anything. What
+// moved, what was lost and when are to be seen.
+func TestPageInChromium(t *testing.T) {
+	t.Parallel()
+	c := newChromium(t)
 	m := facts()
 	m.Run = hostile
 	_, raw := pageOf(t, m, &report.Details{
 		Timeline: report.NewTimeline([]report.Event{{At: day}, {At: day.Add(time.Second), What: report.EventFailed}, {At: day.Add(2 * time.Second), What: report.EventThrottled}}),
 		Failed:   []report.Failure{{Name: hostile, Step: hostile, Why: hostile}},
 	})
-	dir := t.TempDir()
-	page, picture := filepath.Join(dir, "page.html"), filepath.Join(dir, "page.png")
-	if err := os.WriteFile(page, []byte(raw), 0o600); err != nil {
-		t.Fatal(err)
+	c.write(t, "page.html", raw)
+	picture := filepath.Join(c.dir, "page.png")
+	if _, complaints := c.show(t, "page.html", "--screenshot="+picture); complaints != "" {
+		t.Errorf("the browser says %s", complaints)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr",
-		"--user-data-dir="+filepath.Join(dir, "profile"), "--window-size=1100,2600", "--screenshot="+picture, "file://"+page)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	c.write(t, "looker.html", looker)
+	out, complaints := c.show(t, "looker.html", "--allow-file-access-from-files", "--dump-dom")
+	if n := c.asked.Load(); n > 0 || complaints != "" {
+		t.Errorf("the page asked for %d things; the browser says %s", n, complaints)
 	}
-	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "CONSOLE") || strings.Contains(line, "Content Security Policy") {
-			t.Errorf("the browser says %s", line)
+	seesPage(t, out, &m)
+	seesColors(t, picture)
+
+	// This would have been noticed.
+	c.write(t, "other.html", `<html><body style="color: red"><img src="http://vaultferry.example/x.png"><script>console.log("loud")</script></body></html>`)
+	if _, complaints := c.show(t, "other.html", "--dump-dom"); c.asked.Load() == 0 || !strings.Contains(complaints, "loud") {
+		t.Errorf("a page that asks was not noticed: %d, %s", c.asked.Load(), complaints)
+	}
+}
+
+// seesPage looks at what the browser rendered, where a style could hide it.
+func seesPage(t *testing.T, dom string, m *report.Migration) {
+	t.Helper()
+	var seen struct {
+		Text string
+		Bars []string
+	}
+	_, text, _ := strings.Cut(dom, "<body>")
+	text, _, _ = strings.Cut(text, "</body>")
+	if err := json.Unmarshal([]byte(html.UnescapeString(text)), &seen); err != nil {
+		t.Fatalf("%v: %s", err, dom)
+	}
+	want := []string{
+		"What moved", fmt.Sprintf("done\t%d\t%d versions written", m.Moved.Done, m.Moved.Versions), fmt.Sprintf("the same\t%d", m.Compared.Same),
+		"What was lost", "When", "Products asked 1 time to be left alone", "What failed", "What proves it",
+	}
+	for _, l := range m.Losses {
+		want = append(want, fmt.Sprintf("%s\t%d\t%d", l.What, l.Foretold, l.Found))
+	}
+	for _, text := range want {
+		if !strings.Contains(seen.Text, text) {
+			t.Errorf("%q is not to be seen in %q", text, seen.Text)
 		}
 	}
+	slices.Sort(seen.Bars)
+	if !slices.Equal(seen.Bars, []string{"done", "failed", "throttled"}) {
+		t.Errorf("of the timeline are to be seen %q", seen.Bars)
+	}
+}
+
+// seesColors looks at the picture of the page.
+func seesColors(t *testing.T, picture string) {
+	t.Helper()
 	b, err := os.ReadFile(picture)
 	if err != nil {
 		t.Fatal(err)
