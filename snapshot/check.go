@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -48,11 +47,9 @@ const ahead = 5 * time.Minute
 // whoever changes the repository.
 func (r *Repository) Check(ctx context.Context, o CheckOptions) (*Checked, error) {
 	c := &checker{r: r, wanted: map[[sha256.Size]byte][]held{}}
+	var noKey error
 	if o.ReadData {
-		var err error
-		if c.key, _, err = r.Key(); err != nil {
-			return nil, err
-		}
+		c.key, _, noKey = r.Key()
 	}
 	h, err := r.History()
 	if err != nil {
@@ -70,8 +67,11 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (*Checked, error
 		return nil, err
 	}
 	c.out.Drills, c.out.Damage = len(drills), append(c.out.Damage, damage...)
-	if err := c.recipients(); err != nil {
+	switch err := c.recipients(); {
+	case err != nil:
 		return nil, err
+	case noKey != nil && !slices.ContainsFunc(c.out.Damage, func(d Damage) bool { return strings.HasPrefix(d.File, dirKeys) }):
+		return nil, noKey
 	}
 	if err := c.want(h); err != nil {
 		return nil, err
@@ -268,9 +268,9 @@ func (c *checker) document(name, file string) {
 
 // holds fails unless the file is what some snapshot says.
 func (c *checker) holds(name, file string, may []held) (int64, error) {
-	f, err := os.Open(c.r.path(file))
+	f, _, err := c.r.open(file)
 	if err != nil {
-		return 0, fileError(file, err)
+		return 0, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	sum := sha256.New()

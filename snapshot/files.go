@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/uuid"
 
@@ -27,24 +28,34 @@ const largest = 64 << 20
 
 func (r *Repository) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
 
+// open opens a file to read, and nothing that would have its reader wait.
+func (r *Repository) open(name string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(r.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fileError(name, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = corrupt(name, "it is no regular file")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fileError(name, err), f.Close())
+	}
+	return f, info, nil
+}
+
 // read reads a small file, named as in the repository.
 func (r *Repository) read(name string) ([]byte, error) {
-	f, err := os.Open(r.path(name))
+	f, info, err := r.open(name)
 	if err != nil {
-		return nil, fileError(name, err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fileError(name, err)
-	case !info.Mode().IsRegular():
-		return nil, corrupt(name, "no regular file")
-	case info.Size() > largest:
+	if info.Size() > largest {
 		return nil, corrupt(name, "larger than %d bytes", largest)
 	}
 	b := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
+	if _, err = io.ReadFull(f, b); err != nil {
 		return nil, fileError(name, err)
 	}
 	return b, nil

@@ -92,9 +92,9 @@ func taken(by *owner) error {
 // stands reads the owner in the file; nil: there is none. What cannot be read is
 // a write that was cut short: nobody owned it yet.
 func (l *Lock) stands() (*owner, error) {
-	f, err := os.Open(l.r.path(fileLock))
+	f, _, err := l.r.open(fileLock)
 	if err != nil {
-		return nil, fileError(fileLock, err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	b, err := io.ReadAll(io.LimitReader(f, 1<<16))

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 
 	"github.com/vaultferry/vaultferry/internal/jsonl"
@@ -29,9 +28,9 @@ func (r *Repository) Load(id string, each func(*Entry) error) (*Snapshot, error)
 		return nil, secret.Errorf(secret.NotFound, "there is no snapshot %q", id)
 	}
 	name := dirSnapshots + "/" + id
-	f, err := os.Open(r.path(name))
+	f, _, err := r.open(name)
 	if err != nil {
-		return nil, fileError(name, err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	sum := sha256.New()

@@ -76,28 +76,40 @@ func (r *Repository) wrappedFor(kid string) (w Wrapped, err error) {
 // Key unwraps the repository's key, and returns it wrapped, too: so it may go to
 // a gateway that has the same keyring. Kinds: NoKey, where the keyring is no
 // recipient; Unsupported, where it can open nothing; Corrupt.
-func (r *Repository) Key() (key *backup.RepositoryKey, wrapped Wrapped, err error) {
+func (r *Repository) Key() (*backup.RepositoryKey, Wrapped, error) {
 	if !r.keys.CanOpen() {
 		_, err := r.keys.UnwrapRepositoryKey("") // which says so
-		return nil, wrapped, err
+		return nil, Wrapped{}, err
 	}
+	var damaged error
 	for _, k := range r.keys.Keys() {
 		if k.Use != "enc" {
 			continue
 		}
-		wrapped, err = r.wrappedFor(k.ID)
-		if errors.Is(err, secret.NotFound) {
-			continue
+		key, wrapped, err := r.keyFor(k.ID)
+		if err == nil {
+			return key, wrapped, nil
 		}
-		if err != nil {
-			return nil, wrapped, err
+		if damaged == nil && !errors.Is(err, secret.NotFound) {
+			damaged = err
 		}
-		if key, err = r.keys.UnwrapVouched(wrapped.Key, wrapped.Voucher); err == nil && key.ID() != r.id {
-			err = corrupt(fileOf(k.ID)+endWrapped, "it is the key of repository %s, and this is %s", key.ID(), r.id)
-		}
-		return key, wrapped, err
 	}
-	return nil, wrapped, secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
+	if damaged != nil {
+		return nil, Wrapped{}, damaged
+	}
+	return nil, Wrapped{}, secret.Errorf(secret.NoKey, "no key of the keyring is a recipient of this repository: a keyring that is one can add it (vaultferry snapshot key add)")
+}
+
+func (r *Repository) keyFor(kid string) (*backup.RepositoryKey, Wrapped, error) {
+	wrapped, err := r.wrappedFor(kid)
+	if err != nil {
+		return nil, wrapped, err
+	}
+	key, err := r.keys.UnwrapVouched(wrapped.Key, wrapped.Voucher)
+	if err == nil && key.ID() != r.id {
+		err = corrupt(fileOf(kid)+endWrapped, "it is the key of repository %s, and this is %s", key.ID(), r.id)
+	}
+	return key, wrapped, err
 }
 
 // Recipient is one for whom the repository's key is wrapped.

@@ -27,7 +27,7 @@ const rewrapFiles, rewrapEach = 12, 20
 // they were or sealed anew, and the same command again comes to the end.
 func TestRewrapKilled(t *testing.T) {
 	t.Parallel()
-	w := &killWorld{dir: t.TempDir()}
+	w := &killWorld{dir: t.TempDir(), config: "vaultferry.yaml"}
 	ring := filepath.Join(w.dir, "keyring.json")
 	keys := backup.NewKeyring()
 	if err := keys.Create(ring); err != nil {

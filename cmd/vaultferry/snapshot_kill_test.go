@@ -27,7 +27,7 @@ func TestSnapshotKilled(t *testing.T) {
 		for _, kind := range []string{"bolt", "vault", "keyvault", "csms", "memory"} {
 			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
-				k := &killedSnapshots{killWorld: w, repo: "repo-" + kind, store: kind + "-a", states: map[string]int{}}
+				k := &killedSnapshots{killWorld: w.lane(t, kind), repo: "repo-" + kind, store: kind + "-a", states: map[string]int{}}
 				k.rounds(t)
 			})
 		}
