@@ -100,6 +100,7 @@ var vendors = map[string][]string{
 	"github.com/huaweicloud/":                         {"backends/huaweicsms"},
 	"github.com/spf13/viper":                          {"config"},
 	"github.com/spf13/cobra":                          {"cmd/..."},
+	"github.com/vbauerster/":                          {"cmd/..."},
 	"github.com/gorilla/mux":                          {"dialects", "dialects/...", "gateway/audit/witness", "gateway/httpd", "gateway/login", "internal/gatewaytest"},
 	"github.com/go-jose/":                             {"backup", "gateway/issuer", "gateway/token", "internal/issuertest"},
 	"github.com/coreos/go-oidc/":                      {"gateway/issuer"},
