@@ -38,7 +38,7 @@ var rules = []rule{
 	{"backends/sidecar", []string{"secret", "backends/history", "backends/loss"}},
 	{"backends/kit", []string{"secret", "backends"}},
 	{"backends/backendtest", []string{"secret", "backends", "backends/history", "backends/kit", "backends/limits", "backends/loss"}},
-	{"backends/all", []string{"backends/..."}},
+	{"backends/all", []string{"secret", "backends/..."}},
 	{"backends/bolt", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed", "internal/bboltcheck"}},
 	{"backends/postgres", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed"}},
 	{"backends/hashivault", []string{"secret", "backends", "backends/kit", "backends/hashivault/..."}},
@@ -108,7 +108,7 @@ var vendors = map[string][]string{
 	"github.com/jackc/":                               {"backends/postgres", "internal/postgrestest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
-	"github.com/prometheus/":                          {"gateway/httpd"},
+	"github.com/prometheus/":                          {"cmd/...", "gateway/httpd"},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise
