@@ -88,6 +88,22 @@ func (p *Pace) Requests() int64 { return p.requests.Load() }
 // Refusals is how many requests the product refused for now.
 func (p *Pace) Refusals() int64 { return p.refusals.Load() }
 
+// PaceState is how a Pace fares.
+type PaceState struct {
+	Requests, Refusals int64
+	// Width is how many calls there may be at once now, of Most.
+	Width, Most int
+	// Wait is for how long nothing starts.
+	Wait time.Duration
+}
+
+// State tells how it fares.
+func (p *Pace) State() PaceState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PaceState{p.Requests(), p.Refusals(), max(1, int(p.width)), p.most, max(0, p.until.Sub(p.now()))}
+}
+
 // Do makes one call. What the product refuses for now, and what provably changed
 // nothing, is called again until patience ends.
 func (p *Pace) Do(ctx context.Context, call func(context.Context) error) error {

@@ -29,6 +29,9 @@ type Planner struct {
 	// Ends reports whether an error about one secret will meet all the others.
 	Ends func(error) bool
 	Now  func() time.Time
+	// Total is told how many secrets there are to look at, once that is known. May
+	// be nil.
+	Total func(int)
 
 	twins   map[string][]secret.Name
 	there   map[secret.Name]bool // what the target lists
@@ -49,6 +52,9 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 	all, err := p.names(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if p.Total != nil {
+		p.Total(len(all))
 	}
 	names := make([]secret.Name, 0, len(all))
 	for _, f := range all {

@@ -1,7 +1,6 @@
 package migrate_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -61,20 +60,12 @@ func (s *stage) forget(ctx context.Context, n secret.Name) error {
 // rehearse returns what would have become of each secret.
 func (w *world) rehearse(t *testing.T, plan []byte, s *stage) map[secret.Name]*migrate.Rehearsed {
 	t.Helper()
-	r, err := migrate.NewPlanReader(bytes.NewReader(plan), keyOf(w.key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	checked, err := check(plan, w.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	to := w.side(w.to)
 	rehearsal := migrate.Rehearsal{
 		From: w.side("a"), To: &to, Rules: w.rules, Key: w.key, Stage: s.side("stage"), Standing: s.side("standing"), Forget: s.forget, Workers: 2,
 	}
 	out := map[secret.Name]*migrate.Rehearsed{}
-	if err := rehearsal.Do(t.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) }, func(r *migrate.Rehearsed) error {
+	if err := rehearsal.Do(t.Context(), w.entriesOf(t, plan), func(r *migrate.Rehearsed) error {
 		out[r.Entry.Name] = r
 		return nil
 	}); err != nil {

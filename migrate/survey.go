@@ -17,7 +17,12 @@ type Survey struct {
 	// Target: the names at the target, digested over those of the source.
 	Target  bool
 	Readers int
+	// Absent is told of what is not there. May be nil.
+	Absent func(secret.Name)
 }
+
+// Names reports whether the secret of the plan has a name at the side.
+func (s *Survey) Names(e *Entry) bool { return e.Class != Deleted && (!s.Target || e.To != "") }
 
 // Take hands each entry to write, in bytewise order of names. What is not there has
 // no entry, and what cannot be read one that says so.
@@ -26,10 +31,10 @@ func (s *Survey) Take(ctx context.Context, entries func(func(*Entry) error) erro
 	names := []secret.Name{}
 	if err := entries(func(e *Entry) error {
 		switch {
-		case e.Class == Deleted:
+		case !s.Names(e):
 		case !s.Target:
 			names = append(names, e.Name)
-		case e.To != "":
+		default:
 			names = append(names, e.To)
 			if e.To != e.Name {
 				of[e.To] = e.Name
@@ -40,7 +45,7 @@ func (s *Survey) Take(ctx context.Context, entries func(func(*Entry) error) erro
 		return err
 	}
 	src := inventory.Source{
-		Names: names, Readers: s.Readers, Of: func(n secret.Name) secret.Name { return cmp.Or(of[n], n) },
+		Names: names, Absent: s.Absent, Readers: s.Readers, Of: func(n secret.Name) secret.Name { return cmp.Or(of[n], n) },
 	}
 	src.Digest = func(ctx context.Context, n secret.Name) (*inventory.Entry, error) {
 		return s.Digest(ctx, s.Key, n, gateway.DigestOptions{Of: src.Of(n), NoValues: s.NoValues})

@@ -102,41 +102,39 @@ func (w *world) entries(t *testing.T) map[secret.Name]*migrate.Entry {
 	return all
 }
 
-// run does the plan and returns what became of each secret.
-func (w *world) run(t *testing.T, ctx context.Context, plan []byte, path string) (map[secret.Name]migrate.Result, error) {
+// entriesOf reads a plan as a command does.
+func (w *world) entriesOf(t *testing.T, plan []byte) func(func(*migrate.Entry) error) error {
 	t.Helper()
+	checked, err := check(plan, w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := migrate.NewPlanReader(bytes.NewReader(plan), keyOf(w.key))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) }
+}
+
+// run does the plan and returns what became of each secret.
+func (w *world) run(t *testing.T, ctx context.Context, plan []byte, path string) (map[secret.Name]migrate.Result, error) {
+	t.Helper()
 	j, err := migrate.OpenJournal(path, w.key, digest, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	checked, err := check(plan, w.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[secret.Name]migrate.Result{}
 	run := migrate.Run{
 		From: w.side("a"), To: w.side(w.to), Rules: w.rules, Key: w.key, Journal: j, Workers: 4, Finish: time.Minute,
 		Tell: func(r migrate.Result) error { out[r.Entry.Name] = r; return nil },
 	}
-	return out, run.Do(ctx, func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) })
+	return out, run.Do(ctx, w.entriesOf(t, plan))
 }
 
 // verdicts are those of a verification, by name.
 func (w *world) verdicts(t *testing.T, plan []byte) map[secret.Name]*migrate.Verdict {
 	t.Helper()
-	r, err := migrate.NewPlanReader(bytes.NewReader(plan), keyOf(w.key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	checked, err := check(plan, w.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	from, to := w.side("a"), w.side(w.to)
 	never := func(error) bool { return false }
 	v := migrate.Verification{
@@ -144,7 +142,7 @@ func (w *world) verdicts(t *testing.T, plan []byte) map[secret.Name]*migrate.Ver
 		Listed: &from, Takes: func(secret.Name) bool { return true },
 	}
 	out := map[secret.Name]*migrate.Verdict{}
-	if err := v.Do(t.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(r, do) }, func(v *migrate.Verdict) error {
+	if err := v.Do(t.Context(), w.entriesOf(t, plan), func(v *migrate.Verdict) error {
 		out[v.Entry.Name] = v
 		return nil
 	}); err != nil {

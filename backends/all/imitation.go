@@ -9,6 +9,8 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/backends/postgres"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Imitation opens an empty store in memory that holds what the product holds, and
@@ -25,6 +27,8 @@ func ImitationOver(s *memory.Store, product string) (backends.Backend, error) {
 	switch product {
 	case "bolt", "memory":
 		return s, nil
+	case "postgres":
+		return s.Imitate(postgresProfile()), nil
 	case "huaweicsms":
 		product = "csms"
 	}
@@ -35,9 +39,19 @@ func ImitationOver(s *memory.Store, product string) (backends.Backend, error) {
 	return s.Imitate(as), nil
 }
 
+// postgresProfile is of a product that holds what memory does, but for its largest
+// value.
+func postgresProfile() backends.Profile {
+	s := new(postgres.Store)
+	return backends.Profile{
+		Capabilities: s.Capabilities(), Forecast: s.Forecast,
+		Names: backends.Names{Spell: func(n secret.Name) (string, error) { return string(n), n.Validate() }},
+	}
+}
+
 // Imitations are the words that Imitation takes.
 func Imitations() []string {
-	words := append(slices.Collect(maps.Keys(Profiles())), "bolt", "huaweicsms", "memory")
+	words := append(slices.Collect(maps.Keys(Profiles())), "bolt", "huaweicsms", "memory", "postgres")
 	slices.Sort(words)
 	return words
 }

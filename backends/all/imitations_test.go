@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -21,6 +22,34 @@ func TestImitations(t *testing.T) {
 				h.Writers = im.Capabilities.MaxVersions
 			}
 			backendtest.Run(t, h)
+		})
+	}
+}
+
+// TestEveryKindIsImitated: whatever a store is, what it would answer can be tried.
+func TestEveryKindIsImitated(t *testing.T) {
+	t.Parallel()
+	for _, kind := range all.Registry().Kinds() {
+		if !slices.Contains(all.Imitations(), kind) {
+			t.Errorf("%s is no word of Imitations", kind)
+		}
+	}
+	for _, word := range all.Imitations() {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			b, err := all.Imitation(word, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := backendtest.Sample("s")
+			if _, err := b.Import(t.Context(), s, ""); err != nil {
+				t.Fatal(err)
+			}
+			got, err := b.Export(t.Context(), "s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			backendtest.Compare(t, s, got, b.Forecast(s))
 		})
 	}
 }

@@ -151,10 +151,15 @@ func (a *app) inventory(ctx context.Context, s *session, f *inventoryFlags) erro
 	h := s.inventoryHeader(keys, k, wrapped)
 	h.Match, h.Tags, h.Named, h.NoValues = f.match, f.tags, f.names != nil, f.noValues
 	report := &inventoryReport{}
-	src := a.source(s.side(a.call("inventory"), &f.paceFlags), k, f.wantedTags, &f.selection)
-	src.Names, src.Absent = f.names, func(n secret.Name) { report.Absent = append(report.Absent, string(n)) }
+	side := s.side(a.call("inventory"), &f.paceFlags)
+	src := a.source(side, k, f.wantedTags, &f.selection)
+	far := newProgress(a.now, len(f.names), side)
+	src.Names, src.Absent = f.names, func(n secret.Name) {
+		far.step(true)
+		report.Absent = append(report.Absent, string(n))
+	}
 	src.LeftOut = func(l secret.LeftOut) { report.LeftOut = append(report.LeftOut, inventory.LeftOutOf(l)) }
-	return a.takeInventory(h, keys, report, f, func(write func(*inventory.Entry) error) error { return src.Take(ctx, write, endsAll) })
+	return a.takeInventory(h, keys, report, f, far, func(write func(*inventory.Entry) error) error { return src.Take(ctx, write, endsAll) })
 }
 
 func (s *session) inventoryHeader(keys *backup.Keyring, k inventory.Key, wrapped string) inventory.Header {
@@ -171,7 +176,11 @@ func (a *app) inventoryByPlan(ctx context.Context, s *session, f *inventoryFlags
 		survey := migrate.Survey{Live: look, Target: f.isTarget(s, p), Readers: f.concurrency}
 		h := s.inventoryHeader(p.keys, p.key, p.Header.RunKey)
 		h.Plan, h.NoValues = p.digest, f.noValues
-		return a.takeInventory(h, p.keys, &inventoryReport{}, f, func(write func(*inventory.Entry) error) error {
+		far, err := p.surveyed(&survey, look.Side)
+		if err != nil {
+			return err
+		}
+		return a.takeInventory(h, p.keys, &inventoryReport{}, f, far, func(write func(*inventory.Entry) error) error {
 			return survey.Take(ctx, p.entries, write)
 		})
 	})
@@ -187,9 +196,9 @@ func (f *inventoryFlags) isTarget(s *session, p *planFile) bool {
 }
 
 // takeInventory writes the file and says what is in it and what is not.
-func (a *app) takeInventory(h inventory.Header, keys *backup.Keyring, r *inventoryReport, f *inventoryFlags, take func(func(*inventory.Entry) error) error) error {
+func (a *app) takeInventory(h inventory.Header, keys *backup.Keyring, r *inventoryReport, f *inventoryFlags, far *progress, take func(func(*inventory.Entry) error) error) error {
 	r.Store, r.File, r.RunKey = h.Store, f.outputFile, h.RunKeyID
-	end, err := a.writeInventory(f.outputFile, f.force, h, keys, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
+	end, err := a.writeInventory(f.outputFile, f.force, h, keys, far, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
 		err := take(func(e *inventory.Entry) error {
 			if e.Unread != "" {
 				r.Unread = append(r.Unread, unreadView{string(e.Name), e.Unread})
@@ -207,7 +216,7 @@ func (a *app) takeInventory(h inventory.Header, keys *backup.Keyring, r *invento
 	}
 	r.Count, r.Root = end.Count, end.Root
 	r.complain(a, &f.errors)
-	return errors.Join(a.print(r, r.text), f.errors.write(), exitIfAny(len(r.Unread)+len(r.Absent)+len(r.LeftOut)))
+	return errors.Join(a.answer(r, r.text), f.errors.write(), exitIfAny(len(r.Unread)+len(r.Absent)+len(r.LeftOut)))
 }
 
 func (r *inventoryReport) complain(a *app, failed *errorFile) {

@@ -70,7 +70,7 @@ func verifierOf(keys *backup.Keyring) inventory.Verifier {
 
 // writeInventory writes an inventory whole or not at all. take reads the store, and
 // returns what its lists left out.
-func (a *app) writeInventory(file string, force bool, h inventory.Header, keys *backup.Keyring, take func(func(*inventory.Entry) error) ([]inventory.LeftOut, error)) (end *inventory.End, err error) {
+func (a *app) writeInventory(file string, force bool, h inventory.Header, keys *backup.Keyring, far *progress, take func(func(*inventory.Entry) error) ([]inventory.LeftOut, error)) (end *inventory.End, err error) {
 	h.Begun = a.now().UTC()
 	err = writeWhole(file, force, func(out *os.File) error {
 		buffered := bufio.NewWriter(out)
@@ -78,7 +78,14 @@ func (a *app) writeInventory(file string, force bool, h inventory.Header, keys *
 		if err != nil {
 			return err
 		}
-		leftOut, err := take(w.Write)
+		var leftOut []inventory.LeftOut
+		err = a.whileShown(far, func() (err error) {
+			leftOut, err = take(func(e *inventory.Entry) error {
+				far.step(e.Unread != "")
+				return w.Write(e)
+			})
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -256,7 +256,13 @@ func (a *app) migratePlan(ctx context.Context, f *planFlags) (err error) {
 		From: f.store, FromProduct: m.from.store.Backend, To: f.to, ToProduct: m.to.store.Backend,
 		Match: f.match, Named: f.names != nil, Rules: f.rules, RunKey: wrapped,
 	}
-	report, err := a.writePlan(ctx, planner, f)
+	far := newProgress(a.now, 0, &m.source, &m.target)
+	planner.Total = func(n int) { far.total.Store(int64(n)) }
+	var report *planReport
+	err = a.whileShown(far, func() (err error) {
+		report, err = a.writePlan(ctx, planner, far, f)
+		return err
+	})
 	var collide *migrate.CollisionError
 	switch {
 	case errors.As(err, &collide):
@@ -269,7 +275,7 @@ func (a *app) migratePlan(ctx context.Context, f *planFlags) (err error) {
 	for _, said := range report.LeftOut {
 		a.complain("store " + f.store + ": the list is not whole: " + said)
 	}
-	return errors.Join(a.print(report, report.text), f.errors.write(), exitIfAny(report.Stay+len(report.LeftOut)))
+	return errors.Join(a.answer(report, report.text), f.errors.write(), exitIfAny(report.Stay+len(report.LeftOut)))
 }
 
 func (a *app) planner(m *move, f *planFlags, k inventory.Key) *migrate.Planner {
@@ -281,13 +287,14 @@ func (a *app) planner(m *move, f *planFlags, k inventory.Key) *migrate.Planner {
 	}
 }
 
-func (a *app) writePlan(ctx context.Context, p *migrate.Planner, f *planFlags) (*planReport, error) {
+func (a *app) writePlan(ctx context.Context, p *migrate.Planner, far *progress, f *planFlags) (*planReport, error) {
 	report := &planReport{File: f.outputFile, From: p.Header.From, To: p.Header.To, Run: p.Header.Run}
 	sum := sha256.New()
 	err := writeWhole(f.outputFile, f.force, func(file *os.File) error {
 		w := bufio.NewWriter(io.MultiWriter(file, sum))
 		end, err := p.Make(ctx, w, func(e *migrate.Entry) error {
-			if e.Stays(p.Header.Rules) {
+			stays := e.Stays(p.Header.Rules)
+			if far.step(stays); stays {
 				report.Staying = append(report.Staying, stayView{string(e.Name), e.Class, e.Why})
 				f.errors.add(e.Name)
 			}

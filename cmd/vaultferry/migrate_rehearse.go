@@ -112,16 +112,19 @@ func (a *app) rehearseOn(ctx context.Context, p *planFile, stage *imitation, fro
 		From: *from, To: to, Rules: p.Header.Rules, Key: p.key, Stage: side(imitated), Standing: side(standing),
 		Forget: stage.forget, Workers: f.concurrency,
 	}
-	err := r.Do(ctx, p.entries, func(r *migrate.Rehearsed) error {
-		if report.add(a, r) {
+	far := newProgress(a.now, p.End.Act, from, to)
+	tell := func(r *migrate.Rehearsed) error {
+		otherwise := report.add(a, r)
+		if far.step(otherwise); otherwise {
 			f.errors.add(r.Entry.Name)
 		}
 		return nil
-	})
+	}
+	err := a.whileShown(far, func() error { return r.Do(ctx, p.entries, tell) })
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.print(report, report.text), f.errors.write(), report.exit())
+	return errors.Join(a.answer(report, report.text), f.errors.write(), report.exit())
 }
 
 // add reports whether the secret would not be moved as foretold.

@@ -169,7 +169,11 @@ func (a *app) takeBoth(ctx context.Context, p *planFile, f *migrateReportFlags) 
 			side.survey.Readers = f.concurrency
 			h := side.session.inventoryHeader(p.keys, p.key, p.Header.RunKey)
 			h.Plan = p.digest
-			if _, err := a.writeInventory(*side.file, f.force, h, p.keys, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
+			far, err := p.surveyed(&side.survey, side.survey.Side)
+			if err != nil {
+				return err
+			}
+			if _, err := a.writeInventory(*side.file, f.force, h, p.keys, far, func(write func(*inventory.Entry) error) ([]inventory.LeftOut, error) {
 				return nil, side.survey.Take(ctx, p.entries, write)
 			}); err != nil {
 				return err
@@ -306,5 +310,5 @@ func (a *app) writeReport(r *reporting, f *migrateReportFlags) error {
 	for _, id := range signed.KeyIDs() {
 		v.Signatures = append(v.Signatures, signatureView{Key: id, Verified: true, By: "the keyring"})
 	}
-	return a.print(v, v.text)
+	return a.answer(v, v.text)
 }

@@ -104,10 +104,12 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
 func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrate.Journal, f *runFlags) error {
 	report := &runReport{File: p.path, Run: p.Header.Run, Planned: p.End.Act, Stay: p.End.Stay, Errors: []runErrorView{}}
 	var failed failures
+	far := newProgress(a.now, p.End.Act, &m.source, &m.target)
 	run := &migrate.Run{
 		From: m.source, To: m.target, Rules: p.Header.Rules, Key: p.key, Journal: journal,
 		Archive: archive.Dir(m.to.cfg.Archive.Dir), Workers: f.concurrency, Finish: max(a.timeout, migrate.DefaultFinish),
 		Tell: func(r migrate.Result) error {
+			far.step(r.Err != nil)
 			report.add(a, r)
 			if r.Err != nil {
 				failed.add(r.Err)
@@ -119,7 +121,7 @@ func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrat
 	if run.Archive == "" {
 		run.Archive = archive.Dir(filepath.Dir(p.path))
 	}
-	err := run.Do(ctx, p.entries)
+	err := a.whileShown(far, func() error { return run.Do(ctx, p.entries) })
 	report.Untried = report.Planned - report.Done - report.Before - report.Skipped - report.Failed
 	report.Requests = m.source.Pace.Requests() + m.target.Pace.Requests()
 	report.Refused = m.source.Pace.Refusals() + m.target.Pace.Refusals()
@@ -129,7 +131,7 @@ func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrat
 	failed.dead = failed.dead || err != nil && isDead(err)
 	failed.untried = report.Untried
 	failed.complain(a)
-	if e := errors.Join(a.print(report, report.text), f.errors.write()); e != nil {
+	if e := errors.Join(a.answer(report, report.text), f.errors.write()); e != nil {
 		return e
 	}
 	switch {

@@ -71,14 +71,17 @@ func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFla
 		folds := m.source.FoldsCase
 		look.Listed, look.Takes = &m.source, func(n secret.Name) bool { return matchesAny(p.Header.Match, string(n), folds) }
 	}
-	if err := look.Do(ctx, p.entries, func(v *migrate.Verdict) error {
+	far := newProgress(a.now, p.End.Count-p.End.Classes[migrate.Deleted], &m.source, &m.target)
+	tell := func(v *migrate.Verdict) error {
 		report.add(v)
 		counts.add(v)
-		if v.Differs() || v.Sign == inventory.Incomparable {
+		differs := v.Differs() || v.Sign == inventory.Incomparable
+		if far.step(differs); differs {
 			f.errors.add(v.Entry.Name)
 		}
 		return nil
-	}); err != nil {
+	}
+	if err := a.whileShown(far, func() error { return look.Do(ctx, p.entries, tell) }); err != nil {
 		return err
 	}
 	if f.metrics != "" {
@@ -86,7 +89,7 @@ func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFla
 			return fmt.Errorf("--metrics-file: %w", err)
 		}
 	}
-	return errors.Join(a.print(report, report.text), f.errors.write(), report.exit())
+	return errors.Join(a.answer(report, report.text), f.errors.write(), report.exit())
 }
 
 func (r *verifyReport) add(v *migrate.Verdict) {

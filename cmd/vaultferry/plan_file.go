@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -127,4 +128,16 @@ func (p *planFile) looks(m *move, f *planUse) *migrate.Verification {
 // live is a side as it stands now.
 func live(s *migrate.Side, k inventory.Key) migrate.Live {
 	return migrate.Live{Side: s, Key: k, Ends: endsAll}
+}
+
+// surveyed is how far the inventory of one side is.
+func (p *planFile) surveyed(s *migrate.Survey, side *migrate.Side) (*progress, error) {
+	far := newProgress(time.Now, 0, side)
+	s.Absent = func(secret.Name) { far.step(false) }
+	return far, p.entries(func(e *migrate.Entry) error {
+		if s.Names(e) {
+			far.total.Add(1)
+		}
+		return nil
+	})
 }

@@ -38,7 +38,7 @@ var rules = []rule{
 	{"backends/sidecar", []string{"secret", "backends/history", "backends/loss"}},
 	{"backends/kit", []string{"secret", "backends"}},
 	{"backends/backendtest", []string{"secret", "backends", "backends/history", "backends/kit", "backends/limits", "backends/loss"}},
-	{"backends/all", []string{"backends/..."}},
+	{"backends/all", []string{"secret", "backends/..."}},
 	{"backends/bolt", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed", "internal/bboltcheck"}},
 	{"backends/postgres", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed"}},
 	{"backends/hashivault", []string{"secret", "backends", "backends/kit", "backends/hashivault/..."}},
@@ -101,6 +101,7 @@ var vendors = map[string][]string{
 	"github.com/huaweicloud/":                         {"backends/huaweicsms"},
 	"github.com/spf13/viper":                          {"config"},
 	"github.com/spf13/cobra":                          {"cmd/..."},
+	"github.com/vbauerster/":                          {"cmd/..."},
 	"github.com/gorilla/mux":                          {"dialects", "dialects/...", "gateway/audit/witness", "gateway/httpd", "gateway/login", "internal/gatewaytest"},
 	"github.com/go-jose/":                             {"backup", "gateway/issuer", "gateway/token", "internal/issuertest"},
 	"github.com/coreos/go-oidc/":                      {"gateway/issuer"},
@@ -113,6 +114,7 @@ var vendors = map[string][]string{
 	"go.opentelemetry.io/otel/exporters/":             {"gateway/tracing"},
 	"go.opentelemetry.io/":                            {"backends/kit", "gateway", "gateway/tracing"},
 	"github.com/coreos/go-systemd/":                   {"cmd/..."},
+	"github.com/prometheus/":                          {"cmd/...", "gateway/httpd"},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise
