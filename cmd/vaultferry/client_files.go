@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,17 +21,32 @@ const (
 
 // writeClientFiles writes what clients need to the private folder.
 func (s *sandbox) writeClientFiles() error {
+	if err := s.writeCA(); err != nil {
+		return err
+	}
 	for name, text := range map[string]string{
-		caFile:      string(s.ca.Cert()),
 		exportsFile: s.exports(),
 		azureHeader: "Authorization: Bearer " + s.token + "\n",
 		csmsHeader:  "X-Auth-Token: " + s.token + "\n",
 	} {
-		if err := writeFile(filepath.Join(s.dir, name), []byte(text), false); err != nil {
+		if err := writeFile(filepath.Join(s.dir, name), []byte(text), s.o.dir != ""); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeCA writes what clients trust. In a folder of one's own everybody may read it
+// whom the folder lets in.
+func (s *sandbox) writeCA() error {
+	mode := os.FileMode(0o600)
+	if s.o.dir != "" {
+		mode = 0o644
+	}
+	return writeWhole(filepath.Join(s.dir, caFile), s.o.dir != "", func(f *os.File) error {
+		_, err := f.Write(s.ca.Cert())
+		return errors.Join(err, f.Chmod(mode))
+	})
 }
 
 func (s *sandbox) exports() string {
@@ -41,15 +58,16 @@ func (s *sandbox) exports() string {
 		{"SSL_CERT_FILE", ca},
 		{"REQUESTS_CA_BUNDLE", ca},
 		{"NODE_EXTRA_CA_CERTS", ca},
-		{"AZURE_KEYVAULT_URL", s.url(first + "." + domain)},
+		{"AZURE_KEYVAULT_URL", s.url(s.vaultHost(first))},
 		{"AZURE_KEYVAULT_TOKEN", s.token},
+		{"AZURE_KEYVAULT_READER_TOKEN", s.reader},
 		{"HUAWEICLOUD_SDK_AK", s.ak},
 		{"HUAWEICLOUD_SDK_SK", string(s.sk.Reveal())},
 		{"HUAWEICLOUD_SDK_PROJECT_ID", s.projects[first]},
-		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(csmsHost)},
-		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.url(csmsHost)},
+		{"HUAWEICLOUD_SDK_CSMS_ENDPOINT", s.url(s.csmsHost())},
+		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.url(s.csmsHost())},
 	}))
-	b.WriteString(exportLines(loginEnvironment(s.url(loginHost), "dev", string(s.clientSecret.Reveal()))))
+	b.WriteString(exportLines(loginEnvironment(s.url(s.loginHost()), "dev", string(s.clientSecret.Reveal()))))
 	fmt.Fprintf(&b, "# IAM's user: name dev, password $AZURE_CLIENT_SECRET, domain %s, project %s.\n", s.cfg.Dialects.Huawei.Domain, first)
 	return b.String()
 }
@@ -77,11 +95,11 @@ func exportLines(pairs [][2]string) string {
 // dialect reads what the first wrote.
 func (s *sandbox) curls() []string {
 	first := s.cfg.Stores[0].Name
-	az := first + "." + domain
+	az := s.vaultHost(first)
 	return []string{
 		fmt.Sprintf(`%s -X PUT -H 'Content-Type: application/json' -d '{"value":"hello"}' '%s/secrets/greeting?api-version=7.4'`,
 			s.curl(az, azureHeader), s.url(az)),
-		fmt.Sprintf(`%s '%s/v1/%s/secrets/greeting/versions/latest'`, s.curl(csmsHost, csmsHeader), s.url(csmsHost), s.projects[first]),
+		fmt.Sprintf(`%s '%s/v1/%s/secrets/greeting/versions/latest'`, s.curl(s.csmsHost(), csmsHeader), s.url(s.csmsHost()), s.projects[first]),
 	}
 }
 
@@ -101,6 +119,7 @@ type guideView struct {
 	CA       string            `json:"ca"`
 	Hosts    string            `json:"hosts"`
 	Address  string            `json:"address"`
+	Admin    string            `json:"admin,omitempty"`
 	Azure    map[string]string `json:"azure"`  // store to URL
 	Huawei   map[string]string `json:"huawei"` // store to project
 	Examples []string          `json:"examples"`
@@ -110,13 +129,17 @@ type guideView struct {
 func (s *sandbox) printGuide(a *app) error {
 	v := guideView{
 		Folder: s.dir, Exports: filepath.Join(s.dir, exportsFile), CA: filepath.Join(s.dir, caFile),
-		Hosts: s.hostsLine(), Address: s.server.Address(), Azure: map[string]string{}, Huawei: s.projects, Examples: s.curls(),
+		Hosts: s.hostsLine(), Address: s.server.Address(), Admin: s.server.AdminAddress(), Azure: map[string]string{}, Huawei: s.projects, Examples: s.curls(),
 	}
 	for _, st := range s.cfg.Stores {
-		v.Azure[st.Name] = s.url(st.Name + "." + domain)
+		v.Azure[st.Name] = s.url(s.vaultHost(st.Name))
+	}
+	ready := ""
+	if v.Admin != "" {
+		ready = "ready when http://" + v.Admin + "/readyz says so\n"
 	}
 	return a.print(v, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, `Everything here is fresh and goes away when you stop it with Ctrl-C.
+		_, err := fmt.Fprintf(w, `%s
 
 Credentials for this shell:
   . %s
@@ -127,8 +150,19 @@ Other clients than curl need this line in /etc/hosts:
 Write through the API of Azure Key Vault, read through that of Huawei Cloud:
   %s
 
-serving on %s
-`, v.Exports, v.Hosts, strings.Join(v.Examples, "\n  "), v.Address)
+%sserving on %s
+`, s.lasts(), v.Exports, v.Hosts, strings.Join(v.Examples, "\n  "), ready, v.Address)
 		return err
 	})
+}
+
+// lasts says what stays when the gateway stops.
+func (s *sandbox) lasts() string {
+	switch {
+	case s.o.fixed:
+		return "These credentials are the same each time, and everybody knows them: keep no secret here."
+	case s.o.dir != "":
+		return "The secrets go away when you stop it; " + s.dir + " stays, with the CA for the next time."
+	}
+	return "Everything here is fresh and goes away when you stop it with Ctrl-C."
 }

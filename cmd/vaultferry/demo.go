@@ -46,7 +46,7 @@ Exit code 0 if everything came across, else 1.`,
 
 // demo runs the steps while the gateway serves.
 func (a *app) demo(ctx context.Context, reveal, keep bool) (err error) {
-	s, err := a.newSandbox("127.0.0.1:0", demo.Stores)
+	s, err := a.newSandbox(sandboxOptions{address: "127.0.0.1:0", stores: demo.Stores})
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (a *app) demoGateway(s *sandbox, c *http.Client) demo.Gateway {
 		},
 	}
 	for store, project := range s.projects {
-		g.Vaults[store], g.Projects[store] = s.url(store+"."+domain), s.url(csmsHost)+"/v1/"+project
+		g.Vaults[store], g.Projects[store] = s.url(s.vaultHost(store)), s.url(s.csmsHost())+"/v1/"+project
 	}
 	return g
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -15,6 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
+	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/pki"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -25,9 +27,11 @@ const domain = "vault.localhost"
 // csmsHost is where a sandbox speaks the huawei dialect; any host would do.
 const csmsHost = "csms." + domain
 
-// sandbox is a gateway that needs no files: everything of it is fresh, lives
-// in a private folder, and goes away with it.
+// sandbox is a gateway that needs no files. Names are the same each time; the rest
+// of it is fresh, lives in a private folder, and goes away with it, as far as its
+// options say nothing else.
 type sandbox struct {
+	o            sandboxOptions
 	dir          string
 	cfg          *config.Config
 	ca           *pki.Authority
@@ -35,27 +39,59 @@ type sandbox struct {
 	token, ak    string
 	sk           secret.Value
 	clientSecret secret.Value      // at the login
+	reader       string            // a token of the caller who may read
 	projects     map[string]string // by store
 	runtime      *runtime
 	server       *httpd.Server
 	host, portNo string
 }
 
+// sandboxOptions say what differs from a sandbox that leaves nothing behind.
+type sandboxOptions struct {
+	address string
+	admin   string // address; empty: none
+	domain  string // of all hosts
+	dir     string // is kept, with the CA; empty: a private one that goes away
+	fixed   bool   // credentials that everybody knows
+	stores  func(dir string) []config.Store
+}
+
 // newSandbox prepares a gateway over the stores with one caller who may do
-// everything. The caller must remove it.
-func (a *app) newSandbox(address string, stores func(dir string) []config.Store) (*sandbox, error) {
-	dir, err := os.MkdirTemp("", "vaultferry-") // mode 0700
+// everything, and one who may read. The caller must remove it.
+func (a *app) newSandbox(o sandboxOptions) (*sandbox, error) {
+	o.domain = cmp.Or(o.domain, domain)
+	s := &sandbox{o: o, dir: o.dir, cfg: config.Default(), projects: map[string]string{}}
+	var err error
+	if s.dir == "" {
+		s.dir, err = os.MkdirTemp("", "vaultferry-") // mode 0700
+	} else {
+		err = os.MkdirAll(s.dir, 0o700)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{dir: dir, cfg: config.Default(), projects: map[string]string{}}
-	s.token, s.ak, s.sk = randomText(), "AK"+strings.ToUpper(randomText()[:18]), secret.TextValue(randomText())
-	s.clientSecret = secret.TextValue(randomText())
-	s.configure(address, stores(dir))
+	s.credentials()
+	s.configure(o.stores(s.dir))
 	if err := s.certify(a); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
+}
+
+// credentials are fresh, or those that stand in the docs.
+func (s *sandbox) credentials() {
+	text := func(string) string { return randomText() }
+	if s.o.fixed {
+		text = knownText
+	}
+	s.token, s.reader, s.ak = text("token"), text("reader"), "AK"+strings.ToUpper(text("ak")[:18])
+	s.sk, s.clientSecret = secret.TextValue(text("sk")), secret.TextValue(text("client"))
+}
+
+// knownText is the same everywhere: whoever knows vaultferry knows it.
+func knownText(of string) string {
+	sum := sha256.Sum256([]byte("vaultferry dev " + of))
+	return hex.EncodeToString(sum[:20])
 }
 
 func randomText() string {
@@ -64,31 +100,45 @@ func randomText() string {
 	return hex.EncodeToString(b)
 }
 
-func (s *sandbox) configure(address string, stores []config.Store) {
+func (s *sandbox) configure(stores []config.Store) {
 	c := s.cfg
-	c.Server.Address, c.Admin.Address = address, ""
+	c.Server.Address, c.Admin.Address = s.o.address, s.o.admin
 	c.Control.Socket = "" // no configuration file leads a command here
-	c.Login.Host = loginHost
+	c.Login.Host = s.loginHost()
 	c.Audit.File = filepath.Join(s.dir, "audit.jsonl")
 	c.Stores = stores
 	for _, st := range stores {
-		s.projects[st.Name] = randomText()[:32]
-		c.Dialects.Azure.Routes = append(c.Dialects.Azure.Routes, config.AzureRoute{Host: st.Name + "." + domain, Store: st.Name})
+		sum := sha256.Sum256([]byte(st.Name))
+		s.projects[st.Name] = hex.EncodeToString(sum[:16])
+		c.Dialects.Azure.Routes = append(c.Dialects.Azure.Routes, config.AzureRoute{Host: s.vaultHost(st.Name), Store: st.Name})
 		c.Dialects.Huawei.Routes = append(c.Dialects.Huawei.Routes, config.HuaweiRoute{Project: s.projects[st.Name], Name: st.Name, Store: st.Name})
 	}
+	c.Dialects.Azure.Authority = "https://" + s.loginHost() + "/" + login.Tenant
 	c.Callers = []config.Caller{{
 		Name:       "dev",
 		Client:     &config.Client{ID: "dev", Secret: s.clientSecret},
 		Tokens:     []config.Token{{Hash: sha256.Sum256([]byte(s.token))}},
 		AccessKeys: []config.AccessKey{{ID: s.ak, Secret: s.sk}},
+	}, {
+		Name:   "reader",
+		Tokens: []config.Token{{Hash: sha256.Sum256([]byte(s.reader))}},
 	}}
 	everything := []string{"*"}
-	c.Policy = []config.Rule{{Callers: []string{"dev"}, Allow: everything, Stores: everything, Names: everything}}
+	c.Policy = []config.Rule{
+		{Callers: []string{"dev"}, Allow: everything, Stores: everything, Names: everything},
+		{Callers: []string{"reader"}, Allow: []string{"get", "list"}, Stores: everything, Names: everything},
+	}
 }
 
+func (s *sandbox) vaultHost(store string) string { return store + "." + s.o.domain }
+func (s *sandbox) csmsHost() string              { return "csms." + s.o.domain }
+func (s *sandbox) loginHost() string             { return "login." + s.o.domain }
+
+// certify takes the CA that a folder of one's own has from before.
 func (s *sandbox) certify(a *app) error {
-	var err error
-	if s.ca, err = pki.New(a.now()); err != nil {
+	cert, key := filepath.Join(s.dir, caFile), filepath.Join(s.dir, caKeyFile)
+	err := s.takeAuthority(a, cert, key)
+	if err != nil {
 		return err
 	}
 	pair, err := s.ca.Issue(append(s.hosts(), "localhost", "127.0.0.1", "::1"), a.now())
@@ -99,18 +149,38 @@ func (s *sandbox) certify(a *app) error {
 	return err
 }
 
+func (s *sandbox) takeAuthority(a *app, cert, key string) (err error) {
+	if s.o.dir != "" {
+		if _, err := os.Stat(key); err == nil {
+			s.ca, err = loadAuthority(cert, key, a.now())
+			return err
+		}
+	}
+	if s.ca, err = pki.New(a.now()); err != nil || s.o.dir == "" {
+		return err
+	}
+	text, err := s.ca.Key()
+	if err != nil {
+		return err
+	}
+	return writeFile(key, text, false)
+}
+
 func (s *sandbox) hosts() []string {
 	var hosts []string
 	for _, r := range s.cfg.Dialects.Azure.Routes {
 		hosts = append(hosts, r.Host)
 	}
-	return append(hosts, csmsHost, loginHost)
+	return append(hosts, s.csmsHost(), s.loginHost())
 }
 
 // listen opens everything. After it, Run of the server serves.
 func (s *sandbox) listen(ctx context.Context, a *app) error {
-	var err error
-	if s.runtime, err = a.assemble(ctx, s.cfg, backup.NewKeyring()); err != nil {
+	keys, err := s.keyring()
+	if err != nil {
+		return err
+	}
+	if s.runtime, err = a.assemble(ctx, s.cfg, keys); err != nil {
 		return err
 	}
 	s.server, err = a.server(s.runtime, &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}, httpd.Inherited{})
@@ -119,6 +189,9 @@ func (s *sandbox) listen(ctx context.Context, a *app) error {
 	}
 	if err == nil {
 		s.host, s.portNo, err = net.SplitHostPort(s.server.Address())
+		if ip := net.ParseIP(s.host); ip != nil && ip.IsUnspecified() {
+			s.host = "127.0.0.1" // for the lines to paste
+		}
 	}
 	if err != nil {
 		return errors.Join(err, s.runtime.close())
@@ -126,7 +199,25 @@ func (s *sandbox) listen(ctx context.Context, a *app) error {
 	return nil
 }
 
-func (s *sandbox) remove() error { return os.RemoveAll(s.dir) }
+// keyring is the one that a folder of one's own has from before, or a new one.
+func (s *sandbox) keyring() (*backup.Keyring, error) {
+	if s.o.dir == "" {
+		return backup.NewKeyring(), nil
+	}
+	file := filepath.Join(s.dir, "keyring.json")
+	if _, err := os.Stat(file); err == nil {
+		return loadKeyring(file)
+	}
+	k := backup.NewKeyring()
+	return k, k.Create(file)
+}
+
+func (s *sandbox) remove() error {
+	if s.o.dir != "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}
 
 func (s *sandbox) url(host string) string { return "https://" + net.JoinHostPort(host, s.portNo) }
 

@@ -25,6 +25,7 @@ import (
 
 func (a *app) serveCommand() *cobra.Command {
 	var dev bool
+	var d devFlags
 	var address string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -36,23 +37,41 @@ of server.address and, if one is named admin, admin.address. SIGHUP moves the au
 on in another one, and reads the configuration again, as vaultferry reload does. Commands on this machine use the running gateway through
 its control socket (control.socket in the configuration).
 
---dev needs no files. It makes two stores in memory, a and b, a CA, one caller
-and its credentials, and prints lines to paste. All of it lies in a private
-folder that goes away at the end. It listens on a loopback address only.`,
+--dev needs no files. It makes two stores in memory, a and b, a CA, a caller dev
+who may do everything and a caller reader, and prints lines to paste. Names of
+hosts, projects and callers are the same each time. All of it lies in a private
+folder that goes away at the end. For automated tests:
+
+  --seed FILE         begins with these secrets, in YAML:
+                        a: { greeting: hello, db: { value: x, tags: { team: red } } }
+  --dir DIR           keeps the CA and the keyring there for the next time, and
+                      has ca.pem and the exports at a place that you know
+  --fixed             credentials that are the same each time, and that everybody
+                      knows; vaultferry serve --dev --fixed shows them
+  --domain NAME       hosts below this name, not below vault.localhost
+  --allow-remote      lets --address be one that others reach
+  --admin-address A   where /readyz is; 127.0.0.1:8444, or a free port if --address
+                      has another port than 8443
+`,
 		Example: `  vaultferry serve --config /etc/vaultferry/vaultferry.yaml
-  vaultferry serve --dev --address 127.0.0.1:0`,
+  vaultferry serve --dev --address 127.0.0.1:0
+  vaultferry serve --dev --fixed --allow-remote --address 0.0.0.0:8443 --domain vault.test --seed seed.yaml`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangUps := make(chan os.Signal, 1)
 			signal.Notify(hangUps, syscall.SIGHUP) // which would end the process
 			defer signal.Stop(hangUps)
 			if dev {
-				return a.serveDev(cmd.Context(), address, hangUps)
+				return a.serveDev(cmd.Context(), address, d, hangUps)
+			}
+			if err := d.onlyDev(cmd); err != nil {
+				return err
 			}
 			return a.serve(cmd.Context(), address, hangUps)
 		},
 	}
 	cmd.Flags().BoolVar(&dev, "dev", false, "a gateway to try things with; nothing is kept")
+	d.flags(cmd)
 	cmd.Flags().StringVar(&address, "address", "", "listen here instead (HOST:PORT; port 0: any free one)")
 	return cmd
 }
@@ -211,39 +230,4 @@ func warn(log *slog.Logger, cfg *config.Config, warnings []config.Problem) {
 		log.Warn(p.Message, slog.String("key", p.Path))
 	}
 	warnLost(log, cfg.Stores)
-}
-
-// devStores are those of --dev.
-func devStores(string) []config.Store {
-	return []config.Store{{Name: "a", Backend: "memory"}, {Name: "b", Backend: "memory"}}
-}
-
-func (a *app) serveDev(ctx context.Context, address string, hangUps <-chan os.Signal) (err error) {
-	if address == "" {
-		address = config.Default().Server.Address
-	}
-	if err := config.Default().Listen(address); err != nil {
-		return &exitError{exitUsage, fmt.Errorf("--address: %w", err)}
-	}
-	if !config.Loopback(address) {
-		return usagef("%s is not a loopback address, and --dev has no other", address)
-	}
-	s, err := a.newSandbox(address, devStores)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.remove()) }()
-	err = s.listen(ctx, a)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is in use already; --address 127.0.0.1:0 takes a free port", address)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.runtime.close()) }()
-	if err := errors.Join(s.writeClientFiles(), s.printGuide(a)); err != nil {
-		return err
-	}
-	defer s.runtime.keepAudit(ctx, hangUps, func() {})()
-	return s.server.Run(ctx)
 }

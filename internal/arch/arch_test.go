@@ -67,6 +67,7 @@ var rules = []rule{
 	{"dialects/*", []string{"secret", "gateway", "gateway/access", "gateway/events", "gateway/iam", "dialects", "dialects/wire", "internal/sdkhmac"}},
 	{"config", []string{"secret", "backends", "gateway", "gateway/access", "internal/ownfile"}},
 	{"cmd/...", []string{"..."}},
+	{"vaultferrytest", []string{"secret", "gateway", "gateway/access", "internal/gatewaytest"}},
 	{"internal/demo", []string{"secret", "backup", "config", "gateway", "internal/sdkhmac"}},
 	{"internal/sdkhmac", []string{"secret"}},
 	{"internal/configdoc", []string{"secret", "backends", "config"}},
@@ -119,7 +120,7 @@ var vendors = map[string][]string{
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise
 	"net/http/httptest":                               {"dialects/wiretest", "internal/faultproxy", "internal/gatewaytest", "internal/issuertest", "internal/kvtest"},
-	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/..."},
+	"testing":                                         {"backends/backendtest", "dialects/wiretest", "internal/...", "vaultferrytest"},
 	"github.com/vaultferry/vaultferry/cmd/vaultferry": nil,
 }
 

@@ -115,6 +115,14 @@ func New(t testing.TB, o Options) *Gateway {
 	return g
 }
 
+// MemoryStores are empty stores in memory, by name.
+func MemoryStores(names ...string) (stores []gateway.Store) {
+	for _, name := range names {
+		stores = append(stores, gateway.Store{Name: name, Kind: "memory", Backend: memory.New(memory.Options{})})
+	}
+	return stores
+}
+
 // NewKeyring returns a keyring that seals and opens.
 func NewKeyring(t testing.TB) *backup.Keyring {
 	t.Helper()
