@@ -115,7 +115,6 @@ var vendors = map[string][]string{
 	"go.opentelemetry.io/otel/exporters/":             {"gateway/tracing"},
 	"go.opentelemetry.io/":                            {"backends/kit", "gateway", "gateway/tracing"},
 	"github.com/coreos/go-systemd/":                   {"cmd/..."},
-	"github.com/prometheus/":                          {"cmd/...", "gateway/httpd"},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
 	"golang.org/x/net/":                               nil, // likewise
