@@ -8,8 +8,9 @@ import (
 // counted is a context with a count. It finds itself by countKey.
 type counted struct {
 	context.Context
-	n      atomic.Int64
-	around *counted // counts as well; nil: none
+	n       atomic.Int64
+	answers [answerKinds]atomic.Int32
+	around  *counted // counts as well; nil: none
 }
 
 type countKey struct{}

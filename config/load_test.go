@@ -257,7 +257,7 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
-		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
+		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
 		"audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
 		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",
 		"audit.witness.file", "audit.witness.key_file", "log.level", "log.format", "traces.endpoint", "traces.ca_file", "traces.sample_percent", "traces.names", "archive.dir",

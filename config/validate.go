@@ -54,15 +54,7 @@ func (c *Config) validateServer(rep *report) {
 	if s.TLS.Off && s.ClientCAFile != "" {
 		rep.bad("server.client_ca_file", "client certificates need TLS")
 	}
-	if c.Admin.Address != "" {
-		address(rep, "admin.address", c.Admin.Address)
-		if _, port, _ := net.SplitHostPort(s.Address); c.Admin.Address == s.Address && port != "0" {
-			rep.bad("admin.address", "the same as server.address")
-		}
-	}
-	if c.Admin.Address != "" && !Loopback(c.Admin.Address) {
-		rep.warn("admin.address", "%s is not a loopback address: whoever reaches it reads the names of stores and operations, without credentials", c.Admin.Address)
-	}
+	c.validateAdmin(rep)
 	c.validateProxies(rep)
 	if c.Keyring.File == "" {
 		rep.bad("keyring.file", "missing")
@@ -74,6 +66,32 @@ func (c *Config) validateServer(rep *report) {
 	c.validateWitnesses(rep)
 	c.validateLog(rep)
 	c.validateTraces(rep)
+}
+
+func (c *Config) validateAdmin(rep *report) {
+	a := c.Admin
+	if (a.TLS.CertFile == "") != (a.TLS.KeyFile == "") {
+		rep.bad("admin.tls", "cert_file and key_file belong together")
+	}
+	if a.Address == "" {
+		return
+	}
+	address(rep, "admin.address", a.Address)
+	if _, port, _ := net.SplitHostPort(c.Server.Address); a.Address == c.Server.Address && port != "0" {
+		rep.bad("admin.address", "the same as server.address")
+	}
+	if Loopback(a.Address) {
+		return
+	}
+	if a.Token.IsNone() {
+		rep.warn("admin.address", "%s is not a loopback address: whoever reaches it reads the names of stores and operations, without credentials", a.Address)
+	}
+	switch {
+	case a.Pprof && a.Token.IsNone():
+		rep.bad("admin.pprof", "%s is not a loopback address: profiles need admin.token there", a.Address)
+	case !a.Token.IsNone() && a.TLS.CertFile == "":
+		rep.bad("admin.tls", "%s is not a loopback address: without a certificate the token goes to whoever listens in", a.Address)
+	}
 }
 
 func (c *Config) validateLog(rep *report) {

@@ -16,7 +16,7 @@ func (s *Service) Ask(c Call, a access.Action, r Ref) error {
 	if err == nil {
 		return nil
 	}
-	if auditErr := s.outcome(j, 0, err); auditErr != nil {
+	if auditErr := s.outcome(j, spent{}, err); auditErr != nil {
 		err = auditErr
 	}
 	return auditedError{err}

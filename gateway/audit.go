@@ -3,7 +3,9 @@ package gateway
 import (
 	"errors"
 	"log/slog"
+	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -59,13 +61,19 @@ type AuditState struct {
 	FreeBytes int64 // of its disk; negative: not known
 	Low       bool  // less than the configured mark
 	Damaged   int64 // times that the file was not as the gateway had left it
+	FileBytes int64 // of its present file
+	// Checkpointed is when it was last time to sign a checkpoint. Zero: none is.
+	Checkpointed time.Time
 }
 
 // AuditState tells how the audit fares.
 func (s *Service) AuditState() AuditState {
 	st := s.audit.State()
-	return AuditState{FreeBytes: st.Free, Low: st.Low, Damaged: st.Damaged}
+	return AuditState{FreeBytes: st.Free, Low: st.Low, Damaged: st.Damaged, FileBytes: st.Size, Checkpointed: st.Checkpointed}
 }
+
+// AwaitAudit waits as long as a call would for its line.
+func (s *Service) AwaitAudit() { s.audit.Await() }
 
 // RotateAudit moves the audit's file to a name with the time, which it returns,
 // and goes on in another one, whose first line says who asked.
@@ -101,18 +109,24 @@ func (s *Service) intend(j *job) error {
 	return nil
 }
 
+// spent is what a call cost the product.
+type spent struct {
+	ops     int64
+	answers backends.AnswerCounts
+}
+
 // outcome writes the line of what happened. After a mutation that may have
 // changed the product, a line that cannot be written makes the outcome
 // unknown to the caller; a read is simply not answered.
-func (s *Service) outcome(j *job, ops int64, err error) error {
+func (s *Service) outcome(j *job, done spent, err error) error {
 	took := s.now().Sub(j.start)
 	e := j.entry
-	e.Phase, e.BackendOps, e.Reason = audit.Outcome, ops, secret.ReasonOf(err)
+	e.Phase, e.BackendOps, e.Reason = audit.Outcome, done.ops, secret.ReasonOf(err)
 	if err != nil || e.Result == "" { // else the call has said it
 		e.Result = result(err)
 	}
 	e.DurationMS = float64(took.Microseconds()) / 1000
-	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: ops, Lacking: j.lacking})
+	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: done.ops, Answers: done.answers, Lacking: j.lacking})
 	s.warnOfLack(j)
 	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)
 	if auditErr == nil {

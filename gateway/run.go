@@ -31,7 +31,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	out, err := attempt(ctx, s, j, f)
 	endSpan(span, err)
 	s.tellRefusal(span, j, err)
-	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
+	if auditErr := s.outcome(j, spent{ops(), backends.AnswersOf(ctx)}, err); auditErr != nil {
 		return zero, auditedError{auditErr}
 	}
 	if err != nil {
@@ -77,6 +77,8 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		defer held.giveBack()
 		ctx = kit.WithPatience(ctx, s.pauses(j, held))
 	}
+	j.running.Add(1)
+	defer j.running.Add(-1)
 	return retry(ctx, j, func(ctx context.Context, j *job) (T, error) {
 		out, err := f(ctx, j)
 		return out, s.tellTrash(ctx, j, err)

@@ -72,7 +72,8 @@ type Observation struct {
 	Result     string // as in the audit
 	Duration   time.Duration
 	BackendOps int64
-	Lacking    int // what a list should show and cannot
+	Answers    backends.AnswerCounts // of the product's to requests by HTTP
+	Lacking    int                   // what a list should show and cannot
 }
 
 // Service does what callers ask. It is safe for concurrent use.
@@ -115,6 +116,8 @@ type opened struct {
 	caps backends.Capabilities
 	optional
 	health storeHealth
+	// running are the calls that have a slot.
+	running atomic.Int64
 }
 
 // locks belong to the name of a store, whichever backend it has.

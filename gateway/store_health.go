@@ -52,6 +52,9 @@ type StoreHealth struct {
 	State  string    `json:"state"`
 	Since  time.Time `json:"since,omitzero"`
 	Reason string    `json:"reason,omitempty"` // why it is down
+	// Running calls have one of as many slots as Concurrency says.
+	Running     int `json:"running"`
+	Concurrency int `json:"concurrency"`
 }
 
 // Health tells of every store, without asking any product.
@@ -59,7 +62,7 @@ func (s *Service) Health() []StoreHealth {
 	all := make([]StoreHealth, 0, len(s.names))
 	for _, n := range s.names {
 		st := s.stores[n]
-		h := StoreHealth{Name: n, Kind: st.Kind, State: StoreUnknown}
+		h := StoreHealth{Name: n, Kind: st.Kind, State: StoreUnknown, Running: int(st.running.Load()), Concurrency: st.Concurrency}
 		if v := st.health.verdict.Load(); v != nil {
 			h.State, h.Since = StoreUp, v.since.UTC().Truncate(time.Millisecond)
 			if v.down {

@@ -75,7 +75,7 @@ func (s *Service) runWholeStore(ctx context.Context, j *job, f func(context.Cont
 	if err == nil {
 		err = classify(j, f(ctx))
 	}
-	if auditErr := s.outcome(j, ops(), err); auditErr != nil {
+	if auditErr := s.outcome(j, spent{ops: ops()}, err); auditErr != nil {
 		return auditedError{auditErr}
 	}
 	if err != nil {

@@ -74,8 +74,10 @@ func (m Metered) roundTrip(ctx context.Context, r *http.Request) (*http.Response
 	}
 	resp, err := m.Next.RoundTrip(r)
 	if err != nil {
+		backends.CountAnswer(ctx, 0)
 		return nil, err
 	}
+	backends.CountAnswer(ctx, resp.StatusCode)
 	if traced {
 		t.after.Store(int64(RetryAfter(resp.Header)))
 		t.why.Store(OurReason(resp.Header.Get(ReasonHeader)))

@@ -48,7 +48,7 @@ func (a *app) openAudit(rt *runtime) (err error) {
 			return err
 		}
 		rt.syslog = syslog.New(s.Address, config, rt.log, a.now)
-		rt.metrics.CountMissed(rt.syslog.Missed)
+		rt.metrics.CountMissed(rt.syslog.Missed, rt.syslog.Waiting)
 		o.Sink = rt.syslog.Offer
 	}
 	if rt.serves && len(rt.cfg.Audit.Witnesses) > 0 {

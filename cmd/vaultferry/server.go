@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -44,11 +45,17 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 	if err != nil {
 		return nil, err
 	}
+	admin, err := adminListener(rt.cfg.Admin)
+	if err != nil {
+		return nil, err
+	}
+	build := readVersion()
+	rt.metrics.Built(build.Version, build.Revision)
 	return httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
-		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
+		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
-		Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
+		Locked: rt.edge.throttle.Waiting, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 }
@@ -108,6 +115,27 @@ func (a *app) huawei(rt *runtime, creds *access.Credentials) (*huawei.Dialect, e
 		o.Routes = append(o.Routes, huawei.Route{Project: r.Project, Name: r.Name, Store: r.Store})
 	}
 	return huawei.New(o)
+}
+
+// adminListener reads its certificate at each handshake, as nobody reloads it.
+func adminListener(c config.Admin) (httpd.Admin, error) {
+	a := httpd.Admin{Address: c.Address, Pprof: c.Pprof}
+	if !c.Token.IsNone() {
+		sum := sha256.Sum256(c.Token.Reveal())
+		a.Token = &sum
+	}
+	if c.TLS.CertFile == "" {
+		return a, nil
+	}
+	pair := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+		return &cert, err
+	}
+	if _, err := pair(nil); err != nil {
+		return a, &exitError{exitUsage, fmt.Errorf("admin.tls: %w", err)}
+	}
+	a.TLS = &tls.Config{GetCertificate: pair, MinVersion: tls.VersionTLS12}
+	return a, nil
 }
 
 // serverTLS reads the configured certificate. Nil without error: TLS is off.

@@ -61,7 +61,7 @@ func feedWatchdog(ctx context.Context, rt *runtime) {
 	tick := time.NewTicker(every / 2)
 	defer tick.Stop()
 	for {
-		rt.service.AuditState() // waits where a call would
+		rt.service.AwaitAudit()
 		tellSystemd(rt.log, daemon.SdNotifyWatchdog)
 		select {
 		case <-ctx.Done():

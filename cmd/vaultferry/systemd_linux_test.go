@@ -86,6 +86,9 @@ func (m *managed) start(names string, sockets ...*os.File) (stop func()) {
 		if err := cmd.Wait(); err != nil {
 			m.t.Errorf("%v: %s", err, said.String())
 		}
+		if m.t.Failed() {
+			m.t.Log(said.String())
+		}
 	}
 }
 
@@ -162,6 +165,12 @@ func TestSocketActivation(t *testing.T) {
 		}
 		stop()
 		stop = m.start("vaultferry.socket:admin", socket, adminSocket)
+	}
+	for range 64 { // the last one serves, too
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
 	}
 	end()
 	clients.Wait()

@@ -167,3 +167,20 @@ func (c counters[K]) makeRoom(now time.Time, life time.Duration) {
 		}
 	}
 }
+
+// Waiting is how many keys and networks have to wait now.
+func (t *Throttle) Waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	return t.pairs.waiting(now) + t.networks.waiting(now) + t.keys.waiting(now)
+}
+
+func (c counters[K]) waiting(now time.Time) (n int) {
+	for _, f := range c {
+		if f.until.After(now) {
+			n++
+		}
+	}
+	return n
+}

@@ -181,6 +181,12 @@ func (l *Log) Healthy() error {
 	return b.err
 }
 
+// Await waits as long as a line would that is written now.
+func (l *Log) Await() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+}
+
 // Close writes what waits and closes the file. Later writes fail.
 func (l *Log) Close() error {
 	err := l.tellAllRefused()

@@ -30,11 +30,21 @@ type State struct {
 	Free    int64 // bytes of room on its disk; negative: not known
 	Low     bool  // less room than the low-water mark
 	Damaged int64 // times that the file was not as the gateway had left it
+	Size    int64 // of the present file
+	// Checkpointed is when it was last time for a checkpoint. Zero: none is signed.
+	Checkpointed time.Time
 }
 
 // State tells how the audit fares.
 func (l *Log) State() State {
-	return State{Free: l.state.free.Load(), Low: l.state.low.Load(), Damaged: l.state.damaged.Load()}
+	s := State{Free: l.state.free.Load(), Low: l.state.low.Load(), Damaged: l.state.damaged.Load()}
+	if at := l.checkpointed.Load(); at > 0 && l.signs() {
+		s.Checkpointed = time.Unix(0, at)
+	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	s.Size = l.at.size
+	return s
 }
 
 // Run does what the time asks for until ctx ends: checkpoints, rotation, lines

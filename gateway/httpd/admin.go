@@ -1,189 +1,83 @@
 package httpd
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
-	"sync"
+	"net/http/pprof"
+	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/vaultferry/vaultferry/gateway"
 )
 
-// Metrics are what /metrics shows. No label ever holds a secret's name.
-type Metrics struct {
-	registry *prometheus.Registry
-	calls    *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	ops      *prometheus.CounterVec
-	lacking  *prometheus.CounterVec
-	reloads  *prometheus.CounterVec
-	stale    prometheus.Gauge
-	issuers  *prometheus.GaugeVec
-	fetches  *prometheus.CounterVec
-
-	mu    sync.RWMutex
-	known map[series]counters
+// Admin is how the listener for operators serves.
+type Admin struct {
+	Address string // empty: there is none
+	// TLS may be nil: plain HTTP.
+	TLS *tls.Config
+	// Token is the SHA-256 of what /metrics and /debug/pprof ask for; probes of
+	// life ask for nothing. Nil: nothing asks.
+	Token *[sha256.Size]byte
+	// Pprof serves /debug/pprof.
+	Pprof bool
 }
 
-// series is what one call counts for; its counters are looked up once.
-type series struct{ op, store, result string }
-
-// counters of a call that was refused before it found a store lack the last two.
-type counters struct {
-	calls   prometheus.Counter
-	seconds prometheus.Observer
-	ops     prometheus.Counter
-	lacking prometheus.Counter
-}
-
-// NewMetrics returns a registry of its own; nothing is global.
-func NewMetrics() *Metrics {
-	m := &Metrics{
-		known:    map[series]counters{},
-		registry: prometheus.NewRegistry(),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vaultferry_calls_total", Help: "Calls by operation, store and result.",
-		}, []string{"op", "store", "result"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "vaultferry_call_seconds", Help: "Time from authorisation to outcome.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"op"}),
-		ops: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vaultferry_backend_ops_total", Help: "Requests or transactions sent to the products.",
-		}, []string{"store"}),
-		lacking: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vaultferry_list_lacking_total", Help: "Folders, secrets and names that lists should show and could not.",
-		}, []string{"store"}),
-	}
-	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "vaultferry_reloads_total", Help: "Reloads of the configuration by result.",
-	}, []string{"result"})
-	m.stale = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "vaultferry_configuration_stale", Help: "1 while the last reload failed: the gateway serves by an older configuration than the file.",
-	})
-	m.issuers = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "vaultferry_issuer_up", Help: "1 if the last fetch of the issuer's keys succeeded; at 0 its tokens go by the keys that are known.",
-	}, []string{"issuer"})
-	m.fetches = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "vaultferry_issuer_fetches_total", Help: "Fetches of issuers' keys by result.",
-	}, []string{"issuer", "result"})
-	m.registry.MustRegister(m.issuers, m.fetches, m.reloads, m.stale, m.calls, m.seconds, m.ops, m.lacking,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
-}
-
-// Reloaded counts a reload of the configuration.
-func (m *Metrics) Reloaded(ok bool) {
-	result, stale := "ok", 0.0
-	if !ok {
-		result, stale = "failed", 1
-	}
-	m.reloads.WithLabelValues(result).Inc()
-	m.stale.Set(stale)
-}
-
-// IssuerFetched counts a fetch of an issuer's keys.
-func (m *Metrics) IssuerFetched(issuer string, ok bool) {
-	result, up := "ok", 1.0
-	if !ok {
-		result, up = "failed", 0
-	}
-	m.fetches.WithLabelValues(issuer, result).Inc()
-	m.issuers.WithLabelValues(issuer).Set(up)
-}
-
-// Observe counts one finished call.
-func (m *Metrics) Observe(o gateway.Observation) {
-	c := m.counters(series{o.Op, o.Store, o.Result})
-	c.calls.Inc()
-	c.seconds.Observe(o.Duration.Seconds())
-	if o.Store != "" {
-		c.ops.Add(float64(o.BackendOps))
-		c.lacking.Add(float64(o.Lacking))
-	}
-}
-
-func (m *Metrics) counters(s series) counters {
-	m.mu.RLock()
-	c, ok := m.known[s]
-	m.mu.RUnlock()
-	if ok {
-		return c
-	}
-	c = counters{calls: m.calls.WithLabelValues(s.op, s.store, s.result), seconds: m.seconds.WithLabelValues(s.op)}
-	if s.store != "" {
-		c.ops, c.lacking = m.ops.WithLabelValues(s.store), m.lacking.WithLabelValues(s.store)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.known[s] = c
-	return c
-}
-
-// storeUp shows the state of each store at the time of a scrape.
-type storeUp struct{ service func() *gateway.Service }
-
-var storeUpDesc = prometheus.NewDesc("vaultferry_store_up", "1 if the store's product answers, 0 if it does not; absent until the first answer.", []string{"store"}, nil)
-
-// Describe implements prometheus.Collector.
-func (storeUp) Describe(to chan<- *prometheus.Desc) { to <- storeUpDesc }
-
-// Collect implements prometheus.Collector.
-func (c storeUp) Collect(to chan<- prometheus.Metric) {
-	for _, st := range c.service().Health() {
-		if st.State != gateway.StoreUnknown {
-			to <- prometheus.MustNewConstMetric(storeUpDesc, prometheus.GaugeValue, number(st.State == gateway.StoreUp), st.Name)
-		}
-	}
-}
-
-// auditState shows how the audit fares at the time of a scrape.
-func (m *Metrics) auditState(service func() *gateway.Service) {
-	for name, g := range map[string]struct {
-		help string
-		of   func(gateway.AuditState) float64
-	}{
-		"vaultferry_audit_free_bytes": {"Room on the disk of the audit; -1: not known.", func(a gateway.AuditState) float64 { return float64(a.FreeBytes) }},
-		"vaultferry_audit_low":        {"1 if the audit's disk has less room than audit.low_water.", func(a gateway.AuditState) float64 { return number(a.Low) }},
-		"vaultferry_audit_damaged":    {"Times that the audit's file was not as the gateway had left it.", func(a gateway.AuditState) float64 { return float64(a.Damaged) }},
-		"vaultferry_audit_writable":   {"1 if the last audit line could be written.", func(gateway.AuditState) float64 { return number(service().Ready() == nil) }},
-	} {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: g.help}, func() float64 { return g.of(service().AuditState()) }))
-	}
-}
-
-// CountMissed shows how many audit lines a second receiver did not get.
-func (m *Metrics) CountMissed(missed func() int64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "vaultferry_audit_syslog_missed_total", Help: "Audit lines that the collector did not get; they stand in the file.",
-	}, func() float64 { return float64(missed()) }))
-}
-
-func number(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// adminHandler serves /livez, /readyz and /metrics.
-func adminHandler(service func() *gateway.Service, m *Metrics, stopping func() bool) http.Handler {
-	m.registry.MustRegister(storeUp{service})
-	m.auditState(service)
+// handler serves /livez, /readyz and /metrics.
+func (a Admin) handler(s *Server, m *Metrics) http.Handler {
+	m.registry.MustRegister(stateMetrics{s})
 	r := mux.NewRouter()
 	r.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	}).Methods(http.MethodGet, http.MethodHead)
-	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status, body := readiness(service(), stopping())
+	r.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		status, body := readiness(s.Service(), s.stopping.Load())
+		if !a.proves(r) {
+			body = readinessBody{Status: body.Status}
+		}
 		writeJSON(w, status, body)
 	}).Methods(http.MethodGet, http.MethodHead)
-	r.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
+	r.Handle("/metrics", a.guarded(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP)).Methods(http.MethodGet)
+	if a.Pprof {
+		r.Handle("/debug/pprof/profile", a.guarded(pprof.Profile))
+		r.Handle("/debug/pprof/trace", a.guarded(pprof.Trace))
+		r.Handle("/debug/pprof/symbol", a.guarded(pprof.Symbol))
+		r.PathPrefix("/debug/pprof/").Handler(a.guarded(pprof.Index))
+	}
 	return r
+}
+
+// guarded asks for the token, if there is one.
+func (a Admin) guarded(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.proves(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"status": "unauthorized", "reason": "send admin.token as Authorization: Bearer"})
+			return
+		}
+		h(w, r)
+	})
+}
+
+func (a Admin) proves(r *http.Request) bool {
+	if a.Token == nil {
+		return true
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	sum := sha256.Sum256([]byte(token))
+	return ok && subtle.ConstantTimeCompare(sum[:], a.Token[:]) == 1
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 type readinessBody struct {

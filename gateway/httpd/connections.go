@@ -18,10 +18,11 @@ type connections struct {
 	pace            *access.Pace
 	exempt          func(address string) bool // from the bound and the pace of one network
 
-	mu    sync.Mutex
-	count uint64
-	open  map[*connection]struct{}
-	of    map[string]int // by network
+	mu      sync.Mutex
+	count   uint64
+	refused int64
+	open    map[*connection]struct{}
+	of      map[string]int // by network
 }
 
 type connection struct {
@@ -62,10 +63,12 @@ func (l *connections) admit(c net.Conn) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of[network] >= l.mostOfOne && !l.exempt(address) {
+		l.refused++
 		return nil
 	}
 	if len(l.open) >= l.most {
 		oldest := l.oldestOfHeaviest()
+		l.refused++ // that one or this one
 		if l.of[oldest.network] <= l.of[network]+1 {
 			return nil
 		}
@@ -81,6 +84,12 @@ func (l *connections) admit(c net.Conn) net.Conn {
 	l.open[n] = struct{}{}
 	l.of[network]++
 	return n
+}
+
+func (l *connections) counts() (open int, refused int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open), l.refused
 }
 
 func (l *connections) oldestOfHeaviest() *connection {

@@ -2,6 +2,7 @@ package httpd_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func start(t *testing.T, withTLS bool, change ...func(*httpd.Options)) *rig {
 		t.Fatal(err)
 	}
 	o := httpd.Options{
-		Service: r.svc, Dialects: []dialects.Dialect{r.echo}, Address: "127.0.0.1:0", Admin: "127.0.0.1:0", Metrics: m, Log: quiet,
+		Service: r.svc, Dialects: []dialects.Dialect{r.echo}, Address: "127.0.0.1:0", Admin: httpd.Admin{Address: "127.0.0.1:0"}, Metrics: m, Log: quiet,
 	}
 	r.client = &http.Client{Timeout: 10 * time.Second}
 	if withTLS {
@@ -276,4 +277,51 @@ func TestShutdownDelay(t *testing.T) {
 		t.Error(err)
 	}
 	r.done <- nil // for the cleanup
+}
+
+// TestAdminToken: probes of life ask for nothing and then name nothing; what tells
+// more asks for the token.
+func TestAdminToken(t *testing.T) {
+	t.Parallel()
+	token := sha256.Sum256([]byte("for-operators"))
+	r := start(t, false, func(o *httpd.Options) { o.Admin.Token, o.Admin.Pprof = &token, true })
+	ask := func(path, bearer string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.server.AdminAddress()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bearer != "" {
+			req.Header.Set("Authorization", bearer)
+		}
+		resp, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/symbol"} {
+		for _, bearer := range []string{"", "Bearer ", "Bearer for-operator", "for-operators", "Basic for-operators"} {
+			if status, body := ask(path, bearer); status != http.StatusUnauthorized || strings.Contains(body, "go_") {
+				t.Errorf("%s with %q: %d %s", path, bearer, status, body)
+			}
+		}
+		if status, _ := ask(path, "Bearer for-operators"); status != http.StatusOK {
+			t.Errorf("%s with the token: %d", path, status)
+		}
+	}
+	if status, body := ask("/readyz", ""); status != http.StatusOK || strings.Contains(body, "memory") {
+		t.Errorf("/readyz without the token: %d %s", status, body)
+	}
+	if _, body := ask("/readyz", "Bearer for-operators"); !strings.Contains(body, "memory") {
+		t.Errorf("/readyz with the token: %s", body)
+	}
+	if status, _ := ask("/livez", ""); status != http.StatusOK {
+		t.Errorf("/livez: %d", status)
+	}
 }

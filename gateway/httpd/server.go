@@ -25,14 +25,13 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/tracing"
 )
 
-// Options make a Server. TLS may be nil on a loopback address alone. Admin
-// may be empty: no admin listener.
+// Options make a Server. TLS may be nil on a loopback address alone.
 type Options struct {
 	Service  *gateway.Service
 	Dialects []dialects.Dialect // the last one takes what no other does
 	Address  string
 	TLS      *tls.Config
-	Admin    string
+	Admin    Admin
 	Metrics  *Metrics
 	Log      *slog.Logger
 	Proxies  Proxies
@@ -45,6 +44,9 @@ type Options struct {
 	// Inherited are listeners that somebody else opened. Nil: Address and Admin
 	// are listened on.
 	Inherited Inherited
+	// Locked is how many keys and networks have to wait before they may log in
+	// again. Nil: not known.
+	Locked func() int
 	// Tracer makes spans of clients' requests. Nil: none.
 	Tracer *tracing.Tracer
 	// ShutdownDelay is how long Run goes on to serve after its context has ended,
@@ -94,12 +96,15 @@ type Server struct {
 	tls         atomic.Pointer[tls.Config]
 	main, admin *http.Server
 	inherited   Inherited
+	connections *connections // nil before Listen
+	locked      func() int   // logins that wait; nil: not known
 	mainLn      net.Listener
 	adminLn     net.Listener
 
 	delay    time.Duration
 	wait     func(time.Duration)
 	stopping atomic.Bool
+	arrivals arrivals
 }
 
 // Handler routes requests to the dialects. Paths are neither cleaned nor
@@ -114,7 +119,7 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
 	address := o.Address
 	if o.Inherited.Main != nil {
 		address = o.Inherited.Main.Addr().String()
@@ -124,6 +129,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.Use(o.Service, o.Dialects)
 	var clients http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.arrivals.begins(r)
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close") // the client connects again, elsewhere
+		}
 		t := s.trees.Use()
 		defer t.Done()
 		t.V.handler.ServeHTTP(w, r)
@@ -132,6 +141,7 @@ func New(o Options) (*Server, error) {
 		clients = o.Tracer.Handler(clients)
 	}
 	s.main = s.server(o.Address, o.Proxies.handler(clients))
+	s.main.ConnContext, s.main.ConnState = s.arrivals.connContext, s.arrivals.connState
 	if o.TLS != nil {
 		s.UseTLS(o.TLS)
 		s.main.TLSConfig = &tls.Config{
@@ -139,8 +149,9 @@ func New(o Options) (*Server, error) {
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil },
 		}
 	}
-	if o.Admin != "" || o.Inherited.Admin != nil {
-		s.admin = s.server(o.Admin, adminHandler(s.Service, o.Metrics, s.stopping.Load))
+	if o.Admin.Address != "" || o.Inherited.Admin != nil {
+		s.admin = s.server(o.Admin.Address, o.Admin.handler(s, o.Metrics))
+		s.admin.TLSConfig = o.Admin.TLS
 	}
 	return s, nil
 }
@@ -197,7 +208,8 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.mainLn, err = listen(ctx, s.inherited.Main, s.main.Addr); err != nil {
 		return fmt.Errorf("httpd: %w", err)
 	}
-	s.mainLn = s.proxies.listener(bounded(s.mainLn, s.most, s.pace, s.proxies.trusts))
+	s.connections = bounded(s.mainLn, s.most, s.pace, s.proxies.trusts)
+	s.mainLn = s.proxies.listener(s.connections)
 	if s.admin == nil {
 		return nil
 	}
@@ -241,13 +253,22 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
+		serve := func() error { return s.main.Serve(s.mainLn) }
 		if s.main.TLSConfig != nil {
-			return closed(s.main.ServeTLS(s.mainLn, "", ""))
+			serve = func() error { return s.main.ServeTLS(s.mainLn, "", "") }
 		}
-		return closed(s.main.Serve(s.mainLn))
+		if err := serve(); !s.stopping.Load() || !errors.Is(err, net.ErrClosed) {
+			return closed(err)
+		}
+		return nil
 	})
 	if s.admin != nil {
-		g.Go(func() error { return closed(s.admin.Serve(s.adminLn)) })
+		g.Go(func() error {
+			if s.admin.TLSConfig != nil {
+				return closed(s.admin.ServeTLS(s.adminLn, "", ""))
+			}
+			return closed(s.admin.Serve(s.adminLn))
+		})
 	}
 	g.Go(func() error {
 		<-gctx.Done()
@@ -270,18 +291,20 @@ func closed(err error) error {
 // answer from now on ends its connection, so clients connect again elsewhere.
 func (s *Server) drain() {
 	s.stopping.Store(true)
-	if s.delay <= 0 {
-		return
+	if s.delay > 0 {
+		s.log.Info("stopping", slog.Duration("shutdown_delay", s.delay))
+		s.wait(s.delay) // a second signal ends the process
 	}
-	s.log.Info("stopping", slog.Duration("shutdown_delay", s.delay))
-	s.main.SetKeepAlivesEnabled(false)
-	s.wait(s.delay) // a second signal ends the process
 }
 
-// shutdown stops the admin listener last, so that operators can watch.
+// shutdown serves whoever has got through, and no others. It stops the admin
+// listener last, so that operators can watch.
 func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
+	s.stopping.Store(true)
+	_ = s.mainLn.Close() // Shutdown closes it again, and tells
+	s.arrivals.settle(ctx)
 	err := s.main.Shutdown(ctx)
 	if err != nil {
 		s.log.Warn("requests were cut off at shutdown", slog.Any("error", err))

@@ -85,6 +85,9 @@ func (s *Sink) Offer(line []byte) {
 // Missed is how many lines the collector did not get.
 func (s *Sink) Missed() int64 { return s.missed.Load() }
 
+// Waiting is how many lines the collector has yet to get.
+func (s *Sink) Waiting() int64 { return int64(len(s.lines)) }
+
 // Close sends what waits, for a moment, and ends.
 func (s *Sink) Close() error {
 	s.stop()
