@@ -70,7 +70,7 @@ func (f *fetcher) fetch() (*jwks, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %d", from, resp.StatusCode)
 	}
