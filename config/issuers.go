@@ -46,7 +46,7 @@ type Issuer struct {
 }
 
 // TokenExchange is the audience of assertions that every cloud's documents name.
-const TokenExchange = "api://AzureADTokenExchange"
+const TokenExchange = "api://AzureADTokenExchange" //nolint:gosec // an audience
 
 const maxLife = 25 * time.Hour
 

@@ -58,6 +58,7 @@ func (r *runningView) line() string {
 func (a *app) checkStores(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
 	var running *control.Client
 	if connect {
+		v.reachIssuers(ctx, cfg)
 		if running = v.findRunning(ctx, cfg); running != nil {
 			defer func() { _ = running.Close() }() // nothing was left to say
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/vaultferry/vaultferry/config"
@@ -70,6 +71,16 @@ func (v *checkView) checkIssuers(cfg *config.Config) {
 		}
 		if _, err := clientKeys(c.Client); err != nil {
 			v.add(config.Bad, fmt.Sprintf("callers[%d].client.keys", i), "%s", message(err))
+		}
+	}
+}
+
+// reachIssuers fetches their keys, as the gateway will.
+func (v *checkView) reachIssuers(ctx context.Context, cfg *config.Config) {
+	failed := issuer.Reach(ctx, issuersOf(cfg))
+	for i, of := range cfg.Issuers {
+		if err := failed[of.Name]; err != nil {
+			v.add(config.Warning, fmt.Sprintf("issuers[%d]", i), "its keys cannot be fetched, so none of its tokens would be accepted now: %s", message(err))
 		}
 	}
 }

@@ -106,7 +106,7 @@ func OwnAssertion(raw, client string, keys []ClientKey, audience func(string) bo
 	if i < 0 {
 		return ClientKey{}, badSignature(t.head)
 	}
-	p := &proof{claims: t.claims, trust: &trust{Issuer: Issuer{MaxLife: MaxOwnLife, Name: client}}}
+	p := &proof{claims: t.claims, trust: &trust{Issuer: Issuer{MaxLife: MaxOwnLife, Name: "client " + client}}}
 	if err := p.examine(); err != nil {
 		return ClientKey{}, err
 	}

@@ -113,7 +113,8 @@ func (p *proof) caller(audiences []string, may func(*binding) bool) (*binding, e
 		case found == nil:
 			found = b
 		case found.Caller != b.Caller:
-			return nil, &access.TokenError{Fault: access.AmbiguousToken, Detail: fmt.Sprintf("%s: callers %s and %s", p.trust.Name, found.Caller, b.Caller)}
+			first, second := min(found.Caller, b.Caller), max(found.Caller, b.Caller)
+			return nil, &access.TokenError{Fault: access.AmbiguousToken, Detail: fmt.Sprintf("%s: callers %s and %s", p.trust.Name, first, second)}
 		}
 	}
 	if found == nil {

@@ -52,8 +52,8 @@ var errRedirect = errors.New("it answers with a redirect, which is not followed:
 
 // fetch gets the keys from where the configuration, or else the discovery
 // document, says that they are.
-func (f *fetcher) fetch() (*jwks, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*fetchTimeout)
+func (f *fetcher) fetch(ctx context.Context) (*jwks, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*fetchTimeout)
 	defer cancel()
 	from := f.jwksURL
 	if from == "" {
@@ -70,7 +70,7 @@ func (f *fetcher) fetch() (*jwks, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %d", from, resp.StatusCode)
 	}

@@ -4,6 +4,7 @@
 package issuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,6 +118,23 @@ func Check(o Options) error {
 	o.Sources = NewSources(nil)
 	_, _, err := build(o)
 	return err
+}
+
+// Reach fetches the keys of each issuer, for nobody, and returns why that fails, by
+// the issuer's name.
+func Reach(ctx context.Context, o Options) map[string]error {
+	o.Sources = NewSources(nil)
+	_, used, err := build(o)
+	failed := map[string]error{}
+	if err != nil {
+		return failed // Check tells
+	}
+	for key, src := range used {
+		if _, err := src.fetcher.fetch(ctx); err != nil {
+			failed[key.name] = err
+		}
+	}
+	return failed
 }
 
 func build(o Options) (*Set, map[sourceKey]*source, error) {

@@ -173,7 +173,8 @@ func (p *proof) intended(wanted []string) ([]string, error) {
 		}
 	}
 	if both == nil {
-		return nil, p.trust.tell(&access.TokenError{Fault: access.WrongAudience, Want: strings.Join(wanted, " or "), Found: brief(strings.Join(has, ", "))})
+		found := brief(strings.Join(has, ", "))
+		return nil, &access.TokenError{Fault: access.WrongAudience, Want: strings.Join(wanted, " or "), Found: found, Detail: p.trust.Name + ": it is for " + found}
 	}
 	return both, nil
 }

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"crypto/sha256"
 	"log/slog"
 	"sync"
@@ -188,7 +189,7 @@ func (s *source) forget(now time.Time) {
 func (s *source) begin(now time.Time) {
 	s.tried, s.running = now, make(chan struct{})
 	go func() {
-		set, err := s.fetcher.fetch()
+		set, err := s.fetcher.fetch(context.Background())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		close(s.running)

@@ -18,6 +18,9 @@ import (
 // as it puts into one have some 12 KiB.
 const maxToken = 32 << 10
 
+// maxHeader bounds its first part, which goes back where nobody knows its key.
+const maxHeader = 4 << 10
+
 // token is one whose signature nobody has looked at yet.
 type token struct {
 	raw    string
@@ -40,7 +43,7 @@ var encoding = base64.RawURLEncoding.Strict()
 func parse(raw string) (*token, error) {
 	unknown := &access.TokenError{Fault: access.UnknownToken}
 	parts := strings.Split(raw, ".")
-	if len(raw) > maxToken || len(parts) != 3 || parts[2] == "" {
+	if len(raw) > maxToken || len(parts) != 3 || len(parts[0]) > maxHeader || parts[2] == "" {
 		return nil, unknown
 	}
 	var decoded [3][]byte

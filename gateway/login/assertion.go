@@ -39,11 +39,16 @@ var (
 // same assertion may come again: pods read one file many times, and clients send
 // it again where an answer is lost.
 func (l *Login) byAssertion(r *wire.Request, f form) (proven, error) {
-	client, err := l.assert(r, f)
+	client, err := l.assert(f)
 	if err == nil {
 		return client, nil
 	}
-	why := refusedAssertion(err, issuer.Names(f.assertion, f.id))
+	own := issuer.Names(f.assertion, f.id)
+	why, said := refusedAssertion(err, own), access.Reason(err)
+	e, _ := errors.AsType[*access.TokenError](err)
+	if _, known := l.clients[f.id]; known && own && e != nil && e.Detail == "" { // anything else may be a secret in the wrong place
+		said += ": client " + f.id
+	}
 	if why.kind == secret.Unauthenticated {
 		// It cannot be guessed, so each wrong one is counted by itself.
 		key := access.HashedKey("token", f.assertion)
@@ -52,10 +57,10 @@ func (l *Login) byAssertion(r *wire.Request, f form) (proven, error) {
 		}
 		l.throttle.Failed(key, r.Address)
 	}
-	return proven{}, &secret.Error{Kind: why.kind, Detail: access.Reason(err), Err: why}
+	return proven{}, &secret.Error{Kind: why.kind, Detail: said, Err: why}
 }
 
-func (l *Login) assert(r *wire.Request, f form) (proven, error) {
+func (l *Login) assert(f form) (proven, error) {
 	client := l.clients[f.id] // zero, without keys and caller, where there is none
 	if issuer.Names(f.assertion, f.id) {
 		key, err := issuer.OwnAssertion(f.assertion, f.id, client.Keys, l.isEndpoint, l.now())

@@ -123,16 +123,18 @@ callers:
     client: { id: guest, secret: { env: GUEST_SECRET } }
     tokens: [ { env: GUEST_TOKEN } ]
     access_keys: [ { id: ` + guestKey + `, secret: { env: GUEST_SK } } ]
+{{.Callers}}
 policy:
   - { callers: [app, weak], allow: ["*"], stores: ["*"], names: ["*"], from: [main{{with .Store}}, vault{{end}}] }
   - { callers: [tenant], allow: ["*"], stores: [main], names: ["app-*"] }
+{{.Rules}}
 `
 
 // extra is what a test adds to the configuration.
 type extra struct {
-	Server, Azure, Huawei, Store, More string
-	keys                               *backup.Keyring // nil: a fresh one
-	wrap                               []string        // a command that runs the gateway
+	Server, Azure, Huawei, Store, More, Callers, Rules string
+	keys                                               *backup.Keyring // nil: a fresh one
+	wrap                                               []string        // a command that runs the gateway
 }
 
 func start(t testing.TB, e extra) *target {

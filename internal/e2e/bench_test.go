@@ -92,6 +92,12 @@ func compare(b *testing.B, first, second func(), unit string) {
 		second()
 		t1, t2 = append(t1, middle.Sub(start)), append(t2, time.Since(middle))
 	}
+	report(b, t1, t2, unit)
+}
+
+// report reports how often the median of t2 fits into that of t1.
+func report(b *testing.B, t1, t2 []time.Duration, unit string) {
+	b.Helper()
 	slices.Sort(t1)
 	slices.Sort(t2)
 	m1, m2 := t1[len(t1)/2], t2[len(t2)/2]

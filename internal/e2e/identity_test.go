@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	stdbig "math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -260,4 +262,53 @@ func TestIdentityOtherSDKs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIdentityOverHuawei: an issuer's token is good for CSMS's API as
+// X-Auth-Token, with its groups, and opens no IAM: what comes of IAM would outlive
+// it. The same goes for a login's token that came of an assertion.
+func TestIdentityOverHuawei(t *testing.T) {
+	t.Parallel()
+	x := newIdentities(t, func(o *gatewaytest.Options) {
+		o.Policy = []access.Rule{
+			{Callers: []string{"group:payments"}, Allow: []string{"list"}, Stores: []string{"main"}, Names: []string{"*"}},
+			{Callers: []string{"tester"}, Allow: []string{"*"}, Stores: []string{"*"}, Names: []string{"*"}},
+		}
+	})
+	claims := x.of.Claims(time.Now(), workload, ownAudience)
+	list := func(token string) int {
+		status, _, _, _ := ask(t, x.Gateway, x.Endpoint()+"/v1/"+gatewaytest.Project("main")+"/secrets", "X-Auth-Token", token)
+		return status
+	}
+	member, other := x.of.Key.Sign(t, claims.With(issuertest.Claims{"groups": []string{"g1"}})), x.of.Key.Sign(t, claims)
+	fromLogin := x.exchange(t, x.of.Key.Sign(t, claims.With(issuertest.Claims{"aud": tokenExchange, "groups": []string{"g1"}})))
+	if a, b, c := list(member), list(other), list(fromLogin); a != 200 || b == 200 || c != 200 {
+		t.Errorf("with its group %d, without %d, of the login %d", a, b, c)
+	}
+	for name, token := range map[string]string{"an issuer's": member, "the login's": fromLogin} {
+		body := `{"auth":{"identity":{"methods":["token"],"token":{"id":"` + token + `"}}}}`
+		r := x.request(t, http.MethodPost, x.Endpoint()+"/v3/auth/tokens", body, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
+		resp, err := x.Client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s token at IAM: %d", name, resp.StatusCode)
+		}
+	}
+}
+
+// exchange logs the workload in.
+func (x *identities) exchange(t *testing.T, assertion string) string {
+	t.Helper()
+	credential, err := azidentity.NewClientAssertionCredential(login.Tenant, "app", func(context.Context) (string, error) { return assertion, nil }, &azidentity.ClientAssertionCredentialOptions{ClientOptions: x.options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{ownAudience + "/.default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Token
 }
