@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/inventory"
@@ -75,11 +76,11 @@ func TestIndexOfTwice(t *testing.T) {
 	if _, err := w.Close(begun, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	r, err := inventory.NewReader(&b, nil)
+	r, err := inventory.NewReader(bytes.NewReader(b.Bytes()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Index(bytes.NewReader(nil)); !errors.Is(err, secret.Corrupt) {
+	if _, err := r.Index(bytes.NewReader(b.Bytes())); !errors.Is(err, secret.Corrupt) || !strings.Contains(err.Error(), "line 3 is of the same secret") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -80,8 +80,8 @@ func (r *Reader) Next() (*Entry, error) {
 	if r.last = e.Name; e.Unread != "" {
 		r.unread++
 	}
-	r.at = place{r.next - int64(len(line)) - 1, int32(len(line)), merkle.Leaf(line)}
-	r.tree.Append(r.at.leaf)
+	r.at = place{r.next - int64(len(line)) - 1, int32(len(line)), proofOf(line)}
+	r.tree.Append(merkle.Leaf(line))
 	return e, nil
 }
 

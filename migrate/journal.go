@@ -96,7 +96,7 @@ func ReadJournal(path string, k inventory.Key, plan string, tell func(Line)) err
 	if err != nil {
 		return err
 	}
-	j := &Journal{key: k, file: f, steps: map[secret.Name]Step{}, tell: tell}
+	j := &Journal{key: k, file: f, tell: tell}
 	_, err = j.replay(plan)
 	return errors.Join(err, f.Close())
 }
@@ -140,11 +140,11 @@ func (j *Journal) replay(plan string) (whole int64, err error) {
 		if l.Step == Opened && l.Plan != plan {
 			return 0, secret.Errorf(secret.Corrupt, "the journal belongs to another plan, %s", l.Plan)
 		}
-		if l.Name != "" {
-			j.steps[l.Name] = l.Step
-		}
-		if j.tell != nil {
+		switch {
+		case j.tell != nil:
 			j.tell(l)
+		case l.Name != "":
+			j.steps[l.Name] = l.Step
 		}
 		j.number, j.last = l.Number, l.MAC
 		j.queued, j.synced = l.Number, l.Number

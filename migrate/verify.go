@@ -49,7 +49,9 @@ func (v *Verification) Do(ctx context.Context, entries func(func(*Entry) error) 
 	planned := map[secret.Name]bool{}
 	each := func(_ context.Context, do func(*Entry) error) error {
 		return entries(func(e *Entry) error {
-			planned[e.Name] = true
+			if v.Listed != nil {
+				planned[e.Name] = true
+			}
 			if e.Class == Deleted {
 				return nil
 			}

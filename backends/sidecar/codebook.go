@@ -60,6 +60,7 @@ func Codebook() []Letter {
 		{"S", "of the secret as a whole"},
 		{"T", "touched: when a gateway last changed the version in place"},
 		{"V", "versions"},
+		{"W", "will be: roles once the version A is there, while that is being written"},
 		{"Y", "the content type is the gateway's, and none of the source's"},
 		{"Z", "mark of an import, in the version that is written last and finishes it"},
 	}

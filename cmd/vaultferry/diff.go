@@ -62,6 +62,7 @@ differs; 1: something could not be read.`,
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "compare what this plan names, and tell what it foretold")
 	f.planUse.flags(cmd)
+	cmd.Flags().Lookup("run-key").Usage = "the file of the inventories' run key, or the plan's"
 	f.selection.flags(cmd)
 	return cmd
 }

@@ -26,6 +26,12 @@ interrupted at any moment; the same command again goes on. "verify" compares bot
 stores afterwards, and "report" signs what was done.
 
 A move never deletes, purges or overwrites anything.`,
+		Example: `  vaultferry migrate plan --from vault --to cloud --output-file move.plan
+  vaultferry migrate show move.plan --class loses
+  vaultferry migrate rehearse move.plan
+  vaultferry migrate run move.plan
+  vaultferry migrate verify move.plan
+  vaultferry migrate report move.plan --output-file move.report --html move.html`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -63,8 +63,9 @@ type reporting struct {
 	plan    *planFile
 	facts   report.Migration
 	details report.Details
-	ends    map[secret.Name]ending
-	sums    [2]string // SHA-256 of the inventories
+	done    map[secret.Name]bool
+	ends    map[secret.Name]ending // of what is not done
+	sums    [2]string              // SHA-256 of the inventories
 }
 
 // ending is what the journal says last of a secret.
@@ -81,7 +82,7 @@ func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags
 	if _, _, signs := p.keys.Signer(); !signs {
 		return usagef("no key of %s signs: vaultferry keys new --add --type %s", p.cfg.Keyring.File, backup.AlgEdDSA)
 	}
-	r := &reporting{plan: p, ends: map[secret.Name]ending{}, details: report.Details{File: f.output}}
+	r := &reporting{plan: p, done: map[secret.Name]bool{}, ends: map[secret.Name]ending{}, details: report.Details{File: f.output}}
 	r.facts = report.Migration{
 		Run: p.Header.Run, Gateway: gatewayID(p.cfg, p.keys), Program: readVersion().line(), RunKeyID: p.Header.RunKeyID,
 		Plan: planFacts(p),
@@ -205,7 +206,7 @@ func (r *reporting) readJournal() error {
 			events = append(events, report.Event{At: l.At, What: report.EventThrottled})
 		}
 		if l.Name != "" {
-			r.ends[l.Name] = ending{l.Step, l.Why}
+			r.ended(l)
 		}
 	})
 	if err == nil && m.Runs == 0 {
@@ -213,6 +214,17 @@ func (r *reporting) readJournal() error {
 	}
 	r.details.Timeline = report.NewTimeline(events)
 	return err
+}
+
+// ended keeps what a line says of a secret, which is the last so far.
+func (r *reporting) ended(l migrate.Line) {
+	if l.Step == migrate.Done {
+		r.done[l.Name] = true
+		delete(r.ends, l.Name)
+		return
+	}
+	delete(r.done, l.Name)
+	r.ends[l.Name] = ending{l.Step, l.Why}
 }
 
 // compare reads both inventories beside the plan, and holds neither.
@@ -258,19 +270,20 @@ func (r *reporting) weigh(e *migrate.Entry) {
 	m := &r.facts.Moved
 	failed := report.Failure{Name: string(e.Name), Step: string(migrate.Failed)}
 	end, tried := r.ends[e.Name]
+	done := r.done[e.Name]
 	switch {
 	case e.Action == "":
 		if !e.Stays(r.plan.Header.Rules) {
 			return
 		}
 		failed.Step, failed.Why = "stays", e.Why
-	case !tried:
-		m.NotTried++
-		failed.Step = notTried
-	case end.step == migrate.Done:
+	case done:
 		m.Done++
 		m.Versions += len(e.Versions)
 		return
+	case !tried:
+		m.NotTried++
+		failed.Step = notTried
 	case end.step == migrate.Skipped:
 		m.Skipped++
 		failed.Step, failed.Why = string(migrate.Skipped), end.why

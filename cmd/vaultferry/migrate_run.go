@@ -32,7 +32,12 @@ time is refused.
 
 A secret that is not what the plan saw any more is skipped and named. What
 stands at the target is never changed or removed. After Ctrl-C what has begun is
-finished; a second Ctrl-C ends the program at once.
+finished, and the last line says how to go on; a second Ctrl-C ends the program at
+once.
+
+It asks each product for no more than --rate, and for less while that refuses
+requests. A terminal shows how far it is; --output json writes an event each
+second, and the answer last.
 
 --expect is the SHA-256 of the plan that somebody approved, as "plan" and
 sha256sum print it.

@@ -21,6 +21,7 @@ type progress struct {
 	total        atomic.Int64 // zero: nobody knows
 	done, failed atomic.Int64
 	stores       []pacedStore
+	forPeople    bool // programs get the answer alone
 	now          func() time.Time
 
 	mu    sync.Mutex
@@ -173,12 +174,16 @@ func (a *app) watch(p *progress) *watched {
 	w := &watched{quit: make(chan struct{}), done: make(chan struct{}), end: func() {}}
 	each, tell := eachEvent, func() { a.event(p.look()) }
 	if !a.json() {
-		bar := a.bar(p)
-		if bar == nil {
-			close(w.done)
-			return w
+		each, tell = eachFrame, nil
+		if bar := a.bar(p); bar != nil {
+			tell, w.end = bar.draw, bar.close
 		}
-		each, tell, w.end = eachFrame, bar.draw, bar.close
+	} else if p.forPeople {
+		tell = nil
+	}
+	if tell == nil { // nobody looks
+		close(w.done)
+		return w
 	}
 	go func() {
 		defer close(w.done)

@@ -214,7 +214,15 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	for _, d := range taken.Damage() {
 		t.a.complain(fmt.Sprintf("%s: %s; vaultferry snapshot check looks at all of it", d.File, d.What))
 	}
-	if err := t.source(s, call, taken).Take(ctx, func(e *inventory.Entry) error { return t.add(taken, e) }, endsAll); err != nil {
+	far := newProgress(t.a.now, 0)
+	far.forPeople = true
+	src := t.source(s, call, taken)
+	if err := t.a.whileShown(far, func() error {
+		return src.Take(ctx, func(e *inventory.Entry) error {
+			far.step(e.Unread != "")
+			return t.add(taken, e)
+		}, endsAll)
+	}); err != nil {
 		return fmt.Errorf("store %s: %w", s.store.Name, err)
 	}
 	made, err := taken.Close(t.report.LeftOut)

@@ -76,7 +76,7 @@ func (st *state) currentNumber() int64 {
 
 // alone is the current version of a state that knows no other.
 func (s *Store) alone(ctx context.Context, st *state, number int64, got *dataAnswer[connection.Raw]) (*secret.Secret, error) {
-	v, err := s.version(st, number)
+	v, err := s.version(st, number, st.labels())
 	if err != nil {
 		return nil, err
 	}

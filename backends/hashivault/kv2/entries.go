@@ -1,6 +1,7 @@
 package kv2
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ func aheadOf(number int64) string { return aheadKey + strconv.FormatInt(number, 
 
 // versionEntry is what the product does not know of v, whose value has a form.
 // Its presence alone says that no content type means none. Labels lie in the
-// head.
+// head, but for those of a version that is being written: see labels.
 func versionEntry(v *secret.Version, form sidecar.Form) sidecar.Version {
 	e := sidecar.OfVersion(v, 0)
 	e.Form, e.Stages = form, nil
@@ -107,10 +108,13 @@ func (st *state) ahead(number int64) []string {
 // become current, as they do natively.
 type headEntry struct {
 	sidecar.Secret
-	At   int64      `json:"A,omitempty"`
-	Gaps [][2]int64 `json:"G,omitempty"` // first and last number of placeholders
-	More bool       `json:"M,omitempty"` // the companion holds entries of versions
-	Rest bool       `json:"R,omitempty"` // the companion holds the rest of this head
+	At int64 `json:"A,omitempty"`
+	// Will are the roles once the version At is there: of a head that was put down
+	// ahead of it. Every other head is without.
+	Will *sidecar.Roles `json:"W,omitempty"`
+	Gaps [][2]int64     `json:"G,omitempty"` // first and last number of placeholders
+	More bool           `json:"M,omitempty"` // the companion holds entries of versions
+	Rest bool           `json:"R,omitempty"` // the companion holds the rest of this head
 }
 
 // headOf is what must be kept of h while the version with the number at is the
@@ -125,7 +129,7 @@ func headOf(h *history.Head, at int64, shifts sidecar.Shifts, gaps [][2]int64) h
 // short is the part of a head that stays in custom_metadata when the rest does
 // not fit.
 func (e *headEntry) short() headEntry {
-	return headEntry{Secret: sidecar.Secret{Roles: e.Roles}, At: e.At, More: true, Rest: true}
+	return headEntry{Secret: sidecar.Secret{Roles: e.Roles}, At: e.At, Will: e.Will, More: true, Rest: true}
 }
 
 // Valid reports whether a gateway could have written e.
@@ -159,3 +163,49 @@ type trashEntry struct {
 
 // Valid reports whether a gateway could have written e.
 func (e *trashEntry) Valid() bool { return !e.At.IsZero() }
+
+// labels are those of all versions. A version whose write was torn has those that
+// were put down ahead of it, until a head is written that knows the version.
+func (st *state) labels() map[string]secret.Ordinal {
+	var torn []int64
+	for _, entries := range []map[string]string{st.Custom, st.more.entries} {
+		for k := range entries {
+			if n := numberAhead(k); n > 0 && n <= st.Current && (n > st.head.At || n == st.head.At && st.head.Will != nil) {
+				torn = append(torn, n)
+			}
+		}
+	}
+	if len(torn) == 0 {
+		return st.head.Stages
+	}
+	out := maps.Clone(st.head.Stages)
+	slices.Sort(torn)
+	for _, n := range slices.Compact(torn) {
+		e, _, err := st.entryOf(n)
+		if err != nil {
+			continue // it passes for disabled, and has none
+		}
+		for _, label := range e.Stages {
+			if out == nil {
+				out = map[string]secret.Ordinal{}
+			}
+			out[label] = st.head.Shifts.Ordinal(n)
+		}
+	}
+	return out
+}
+
+// numberAhead is the number of the version that something under the key was put
+// down ahead of; zero: the key is another one.
+func numberAhead(key string) int64 {
+	rest, is := strings.CutPrefix(key, aheadKey)
+	if !is {
+		return 0
+	}
+	digits, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -177,29 +178,98 @@ func TestPutCutAnywhere(t *testing.T) {
 }
 
 // TestAppendCutAnywhere: a version that came from another store is known again by
-// its id as soon as it stands, with what belongs to it, wherever the write was cut:
-// an append that is made again adds it once.
+// its id as soon as it stands, with all that belongs to it, its labels and its roles
+// too, wherever the write was cut: an append that is made again adds it once, and
+// finds nothing to mend. The next write keeps it so.
 func TestAppendCutAnywhere(t *testing.T) {
 	f := newFixture(t)
-	for _, late := range []bool{false, true} {
-		for at := int64(1); ; at++ {
-			name := secret.Name(fmt.Sprintf("append-%v-%d", late, at))
-			f.mustPut(t, name, kvtest.Text("first"))
-			d := secret.Draft{
-				Value: secret.TextValue("hush"), UID: secret.NewUID(), ContentType: "text/plain", Tags: map[string]string{"a": "b"},
-				Created: time.Unix(1_700_000_000, 0).UTC(), Updated: time.Unix(1_700_000_001, 0).UTC(),
-			}
-			_, err := f.open(t, &kvtest.Cutter{Next: kvtest.NewWire(t), At: at, Late: late}).Put(t.Context(), name, d)
-			got := f.mustExport(t, name)
-			if len(got.Versions) == 2 {
-				v := got.Versions[1]
-				if v.UID != d.UID || v.ContentType != d.ContentType || !secret.SameTags(v.Tags, d.Tags) || !v.Created.Equal(d.Created) {
-					t.Errorf("cut at write %d, late %v: %+v", at, late, v)
+	for what, role := range map[string]func(*secret.Draft){
+		"current":  func(*secret.Draft) {},
+		"kept":     func(d *secret.Draft) { d.KeepCurrent = true },
+		"previous": func(d *secret.Draft) { d.KeepCurrent, d.TakePrevious = true, true },
+		"large":    func(d *secret.Draft) { d.Tags["long"] = strings.Repeat("x", 400) },
+		"large previous": func(d *secret.Draft) {
+			d.Tags["long"], d.KeepCurrent, d.TakePrevious = strings.Repeat("x", 400), true, true
+		},
+	} {
+		for _, late := range []bool{false, true} {
+			for at := int64(1); ; at++ {
+				name := secret.Name(fmt.Sprintf("append-%s-%v-%d", what, late, at))
+				for _, stages := range [][]string{{"moves"}, {"stays"}, nil} {
+					d := kvtest.Text("before")
+					d.Stages = stages
+					f.mustPut(t, name, d)
+				}
+				d := secret.Draft{
+					Value: secret.TextValue("hush"), UID: secret.NewUID(), ContentType: "text/plain", Tags: map[string]string{"a": "b"}, Stages: []string{"moves", "new"},
+					Created: time.Unix(1_700_000_000, 0).UTC(), Updated: time.Unix(1_700_000_001, 0).UTC(),
+				}
+				role(&d)
+				_, err := f.open(t, &kvtest.Cutter{Next: kvtest.NewWire(t), At: at, Late: late}).Put(t.Context(), name, d)
+				f.checkAppended(t, name, &d, fmt.Sprintf("%s, cut at write %d, late %v", what, at, late))
+				if _, err := f.open(t, kvtest.NewWire(t)).Update(t.Context(), name, secret.ByOrdinal(2), secret.Patch{AddStages: []string{"later"}}); err != nil {
+					t.Fatal(err)
+				}
+				f.checkAppended(t, name, &d, fmt.Sprintf("%s, cut at write %d, late %v, and updated", what, at, late))
+				f.checkLabelGoesOn(t, name, fmt.Sprintf("%s, cut at write %d, late %v", what, at, late))
+				if err == nil {
+					break
 				}
 			}
-			if err == nil {
-				break
-			}
+		}
+	}
+}
+
+// checkAppended wants the fourth version whole, or nothing of it.
+func (f *fixture) checkAppended(t *testing.T, name secret.Name, d *secret.Draft, when string) {
+	t.Helper()
+	got := f.mustExport(t, name)
+	current, previous, moved := secret.Ordinal(3), secret.Ordinal(2), 0
+	if len(got.Versions) == 4 {
+		moved = 3
+		v := got.Versions[3]
+		if v.UID != d.UID || v.ContentType != d.ContentType || !secret.SameTags(v.Tags, d.Tags) || !v.Created.Equal(d.Created) {
+			t.Errorf("%s: %+v", when, v)
+		}
+		if !slices.Contains(v.Stages, "new") {
+			t.Errorf("%s: the version has the labels %q", when, v.Stages)
+		}
+		switch {
+		case !d.KeepCurrent:
+			current, previous = 4, 3
+		case d.TakePrevious:
+			previous = 4
+		}
+	}
+	if got.Current != current || got.Previous != previous {
+		t.Errorf("%s: of %d versions %d is current and %d previous", when, len(got.Versions), got.Current, got.Previous)
+	}
+	for i, label := range map[int]string{moved: "moves", 1: "stays"} {
+		if !slices.Contains(got.Versions[i].Stages, label) {
+			t.Errorf("%s: of %d versions number %d has the labels %q and not %s", when, len(got.Versions), i+1, got.Versions[i].Stages, label)
+		}
+	}
+	for i := range got.Versions {
+		if i != moved && slices.Contains(got.Versions[i].Stages, "moves") {
+			t.Errorf("%s: number %d still has a label that moved", when, i+1)
+		}
+	}
+	now, err := f.open(t, kvtest.NewWire(t)).Get(t.Context(), name, secret.Current)
+	if want := got.Find(secret.ByOrdinal(got.Current)); err != nil || now.Current != got.Current || !slices.Equal(now.Versions[0].Stages, want.Stages) {
+		t.Errorf("%s: the current version alone is %d with %q: %v", when, now.Current, now.Versions[0].Stages, err)
+	}
+}
+
+// checkLabelGoesOn moves a label on, and wants it nowhere else.
+func (f *fixture) checkLabelGoesOn(t *testing.T, name secret.Name, when string) {
+	t.Helper()
+	if _, err := f.open(t, kvtest.NewWire(t)).Update(t.Context(), name, secret.ByOrdinal(1), secret.Patch{AddStages: []string{"moves"}}); err != nil {
+		t.Fatal(err)
+	}
+	got := f.mustExport(t, name)
+	for i := range got.Versions {
+		if slices.Contains(got.Versions[i].Stages, "moves") != (i == 0) {
+			t.Errorf("%s: after it was moved to number 1, number %d has the labels %q", when, i+1, got.Versions[i].Stages)
 		}
 	}
 }

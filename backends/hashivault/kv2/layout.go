@@ -2,6 +2,7 @@ package kv2
 
 import (
 	"context"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/sidecar"
@@ -76,6 +77,7 @@ func (st *state) layOutHead(changed *headEntry, l *layout) {
 	case more == st.head.More:
 		return
 	default:
+		e.Stages, e.Will = st.labels(), nil
 		e.At, e.Roles = st.Current, new(sidecar.Roles)
 		e.Roles.Current, e.Roles.Previous = st.roles()
 	}
@@ -88,15 +90,39 @@ func (st *state) layOutHead(changed *headEntry, l *layout) {
 	l.custom[headKey] = text
 }
 
-// write writes a layout. The companion comes first: nothing points to it
-// before.
+// write writes a layout. What comes into the companion comes first: nothing points to
+// it before. What custom_metadata takes the place of goes last.
 func (s *Store) write(ctx context.Context, st *state, l layout) error {
-	if len(l.companion) > 0 {
-		if err := s.writeCompanion(ctx, st, l.companion); err != nil {
+	first, last := l.companion, map[string]string(nil)
+	if l.bringsEntries() {
+		first, last = map[string]string{}, map[string]string{}
+		for key, text := range l.companion {
+			if text == "" {
+				last[key] = ""
+			} else {
+				first[key] = text
+			}
+		}
+	}
+	if len(first) > 0 {
+		if err := s.writeCompanion(ctx, st, first); err != nil {
 			return err
 		}
 	}
-	return s.patchMetadata(ctx, st.Path, l.custom, l.settings)
+	if err := s.patchMetadata(ctx, st.Path, l.custom, l.settings); err != nil || len(last) == 0 {
+		return err
+	}
+	return s.writeCompanion(ctx, st, last)
+}
+
+// bringsEntries reports whether an entry of a version comes into custom_metadata.
+func (l *layout) bringsEntries() bool {
+	for key, text := range l.custom {
+		if text != nil && strings.HasPrefix(key, versionKey) {
+			return true
+		}
+	}
+	return false
 }
 
 // save writes a change and makes the state show it.

@@ -174,7 +174,7 @@ func (st *state) mergeCompanion() error {
 		st.head = headEntry{}
 		return errForeign(connection.CompanionFolder + "/" + st.Wire)
 	}
-	st.head.Roles, st.head.At, st.head.More, st.head.Rest = short.Roles, short.At, true, true
+	st.head.Roles, st.head.At, st.head.Will, st.head.More, st.head.Rest = short.Roles, short.At, short.Will, true, true
 	return nil
 }
 
@@ -232,6 +232,9 @@ func (st *state) roles() (current, previous secret.Ordinal) {
 		kept = *st.head.Roles
 	}
 	newest := st.numbers[n-1]
+	if st.head.Will != nil && newest >= st.head.At {
+		kept = *st.head.Will
+	}
 	if newest <= st.head.At {
 		return st.present(kept.Current), st.present(kept.Previous)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// version returns one version without its value. If what is kept of it is
-// foreign, it passes for disabled.
-func (s *Store) version(st *state, number int64) (secret.Version, error) {
+// version returns one version without its value, with its share of the labels. If
+// what is kept of it is foreign, it passes for disabled.
+func (s *Store) version(st *state, number int64, labels map[string]secret.Ordinal) (secret.Version, error) {
 	fact := st.fact(number)
 	v := secret.Version{
 		Ordinal: st.head.Shifts.Ordinal(number), UID: secret.DeriveUID(s.Store, s.Mount+"/"+st.Path, strconv.FormatInt(number, 10), fact.Created),
@@ -24,7 +24,7 @@ func (s *Store) version(st *state, number int64) (secret.Version, error) {
 	if err != nil {
 		v.Disabled = true
 	}
-	for label, holder := range st.head.Stages {
+	for label, holder := range labels {
 		if holder == v.Ordinal {
 			v.Stages = append(v.Stages, label)
 		}
@@ -40,8 +40,9 @@ func (s *Store) secret(st *state) (*secret.Secret, error) {
 	out := &secret.Secret{Name: st.name}
 	st.overlay(out)
 	out.Current, out.Previous = st.roles()
+	labels := st.labels()
 	for _, number := range st.numbers {
-		v, err := s.version(st, number)
+		v, err := s.version(st, number, labels)
 		if err != nil {
 			foreign = err
 		}

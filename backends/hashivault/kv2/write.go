@@ -90,14 +90,18 @@ func (w *write) run(ctx context.Context, data []byte) (*secret.Secret, error) {
 // putAhead writes what must stand before the value does: that it is disabled or
 // in a form that would read as another value, which version of another store it is,
 // so that a torn append can be told and made again, and that another version stays
-// current.
+// current. What is put down for its own sake has the labels and roles along.
 func (w *write) putAhead(ctx context.Context) error {
 	c := change{versions: map[string]string{}}
 	if w.d.Disabled || w.entry.Form != "" || !w.uid.IsZero() {
-		c.versions[aheadOf(w.number)+secret.NewUID().String()[:8]] = sidecar.ASCII(w.entry)
+		e := w.entry
+		e.Stages = slices.Sorted(slices.Values(w.d.Stages))
+		c.versions[aheadOf(w.number)+secret.NewUID().String()[:8]] = sidecar.ASCII(e)
 	}
 	if w.d.KeepCurrent && len(w.st.numbers) > 0 {
 		c.head = w.st.headOf(w.head, w.number)
+		h, _ := w.next(time.Time{})
+		c.head.Will = &sidecar.Roles{Current: h.Secret.Current, Previous: h.Secret.Previous}
 	}
 	w.ahead = w.st.layOut(c)
 	if err := w.s.write(ctx, w.st, w.ahead); err != nil {
@@ -201,7 +205,7 @@ func (w *write) finish(ctx context.Context, fact *dataMetadata) error {
 		c.versions[keyOf(w.number)] = sidecar.ASCII(w.entry)
 	}
 	h, _ := w.next(made)
-	if e := w.st.headOf(h, w.number); sidecar.ASCII(e) != sidecar.ASCII(w.shown()) {
+	if e := w.st.headOf(h, w.number); w.st.head.Will != nil || sidecar.ASCII(e) != sidecar.ASCII(w.shown()) {
 		c.head = e
 	}
 	return w.s.save(ctx, w.st, c)
@@ -211,7 +215,11 @@ func (w *write) finish(ctx context.Context, fact *dataMetadata) error {
 // nothing else.
 func (w *write) shown() *headEntry {
 	st := *w.st
-	st.Custom = maps.Clone(st.Custom)
+	st.Custom, st.more.entries = maps.Clone(st.Custom), maps.Clone(st.more.entries)
+	for _, k := range st.ahead(w.number) {
+		delete(st.Custom, k)
+		delete(st.more.entries, k)
+	}
 	if w.needed {
 		st.setCustom(keyOf(w.number), sidecar.ASCII(w.entry))
 	}
