@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/kit"
 )
 
 // slot is the place of one call among those that a store takes at once. A
@@ -65,10 +66,10 @@ func (s *slot) pause(ctx context.Context, d time.Duration) bool {
 
 // pauses is how the requests of j wait while the product refuses them for now.
 // The first one is told to the log.
-func (s *Service) pauses(j *job, held *slot) func(context.Context, time.Duration) bool {
+func (s *Service) pauses(j *job, held *slot) kit.Pause {
 	var once sync.Once
-	return func(ctx context.Context, d time.Duration) bool {
-		backends.Refused(ctx, d)
+	return func(ctx context.Context, d, asked time.Duration) bool {
+		backends.Refused(ctx, asked)
 		once.Do(func() {
 			s.log.WarnContext(ctx, "the product refuses for now what has begun to write; the call waits until its deadline",
 				slog.String("op", j.call.Op), slog.String("store", j.Name), slog.String("name", j.entry.Name),

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -14,42 +15,71 @@ import (
 )
 
 // Pace bounds what a move asks of one store: requests a second, and calls at once.
-// The second bound rises by one for each round of calls that succeed, and halves
-// when the product refuses one for now. It is safe for concurrent use.
+//
+// Until the product refuses a request for now, only the ceiling bounds the requests.
+// A refusal lowers the bound a little below what was asked in the second before, at
+// most to a half of it. From there it comes back to where the refusal was, stays about there, and then
+// tries more, slowly at first and ever faster: the cubic of RFC 9438. So most of the
+// time is spent close below what the product allows. Who has more gives up more, so
+// several runs come to share alike.
+//
+// The calls at once rise by one for each round of calls that succeed, and fall by a
+// quarter with a refusal. It is safe for concurrent use.
 type Pace struct {
-	limiter *rate.Limiter // nil: no bound
+	limiter *rate.Limiter
+	ceiling float64 // requests a second
 	most    int
 	now     func() time.Time
 
 	requests, refusals atomic.Int64
 
 	mu      sync.Mutex
-	width   float64
-	busy    int
-	waiting []chan struct{}
-	until   time.Time // nothing starts before
-	halved  time.Time
+	asked   meter     // requests
+	refused meter     // of these
+	peak    float64   // requests a second at the last refusal; zero: there was none
+	scale   float64   // the peak as it was found first
+	settled bool      // it was found
+	lowered time.Time // when that was, or when the product wanted to be asked again
+	// grown is for how long the bound has grown since, adjusted when that was reckoned.
+	grown    time.Duration
+	adjusted time.Time
+	until    time.Time // nothing starts before
+	width    float64
+	busy     int
+	waiting  []chan struct{}
 }
 
 // NewPace returns a Pace of at most perSecond requests (zero: any number), and most
 // calls at once.
 func NewPace(perSecond float64, most int) *Pace {
-	p := &Pace{most: max(most, 1), now: time.Now}
-	p.width = float64(p.most)
-	if perSecond > 0 {
-		p.limiter = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
+	p := &Pace{most: max(most, 1), ceiling: perSecond, now: time.Now}
+	if perSecond <= 0 {
+		p.ceiling = noCeiling
 	}
+	p.width = float64(p.most)
+	p.limiter = rate.NewLimiter(rate.Limit(p.ceiling), burst(p.ceiling))
 	return p
 }
 
 // Width is how many calls there are at once, at most.
 func (p *Pace) Width() int { return p.most }
 
+// noCeiling is more than anything asks for. An infinite rate.Limit cannot be set to
+// another one: its tokens are no number any more.
+const noCeiling = 1e9
+
+// burst is for a fiftieth of a second.
+func burst(perSecond float64) int { return int(max(1, min(perSecond/50, 1000))) }
+
 // Wait implements backends.Pace: it is asked before each request.
 func (p *Pace) Wait(ctx context.Context) {
 	for {
 		p.mu.Lock()
-		d := p.until.Sub(p.now())
+		now := p.now()
+		d := p.until.Sub(now)
+		if d <= 0 {
+			p.adjust(now)
+		}
 		p.mu.Unlock()
 		if d <= 0 {
 			break
@@ -58,10 +88,11 @@ func (p *Pace) Wait(ctx context.Context) {
 			return
 		}
 	}
-	if p.limiter != nil {
-		_ = p.limiter.Wait(ctx) // the request fails by ctx
-	}
+	_ = p.limiter.Wait(ctx) // the request fails by ctx
 	p.requests.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked.add(p.now())
 }
 
 // Refused implements backends.Pace.
@@ -70,17 +101,86 @@ func (p *Pace) Refused(after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	if until := now.Add(after); until.After(p.until) {
-		p.until = until
+	p.refused.add(now)
+	p.until = later(p.until, now.Add(after))
+	if now.Sub(p.lowered) < oneRound {
+		return
 	}
-	if now.Sub(p.halved) >= oneRound {
-		p.width, p.halved = max(1, p.width/2), now
+	asked := p.asked.perSecond(now)
+	good := max(0, asked-p.refused.perSecond(now))
+	switch {
+	case p.peak == 0: // nothing bounded what was asked
+		p.peak = max(1, good)
+		p.scale = p.peak
+	case good < asked/10: // it is closed, and not too slow for us: look again later
+		p.until = later(p.until, now.Add(oneRound))
+		p.lowered, p.grown = p.until, 0
+		return
+	default:
+		p.lower(asked, good/asked)
+	}
+	p.width = max(1, p.width*3/4)
+	p.lowered, p.grown = later(p.until, now), 0
+	p.set(p.peak * giveUp)
+}
+
+// lower notes what was asked when the product refused, of which a part was good.
+// Calls that were refused wait by themselves, so little that was asked says little:
+// the bound is at most halved.
+func (p *Pace) lower(asked, part float64) {
+	bound := float64(p.limiter.Limit())
+	at := min(bound, asked*5/4)
+	if p.grown < comeBack/2 { // once was not enough, so it was far too much
+		at *= min(giveUp, (1+2*part)/3)
+	} else if p.settled = true; at < p.peak*giveUp { // others have come: leave them room
+		at *= (1 + giveUp) / 2
+	}
+	p.peak = max(1, at, bound/2)
+	if !p.settled {
+		p.scale = p.peak
 	}
 }
 
-// oneRound is for how long refusals count as one: calls that had begun before the
-// bound fell are refused together.
-const oneRound = time.Second
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+const (
+	// oneRound is for how long refusals count as one: requests that had begun before
+	// the bound fell are refused together.
+	oneRound = time.Second
+	// giveUp is what remains of the bound after a refusal, and comeBack is when it is
+	// again where it was.
+	giveUp   = 0.94
+	comeBack = 6 * time.Second
+)
+
+// adjust lets the bound grow with time, but not beyond the last refusal while nobody
+// asks for so much.
+func (p *Pace) adjust(now time.Time) {
+	if p.peak == 0 || !now.After(p.lowered) {
+		return
+	}
+	since := now.Sub(later(p.adjusted, p.lowered))
+	p.adjusted = now
+	k := comeBack.Seconds() * math.Cbrt(p.peak/p.scale)
+	if p.grown.Seconds() < k || p.asked.perSecond(now) > float64(p.limiter.Limit())*8/10 {
+		p.grown += since
+	}
+	t := (p.grown.Seconds() - k) / comeBack.Seconds()
+	p.set(p.peak + p.scale*(1-giveUp)*t*t*t)
+}
+
+func (p *Pace) set(perSecond float64) {
+	perSecond = max(1, min(perSecond, p.ceiling))
+	if was := float64(p.limiter.Limit()); math.Abs(perSecond-was) > was/1000 {
+		p.limiter.SetLimit(rate.Limit(perSecond))
+		p.limiter.SetBurst(burst(perSecond))
+	}
+}
 
 // Requests is how many were made, and Refusals how many of these were refused.
 func (p *Pace) Requests() int64 { return p.requests.Load() }
@@ -133,7 +233,7 @@ func patience(err error) time.Duration {
 }
 
 func pause(n int) time.Duration {
-	d := min(250*time.Millisecond<<min(n, 6), 10*time.Second)
+	d := 250 * time.Millisecond << min(n, 3)
 	return d + rand.N(d/2) //nolint:gosec // jitter, not a secret
 }
 

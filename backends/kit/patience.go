@@ -13,16 +13,20 @@ import (
 // patience is of one call of the gateway.
 type patience struct {
 	wrote atomic.Bool // a request of it has
-	pause func(context.Context, time.Duration) bool
+	pause Pause
 }
+
+// Pause waits for as long as it is told, and returns false at once where the call's
+// time does not allow that. Asked is for how long the product itself wants to be left
+// alone; zero: it did not say.
+type Pause func(ctx context.Context, d, asked time.Duration) bool
 
 type patienceKey struct{}
 
 // WithPatience returns a context for one call of the gateway: once a request of
 // it has written, so that failing would leave a part, Patiently waits out that
-// the product refuses for now. pause waits for as long as it is told, and
-// returns false at once where the call's time does not allow that.
-func WithPatience(ctx context.Context, pause func(context.Context, time.Duration) bool) context.Context {
+// the product refuses for now.
+func WithPatience(ctx context.Context, pause Pause) context.Context {
 	return context.WithValue(ctx, patienceKey{}, &patience{pause: pause})
 }
 
@@ -41,7 +45,7 @@ func Patiently(ctx context.Context, write bool, send func() error) error {
 				p.wrote.Store(true)
 			}
 			return nil
-		case !p.wrote.Load(), !refusedForNow(err), !p.pause(ctx, pauseAfter(n, err)):
+		case !p.wrote.Load(), !refusedForNow(err), !p.pause(ctx, pauseAfter(n, err), askedFor(err)):
 			return err
 		}
 	}
@@ -59,9 +63,17 @@ const (
 )
 
 func pauseAfter(n int, err error) time.Duration {
-	if e, ok := errors.AsType[*secret.Error](err); ok && e.RetryAfter > 0 {
-		return e.RetryAfter
+	if asked := askedFor(err); asked > 0 {
+		return asked
 	}
 	d := min(shortestPause<<min(n, 10), longestPause)
 	return d + rand.N(d/2) //nolint:gosec // jitter, not a secret
+}
+
+// askedFor is what the product says; zero: it does not.
+func askedFor(err error) time.Duration {
+	if e, ok := errors.AsType[*secret.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }

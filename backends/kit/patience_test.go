@@ -33,7 +33,7 @@ func TestPatiently(t *testing.T) {
 		"refused":                {true, true, secret.Errorf(secret.Upstream, ""), 9, 1},
 	} {
 		var paused []time.Duration
-		ctx := kit.WithPatience(t.Context(), func(_ context.Context, d time.Duration) bool {
+		ctx := kit.WithPatience(t.Context(), func(_ context.Context, d, _ time.Duration) bool {
 			paused = append(paused, d)
 			return len(paused) <= c.pauses
 		})
