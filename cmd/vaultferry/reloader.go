@@ -265,6 +265,35 @@ func problems(err error) (lines []string) {
 	return lines
 }
 
+// part is a section of the configuration. A running gateway takes it, unless it
+// counts after a restart alone.
+type part struct {
+	key     string
+	of      func(*config.Config) any
+	restart bool
+}
+
+// parts are all sections but gateway, keyring and stores, which are compared in
+// their own ways.
+func parts() []part {
+	return []part{
+		{"server", func(c *config.Config) any { return withoutFiles(c.Server) }, true},
+		{"admin", func(c *config.Config) any { return c.Admin }, true},
+		{"control", func(c *config.Config) any { return c.Control }, true},
+		{"audit", func(c *config.Config) any { return c.Audit }, true},
+		{"log", func(c *config.Config) any { return c.Log }, true},
+		{"traces", func(c *config.Config) any { return c.Traces }, true},
+		{"reload", func(c *config.Config) any { return c.Reload }, false},
+		{"archive", func(c *config.Config) any { return c.Archive }, false},
+		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
+		{"login", func(c *config.Config) any { return c.Login }, false},
+		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
+		{"callers", func(c *config.Config) any { return c.Callers }, false},
+		{"groups", func(c *config.Config) any { return c.Groups }, false},
+		{"policy", func(c *config.Config) any { return c.Policy }, false},
+	}
+}
+
 // differing names the parts that differ, but for stores: those that a running
 // gateway takes, and those that it cannot.
 func differing(old, next *runtime) (changed, restart []string, err error) {
@@ -282,26 +311,7 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
 		restart = append(restart, "gateway.id")
 	}
-	for _, part := range []struct {
-		key     string
-		of      func(*config.Config) any
-		restart bool
-	}{
-		{"server", func(c *config.Config) any { return withoutFiles(c.Server) }, true},
-		{"admin", func(c *config.Config) any { return c.Admin }, true},
-		{"control", func(c *config.Config) any { return c.Control }, true},
-		{"audit", func(c *config.Config) any { return c.Audit }, true},
-		{"log", func(c *config.Config) any { return c.Log }, true},
-		{"traces", func(c *config.Config) any { return c.Traces }, true},
-		{"reload", func(c *config.Config) any { return c.Reload }, false},
-		{"archive", func(c *config.Config) any { return c.Archive }, false},
-		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
-		{"login", func(c *config.Config) any { return c.Login }, false},
-		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
-		{"callers", func(c *config.Config) any { return c.Callers }, false},
-		{"groups", func(c *config.Config) any { return c.Groups }, false},
-		{"policy", func(c *config.Config) any { return c.Policy }, false},
-	} {
+	for _, part := range parts() {
 		switch {
 		case config.Same(was, is, part.of):
 		case part.restart:
