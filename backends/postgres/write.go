@@ -295,7 +295,7 @@ func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secr
 		return []any{string(in.Name), int64(v.Ordinal), v.UID[:], attributes, value}, err
 	})
 	if _, err := t.conn.CopyFrom(ctx, pgx.Identifier{s.schema, "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, rows); err != nil {
-		return &notSent{t.broken(err)}
+		return &notSent{s.broken(t.conn, err)}
 	}
 	return t.commit(ctx, step{sql: s.sql.operation, args: []any{o.id, o.uid[:], o.replaces}})
 }
