@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Operation tells a write by what its client asked for, so that a product that
@@ -13,6 +15,16 @@ type Operation struct {
 	Op     string            // the dialect's name of it: "azure.SetSecret"
 	Event  string            // that it is about, if it is about one
 	Digest [sha256.Size]byte // of the body
+}
+
+// Repeater is an optional part of a Backend: that of a product which remembers
+// writes until their clients are answered, whichever gateway made them. A Put
+// that repeats one of those, by the Operation of its context, returns the version
+// that stands, if that is still current.
+type Repeater interface {
+	// Repeats reports whether a Delete, Recover or Purge of the name was done
+	// within the last minute for the operation of ctx, and its client was not told.
+	Repeats(ctx context.Context, name secret.Name) (bool, error)
 }
 
 type (

@@ -49,6 +49,7 @@ func (s *Service) put(ctx context.Context, j *job, d secret.Draft) (*secret.Secr
 	if err := s.beforeWrite(ctx, j, hook.Intent{OfSecret: d.OfSecret, MergeExtra: d.MergeExtra}); err != nil {
 		return nil, err
 	}
+	ctx = j.asked(ctx)
 	sec, err := s.findUnknownWrite(ctx, j, d)
 	switch {
 	case err != nil:

@@ -136,6 +136,7 @@ type optional struct {
 	verifier   backends.Verifier
 	stateStore backends.StateStore
 	purger     backends.ExactPurger
+	repeater   backends.Repeater
 	tags       backends.TagLimiter
 	displacer  backends.Displacer
 	speller    backends.Speller
@@ -151,6 +152,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.verifier, _ = b.(backends.Verifier)
 	o.stateStore, _ = b.(backends.StateStore)
 	o.purger, _ = b.(backends.ExactPurger)
+	o.repeater, _ = b.(backends.Repeater)
 	o.tags, _ = b.(backends.TagLimiter)
 	o.displacer, _ = b.(backends.Displacer)
 	o.speller, _ = b.(backends.Speller)

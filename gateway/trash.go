@@ -27,7 +27,7 @@ func (s *Service) Schedule(ctx context.Context, c Call, r Ref, days int) (*secre
 			days = j.RetentionDays
 		}
 		purge := s.now().UTC().AddDate(0, 0, days)
-		sec, err := s.once(j, func() (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
+		sec, err := s.once(ctx, j, func(ctx context.Context) (*secret.Secret, error) { return j.Backend.Delete(ctx, r.Name, purge) },
 			func() (*secret.Secret, error) { return j.Backend.DescribeTrash(ctx, r.Name) })
 		if err == nil {
 			s.afterWrite(ctx, j, hook.Delete, sec)
@@ -47,7 +47,7 @@ func (s *Service) Destroy(ctx context.Context, c Call, r Ref) error {
 		case j.PurgeProtection:
 			return nil, &secret.Error{Kind: secret.Denied, Name: r.Name, Detail: PurgeProtected}
 		}
-		return s.once(j, func() (*secret.Secret, error) { return s.destroy(ctx, j) },
+		return s.once(ctx, j, func(ctx context.Context) (*secret.Secret, error) { return s.destroy(ctx, j) },
 			func() (*secret.Secret, error) { return nil, nil }) // gone, as was asked
 	})
 	return err
@@ -88,7 +88,7 @@ func (s *Service) DescribeTrash(ctx context.Context, c Call, r Ref) (*secret.Sec
 // Recover brings a deleted secret back as it was. Action: recover.
 func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, error) {
 	return changeTrash(ctx, s, c, access.Recover, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		sec, err := s.once(j, func() (*secret.Secret, error) {
+		sec, err := s.once(ctx, j, func(ctx context.Context) (*secret.Secret, error) {
 			if _, err := s.recoverable(ctx, j); err != nil {
 				return nil, err
 			}
@@ -116,7 +116,7 @@ func (s *Service) Recover(ctx context.Context, c Call, r Ref) (*secret.Secret, e
 // keeps it until its time is over. Action: purge.
 func (s *Service) Purge(ctx context.Context, c Call, r Ref) error {
 	_, err := changeTrash(ctx, s, c, access.Purge, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		return s.once(j, func() (*secret.Secret, error) {
+		return s.once(ctx, j, func(ctx context.Context) (*secret.Secret, error) {
 			sec, err := s.recoverable(ctx, j)
 			if err != nil {
 				return nil, err

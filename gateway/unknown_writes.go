@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
 	"sync"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -84,13 +86,37 @@ func (r *unknownWrites) find(j *job) (unknownWrite, bool) {
 	return a, ok && r.now().Sub(a.at) <= repeatWindow
 }
 
+// asked tells the product what the client asked for, so that one which several
+// gateways share can tell a repeat at any of them.
+func (j *job) asked(ctx context.Context) context.Context {
+	if j.call.Digest == [sha256.Size]byte{} {
+		return ctx
+	}
+	return backends.WithOperation(ctx, backends.Operation{Caller: j.call.Caller.ID, Op: j.call.Op, Event: j.ref.Event, Digest: j.call.Digest})
+}
+
+// Answering returns a context for one request of a client, and what its server
+// calls once the answer has left. Calls that have no such context are answered
+// when they return.
+func Answering(ctx context.Context) (out context.Context, sent func()) {
+	out, answers := backends.WithAnswers(ctx)
+	return out, answers.Sent
+}
+
 // once does what a client sends again where it was not told how it ended. A
 // repeat of such a call that finds nothing to do any more is answered with
 // what stands.
-func (s *Service) once(j *job, do, stands func() (*secret.Secret, error)) (*secret.Secret, error) {
+func (s *Service) once(ctx context.Context, j *job, do func(context.Context) (*secret.Secret, error), stands func() (*secret.Secret, error)) (*secret.Secret, error) {
 	j.call.Digest = sha256.Sum256([]byte(j.action)) // there is no body to tell two apart
+	ctx = j.asked(ctx)
 	repeated := s.unknown.repeatedBy(j)
-	sec, err := do()
+	sec, err := do(ctx)
+	if errors.Is(err, secret.NotFound) && !repeated && j.repeater != nil {
+		var repeatErr error
+		if repeated, repeatErr = j.repeater.Repeats(ctx, j.ref.Name); repeatErr != nil {
+			return nil, repeatErr
+		}
+	}
 	if repeated && errors.Is(err, secret.NotFound) {
 		there, thereErr := stands()
 		if !errors.Is(thereErr, secret.NotFound) {

@@ -19,14 +19,17 @@ type clock struct {
 const drift = time.Millisecond
 
 // observe takes the time that an answer told, which was asked for at sent. One
-// that took long says little; of two the surer counts.
+// that took long says little: of two that agree the surer counts, and of two that
+// cannot both be right the later one.
 func (c *clock) observe(sent, told time.Time) {
 	now := time.Now()
 	doubt := now.Sub(sent) / 2
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	age := now.Sub(c.local)
-	if c.local.IsZero() || doubt <= c.doubt+time.Duration(age.Seconds()*float64(drift)) {
+	most := c.doubt + time.Duration(age.Seconds()*float64(drift))
+	off := c.told.Add(age - doubt).Sub(told).Abs()
+	if c.local.IsZero() || doubt <= most || off > most+doubt {
 		c.local, c.told, c.doubt = now.Add(-doubt), told, doubt
 	}
 }

@@ -32,26 +32,49 @@ type operation struct {
 	tries    int
 }
 
-// newOperation takes what the client asked for out of ctx.
-func (s *Store) newOperation(ctx context.Context, what string, name secret.Name, uid secret.UID) *operation {
-	o := &operation{what: what, name: name, uid: uid}
-	if uid.IsZero() {
-		o.uid = secret.NewUID()
+// newOperation is of a write for which nobody asks twice.
+func newOperation(what string, name secret.Name) *operation {
+	id := secret.NewUID()
+	return &operation{what: what, name: name, id: id[:], uid: secret.NewUID()}
+}
+
+// askedFor is the operation of a write that a client may ask for twice, as ctx says.
+func (s *Store) askedFor(ctx context.Context, what string, name secret.Name) *operation {
+	o := newOperation(what, name)
+	if c, ok := backends.OperationOf(ctx); ok {
+		o.client, o.id = true, s.operationID(&c, what, name)
+		o.replaces = s.answers.pending(o.id)
 	}
-	c, ok := backends.OperationOf(ctx)
-	if !ok {
-		fresh := secret.NewUID()
-		o.id = fresh[:]
-		return o
-	}
+	return o
+}
+
+func (s *Store) operationID(c *backends.Operation, what string, name secret.Name) []byte {
 	mac := hmac.New(sha256.New, s.opKey)
-	for _, p := range [][]byte{[]byte(c.Caller), []byte(s.name), []byte(name), []byte(c.Op), []byte(c.Event), c.Digest[:]} {
+	for _, p := range [][]byte{[]byte(what), []byte(c.Caller), []byte(s.name), []byte(name), []byte(c.Op), []byte(c.Event), c.Digest[:]} {
 		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p))))
 		mac.Write(p)
 	}
-	o.id, o.client = mac.Sum(nil), true
-	o.replaces = s.answers.pending(o.id)
-	return o
+	return mac.Sum(nil)
+}
+
+// Repeats implements backends.Repeater.
+func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
+	c, ok := backends.OperationOf(ctx)
+	if !ok {
+		return false, nil
+	}
+	var ids [][]byte
+	for _, what := range []string{opDelete, opRecover, opPurge} {
+		if id := s.operationID(&c, what, name); s.answers.pending(id) == nil {
+			ids = append(ids, id)
+		}
+	}
+	var uid []byte
+	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error { return each(rows, []any{&uid}, nil) }, ids)
+	if err != nil {
+		return false, failure("postgres.repeats", name, err)
+	}
+	return uid != nil, nil
 }
 
 // What an attempt of a write may come to, beside its own errors.

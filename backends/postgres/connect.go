@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -160,6 +161,12 @@ func (c *Config) connect(ctx context.Context, user string, password Password) (*
 func mayComeUp(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(e.Code, "57P") || e.Code == "53300" || strings.HasPrefix(e.Code, "08")
+	}
+	if o, ok := errors.AsType[*net.OpError](err); ok && o.Op == "remote error" { // an alert of TLS
+		return false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
 	}
 	_, ok := errors.AsType[net.Error](err)
 	return ok || errors.Is(err, context.DeadlineExceeded)

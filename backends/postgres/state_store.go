@@ -32,8 +32,7 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 	if err := s.ready(ctx, op, kit.CheckState(key, text)); err != nil {
 		return err
 	}
-	o := s.newOperation(ctx, op, "", secret.UID{})
-	o.name = secret.Name(key) // $1 of the statements
+	o := newOperation(op, secret.Name(key)) // $1 of the statements
 	err := s.commit(ctx, o, func(ctx context.Context) error {
 		old, number, _, err := s.readState(ctx, s.query, key)
 		if err != nil {

@@ -9,16 +9,23 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
+// The operations of which a gateway asks whether they are done.
+const (
+	opDelete  = "postgres.delete"
+	opRecover = "postgres.recover"
+	opPurge   = "postgres.purge"
+)
+
 // Delete implements backends.Backend.
 func (s *Store) Delete(ctx context.Context, name secret.Name, purge time.Time) (*secret.Secret, error) {
-	return s.move(ctx, "postgres.delete", name, func() *secret.Deletion {
+	return s.move(ctx, opDelete, name, func() *secret.Deletion {
 		return &secret.Deletion{At: s.clock.now().Truncate(time.Millisecond), Purge: purge}
 	})
 }
 
 // Recover implements backends.Backend.
 func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.move(ctx, "postgres.recover", name, func() *secret.Deletion { return nil })
+	return s.move(ctx, opRecover, name, func() *secret.Deletion { return nil })
 }
 
 // move takes a secret into the trash, or out of it. Nothing of it changes but
@@ -27,7 +34,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, as func()
 	if err := s.ready(ctx, op, name.Validate()); err != nil {
 		return nil, err
 	}
-	o := s.newOperation(ctx, op, name, secret.UID{})
+	o := s.askedFor(ctx, op, name)
 	into := as() != nil
 	err = s.commit(ctx, o, func(ctx context.Context) error {
 		return s.alone(ctx, o, func(read, last reader) error {
@@ -83,11 +90,10 @@ func (s *Store) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
 // first: a statement that waited would remove only the versions that stood
 // before it waited.
 func (s *Store) purge(ctx context.Context, name secret.Name, seen *secret.Secret) error {
-	const op = "postgres.purge"
-	if err := s.ready(ctx, op, name.Validate()); err != nil {
+	if err := s.ready(ctx, opPurge, name.Validate()); err != nil {
 		return err
 	}
-	o := s.newOperation(ctx, op, name, secret.UID{})
+	o := s.askedFor(ctx, opPurge, name)
 	return s.commit(ctx, o, func(ctx context.Context) error {
 		return s.inTx(ctx, beginWrite, func(t *tx) error {
 			if err := t.read(ctx, s.sql.lock, nil, string(name)); err != nil {

@@ -20,6 +20,7 @@ type step struct {
 
 // tx is one transaction. Each round of it is one round trip.
 type tx struct {
+	store *Store
 	conn  *pgxpool.Conn
 	begin string // not sent yet
 }
@@ -37,7 +38,7 @@ func (s *Store) inTx(ctx context.Context, begin string, f func(*tx) error) error
 		return &notSent{err}
 	}
 	defer conn.Release() // closes what is left within a transaction
-	t := &tx{conn: conn, begin: begin}
+	t := &tx{store: s, conn: conn, begin: begin}
 	err = f(t)
 	if c := conn.Conn().PgConn(); !c.IsClosed() && c.TxStatus() != 'I' {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastGrace)
@@ -64,13 +65,18 @@ func (t *tx) round(ctx context.Context, steps ...step) error {
 			q.Query(st.scan)
 		}
 	}
-	return t.broken(t.conn.SendBatch(ctx, b).Close())
+	return t.store.broken(t.conn, t.conn.SendBatch(ctx, b).Close())
 }
 
-// broken names what ended the connection.
-func (t *tx) broken(err error) error {
-	if err != nil && t.conn.Conn().IsClosed() {
+// broken names what ended the connection. Where one broke, or leads to a server
+// that takes no writes any more, the others do, too: they are made anew.
+func (s *Store) broken(conn *pgxpool.Conn, err error) error {
+	switch {
+	case err != nil && conn.Conn().IsClosed():
+		s.pool.Reset()
 		return errors.Join(err, errBroken)
+	case isCode(err, "25006"):
+		s.pool.Reset()
 	}
 	return err
 }
@@ -97,10 +103,7 @@ func (s *Store) query(ctx context.Context, sql string, scan func(pgx.Rows) error
 			err = rows.Err()
 		}
 	}
-	if err != nil && conn.Conn().IsClosed() {
-		return errors.Join(err, errBroken)
-	}
-	return err
+	return s.broken(conn, err)
 }
 
 // lastGrace is how long a caller who has gone is kept for an outcome that is

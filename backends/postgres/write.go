@@ -98,7 +98,10 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 	if d.Value.Len() > MaxValue {
 		return nil, failure(op, name, secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", MaxValue))
 	}
-	o := s.newOperation(ctx, op, name, d.UID)
+	o := s.askedFor(ctx, op, name)
+	if !d.UID.IsZero() {
+		o.uid = d.UID
+	}
 	var from []byte
 	if !d.OnlyIfAbsent {
 		from = s.heads.get(name)
@@ -193,7 +196,7 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 	if err := s.ready(ctx, op, name.Validate(), history.CheckPatch(&p)); err != nil {
 		return nil, failure(op, name, err)
 	}
-	o := s.newOperation(ctx, op, name, secret.UID{})
+	o := newOperation(op, name)
 	err = s.commit(ctx, o, func(ctx context.Context) error {
 		return s.alone(ctx, o, func(read, last reader) error {
 			f, err := s.find(ctx, read, name, sel, false, false)
@@ -257,7 +260,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	if err != nil {
 		return nil, failure(op, in.Name, err)
 	}
-	o := s.newOperation(ctx, op, in.Name, secret.UID{})
+	o := newOperation(op, in.Name)
 	err = s.commit(ctx, o, func(ctx context.Context) error {
 		return s.inTx(ctx, beginWrite, func(t *tx) error { return s.copyIn(ctx, t, o, in, head) })
 	}, func(_ context.Context, _ secret.UID, ours bool) (bool, error) { return ours, nil })
@@ -292,7 +295,7 @@ func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secr
 		return []any{string(in.Name), int64(v.Ordinal), v.UID[:], attributes, value}, err
 	})
 	if _, err := t.conn.CopyFrom(ctx, pgx.Identifier{s.schema, "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, rows); err != nil {
-		return &notSent{t.broken(err)}
+		return &notSent{s.broken(t.conn, err)}
 	}
 	return t.commit(ctx, step{sql: s.sql.operation, args: []any{o.id, o.uid[:], o.replaces}})
 }

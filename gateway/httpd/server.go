@@ -135,7 +135,11 @@ func New(o Options) (*Server, error) {
 		}
 		t := s.trees.Use()
 		defer t.Done()
-		t.V.handler.ServeHTTP(w, r)
+		ctx, sent := gateway.Answering(r.Context())
+		t.V.handler.ServeHTTP(w, r.WithContext(ctx))
+		if r.Context().Err() == nil { // else the client has gone, and was told nothing
+			sent()
+		}
 	})
 	if o.Tracer != nil {
 		clients = o.Tracer.Handler(clients)

@@ -61,7 +61,7 @@ func compareNames(a, b string) int {
 func TestChains(t *testing.T) {
 	t.Parallel()
 	stores := map[string]backends.Backend{}
-	for _, kind := range []string{"memory", "bolt"} {
+	for _, kind := range []string{"memory", "bolt", "postgres"} {
 		stores[kind] = products[kind](t, kind)
 	}
 	for as, im := range all.Profiles() {
@@ -75,7 +75,7 @@ func TestChains(t *testing.T) {
 func TestChainsOfProducts(t *testing.T) {
 	t.Parallel()
 	stores, natives := map[string]backends.Backend{}, map[string]nativeWrite{}
-	for _, kind := range []string{"memory", "bolt", "hashivault1"} {
+	for _, kind := range []string{"memory", "bolt", "postgres", "hashivault1"} {
 		stores[kind] = moving()[kind](t, kind)
 	}
 	server := vaulttest.Shared(t)

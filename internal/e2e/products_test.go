@@ -17,14 +17,20 @@ import (
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-func TestMain(m *testing.M) { vaulttest.Main(m) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	vaulttest.StopShared()
+	postgrestest.StopShared()
+	os.Exit(code)
+}
 
-// products opens an empty store of each kind: the embedded ones, a fresh mount
-// of a real Vault server, and a vault and a CSMS that are our own dialects over
+// products opens an empty store of each kind: the embedded ones, a fresh schema
+// of a real database, a fresh mount of a real Vault server, and a vault and a CSMS that are our own dialects over
 // memory.
 var products = map[string]func(t testing.TB, name string) backends.Backend{
 	"memory": func(t testing.TB, name string) backends.Backend {
@@ -33,6 +39,7 @@ var products = map[string]func(t testing.TB, name string) backends.Backend{
 	"bolt": func(t testing.TB, name string) backends.Backend {
 		return open(t, bolt.Driver, name, bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
 	},
+	"postgres": func(t testing.TB, name string) backends.Backend { return newSchema(t, name).open(t) },
 	"hashivault": func(t testing.TB, name string) backends.Backend {
 		server := vaulttest.Shared(t)
 		return openVault(t, server, server.NewMount(t), name)

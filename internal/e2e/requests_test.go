@@ -41,6 +41,7 @@ var countedProducts = []struct {
 }{
 	{"memory", func(t *testing.T) *counted { return countedAlone(products["memory"](t, "counted")) }},
 	{"bolt", func(t *testing.T) *counted { return countedAlone(products["bolt"](t, "counted")) }},
+	{"postgres", func(t *testing.T) *counted { return countedAlone(products["postgres"](t, "counted")) }},
 	{"hashivault", func(t *testing.T) *counted { return countedVault(t, vaulttest.Shared(t).NewMount(t)) }},
 	{"hashivault1", func(t *testing.T) *counted { return countedVault(t, vaulttest.Shared(t).NewMountV1(t)) }},
 	{"azurekv", func(t *testing.T) *counted {
@@ -246,7 +247,7 @@ Written by ` + "`make golden`" + `; a test fails where it is stale.
 How many requests an operation makes to the product. The audit's ` + "`backend_ops`" + ` counts the same ones, of all operations that a
 call needs. ` + "`13 = 1 + 11 + 1`" + ` is thirteen requests: one, then eleven at once, then one more, so it takes three times the way to
 the product and back. ` + "`3×1`" + ` is three, one after the other. A single number above 1 is that many at once. In memory and bolt
-they are transactions.
+they are transactions, and in PostgreSQL round trips.
 
 The operations are those between the gateway and a product. *Put* is SetSecret, CreateSecret or CreateSecretVersion. *Get* reads
 a value and *Describe* all but the values. *Export* and *Import* are the parts of a backup and a restore that reach the product.
@@ -258,7 +259,7 @@ attributes. What is imported uses all that the model has: a disabled version and
 numbers are 3 to 13 without 6. KV v2 numbers by itself, so there each number that is left out costs one request more. A first
 page of Key Vault and CSMS reads the product's whole list of names, which the gateway keeps for the pages that follow.
 A first page of a list of versions is a Describe; the pages that follow within a minute cost nothing, but one each in memory and
-bolt.
+bolt, and two in PostgreSQL.
 
 `
 

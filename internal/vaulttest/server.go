@@ -79,13 +79,18 @@ func Shared(tb testing.TB) *Server {
 	return shared.server
 }
 
-// Main runs the tests and stops the shared server, if any test asked for it.
+// Main runs the tests and stops the shared server.
 func Main(m *testing.M) {
 	code := m.Run()
+	StopShared()
+	os.Exit(code)
+}
+
+// StopShared stops the shared server, if any test asked for it.
+func StopShared() {
 	if shared.server != nil {
 		shared.server.Stop()
 	}
-	os.Exit(code)
 }
 
 // start tries a few ports: between finding a free one and the server's

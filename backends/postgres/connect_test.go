@@ -1,0 +1,294 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/postgres"
+	"github.com/vaultferry/vaultferry/internal/pki"
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// secured is a server that takes TLS alone, with a database and two roles.
+type secured struct {
+	*postgrestest.Server
+	dir, ca, cert, key, password string
+	other                        string // an authority that nobody trusts
+	database                     string
+}
+
+func write(t *testing.T, path string, content []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// startSecured makes the roles as docs/postgres.md tells.
+func startSecured(t *testing.T) *secured {
+	t.Helper()
+	ca, err := pki.New(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := pki.New(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := ca.Issue([]string{"localhost"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &secured{dir: t.TempDir(), database: "vaultferry"}
+	s.ca, s.other = write(t, filepath.Join(s.dir, "ca.pem"), ca.Cert()), write(t, filepath.Join(s.dir, "other.pem"), stranger.Cert())
+	cert, key := clientPair(t)
+	s.cert, s.key = write(t, filepath.Join(s.dir, "cert.pem"), cert), write(t, filepath.Join(s.dir, "key.pem"), key)
+	s.password = write(t, filepath.Join(s.dir, "password"), []byte("first\n"))
+	s.Server = postgrestest.Start(t, postgrestest.Options{
+		Settings: []string{"ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'", "ssl_ca_file = 'ca.pem'"},
+		HBA:      []string{"hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca", "hostssl all all 127.0.0.1/32 scram-sha-256", "hostnossl all all 127.0.0.1/32 reject"},
+		Files:    map[string][]byte{"server.pem": pair.Cert, "server.key": pair.Key, "ca.pem": cert},
+	})
+	s.Exec(t, "postgres", "CREATE ROLE vaultferry_owner LOGIN PASSWORD 'owner'", "CREATE ROLE vaultferry LOGIN PASSWORD 'first'",
+		"CREATE ROLE certified LOGIN PASSWORD 'first' IN ROLE vaultferry", "CREATE DATABASE vaultferry OWNER vaultferry_owner ENCODING 'UTF8' TEMPLATE template0")
+	s.Exec(t, s.database, "CREATE SCHEMA vaultferry AUTHORIZATION vaultferry_owner", "GRANT USAGE ON SCHEMA vaultferry TO vaultferry",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE vaultferry_owner IN SCHEMA vaultferry GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO vaultferry")
+	return s
+}
+
+// clientPair is a certificate for a client, its own authority.
+func clientPair(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "certified"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+}
+
+func (s *secured) place(t *testing.T) place {
+	t.Helper()
+	t.Setenv("OWNER_PASSWORD", "owner")
+	p := place{env: backends.Env{Store: "payments", Keys: keyring(t)}}
+	p.config.SetDefaults()
+	p.config.Hosts = []string{"localhost:" + strconv.Itoa(s.Port)}
+	p.config.TLS.CAFile, p.config.Password.File = s.ca, s.password
+	p.config.Upgrade = &postgres.UpgradeRole{User: "vaultferry_owner", Password: postgres.Password{Env: "OWNER_PASSWORD"}}
+	return p
+}
+
+func (p place) mustRefuse(t *testing.T, what string, kind secret.Kind, words string) {
+	t.Helper()
+	b, err := postgres.Open(t.Context(), p.env, &p.config)
+	if err == nil {
+		_ = b.Close()
+		t.Errorf("%s: it opens", what)
+		return
+	}
+	if secret.KindOf(err) != kind || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "first") {
+		t.Errorf("%s: the error is %v, want %v and %q", what, err, kind, words)
+	}
+}
+
+// TestSecured: the two roles of the manual, over TLS that is verified in full, with
+// a password that changes and a certificate that is asked for.
+func TestSecured(t *testing.T) {
+	server := startSecured(t)
+	p := server.place(t).made(t)
+	s := p.open(t)
+	if err := errors.Join(s.Check(t.Context()), putOne(t.Context(), s)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Export(t.Context(), "s"); err != nil {
+		t.Fatal(err)
+	}
+
+	untrusted, misnamed, bare, dsn := p, p, p, p
+	untrusted.config.TLS.CAFile = server.other
+	untrusted.mustRefuse(t, "another authority", secret.Unavailable, "")
+	misnamed.config.Hosts = []string{"127.0.0.1:" + strconv.Itoa(server.Port)}
+	misnamed.mustRefuse(t, "another name", secret.Unavailable, "")
+	misnamed.config.TLS.Mode = "verify-ca"
+	misnamed.open(t)
+	bare.config.TLS = postgres.TLS{Mode: "off"}
+	bare.mustRefuse(t, "no TLS", secret.Upstream, "login")
+	dsn.config.Hosts, dsn.config.TLS = nil, postgres.TLS{Mode: "verify-full"}
+	dsn.config.DSN = fmt.Sprintf("postgres://vaultferry@localhost:%d/vaultferry?sslrootcert=%s", server.Port, server.ca)
+	dsn.open(t)
+
+	certified := p
+	certified.config.User = "certified"
+	certified.mustRefuse(t, "no certificate", secret.Upstream, "login")
+	certified.config.TLS.CertFile, certified.config.TLS.KeyFile = server.cert, server.key
+	certified.open(t)
+
+	server.Exec(t, "postgres", "ALTER ROLE vaultferry PASSWORD 'second'")
+	p.mustRefuse(t, "a password of before", secret.Upstream, "login")
+	write(t, server.password, []byte("second"))
+	p.open(t)
+	server.Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'vaultferry'")
+	if err := putOne(t.Context(), s); err != nil {
+		t.Errorf("a store that was open when the password changed: %v", err)
+	}
+
+	server.Exec(t, server.database, "REVOKE INSERT ON vaultferry.version FROM vaultferry")
+	if err := putOne(t.Context(), s); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "GRANT") {
+		t.Errorf("a role without a right: %v", err)
+	}
+	server.Exec(t, server.database, "GRANT INSERT ON vaultferry.version TO vaultferry")
+
+	for setting, word := range map[string]string{"fsync = off": "fsync", "synchronous_commit = off": "synchronous_commit"} {
+		server.Exec(t, "postgres", "ALTER SYSTEM SET "+setting, "SELECT pg_reload_conf()")
+		waitFor(t, func() bool {
+			err := s.Check(t.Context())
+			return err != nil && strings.Contains(secret.DetailOf(err), word)
+		})
+		server.Exec(t, "postgres", "ALTER SYSTEM RESET "+word, "SELECT pg_reload_conf()")
+		waitFor(t, func() bool { return s.Check(t.Context()) == nil })
+	}
+	server.Exec(t, "postgres", "ALTER ROLE vaultferry CONNECTION LIMIT 0")
+	if err := p.open2(t); !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "connections") {
+		t.Errorf("no connection is left: %v", err)
+	}
+}
+
+// open2 opens with little patience.
+func (p place) open2(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	b, err := postgres.Open(ctx, p.env, &p.config)
+	if err == nil {
+		_ = b.Close()
+	}
+	return err
+}
+
+func waitFor(t *testing.T, so func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !so() {
+		select {
+		case <-deadline.C:
+			t.Fatal("it does not come to that")
+		case <-again.C:
+		}
+	}
+}
+
+// TestBadConfig: what cannot be right is refused before anything is reached, and
+// says what to do.
+func TestBadConfig(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*postgres.Config){
+		"hosts: missing":        func(c *postgres.Config) { c.Hosts = nil },
+		"dsn: goes without":     func(c *postgres.Config) { c.DSN = "postgres://h/d" },
+		"use password":          func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://u:canary@h/d" },
+		"password, which":       func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h password=canary" },
+		"proves nothing":        func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h/d?sslmode=prefer" },
+		"dsn: ":                 func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h:port/d" },
+		"go together":           func(c *postgres.Config) { c.TLS.CertFile = "c" },
+		"tls.mode":              func(c *postgres.Config) { c.TLS.Mode = "require" },
+		"either file or env":    func(c *postgres.Config) { c.Password = postgres.Password{File: "a", Env: "b"} },
+		"upgrade.user":          func(c *postgres.Config) { c.Upgrade = &postgres.UpgradeRole{} },
+		"schema: want":          func(c *postgres.Config) { c.Schema = `x"; DROP TABLE` },
+		"of the database's own": func(c *postgres.Config) { c.Schema = "pg_catalog" },
+		"pooler: want":          func(c *postgres.Config) { c.Pooler = "session" },
+		"target_session_attrs":  func(c *postgres.Config) { c.TargetSessionAttrs = "master" },
+		"put a pooler before":   func(c *postgres.Config) { c.MaxConnections = 10000 },
+		"hosts: want":           func(c *postgres.Config) { c.Hosts = []string{"user@h"} },
+	} {
+		c := &postgres.Config{}
+		c.SetDefaults()
+		c.Hosts = []string{"db"}
+		if err := c.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		change(c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("the error is %v, want %q", err, want)
+		}
+	}
+}
+
+// TestPooler: through PgBouncer, which lends a connection for a transaction, every
+// call works, whichever connection of the server it meets.
+func TestPooler(t *testing.T) {
+	t.Parallel()
+	bouncer, err := exec.LookPath("/usr/sbin/pgbouncer")
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip("PgBouncer is not installed: run .ci/deps")
+	}
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	p := newPlace(t, database).made(t)
+	p.config.Pooler = "transaction"
+	p.config.DSN = server.StartPooler(t, bouncer, database)
+	s := p.open(t)
+	var writers sync.WaitGroup
+	for w := range 16 {
+		writers.Go(func() {
+			name := secret.Name(fmt.Sprint("s", w%4))
+			for range 25 {
+				if _, err := s.Put(t.Context(), name, draft("x")); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Get(t.Context(), name, secret.Current); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := s.List(t.Context(), secret.Query{}); err != nil {
+				t.Error(err)
+			}
+			sec, err := s.Export(t.Context(), name)
+			if err == nil {
+				sec.Name = secret.Name(fmt.Sprint("copy", w))
+				_, err = s.Import(t.Context(), sec, "")
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	for n := range 4 {
+		sec, err := s.Describe(t.Context(), secret.Name(fmt.Sprint("s", n)))
+		if err != nil || len(sec.Versions) != 100 {
+			t.Errorf("s%d: not 100 versions, or %v", n, err)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/postgres"
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func draft(text string) secret.Draft { return secret.Draft{Value: secret.TextValue(text)} }
+
+// through is the same place behind a proxy.
+func (p place) through(proxy *postgrestest.Proxy, database string) place {
+	p.config.DSN = proxy.DSN(database)
+	return p
+}
+
+// faultWrite is a write, and the text of the statement that commits it.
+type faultWrite struct {
+	name, statement string
+	prepare         func(ctx context.Context, s *postgres.Store) error
+	do              func(ctx context.Context, s *postgres.Store) error
+	check           func(ctx context.Context, s *postgres.Store) error
+}
+
+func versionsOf(ctx context.Context, s *postgres.Store, want int) error {
+	sec, err := s.Describe(ctx, "s")
+	if err != nil {
+		return err
+	}
+	if len(sec.Versions) != want {
+		return fmt.Errorf("there are %d versions, want %d", len(sec.Versions), want)
+	}
+	return nil
+}
+
+func putOne(ctx context.Context, s *postgres.Store) error {
+	_, err := s.Put(ctx, "s", draft("canary"))
+	return err
+}
+
+func deleteOne(ctx context.Context, s *postgres.Store) error {
+	_, err := s.Delete(ctx, "s", time.Time{})
+	return err
+}
+
+func inTrash(ctx context.Context, s *postgres.Store) error {
+	_, err := s.DescribeTrash(ctx, "s")
+	return err
+}
+
+func nothing(context.Context, *postgres.Store) error { return nil }
+
+func twice(fs ...func(context.Context, *postgres.Store) error) func(context.Context, *postgres.Store) error {
+	return func(ctx context.Context, s *postgres.Store) error {
+		for _, f := range fs {
+			if err := f(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+var faultWrites = []faultWrite{
+	{"create", "version (", nothing, func(ctx context.Context, s *postgres.Store) error {
+		d := draft("canary")
+		d.OnlyIfAbsent = true
+		_, err := s.Put(ctx, "s", d)
+		return err
+	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 1) }},
+	{"put", "version (", putOne, putOne, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 2) }},
+	{"update", "SET attributes", putOne, func(ctx context.Context, s *postgres.Store) error {
+		kind := "text/plain"
+		got, err := s.Update(ctx, "s", secret.Current, secret.Patch{ContentType: &kind})
+		if err == nil && got.Versions[0].ContentType != kind {
+			return errors.New("the answer is not what was asked for")
+		}
+		return err
+	}, func(ctx context.Context, s *postgres.Store) error {
+		got, err := s.Describe(ctx, "s")
+		if err == nil && got.Versions[0].ContentType != "text/plain" {
+			return errors.New("the update is not there")
+		}
+		return err
+	}},
+	{"delete", "SET head", putOne, deleteOne, inTrash},
+	{"recover", "SET head", twice(putOne, deleteOne), func(ctx context.Context, s *postgres.Store) error {
+		_, err := s.Recover(ctx, "s")
+		return err
+	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 1) }},
+	{"purge", "(id, uid) VALUES", twice(putOne, deleteOne), func(ctx context.Context, s *postgres.Store) error {
+		return s.Purge(ctx, "s")
+	}, func(ctx context.Context, s *postgres.Store) error {
+		if err := inTrash(ctx, s); !errors.Is(err, secret.NotFound) {
+			return fmt.Errorf("after the purge: %w", err)
+		}
+		return nil
+	}},
+	{"import", "(id, uid) VALUES", nothing, func(ctx context.Context, s *postgres.Store) error {
+		_, err := s.Import(ctx, backendtest.Sample("s"), "")
+		return err
+	}, func(ctx context.Context, s *postgres.Store) error {
+		return versionsOf(ctx, s, len(backendtest.Sample("s").Versions))
+	}},
+	{"record", "state (", nothing, func(ctx context.Context, s *postgres.Store) error {
+		return s.WriteState(ctx, "events", []byte(`{}`), "")
+	}, func(ctx context.Context, s *postgres.Store) error {
+		_, revision, err := s.ReadState(ctx, "events")
+		if err == nil && revision != "1" {
+			return fmt.Errorf("it is at revision %s", revision)
+		}
+		return err
+	}},
+}
+
+// TestFaults: whatever a write's round trip meets, the write is acknowledged and
+// took effect once.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	for _, w := range faultWrites {
+		for _, f := range postgrestest.Faults() {
+			t.Run(w.name+"/"+f.String(), func(t *testing.T) {
+				t.Parallel()
+				p := newPlace(t, database).made(t)
+				direct := p.open(t)
+				proxy := server.NewProxy(t, 0)
+				s := p.through(proxy, database).open(t)
+				if err := w.prepare(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+				proxy.Arm(w.statement, f)
+				if err := w.do(t.Context(), s); err != nil {
+					t.Errorf("the write: %v", err)
+				}
+				if proxy.Met() != 1 {
+					t.Fatalf("%d faults were met", proxy.Met())
+				}
+				if err := w.check(t.Context(), direct); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// asked is a context of a client's operation, which is answered when sent is
+// called.
+func asked(ctx context.Context, caller, body string) (out context.Context, sent func()) {
+	ctx = backends.WithOperation(ctx, backends.Operation{Caller: caller, Op: "azure.SetSecret", Digest: [32]byte([]byte(fmt.Sprintf("%-32s", body)))})
+	out, answers := backends.WithAnswers(ctx)
+	return out, answers.Sent
+}
+
+// TestRepeats: a client's repeat of a write that nobody answered makes no second
+// version, at any gateway; one of an answered write does, and so does anybody
+// else's.
+func TestRepeats(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "").made(t)
+	one, two := p.open(t), p.open(t)
+	put := func(s *postgres.Store, caller, body string, answer bool) secret.Ordinal {
+		t.Helper()
+		ctx, sent := asked(t.Context(), caller, body)
+		got, err := s.Put(ctx, "s", draft(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Versions[0].Value.Equal(secret.TextValue(body)) {
+			t.Error("the answer has another value")
+		}
+		if answer {
+			sent()
+		}
+		return got.Versions[0].Ordinal
+	}
+	want := func(what string, got, want secret.Ordinal) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s is version %d, want %d", what, got, want)
+		}
+	}
+	want("the first", put(one, "a", "x", false), 1)
+	want("its repeat elsewhere", put(two, "a", "x", false), 1)
+	want("its repeat at the same gateway", put(one, "a", "x", false), 1)
+	want("the same of another caller", put(two, "b", "x", true), 2)
+	want("a repeat that is current no more", put(two, "a", "x", true), 3)
+	want("the same once it is answered", put(two, "a", "x", true), 4)
+	ctx, _ := asked(t.Context(), "a", "x")
+	d := draft("x")
+	d.OnlyIfAbsent = true
+	for _, s := range []*postgres.Store{one, two} {
+		if got, err := s.Put(ctx, "new", d); err != nil || got.Versions[0].Ordinal != 1 {
+			t.Errorf("a creation and its repeat: %v", err)
+		}
+	}
+	if _, err := one.Put(t.Context(), "new", d); !errors.Is(err, secret.AlreadyExists) {
+		t.Errorf("another creation: %v", err)
+	}
+}
