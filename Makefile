@@ -103,6 +103,20 @@ vault-dev: vault ## run it in the foreground: KV v2 at secret/, token root (ADDR
 deps: ## what the tests use beside Go: Debian packages, and npm ones in .cache
 	@.ci/deps
 
+.PHONY: release
+release: $(addprefix $(CACHE)/tools/,nfpm cyclonedx-gomod image) ## everything that a release consists of, in dist
+	deploy/release.sh
+
+.PHONY: release-test
+release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root; needs root, mmdebstrap and rpm
+	deploy/release.sh $(CACHE)/again
+	diff -r dist $(CACHE)/again
+	cd test/release && GOWORK=off go vet . && GOWORK=off go test -count=1 -timeout 30m .
+
+.PHONY: manifests
+manifests: $(CACHE)/tools/helm ## write deploy/manifests anew, from the chart
+	cd test/release && GOWORK=off go test -run 'TestManifests$$' . -args -update
+
 .PHONY: vuln
 vuln: ## known vulnerabilities; needs a network that reaches the database
 	go run golang.org/x/vuln/cmd/govulncheck@v1.6.0 ./...
@@ -111,3 +125,16 @@ $(LINT): internal/tools/lint/go.mod internal/tools/lint/go.sum
 	@mkdir -p $(dir $@)
 	cd internal/tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $@
+
+# The tools of a release, each pinned in a module of its own.
+$(CACHE)/tools/nfpm: internal/tools/nfpm/go.mod internal/tools/nfpm/go.sum
+	cd $(<D) && GOWORK=off go build -o $@ github.com/goreleaser/nfpm/v2/cmd/nfpm && touch $@
+
+$(CACHE)/tools/cyclonedx-gomod: internal/tools/sbom/go.mod internal/tools/sbom/go.sum
+	cd $(<D) && GOWORK=off go build -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod && touch $@
+
+$(CACHE)/tools/image: internal/tools/image/main.go internal/tools/image/go.mod internal/tools/image/go.sum
+	cd $(<D) && GOWORK=off go build -o $@ . && touch $@
+
+$(CACHE)/tools/helm: internal/tools/helm/go.mod internal/tools/helm/go.sum
+	cd $(<D) && GOWORK=off go build -o $@ helm.sh/helm/v4/cmd/helm && touch $@

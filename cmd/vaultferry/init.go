@@ -40,14 +40,17 @@ alone, as main.vault.localhost.
 
 The CA's key is in ca-key.pem, for vaultferry cert renew; the gateway does not
 need it. --ca and --ca-key take a CA that you have, and its key is not copied.
---user gives the files to the user that the gateway runs as.
+--user gives the files to the user that the gateway runs as. A service may often
+not write beside its configuration: --state names a folder where the store, the
+audit and the control socket will lie instead.
 
 Beside the configuration it writes vaultferry.schema.json, by which editors
 complete and check the configuration. After an upgrade, --schema-only replaces
 that file and leaves the rest alone.`,
 		Example: `  vaultferry init gateway
   cd gateway && vaultferry serve
-  vaultferry init /etc/vaultferry --host payments.vault.example.com --user vaultferry
+  vaultferry init /etc/vaultferry --host payments.vault.example.com --user vaultferry \
+    --state /var/lib/vaultferry
   vaultferry init gateway --schema-only`,
 		Args: arguments("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,6 +80,7 @@ that file and leaves the rest alone.`,
 type firstCaller struct {
 	Gateway, Address, LoginHost, Project, TokenHash, AK string
 	Hosts                                               []string
+	State                                               string
 
 	csmsHost, token, sk, clientSecret string
 }
@@ -92,6 +96,14 @@ func (f firstCaller) Quoted() (quoted []string) {
 	return quoted
 }
 
+// At is a file of the gateway's state, as the configuration names it.
+func (f firstCaller) At(name string) string {
+	if f.State == "" {
+		return name
+	}
+	return strconv.Quote(filepath.Join(f.State, name))
+}
+
 const configTemplate = config.SchemaLine + `
 # Written by vaultferry init. "vaultferry check" says what it means.
 gateway:
@@ -104,11 +116,15 @@ admin:
 keyring:
   file: keyring.json             # opens every backup: keep a copy elsewhere
 audit:
-  file: audit.jsonl
+  file: {{.At "audit.jsonl"}}
+{{- if .State}}
+control:
+  socket: {{.At "vaultferry.sock"}}
+{{- end}}
 stores:
   - name: main
     backend: bolt
-    bolt: { path: main.db }
+    bolt: { path: {{.At "main.db"}} }
 dialects:
   azure:
     authority: https://{{.LoginHost}}/adfs
@@ -142,13 +158,17 @@ func (o *initOptions) files() []string {
 
 func (a *app) initialise(ctx context.Context, dir string, o initOptions, w writeFlags) error {
 	files := o.files()
-	for _, name := range append(files, "main.db", "audit.jsonl") {
-		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s exists already; nothing was written", filepath.Join(dir, name))
+	for i, name := range append(slices.Clone(files), "main.db", "audit.jsonl") {
+		file := filepath.Join(dir, name)
+		if i >= len(files) && o.state != "" {
+			file = filepath.Join(o.state, name)
+		}
+		if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s exists already; nothing was written", file)
 		}
 	}
 	f := firstCaller{
-		Gateway: randomText()[:32], Address: o.address(), Hosts: o.names(), LoginHost: o.loginHost(), csmsHost: o.csmsHost(),
+		Gateway: randomText()[:32], Address: o.address(), Hosts: o.names(), LoginHost: o.loginHost(), csmsHost: o.csmsHost(), State: o.state,
 		Project: randomText()[:32], AK: "AK" + strings.ToUpper(randomText()[:18]),
 		token: randomText(), sk: randomText(), clientSecret: randomText(),
 	}

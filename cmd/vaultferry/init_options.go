@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,12 +22,14 @@ import (
 type initOptions struct {
 	hosts []string
 	user  string
+	state string // a folder; empty: that of the configuration
 	ca    caFlags
 }
 
 func (o *initOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.hosts, "host", nil, "what clients call the gateway; may be given several times")
 	cmd.Flags().StringVar(&o.user, "user", "", "the user that the gateway runs as: the files become his")
+	cmd.Flags().StringVar(&o.state, "state", "", "the folder of the store, the audit and the control socket (default that of the configuration)")
 	o.ca.flags(cmd)
 }
 
@@ -42,7 +45,13 @@ func checkHosts(hosts []string) error {
 	return nil
 }
 
-func (o *initOptions) check() error { return errors.Join(checkHosts(o.hosts), o.ca.check()) }
+func (o *initOptions) check() error {
+	var err error
+	if o.state != "" {
+		o.state, err = filepath.Abs(o.state)
+	}
+	return errors.Join(checkHosts(o.hosts), o.ca.check(), err)
+}
 
 // names are the hosts of the routes.
 func (o *initOptions) names() []string {

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker of a release; otherwise the build info says.
+// version is set by the linker where there is no git to ask, as when a
+// distribution builds from an archive; otherwise the build info says.
 var version string
 
 type versionReport struct {

@@ -93,6 +93,7 @@ var rules = []rule{
 	{"internal/work", []string{"..."}},
 	{"internal/arch", nil},
 	{"examples", nil},
+	{"deploy", nil},
 }
 
 // vendors says which of our packages alone may import a module of others.
