@@ -39,6 +39,11 @@ func (k *Keyring) Seal(d *Document) ([]byte, error) {
 	if plain, err = k.sign(plain); err != nil {
 		return nil, &secret.Error{Kind: secret.Internal, Op: "backup.seal", Err: err}
 	}
+	return k.sealDocument(plain)
+}
+
+// sealDocument makes a blob of an encoded document.
+func (k *Keyring) sealDocument(plain []byte) ([]byte, error) {
 	compact, err := k.sealAs(plain, typeBackup)
 	if err != nil {
 		return nil, err

@@ -72,6 +72,8 @@ type encoder struct {
 	b   []byte
 	err error
 
+	from, to int // where in b the secret of a document stands, unless comparing
+
 	// Comparing, b is only what was written since settle was called last, behind
 	// the one byte before that which comma looks at.
 	comparing bool
@@ -108,7 +110,9 @@ func (e *encoder) document(d *Document) {
 	e.number("schema", schema)
 	e.time("sealed_at", d.SealedAt)
 	e.key("secret")
+	e.from = len(e.b)
 	e.secret(d.Secret)
+	e.to = len(e.b)
 	e.text("signature", d.Signature)
 	e.end('}')
 }

@@ -54,10 +54,39 @@ func (r *RepositoryKey) Name(s *secret.Secret) (string, error) {
 	if e.err != nil {
 		return "", encodeError(e.err)
 	}
-	mac := hmac.New(sha256.New, r.naming.Reveal())
-	mac.Write(e.b)
-	return hex.EncodeToString(mac.Sum(nil)), nil
+	return r.name(e.b), nil
 }
+
+func (r *RepositoryKey) name(encoded []byte) string {
+	mac := hmac.New(sha256.New, r.naming.Reveal())
+	mac.Write(encoded)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// Prepared is a document on its way into a repository: encoded once, to name it and
+// to seal it.
+type Prepared struct {
+	Name  string // as RepositoryKey.Name of its secret
+	seals *Keyring
+	plain []byte
+}
+
+// Prepare encodes a document and names it.
+func (r *RepositoryKey) Prepare(d *Document) (*Prepared, error) {
+	unsigned := *d
+	unsigned.Signature = ""
+	if err := unsigned.validate(); err != nil {
+		return nil, encodeError(err)
+	}
+	e := encoder{b: make([]byte, 0, sizeHint(d.Secret))}
+	if e.document(&unsigned); e.err != nil {
+		return nil, encodeError(e.err)
+	}
+	return &Prepared{r.name(e.b[e.from:e.to]), r.seals, e.b}, nil
+}
+
+// Seal is Keyring.Seal of the document.
+func (p *Prepared) Seal() ([]byte, error) { return p.seals.sealDocument(p.plain) }
 
 // Seal is Keyring.Seal.
 func (r *RepositoryKey) Seal(d *Document) ([]byte, error) { return r.seals.Seal(d) }

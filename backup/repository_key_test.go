@@ -97,6 +97,16 @@ func TestRepositoryNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		d := &backup.Document{Origin: backup.Origin{Gateway: "g", Store: "s", Name: "from"}, SealedAt: time.Unix(1e9, 0).UTC(), Secret: s, Signature: "none"}
+		if p, err := r.Prepare(d); err != nil || p.Name != n {
+			t.Errorf("%s: prepared, it has another name: %v", what, err)
+		} else if blob, err := p.Seal(); err != nil {
+			t.Error(err)
+		} else if got, err := r.Open(blob); err != nil || got.Signature != "" || got.Origin != d.Origin || !got.SealedAt.Equal(d.SealedAt) {
+			t.Errorf("%s: what was prepared opens as %v, %v", what, got, err)
+		} else if again, err := r.Name(got.Secret); err != nil || again != n {
+			t.Errorf("%s: what was sealed has another name: %v", what, err)
+		}
 		if seen[n] != "" {
 			t.Errorf("%s and %s have one name", what, seen[n])
 		}

@@ -49,10 +49,14 @@ func (s *Service) SealFor(ctx context.Context, c Call, r Ref, o SealOptions) (*S
 		}
 		doc := s.document(j, sec)
 		out.Versions = len(doc.Secret.Versions)
-		if out.Document, err = key.Name(doc.Secret); err != nil || out.Document == o.Known {
-			return out, err
+		prepared, err := key.Prepare(doc)
+		if err != nil {
+			return nil, err
 		}
-		out.Blob, err = key.Seal(doc)
+		if out.Document = prepared.Name; out.Document == o.Known {
+			return out, nil
+		}
+		out.Blob, err = prepared.Seal()
 		return out, err
 	})
 }

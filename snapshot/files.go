@@ -147,15 +147,23 @@ func (r *Repository) names(dir string) ([]string, error) {
 	return all, nil
 }
 
-// batch writes many files with one sync.
+// batch writes many files with one sync. While that lasts, the next ones are
+// written.
 type batch struct {
 	r       *Repository
 	pending []pending
 	size    int
-	folders map[string]bool // that got files which are not synced
+	folders map[string]bool // that got files which are not synced; of the one who publishes
+	coming  chan published  // nil: nobody publishes
 }
 
 type pending struct{ work, name string }
+
+// published is how a batch ended: what was not given its name, if anything.
+type published struct {
+	left []pending
+	err  error
+}
 
 // A batch is as large as this.
 const (
@@ -163,7 +171,7 @@ const (
 	batchBytes = 32 << 20
 )
 
-// add writes a file, which has its name once flush returned.
+// add writes a file, which has its name once settle returned.
 func (b *batch) add(name string, content []byte) error {
 	f, err := b.r.work()
 	if err != nil {
@@ -180,39 +188,58 @@ func (b *batch) add(name string, content []byte) error {
 	return nil
 }
 
-// flush gives all files their names, once their content is on stable storage.
+// flush begins to give all files their names, once those before have theirs.
 func (b *batch) flush() error {
-	if len(b.pending) == 0 {
+	if err := b.wait(); err != nil || len(b.pending) == 0 {
+		return err
+	}
+	all, coming := b.pending, make(chan published, 1)
+	b.pending, b.size, b.coming = nil, 0, coming
+	go func() { coming <- b.publish(all) }()
+	return nil
+}
+
+// wait until nobody publishes. What was left without a name is pending again.
+func (b *batch) wait() error {
+	if b.coming == nil {
 		return nil
 	}
+	p := <-b.coming
+	b.coming, b.pending = nil, append(p.left, b.pending...)
+	return p.err
+}
+
+// publish gives files their names, once their content is on stable storage.
+func (b *batch) publish(all []pending) published {
 	var written []string
-	for _, p := range b.pending {
+	for _, p := range all {
 		written = append(written, p.work)
 	}
 	if err := syncPaths(b.r.dir, written); err != nil {
-		return fileError(dirWork, err)
+		return published{all, fileError(dirWork, err)}
 	}
-	for len(b.pending) > 0 {
-		p := b.pending[0]
+	for i, p := range all {
 		dir := filepath.Dir(p.name)
 		if !b.folders[dir] {
 			if err := os.MkdirAll(b.r.path(dir), 0o700); err != nil {
-				return fileError(dir, err)
+				return published{all[i:], fileError(dir, err)}
 			}
 			b.folders[dir] = true
 		}
 		if err := os.Rename(p.work, b.r.path(p.name)); err != nil {
-			return fileError(p.name, err)
+			return published{all[i:], fileError(p.name, err)}
 		}
-		b.pending = b.pending[1:]
 	}
-	b.size = 0
-	return nil
+	return published{}
 }
 
 // settle has all names on stable storage.
 func (b *batch) settle() error {
-	if err := b.flush(); err != nil || len(b.folders) == 0 {
+	err := b.flush()
+	if err == nil {
+		err = b.wait()
+	}
+	if err != nil || len(b.folders) == 0 {
 		return err
 	}
 	all := []string{b.r.path(dirDocuments)}
@@ -247,8 +274,9 @@ func syncPaths(dir string, paths []string) error {
 	return nil
 }
 
-// drop removes what was not flushed.
+// drop removes what has no name.
 func (b *batch) drop() error {
+	_ = b.wait() // what failed is told already, or is of no use
 	var errs []error
 	for _, p := range b.pending {
 		errs = append(errs, ignoreMissing(os.Remove(p.work)))

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -61,8 +64,18 @@ func (r *Repository) History() (*History, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range ids {
-		s, err := r.Load(id, nil)
+	loaded, errs := make([]*Snapshot, len(ids)), make([]error, len(ids))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, id := range ids {
+		group.Go(func() error {
+			loaded[i], errs[i] = r.Load(id, nil)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has an error of its own
+	for i, id := range ids {
+		s, err := loaded[i], errs[i]
 		switch {
 		case err != nil && h.Forgotten[id] != nil:
 			h.Returned = append(h.Returned, id)
