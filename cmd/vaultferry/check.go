@@ -111,6 +111,9 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 		v.add(config.Bad, "keyring.file", "%s", message(err))
 	} else {
 		v.checkKeyring(cfg, keys)
+		if _, err := credentialsOf(cfg, keys); err != nil {
+			v.add(config.Bad, "callers", "%s", err)
+		}
 	}
 	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)

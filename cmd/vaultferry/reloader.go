@@ -194,6 +194,7 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 	if next.rt.witness != nil {
 		next.rt.witness.UseSigner(signer)
 	}
+	next.rt.edge.limits.Rates.Use(next.rt.cfg.Rates())
 	next.rt.service.Begin()
 	idle := []<-chan struct{}{r.server.Use(next.rt.service, next.mounted)}
 	if r.commands != nil {
@@ -297,7 +298,9 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		{"archive", func(c *config.Config) any { return c.Archive }, false},
 		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
 		{"login", func(c *config.Config) any { return c.Login }, false},
+		{"managed_identity", func(c *config.Config) any { return c.ManagedIdentity }, true},
 		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
+		{"callers_file", func(c *config.Config) any { return c.CallersFile }, false},
 		{"callers", func(c *config.Config) any { return c.Callers }, false},
 		{"groups", func(c *config.Config) any { return c.Groups }, false},
 		{"policy", func(c *config.Config) any { return c.Policy }, false},
@@ -322,8 +325,8 @@ func sameKeyring(a, b *backup.Keyring) (bool, error) {
 	return bytes.Equal(old, next), err
 }
 
-// withoutFiles leaves out where the certificates are.
+// withoutFiles leaves out where the certificates are, and who must have one.
 func withoutFiles(s config.Server) config.Server {
-	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile = "", "", ""
+	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile, s.ClientAuth = "", "", "", ""
 	return s
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -29,6 +27,8 @@ type edge struct {
 func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits := wire.NewLimits(int64(cfg.Server.MaxBody), cfg.Server.MaxBlobs)
 	limits.Pace = access.NewPace(a.now)
+	limits.Rates = access.NewRates(a.now, metrics.RateLimited)
+	limits.Rates.Use(cfg.Rates())
 	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics.IssuerFetched)}
 }
 
@@ -55,7 +55,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 
 // dialects are the APIs, each for the callers and routes of the configuration.
 func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
-	creds, err := rt.cfg.Credentials()
+	creds, err := credentials(rt)
 	if err != nil {
 		return nil, err
 	}
@@ -125,16 +125,12 @@ func serverTLS(s config.Server) (*tls.Config, error) {
 		return nil, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if s.ClientCAFile == "" {
-		return c, nil
+	if c.ClientCAs, err = clientAuthorities(s); err != nil || c.ClientCAs == nil {
+		return c, err
 	}
-	pem, err := os.ReadFile(s.ClientCAFile)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("server.client_ca_file: %w", err)}
-	}
-	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	if s.ClientAuth == config.ClientAuthRequest {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
 	return c, nil
 }

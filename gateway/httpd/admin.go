@@ -24,6 +24,7 @@ type Metrics struct {
 	stale    prometheus.Gauge
 	issuers  *prometheus.GaugeVec
 	fetches  *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 
 	mu    sync.RWMutex
 	known map[series]counters
@@ -71,7 +72,10 @@ func NewMetrics() *Metrics {
 	m.fetches = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "vaultferry_issuer_fetches_total", Help: "Fetches of issuers' keys by result.",
 	}, []string{"issuer", "result"})
-	m.registry.MustRegister(m.issuers, m.fetches, m.reloads, m.stale, m.calls, m.seconds, m.ops, m.lacking,
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "vaultferry_caller_limited_total", Help: "Requests beyond the rate_limit of their caller.",
+	}, []string{"caller"})
+	m.registry.MustRegister(m.issuers, m.fetches, m.reloads, m.stale, m.limited, m.calls, m.seconds, m.ops, m.lacking,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -95,6 +99,9 @@ func (m *Metrics) IssuerFetched(issuer string, ok bool) {
 	m.fetches.WithLabelValues(issuer, result).Inc()
 	m.issuers.WithLabelValues(issuer).Set(up)
 }
+
+// RateLimited counts a request beyond the caller's rate.
+func (m *Metrics) RateLimited(caller string) { m.limited.WithLabelValues(caller).Inc() }
 
 // Observe counts one finished call.
 func (m *Metrics) Observe(o gateway.Observation) {

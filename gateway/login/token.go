@@ -69,12 +69,23 @@ func (l *Login) printsOf(c Client) (all []string) {
 	return all
 }
 
-// issue returns a token for the client, and what it says.
+// holder is the caller, by a credential of his.
+func (c *Client) holder(credential string) access.Caller {
+	return access.Caller{ID: c.Caller, Via: Via, Credential: credential, Bounds: &c.Bounds}
+}
+
+// caller is whose client it is, by what proved it.
+func (p *proven) caller() access.Caller {
+	return p.Client.holder(p.credential)
+}
+
+// issue returns a token for the client, and what it says. It ends with the client
+// at the latest.
 func (l *Login) issue(c proven, iss, audience string) (string, claims, error) {
 	now := l.now()
 	says := claims{
 		Issuer: iss, Audience: audience, Caller: c.Caller, Client: c.ID, Print: hex.EncodeToString(l.keyring.Fingerprints(c.print[:])[0]),
-		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
+		Issued: now.Unix(), NotBefore: now.Unix(), Expires: c.Bounds.Until(now.Add(life)).Unix(), ID: uuid.NewString(),
 		From: c.by.Issuer, User: c.by.User, Groups: c.by.Values,
 	}
 	token, err := l.tokens.Sign(says)
@@ -103,14 +114,16 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	case !l.issued(c.Issuer):
 		return access.Grant{}, &access.TokenError{Fault: access.WrongIssuer, Want: "https://" + l.host + "/" + Tenant, Found: c.Issuer}
 	}
-	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
+	of, ok := l.clients[c.Client]
+	if !ok || of.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	credential := c.Client
 	if c.User != "" {
 		credential += "/" + c.User
 	}
-	who := access.Caller{ID: c.Caller, Credential: access.CredentialOf(access.LoginToken, credential), Groups: l.issuers.Groups(c.From, c.Groups)}
+	who := of.holder(access.CredentialOf(access.LoginToken, credential))
+	who.Groups = l.issuers.Groups(c.From, c.Groups)
 	return access.Grant{Caller: who, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
 }
 

@@ -161,8 +161,8 @@ func (g *Gateway) start(t testing.TB, o Options) {
 func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	t.Helper()
 	credentials := access.NewCredentials()
-	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), Caller))
-	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
+	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), access.Credential{Caller: Caller}))
+	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), access.Credential{Caller: Caller}))
 	throttle := access.NewThrottle(o.Now)
 	limits := wire.NewLimits(wire.DefaultMaxBlob, cmp.Or(o.MaxBlobs, gateway.DefaultMaxBlobs))
 	o.Issuers.Now, o.Issuers.Log = o.Now, o.Log

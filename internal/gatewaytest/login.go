@@ -39,7 +39,7 @@ func (g *Gateway) newLogin(t testing.TB, o Options, c *access.Credentials, throt
 		g.ClientID, g.ClientSecret = "client-"+uuid.NewString()[:8], uuid.NewString()
 	}
 	l, err := login.New(login.Options{
-		Service: g.Service, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Limits: limits, Log: o.Log, Now: o.Now,
+		Service: g.Service, Credentials: c, Keyring: g.Keyring, Host: LoginHost, Throttle: throttle, Limits: limits, Log: o.Log, Now: o.Now,
 		Clients:  append([]login.Client{{ID: g.ClientID, Secret: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}}, o.Clients...),
 		Issuers:  issuers,
 		Resource: func(resource string) bool { return strings.HasPrefix(resource, "https://") },
