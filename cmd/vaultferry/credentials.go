@@ -3,11 +3,14 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/callerfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,10 +35,40 @@ func credentials(rt *runtime) (*access.Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := addKept(creds, rt.cfg, rt.keys, rt.callers, rt.log); err != nil {
+		return nil, err
+	}
 	if rt.tls != nil && rt.tls.ClientCAs != nil {
 		creds.TrustClients(rt.tls.ClientCAs)
 	}
 	return creds, nil
+}
+
+// loadCallers reads callers_file. Nil: the configuration has none.
+func loadCallers(cfg *config.Config, keys *backup.Keyring) (*callerfile.File, error) {
+	if cfg.CallersFile == "" {
+		return nil, nil
+	}
+	f, err := callerfile.Load(cfg.CallersFile, keys)
+	if err != nil {
+		return nil, usagef("%s", message(err))
+	}
+	return f, nil
+}
+
+// addKept adds what callers_file has of configured callers. Nobody else is one.
+func addKept(creds *access.Credentials, cfg *config.Config, keys *backup.Keyring, f *callerfile.File, log *slog.Logger) error {
+	if f == nil {
+		return nil
+	}
+	unknown, err := f.AddTo(creds, keys, func(name string) bool { return isCaller(cfg, name) })
+	if err != nil {
+		return usagef("callers_file: %s", message(err))
+	}
+	for _, name := range unknown {
+		log.Warn("callers_file has credentials of a caller who is not configured: they open nothing", slog.String("caller", name))
+	}
+	return nil
 }
 
 // clientAuthorities are those that certificates of clients must come from; nil:
@@ -53,4 +86,20 @@ func clientAuthorities(s config.Server) (*x509.CertPool, error) {
 		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
 	}
 	return pool, nil
+}
+
+// checkCallers says what keeps credentials from being read.
+func (v *checkView) checkCallers(cfg *config.Config, keys *backup.Keyring, log *slog.Logger) {
+	creds, err := credentialsOf(cfg, keys)
+	if err != nil {
+		v.add(config.Bad, "callers", "%s", err)
+		return
+	}
+	f, err := loadCallers(cfg, keys)
+	if err == nil {
+		err = addKept(creds, cfg, keys, f, log)
+	}
+	if err != nil {
+		v.add(config.Bad, "callers_file", "%s", strings.TrimPrefix(err.Error(), "callers_file "))
+	}
 }

@@ -139,6 +139,9 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 	if lacksSigningKey(cfg, n.keys) {
 		return nil, nil, usagef("keyring.file: %s", noSigningKey)
 	}
+	if n.callers, err = loadCallers(cfg, n.keys); err != nil {
+		return nil, nil, err
+	}
 	u := &upcoming{rt: &n}
 	if u.change, restart, err = differing(r.rt, &n); err != nil {
 		return nil, nil, err
@@ -283,6 +286,9 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
 		restart = append(restart, "gateway.id")
 	}
+	if !reflect.DeepEqual(old.callers, next.callers) {
+		changed = append(changed, "callers_file")
+	}
 	for _, part := range []struct {
 		key     string
 		of      func(*config.Config) any
@@ -300,7 +306,6 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		{"login", func(c *config.Config) any { return c.Login }, false},
 		{"managed_identity", func(c *config.Config) any { return c.ManagedIdentity }, true},
 		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
-		{"callers_file", func(c *config.Config) any { return c.CallersFile }, false},
 		{"callers", func(c *config.Config) any { return c.Callers }, false},
 		{"groups", func(c *config.Config) any { return c.Groups }, false},
 		{"policy", func(c *config.Config) any { return c.Policy }, false},

@@ -53,6 +53,9 @@ const (
 	SigningKey   = "key"           // with the key's id
 	TemporaryKey = "temporary-key" // the same
 	IAMToken     = "iam-token"     // with the digest
+
+	ManagedIdentity = "managed-identity" // with the identity's id
+	IdentityToken   = "identity-token"   // the same
 )
 
 // CredentialOf names a credential by its id.
