@@ -48,9 +48,17 @@ func (a *app) login(rt *runtime, creds *access.Credentials, issuers *issuer.Set)
 		}
 		o.Clients = append(o.Clients, client)
 	}
+	for _, c := range rt.cfg.Callers {
+		if i := c.ManagedIdentity; i != nil {
+			o.Identities = append(o.Identities, login.Identity{ID: i.ID, Header: sha256.Sum256(i.Header.Reveal()), Caller: c.Name, Bounds: i.Bounds()})
+		}
+	}
 	l, err := login.New(o)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
+	}
+	if rt.cfg.ManagedIdentity.Address != "" {
+		rt.local = l.IdentityEndpoint()
 	}
 	creds.Trust(l.Verify)
 	return l, nil

@@ -199,6 +199,7 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 	}
 	next.rt.edge.limits.Rates.Use(next.rt.cfg.Rates())
 	next.rt.service.Begin()
+	r.server.UseLocal(next.rt.local)
 	idle := []<-chan struct{}{r.server.Use(next.rt.service, next.mounted)}
 	if r.commands != nil {
 		idle = append(idle, r.commands.Use(next.rt.service, next.stores.held))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -42,6 +43,7 @@ type runtime struct {
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
 	edge     *edge
+	local    http.Handler     // of the local listener; nil: there is none
 	callers  *callerfile.File // of callers_file; nil: there is none
 	tls      *tls.Config      // of connections that begin now; nil: TLS is off
 	witness  *witness.Server  // nil: this gateway is none

@@ -44,13 +44,18 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 	if err != nil {
 		return nil, err
 	}
-	return httpd.New(httpd.Options{
+	server, err := httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
-		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Metrics: rt.metrics, Log: rt.log,
+		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: rt.cfg.Admin.Address, Local: rt.cfg.ManagedIdentity.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
 		Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
+	if err != nil {
+		return nil, err
+	}
+	server.UseLocal(rt.local)
+	return server, nil
 }
 
 // dialects are the APIs, each for the callers and routes of the configuration.

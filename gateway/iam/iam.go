@@ -173,6 +173,9 @@ func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
 		return Identity{Name: c.ID, Caller: c.ID, from: fromToken + hex.EncodeToString(sum[:]), holder: &c}, until, nil
 	}
 	g, err := x.creds.Issued(text)
+	if err == nil && g.Client == "" { // it names no user
+		err = &access.TokenError{Fault: access.UnknownToken}
+	}
 	if err != nil {
 		return who, until, err
 	}

@@ -68,6 +68,9 @@ func twice(name string) refusal {
 	return refusal{secret.Invalid, http.StatusBadRequest, invalidRequest, 9000411, "The request is not properly formatted. The parameter '" + name + "' is duplicated."}
 }
 
+// noRef is what a login is about.
+var noRef gateway.Ref
+
 // edge implements wire.Edge.
 type edge struct{ *Login }
 
@@ -99,7 +102,7 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 	if c.Op == "" {
 		c.Op = "login.Unknown"
 	}
-	if lost := e.service.Reject(c, gateway.Ref{}, err); lost != nil {
+	if lost := e.service.Reject(c, noRef, err); lost != nil {
 		err = lost
 	}
 	why := describe(r, err)

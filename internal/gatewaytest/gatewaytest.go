@@ -84,6 +84,9 @@ type Gateway struct {
 
 	ClientID     string // at the login
 	ClientSecret string
+
+	IdentityHeader string       // of its managed identity, whose id is ClientID
+	identity       http.Handler // the endpoint of that
 }
 
 // Caller is the name of the caller that holds the Gateway's credentials.
