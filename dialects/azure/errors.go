@@ -28,7 +28,7 @@ func refuse(k secret.Kind, s shape, why string) error {
 
 // refuseFor is refuse because of cause, which nobody but the audit is told.
 func refuseFor(k secret.Kind, s shape, cause error) error {
-	return &secret.Error{Kind: k, Err: refusal{s, cause}}
+	return &secret.Error{Kind: k, Detail: access.Reason(cause), Err: refusal{s, cause}}
 }
 
 // Error implements wire.Edge.
