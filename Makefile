@@ -85,7 +85,7 @@ golden: vault ## rewrite the golden wire files, the tables in docs and the confi
 	go test ./backends/sidecar -run 'TestPage$$' -update
 	go test ./inventory -run 'TestPage$$' -update
 	go test ./migrate/report -run 'TestVector$$' -update
-	go test ./internal/e2e -run 'TestMatrix$$|TestRequests$$' -update
+	go test ./internal/e2e -run 'TestMatrix$$|TestRequests$$|TestRefused' -update
 
 .PHONY: picture
 picture: ## draw docs/architecture.svg of its source; needs Graphviz

@@ -54,6 +54,9 @@ func readPrivate(path string) ([]byte, error) {
 
 // fileError names the file; an error of ours, it keeps the kind.
 func fileError(path string, cause error) error {
+	if busy, ok := errors.AsType[*ownfile.UnderWayError](cause); ok {
+		cause = keyringError("%s", busy)
+	}
 	var ours *secret.Error
 	if errors.As(cause, &ours) {
 		named := *ours
@@ -68,13 +71,7 @@ func fileError(path string, cause error) error {
 // Create writes the keyring to a new file of mode 0600, whole or not at all.
 // An existing file is never touched.
 func (k *Keyring) Create(path string) error {
-	err := publish(path, func() (*Keyring, error) { return k, nil }, func(temp, path string) error {
-		if err := os.Link(temp, path); err != nil { // unlike a rename it fails where path exists
-			return err
-		}
-		return os.Remove(temp)
-	})
-	if err != nil {
+	if err := ownfile.Publish(path, k.Reveal, ownfile.Create); err != nil {
 		return fileError(path, err)
 	}
 	return nil
@@ -89,12 +86,15 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 	if err != nil {
 		return fileError(path, err)
 	}
-	err = publish(target, func() (*Keyring, error) {
+	err = ownfile.Publish(target, func() ([]byte, error) {
 		k, err := LoadKeyring(target)
 		if err != nil {
 			return nil, err
 		}
-		return edit(k)
+		if k, err = edit(k); err != nil {
+			return nil, err
+		}
+		return k.Reveal()
 	}, func(temp, path string) error {
 		switch err := ownfile.Give(temp, path); {
 		case errors.Is(err, ownfile.ErrOwner):
@@ -108,48 +108,4 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 		return fileError(path, err)
 	}
 	return nil
-}
-
-// publish writes what content returns beside path and moves it there. The file
-// beside it, of a fixed name, is the lock; move frees that name.
-func publish(path string, content func() (*Keyring, error), move func(temp, path string) error) error {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return keyringError("another edit is under way; if none is, one was interrupted: remove %s", temp)
-	}
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(f, content), f.Close())
-	if err == nil {
-		err = move(temp, path)
-	}
-	if err != nil { // else the name is free and may be another edit's already
-		return errors.Join(err, os.Remove(temp))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func fill(f *os.File, content func() (*Keyring, error)) error {
-	k, err := content()
-	if err != nil {
-		return err
-	}
-	b, err := k.Reveal()
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

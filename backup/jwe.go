@@ -20,6 +20,7 @@ const (
 	typeSession    = "vaultferry-session"    // a temporary credential
 	typeRunKey     = "vaultferry-run-key"    // what the digests of an inventory are keyed with
 	typeRepository = "vaultferry-repository" // the keys of a repository of snapshots
+	typeAccessKey  = "vaultferry-access-key" // a caller's access key
 )
 
 // encryption is the one content encryption, for sealing and for opening.

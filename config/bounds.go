@@ -9,6 +9,10 @@ import (
 // sizes as ParseSize reads them.
 func checkBounds(rep *report, path string, v reflect.Value) {
 	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			checkBounds(rep, path, v.Elem())
+		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			checkBounds(rep, fmt.Sprintf("%s[%d]", path, i), v.Index(i))

@@ -11,9 +11,9 @@ import (
 
 func (c *Config) validateCallers(rep *report) {
 	names := map[string]bool{}
-	tokens := map[[sha256.Size]byte]string{}
-	keys := map[string]string{}
-	for i, caller := range c.Callers {
+	given := newGiven()
+	for i := range c.Callers {
+		caller := &c.Callers[i]
 		at := fmt.Sprintf("callers[%d]", i)
 		switch {
 		case caller.Name == "":
@@ -26,30 +26,63 @@ func (c *Config) validateCallers(rep *report) {
 			rep.bad(at+".name", "%q is the name of an earlier caller too", caller.Name)
 		}
 		names[caller.Name] = true
-		for j, t := range caller.Tokens {
-			path := fmt.Sprintf("%s.tokens[%d]", at, j)
-			if holder, ok := tokens[t.Hash]; ok {
-				rep.bad(path, "caller %q has the same token", holder)
-			}
-			tokens[t.Hash] = caller.Name
-		}
-		for j, k := range caller.AccessKeys {
-			validateKey(rep, fmt.Sprintf("%s.access_keys[%d]", at, j), k, keys, caller.Name)
-		}
+		c.validateCredentials(rep, at, caller, given)
 		validateAttributes(rep, at+".attributes", caller.Attributes)
-		c.validateIdentities(rep, at, &caller)
-		if len(caller.Tokens)+len(caller.AccessKeys)+len(caller.Identities) == 0 && caller.Client == nil {
-			rep.warn(at, "has neither a client nor a token nor an access key nor an identity, so it can never call")
+		c.validateIdentities(rep, at, caller)
+		none := len(caller.Tokens)+len(caller.AccessKeys)+len(caller.Certificates)+len(caller.Identities) == 0 && caller.Client == nil && caller.ManagedIdentity == nil
+		if none && c.CallersFile == "" {
+			rep.warn(at, "has no credential, so it can never call")
 		}
 	}
 }
 
-func validateKey(rep *report, at string, k AccessKey, keys map[string]string, caller string) {
+// given is which credentials have been seen, and whose they are.
+type given struct {
+	tokens, headers          map[[sha256.Size]byte]string
+	keys, identities         map[string]string
+	certificates             map[access.Subject]string
+	tokenNames, certificated map[string]bool
+}
+
+func newGiven() *given {
+	return &given{
+		map[[sha256.Size]byte]string{},
+		map[[sha256.Size]byte]string{},
+		map[string]string{},
+		map[string]string{},
+		map[access.Subject]string{},
+		map[string]bool{},
+		map[string]bool{},
+	}
+}
+
+func (c *Config) validateCredentials(rep *report, at string, caller *Caller, given *given) {
+	for j := range caller.Tokens {
+		t, path := &caller.Tokens[j], fmt.Sprintf("%s.tokens[%d]", at, j)
+		if holder, ok := given.tokens[t.Hash]; ok {
+			rep.bad(path, "caller %q has the same token", holder)
+		}
+		given.tokens[t.Hash] = caller.Name
+		validateName(rep, path+".name", t.Name, given.tokenNames)
+		t.validate(rep, path)
+	}
+	for j := range caller.AccessKeys {
+		validateKey(rep, fmt.Sprintf("%s.access_keys[%d]", at, j), &caller.AccessKeys[j], given.keys, caller.Name)
+	}
+	for j := range caller.Certificates {
+		c.validateCertificate(rep, fmt.Sprintf("%s.certificates[%d]", at, j), &caller.Certificates[j], given, caller.Name)
+	}
+	if caller.ManagedIdentity != nil {
+		c.validateManaged(rep, at+".managed_identity", caller.ManagedIdentity, given, caller.Name)
+	}
+}
+
+func validateKey(rep *report, at string, k *AccessKey, keys map[string]string, caller string) {
+	k.validate(rep, at)
 	if k.Sealed != "" {
 		if k.ID != "" || !k.Secret.IsNone() {
 			rep.bad(at, "either sealed, or id and secret")
 		}
-		rep.idle(at+".sealed", "a sealed access key")
 		return
 	}
 	if k.ID == "" {
@@ -59,6 +92,51 @@ func validateKey(rep *report, at string, k AccessKey, keys map[string]string, ca
 	}
 	keys[k.ID] = caller
 	warnWeak(rep, at+".secret", k.Secret)
+}
+
+func (c *Config) validateCertificate(rep *report, at string, cert *Certificate, given *given, caller string) {
+	cert.validate(rep, at)
+	validateName(rep, at+".name", cert.Name, given.certificated)
+	known, err := cert.Subject()
+	if err != nil {
+		rep.bad(at, "%s", err)
+		return
+	}
+	known.DNS = strings.ToLower(known.DNS)
+	if holder, ok := given.certificates[known]; ok {
+		rep.bad(at, "caller %q has the same certificate", holder)
+	}
+	given.certificates[known] = caller
+	if c.Server.ClientCAFile == "" {
+		rep.bad(at, "server.client_ca_file is missing, so nobody is asked for a certificate")
+	}
+}
+
+func (c *Config) validateManaged(rep *report, at string, identity *ManagedIdentity, given *given, caller string) {
+	identity.validate(rep, at)
+	switch holder, taken := given.identities[identity.ID]; {
+	case identity.ID == "":
+		rep.bad(at+".id", "missing")
+	case !clientID.MatchString(identity.ID):
+		rep.bad(at+".id", "letters, digits and ._@+- are allowed, 128 at most, a letter or digit first")
+	case taken:
+		rep.bad(at+".id", "caller %q has the same identity", holder)
+	}
+	given.identities[identity.ID] = caller
+	header := identity.Header.Reveal()
+	sum := sha256.Sum256(header)
+	switch holder, taken := given.headers[sum]; {
+	case identity.Header.IsNone():
+		rep.bad(at+".header", "missing")
+	case !access.Strong(header):
+		rep.bad(at+".header", "it can be guessed: fewer than %d bits, as far as can be seen; make another with: openssl rand -hex 32", access.StrongBits)
+	case taken:
+		rep.bad(at+".header", "caller %q has the same header", holder)
+	}
+	given.headers[sum] = caller
+	if c.ManagedIdentity.Address == "" {
+		rep.warn(at, "managed_identity.address is missing, so nobody gets a token for it")
+	}
 }
 
 // warnWeak wants a secret there, and says of one that can be guessed what
@@ -72,20 +150,34 @@ func warnWeak(rep *report, at string, s secret.Value) {
 	}
 }
 
-// Credentials returns those of every caller.
-func (c *Config) Credentials() (*access.Credentials, error) {
+// Credentials returns those of every caller. open opens what is sealed.
+func (c *Config) Credentials(open func(caller, sealed string) (id string, sk secret.Value, err error)) (*access.Credentials, error) {
 	all := access.NewCredentials()
-	for _, caller := range c.Callers {
+	for i := range c.Callers {
+		caller := &c.Callers[i]
 		for _, t := range caller.Tokens {
-			if err := all.AddToken(t.Hash, caller.Name); err != nil {
+			if err := all.AddToken(t.Hash, access.Credential{Caller: caller.Name, Name: t.Name, Bounds: t.Bounds()}); err != nil {
 				return nil, err
 			}
 		}
-		for _, k := range caller.AccessKeys {
+		for j, k := range caller.AccessKeys {
+			id, sk := k.ID, k.Secret
 			if k.Sealed != "" {
-				continue
+				var err error
+				if id, sk, err = open(caller.Name, k.Sealed); err != nil {
+					return nil, fmt.Errorf("callers[%d].access_keys[%d].sealed: %w", i, j, err)
+				}
 			}
-			if err := all.AddAccessKey(k.ID, k.Secret, caller.Name); err != nil {
+			if err := all.AddAccessKey(id, sk, access.Credential{Caller: caller.Name, Bounds: k.Bounds()}); err != nil {
+				return nil, err
+			}
+		}
+		for _, cert := range caller.Certificates {
+			known, err := cert.Subject()
+			if err != nil {
+				return nil, err
+			}
+			if err := all.AddCertificate(known, access.Credential{Caller: caller.Name, Name: cert.Name, Bounds: cert.Bounds()}); err != nil {
 				return nil, err
 			}
 		}

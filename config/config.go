@@ -47,6 +47,11 @@ type Config struct {
 	Login Login `mapstructure:"login"`
 	// Issuers are those whose tokens prove callers: Entra, Kubernetes, GitHub, GitLab, SPIFFE and others.
 	Issuers []Issuer `mapstructure:"issuers" example:"[ { name: github, issuer: 'https://token.actions.githubusercontent.com' } ]"`
+	// ManagedIdentity gives tokens to programs on this machine, as Azure's App Service does.
+	ManagedIdentity IdentityEndpoint `mapstructure:"managed_identity" example:"{ address: 127.0.0.1:8445 }"`
+	// CallersFile is a file of the program's own, in which `vaultferry callers` keeps tokens and access keys of the callers,
+	// beside those that stand here; the secrets in it are sealed with the keyring, or hashed.
+	CallersFile string `mapstructure:"callers_file" path:"true" example:"callers.json"`
 	// Callers are the programs and people that may call, with their credentials.
 	Callers []Caller `mapstructure:"callers" example:"[ { name: app, tokens: [ { env: APP_TOKEN } ] } ]"`
 	// Groups are callers under one name, for rules of the policy.
@@ -71,9 +76,11 @@ type Server struct {
 	Address string `mapstructure:"address" example:"0.0.0.0:8443"`
 	// TLS is the certificate of the listener.
 	TLS TLS `mapstructure:"tls" example:"{ cert_file: tls/cert.pem, key_file: tls/key.pem }"`
-	// ClientCAFile is a PEM file of certificate authorities; each client must then show a certificate that one of them
-	// signed, beside its credentials.
+	// ClientCAFile is a PEM file of certificate authorities, from which certificates of clients must come.
 	ClientCAFile string `mapstructure:"client_ca_file" path:"true" example:"tls/clients-ca.pem"`
+	// ClientAuth is what `client_ca_file` means to clients: `require` lets nobody in without a certificate, `request` asks
+	// for one. A certificate proves its caller, if one has it in `certificates`, and needs no other credential.
+	ClientAuth string `mapstructure:"client_auth" example:"request"`
 	// MaxBody is the largest request that restores a backup; other requests have smaller limits of their own.
 	MaxBody Size `mapstructure:"max_body" min:"1MiB" example:"128MiB"`
 	// MaxBlobs is how many backups and restores run at once; more wait.
@@ -92,6 +99,17 @@ type Server struct {
 	// or 2, as proxies that pass TLS on write it. Others connect as they would without.
 	ProxyProtocol bool `mapstructure:"proxy_protocol"`
 }
+
+// Choices lists the words that a key takes.
+func (Server) Choices() map[string][]string {
+	return map[string][]string{"client_auth": {ClientAuthRequire, ClientAuthRequest}}
+}
+
+// What server.client_auth may be.
+const (
+	ClientAuthRequire = "require"
+	ClientAuthRequest = "request"
+)
 
 // TLS is a certificate with its key, or Off, on loopback alone.
 type TLS struct {
@@ -355,6 +373,15 @@ type Login struct {
 	Host string `mapstructure:"host" example:"login.vault.localhost"`
 }
 
+// IdentityEndpoint is a listener for programs on the gateway's own machine, plain
+// HTTP on a loopback address. Azure's SDKs find it by their environment and get
+// tokens of the login from it.
+type IdentityEndpoint struct {
+	// Address is the HOST:PORT of the listener, on loopback; empty is none. Clients have `http://HOST:PORT/msi/token` as
+	// `IDENTITY_ENDPOINT`.
+	Address string `mapstructure:"address" example:"127.0.0.1:8445"`
+}
+
 // Caller is a program or person that may call, with its credentials. What it
 // may do stands in `policy`.
 type Caller struct {
@@ -363,12 +390,19 @@ type Caller struct {
 	// Client is a client id and secret for `login.host`, and a user with its password for Huawei's IAM.
 	Client *Client `mapstructure:"client" example:"{ id: app, secret: { env: APP_SECRET } }"`
 	// Tokens are bearer tokens, for the headers `Authorization` and `X-Auth-Token`: each as `{ env: NAME }`,
-	// `{ file: PATH }`, or as its SHA-256 in hex, `{ sha256: HEX }`.
+	// `{ file: PATH }`, or as its SHA-256 in hex, `{ sha256: HEX }`. Beside that may stand a `name` for the audit, and `expires`
+	// and `addresses` as every credential may have them.
 	Tokens []Token `mapstructure:"tokens" example:"[ { env: APP_TOKEN } ]"`
 	// AccessKeys are the keys that sign requests to the API of Huawei Cloud CSMS.
 	AccessKeys []AccessKey `mapstructure:"access_keys" example:"[ { id: AKAPP, secret: { env: APP_SK } } ]"`
 	// Identities say which tokens of `issuers` are the caller's. A token that is two callers' is refused.
 	Identities []Identity `mapstructure:"identities" example:"[ { issuer: github, bound_claims: [ { claim: repository_id, values: ['123456789'] } ] } ]"`
+	// Certificates are what certificates of the caller are known by; see `server.client_ca_file`.
+	Certificates []Certificate `mapstructure:"certificates" example:"[ { uri: 'spiffe://corp.example/payments/app' } ]"`
+	// ManagedIdentity is the caller's identity at `managed_identity.address`.
+	ManagedIdentity *ManagedIdentity `mapstructure:"managed_identity" example:"{ id: app, header: { env: APP_IDENTITY_HEADER } }"`
+	// RateLimit is how many requests the caller may send, by all of its credentials together.
+	RateLimit *RateLimit `mapstructure:"rate_limit" default:"none" example:"{ requests: 600, per: 1m }"`
 	// Attributes are what rules of the policy may take from the caller, as `{caller.NAME}` in their `names`.
 	Attributes Attributes `mapstructure:"attributes" example:"{ team: payments }"`
 }
@@ -388,7 +422,8 @@ type Client struct {
 	// Secret is the client secret, or the password. A client with keys, or a caller with identities, may do without.
 	Secret secret.Value `mapstructure:"secret"`
 	// Keys are public keys: their private halves sign assertions that prove the client.
-	Keys []ClientKey `mapstructure:"keys" example:"[ { file: keys/app-cert.pem } ]"`
+	Keys  []ClientKey `mapstructure:"keys" example:"[ { file: keys/app-cert.pem } ]"`
+	Bound `mapstructure:",squash"`
 }
 
 // AccessKey is an AK/SK pair, or a sealed one.
@@ -397,8 +432,10 @@ type AccessKey struct {
 	ID string `mapstructure:"id" example:"AKAPP"`
 	// Secret is the secret key (SK).
 	Secret secret.Value `mapstructure:"secret"`
-	// Sealed is reserved for an encrypted access key, in the place of id and secret; it does nothing yet.
+	// Sealed is an access key that is sealed with the keyring, in the place of id and secret: `vaultferry callers key seal`
+	// prints it.
 	Sealed string `mapstructure:"sealed" example:"eyJhbGciOi..."`
+	Bound  `mapstructure:",squash"`
 }
 
 // ExactlyOne lists the keys of which one is given.
@@ -443,7 +480,7 @@ func (Rule) Choices() map[string][]string { return map[string][]string{"allow": 
 // Default returns what holds where the file says nothing.
 func Default() *Config {
 	return &Config{
-		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs, MaxConnections: 4096},
+		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs, MaxConnections: 4096, ClientAuth: ClientAuthRequire},
 		Admin:  Admin{Address: "127.0.0.1:8444"},
 		Control: Control{
 			Socket: "vaultferry.sock",

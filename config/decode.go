@@ -24,6 +24,8 @@ type Size int64
 // the token itself.
 type Token struct {
 	Hash [sha256.Size]byte
+	Name string // what the audit calls it; empty: the beginning of Hash
+	Bound
 }
 
 var units = []struct {
@@ -91,6 +93,8 @@ func (r *refs) hook(from, to reflect.Value) (any, error) {
 		return size(in)
 	case time.Duration:
 		return duration(in)
+	case Date:
+		return date(in)
 	}
 	text, isText := in.(string)
 	switch k := to.Kind(); {
@@ -145,9 +149,9 @@ func duration(in any) (any, error) {
 }
 
 func (r *refs) token(in any) (any, error) {
-	m, ok := in.(map[string]any)
-	if !ok {
-		return nil, errors.New("a token is never written here; use {env: NAME}, {file: PATH} or {sha256: HEX}")
+	m, t, err := r.beside(in)
+	if err != nil {
+		return nil, err
 	}
 	if raw, ok := m["sha256"]; ok && len(m) == 1 {
 		text, isText := raw.(string)
@@ -155,16 +159,18 @@ func (r *refs) token(in any) (any, error) {
 		if !isText || err != nil || len(b) != sha256.Size {
 			return nil, errors.New("sha256 wants 64 hex digits in quotes")
 		}
-		return Token{Hash: [sha256.Size]byte(b)}, nil
+		t.Hash = [sha256.Size]byte(b)
+		return t, nil
 	}
-	v, err := r.value(in)
+	v, err := r.value(m)
 	if err != nil {
 		return nil, err
 	}
 	if !access.Strong(v.Reveal()) {
 		return nil, fmt.Errorf("it can be guessed: fewer than %d bits, as far as can be seen, and it opens the gateway to whoever sends it; make another with: openssl rand -hex 32", access.StrongBits)
 	}
-	return Token{Hash: sha256.Sum256(v.Reveal())}, nil
+	t.Hash = sha256.Sum256(v.Reveal())
+	return t, nil
 }
 
 // locate makes every field tagged path:"true" in v relative to the folder of the

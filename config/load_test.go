@@ -151,7 +151,9 @@ func TestFull(t *testing.T) {
 			t.Errorf("%s is %v, want %v", what, pair[0], pair[1])
 		}
 	}
-	creds, err := c.Credentials()
+	creds, err := c.Credentials(func(caller, sealed string) (string, secret.Value, error) {
+		return "AKOLD", secret.TextValue(testSecret), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,12 +258,13 @@ stores: [ { name: a, backend: memory } ]
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file",
+		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
 		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
 		"audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
 		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",
 		"audit.witness.file", "audit.witness.key_file", "log.level", "log.format", "traces.endpoint", "traces.ca_file", "traces.sample_percent", "traces.names", "archive.dir",
 		"dialects.azure.authority", "dialects.azure.resource", "dialects.huawei.domain", "dialects.huawei.require_signed_host", "login.host",
+		"managed_identity.address", "callers_file",
 	}
 	if d := gocmp.Diff(want, scalars(reflect.TypeFor[Config](), "")); d != "" {
 		t.Error(d)
@@ -445,7 +448,9 @@ func FuzzLoad(f *testing.F) {
 				t.Error("a store without a name of its own")
 			}
 		}
-		if _, err := c.Credentials(); err != nil {
+		if _, err := c.Credentials(func(caller, sealed string) (string, secret.Value, error) {
+			return "AKOLD", secret.TextValue(testSecret), nil
+		}); err != nil {
 			t.Errorf("the credentials do not load: %v", err)
 		}
 	})

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -43,6 +44,7 @@ func (c *Config) validateLogin(rep *report) {
 			c.validateClient(rep, fmt.Sprintf("callers[%d].client", i), caller, ids)
 		}
 	}
+	c.validateManagedIdentity(rep)
 	if c.Login.Host == "" {
 		return
 	}
@@ -52,11 +54,30 @@ func (c *Config) validateLogin(rep *report) {
 	if i := slices.IndexFunc(c.Dialects.Azure.Routes, func(r AzureRoute) bool { return r.Host == c.Login.Host }); i >= 0 {
 		rep.bad("login.host", "%s is the host of dialects.azure.routes[%d] too", c.Login.Host, i)
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 && !slices.ContainsFunc(c.Callers, func(caller Caller) bool { return caller.ManagedIdentity != nil }) {
 		rep.warn("login", "no caller has a client, so nobody can log in")
 	}
 	if u, err := url.Parse(c.Dialects.Azure.Authority); err == nil && strings.Trim(u.Path, "/") != strings.Trim(loginPath, "/") {
 		rep.warn("dialects.azure.authority", "clients that log in at %s refuse a challenge that names another tenant; leave it out", c.Login.Host)
+	}
+}
+
+func (c *Config) validateManagedIdentity(rep *report) {
+	at := c.ManagedIdentity.Address
+	if at == "" {
+		return
+	}
+	address(rep, "managed_identity.address", at)
+	if c.Login.Host == "" {
+		rep.bad("login.host", "missing: managed_identity hands out tokens of the login")
+	}
+	switch {
+	case !Loopback(at):
+		rep.bad("managed_identity.address", "%s is not a loopback address: it speaks plain HTTP, to programs on this machine", at)
+	case at == c.Server.Address || at == c.Admin.Address:
+		if _, port, _ := net.SplitHostPort(at); port != "0" {
+			rep.bad("managed_identity.address", "the same as that of the server, or of admin")
+		}
 	}
 }
 
@@ -81,6 +102,7 @@ func (c *Config) validateClient(rep *report, at string, caller Caller, ids map[s
 	if len(client.Keys) > maxClientKeys {
 		rep.bad(at+".keys", "at most %d: a client changes keys, and does not gather them", maxClientKeys)
 	}
+	client.validate(rep, at)
 	if c.Login.Host == "" && len(c.Dialects.Huawei.Routes) == 0 {
 		rep.warn(at, "login.host is missing, so nobody can log in with it")
 	}

@@ -73,10 +73,6 @@ func (r *report) warn(path, format string, args ...any) {
 	r.all = append(r.all, Problem{Severity: Warning, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-func (r *report) idle(path, what string) {
-	r.all = append(r.all, Problem{Severity: Note, Path: path, Message: what + " does nothing yet"})
-}
-
 // split parts errors from the rest.
 func (r *report) split() (bad, rest []Problem) {
 	for _, p := range r.all {

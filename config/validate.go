@@ -51,6 +51,9 @@ func (c *Config) validateServer(rep *report) {
 	case !s.TLS.Off && s.TLS.KeyFile == "":
 		rep.bad("server.tls.key_file", "missing")
 	}
+	if words := s.Choices()["client_auth"]; !slices.Contains(words, s.ClientAuth) {
+		rep.bad("server.client_auth", "use %s", anyOf(words))
+	}
 	if s.TLS.Off && s.ClientCAFile != "" {
 		rep.bad("server.client_ca_file", "client certificates need TLS")
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func TestExamplesLoad(t *testing.T) {
-	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SECRET", "APP_SK", "PIPELINE_SK", "PIPELINE_PASSWORD", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET", "CSMS_SK", "RED_TOKEN", "BLUE_TOKEN"} {
+	for _, name := range []string{"TOKEN", "APP_TOKEN", "APP_SECRET", "APP_SK", "PIPELINE_SK", "PIPELINE_PASSWORD", "VAULT_TOKEN", "VAULT_SECRET_ID", "AZURE_CLIENT_SECRET", "CSMS_SK", "RED_TOKEN", "BLUE_TOKEN", "PAY_IDENTITY_HEADER"} {
 		sum := sha256.Sum256([]byte(name)) // as strong as a real one
 		t.Setenv(name, hex.EncodeToString(sum[:]))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -43,6 +44,11 @@ func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address,
 		Via: c.Caller.Via, Op: c.Op, Store: r.Store, Name: string(r.Name), Event: r.Event,
 		Result: result(failed), Reason: secret.ReasonOf(failed),
+	}
+	if bound, ok := errors.AsType[*access.BoundError](failed); ok { // its sender is not told, and the operator has to know
+		e.Credential, e.Reason = bound.Credential, bound.Error()
+	} else if errors.Is(failed, access.ErrCertificate) {
+		e.Reason = access.ErrCertificate.Error()
 	}
 	var err error
 	if failed != nil {

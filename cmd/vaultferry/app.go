@@ -186,7 +186,7 @@ func (a *app) addGroups(root *cobra.Command) {
 			a.migrateCommand(), a.reportCommand(), a.snapshotCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
-			a.initCommand(), a.checkCommand(), a.serveCommand(), a.reloadCommand(), a.policyCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
+			a.initCommand(), a.checkCommand(), a.serveCommand(), a.reloadCommand(), a.callersCommand(), a.policyCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
 		}},
 		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand(), a.certCommand()}},
 	} {
@@ -212,7 +212,7 @@ const defaultTimeout = 10 * time.Minute
 // callsStore: what the command does is calls to a store, which take time. Commands
 // below one of these see to it themselves.
 func callsStore(c *cobra.Command) bool {
-	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "reload", "policy", "snapshot", "store", "keys", "cert", "migrate", "report"}, c.Name())
+	return !slices.Contains([]string{"demo", "inspect", "init", "check", "serve", "reload", "callers", "policy", "snapshot", "store", "keys", "cert", "migrate", "report"}, c.Name())
 }
 
 // configPath is where the configuration is, or would be.

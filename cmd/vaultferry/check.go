@@ -111,6 +111,7 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 		v.add(config.Bad, "keyring.file", "%s", message(err))
 	} else {
 		v.checkKeyring(cfg, keys)
+		v.checkCallers(cfg, keys, a.log())
 	}
 	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)

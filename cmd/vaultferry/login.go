@@ -31,14 +31,14 @@ func (a *app) login(rt *runtime, creds *access.Credentials, issuers *issuer.Set)
 		return nil, nil
 	}
 	o := login.Options{
-		Service: rt.service, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: rt.edge.throttle,
+		Service: rt.service, Credentials: creds, Keyring: rt.keys, Host: rt.cfg.Login.Host, Throttle: rt.edge.throttle,
 		Issuers: issuers, Resource: rt.cfg.Advertises, Limits: rt.edge.limits, Log: rt.log, Now: a.now,
 	}
 	for _, c := range rt.cfg.Callers {
 		if c.Client == nil {
 			continue
 		}
-		client := login.Client{ID: c.Client.ID, Caller: c.Name}
+		client := login.Client{ID: c.Client.ID, Caller: c.Name, Bounds: c.Client.Bounds()}
 		if s := c.Client.Secret; !s.IsNone() {
 			client.Secret, client.Strong = sha256.Sum256(s.Reveal()), access.Strong(s.Reveal())
 		}
@@ -48,9 +48,17 @@ func (a *app) login(rt *runtime, creds *access.Credentials, issuers *issuer.Set)
 		}
 		o.Clients = append(o.Clients, client)
 	}
+	for _, c := range rt.cfg.Callers {
+		if i := c.ManagedIdentity; i != nil {
+			o.Identities = append(o.Identities, login.Identity{ID: i.ID, Header: sha256.Sum256(i.Header.Reveal()), Caller: c.Name, Bounds: i.Bounds()})
+		}
+	}
 	l, err := login.New(o)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
+	}
+	if rt.cfg.ManagedIdentity.Address != "" {
+		rt.local = l.IdentityEndpoint()
 	}
 	creds.Trust(l.Verify)
 	return l, nil
@@ -61,7 +69,7 @@ func (a *app) users(rt *runtime, creds *access.Credentials) (*iam.IAM, error) {
 	o := iam.Options{Keyring: rt.keys, Credentials: creds, Domain: rt.cfg.Dialects.Huawei.Domain, Now: a.now}
 	for _, c := range rt.cfg.Callers {
 		if c.Client != nil && !c.Client.Secret.IsNone() {
-			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name})
+			o.Users = append(o.Users, iam.User{Name: c.Client.ID, Password: sha256.Sum256(c.Client.Secret.Reveal()), Strong: access.Strong(c.Client.Secret.Reveal()), Caller: c.Name, Bounds: c.Client.Bounds()})
 		}
 	}
 	return iam.New(o)

@@ -139,6 +139,9 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 	if lacksSigningKey(cfg, n.keys) {
 		return nil, nil, usagef("keyring.file: %s", noSigningKey)
 	}
+	if n.callers, err = loadCallers(cfg, n.keys); err != nil {
+		return nil, nil, err
+	}
 	u := &upcoming{rt: &n}
 	if u.change, restart, err = differing(r.rt, &n); err != nil {
 		return nil, nil, err
@@ -194,7 +197,9 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 	if next.rt.witness != nil {
 		next.rt.witness.UseSigner(signer)
 	}
+	next.rt.edge.limits.Rates.Use(next.rt.cfg.Rates())
 	next.rt.service.Begin()
+	r.server.UseLocal(next.rt.local)
 	idle := []<-chan struct{}{r.server.Use(next.rt.service, next.mounted)}
 	if r.commands != nil {
 		idle = append(idle, r.commands.Use(next.rt.service, next.stores.held))
@@ -287,6 +292,7 @@ func parts() []part {
 		{"archive", func(c *config.Config) any { return c.Archive }, false},
 		{"dialects", func(c *config.Config) any { return c.Dialects }, false},
 		{"login", func(c *config.Config) any { return c.Login }, false},
+		{"managed_identity", func(c *config.Config) any { return c.ManagedIdentity }, true},
 		{"issuers", func(c *config.Config) any { return c.Issuers }, false},
 		{"callers", func(c *config.Config) any { return c.Callers }, false},
 		{"groups", func(c *config.Config) any { return c.Groups }, false},
@@ -311,6 +317,9 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
 		restart = append(restart, "gateway.id")
 	}
+	if !reflect.DeepEqual(old.callers, next.callers) {
+		changed = append(changed, "callers_file")
+	}
 	for _, part := range parts() {
 		switch {
 		case config.Same(was, is, part.of):
@@ -332,8 +341,8 @@ func sameKeyring(a, b *backup.Keyring) (bool, error) {
 	return bytes.Equal(old, next), err
 }
 
-// withoutFiles leaves out where the certificates are.
+// withoutFiles leaves out where the certificates are, and who must have one.
 func withoutFiles(s config.Server) config.Server {
-	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile = "", "", ""
+	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile, s.ClientAuth = "", "", "", ""
 	return s
 }

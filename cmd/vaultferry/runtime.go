@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -18,6 +19,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
 	"github.com/vaultferry/vaultferry/gateway/audit/witness"
+	"github.com/vaultferry/vaultferry/gateway/callerfile"
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 	"github.com/vaultferry/vaultferry/gateway/tracing"
@@ -41,15 +43,23 @@ type runtime struct {
 	serves   bool // callers, and not one command alone
 	syslog   *syslog.Sink
 	edge     *edge
-	tls      *tls.Config     // of connections that begin now; nil: TLS is off
-	witness  *witness.Server // nil: this gateway is none
-	tracer   *tracing.Tracer // nil: none
+	local    http.Handler     // of the local listener; nil: there is none
+	callers  *callerfile.File // of callers_file; nil: there is none
+	tls      *tls.Config      // of connections that begin now; nil: TLS is off
+	witness  *witness.Server  // nil: this gateway is none
+	tracer   *tracing.Tracer  // nil: none
 }
 
 // assemble opens what a sound configuration names.
 func (a *app) assemble(ctx context.Context, cfg *config.Config, keys *backup.Keyring, only ...string) (*runtime, error) {
 	metrics := httpd.NewMetrics()
 	rt := &runtime{cfg: cfg, keys: keys, metrics: metrics, log: a.log(), serves: len(only) == 0, edge: a.newEdge(cfg, metrics)}
+	if rt.serves {
+		var err error
+		if rt.callers, err = loadCallers(cfg, keys); err != nil {
+			return nil, err
+		}
+	}
 	stores, err := a.openStores(ctx, rt, only)
 	if err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 		return err
 	}
 	rt.log.Info("serving", slog.String("address", server.Address()), slog.String("admin", server.AdminAddress()),
-		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)))
+		slog.Bool("tls", tlsConfig != nil), slog.Int("stores", len(cfg.Stores)), slog.String("managed_identity", server.LocalAddress()))
 	tellSystemd(rt.log, daemon.SdNotifyReady)
 	context.AfterFunc(ctx, func() { tellSystemd(rt.log, daemon.SdNotifyStopping) })
 	done := rt.keepAudit(ctx, hangUps, func() { again.hangUp(ctx) })
@@ -188,6 +188,8 @@ func adviseTaken(err error, cfg *config.Config, server *httpd.Server) error {
 		return err
 	case server.Address() == "":
 		return fmt.Errorf("%s is in use already; server.address or --address names another one", cfg.Server.Address)
+	case cfg.ManagedIdentity.Address != "" && server.LocalAddress() == "":
+		return fmt.Errorf("%s is in use already; managed_identity.address names another one", cfg.ManagedIdentity.Address)
 	}
 	return fmt.Errorf("%s is in use already; admin.address names another one", cfg.Admin.Address)
 }

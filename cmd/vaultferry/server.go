@@ -3,9 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -30,6 +28,8 @@ type edge struct {
 func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits := wire.NewLimits(int64(cfg.Server.MaxBody), cfg.Server.MaxBlobs)
 	limits.Pace = access.NewPace(a.now)
+	limits.Rates = access.NewRates(a.now, metrics.RateLimited)
+	limits.Rates.Use(cfg.Rates())
 	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics.IssuerFetched)}
 }
 
@@ -51,18 +51,23 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 	}
 	build := readVersion()
 	rt.metrics.Built(build.Version, build.Revision)
-	return httpd.New(httpd.Options{
+	server, err := httpd.New(httpd.Options{
 		Service: rt.service, Dialects: mounted,
-		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Metrics: rt.metrics, Log: rt.log,
+		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Local: rt.cfg.ManagedIdentity.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
 		Locked: rt.edge.throttle.Waiting, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
+	if err != nil {
+		return nil, err
+	}
+	server.UseLocal(rt.local)
+	return server, nil
 }
 
 // dialects are the APIs, each for the callers and routes of the configuration.
 func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
-	creds, err := rt.cfg.Credentials()
+	creds, err := credentials(rt)
 	if err != nil {
 		return nil, err
 	}
@@ -153,16 +158,12 @@ func serverTLS(s config.Server) (*tls.Config, error) {
 		return nil, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if s.ClientCAFile == "" {
-		return c, nil
+	if c.ClientCAs, err = clientAuthorities(s); err != nil || c.ClientCAs == nil {
+		return c, err
 	}
-	pem, err := os.ReadFile(s.ClientCAFile)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("server.client_ca_file: %w", err)}
-	}
-	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	if s.ClientAuth == config.ClientAuthRequest {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
 	return c, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // questions ask for an argument that is missing.
-var questions = map[string]string{"STORE": "which store?", "NAME": "which secret?", "FILE": "which file?", "KEY": "which key?", "LINE": "which line?", "CALLER": "which caller?", "ACTION": "which action?", "PLAN": "which plan?", "REPORT": "which report?", "ID": "which snapshot?"}
+var questions = map[string]string{"STORE": "which store?", "NAME": "which secret?", "FILE": "which file?", "KEY": "which key?", "LINE": "which line?", "CALLER": "which caller?", "ACTION": "which action?", "PLAN": "which plan?", "REPORT": "which report?", "ID": "which snapshot?", "AK": "which access key?"}
 
 // arguments accepts exactly the named ones. Those in brackets may be left out.
 func arguments(names ...string) cobra.PositionalArgs {

@@ -66,7 +66,7 @@ func blobError(err error, blob []byte) error {
 	default:
 		return err
 	}
-	return &secret.Error{Kind: secret.Corrupt, Detail: secret.DetailOf(err), Err: errors.Join(refusal{s}, err)}
+	return &secret.Error{Kind: secret.Corrupt, Detail: secret.DetailOf(err), Err: errors.Join(refusal{shape: s}, err)}
 }
 
 // blobPrefix is how long the name of a blob's form is, and the byte that a

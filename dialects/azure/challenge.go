@@ -19,11 +19,12 @@ import (
 // a client that keeps sending a stale token is slowed down, and neither its
 // next token nor its neighbours' are.
 func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
+	from := r.From(d.Name(), d.now())
 	token, ok := bearer(r.Header)
 	if !ok {
-		return access.Caller{}, refuse(secret.Unauthenticated, noToken, "")
+		return d.byCertificate(r, from)
 	}
-	who, err := d.credentials.Bearer(token, d.Name(), func() string { return d.audience(r) })
+	who, err := d.credentials.Bearer(token, from, func() string { return d.audience(r) })
 	if err == nil {
 		return who, nil
 	}
@@ -36,7 +37,7 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 		return access.Caller{}, &secret.Error{Kind: secret.Throttled}
 	}
 	d.throttle.Failed(key, r.Address)
-	return access.Caller{}, refuse(secret.Unauthenticated, refusedToken(err), access.Reason(err))
+	return access.Caller{}, refuseFor(secret.Unauthenticated, refusedToken(err), err)
 }
 
 // isDown reports whether nothing is known of the token, good or bad.
@@ -45,11 +46,31 @@ func isDown(err error) bool {
 	return ok && e.Fault == access.IssuerDown
 }
 
+// byCertificate takes a request without a token whose sender showed a
+// certificate. The vendor's clients leave a body out of their first request, to
+// be challenged: they are.
+func (d *Dialect) byCertificate(r *wire.Request, from access.From) (access.Caller, error) {
+	peer, err := d.credentials.Peer(from)
+	switch {
+	case err != nil:
+		return access.Caller{}, refuseFor(secret.Unauthenticated, noToken, err)
+	case peer.ID == "", len(r.Header["Authorization"]) > 0, takesBody[r.Op] && r.ContentLength == 0:
+		return access.Caller{}, refuse(secret.Unauthenticated, noToken, "")
+	}
+	return peer, nil
+}
+
+// takesBody has the operations that are nothing without one.
+var takesBody = map[string]bool{"azure.SetSecret": true, "azure.UpdateSecret": true, opRestore: true}
+
 // refusedToken says what the service says of a token. Its words for a wrong
 // signature under a known key, and for one that is not valid yet or has no end,
 // are inferred.
 func refusedToken(err error) shape {
 	s := badToken
+	if bound, ok := errors.AsType[*access.BoundError](err); ok && !bound.Ended.IsZero() {
+		return expiredToken
+	}
 	var e *access.TokenError
 	if !errors.As(err, &e) {
 		return s
@@ -63,7 +84,7 @@ func refusedToken(err error) shape {
 	case access.WrongIssuer:
 		s.message = "AKV10032: Invalid issuer. Expected one of " + e.Want + ", found " + e.Found + "."
 	case access.ExpiredToken:
-		s.message = "[TokenExpired] Error validating token: 'S2S12086'."
+		return expiredToken
 	case access.EarlyToken:
 		s.message = "Error validating token: IDX10222"
 	case access.EndlessToken:

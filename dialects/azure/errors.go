@@ -2,9 +2,7 @@ package azure
 
 import (
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
@@ -14,14 +12,23 @@ import (
 )
 
 // refusal is an error whose shape is known where it arises.
-type refusal struct{ shape }
+type refusal struct {
+	shape
+	cause error // for the audit; nil: the shape says it all
+}
 
 func (r refusal) Error() string { return r.message }
+func (r refusal) Unwrap() error { return r.cause }
 
 // refuse returns an error of the shape s. The message is the shape's; why goes
 // where the reason goes, and may be empty.
 func refuse(k secret.Kind, s shape, why string) error {
-	return &secret.Error{Kind: k, Detail: why, Err: refusal{s}}
+	return &secret.Error{Kind: k, Detail: why, Err: refusal{shape: s}}
+}
+
+// refuseFor is refuse because of cause, which nobody but the audit is told.
+func refuseFor(k secret.Kind, s shape, cause error) error {
+	return &secret.Error{Kind: k, Detail: access.Reason(cause), Err: refusal{s, cause}}
 }
 
 // Error implements wire.Edge.
@@ -69,9 +76,8 @@ func (d *Dialect) errorHeader(r *wire.Request, s shape, err error) http.Header {
 	if s.status == http.StatusUnauthorized {
 		h["WWW-Authenticate"] = []string{d.challenge(r)}
 	}
-	var e *secret.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 && s.status >= http.StatusTooManyRequests {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	if wait := wire.RetryAfter(err); wait != "" && s.status >= http.StatusTooManyRequests {
+		h.Set("Retry-After", wait)
 	}
 	return h
 }

@@ -43,6 +43,8 @@ var (
 	// The service goes on to quote the token's header; ours need not have one.
 	badToken = shape{http.StatusUnauthorized, codeUnauthorized, "", "AKV10046: Unable to resolve the key used for signature validation.", reported}
 
+	expiredToken = shape{http.StatusUnauthorized, codeUnauthorized, "", "[TokenExpired] Error validating token: 'S2S12086'.", reported}
+
 	wrongProperty  = shape{http.StatusBadRequest, codeBadParameter, "", messageInvalid, reported}
 	wrongMethod    = shape{http.StatusMethodNotAllowed, "MethodNotAllowed", "", "HTTP {method} not allowed", recorded}
 	wrongOperation = shape{http.StatusBadRequest, codeBadParameter, "", "Method {method} does not allow operation '{operation}'", reported} // of keys

@@ -24,6 +24,7 @@ const (
 	saidNoKey     = "Get secretKey failed,ak:******,err:ak not exist"
 	saidSession   = "security token is invalid" // this and the next are ours
 	saidStale     = "security token expires"
+	saidEnded     = "the access key has expired"
 	saidLocked    = "AK access failed to reach the limit,forbidden."
 )
 
@@ -35,6 +36,7 @@ func (a *api) Authenticate(r *wire.Request) (access.Caller, error) {
 	if r.Op == "" || r.Op == loginOp || r.Op == credentialOp && len(auth)+len(tokens) == 0 {
 		return access.Caller{}, nil // nothing is there, or the proof is in the body
 	}
+	from := r.From(via, a.now())
 	switch {
 	case len(auth) == 1:
 		who, err := a.signature(r, auth[0])
@@ -47,7 +49,11 @@ func (a *api) Authenticate(r *wire.Request) (access.Caller, error) {
 	case len(tokens) > 1:
 		return unproved(saidToken+", more than one X-Auth-Token header", nil)
 	}
-	return unproved(saidNothing, nil)
+	peer, err := a.creds.Peer(from)
+	if err != nil || peer.ID == "" {
+		return unproved(saidNothing, err)
+	}
+	return peer, nil
 }
 
 // byGateway marks a refusal as the API gateway's, which sees to signatures for
@@ -63,12 +69,15 @@ func byGateway(err error) error {
 // token takes a configured one, one of the login's or of an issuer's, or one of
 // IAM's. The last is for one project, or for none: then it opens nothing of CSMS.
 func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
-	who, err := a.creds.Bearer(text, via, nil)
+	who, err := a.creds.Bearer(text, r.From(via, a.now()), nil)
 	switch e, ok := errors.AsType[*access.TokenError](err); {
 	case err == nil:
 		return who, nil
 	case ok && e.Fault == access.IssuerDown: // it may be good
 		return access.Caller{}, secret.Errorf(secret.Unavailable, "the keys of the token's issuer could not be fetched")
+	}
+	if _, bound := errors.AsType[*access.BoundError](err); bound || errors.Is(err, access.ErrCertificate) {
+		return a.refuseToken(r, text, err)
 	}
 	t, iamErr := a.iamToken(r, text)
 	switch project, ok := r.Vars["project_id"]; {
@@ -80,7 +89,15 @@ func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	case ok && project != t.Project:
 		return access.Caller{}, secret.Errorf(secret.Denied, "the token is for another project")
 	}
-	return access.Caller{ID: t.Caller, Via: via, Credential: access.DigestedCredential(access.IAMToken, text)}, nil
+	return t.Holder(via), nil
+}
+
+// refuseToken counts a token as a wrong one, and answers so.
+func (a *api) refuseToken(r *wire.Request, text string, err error) (access.Caller, error) {
+	if key := access.HashedKey("token", text); !outdated(err) && a.throttle.Locked(key, r.Address) == 0 {
+		a.throttle.Failed(key, r.Address)
+	}
+	return unproved(refusedToken(err), err)
 }
 
 // explained tells the audit why an issuer's token is refused. The client is told
@@ -107,12 +124,12 @@ func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
 	}
 	t, err := a.iam.Verify(text)
 	if err == nil {
+		err = a.creds.Check(t.Holder(via), r.From(via, a.now()))
+	}
+	if err == nil {
 		return t, nil
 	}
-	if !outdated(err) {
-		a.throttle.Failed(key, r.Address)
-	}
-	_, err = unproved(refusedToken(err), err)
+	_, err = a.refuseToken(r, text, err)
 	return iam.Token{}, err
 }
 
@@ -120,15 +137,19 @@ func (a *api) iamToken(r *wire.Request, text string) (iam.Token, error) {
 // gateway takes: others have no project.
 func (a *api) anyToken(r *wire.Request, text string) (iam.Token, error) {
 	who, until, err := a.iam.Bearer(text)
-	if err == nil {
-		return iam.Token{Identity: who, Expires: until}, nil
+	if err != nil {
+		return a.iamToken(r, text)
 	}
-	return a.iamToken(r, text)
+	if err := a.creds.Check(who.Holder(via), r.From(via, a.now())); err != nil {
+		_, err = a.refuseToken(r, text, err)
+		return iam.Token{}, err
+	}
+	return iam.Token{Identity: who, Expires: until}, nil
 }
 
 func outdated(err error) bool {
 	var e *access.TokenError
-	return errors.As(err, &e) && (e.Fault == access.ExpiredToken || e.Fault == access.EarlyToken)
+	return access.Ended(err) || errors.As(err, &e) && (e.Fault == access.ExpiredToken || e.Fault == access.EarlyToken)
 }
 
 // signature reads the body only after everything else has passed: whoever has
@@ -175,6 +196,9 @@ func (a *api) whileLocked(r *wire.Request, auth sdkhmac.Authorization) (access.C
 	if err := a.verify(r, auth, key); err != nil {
 		return unproved(saidLocked, nil)
 	}
+	if err := a.creds.Check(key.Caller, r.From(via, a.now())); err != nil {
+		return unproved(saidLocked, err)
+	}
 	return a.holderOf(r, key, project)
 }
 
@@ -187,6 +211,13 @@ func (a *api) failed(key access.AccessKey, address string) {
 }
 
 func (a *api) holderOf(r *wire.Request, key access.AccessKey, project string) (access.Caller, error) {
+	switch err := a.creds.Check(key.Caller, r.From(via, a.now())); {
+	case access.Ended(err):
+		return unproved(saidEnded, err)
+	case err != nil: // from elsewhere: as a guess
+		a.failed(key, r.Address)
+		return unproved(saidSignature+", "+why(sdkhmac.ErrSignature), err)
+	}
 	a.throttle.Succeeded(key.ID, r.Address, key.Strong)
 	if at, ok := r.Vars["project_id"]; ok && project != "" && project != at {
 		return access.Caller{}, secret.Errorf(secret.Denied, "the temporary key is for another project")
@@ -223,7 +254,8 @@ func (a *api) key(r *wire.Request, id string) (key access.AccessKey, project, sa
 	case err != nil:
 		return key, "", saidSession, err
 	}
-	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: access.Caller{ID: s.Caller, Via: via, Credential: access.CredentialOf(access.TemporaryKey, id)}}, s.Project, "", nil
+	s.Holder.Via = via
+	return access.AccessKey{ID: id, Secret: s.Secret, Strong: true, Caller: s.Holder}, s.Project, "", nil
 }
 
 var (
@@ -296,8 +328,12 @@ func why(err error) string {
 // refusedToken follows the vendor, who tells of no fault but one.
 func refusedToken(err error) string {
 	var e *access.TokenError
-	if errors.As(err, &e) && e.Fault == access.ExpiredToken {
-		return saidExpired + e.At.UTC().Format("2006-01-02T15:04:05.000000Z")
+	bound, _ := errors.AsType[*access.BoundError](err)
+	switch at := "2006-01-02T15:04:05.000000Z"; {
+	case errors.As(err, &e) && e.Fault == access.ExpiredToken:
+		return saidExpired + e.At.UTC().Format(at)
+	case access.Ended(err):
+		return saidExpired + bound.Ended.UTC().Format(at)
 	}
 	return saidToken
 }

@@ -3,9 +3,7 @@ package huawei
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -197,7 +195,7 @@ func shaped(r *wire.Request, err error) wire.Reply {
 func answer(op, id string, err error) wire.Reply {
 	p := problemOf(op, err)
 	rep := wire.Reply{Status: p.status, Header: jsonHeader()}
-	if s := retryAfter(err); s != "" {
+	if s := wire.RetryAfter(err); s != "" {
 		rep.Header.Set("Retry-After", s)
 	}
 	flat := flatError{Code: p.code, Msg: p.message(secret.DetailOf(err))}
@@ -210,13 +208,4 @@ func answer(op, id string, err error) wire.Reply {
 		rep.Body = flat
 	}
 	return rep
-}
-
-// retryAfter is in whole seconds, rounded up; empty: not said.
-func retryAfter(err error) string {
-	var e *secret.Error
-	if !errors.As(err, &e) || e.RetryAfter <= 0 {
-		return ""
-	}
-	return strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)
 }

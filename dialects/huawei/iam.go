@@ -82,11 +82,9 @@ func (a *api) createToken(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	text := ""
-	if t := body.Auth.Identity.Token; t != nil {
-		text = t.ID
+	if err := r.Prove(proof.Holder(via)); err != nil {
+		return wire.Reply{}, err
 	}
-	r.Caller = access.Caller{ID: proof.Caller, Via: via, Credential: credentialOf(proof, text)}
 	project, err := a.scope(r, body.Auth.Scope, proof.Project)
 	if err != nil {
 		return wire.Reply{}, err
@@ -329,7 +327,9 @@ func (a *api) createCredential(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	r.Caller = access.Caller{ID: t.Caller, Via: via, Credential: credentialOf(t, text)}
+	if err := r.Prove(t.Holder(via)); err != nil {
+		return wire.Reply{}, err
+	}
 	c, err := a.iam.Temporary(t.Identity, t.Project, time.Duration(life)*time.Second, t.Expires)
 	if err != nil {
 		return wire.Reply{}, err
@@ -392,6 +392,9 @@ func answerIAM(err error) wire.Reply {
 	case errors.Is(err, wire.ErrBodyRead):
 		status = http.StatusBadRequest
 	}
-	title := http.StatusText(status)
-	return wire.Reply{Status: status, Header: jsonHeader(), Body: iamErrorBody{iamError{status, cmp.Or(secret.DetailOf(err), title), title}}}
+	title, h := http.StatusText(status), jsonHeader()
+	if s := wire.RetryAfter(err); s != "" {
+		h.Set("Retry-After", s)
+	}
+	return wire.Reply{Status: status, Header: h, Body: iamErrorBody{iamError{status, cmp.Or(secret.DetailOf(err), title), title}}}
 }

@@ -123,17 +123,6 @@ func (a *api) identify(r *wire.Request, auth *authBody) (proof iam.Token, err er
 	return proof, secret.Errorf(secret.Unsupported, "this method is not served by this gateway: use %s, %s or %s", methodPassword, methodToken, methodKey)
 }
 
-// credentialOf is what proved t: the token text, or what the identity came from.
-func credentialOf(t iam.Token, text string) string {
-	switch {
-	case !t.Issued.IsZero():
-		return access.DigestedCredential(access.IAMToken, text)
-	case !t.Expires.IsZero(): // one of the login's
-		return access.CredentialOf(access.LoginToken, t.Name)
-	}
-	return t.Credential()
-}
-
 const saidWrong = "The username or password is wrong."
 
 func (a *api) byPassword(r *wire.Request, id *identityBody) (iam.Identity, error) {
@@ -158,12 +147,17 @@ func (a *api) isDomain(d reference) bool {
 func (a *api) prove(r *wire.Request, key string, try func() (iam.Identity, bool)) (iam.Identity, error) {
 	locked := a.throttle.Locked(key, r.Address) > 0
 	who, ok := try()
+	var bound error
+	if ok {
+		bound = a.creds.Check(who.Holder(via), r.From(via, a.now()))
+		ok = bound == nil
+	}
 	switch {
 	case locked && (!ok || !who.Strong):
-		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, "too many failures: wait some minutes")
+		return iam.Identity{}, refusedLogin("too many failures: wait some minutes", bound)
 	case !ok:
 		a.throttle.Guessed(key, r.Address)
-		return iam.Identity{}, secret.Errorf(secret.Unauthenticated, saidWrong)
+		return iam.Identity{}, refusedLogin(saidWrong, bound)
 	}
 	a.throttle.Succeeded(key, r.Address, who.Strong)
 	return who, nil

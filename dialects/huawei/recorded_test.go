@@ -28,7 +28,7 @@ func TestRecordedRequestsChanged(t *testing.T) {
 	var now time.Time
 	clock := func() time.Time { return now }
 	g, creds := twoStores(t), access.NewCredentials()
-	must(t, creds.AddAccessKey(key, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), "recorded"))
+	must(t, creds.AddAccessKey(key, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), access.Credential{Caller: "recorded"}))
 	d, err := huawei.New(huawei.Options{
 		Service: g.Service, Events: g.Events, Credentials: creds, IAM: emptyIAM(t, creds), Throttle: access.NewThrottle(clock), Now: clock,
 		Routes: []huawei.Route{{Project: "0605767fcd80d5762fdbc0189dexampl", Store: "a"}},

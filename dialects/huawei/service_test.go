@@ -172,7 +172,7 @@ func TestRecordedRequests(t *testing.T) {
 	g := twoStores(t)
 	creds := access.NewCredentials()
 	for _, suffix := range []string{"", "o", "z", "t", "I"} { // the SDK remembers a project by its key, so each record has its own
-		must(t, creds.AddAccessKey("HPUAEXAMPLEACCESSKEY"+suffix, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), "recorded"))
+		must(t, creds.AddAccessKey("HPUAEXAMPLEACCESSKEY"+suffix, secret.TextValue("exampleSecretKey0123456789exampleSecretKey"), access.Credential{Caller: "recorded"}))
 	}
 	clock := func() time.Time { return now }
 	d, err := huawei.New(huawei.Options{

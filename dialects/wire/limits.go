@@ -11,6 +11,8 @@ import (
 type Limits struct {
 	// Pace slows down those who prove nothing. Nil: nobody.
 	Pace *access.Pace
+	// Rates bound how often callers ask. Nil: nobody.
+	Rates *access.Rates
 
 	strangers *budget // bytes of bodies whose sender is not proved, by network: of each the first megabyte
 	large     *budget // the same, of each all that is behind

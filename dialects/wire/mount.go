@@ -93,7 +93,12 @@ func (p *endpoint) handle(q *Request, place *hold) (rep Reply, err error) {
 			err = &secret.Error{Kind: secret.Internal, Op: q.Op, Err: panicked(v)}
 		}
 	}()
-	if q.Caller, err = p.edge.Authenticate(q); err != nil {
+	who, err := p.edge.Authenticate(q)
+	if err != nil {
+		q.Caller = who
+		return Reply{}, err
+	}
+	if err := q.Prove(who); err != nil {
 		return Reply{}, err
 	}
 	q.proved()

@@ -3,13 +3,26 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
+
+// RetryAfter is what err says of when to come again, in whole seconds, rounded
+// up, as the header of that name has it; empty: nothing.
+func RetryAfter(err error) string {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok || e.RetryAfter <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)
+}
 
 // buffers hold answers while they are built and sent.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

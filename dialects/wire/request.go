@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // Request is an HTTP request on its way through a route. It is used by one
@@ -34,6 +36,7 @@ type Request struct {
 	body    []byte
 	err     error
 	claimed *claim // what the body has to be; nil: anything
+	counted bool   // against the caller's rate
 }
 
 type claim struct {
@@ -50,6 +53,25 @@ func newRequest(w http.ResponseWriter, r *http.Request, p *endpoint) *Request {
 		q.max = DefaultMaxBody
 	}
 	return q
+}
+
+// Prove says who sent the request, and counts it against his rate, once. It is
+// asked before any work is done for him. Its error is of the kind Throttled.
+func (r *Request) Prove(who access.Caller) error {
+	r.Caller = who
+	if who.ID == "" || r.counted {
+		return nil
+	}
+	r.counted = true
+	if wait := r.limits.Rates.Take(who.ID); wait > 0 {
+		return &secret.Error{Kind: secret.Throttled, Detail: "more requests than the caller's rate_limit allows", RetryAfter: wait}
+	}
+	return nil
+}
+
+// From is how the request came by the dialect of that name.
+func (r *Request) From(via string, now time.Time) access.From {
+	return access.From{Via: via, Address: r.Address, Time: now, TLS: r.TLS}
 }
 
 // newID returns a random UUID.

@@ -38,11 +38,14 @@ type Caller struct {
 	Credential string
 	// Groups are those that the proof itself names, beside the configured ones.
 	Groups []string
+	// Bounds are those of the configured credential that the proof comes of: see
+	// Judge. Nil: it has none.
+	Bounds *Bounds
 }
 
 // Kinds of credentials.
 const (
-	StaticToken  = "token"         // with the digest
+	StaticToken  = "token"         // with its name, or else the digest
 	LoginToken   = "login-token"   // with the client's id
 	ClientSecret = "client"        // the same
 	ClientKey    = "client-key"    // with the client's id, a slash, and the beginning of the key's thumbprint
@@ -50,6 +53,9 @@ const (
 	SigningKey   = "key"           // with the key's id
 	TemporaryKey = "temporary-key" // the same
 	IAMToken     = "iam-token"     // with the digest
+
+	ManagedIdentity = "managed-identity" // with the identity's id
+	IdentityToken   = "identity-token"   // the same
 )
 
 // CredentialOf names a credential by its id.
@@ -61,8 +67,10 @@ func DigestedCredential(kind, text string) string {
 }
 
 func digested(kind string, sum [sha256.Size]byte) string {
-	return CredentialOf(kind, hex.EncodeToString(sum[:8]))
+	return CredentialOf(kind, digestOf(sum))
 }
+
+func digestOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
 
 // Local returns the caller that commands on this machine act as.
 func Local(user string) Caller { return Caller{ID: localPrefix + user, Via: "cli"} }

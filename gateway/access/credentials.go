@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 
@@ -22,29 +23,49 @@ type Credentials struct {
 	tokens map[[sha256.Size]byte]Caller
 	keys   map[string]AccessKey
 	verify []Verifier // of issued tokens
+
+	certificates certificates
 }
 
 // NewCredentials returns an empty set.
 func NewCredentials() *Credentials {
-	return &Credentials{tokens: map[[sha256.Size]byte]Caller{}, keys: map[string]AccessKey{}}
+	return &Credentials{tokens: map[[sha256.Size]byte]Caller{}, keys: map[string]AccessKey{}, certificates: certificates{of: map[Subject]Caller{}}}
+}
+
+// Credential is one of a caller's, whatever proves it.
+type Credential struct {
+	Caller string
+	Name   string // what the audit calls it; empty: what its kind has instead
+	Bounds Bounds
+}
+
+// holder is the caller, by a credential of the kind. other names it where it has
+// no name of its own.
+func (c Credential) holder(kind, other string) Caller {
+	who := Caller{ID: c.Caller, Credential: CredentialOf(kind, cmp.Or(c.Name, other))}
+	if !c.Bounds.Expires.IsZero() || c.Bounds.Addresses != nil {
+		who.Bounds = &c.Bounds
+	}
+	return who
 }
 
 // AddToken registers a bearer token by its SHA-256. A token belongs to one
 // caller alone.
-func (c *Credentials) AddToken(hash [sha256.Size]byte, caller string) error {
+func (c *Credentials) AddToken(hash [sha256.Size]byte, of Credential) error {
 	if had, ok := c.tokens[hash]; ok {
-		return fmt.Errorf("the same token is given to %q and %q", had.ID, caller)
+		return fmt.Errorf("the same token is given to %q and %q", had.ID, of.Caller)
 	}
-	c.tokens[hash] = Caller{ID: caller, Credential: digested(StaticToken, hash)}
+	c.tokens[hash] = of.holder(StaticToken, digestOf(hash))
 	return nil
 }
 
-// AddAccessKey registers an AK/SK pair.
-func (c *Credentials) AddAccessKey(id string, sk secret.Value, caller string) error {
+// AddAccessKey registers an AK/SK pair, whose name is its id.
+func (c *Credentials) AddAccessKey(id string, sk secret.Value, of Credential) error {
 	if had, ok := c.keys[id]; ok {
-		return fmt.Errorf("access key %q is given to %q and %q", id, had.Caller.ID, caller)
+		return fmt.Errorf("access key %q is given to %q and %q", id, had.Caller.ID, of.Caller)
 	}
-	c.keys[id] = AccessKey{ID: id, Secret: sk, Strong: Strong(sk.Reveal()), Caller: Caller{ID: caller, Credential: CredentialOf(SigningKey, id)}}
+	of.Name = id
+	c.keys[id] = AccessKey{ID: id, Secret: sk, Strong: Strong(sk.Reveal()), Caller: of.holder(SigningKey, id)}
 	return nil
 }
 

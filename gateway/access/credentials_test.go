@@ -13,16 +13,16 @@ import (
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	c := access.NewCredentials()
-	if err := c.AddToken(sha256.Sum256([]byte("tok")), "ci"); err != nil {
+	if err := c.AddToken(sha256.Sum256([]byte("tok")), access.Credential{Caller: "ci"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AddAccessKey("AK", secret.TextValue("sk"), "ci"); err != nil {
+	if err := c.AddAccessKey("AK", secret.TextValue("sk"), access.Credential{Caller: "ci"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AddToken(sha256.Sum256([]byte("tok")), "other"); err == nil {
+	if err := c.AddToken(sha256.Sum256([]byte("tok")), access.Credential{Caller: "other"}); err == nil {
 		t.Error("a token belongs to two callers")
 	}
-	if err := c.AddAccessKey("AK", secret.TextValue("sk2"), "other"); err == nil {
+	if err := c.AddAccessKey("AK", secret.TextValue("sk2"), access.Credential{Caller: "other"}); err == nil {
 		t.Error("an access key belongs to two callers")
 	}
 	if who, ok := c.Token("tok", "azure"); !ok || who.ID != "ci" || who.Via != "azure" {

@@ -56,9 +56,15 @@ var tokenFaults = [...]string{
 // Error never shows any part of the token.
 func (e *TokenError) Error() string { return tokenFaults[e.Fault] }
 
-// Reason is what the audit is told of a refused token. Empty: there is nothing
-// to tell, or err is no *TokenError.
+// Reason is what the audit is told of a refused credential. Empty: there is
+// nothing to tell, or err is about something else.
 func Reason(err error) string {
+	if bound, ok := errors.AsType[*BoundError](err); ok {
+		return bound.Error()
+	}
+	if errors.Is(err, ErrCertificate) {
+		return ErrCertificate.Error()
+	}
 	e, ok := errors.AsType[*TokenError](err)
 	switch {
 	case !ok || e.Fault == UnknownToken:
@@ -106,8 +112,20 @@ func faultOf(err error) TokenFault {
 
 // Bearer returns the caller who holds the token: a configured one, or one that
 // somebody issued. One of the login's must be for the audience, which is asked for only then. Nil, or an
-// empty one, stands for any. Its error is a *TokenError.
-func (c *Credentials) Bearer(token, via string, audience func() string) (Caller, error) {
+// empty one, stands for any. Its error is a *TokenError or a *BoundError, or is
+// ErrCertificate.
+func (c *Credentials) Bearer(token string, from From, audience func() string) (Caller, error) {
+	who, err := c.bearer(token, from.Via, audience)
+	if err == nil {
+		err = c.Check(who, from)
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	return who, nil
+}
+
+func (c *Credentials) bearer(token, via string, audience func() string) (Caller, error) {
 	if who, ok := c.Token(token, via); ok {
 		return who, nil
 	}

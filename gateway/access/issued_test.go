@@ -12,12 +12,12 @@ import (
 func TestBearer(t *testing.T) {
 	t.Parallel()
 	c := access.NewCredentials()
-	if err := c.AddToken(sha256.Sum256([]byte("tok")), "ci"); err != nil {
+	if err := c.AddToken(sha256.Sum256([]byte("tok")), access.Credential{Caller: "ci"}); err != nil {
 		t.Fatal(err)
 	}
 	fault := func(token, audience string) *access.TokenError {
 		t.Helper()
-		who, err := c.Bearer(token, "azure", func() string { return audience })
+		who, err := c.Bearer(token, access.From{Via: "azure"}, func() string { return audience })
 		var e *access.TokenError
 		if !errors.As(err, &e) || !reflect.DeepEqual(who, access.Caller{}) {
 			t.Fatalf("%v, %v: want a TokenError and nobody", who, err)
@@ -36,7 +36,7 @@ func TestBearer(t *testing.T) {
 	for _, want := range []struct{ token, audience, id string }{
 		{"tok", "a", "ci"}, {"tok", "", "ci"}, {"issued", "a", "job"}, {"issued", "", "job"},
 	} {
-		if who, err := c.Bearer(want.token, "azure", func() string { return want.audience }); err != nil || who.ID != want.id || who.Via != "azure" {
+		if who, err := c.Bearer(want.token, access.From{Via: "azure"}, func() string { return want.audience }); err != nil || who.ID != want.id || who.Via != "azure" {
 			t.Errorf("%+v: %+v, %v", want, who, err)
 		}
 	}

@@ -25,6 +25,7 @@ type Metrics struct {
 	issuers  *prometheus.GaugeVec
 	fetches  *prometheus.CounterVec
 	build    *prometheus.GaugeVec
+	limited  *prometheus.CounterVec
 
 	mu    sync.RWMutex
 	known map[series]counters
@@ -57,6 +58,7 @@ func NewMetrics() *Metrics {
 		lacking:  counterVec("vaultferry_list_lacking_total", "Folders, secrets and names that lists should show and could not.", "store"),
 		reloads:  counterVec("vaultferry_reloads_total", "Reloads of the configuration by result.", "result"),
 		fetches:  counterVec("vaultferry_issuer_fetches_total", "Fetches of issuers' keys by result.", "issuer", "result"),
+		limited:  counterVec("vaultferry_caller_limited_total", "Requests beyond the rate_limit of their caller.", "caller"),
 		stale: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vaultferry_configuration_stale", Help: "1 while the last reload failed: the gateway serves by an older configuration than the file.",
 		}),
@@ -67,7 +69,7 @@ func NewMetrics() *Metrics {
 			Name: "vaultferry_build_info", Help: "1, by what the program was built of.",
 		}, []string{"version", "revision", "goversion"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.requests, m.answers, m.lacking, m.reloads, m.fetches, m.stale, m.issuers, m.build,
+	m.registry.MustRegister(m.calls, m.seconds, m.requests, m.answers, m.lacking, m.reloads, m.fetches, m.stale, m.issuers, m.build, m.limited,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -92,6 +94,9 @@ func (m *Metrics) IssuerFetched(issuer string, ok bool) {
 	m.fetches.WithLabelValues(issuer, okOrFailed(ok)).Inc()
 	m.issuers.WithLabelValues(issuer).Set(number(ok))
 }
+
+// RateLimited counts a request beyond the caller's rate.
+func (m *Metrics) RateLimited(caller string) { m.limited.WithLabelValues(caller).Inc() }
 
 func okOrFailed(ok bool) string {
 	if ok {

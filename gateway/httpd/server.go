@@ -41,6 +41,9 @@ type Options struct {
 	// Pace slows down networks that connect again and again and prove nothing.
 	// Nil: none.
 	Pace *access.Pace
+	// Local is the address of a listener for programs on this machine, plain HTTP on
+	// loopback, which serves what UseLocal says. Empty: there is none.
+	Local string
 	// Inherited are listeners that somebody else opened. Nil: Address and Admin
 	// are listened on.
 	Inherited Inherited
@@ -94,7 +97,10 @@ type Server struct {
 	pace        *access.Pace
 	trees       current.Value[tree] // what requests that begin now go to
 	tls         atomic.Pointer[tls.Config]
+	local       atomic.Pointer[http.Handler]
 	main, admin *http.Server
+	own         *http.Server // nil: no local listener
+	ownLn       net.Listener
 	inherited   Inherited
 	connections *connections // nil before Listen
 	locked      func() int   // logins that wait; nil: not known
@@ -153,6 +159,12 @@ func New(o Options) (*Server, error) {
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil },
 		}
 	}
+	if o.Local != "" {
+		if !loopback(o.Local) {
+			return nil, fmt.Errorf("httpd: %s is not loopback: it speaks plain HTTP", o.Local)
+		}
+		s.own = s.server(o.Local, http.HandlerFunc(s.serveLocal))
+	}
 	if o.Admin.Address != "" || o.Inherited.Admin != nil {
 		s.admin = s.server(o.Admin.Address, o.Admin.handler(s, o.Metrics))
 		s.admin.TLSConfig = o.Admin.TLS
@@ -174,6 +186,17 @@ func (s *Server) Use(service *gateway.Service, ds []dialects.Dialect) (idle <-ch
 
 // Service is the one that requests that begin now are served by.
 func (s *Server) Service() *gateway.Service { return s.trees.Look().service }
+
+// UseLocal leads requests to the local listener that begin from now on to h.
+func (s *Server) UseLocal(h http.Handler) { s.local.Store(&h) }
+
+func (s *Server) serveLocal(w http.ResponseWriter, r *http.Request) {
+	if h := s.local.Load(); h != nil && *h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	http.NotFound(w, r)
+}
 
 // UseTLS gives connections that begin from now on this certificate, and asks them
 // for certificates of these authorities, also where they resume a session of
@@ -214,11 +237,20 @@ func (s *Server) Listen(ctx context.Context) error {
 	}
 	s.connections = bounded(s.mainLn, s.most, s.pace, s.proxies.trusts)
 	s.mainLn = s.proxies.listener(s.connections)
+	if s.own != nil {
+		if s.ownLn, err = listen(ctx, nil, s.own.Addr); err != nil {
+			return errors.Join(fmt.Errorf("httpd: local: %w", err), s.mainLn.Close())
+		}
+	}
 	if s.admin == nil {
 		return nil
 	}
 	if s.adminLn, err = listen(ctx, s.inherited.Admin, s.admin.Addr); err != nil {
-		return errors.Join(fmt.Errorf("httpd: admin: %w", err), s.mainLn.Close())
+		err = errors.Join(fmt.Errorf("httpd: admin: %w", err), s.mainLn.Close())
+		if s.ownLn != nil {
+			err = errors.Join(err, s.ownLn.Close())
+		}
+		return err
 	}
 	return nil
 }
@@ -247,6 +279,14 @@ func (s *Server) AdminAddress() string {
 	return s.adminLn.Addr().String()
 }
 
+// LocalAddress is where the local listener is, or empty.
+func (s *Server) LocalAddress() string {
+	if s.ownLn == nil {
+		return ""
+	}
+	return s.ownLn.Addr().String()
+}
+
 // Run serves until ctx ends and the shutdown delay is over, then lets running
 // requests finish. It listens first if Listen was not called.
 func (s *Server) Run(ctx context.Context) error {
@@ -266,6 +306,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if s.own != nil {
+		g.Go(func() error { return closed(s.own.Serve(s.ownLn)) })
+	}
 	if s.admin != nil {
 		g.Go(func() error {
 			if s.admin.TLSConfig != nil {
@@ -313,6 +356,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if err != nil {
 		s.log.Warn("requests were cut off at shutdown", slog.Any("error", err))
 		err = s.main.Close()
+	}
+	if s.own != nil {
+		err = errors.Join(err, s.own.Shutdown(ctx))
 	}
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Close())

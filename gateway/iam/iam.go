@@ -37,6 +37,7 @@ type User struct {
 	Password [sha256.Size]byte // its hash
 	Strong   bool              // the password is: see access.Strong
 	Caller   string
+	Bounds   access.Bounds
 }
 
 // Options make an IAM. Only the last is not needed.
@@ -102,20 +103,21 @@ type Identity struct {
 	Caller string
 	Strong bool   // by a secret that nobody guesses
 	from   string // what it ends with: one of the below and a name
+	holder *access.Caller
 }
 
-// Credential is what the identity came from, for the audit.
-func (i Identity) Credential() string {
-	for from, kind := range map[string]string{fromUser: access.ClientSecret, fromKey: access.SigningKey} {
-		if id, is := strings.CutPrefix(i.from, from); is {
-			return access.CredentialOf(kind, id)
-		}
+// Holder is the caller, as the credential proved him that the identity came
+// from, with its bounds.
+func (i Identity) Holder(via string) access.Caller {
+	if i.holder == nil {
+		return access.Caller{}
 	}
-	if sum, is := strings.CutPrefix(i.from, fromToken); is && len(sum) >= 16 {
-		return access.CredentialOf(access.StaticToken, sum[:16])
-	}
-	return ""
+	who := *i.holder
+	who.Via = via
+	return who
 }
+
+func (i Identity) bounds() *access.Bounds { return i.Holder("").Bounds }
 
 // What an identity came from. It ends when that is configured no more.
 const (
@@ -139,7 +141,11 @@ func (x *IAM) Password(name, password string) (Identity, bool) {
 	if subtle.ConstantTimeCompare(given[:], u.Password[:]) != 1 || !known {
 		return Identity{}, false
 	}
-	return Identity{Name: u.Name, Caller: u.Caller, Strong: u.Strong, from: fromUser + u.Name}, true
+	return Identity{Name: u.Name, Caller: u.Caller, Strong: u.Strong, from: fromUser + u.Name, holder: new(u.holder())}, true
+}
+
+func (u *User) holder() access.Caller {
+	return access.Caller{ID: u.Caller, Credential: access.CredentialOf(access.ClientSecret, u.Name), Bounds: &u.Bounds}
 }
 
 // Key returns the holder of an access key whose secret it is.
@@ -155,7 +161,7 @@ func (x *IAM) Key(id, sk string) (Identity, bool) {
 // OfKey returns the holder of an access key that a signature proved.
 func (x *IAM) OfKey(id string) (Identity, bool) {
 	key, known := x.creds.AccessKey(id, "")
-	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, Strong: key.Strong, from: fromKey + id}, known
+	return Identity{Name: key.Caller.ID, Caller: key.Caller.ID, Strong: key.Strong, from: fromKey + id, holder: &key.Caller}, known
 }
 
 // Bearer returns the holder of a token that is not one of ours: a configured
@@ -164,14 +170,17 @@ func (x *IAM) OfKey(id string) (Identity, bool) {
 func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
 	sum := sha256.Sum256([]byte(text))
 	if c, ok := x.creds.TokenOf(sum, ""); ok {
-		return Identity{Name: c.ID, Caller: c.ID, from: fromToken + hex.EncodeToString(sum[:])}, until, nil
+		return Identity{Name: c.ID, Caller: c.ID, from: fromToken + hex.EncodeToString(sum[:]), holder: &c}, until, nil
 	}
 	g, err := x.creds.Issued(text)
+	if err == nil && g.Client == "" { // it names no user
+		err = &access.TokenError{Fault: access.UnknownToken}
+	}
 	if err != nil {
 		return who, until, err
 	}
-	who = Identity{Name: g.Client, Caller: g.Caller.ID, from: fromUser + g.Client}
-	if caller, _, ok := x.source(who.from); !ok || caller != who.Caller {
+	who = Identity{Name: g.Client, Caller: g.Caller.ID, from: fromUser + g.Client, holder: &g.Caller}
+	if source, _, ok := x.source(who.from); !ok || source.ID != who.Caller {
 		return Identity{}, until, &access.TokenError{Fault: access.UnknownToken}
 	}
 	return who, g.Expires, nil
@@ -179,24 +188,24 @@ func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
 
 // source returns what an identity came from, as it is configured now: whose it
 // is, and what is secret about it.
-func (x *IAM) source(from string) (caller string, proof []byte, ok bool) {
+func (x *IAM) source(from string) (holder access.Caller, proof []byte, ok bool) {
 	if name, is := strings.CutPrefix(from, fromUser); is {
 		u, known := x.users[name]
-		return u.Caller, u.Password[:], known
+		return u.holder(), u.Password[:], known
 	}
 	if id, is := strings.CutPrefix(from, fromKey); is {
 		key, known := x.creds.AccessKey(id, "")
-		return key.Caller.ID, key.Secret.Reveal(), known
+		return key.Caller, key.Secret.Reveal(), known
 	}
 	if text, is := strings.CutPrefix(from, fromToken); is {
 		sum, err := hex.DecodeString(text)
 		if err != nil || len(sum) != sha256.Size {
-			return "", nil, false
+			return holder, nil, false
 		}
 		c, known := x.creds.TokenOf([sha256.Size]byte(sum), "")
-		return c.ID, sum, known
+		return c, sum, known
 	}
-	return "", nil, false
+	return holder, nil, false
 }
 
 // print tells what is secret about a source from what takes its place later.
@@ -207,13 +216,13 @@ func (x *IAM) print(from string) string {
 
 // stands reports whether what an identity came from is still configured, with
 // the same secret, and the caller's: another password ends what the old one
-// brought about.
-func (x *IAM) stands(from, caller, print string) bool {
+// brought about. It returns the caller by that source.
+func (x *IAM) stands(from, caller, print string) (access.Caller, bool) {
 	holder, proof, ok := x.source(from)
-	if !ok || holder != caller {
-		return false
+	if !ok || holder.ID != caller {
+		return access.Caller{}, false
 	}
-	return slices.ContainsFunc(x.ring.Fingerprints(proof), func(sum []byte) bool {
+	return holder, slices.ContainsFunc(x.ring.Fingerprints(proof), func(sum []byte) bool {
 		return subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum)), []byte(print)) == 1
 	})
 }
@@ -247,7 +256,7 @@ func (x *IAM) Issue(who Identity, project string, methods []string, until time.T
 		return "", Token{}, secret.Errorf(secret.Unsupported, "no key of this gateway signs, so there are no tokens")
 	}
 	now := x.now().UTC().Truncate(time.Microsecond)
-	t := Token{Identity: who, Project: project, Methods: methods, Issued: now, Expires: now.Add(Life)}
+	t := Token{Identity: who, Project: project, Methods: methods, Issued: now, Expires: who.bounds().Until(now.Add(Life))}
 	if !until.IsZero() && until.Before(t.Expires) {
 		t.Expires = until
 	}
@@ -268,8 +277,10 @@ func (x *IAM) Verify(text string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	holder, stands := x.stands(c.From, c.Caller, c.Print)
+	holder.Credential = access.DigestedCredential(access.IAMToken, text)
 	t := Token{
-		Identity: Identity{Name: c.Name, Caller: c.Caller, from: c.From}, Project: c.Project, Methods: c.Methods,
+		Identity: Identity{Name: c.Name, Caller: c.Caller, from: c.From, holder: &holder}, Project: c.Project, Methods: c.Methods,
 		Issued: time.UnixMicro(c.Issued).UTC(), Expires: time.UnixMicro(c.Expires).UTC(),
 	}
 	switch {
@@ -277,7 +288,7 @@ func (x *IAM) Verify(text string) (Token, error) {
 		return Token{}, &access.TokenError{Fault: access.ExpiredToken, At: t.Expires}
 	case now.Add(leeway).Before(t.Issued):
 		return Token{}, &access.TokenError{Fault: access.EarlyToken, At: t.Issued}
-	case !x.stands(c.From, c.Caller, c.Print):
+	case !stands:
 		return Token{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	return t, nil

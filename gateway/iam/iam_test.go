@@ -23,7 +23,7 @@ func newDesk(t testing.TB, ring *backup.Keyring, users ...string) *desk {
 	t.Helper()
 	d := &desk{now: time.Unix(1_700_000_000, 0)}
 	creds := access.NewCredentials()
-	if err := creds.AddAccessKey("AK", secret.TextValue("sk"), "ci"); err != nil {
+	if err := creds.AddAccessKey("AK", secret.TextValue("sk"), access.Credential{Caller: "ci"}); err != nil {
 		t.Fatal(err)
 	}
 	o := iam.Options{Keyring: ring, Credentials: creds, Domain: "acct", Now: func() time.Time { return d.now }}
@@ -125,8 +125,8 @@ func TestTemporaryKeys(t *testing.T) {
 	security := string(c.SecurityToken.Reveal())
 	for _, replica := range []*desk{d, newDesk(t, ring, "alice")} {
 		s, err := replica.Open(c.Access, security)
-		if err != nil || s.Caller != "caller-alice" || s.Project != "p" || !s.Secret.Equal(c.Secret) {
-			t.Errorf("%q, %v", s.Caller, err)
+		if err != nil || s.Holder.ID != "caller-alice" || s.Project != "p" || !s.Secret.Equal(c.Secret) {
+			t.Errorf("%q, %v", s.Holder.ID, err)
 		}
 	}
 	for what, open := range map[string]func() error{
@@ -189,7 +189,7 @@ func TestBearer(t *testing.T) {
 	ring := backup.NewKeyring()
 	open := func(token string) *iam.IAM {
 		creds := access.NewCredentials()
-		if err := creds.AddToken(sha256.Sum256([]byte(token)), "ci"); err != nil {
+		if err := creds.AddToken(sha256.Sum256([]byte(token)), access.Credential{Caller: "ci"}); err != nil {
 			t.Fatal(err)
 		}
 		creds.Trust(func(text string) (access.Grant, error) {
@@ -237,7 +237,7 @@ func TestAnotherPassword(t *testing.T) {
 	ring := backup.NewKeyring()
 	open := func(password, sk string) *iam.IAM {
 		creds := access.NewCredentials()
-		if err := creds.AddAccessKey("AK", secret.TextValue(sk), "ci"); err != nil {
+		if err := creds.AddAccessKey("AK", secret.TextValue(sk), access.Credential{Caller: "ci"}); err != nil {
 			t.Fatal(err)
 		}
 		x, err := iam.New(iam.Options{Keyring: ring, Credentials: creds, Users: []iam.User{{Name: "alice", Password: sha256.Sum256([]byte(password)), Caller: "alice"}}})

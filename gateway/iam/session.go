@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -48,7 +49,7 @@ func (x *IAM) Temporary(who Identity, project string, life time.Duration, until 
 	if x.keys == nil || !x.ring.CanUnwrap() {
 		return Credential{}, secret.Errorf(secret.Unsupported, "the keyring of this gateway signs nothing, or cannot open what it seals, so there are no temporary keys")
 	}
-	expires := x.now().UTC().Truncate(time.Microsecond).Add(life)
+	expires := who.bounds().Until(x.now().UTC().Truncate(time.Microsecond).Add(life))
 	if !until.IsZero() && until.Before(expires) {
 		expires = until
 	}
@@ -85,13 +86,13 @@ var (
 
 // Session is a temporary access key at work.
 type Session struct {
-	Caller  string
-	Project string // for this one alone; empty: for every
+	Holder  access.Caller // by this key, within the bounds of what it came from
+	Project string        // for this one alone; empty: for every
 	Secret  secret.Value
 }
 
 // Open returns the temporary access key that the security token belongs to.
-func (x *IAM) Open(access, securityToken string) (Session, error) {
+func (x *IAM) Open(id, securityToken string) (Session, error) {
 	if x.keys == nil {
 		return Session{}, ErrSession
 	}
@@ -102,10 +103,16 @@ func (x *IAM) Open(access, securityToken string) (Session, error) {
 	now := x.now()
 	s, err := x.keys.Prove(string(plain), now)
 	switch {
-	case err != nil || s.Access != access || s.Secret == "" || !x.stands(s.From, s.Caller, s.Print):
+	case err != nil || s.Access != id || s.Secret == "":
+		return Session{}, ErrSession
+	}
+	holder, ok := x.stands(s.From, s.Caller, s.Print)
+	holder.Credential = access.CredentialOf(access.TemporaryKey, id)
+	switch {
+	case !ok:
 		return Session{}, ErrSession
 	case !now.Before(time.UnixMicro(s.Expires)):
 		return Session{}, ErrExpired
 	}
-	return Session{Caller: s.Caller, Project: s.Project, Secret: secret.TextValue(s.Secret)}, nil
+	return Session{Holder: holder, Project: s.Project, Secret: secret.TextValue(s.Secret)}, nil
 }

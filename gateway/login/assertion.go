@@ -41,6 +41,9 @@ var (
 func (l *Login) byAssertion(r *wire.Request, f form) (proven, error) {
 	client, err := l.assert(f)
 	if err == nil {
+		err = l.creds.Check(client.caller(), r.From(Via, l.now()))
+	}
+	if err == nil {
 		return client, nil
 	}
 	own := issuer.Names(f.assertion, f.id)
@@ -57,7 +60,7 @@ func (l *Login) byAssertion(r *wire.Request, f form) (proven, error) {
 		}
 		l.throttle.Failed(key, r.Address)
 	}
-	return proven{}, &secret.Error{Kind: why.kind, Detail: said, Err: why}
+	return proven{}, &secret.Error{Kind: why.kind, Detail: said, Err: errors.Join(why, err)}
 }
 
 func (l *Login) assert(f form) (proven, error) {
@@ -94,8 +97,13 @@ func (l *Login) isEndpoint(audience string) bool {
 // client signed itself.
 func refusedAssertion(err error, own bool) refusal {
 	e, ok := errors.AsType[*access.TokenError](err)
-	if !ok {
+	switch {
+	case access.Ended(err):
+		return wrongTime
+	case !ok && access.Reason(err) == "":
 		return failed
+	case !ok: // it came from elsewhere, or with another's certificate
+		return wrongSignature
 	}
 	switch e.Fault {
 	case access.UnknownToken:

@@ -28,6 +28,12 @@ func (r refusal) Error() string { return r.text }
 
 func refuse(r refusal) error { return &secret.Error{Kind: r.kind, Err: r} }
 
+// refuseFor is refuse because of cause, which nobody but the audit is told; nil:
+// there is no more to tell.
+func refuseFor(r refusal, cause error) error {
+	return &secret.Error{Kind: r.kind, Err: errors.Join(r, cause)}
+}
+
 const (
 	invalidRequest = "invalid_request"
 	invalidClient  = "invalid_client"
@@ -38,7 +44,10 @@ var (
 	noSecret    = refusal{secret.Unauthenticated, http.StatusUnauthorized, invalidClient, 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."}
 	// locked has no Retry-After: some clients would wait the minutes out
 	// inside one call instead of telling.
-	locked        = refusal{secret.Throttled, http.StatusTooManyRequests, "temporarily_unavailable", 50053, "Too many wrong secrets came from this address for this client. Wait some minutes."}
+	locked = refusal{secret.Throttled, http.StatusTooManyRequests, "temporarily_unavailable", 50053, "Too many wrong secrets came from this address for this client. Wait some minutes."}
+	// expiredSecret is for whoever knows the secret alone.
+	expiredSecret = refusal{secret.Unauthenticated, http.StatusUnauthorized, invalidClient, 7000222, "The provided client secret keys are expired."}
+	tooMany       = refusal{secret.Throttled, http.StatusTooManyRequests, "temporarily_unavailable", 90055, "The client has sent more requests than its caller's rate_limit allows."}
 	wrongGrant    = refusal{secret.Invalid, http.StatusBadRequest, "unsupported_grant_type", 70003, "The grant type is not served here: client_credentials is the only one."}
 	notForm       = refusal{secret.Invalid, http.StatusBadRequest, invalidRequest, 9002313, "Invalid request. Request is malformed or invalid: a form is wanted (application/x-www-form-urlencoded)."}
 	wrongScope    = refusal{secret.Invalid, http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier."}
@@ -58,6 +67,9 @@ func missing(name string) refusal {
 func twice(name string) refusal {
 	return refusal{secret.Invalid, http.StatusBadRequest, invalidRequest, 9000411, "The request is not properly formatted. The parameter '" + name + "' is duplicated."}
 }
+
+// noRef is what a login is about.
+var noRef gateway.Ref
 
 // edge implements wire.Edge.
 type edge struct{ *Login }
@@ -90,7 +102,7 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 	if c.Op == "" {
 		c.Op = "login.Unknown"
 	}
-	if lost := e.service.Reject(c, gateway.Ref{}, err); lost != nil {
+	if lost := e.service.Reject(c, noRef, err); lost != nil {
 		err = lost
 	}
 	why := describe(r, err)
@@ -107,6 +119,10 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 		fmt.Sprintf("AADSTS%d: %s", why.number, why.text), "Trace ID: " + p.Trace, "Correlation ID: " + p.Correlation, "Timestamp: " + at,
 	}, between)
 	h := jsonHeader
+	if wait := wire.RetryAfter(err); wait != "" {
+		h = h.Clone()
+		h.Set("Retry-After", wait)
+	}
 	if _, _, basic := r.BasicAuth(); basic && why.status == http.StatusUnauthorized {
 		h = h.Clone()
 		h.Set("WWW-Authenticate", `Basic realm="`+e.host+`"`)
@@ -130,6 +146,8 @@ func describe(r *wire.Request, err error) refusal {
 		return tooLarge
 	case errors.Is(err, wire.ErrBodyRead):
 		return notForm
+	case errors.Is(err, secret.Throttled):
+		return tooMany
 	}
 	return failed
 }

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/vaultferry/vaultferry/dialects/wire"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -30,7 +29,7 @@ type tokenAnswer struct {
 }
 
 // seconds are what is left of a new token, rounded down.
-const seconds = int(life/time.Second) - 1
+func (c *claims) seconds() int { return max(int(c.Expires-c.Issued)-1, 0) }
 
 // token is the client credentials grant of RFC 6749, 4.4.
 func (l *Login) token(r *wire.Request) (wire.Reply, error) {
@@ -38,11 +37,11 @@ func (l *Login) token(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	token, _, err := l.grant(r, f, func() (string, error) { return l.ofScope(f.scope) })
+	token, says, err := l.grant(r, f, func() (string, error) { return l.ofScope(f.scope) })
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	return answer(tokenAnswer{Type: "Bearer", Life: seconds, Longer: seconds, Token: token})
+	return answer(tokenAnswer{Type: "Bearer", Life: says.seconds(), Longer: says.seconds(), Token: token})
 }
 
 // grant issues a token for the audience to the client that the form proves.
@@ -51,7 +50,9 @@ func (l *Login) grant(r *wire.Request, f form, audience func() (string, error)) 
 	if err != nil {
 		return "", claims{}, err
 	}
-	r.Caller = access.Caller{ID: client.Caller, Via: Via, Credential: client.credential}
+	if err := r.Prove(client.caller()); err != nil {
+		return "", claims{}, err
+	}
 	wanted, err := audience()
 	if err != nil {
 		return "", claims{}, err
@@ -82,18 +83,26 @@ func (l *Login) bySecret(r *wire.Request, f form) (proven, error) {
 	client, known := l.clients[f.id]
 	given := sha256.Sum256([]byte(f.secret))
 	right := subtle.ConstantTimeCompare(given[:], client.Secret[:]) == 1 && known // nothing has the hash of no secret
+	by := proven{Client: client, print: client.Secret, credential: access.CredentialOf(access.ClientSecret, client.ID)}
+	var bound error
+	if right {
+		bound = l.creds.Check(by.caller(), r.From(Via, l.now()))
+	}
+	elsewhere := bound != nil && !access.Ended(bound)
 	switch {
-	case isLocked && (!right || !client.Strong):
-		return proven{}, refuse(locked)
-	case !right:
+	case isLocked && (!right || !client.Strong || elsewhere):
+		return proven{}, refuseFor(locked, bound)
+	case !right, elsewhere:
 		l.throttle.Guessed(key, r.Address)
 		if known { // anything else may be a secret in the wrong place
 			l.log.Warn("login refused", slog.String("client", f.id), slog.String("address", r.Address), slog.String("request_id", r.ID))
 		}
-		return proven{}, refuse(wrongSecret)
+		return proven{}, refuseFor(wrongSecret, bound)
+	case bound != nil:
+		return proven{}, refuseFor(expiredSecret, bound)
 	}
 	l.throttle.Succeeded(key, r.Address, client.Strong)
-	return proven{Client: client, print: client.Secret, credential: access.CredentialOf(access.ClientSecret, client.ID)}, nil
+	return by, nil
 }
 
 // form is a token request. Its secret and its assertion must not be printed.

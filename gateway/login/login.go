@@ -43,16 +43,21 @@ type Client struct {
 	Strong bool              // the secret is: see access.Strong
 	Keys   []issuer.ClientKey
 	Caller string
+	Bounds access.Bounds
 }
 
 // Options make a Login. Service, Keyring, Host and Throttle are needed.
 type Options struct {
-	Service  *gateway.Service // writes the audit
-	Keyring  *backup.Keyring  // must hold a key that signs
-	Host     string           // where this is served, without a port
-	Clients  []Client
-	Throttle *access.Throttle
-	Issuers  *issuer.Set // whose tokens are assertions; default: none's
+	Service *gateway.Service // writes the audit
+	// Credentials know the certificates of clients. Nil: nobody has one.
+	Credentials *access.Credentials
+	Keyring     *backup.Keyring // must hold a key that signs
+	Host        string          // where this is served, without a port
+	Clients     []Client
+	// Identities are for IdentityEndpoint.
+	Identities []Identity
+	Throttle   *access.Throttle
+	Issuers    *issuer.Set // whose tokens are assertions; default: none's
 	// Resource reports whether a token for the resource, a URL, may be asked
 	// for here. Nil: for none but https://Host.
 	Resource func(string) bool
@@ -70,6 +75,10 @@ type Login struct {
 	prints   map[string][]string // of what proves the clients, under each key that signs or did
 	keyring  *backup.Keyring
 	issuers  *issuer.Set
+	creds    *access.Credentials
+	headers  map[[sha256.Size]byte]*Identity // by the hash of their header
+	managed  map[string]*Identity            // by id
+	limits   *wire.Limits
 	throttle *access.Throttle
 	resource func(string) bool
 	log      *slog.Logger
@@ -82,13 +91,17 @@ type Login struct {
 func New(o Options) (*Login, error) {
 	l := &Login{
 		service: o.Service, host: strings.ToLower(o.Host), clients: map[string]Client{}, prints: map[string][]string{},
-		throttle: o.Throttle, keyring: o.Keyring, issuers: o.Issuers, resource: o.Resource, log: o.Log, now: o.Now,
+		throttle: o.Throttle, keyring: o.Keyring, issuers: o.Issuers, creds: o.Credentials,
+		headers: map[[sha256.Size]byte]*Identity{}, managed: map[string]*Identity{}, limits: o.Limits, resource: o.Resource, log: o.Log, now: o.Now,
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	if l.now == nil {
 		l.now = time.Now
+	}
+	if l.creds == nil {
+		l.creds = access.NewCredentials()
 	}
 	var errs []error
 	if l.host == "" || strings.ContainsAny(l.host, "*:/ ") {
@@ -99,6 +112,12 @@ func New(o Options) (*Login, error) {
 			errs = append(errs, fmt.Errorf("login: client %q: the id is missing or taken, or there is no caller", c.ID))
 		}
 		l.clients[c.ID] = c
+	}
+	for _, i := range o.Identities {
+		if l.headers[i.Header] != nil || l.managed[i.ID] != nil || i.ID == "" || i.Caller == "" {
+			errs = append(errs, fmt.Errorf("login: identity %q: the id or the header is missing or taken, or there is no caller", i.ID))
+		}
+		l.headers[i.Header], l.managed[i.ID] = &i, &i
 	}
 	var err error
 	if l.tokens, err = token.New[claims](o.Keyring, tokenType, life); err != nil {

@@ -37,7 +37,7 @@ func (l *Login) olderToken(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	left := strconv.Itoa(seconds)
+	left := strconv.Itoa(says.seconds())
 	return answer(olderAnswer{
 		Type: "Bearer", Life: left, Longer: left, Expires: strconv.FormatInt(says.Expires, 10),
 		NotBefore: strconv.FormatInt(says.NotBefore, 10), Resource: says.Audience, Token: token,

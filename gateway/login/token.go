@@ -36,6 +36,7 @@ type claims struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
 	ID        string `json:"jti"`
+	Kind      string `json:"kind,omitempty"` // kindIdentity: of a managed identity, and of no client
 
 	// Of a client that an issuer's token proved: the issuer's name, who used it,
 	// and the values of its groups that counted then.
@@ -50,6 +51,7 @@ type proven struct {
 	print      [sha256.Size]byte // of the proof
 	credential string            // for the audit
 	by         issuer.Identity   // zero: no issuer's token did
+	kind       string            // of its claims
 }
 
 // printsOf are the fingerprints of all that proves the client.
@@ -62,20 +64,36 @@ func (l *Login) printsOf(c Client) (all []string) {
 		proofs = append(proofs, k.Print)
 	}
 	for _, p := range proofs {
-		for _, sum := range l.keyring.Fingerprints(p[:]) {
-			all = append(all, hex.EncodeToString(sum))
-		}
+		all = append(all, l.fingerprints(p)...)
 	}
 	return all
 }
 
-// issue returns a token for the client, and what it says.
+func (l *Login) fingerprints(proof [sha256.Size]byte) (all []string) {
+	for _, sum := range l.keyring.Fingerprints(proof[:]) {
+		all = append(all, hex.EncodeToString(sum))
+	}
+	return all
+}
+
+// holder is the caller, by a credential of his.
+func (c *Client) holder(credential string) access.Caller {
+	return access.Caller{ID: c.Caller, Via: Via, Credential: credential, Bounds: &c.Bounds}
+}
+
+// caller is whose client it is, by what proved it.
+func (p *proven) caller() access.Caller {
+	return p.Client.holder(p.credential)
+}
+
+// issue returns a token for the client, and what it says. It ends with the client
+// at the latest.
 func (l *Login) issue(c proven, iss, audience string) (string, claims, error) {
 	now := l.now()
 	says := claims{
 		Issuer: iss, Audience: audience, Caller: c.Caller, Client: c.ID, Print: hex.EncodeToString(l.keyring.Fingerprints(c.print[:])[0]),
-		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(life).Unix(), ID: uuid.NewString(),
-		From: c.by.Issuer, User: c.by.User, Groups: c.by.Values,
+		Issued: now.Unix(), NotBefore: now.Unix(), Expires: c.Bounds.Until(now.Add(life)).Unix(), ID: uuid.NewString(),
+		Kind: c.kind, From: c.by.Issuer, User: c.by.User, Groups: c.by.Values,
 	}
 	token, err := l.tokens.Sign(says)
 	return token, says, err
@@ -103,15 +121,32 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 	case !l.issued(c.Issuer):
 		return access.Grant{}, &access.TokenError{Fault: access.WrongIssuer, Want: "https://" + l.host + "/" + Tenant, Found: c.Issuer}
 	}
-	if holder, ok := l.clients[c.Client]; !ok || holder.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
+	if c.Kind == kindIdentity {
+		return l.ofIdentity(c, expires)
+	}
+	of, ok := l.clients[c.Client]
+	if !ok || of.Caller != c.Caller || !slices.Contains(l.prints[c.Client], c.Print) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	credential := c.Client
 	if c.User != "" {
 		credential += "/" + c.User
 	}
-	who := access.Caller{ID: c.Caller, Credential: access.CredentialOf(access.LoginToken, credential), Groups: l.issuers.Groups(c.From, c.Groups)}
+	who := of.holder(access.CredentialOf(access.LoginToken, credential))
+	who.Groups = l.issuers.Groups(c.From, c.Groups)
 	return access.Grant{Caller: who, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
+}
+
+// ofIdentity is judge of a managed identity's token. Huawei's IAM gives nothing
+// for one: it has no client.
+func (l *Login) ofIdentity(c claims, expires time.Time) (access.Grant, error) {
+	of := l.managed[c.Client]
+	if of == nil || of.Caller != c.Caller || !slices.Contains(l.fingerprints(of.Header), c.Print) {
+		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
+	}
+	by := of.proven()
+	who := by.Client.holder(access.CredentialOf(access.IdentityToken, of.ID))
+	return access.Grant{Caller: who, Audience: c.Audience, Expires: expires}, nil
 }
 
 // issued reports whether the issuer is this login, at whichever port.

@@ -47,6 +47,7 @@ var rules = []rule{
 	{"backends/*", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sidecar", "internal/sdkhmac"}},
 	{"gateway/access", []string{"secret"}},
 	{"gateway/archive", []string{"secret"}},
+	{"gateway/callerfile", []string{"secret", "backup", "gateway/access", "internal/ownfile"}},
 	{"gateway/audit/witness", []string{"secret", "gateway/access", "gateway/audit", "dialects/wire", "internal/merkle"}},
 	{"gateway/audit", []string{"secret", "internal/merkle", "internal/rawsig"}},
 	{"gateway/audit/*", []string{"gateway/audit", "internal/merkle"}},

@@ -74,6 +74,10 @@ func (n *node) variant() bool {
 
 func (n *node) heading(b *strings.Builder, level int) {
 	body := n.body()
+	if body == nil {
+		fmt.Fprintf(b, "\n%s %s\n\n%s It is a %s.\n\n```yaml\n%s: %s\n```\n", strings.Repeat("#", level), n.path, ended(n.doc), n.typeWords(), n.key, n.sample())
+		return
+	}
 	fmt.Fprintf(b, "\n%s %s\n\n%s", strings.Repeat("#", level), body.path, ended(body.about))
 	if n.kind == list {
 		fmt.Fprintf(b, " `%s` is a list.", n.path)

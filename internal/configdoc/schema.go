@@ -47,9 +47,16 @@ func defs() object {
 	ref := func(words object) object {
 		return object{"type": "object", "properties": words, "additionalProperties": false, "minProperties": 1, "maxProperties": 1}
 	}
+	token := object{"type": "object", "additionalProperties": false, "oneOf": []object{{"required": []string{"env"}}, {"required": []string{"file"}}, {"required": []string{"sha256"}}}}
+	token["properties"] = object{
+		"env": env, "file": file, "sha256": hash,
+		"name":      object{"type": "string", "minLength": 1, "description": "What the audit calls the token."},
+		"expires":   object{"type": "string", "pattern": config.Date{}.Pattern(), "description": "When the token ends."},
+		"addresses": object{"type": []string{"array", "null"}, "items": object{"type": "string"}, "description": "The addresses and networks from which it may be used."},
+	}
 	return object{
 		"secret":   ref(object{"env": env, "file": file}),
-		"token":    ref(object{"env": env, "file": file, "sha256": hash}),
+		"token":    token,
 		"duration": object{"type": "string", "pattern": durationPattern},
 	}
 }
@@ -73,6 +80,8 @@ func (n *node) schema() (object, error) {
 		}
 	case secrets, bearer, duration:
 		s["$ref"] = "#/$defs/" + string(n.kind)
+	case date:
+		s["type"], s["pattern"] = "string", n.pattern
 	case word:
 		s["enum"] = n.spelled()
 	case size:

@@ -28,6 +28,7 @@ const (
 	number   kind = "number"
 	size     kind = "size"
 	duration kind = "duration"
+	date     kind = "date"
 	secrets  kind = "secret"
 	bearer   kind = "token"
 	word     kind = "word" // text, or the number that it spells
@@ -112,6 +113,11 @@ func (b *builder) section(n *node, ptr reflect.Value) error {
 		switch {
 		case !f.IsExported() || key == "-":
 			continue
+		case key == ",squash":
+			if err := b.shared(n, ptr.Elem().Field(i)); err != nil {
+				return err
+			}
+			continue
 		case key == ",remain":
 			if err := b.variants(n); err != nil {
 				return err
@@ -126,6 +132,16 @@ func (b *builder) section(n *node, ptr reflect.Value) error {
 		n.children = append(n.children, child)
 	}
 	return nil
+}
+
+// shared adds the keys of a struct that stands in several.
+func (b *builder) shared(n *node, v reflect.Value) error {
+	ptr := reflect.New(v.Type())
+	ptr.Elem().Set(v)
+	inner := &node{path: n.path}
+	err := b.section(inner, ptr)
+	n.children = append(n.children, inner.children...)
+	return err
 }
 
 func tagged(parent *node, key string, tag reflect.StructTag) *node {
@@ -152,6 +168,9 @@ func (b *builder) value(n *node, v reflect.Value) error {
 		n.kind, n.def = size, x.String()
 	case time.Duration:
 		n.kind, n.def = duration, x.String()
+	case config.Date:
+		n.kind, n.pattern = date, x.Pattern()
+		return nil
 	}
 	if p, ok := v.Interface().(patterned); ok {
 		n.pattern = p.Pattern()

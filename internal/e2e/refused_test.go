@@ -64,7 +64,7 @@ func checkRefused(t *testing.T, g *gatewaytest.Gateway, file string, rows []refu
 			if e.Phase != audit.Outcome || e.Address == "" || e.RequestID == "" {
 				t.Errorf("%s: the audit line lacks something: %+v", row.name, e)
 			}
-			fmt.Fprintf(&b, "  audit: %s %s caller=%q credential=%q reason=%q\n", e.Op, e.Result, e.Caller, e.Credential, varying.Replace(steady(e.Reason)))
+			fmt.Fprintf(&b, "  audit: %s %s caller=%q credential=%q reason=%q\n", e.Op, e.Result, e.Caller, varying.Replace(e.Credential), varying.Replace(steady(e.Reason)))
 		}
 	}
 	golden.Compare(t, "testdata/refused/"+file, b.String())

@@ -151,8 +151,10 @@ type sdkWorld struct {
 	Tokens map[string]string `json:"tokens"` // for each
 	Can    map[string]bool   `json:"can"`    // what the product does that others do not
 	Limits map[string]int    `json:"limits"` // versions of a secret, days of retention
-	ca     []byte
-	login  map[string]string // the environment that logs in
+	// Identity is what the environment of a program has that uses a managed identity.
+	Identity map[string]string `json:"identity"`
+	ca       []byte
+	login    map[string]string // the environment that logs in
 }
 
 // newSDKWorld starts a gateway with two stores of a product for every right,
@@ -166,7 +168,7 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 		"keepDisabled": keepsDisabled(t, one),
 		"ownRetention": kind == "azurekv", // that of its vault, which has the default
 	}, Limits: map[string]int{"days": retentionDays(one.Capabilities()), "versions": cmp.Or(one.Capabilities().MaxVersions, 1000)}}
-	w.login = w.add(t, gatewaytest.Options{
+	g := w.add(t, gatewaytest.Options{
 		Stores: []gateway.Store{
 			{Name: "one", Kind: kind, Backend: one, Concurrency: 64},
 			{Name: "two", Kind: kind, Backend: open(t, "two"), Concurrency: 64},
@@ -179,7 +181,9 @@ func newSDKWorld(t *testing.T, kind string) *sdkWorld {
 			{Callers: []string{"*"}, Allow: []string{"list"}, Stores: []string{"listed"}, Names: []string{"*"}},
 		},
 		MaxBlobs: 16,
-	}, "one", "two", "guarded", "listed", "readonly", "nowhere").Environment()
+	}, "one", "two", "guarded", "listed", "readonly", "nowhere")
+	w.login, w.Identity = g.Environment(), g.IdentityEnvironment(t)
+	w.Identity["client"] = g.ClientID
 	w.add(t, gatewaytest.Options{
 		Stores: []gateway.Store{{Name: "teams", Kind: kind, Backend: open(t, "teams"), Concurrency: 64}},
 		Azure:  []azure.Route{{Host: "*.vault.localhost", Store: "teams", Prefix: "{1}/"}},

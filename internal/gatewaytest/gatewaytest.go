@@ -51,8 +51,15 @@ type Options struct {
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
 	// Issuers are those whose tokens prove callers; Clients log in beside the tester.
-	Issuers   issuer.Options
-	Clients   []login.Client
+	Issuers issuer.Options
+	Clients []login.Client
+	// Users log in to IAM beside the tester. Credentials adds to those of callers.
+	Users       []iam.User
+	Credentials func(*access.Credentials) error
+	// ClientCAs are the authorities of clients' certificates, which the listener
+	// asks for then.
+	ClientCAs *x509.CertPool
+	Rates     map[string]access.Rate
 	SecretKey string // of the access key; default: a new one, which nobody guesses
 	// AuditLog takes the place of Audit, which stays empty then.
 	AuditLog *audit.Log
@@ -84,6 +91,9 @@ type Gateway struct {
 
 	ClientID     string // at the login
 	ClientSecret string
+
+	IdentityHeader string       // of its managed identity, whose id is ClientID
+	identity       http.Handler // the endpoint of that
 }
 
 // Caller is the name of the caller that holds the Gateway's credentials.
@@ -155,16 +165,24 @@ func (g *Gateway) start(t testing.TB, o Options) {
 	if o.Wrap != nil {
 		g.Handler = o.Wrap(r)
 	}
-	g.listen(t)
+	g.listen(t, o.ClientCAs)
 }
 
 func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	t.Helper()
 	credentials := access.NewCredentials()
-	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), Caller))
-	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), Caller))
+	must(t, credentials.AddToken(sha256.Sum256([]byte(g.Token)), access.Credential{Caller: Caller}))
+	must(t, credentials.AddAccessKey(g.AccessKey, secret.TextValue(g.SecretKey), access.Credential{Caller: Caller}))
+	if o.Credentials != nil {
+		must(t, o.Credentials(credentials))
+	}
+	if o.ClientCAs != nil {
+		credentials.TrustClients(o.ClientCAs)
+	}
 	throttle := access.NewThrottle(o.Now)
 	limits := wire.NewLimits(wire.DefaultMaxBlob, cmp.Or(o.MaxBlobs, gateway.DefaultMaxBlobs))
+	limits.Rates = access.NewRates(o.Now, nil)
+	limits.Rates.Use(o.Rates)
 	o.Issuers.Now, o.Issuers.Log = o.Now, o.Log
 	issuers, err := issuer.New(o.Issuers)
 	must(t, err)
@@ -176,7 +194,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	}
 	users, err := iam.New(iam.Options{
 		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
-		Users: []iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}},
+		Users: append([]iam.User{{Name: g.ClientID, Password: sha256.Sum256([]byte(g.ClientSecret)), Strong: access.Strong([]byte(g.ClientSecret)), Caller: Caller}}, o.Users...),
 	})
 	must(t, err)
 	hw := huawei.Options{Service: g.Service, Events: g.Events, Credentials: credentials, IAM: users, Throttle: throttle, Limits: limits, Now: o.Now}
@@ -192,9 +210,12 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	return []dialects.Dialect{oauth, h, a} // azure takes what is left
 }
 
-func (g *Gateway) listen(t testing.TB) {
+func (g *Gateway) listen(t testing.TB, clients *x509.CertPool) {
 	t.Helper()
 	pool, caPEM, config := newTLS(t)
+	if clients != nil {
+		config.ClientCAs, config.ClientAuth = clients, tls.VerifyClientCertIfGiven
+	}
 	srv := httptest.NewUnstartedServer(g.Handler)
 	srv.TLS, srv.EnableHTTP2 = config, true
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)

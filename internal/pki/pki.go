@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ const (
 	skew = time.Hour
 )
 
-// Authority signs server certificates.
+// Authority signs certificates of servers and clients.
 type Authority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
@@ -130,13 +131,31 @@ func Hosts(cert *x509.Certificate) []string {
 	return hosts
 }
 
+// IssueClient returns a client certificate for the names: URIs, mail addresses
+// or host names.
+func (a *Authority) IssueClient(names []string, from, until time.Time) (Pair, error) {
+	t := &x509.Certificate{
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: "vaultferry client"}, NotBefore: from, NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+	}
+	for _, n := range names {
+		u, err := url.Parse(n)
+		switch {
+		case err == nil && u.Scheme != "":
+			t.URIs = append(t.URIs, u)
+		case strings.Contains(n, "@"):
+			t.EmailAddresses = append(t.EmailAddresses, n)
+		default:
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	return a.issue(t)
+}
+
 // Issue returns a server certificate for the hosts, names or IP addresses. It does
 // not outlive the authority.
 func (a *Authority) Issue(hosts []string, now time.Time) (Pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return Pair{}, fmt.Errorf("pki: %w", err)
-	}
 	t := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "vaultferry"},
 		NotBefore: now.Add(-skew), NotAfter: earlier(now.Add(ServerLife), a.cert.NotAfter),
@@ -149,6 +168,14 @@ func (a *Authority) Issue(hosts []string, now time.Time) (Pair, error) {
 		} else {
 			t.DNSNames = append(t.DNSNames, h)
 		}
+	}
+	return a.issue(t)
+}
+
+func (a *Authority) issue(t *x509.Certificate) (Pair, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Pair{}, fmt.Errorf("pki: %w", err)
 	}
 	cert, err := sign(t, a.cert, &key.PublicKey, a.key)
 	if err != nil {

@@ -1,0 +1,98 @@
+package access
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Bounds are what a credential is bound to, of whichever kind it is. The zero
+// Bounds bind it to nothing.
+type Bounds struct {
+	Expires   time.Time      // it is good before; zero: for ever
+	Addresses []netip.Prefix // whence it may be used; none: from everywhere
+}
+
+// From is how a request came.
+type From struct {
+	Via     string // the dialect
+	Address string // of the client
+	Time    time.Time
+	TLS     *tls.ConnectionState // nil: without TLS
+}
+
+// BoundError is why a credential is not taken, though it proves itself. Whoever
+// sent it from elsewhere is to be answered as if it were wrong: it is what a
+// thief does. The audit has all of it.
+type BoundError struct {
+	Caller, Credential string
+	Ended              time.Time // when; zero: it has not ended
+	Elsewhere          string    // the address that it is not for; empty: it is
+	Other              string    // whose certificate came with it; empty: its own caller's, or none
+}
+
+// Error is what the audit says. Nothing in it is secret.
+func (e *BoundError) Error() string {
+	s := e.Credential + " of " + e.Caller
+	switch {
+	case e.Other != "":
+		return s + " came with a certificate of " + e.Other
+	case e.Elsewhere != "":
+		return s + " is not for use from " + e.Elsewhere
+	}
+	return fmt.Sprintf("%s ended at %s", s, e.Ended.UTC().Format(time.RFC3339))
+}
+
+// Judge holds the caller's credential to its bounds, at each request, however it
+// was proved: what was issued from a credential falls with it. Its error is a
+// *BoundError.
+func (c Caller) Judge(from From) error {
+	refused := &BoundError{Caller: c.ID, Credential: c.Credential}
+	switch b := c.Bounds; {
+	case b == nil:
+		return nil
+	case !b.takes(from.Address):
+		refused.Elsewhere = from.Address
+	case b.Ended(from.Time):
+		refused.Ended = b.Expires
+	default:
+		return nil
+	}
+	return refused
+}
+
+// Ended reports whether err is that a credential has ended, and nothing else is
+// wrong with it.
+func Ended(err error) bool {
+	e, ok := errors.AsType[*BoundError](err)
+	return ok && !e.Ended.IsZero()
+}
+
+// Ended reports whether the credential is over.
+func (b *Bounds) Ended(now time.Time) bool {
+	return b != nil && !b.Expires.IsZero() && !now.Before(b.Expires)
+}
+
+// Until returns the earlier one of t and the credential's end: what is issued
+// from it lives no longer.
+func (b *Bounds) Until(t time.Time) time.Time {
+	if b != nil && !b.Expires.IsZero() && b.Expires.Before(t) {
+		return b.Expires
+	}
+	return t
+}
+
+func (b *Bounds) takes(address string) bool {
+	if len(b.Addresses) == 0 {
+		return true
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(b.Addresses, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
