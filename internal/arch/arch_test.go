@@ -61,7 +61,7 @@ var rules = []rule{
 	{"gateway/issuer", []string{"gateway/access"}},
 	{"gateway/login", []string{"secret", "backup", "gateway", "gateway/access", "gateway/issuer", "gateway/token", "dialects/wire"}},
 	{"gateway/tracing", nil},
-	{"gateway/httpd", []string{"secret", "gateway", "gateway/access", "gateway/internal/current", "gateway/tracing", "dialects"}},
+	{"gateway/httpd", []string{"secret", "backends", "gateway", "gateway/access", "gateway/internal/current", "gateway/tracing", "dialects"}},
 	{"dialects", nil},
 	{"dialects/wire", []string{"secret", "gateway/access"}},
 	{"dialects/wiretest", []string{"..."}},
