@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -30,6 +31,9 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	ctx, ops := backends.WithCallCount(ctx)
 	out, err := attempt(ctx, s, j, f)
 	endSpan(span, err)
+	if a == access.Backup && err == nil {
+		st.health.backedUp.Store(time.Now().UnixNano())
+	}
 	s.tellRefusal(span, j, err)
 	if auditErr := s.outcome(j, spent{ops(), backends.AnswersOf(ctx)}, err); auditErr != nil {
 		return zero, auditedError{auditErr}

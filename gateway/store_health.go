@@ -11,6 +11,7 @@ import (
 type storeHealth struct {
 	verdict  atomic.Pointer[verdict] // nil: no call has told yet
 	answered atomic.Int64            // when the last call told, in Unix nanoseconds
+	backedUp atomic.Int64            // when the last backup was made; likewise
 }
 
 type verdict struct {
@@ -53,8 +54,11 @@ type StoreHealth struct {
 	Since  time.Time `json:"since,omitzero"`
 	Reason string    `json:"reason,omitempty"` // why it is down
 	// Running calls have one of as many slots as Concurrency says.
-	Running     int `json:"running"`
-	Concurrency int `json:"concurrency"`
+	Running int `json:"running"`
+	// BackedUp is when a backup of some secret was last made. Zero: not since the
+	// start.
+	BackedUp    time.Time `json:"backed_up,omitzero"`
+	Concurrency int       `json:"concurrency"`
 }
 
 // Health tells of every store, without asking any product.
@@ -68,6 +72,9 @@ func (s *Service) Health() []StoreHealth {
 			if v.down {
 				h.State, h.Reason = StoreDown, v.kind.Error()
 			}
+		}
+		if at := st.health.backedUp.Load(); at > 0 {
+			h.BackedUp = time.Unix(0, at).UTC().Truncate(time.Millisecond)
 		}
 		all = append(all, h)
 	}

@@ -186,7 +186,7 @@ func (a *app) addGroups(root *cobra.Command) {
 			a.migrateCommand(), a.reportCommand(), a.snapshotCommand(),
 		}},
 		{"operate", "Operate a gateway:", []*cobra.Command{
-			a.initCommand(), a.checkCommand(), a.serveCommand(), a.reloadCommand(), a.callersCommand(), a.policyCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
+			a.initCommand(), a.checkCommand(), a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.callersCommand(), a.policyCommand(), a.sweepCommand(), a.storeCommand(), a.auditCommand(),
 		}},
 		{"keys", "Look after keys:", []*cobra.Command{a.keysCommand(), a.certCommand()}},
 	} {

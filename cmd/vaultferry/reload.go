@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -24,16 +23,9 @@ SIGHUP does the same.`,
 		Example: `  vaultferry reload`,
 		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg, err := a.loadUnresolved()
+			c, err := a.dialGateway(cmd.Context(), ": send it SIGHUP")
 			if err != nil {
 				return err
-			}
-			if cfg.Control.Socket == "" {
-				return usagef("control.socket is off, so a running gateway cannot be asked: send it SIGHUP")
-			}
-			c, err := control.Connect(cmd.Context(), cfg.Control.Socket)
-			if err != nil {
-				return fmt.Errorf("%s: %w", cfg.Control.Socket, err)
 			}
 			defer func() { err = errors.Join(err, c.Close()) }()
 			done, err := c.Reload(cmd.Context(), a.call("reload"))

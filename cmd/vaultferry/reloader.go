@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
@@ -28,13 +29,15 @@ type reloader struct {
 	// commands are nil where there is no socket.
 	commands *control.Server
 
-	log *slog.Logger
+	log   *slog.Logger
+	began time.Time
 
 	mu sync.Mutex // one reload after the other
 	rt *runtime   // what requests that begin now are served by
 	// last is what the files held that the last reload read; failed: it took nothing.
 	last     map[string]config.Digest
 	failed   bool
+	taken    time.Time     // when rt was
 	reloaded chan struct{} // has one after a reload
 
 	leaving sync.WaitGroup // stores that are closed after their last request
@@ -50,7 +53,7 @@ type upcoming struct {
 
 // newReloader is for a gateway that read its configuration just now.
 func (a *app) newReloader(rt *runtime, address string) *reloader {
-	return &reloader{app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
+	return &reloader{began: a.now(), taken: a.now(), app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
 }
 
 // reload takes all that has changed, or nothing. It fails where the audit does.
@@ -205,7 +208,7 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 		idle = append(idle, r.commands.Use(next.rt.service, next.stores.held))
 	}
 	r.leave(r.rt.service, next.rt.service, idle)
-	r.rt = next.rt
+	r.rt, r.taken = next.rt, r.app.now()
 	r.log.Info("the configuration was taken", slog.String("changed", strings.Join(next.change, ", ")))
 	return nil
 }

@@ -120,9 +120,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 		return err
 	}
 	again.server = server
-	commands, err := a.listenControl(ctx, rt, func(c gateway.Call) (control.Reloaded, error) {
-		return again.reload(ctx, c) // whoever asked may be gone before it is done
-	})
+	commands, err := a.listenControl(ctx, rt, again)
 	if err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ func holds(status control.Status, s *config.Store) bool {
 // listenControl takes the socket for commands. The gateway serves without one
 // too, but not beside another gateway of the same configuration. Nil without
 // error: there is none.
-func (a *app) listenControl(ctx context.Context, rt *runtime, reload func(gateway.Call) (control.Reloaded, error)) (*control.Server, error) {
+func (a *app) listenControl(ctx context.Context, rt *runtime, again *reloader) (*control.Server, error) {
 	path := rt.cfg.Control.Socket
 	if path == "" {
 		return nil, nil
@@ -179,7 +179,12 @@ func (a *app) listenControl(ctx context.Context, rt *runtime, reload func(gatewa
 	if err != nil {
 		return nil, err
 	}
-	server, err := control.Listen(ctx, control.Options{Service: rt.service, Socket: path, Stores: held, Log: rt.log, Reload: reload})
+	server, err := control.Listen(ctx, control.Options{
+		Service: rt.service, Socket: path, Stores: held, Log: rt.log, Overview: again.overview,
+		Reload: func(c gateway.Call) (control.Reloaded, error) {
+			return again.reload(ctx, c) // whoever asked may be gone before it is done
+		},
+	})
 	switch {
 	case errors.Is(err, control.ErrLive):
 		return nil, fmt.Errorf("control.socket: %s: %w", path, err)

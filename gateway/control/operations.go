@@ -26,10 +26,11 @@ type stream[Q any] struct {
 	do   func(context.Context, *gateway.Service, gateway.Call, Q, io.Writer) error
 }
 
-// operations is the table of the protocol. status and reload belong to the server.
-func operations(status func() Status, reload func(gateway.Call) (Reloaded, error)) []endpoint {
+// operations is the table of the protocol. status, overview and reload belong to
+// the server.
+func operations(status func() Status, o *Options) []endpoint {
 	return []endpoint{
-		statusOperation(status), reloadOperation(reload), checkOperation,
+		statusOperation(status), overviewOperation(o.Overview), reloadOperation(o.Reload), checkOperation,
 		listOperation, listTrashOperation, describeOperation, getOperation,
 		digestOperation, rehearseOperation, putOperation, deleteOperation, recoverOperation,
 		backupOperation, packOperation, rehearseBackupOperation, sealForOperation, restoreOperation, sweepOperation,

@@ -37,6 +37,8 @@ type Options struct {
 	Log     *slog.Logger
 	// Reload reads the configuration again. Nil: this gateway cannot.
 	Reload func(gateway.Call) (Reloaded, error)
+	// Overview is how the gateway fares. Nil: nobody keeps it.
+	Overview func() Overview
 }
 
 // Reloaded is what became of a reload. Where Problems or Restart is not empty,
@@ -100,7 +102,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, e := range operations(func() Status { return s.held.Look().status }, o.Reload) {
+	for _, e := range operations(func() Status { return s.held.Look().status }, &o) {
 		mux.HandleFunc("POST "+version+e.id(), func(w http.ResponseWriter, r *http.Request) {
 			e.serve(s, &stallGuard{ResponseWriter: w}, r)
 		})

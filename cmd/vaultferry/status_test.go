@@ -1,0 +1,42 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/control"
+)
+
+// TestAttention: what needs a look is told, worst first, and nothing else is.
+func TestAttention(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	sound := control.Overview{
+		Stores: []gateway.StoreHealth{{Name: "a", State: gateway.StoreUp}, {Name: "b", State: gateway.StoreUnknown}},
+		Ends:   []control.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}},
+	}
+	if got := attention(&sound, now); len(got) != 0 {
+		t.Errorf("a sound gateway: %q", got)
+	}
+	poor := control.Overview{
+		Stores:        []gateway.StoreHealth{{Name: "a", State: gateway.StoreDown, Reason: "unavailable"}},
+		Configuration: control.ConfigurationState{Stale: true},
+		Audit:         control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3},
+		Ends:          []control.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
+	}
+	want := []string{
+		"the audit cannot be written, so every request is refused: no space left",
+		"the audit's file was changed by somebody else, 2 times: see the log",
+		"store a is down: unavailable",
+		"the audit's disk is nearly full",
+		"the collector of audit lines did not get 3; they stand in the file",
+		"the configuration has changed and was not taken: vaultferry reload says why",
+		"the credential x of app has ended",
+		"the certificate ends in 2 days",
+	}
+	if got := attention(&poor, now); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
