@@ -89,6 +89,9 @@ type throttleView struct {
 // look tells how far it is now.
 func (p *progress) look() progressEvent {
 	e := progressEvent{Event: "progress", At: p.now().UTC().Truncate(time.Millisecond), Done: p.done.Load(), Failed: p.failed.Load(), Total: p.total.Load()}
+	if e.Total > 0 { // more may come to light
+		e.Total = max(e.Total, e.Done)
+	}
 	e.PerSecond = p.rate(e.Done)
 	if e.Total > 0 && e.PerSecond > 0 {
 		left := int64(float64(e.Total-e.Done)/e.PerSecond + 0.5)
