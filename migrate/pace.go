@@ -193,6 +193,9 @@ type PaceState struct {
 	Requests, Refusals int64
 	// Width is how many calls there may be at once now, of Most.
 	Width, Most int
+	// Bound is how many requests a second it keeps to because the product refused
+	// more; zero: only the ceiling bounds them.
+	Bound float64
 	// Wait is for how long nothing starts.
 	Wait time.Duration
 }
@@ -201,7 +204,13 @@ type PaceState struct {
 func (p *Pace) State() PaceState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PaceState{p.Requests(), p.Refusals(), max(1, int(p.width)), p.most, max(0, p.until.Sub(p.now()))}
+	s := PaceState{
+		Requests: p.Requests(), Refusals: p.Refusals(), Width: max(1, int(p.width)), Most: p.most, Wait: max(0, p.until.Sub(p.now())),
+	}
+	if bound := float64(p.limiter.Limit()); bound < p.ceiling && bound < 2*p.peak { // above, it is far from what was refused
+		s.Bound = bound
+	}
+	return s
 }
 
 // Do makes one call. What the product refuses for now, and what provably changed

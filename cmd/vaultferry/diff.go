@@ -20,9 +20,10 @@ import (
 
 type diffFlags struct {
 	planUse
-	list  string
-	force bool
-	plan  string
+	list    string
+	force   bool
+	plan    string
+	trusted []string // files of public keys
 	selection
 	storeTags []string // instead of tags: those of an inventory
 }
@@ -49,11 +50,14 @@ Versions that products number anew are told by their ids, else by their values.
 source, and B its target, where secrets may have other names. Inventories must be
 made under the plan's run key. A difference that the plan foretold says so.
 
+An inventory must be signed by a key of the keyring, or of --public-key: what the
+other party of a move prints with "keys public --signing".
+
 Exit code 0: all is the same, or all that differs was foretold; 3: something
 differs; 1: something could not be read.`,
 		Example: `  vaultferry diff old new
   vaultferry diff payments payments.inventory
-  vaultferry diff old.inventory new.inventory --plan move.plan
+  vaultferry diff old.inventory theirs.inventory --plan move.plan --run-key run.key --public-key their-keys.json
   vaultferry diff monday.inventory tuesday.inventory --run-key run.key --list all.txt`,
 		Args: arguments("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], args[1], &f) },
@@ -61,6 +65,7 @@ differs; 1: something could not be read.`,
 	cmd.Flags().StringVar(&f.list, "list", "", "write a line for each secret to this file")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace an existing file")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "compare what this plan names, and tell what it foretold")
+	cmd.Flags().StringArrayVar(&f.trusted, "public-key", nil, "public keys of whoever else signs inventories; may be given several times")
 	f.planUse.flags(cmd)
 	cmd.Flags().Lookup("run-key").Usage = "the file of the inventories' run key, or the plan's"
 	f.selection.flags(cmd)
@@ -165,12 +170,16 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 	if err := f.checkDiff(); err != nil {
 		return err
 	}
-	inA, err := openOperand(cfg, keys, nameA)
+	signers, err := trusted(keys, f.trusted)
+	if err != nil {
+		return err
+	}
+	inA, err := openOperand(cfg, verifierOf(signers), nameA)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, inA.close()) }()
-	inB, err := openOperand(cfg, keys, nameB)
+	inB, err := openOperand(cfg, verifierOf(signers), nameB)
 	if err != nil {
 		return err
 	}
@@ -300,7 +309,7 @@ func (r *diffReport) exit() error {
 }
 
 // openOperand takes the word for a store, else for a file.
-func openOperand(cfg *config.Config, keys *backup.Keyring, word string) (*operand, error) {
+func openOperand(cfg *config.Config, prove inventory.Verifier, word string) (*operand, error) {
 	_, isStore := cfg.Store(word)
 	_, err := os.Stat(word)
 	switch {
@@ -311,7 +320,7 @@ func openOperand(cfg *config.Config, keys *backup.Keyring, word string) (*operan
 	case err != nil:
 		return nil, usagef("there is no store and no file %q", word)
 	}
-	file, err := openInventory(word, verifierOf(keys))
+	file, err := openInventory(word, prove)
 	if err != nil {
 		return nil, err
 	}

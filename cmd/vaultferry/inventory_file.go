@@ -60,12 +60,26 @@ func (f *inventoryFile) digest() string { return hex.EncodeToString(f.sum.Sum(ni
 
 func (f *inventoryFile) close() error { return f.file.Close() }
 
-// verifierOf is nil where the keyring knows nobody who signs.
-func verifierOf(keys *backup.Keyring) inventory.Verifier {
-	if len(keys.SigningKeys()) == 0 {
+// trusted are the keys that may have signed an inventory: those of the keyring, and
+// of files such as "keys public --signing" prints.
+func trusted(keys *backup.Keyring, files []string) ([]backup.SigningKey, error) {
+	all := keys.SigningKeys()
+	for _, file := range files {
+		theirs, err := readSigningKeys(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, theirs...)
+	}
+	return all, nil
+}
+
+// verifierOf is nil where nobody is known who signs.
+func verifierOf(keys []backup.SigningKey) inventory.Verifier {
+	if len(keys) == 0 {
 		return nil
 	}
-	return func(jws string) ([]byte, error) { return backup.Prove(keys.SigningKeys(), inventory.Type, jws) }
+	return func(jws string) ([]byte, error) { return backup.Prove(keys, inventory.Type, jws) }
 }
 
 // writeInventory writes an inventory whole or not at all. take reads the store, and

@@ -19,6 +19,7 @@ type migrateReportFlags struct {
 	planUse
 	output, html   string
 	source, target string // inventories that are there already
+	trusted        []string
 	force          bool
 }
 
@@ -34,6 +35,8 @@ report of the move: counts, roots and digests of files, no value and no name.
 The inventories are written beside the report, as REPORT.source.inventory and
 REPORT.target.inventory. --source-inventory and --target-inventory take ones that
 are there already, such as that of another party's gateway, under the same run key.
+--public-key names the keys that may have signed it; without, the other party says
+so when it cosigns the report.
 
 --html writes a page for people beside it. It names the secrets that failed.`,
 		Example: `  vaultferry migrate report move.plan --output-file move.report --html move.html
@@ -53,6 +56,7 @@ are there already, such as that of another party's gateway, under the same run k
 	cmd.Flags().StringVar(&f.html, "html", "", "write a page for people to this file, too")
 	cmd.Flags().StringVar(&f.source, "source-inventory", "", "an inventory of the source, instead of one that is taken now")
 	cmd.Flags().StringVar(&f.target, "target-inventory", "", "an inventory of the target, instead of one that is taken now")
+	cmd.Flags().StringArrayVar(&f.trusted, "public-key", nil, "public keys of the party that made an inventory; may be given several times")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace existing files")
 	f.flags(cmd)
 	return cmd
@@ -90,8 +94,12 @@ func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags
 	if err := r.readJournal(); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("%s.journal: %s", p.path, message(err))}
 	}
-	prove := [2]inventory.Verifier{verifierOf(p.keys), verifierOf(p.keys)}
-	if f.target != "" {
+	signers, err := trusted(p.keys, f.trusted)
+	if err != nil {
+		return err
+	}
+	prove := [2]inventory.Verifier{verifierOf(signers), verifierOf(signers)}
+	if f.target != "" && len(f.trusted) == 0 {
 		prove[1] = nil // another party's is signed by nobody known here: it cosigns the report
 	}
 	for i, given := range []string{f.source, f.target} { // before anything is taken
@@ -113,7 +121,6 @@ func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags
 		return err
 	}
 	r.facts.Made = a.now()
-	var err error
 	if r.facts.Audit, err = a.auditSpan(r.facts.Run, r.facts.Moved.Begun, r.facts.Moved.Ended); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,9 @@ type throttleView struct {
 	// AtOnce is how many calls are made at once meanwhile, instead of Most.
 	AtOnce int `json:"at_once"`
 	Most   int `json:"most"`
+	// PerSecond is how many requests are made at most meanwhile; zero: as many as
+	// ever.
+	PerSecond float64 `json:"per_second,omitempty"`
 	// Wait is for how many seconds nothing is asked.
 	Wait float64 `json:"wait_seconds,omitempty"`
 }
@@ -89,6 +93,9 @@ type throttleView struct {
 // look tells how far it is now.
 func (p *progress) look() progressEvent {
 	e := progressEvent{Event: "progress", At: p.now().UTC().Truncate(time.Millisecond), Done: p.done.Load(), Failed: p.failed.Load(), Total: p.total.Load()}
+	if e.Total > 0 { // more may come to light
+		e.Total = max(e.Total, e.Done)
+	}
 	e.PerSecond = p.rate(e.Done)
 	if e.Total > 0 && e.PerSecond > 0 {
 		left := int64(float64(e.Total-e.Done)/e.PerSecond + 0.5)
@@ -97,8 +104,10 @@ func (p *progress) look() progressEvent {
 	for _, s := range p.stores {
 		state := s.pace.State()
 		e.Requests += state.Requests
-		if state.Wait > 0 || state.Width < state.Most {
-			e.Throttled = append(e.Throttled, throttleView{s.name, state.Refusals, state.Width, state.Most, state.Wait.Round(100 * time.Millisecond).Seconds()})
+		if state.Wait > 0 || state.Width < state.Most || state.Bound > 0 {
+			e.Throttled = append(e.Throttled, throttleView{
+				s.name, state.Refusals, state.Width, state.Most, math.Round(state.Bound*10) / 10, state.Wait.Round(100 * time.Millisecond).Seconds(),
+			})
 		}
 	}
 	return e
@@ -139,6 +148,9 @@ func (e *progressEvent) rest() string {
 	}
 	for _, t := range e.Throttled {
 		s := fmt.Sprintf("%s throttles: %d of %d at once", t.Store, t.AtOnce, t.Most)
+		if t.PerSecond > 0 {
+			s += fmt.Sprintf(", %.0f requests/s", t.PerSecond)
+		}
 		if t.Wait > 0 {
 			s += fmt.Sprintf(", waits %.0fs", t.Wait)
 		}
