@@ -242,6 +242,7 @@ func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, 
 	if err := json.NewDecoder(res.Body).Decode(&a); err != nil && res.StatusCode == http.StatusOK {
 		return a.Result, o.brokenOff(ctx, err)
 	}
+	a.Asked.pay(ctx)
 	err = answered(res, a.Error)
 	switch {
 	case err == nil || ctx.Err() == nil:

@@ -214,12 +214,13 @@ func (o operation[Q, A]) serve(s *Server, w *stallGuard, r *http.Request) {
 	}
 	h := s.held.Use()
 	defer h.Done()
-	result, err := o.do(r.Context(), h.V.service, callOf(r, q), q.Args)
+	ctx, asked := counting(r.Context())
+	result, err := o.do(ctx, h.V.service, callOf(r, q), q.Args)
 	if err != nil {
-		respond(w, http.StatusUnprocessableEntity, answer[A]{result, failureOf(err)})
+		respond(w, http.StatusUnprocessableEntity, answer[A]{result, failureOf(err), asked()})
 		return
 	}
-	respond(w, http.StatusOK, answer[A]{Result: result})
+	respond(w, http.StatusOK, answer[A]{Result: result, Asked: asked()})
 }
 
 func (o stream[Q]) serve(s *Server, w *stallGuard, r *http.Request) {

@@ -1,15 +1,18 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,6 +35,46 @@ type request[Q any] struct {
 type answer[A any] struct {
 	Result A        `json:"result"`
 	Error  *failure `json:"error,omitempty"`
+	Asked  *asked   `json:"asked,omitempty"`
+}
+
+// asked is what an operation asked of a product.
+type asked struct {
+	Requests int64         `json:"requests"`
+	Refused  int64         `json:"refused,omitempty"` // of these, for now
+	After    time.Duration `json:"after,omitempty"`   // when the product wants to be asked again, in nanoseconds
+}
+
+// pay tells whoever paces the requests of ctx, as if they had been made here.
+func (a *asked) pay(ctx context.Context) {
+	if a == nil {
+		return
+	}
+	for range a.Refused {
+		backends.Refused(ctx, a.After)
+	}
+	for range a.Requests {
+		backends.CountCall(ctx)
+	}
+}
+
+// tally is the pace of an operation that somebody else paces.
+type tally struct {
+	refused, after atomic.Int64
+}
+
+func (t *tally) Wait(context.Context) {}
+
+func (t *tally) Refused(after time.Duration) {
+	t.refused.Add(1)
+	t.after.Store(max(t.after.Load(), int64(after)))
+}
+
+// counting returns a context for an operation, and what it asked.
+func counting(ctx context.Context) (context.Context, func() *asked) {
+	t := new(tally)
+	ctx, requests := backends.WithCallCount(backends.WithPace(ctx, t))
+	return ctx, func() *asked { return &asked{requests(), t.refused.Load(), time.Duration(t.after.Load())} }
 }
 
 // opName is what a command may call itself in the audit.

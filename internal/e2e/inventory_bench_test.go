@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,41 +11,90 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
+	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backends/hashivault"
-	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // inventoryReaders is how many secrets the commands read at once.
 const inventoryReaders = 32
 
+// What the benchmarks of whole stores read: secrets of three versions each.
+const lateSecrets, lateSerial = 5000, 500
+
 // BenchmarkInventory takes an inventory of secrets with three versions each from
 // a Vault that answers 5 ms late. serial/ours is to be at least 10: a client that
-// reads one secret after another, timed over a tenth of them. ours/parallel is to
+// makes one request after another, timed over a tenth of them. ours/parallel is to
 // be at most 1.2: the same requests by as many bare clients as the gateway reads
 // at once.
 func BenchmarkInventory(b *testing.B) {
-	const many, few = 1000, 100
+	w := newLateWorld(b)
+	w.compare(b, func() time.Duration {
+		return timed(func() {
+			if n := takeInventory(b, w.Service, "main"); n != lateSecrets {
+				b.Fatalf("%d entries", n)
+			}
+		})
+	}, func(int) {})
+}
+
+// BenchmarkMove moves them into a bolt store, by a run of a plan that was made
+// before. The bare clients write into bbolt, all versions of a secret at once.
+func BenchmarkMove(b *testing.B) {
+	w := newLateWorld(b)
+	bare, err := bbolt.Open(filepath.Join(b.TempDir(), "bare.db"), 0o600, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = bare.Close() })
+	key, runs := inventory.NewKey(), 0
+	w.compare(b, func() time.Duration {
+		runs++
+		plan := w.plan(b, key, fmt.Sprint(runs))
+		return timed(func() { w.run(b, "main", key, plan, filepath.Join(b.TempDir(), "journal"), func() {}) })
+	}, func(i int) {
+		if err := bare.Batch(func(tx *bbolt.Tx) error {
+			bucket, err := tx.CreateBucketIfNotExists([]byte("secrets"))
+			for v := range 3 {
+				err = errors.Join(err, bucket.Put(fmt.Append(nil, i, v), fmt.Append(nil, "value ", i, v)))
+			}
+			return err
+		}); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+// lateWorld is a gateway over a Vault that answers late, and a bolt store.
+type lateWorld struct {
+	*gatewaytest.Gateway
+	bare *bareReader
+}
+
+func newLateWorld(b *testing.B) *lateWorld {
+	b.Helper()
 	server := vaulttest.Shared(b)
 	mount := server.NewMount(b)
 	client := server.Client(b, vaulttest.RootToken)
-	for i := range many {
+	eachOf(inventoryReaders, lateSecrets, func(i int) {
 		for v := range 3 {
 			if _, err := client.KVv2(mount).Put(b.Context(), fmt.Sprintf("s-%05d", i), map[string]any{"value": fmt.Sprint(i, v)}); err != nil {
-				b.Fatal(err)
+				b.Error(err)
 			}
 		}
-	}
+	})
 	late := lateProxy(b, server.Address, 5*time.Millisecond)
 	c := hashivault.Config{}
 	c.SetDefaults()
@@ -52,75 +103,99 @@ func BenchmarkInventory(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: []gateway.Store{{Name: "main", Backend: open(b, hashivault.Driver, "main", c)}}})
+	g := gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: []gateway.Store{
+		{Name: "main", Backend: open(b, hashivault.Driver, "main", c)},
+		{Name: "bolt", Backend: open(b, bolt.Driver, "bolt", bolt.Config{Path: filepath.Join(b.TempDir(), "b.db")})},
+	}})
 	bare := &bareReader{b: b, url: late + "/v1/" + mount, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inventoryReaders * 4}}}
-	var serial, ours, parallel time.Duration
-	for b.Loop() {
-		serial += timed(func() {
-			for i := range few {
-				bare.secret(i)
-			}
-		}) * many / few
-		ours += timed(func() {
-			if n := takeInventory(b, g.Service, "main"); n != many {
-				b.Fatalf("%d entries", n)
-			}
-		})
-		parallel += timed(func() {
-			var all sync.WaitGroup
-			for w := range inventoryReaders {
-				all.Go(func() {
-					for i := w; i < many; i += inventoryReaders {
-						bare.secret(i)
-					}
-				})
-			}
-			all.Wait()
-		})
-	}
-	b.ReportMetric(float64(serial)/float64(ours), "serial/ours")
-	b.ReportMetric(float64(ours)/float64(parallel), "ours/parallel")
+	return &lateWorld{g, bare}
 }
 
-// BenchmarkInventoryMemory says what an inventory of ten times as many secrets
-// holds more, in bytes for each: names are to be all of it, at most 300.
-func BenchmarkInventoryMemory(b *testing.B) {
-	const few, many = 2_000, 20_000
-	stores := []gateway.Store{{Name: "few", Backend: memory.New(memory.Options{})}, {Name: "many", Backend: memory.New(memory.Options{})}}
-	log, err := audit.Open(filepath.Join(b.TempDir(), "audit.jsonl"), time.Now)
+// eachOf calls do with each number, by so many workers.
+func eachOf(workers, n int, do func(int)) {
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// compare puts what the gateway takes for all of them beside bare clients, which
+// keep each secret.
+func (w *lateWorld) compare(b *testing.B, ours func() time.Duration, keep func(i int)) {
+	b.Helper()
+	var serial, mine, parallel time.Duration
+	for b.Loop() {
+		serial += timed(func() {
+			for i := range lateSerial {
+				w.bare.serial(i)
+				keep(i)
+			}
+		}) * lateSecrets / lateSerial
+		mine += ours()
+		parallel += timed(func() {
+			eachOf(inventoryReaders, lateSecrets, func(i int) {
+				w.bare.secret(i)
+				keep(i)
+			})
+		})
+	}
+	b.ReportMetric(float64(serial)/float64(mine), "serial/ours")
+	b.ReportMetric(float64(mine)/float64(parallel), "ours/parallel")
+}
+
+func (w *lateWorld) side(store string) migrate.Side {
+	return migrate.Side{Store: store, Service: w.Service, Call: tester, Pace: migrate.NewPace(0, inventoryReaders)}
+}
+
+func (w *lateWorld) planner(from string, k inventory.Key, prefix string) *migrate.Planner {
+	return &migrate.Planner{
+		From: w.side(from), To: w.side("bolt"), Header: migrate.Header{Run: "run", From: from, To: "bolt", Rules: lateRules}, Key: k,
+		Mapping: migrate.Mapping{AddPrefix: prefix + "/"}, Takes: func(secret.Name) bool { return true }, Readers: inventoryReaders,
+		Ends: func(error) bool { return true }, Now: time.Now,
+	}
+}
+
+func (w *lateWorld) plan(b *testing.B, k inventory.Key, prefix string) []byte {
+	b.Helper()
+	var out bytes.Buffer
+	end, err := w.planner("main", k, prefix).Make(b.Context(), &out, func(*migrate.Entry) error { return nil })
+	if err != nil || end.Act != lateSecrets {
+		b.Fatal(end, err)
+	}
+	return out.Bytes()
+}
+
+var lateRules = migrate.Rules{OnConflict: gateway.ConflictFail, OnLoss: gateway.LossAccept}
+
+func (w *lateWorld) run(b *testing.B, from string, k inventory.Key, plan []byte, path string, tick func()) {
+	b.Helper()
+	reader := func() *migrate.PlanReader {
+		r, err := migrate.NewPlanReader(bytes.NewReader(plan), func(*migrate.Header) (inventory.Key, error) { return k, nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+		return r
+	}
+	checked, err := migrate.CheckPlan(reader())
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: stores})
-	for i := range many {
-		seed(b, g, "many", fmt.Sprintf("s-%06d", i), "a value of some length, as passwords are")
-		if i < few {
-			seed(b, g, "few", fmt.Sprintf("s-%06d", i), "a value of some length, as passwords are")
-		}
+	j, err := migrate.OpenJournal(path, k, "plan", time.Now)
+	if err != nil {
+		b.Fatal(err)
 	}
-	for b.Loop() {
-		of := map[string]uint64{}
-		for _, store := range []string{"few", "many"} {
-			runtime.GC()
-			var before runtime.MemStats
-			runtime.ReadMemStats(&before)
-			peak := before.HeapInuse
-			src := inventorySource(g.Service, store)
-			n := 0
-			if err := src.Take(b.Context(), func(*inventory.Entry) error {
-				if n++; n%500 == 0 {
-					runtime.GC()
-					var now runtime.MemStats
-					runtime.ReadMemStats(&now)
-					peak = max(peak, now.HeapInuse)
-				}
-				return nil
-			}, func(error) bool { return true }); err != nil {
-				b.Fatal(err)
-			}
-			of[store] = peak - before.HeapInuse
-		}
-		b.ReportMetric((float64(of["many"])-float64(of["few"]))/(many-few), "bytes/secret")
+	run := migrate.Run{
+		From: w.side(from), To: w.side("bolt"), Rules: lateRules, Key: k, Journal: j, Workers: inventoryReaders, Finish: time.Minute,
+		Tell: func(r migrate.Result) error { tick(); return r.Err },
+	}
+	err = run.Do(b.Context(), func(do func(*migrate.Entry) error) error { return checked.Entries(reader(), do) })
+	if err = errors.Join(err, j.Close()); err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -175,6 +250,15 @@ func (r *bareReader) secret(i int) {
 		versions.Go(func() { r.get(fmt.Sprintf("/data/%s?version=%d", name, v+1)) })
 	}
 	versions.Wait()
+}
+
+// serial makes one request after another.
+func (r *bareReader) serial(i int) {
+	name := fmt.Sprintf("s-%05d", i)
+	r.get("/metadata/" + name)
+	for v := range 3 {
+		r.get(fmt.Sprintf("/data/%s?version=%d", name, v+1))
+	}
 }
 
 func (r *bareReader) get(path string) {
