@@ -226,7 +226,7 @@ func (b *batch) publish(all []pending) published {
 			}
 			b.folders[dir] = true
 		}
-		if err := os.Rename(p.work, b.r.path(p.name)); err != nil {
+		if err := syscall.Rename(p.work, b.r.path(p.name)); err != nil { // os.Rename looks at the new name first
 			return published{all[i:], fileError(p.name, err)}
 		}
 	}

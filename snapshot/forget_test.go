@@ -137,6 +137,26 @@ func TestForgetAndPrune(t *testing.T) {
 	}
 }
 
+// TestPruneLeavesOthers: what is no document of ours stays, whatever it is called.
+func TestPruneLeavesOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.take(t, "main", store{{"a", "1"}})
+	for _, name := range []string{strings.Repeat("a", 66), strings.Repeat("a", 62), strings.Repeat("A", 64), "notes.txt"} {
+		must(t, os.MkdirAll(filepath.Join(w.dir, "documents/aa"), 0o700))
+		must(t, os.WriteFile(filepath.Join(w.dir, "documents/aa", name), nil, 0o600))
+	}
+	must(t, os.WriteFile(filepath.Join(w.dir, "documents/note"), nil, 0o600))
+	w.age(t, 25*time.Hour)
+	if p := w.prune(t); p.Documents != 0 {
+		t.Errorf("%+v", p)
+	}
+	w.take(t, "main", store{{"a", "2"}})
+	if d := w.check(t, snapshot.CheckOptions{}); len(d) != 5 {
+		t.Errorf("check names %v", d)
+	}
+}
+
 // TestForgottenReturns: a snapshot that a tool copied back stays forgotten.
 func TestForgottenReturns(t *testing.T) {
 	t.Parallel()

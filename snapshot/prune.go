@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"time"
 )
@@ -88,8 +87,8 @@ func (p *pruner) documents(ctx context.Context) error {
 }
 
 func (p *pruner) document(folder, name string) error {
-	var document [sha256.Size]byte
-	if n, err := hex.Decode(document[:], []byte(name)); err != nil || n != len(document) || p.named[document] {
+	document, ok := documentOf(name)
+	if !ok || p.named[document] {
 		return nil // what has another name is none of ours
 	}
 	file := dirDocuments + "/" + folder + "/" + name

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -166,8 +167,9 @@ func (r *Repository) AddRecipient(lock *Lock, to *backup.Keyring) (string, error
 	return r.addRecipient(to, key)
 }
 
-// RemoveRecipient removes what is wrapped for a key. Who had it may have kept the
-// repository's key. Kinds: NotFound; Invalid, for the last one.
+// RemoveRecipient removes what is wrapped for a key, also what an addition or a
+// removal left that was cut short. Who had it may have kept the repository's key.
+// Kinds: NotFound; Invalid, for the last one.
 func (r *Repository) RemoveRecipient(lock *Lock, kid string) error {
 	all, err := r.Recipients()
 	if err != nil {
@@ -182,7 +184,7 @@ func (r *Repository) RemoveRecipient(lock *Lock, kid string) error {
 		}
 	}
 	switch {
-	case !found:
+	case !found && !r.left(kid):
 		return secret.Errorf(secret.NotFound, "key %s is no recipient; vaultferry snapshot key list shows them", kid)
 	case others == 0:
 		return secret.Errorf(secret.Invalid, "key %s is the last recipient: without it nobody opens the repository", kid)
@@ -190,8 +192,20 @@ func (r *Repository) RemoveRecipient(lock *Lock, kid string) error {
 	if err := lock.Check(); err != nil {
 		return err
 	}
-	if err := r.remove(fileOf(kid) + endWrapped); err != nil {
-		return err
+	for _, end := range []string{endWrapped, endVoucher} {
+		if err := r.remove(fileOf(kid) + end); err != nil && !errors.Is(err, secret.NotFound) {
+			return err
+		}
 	}
-	return r.remove(fileOf(kid) + endVoucher)
+	return nil
+}
+
+// left reports whether the key has any file.
+func (r *Repository) left(kid string) bool {
+	for _, end := range []string{endWrapped, endVoucher} {
+		if _, err := os.Lstat(r.path(fileOf(kid) + end)); err == nil {
+			return true
+		}
+	}
+	return false
 }

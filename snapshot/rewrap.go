@@ -37,7 +37,7 @@ func (r *Repository) PlanRewrap() (Rewrapping, error) {
 		case key.Use != "enc":
 		case key.Active && !has(key.ID):
 			p.Add = key.ID
-		case !key.Retired.IsZero() && has(key.ID) && r.keys.CanUnwrap():
+		case !key.Retired.IsZero() && r.left(key.ID) && r.keys.CanUnwrap():
 			p.Remove = append(p.Remove, key.ID)
 		}
 	}

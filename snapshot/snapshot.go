@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/vaultferry/vaultferry/inventory"
@@ -75,6 +77,15 @@ type Snapshot struct {
 
 // Whole reports whether all that was asked for is in it.
 func (s *Snapshot) Whole() bool { return s.End.Unread+s.End.Lacking+len(s.End.LeftOut) == 0 }
+
+// documentOf is what a file's name in the folders of documents names.
+func documentOf(name string) (document [sha256.Size]byte, ok bool) {
+	if !digest.MatchString(name) {
+		return document, false
+	}
+	_, err := hex.Decode(document[:], []byte(name))
+	return document, err == nil
+}
 
 func folderOf(document string) string { return dirDocuments + "/" + document[:2] }
 

@@ -36,6 +36,8 @@ type Taking struct {
 	history  *History
 	before   map[secret.Name]held // as the last snapshot of the store has them
 	index    map[[sha256.Size]byte]held
+	there    map[[sha256.Size]byte]bool // documents of the folders that were looked into
+	looked   map[string]bool
 	batch    batch
 	snapshot *Snapshot
 
@@ -50,7 +52,7 @@ type Taking struct {
 // Begin begins a snapshot; the header needs the members from Gateway to Labels. A
 // history with damage is no hindrance: see Taking.Damage.
 func (r *Repository) Begin(lock *Lock, h Header) (*Taking, error) {
-	t := &Taking{r: r, lock: lock, before: map[secret.Name]held{}, sum: sha256.New(), batch: batch{r: r, folders: map[string]bool{}}}
+	t := &Taking{r: r, lock: lock, before: map[secret.Name]held{}, there: map[[sha256.Size]byte]bool{}, looked: map[string]bool{}, sum: sha256.New(), batch: batch{r: r, folders: map[string]bool{}}}
 	for _, dir := range []string{dirSnapshots, dirForgotten, dirDocuments, dirWork} { // a copy may lack empty ones
 		if err := os.MkdirAll(r.path(dir), 0o700); err != nil {
 			return nil, fileError(dir, err)
@@ -143,12 +145,15 @@ func (t *Taking) place(e *Entry, blob []byte) (held, error) {
 		}
 		return h, nil
 	}
-	var document [sha256.Size]byte
-	if n, err := hex.Decode(document[:], []byte(e.Document)); err != nil || n != len(document) {
+	document, ok := documentOf(e.Document)
+	if !ok {
 		return h, errors.New("snapshot: no name of a document")
 	}
 	file := documentFile(e.Document)
-	if _, err := os.Lstat(t.r.path(file)); err == nil {
+	if err := t.look(folderOf(e.Document)); err != nil {
+		return h, err
+	}
+	if t.there[document] {
 		if err := t.readIndex(); err != nil {
 			return h, err
 		}
@@ -158,6 +163,24 @@ func (t *Taking) place(e *Entry, blob []byte) (held, error) {
 	}
 	t.Sealed++
 	return held{document, sha256.Sum256(blob), int64(len(blob))}, t.batch.add(file, blob)
+}
+
+// look finds out which documents a folder has: one look for all that come into it.
+func (t *Taking) look(folder string) error {
+	if t.looked[folder] {
+		return nil
+	}
+	names, err := t.r.names(folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if document, ok := documentOf(name); ok {
+			t.there[document] = true
+		}
+	}
+	t.looked[folder] = true
+	return nil
 }
 
 // readIndex learns of all documents that some kept snapshot names: a secret

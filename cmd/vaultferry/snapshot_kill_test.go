@@ -13,6 +13,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
 	"github.com/vaultferry/vaultferry/secret"
 	"github.com/vaultferry/vaultferry/snapshot"
 )
@@ -23,8 +24,16 @@ import (
 func TestSnapshotKilled(t *testing.T) {
 	t.Parallel()
 	w := newKillWorld(t)
+	kinds := []string{"bolt", "vault", "keyvault", "csms", "memory"}
+	if postgrestest.Installed(t) {
+		server := postgrestest.Start(t, postgrestest.Options{})
+		w.stores += fmt.Sprintf("  - { name: postgres-a, backend: postgres, postgres: { dsn: %q } }\n", server.DSN(server.NewDatabase(t)))
+		w.file(t, w.config, commonConfig+w.stores)
+		w.must(t, exitDone, "store", "upgrade", "postgres-a")
+		kinds = append(kinds, "postgres")
+	}
 	t.Run("over", func(t *testing.T) {
-		for _, kind := range []string{"bolt", "vault", "keyvault", "csms", "memory"} {
+		for _, kind := range kinds {
 			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
 				k := &killedSnapshots{killWorld: w.lane(t, kind), repo: "repo-" + kind, store: kind + "-a", states: map[string]int{}}
