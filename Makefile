@@ -26,10 +26,12 @@ build: ## one static binary: ./vaultferry
 test: deps vault ## all tests, from nothing: installs and builds what they need
 	go vet ./...
 	go test -shuffle=on -timeout 20m ./...
+	cd test/acme && go test -timeout 10m ./...
 
 .PHONY: check
 check: format vet lint tidy deps vault ## what must be green before a commit
 	go test -race -shuffle=on -timeout 30m ./...
+	cd test/acme && go test -timeout 10m ./...
 	$(MAKE) fuzz
 
 .PHONY: format
@@ -51,6 +53,7 @@ lint: $(LINT) ## golangci-lint, pinned in its own module
 .PHONY: tidy
 tidy: ## fail if go.mod is not tidy
 	go mod tidy -diff
+	cd test/acme && go mod tidy -diff
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 2s)

@@ -111,14 +111,36 @@ const (
 	ClientAuthRequest = "request"
 )
 
-// TLS is a certificate with its key, or Off, on loopback alone.
+// TLS is a certificate with its key, or one of an ACME server, or Off, on loopback
+// alone.
 type TLS struct {
 	// CertFile is the PEM file of the certificate and its chain; needed unless `off` is true.
 	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/cert.pem"`
 	// KeyFile is the PEM file of the private key; needed unless `off` is true.
 	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/key.pem"`
+	// ACME gets the certificate from an ACME server, in the place of `cert_file` and `key_file`.
+	ACME ACME `mapstructure:"acme" example:"{ directory: 'https://acme-v02.api.letsencrypt.org/directory', accept_terms: true }"`
 	// Off serves plain HTTP, which is allowed on a loopback address alone.
 	Off bool `mapstructure:"off"`
+}
+
+// ACME gets certificates from an ACME server (RFC 8555), and renews them, by
+// tls-alpn-01: the server connects to port 443 of each host, which must lead to this
+// gateway.
+type ACME struct {
+	// Directory is the URL of the server's directory; empty is no ACME.
+	Directory string `mapstructure:"directory" example:"https://acme-v02.api.letsencrypt.org/directory"`
+	// AcceptTerms says that you accept the server's terms of service; needed.
+	AcceptTerms bool `mapstructure:"accept_terms" example:"true"`
+	// Email is where the server writes about certificates that it has trouble with.
+	Email string `mapstructure:"email" example:"ops@example.com"`
+	// Hosts get a certificate beside those of the routes and `login.host`, each its own.
+	Hosts []string `mapstructure:"hosts" example:"[csms.vault.example.com]"`
+	// Dir is the folder for the account's key, the certificates and their keys; its parent must exist.
+	Dir string `mapstructure:"dir" path:"true" loaded:"false" example:"/var/lib/vaultferry/acme"`
+	// CAFile is a PEM file of the certificate authorities that the server's own certificate must come from; the system's, if
+	// it is empty.
+	CAFile string `mapstructure:"ca_file" path:"true" example:"tls/acme-ca.pem"`
 }
 
 // Admin is the listener for operators: `/livez`, `/readyz` and `/metrics`. It
@@ -140,9 +162,9 @@ type Admin struct {
 // anew at each connection.
 type AdminTLS struct {
 	// CertFile is the PEM file of the certificate and its chain.
-	CertFile string `mapstructure:"cert_file" path:"true" example:"tls/admin.pem"`
+	CertFile string `mapstructure:"cert_file" path:"true" loaded:"false" example:"tls/admin.pem"`
 	// KeyFile is the PEM file of the private key.
-	KeyFile string `mapstructure:"key_file" path:"true" example:"tls/admin-key.pem"`
+	KeyFile string `mapstructure:"key_file" path:"true" loaded:"false" example:"tls/admin-key.pem"`
 }
 
 // Control is the unix socket on which commands on this machine use the running
@@ -480,7 +502,7 @@ func (Rule) Choices() map[string][]string { return map[string][]string{"allow": 
 // Default returns what holds where the file says nothing.
 func Default() *Config {
 	return &Config{
-		Server: Server{Address: "127.0.0.1:8443", MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs, MaxConnections: 4096, ClientAuth: ClientAuthRequire},
+		Server: Server{Address: "127.0.0.1:8443", TLS: TLS{ACME: ACME{Dir: "acme"}}, MaxBody: 64 << 20, MaxBlobs: gateway.DefaultMaxBlobs, MaxConnections: 4096, ClientAuth: ClientAuthRequire},
 		Admin:  Admin{Address: "127.0.0.1:8444"},
 		Control: Control{
 			Socket: "vaultferry.sock",

@@ -258,7 +258,7 @@ stores: [ { name: a, backend: memory } ]
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
+		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.acme.directory", "server.tls.acme.accept_terms", "server.tls.acme.email", "server.tls.acme.dir", "server.tls.acme.ca_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
 		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
 		"audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
 		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",

@@ -46,6 +46,8 @@ func (c *Config) validateServer(rep *report) {
 		rep.bad("server.tls", "it is off and has a certificate: choose one")
 	case s.TLS.Off && !Loopback(s.Address):
 		rep.bad("server.tls.off", "%s is not a loopback address: TLS cannot be off", s.Address)
+	case s.TLS.ACME.Directory != "":
+		c.validateACME(rep)
 	case !s.TLS.Off && s.TLS.CertFile == "":
 		rep.bad("server.tls.cert_file", "missing (vaultferry init writes one)")
 	case !s.TLS.Off && s.TLS.KeyFile == "":

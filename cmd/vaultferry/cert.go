@@ -91,6 +91,9 @@ func (a *app) renewCert(ctx context.Context, f certFlags) error {
 	if t.Off {
 		return usagef("server.tls is off, so there is no certificate")
 	}
+	if t.ACME.Directory != "" {
+		return usagef("server.tls.acme renews the certificate")
+	}
 	present, err := readCert(t.CertFile)
 	if err != nil {
 		return err

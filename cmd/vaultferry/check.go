@@ -124,12 +124,12 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 	}
 	v.checkIssuers(cfg)
 	v.checkControl(cfg.Control.Socket)
-	c, err := serverTLS(cfg.Server)
+	c, err := serverTLS(cfg.Server, nil)
 	if err != nil {
 		v.add(config.Bad, "server.tls", "%s", strings.TrimPrefix(err.Error(), "server.tls: "))
 		return
 	}
-	if c == nil {
+	if c == nil || len(c.Certificates) == 0 { // ACME has them
 		return
 	}
 	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && ownfile.Exposed(info) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -133,7 +134,7 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 		return nil, nil, err
 	}
 	n.cfg = cfg
-	if n.tls, err = serverTLS(cfg.Server); err != nil {
+	if n.tls, err = serverTLS(cfg.Server, n.acme); err != nil {
 		return nil, nil, err
 	}
 	if n.keys, err = loadKeyring(cfg.Keyring.File); err != nil {
@@ -201,6 +202,7 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 		next.rt.witness.UseSigner(signer)
 	}
 	next.rt.edge.limits.Rates.Use(next.rt.cfg.Rates())
+	next.rt.certify()
 	next.rt.service.Begin()
 	r.server.UseLocal(next.rt.local)
 	idle := []<-chan struct{}{r.server.Use(next.rt.service, next.mounted)}
@@ -252,7 +254,13 @@ func sameTLS(a, b *tls.Config) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return reflect.DeepEqual(a.Certificates[0].Certificate, b.Certificates[0].Certificate) && a.ClientAuth == b.ClientAuth && a.ClientCAs.Equal(b.ClientCAs)
+	chain := func(c *tls.Config) (all [][][]byte) { // none where ACME has them
+		for i := range c.Certificates {
+			all = append(all, c.Certificates[i].Certificate)
+		}
+		return all
+	}
+	return reflect.DeepEqual(chain(a), chain(b)) && a.ClientAuth == b.ClientAuth && a.ClientCAs.Equal(b.ClientCAs)
 }
 
 // problems are the lines of what keeps a configuration from being used.
@@ -281,7 +289,7 @@ type part struct {
 	restart bool
 }
 
-// parts are all sections but gateway, keyring and stores, which are compared in
+// parts are all sections but gateway, keyring, stores and callers_file, which are compared in
 // their own ways.
 func parts() []part {
 	return []part{
@@ -307,6 +315,8 @@ func parts() []part {
 // gateway takes, and those that it cannot.
 func differing(old, next *runtime) (changed, restart []string, err error) {
 	if !sameTLS(old.tls, next.tls) {
+		changed = append(changed, "certificates")
+	} else if old.acme != nil && !slices.Equal(old.cfg.CertifiedHosts(), next.cfg.CertifiedHosts()) {
 		changed = append(changed, "certificates")
 	}
 	same, err := sameKeyring(old.keys, next.keys)
@@ -344,8 +354,9 @@ func sameKeyring(a, b *backup.Keyring) (bool, error) {
 	return bytes.Equal(old, next), err
 }
 
-// withoutFiles leaves out where the certificates are, and who must have one.
+// withoutFiles leaves out where the certificates are, for whom, and who must have
+// one.
 func withoutFiles(s config.Server) config.Server {
-	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile, s.ClientAuth = "", "", "", ""
+	s.TLS.CertFile, s.TLS.KeyFile, s.ClientCAFile, s.ClientAuth, s.TLS.ACME.Hosts = "", "", "", "", nil
 	return s
 }

@@ -12,7 +12,7 @@ import (
 // changes unsaid.
 func TestParts(t *testing.T) {
 	t.Parallel()
-	compared := []string{"gateway", "keyring", "stores"}
+	compared := []string{"gateway", "keyring", "stores", "callers_file"}
 	for _, p := range parts() {
 		compared = append(compared, p.key)
 	}

@@ -46,6 +46,7 @@ type runtime struct {
 	local    http.Handler     // of the local listener; nil: there is none
 	callers  *callerfile.File // of callers_file; nil: there is none
 	tls      *tls.Config      // of connections that begin now; nil: TLS is off
+	acme     *httpd.ACME      // nil: certificates are in files
 	witness  *witness.Server  // nil: this gateway is none
 	tracer   *tracing.Tracer  // nil: none
 }

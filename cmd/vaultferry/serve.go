@@ -86,10 +86,6 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 			return &exitError{exitUsage, fmt.Errorf("--address: %w", err)}
 		}
 	}
-	tlsConfig, err := serverTLS(cfg.Server)
-	if err != nil {
-		return err
-	}
 	keys, err := loadKeyring(cfg.Keyring.File)
 	if err != nil {
 		return err
@@ -100,10 +96,19 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err := a.logAs(cfg.Log); err != nil {
 		return err
 	}
+	acme, err := newACME(cfg, a.log())
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := serverTLS(cfg.Server, acme)
+	if err != nil {
+		return err
+	}
 	rt, err := a.assemble(ctx, cfg, keys)
 	if err != nil {
 		return adviseInUse(err, stopFirst)
 	}
+	rt.acme = acme
 	again := a.newReloader(rt, address)
 	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)
@@ -139,6 +144,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	tellSystemd(rt.log, daemon.SdNotifyReady)
 	context.AfterFunc(ctx, func() { tellSystemd(rt.log, daemon.SdNotifyStopping) })
 	done := rt.keepAudit(ctx, hangUps, func() { again.hangUp(ctx) })
+	rt.certify()
 	watched := again.watchFiles(ctx)
 	err = runServers(ctx, rt, server, commands)
 	watched()

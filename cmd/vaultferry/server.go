@@ -3,7 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"log/slog"
+	"os"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -143,21 +146,23 @@ func adminListener(c config.Admin) (httpd.Admin, error) {
 	return a, nil
 }
 
-// serverTLS reads the configured certificate. Nil without error: TLS is off.
-func serverTLS(s config.Server) (*tls.Config, error) {
+// serverTLS reads the configured certificate, or leaves it to ACME. Nil without
+// error: TLS is off.
+func serverTLS(s config.Server, acme *httpd.ACME) (*tls.Config, error) {
 	if s.TLS.Off {
 		return nil, nil
 	}
-	for key, file := range map[string]string{"cert_file": s.TLS.CertFile, "key_file": s.TLS.KeyFile} {
-		if d := ownfile.Look(file); d != nil && d.Sure {
-			return nil, usagef("server.tls: %s: %s", key, d.What)
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.TLS.ACME.Directory == "" {
+		cert, err := serverCert(s)
+		if err != nil {
+			return nil, err
 		}
+		c.Certificates = []tls.Certificate{cert}
+	} else if acme != nil {
+		c.GetCertificate = acme.Certificate
 	}
-	cert, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
-	}
-	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	var err error
 	if c.ClientCAs, err = clientAuthorities(s); err != nil || c.ClientCAs == nil {
 		return c, err
 	}
@@ -166,4 +171,42 @@ func serverTLS(s config.Server) (*tls.Config, error) {
 		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
 	return c, nil
+}
+
+func serverCert(s config.Server) (cert tls.Certificate, err error) {
+	for key, file := range map[string]string{"cert_file": s.TLS.CertFile, "key_file": s.TLS.KeyFile} {
+		if d := ownfile.Look(file); d != nil && d.Sure {
+			return cert, usagef("server.tls: %s: %s", key, d.What)
+		}
+	}
+	if cert, err = tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
+		return cert, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
+	}
+	return cert, nil
+}
+
+// newACME gets certificates for nobody yet. Nil without error: it is not configured.
+func newACME(cfg *config.Config, log *slog.Logger) (*httpd.ACME, error) {
+	c := cfg.Server.TLS.ACME
+	if c.Directory == "" {
+		return nil, nil
+	}
+	o := httpd.ACMEOptions{Directory: c.Directory, Dir: c.Dir, Email: c.Email, Log: log}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("server.tls.acme.ca_file: %w", err)}
+		}
+		if o.Roots = x509.NewCertPool(); !o.Roots.AppendCertsFromPEM(pem) {
+			return nil, usagef("server.tls.acme.ca_file: %s holds no certificate", c.CAFile)
+		}
+	}
+	return httpd.NewACME(o), nil
+}
+
+// certify gets certificates for the hosts of the configuration, where ACME does.
+func (rt *runtime) certify() {
+	if rt.acme != nil {
+		rt.acme.UseHosts(rt.cfg.CertifiedHosts())
+	}
 }

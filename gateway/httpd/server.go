@@ -156,7 +156,7 @@ func New(o Options) (*Server, error) {
 		s.UseTLS(o.TLS)
 		s.main.TLSConfig = &tls.Config{
 			MinVersion:         tls.VersionTLS12,
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil },
+			GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { return challenge(s.tls.Load(), h), nil },
 		}
 	}
 	if o.Local != "" {

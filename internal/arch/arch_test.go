@@ -111,6 +111,7 @@ var vendors = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/":          {"internal/schematest"},
 	"github.com/jackc/":                               {"backends/postgres", "internal/postgrestest"},
 	"go.etcd.io/bbolt":                                {"backends/bolt", "internal/bboltcheck"},
+	"golang.org/x/crypto/acme":                        {"gateway/httpd"},
 	"golang.org/x/mod/":                               {"gateway/audit", "gateway/audit/witness", "internal/merkle"},
 	"github.com/prometheus/":                          {"gateway/httpd", "cmd/..."},
 	"go.opentelemetry.io/otel/sdk/":                   {"gateway/tracing"},
