@@ -9,6 +9,7 @@ VAULT   := $(CACHE)/vault/vault
 FUZZTIME ?= 2s
 SOAKTIME ?= 10m
 ADDR    ?= 127.0.0.1:8200
+PGADDR  ?= 127.0.0.1:5432
 
 .PHONY: help
 help: ## list the targets
@@ -71,8 +72,9 @@ bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
 .PHONY: soak
-soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; and each move and snapshot killed a hundred times
+soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; a fleet of which one gateway is killed each second; and each move and snapshot killed a hundred times
 	go test ./internal/attack -run 'TestSoak$$' -count=1 -v -timeout 24h -args -soak $(SOAKTIME)
+	go test ./internal/fleet -run 'TestFleet$$' -count=1 -v -timeout 24h -args -fleet $(SOAKTIME)
 	go test ./cmd/vaultferry -run 'TestKillAndResume$$' -count=1 -v -timeout 4h -args -kills 100
 	go test ./cmd/vaultferry -run 'TestSnapshotKilled$$|TestRewrapKilled$$' -count=1 -v -timeout 4h -args -snapshot-kills 100
 
@@ -101,6 +103,10 @@ vault: ## build the real Vault server for tests, once; print its path
 .PHONY: vault-dev
 vault-dev: vault ## run it in the foreground: KV v2 at secret/, token root (ADDR=127.0.0.1:8200)
 	@test/vault/dev.sh $(ADDR)
+
+.PHONY: postgres-dev
+postgres-dev: deps ## run PostgreSQL in the foreground, for a store of kind postgres (PGADDR=127.0.0.1:5432)
+	@test/postgres/dev.sh $(PGADDR)
 
 .PHONY: deps
 deps: ## what the tests use beside Go: Debian packages, and npm ones in .cache

@@ -91,6 +91,7 @@ var rules = []rule{
 	{"internal/gatewaytest", []string{"..."}},
 	{"internal/e2e", []string{"..."}},
 	{"internal/attack", []string{"..."}},
+	{"internal/fleet", []string{"..."}},
 	{"internal/work", []string{"..."}},
 	{"internal/arch", nil},
 	{"examples", nil},

@@ -1,0 +1,246 @@
+// Package fleet holds several gateways over one store to what its manual says:
+// whatever dies meanwhile, and in whichever order calls arrive.
+package fleet
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// verb is what a client asks of one secret.
+type verb string
+
+const (
+	doPut     verb = "put"
+	doCreate  verb = "create" // a put that wants the name free
+	doGet     verb = "get"
+	doCurrent verb = "make current"
+	doDelete  verb = "delete"
+	doRecover verb = "recover"
+	doPurge   verb = "purge"
+)
+
+// input is a call of the history.
+type input struct {
+	verb  verb
+	value string // that it writes; no two are alike
+	which string // the value of the version that is to become current
+}
+
+// result is what came of a call.
+type result string
+
+const (
+	done    result = "done"
+	absent  result = "not found"
+	taken   result = "already exists"
+	trashed result = "deleted"
+	unknown result = "unknown" // its client was not told: it may have happened or not, then or later
+)
+
+type output struct {
+	result result
+	value  string // that a get read
+}
+
+// state is one secret: the values of its versions, oldest first, and which is
+// current. A purged one has none.
+type state struct {
+	versions string // joined by commas
+	current  string
+	deleted  bool
+}
+
+func (s state) there() bool { return s.versions != "" && !s.deleted }
+
+func (s state) holds(value string) bool {
+	return slices.Contains(strings.Split(s.versions, ","), value)
+}
+
+// after is the state that a call leaves, and what it answers.
+func (s state) after(in input) (state, output) {
+	switch in.verb {
+	case doPut, doCreate:
+		switch {
+		case s.deleted:
+			return s, output{result: trashed}
+		case in.verb == doCreate && s.there():
+			return s, output{result: taken}
+		case s.versions != "":
+			return state{versions: s.versions + "," + in.value, current: in.value}, output{result: done}
+		}
+		return state{versions: in.value, current: in.value}, output{result: done}
+	case doGet:
+		if !s.there() {
+			return s, output{result: absent}
+		}
+		return s, output{done, s.current}
+	case doCurrent:
+		if !s.there() || !s.holds(in.which) {
+			return s, output{result: absent}
+		}
+		return state{versions: s.versions, current: in.which}, output{result: done}
+	case doDelete:
+		if !s.there() {
+			return s, output{result: absent}
+		}
+		s.deleted = true
+		return s, output{result: done}
+	case doRecover:
+		if !s.deleted {
+			return s, output{result: absent}
+		}
+		s.deleted = false
+		return s, output{result: done}
+	case doPurge:
+		if !s.deleted {
+			return s, output{result: absent}
+		}
+		return state{}, output{result: done}
+	}
+	panic("no such verb")
+}
+
+// promise is what every store promises of one secret. forget is for the histories of
+// a gateway's clients, none of whom names an older version: which there are is
+// forgotten, so that orders of writes that differ in nothing else are one state.
+func promise(forget bool) porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{state{}} },
+		Step: func(s, in, out any) []any {
+			before, _ := s.(state)
+			call, _ := in.(input)
+			got, _ := out.(output)
+			after, want := before.after(call)
+			if forget && after.versions != "" {
+				after.versions = after.current
+			}
+			switch {
+			case got.result == unknown:
+				return []any{before, after}
+			case got == want:
+				return []any{after}
+			case forget && call.verb == doRecover && before.there() && got.result == done:
+				return []any{before} // of several at once a gateway tells all that it is back
+			}
+			return nil
+		},
+		Equal:             func(a, b any) bool { return a == b },
+		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%v -> %v", in, out) },
+	}
+	return m.ToModel()
+}
+
+// history is what clients did to some secrets, and what they were told.
+type history struct {
+	mu    sync.Mutex
+	start time.Time
+	of    map[string][]porcupine.Operation
+}
+
+func newHistory() *history {
+	return &history{start: time.Now(), of: map[string][]porcupine.Operation{}}
+}
+
+func (h *history) now() int64 { return time.Since(h.start).Nanoseconds() }
+
+// record runs a call. One that was refused for now, and provably changed nothing,
+// reports false: it is no part of the history.
+func (h *history) record(client int, name string, in input, do func() (output, bool)) output {
+	called := h.now()
+	out, counts := do()
+	back := h.now()
+	if !counts {
+		return out
+	}
+	if out.result == unknown {
+		back = 1 << 62 // it may still happen
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.of[name] = append(h.of[name], porcupine.Operation{ClientId: client, Input: in, Call: called, Output: out, Return: back})
+	return out
+}
+
+// checkTime bounds the check of one secret's history. One that takes longer is
+// not a pass.
+const checkTime = 20 * time.Second
+
+// check returns what is not linearizable, or was not decided.
+func (h *history) check(forget bool) (violated, undecided []string) {
+	for _, name := range slices.Sorted(maps.Keys(h.of)) {
+		switch porcupine.CheckOperationsTimeout(promise(forget), h.of[name], checkTime) {
+		case porcupine.Illegal:
+			violated = append(violated, name+":\n"+h.tell(name))
+		case porcupine.Unknown:
+			undecided = append(undecided, name)
+		case porcupine.Ok:
+		}
+	}
+	return violated, undecided
+}
+
+func (h *history) tell(name string) string {
+	var b strings.Builder
+	for _, o := range slices.SortedFunc(slices.Values(h.of[name]), func(a, b porcupine.Operation) int { return int(a.Call - b.Call) }) {
+		b.WriteString("  " + strconv.FormatInt(o.Call/1000, 10) + "-" + strconv.FormatInt(o.Return/1000, 10) + " µs " + fmt.Sprintf("%v -> %v\n", o.Input, o.Output))
+	}
+	return b.String()
+}
+
+// count is how many calls a history has, and how many of them nobody knows.
+func (h *history) count() (calls, lost int) {
+	for _, ops := range h.of {
+		for _, o := range ops {
+			calls++
+			if out, _ := o.Output.(output); out.result == unknown {
+				lost++
+			}
+		}
+	}
+	return calls, lost
+}
+
+// TestChecker: the checker finds what it is for. A history that no order of its
+// calls explains is no pass.
+func TestChecker(t *testing.T) {
+	t.Parallel()
+	op := func(call, back int64, in input, out output) porcupine.Operation {
+		return porcupine.Operation{Input: in, Call: call, Output: out, Return: back}
+	}
+	put := func(call, back int64, value string) porcupine.Operation {
+		return op(call, back, input{verb: doPut, value: value}, output{result: done})
+	}
+	get := func(call, back int64, value string) porcupine.Operation {
+		return op(call, back, input{verb: doGet}, output{done, value})
+	}
+	for what, c := range map[string]struct {
+		of   []porcupine.Operation
+		want porcupine.CheckResult
+	}{
+		"one after the other": {[]porcupine.Operation{put(1, 2, "a"), put(3, 4, "b"), get(5, 6, "b")}, porcupine.Ok},
+		"a lost write":        {[]porcupine.Operation{put(1, 2, "a"), put(3, 4, "b"), get(5, 6, "a")}, porcupine.Illegal},
+		"a read of the past":  {[]porcupine.Operation{put(1, 2, "a"), put(3, 9, "b"), get(4, 5, "b"), get(6, 7, "a")}, porcupine.Illegal},
+		"a killed write that shows late": {[]porcupine.Operation{
+			put(1, 2, "a"), op(3, 1<<62, input{verb: doPut, value: "b"}, output{result: unknown}), get(4, 5, "a"), get(6, 7, "b"),
+		}, porcupine.Ok},
+		"a killed write that shows and goes": {[]porcupine.Operation{
+			put(1, 2, "a"), op(3, 1<<62, input{verb: doPut, value: "b"}, output{result: unknown}), get(4, 5, "b"), get(6, 7, "a"),
+		}, porcupine.Illegal},
+		"two creations": {[]porcupine.Operation{
+			op(1, 3, input{verb: doCreate, value: "a"}, output{result: done}), op(2, 4, input{verb: doCreate, value: "b"}, output{result: done}),
+		}, porcupine.Illegal},
+	} {
+		if got := porcupine.CheckOperationsTimeout(promise(false), c.of, checkTime); got != c.want {
+			t.Errorf("%s: %v, want %v", what, got, c.want)
+		}
+	}
+}

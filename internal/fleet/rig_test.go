@@ -1,0 +1,298 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
+	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
+
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/pki"
+	"github.com/vaultferry/vaultferry/internal/vaulttest"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// binary is the program, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	file := filepath.Join(scratch, "vaultferry")
+	out, err := exec.Command("go", "build", "-o", file, "github.com/vaultferry/vaultferry/cmd/vaultferry").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return file, nil
+})
+
+// Of the one caller, and where clients find the store.
+const (
+	token     = "3f0c9d1b7a5e4826b1d0f4a7c6e8925d03b7e1aa"
+	accessKey = "AKFLEET"
+	secretKey = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
+	project   = "0123456789abcdef0123456789abcdef"
+	storeHost = "fleet.vault.localhost"
+	hwHost    = "csms.vault.localhost"
+)
+
+// tokenOf is of a caller of its own: what two clients of one caller ask for at once
+// is one thing asked for twice.
+func tokenOf(i int) string { return token[:len(token)-1] + string(rune('b'+i)) }
+
+const configuration = `
+gateway: { id: 5f3c1d526d3e4b8a9d0e3f1f6a1c2b7d }
+server: { address: %s, tls: { cert_file: ../cert.pem, key_file: ../key.pem } }
+admin: { address: 127.0.0.1:0 }
+control: { socket: "" }
+keyring: { file: ../keyring.json }
+audit: { file: audit.jsonl }
+stores:
+  - { name: fleet, backend: %s }
+dialects:
+  azure: { routes: [ { host: fleet.vault.localhost, store: fleet } ] }
+  huawei: { routes: [ { project: "` + project + `", name: fleet, store: fleet } ] }
+login: { host: login.vault.localhost }
+callers:
+  - name: app
+    tokens: [ { env: APP_TOKEN } ]
+    access_keys: [ { id: ` + accessKey + `, secret: { env: APP_SK } } ]
+  - { name: app0, tokens: [ { env: APP_TOKEN0 } ] }
+  - { name: app1, tokens: [ { env: APP_TOKEN1 } ] }
+  - { name: app2, tokens: [ { env: APP_TOKEN2 } ] }
+  - { name: app3, tokens: [ { env: APP_TOKEN3 } ] }
+policy:
+  - { callers: ["app*", "local:*"], allow: ["*"], stores: ["*"], names: ["*"] }
+`
+
+// fleet is gateways over one store, behind one address.
+type fleet struct {
+	dir      string
+	file     string
+	pool     *x509.CertPool
+	gateways []*process
+	balancer *balancer
+}
+
+// newFleet starts n gateways over the store, which is as a configuration says.
+func newFleet(t *testing.T, n int, store string) *fleet {
+	t.Helper()
+	file, err := binary()
+	must(t, err)
+	f := &fleet{dir: t.TempDir(), file: file}
+	ca, err := pki.New(time.Now())
+	must(t, err)
+	pair, err := ca.Issue([]string{storeHost, hwHost, "login.vault.localhost"}, time.Now())
+	must(t, err)
+	f.pool = ca.Pool()
+	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key} {
+		must(t, os.WriteFile(filepath.Join(f.dir, name), content, 0o600))
+	}
+	must(t, backup.NewKeyring().Create(filepath.Join(f.dir, "keyring.json")))
+	var addresses []string
+	for i := range n {
+		g := &process{file: file, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: freeAddress(t)}
+		must(t, os.Mkdir(g.dir, 0o700))
+		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, store), 0o600))
+		f.gateways = append(f.gateways, g)
+		addresses = append(addresses, g.address)
+	}
+	if strings.HasPrefix(store, "postgres") {
+		out, err := f.gateways[0].command(t.Context(), "store", "upgrade", "fleet").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for _, g := range f.gateways {
+		must(t, g.start())
+		t.Cleanup(g.kill)
+	}
+	f.balancer = newBalancer(t, addresses)
+	return f
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// process is one gateway.
+type process struct {
+	file, dir, address string
+	cmd                *exec.Cmd
+	ended              chan struct{}
+}
+
+func (g *process) config() string { return filepath.Join(g.dir, "vaultferry.yaml") }
+
+func (g *process) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, g.file, append(args, "--config", g.config())...)
+	cmd.Env = append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey,
+		"APP_TOKEN0="+tokenOf(0), "APP_TOKEN1="+tokenOf(1), "APP_TOKEN2="+tokenOf(2), "APP_TOKEN3="+tokenOf(3), "VAULT_TOKEN="+vaulttest.RootToken)
+	return cmd
+}
+
+// start returns when the gateway serves.
+func (g *process) start() error {
+	g.cmd = g.command(context.Background(), "serve")
+	pipe, err := g.cmd.StderrPipe()
+	if err == nil {
+		err = g.cmd.Start()
+	}
+	if err != nil {
+		return err
+	}
+	serves := make(chan struct{})
+	ended := make(chan struct{})
+	g.ended = ended
+	var said strings.Builder
+	go func() {
+		defer close(ended)
+		serving := false
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			if !serving {
+				said.WriteString(lines.Text() + "\n")
+			}
+			if !serving && strings.Contains(lines.Text(), "msg=serving") {
+				serving = true
+				close(serves)
+			}
+		}
+		_ = g.cmd.Wait()
+	}()
+	select {
+	case <-serves:
+		return nil
+	case <-ended:
+		return errors.New("the gateway does not start:\n" + said.String())
+	}
+}
+
+// kill ends it as a machine that loses its power does.
+func (g *process) kill() {
+	if g.cmd != nil && g.cmd.Process != nil {
+		_ = g.cmd.Process.Kill()
+		<-g.ended
+	}
+}
+
+// balancer hands connections out in turn, and passes on bytes. A gateway that does
+// not listen is passed over.
+type balancer struct {
+	address string
+	to      []string
+
+	mu   sync.Mutex
+	next int
+}
+
+func newBalancer(t *testing.T, to []string) *balancer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	b := &balancer{address: l.Addr().String(), to: to}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go b.pass(c)
+		}
+	}()
+	return b
+}
+
+func (b *balancer) pass(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	for range 2 * len(b.to) {
+		b.mu.Lock()
+		b.next++
+		to := b.to[b.next%len(b.to)]
+		b.mu.Unlock()
+		server, err := net.Dial("tcp", to)
+		if err != nil {
+			continue
+		}
+		defer func() { _ = server.Close() }()
+		go func() {
+			_, _ = io.Copy(server, client)
+			_ = server.Close()
+		}()
+		_, _ = io.Copy(client, server)
+		return
+	}
+}
+
+// transport leads every host to one address. Each request has a connection of its
+// own, and so meets another gateway.
+func (f *fleet) transport(t *testing.T, address string) *http.Transport {
+	t.Helper()
+	tr := &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: f.pool},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
+type fixedToken string
+
+func (s fixedToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: string(s), ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+// azure is the vendor's client, with the retries that it has by itself.
+func (f *fleet) azure(t *testing.T, address string) *azsecrets.Client {
+	t.Helper()
+	return f.azureAs(t, address, token)
+}
+
+func (f *fleet) azureAs(t *testing.T, address, token string) *azsecrets.Client {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(address)
+	c, err := azsecrets.NewClient("https://"+storeHost+":"+port, fixedToken(token), &azsecrets.ClientOptions{
+		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: f.transport(t, address)}},
+	})
+	must(t, err)
+	return c
+}
+
+// huawei is the vendor's client, which tries once.
+func (f *fleet) huawei(t *testing.T, address string) *csms.CsmsClient {
+	t.Helper()
+	auth, err := basic.NewCredentialsBuilder().WithAk(accessKey).WithSk(secretKey).WithProjectId(project).SafeBuild()
+	must(t, err)
+	_, port, _ := net.SplitHostPort(address)
+	hc, err := csms.CsmsClientBuilder().WithEndpoint("https://" + hwHost + ":" + port).WithCredential(auth).
+		WithHttpConfig(config.DefaultHttpConfig().WithHttpTransport(f.transport(t, address))).SafeBuild()
+	must(t, err)
+	return csms.NewCsmsClient(hc)
+}
