@@ -17,7 +17,7 @@ import (
 // use.
 type proof struct {
 	trust   *trust
-	claims  claims
+	claims  claims // nil once grant is known
 	keys    uint64 // their state when it was proved
 	from    time.Time
 	expires time.Time
@@ -173,8 +173,11 @@ func (p *proof) intended(wanted []string) ([]string, error) {
 		}
 	}
 	if both == nil {
-		found := brief(strings.Join(has, ", "))
-		return nil, &access.TokenError{Fault: access.WrongAudience, Want: strings.Join(wanted, " or "), Found: found, Detail: p.trust.Name + ": it is for " + found}
+		found, want := brief(strings.Join(has, ", ")), strings.Join(wanted, " or ")
+		if want == "" {
+			want = "none, for tokens of this issuer are not taken here"
+		}
+		return nil, &access.TokenError{Fault: access.WrongAudience, Want: want, Found: found, Detail: p.trust.Name + ": it is for " + found}
 	}
 	return both, nil
 }
@@ -218,7 +221,7 @@ func (s *Set) Bearer(raw string) (access.Grant, error) {
 	if err != nil {
 		return access.Grant{}, err
 	}
-	p.grant = &g
+	p.grant, p.claims = &g, nil // which may be large
 	s.proofs.add(sum, p)
 	return g, nil
 }
