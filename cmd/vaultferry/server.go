@@ -33,7 +33,7 @@ func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits.Pace = access.NewPace(a.now)
 	limits.Rates = access.NewRates(a.now, metrics.RateLimited)
 	limits.Rates.Use(cfg.Rates())
-	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics.IssuerFetched)}
+	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics)}
 }
 
 // server puts the dialects and the listeners before the service. tlsConfig

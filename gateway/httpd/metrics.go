@@ -95,6 +95,9 @@ func (m *Metrics) IssuerFetched(issuer string, ok bool) {
 	m.issuers.WithLabelValues(issuer).Set(number(ok))
 }
 
+// IssuerGone forgets whether an issuer that is not configured any more is up.
+func (m *Metrics) IssuerGone(issuer string) { m.issuers.DeleteLabelValues(issuer) }
+
 // RateLimited counts a request beyond the caller's rate.
 func (m *Metrics) RateLimited(caller string) { m.limited.WithLabelValues(caller).Inc() }
 

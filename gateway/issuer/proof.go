@@ -17,7 +17,7 @@ import (
 // use.
 type proof struct {
 	trust   *trust
-	claims  claims
+	claims  claims // nil once grant is known
 	keys    uint64 // their state when it was proved
 	from    time.Time
 	expires time.Time
@@ -111,7 +111,7 @@ func (p *proof) examine() error {
 	if !hasIssued {
 		begins = from
 	}
-	if (hasIssued || hasFrom) && ends.Sub(begins) > t.MaxLife {
+	if (hasIssued || hasFrom) && ends.Sub(begins) > t.MaxLife+rounding {
 		return &access.TokenError{Fault: access.EndlessToken}
 	}
 	p.expires, p.from = ends, from
@@ -147,6 +147,10 @@ func (p *proof) live(now time.Time) error {
 	return nil
 }
 
+// rounding is by how much more a life may seem too long: the vendor's SDK for
+// JavaScript rounds the end of an assertion up and its beginning down.
+const rounding = 2 * time.Second
+
 // leeway lets in what an issuer issued whose clock is ahead.
 const leeway = time.Minute
 
@@ -173,8 +177,11 @@ func (p *proof) intended(wanted []string) ([]string, error) {
 		}
 	}
 	if both == nil {
-		found := brief(strings.Join(has, ", "))
-		return nil, &access.TokenError{Fault: access.WrongAudience, Want: strings.Join(wanted, " or "), Found: found, Detail: p.trust.Name + ": it is for " + found}
+		found, want := brief(strings.Join(has, ", ")), strings.Join(wanted, " or ")
+		if want == "" {
+			want = "none, for tokens of this issuer are not taken here"
+		}
+		return nil, &access.TokenError{Fault: access.WrongAudience, Want: want, Found: found, Detail: p.trust.Name + ": it is for " + found}
 	}
 	return both, nil
 }
@@ -218,7 +225,7 @@ func (s *Set) Bearer(raw string) (access.Grant, error) {
 	if err != nil {
 		return access.Grant{}, err
 	}
-	p.grant = &g
+	p.grant, p.claims = &g, nil // which may be large
 	s.proofs.add(sum, p)
 	return g, nil
 }

@@ -23,11 +23,22 @@ const (
 // Sources are where keys are fetched from. They outlive a configuration: a
 // reload fetches nothing that it knows.
 type Sources struct {
-	observe func(issuer string, ok bool)
+	watcher Watcher
 
 	mu  sync.Mutex
 	all map[sourceKey]*source
 }
+
+// Watcher is told of each fetch, and of issuers that are not used any more.
+type Watcher interface {
+	IssuerFetched(issuer string, ok bool)
+	IssuerGone(issuer string)
+}
+
+type nobody struct{}
+
+func (nobody) IssuerFetched(string, bool) {}
+func (nobody) IssuerGone(string)          {}
 
 // sourceKey is all that decides what is fetched.
 type sourceKey struct {
@@ -35,12 +46,12 @@ type sourceKey struct {
 	ca                         [sha256.Size]byte
 }
 
-// NewSources returns none. observe, if it is not nil, is told of each fetch.
-func NewSources(observe func(issuer string, ok bool)) *Sources {
-	if observe == nil {
-		observe = func(string, bool) {}
+// NewSources returns none. The watcher may be nil.
+func NewSources(w Watcher) *Sources {
+	if w == nil {
+		w = nobody{}
 	}
-	return &Sources{observe: observe, all: map[sourceKey]*source{}}
+	return &Sources{watcher: w, all: map[sourceKey]*source{}}
 }
 
 // source returns the one for the issuer, of which there may be one already.
@@ -63,7 +74,7 @@ func (s *Sources) source(i Issuer) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{key: key, fetcher: f, observe: s.observe, unknown: map[string]time.Time{}}, nil
+	return &source{key: key, fetcher: f, watcher: s.watcher, unknown: map[string]time.Time{}}, nil
 }
 
 // keep takes those of a configuration for the ones to come, and begins to fetch
@@ -79,7 +90,21 @@ func (s *Sources) keep(used map[sourceKey]*source, log *slog.Logger, now func() 
 			src.mu.Unlock()
 		}
 	}
+	for key := range s.all {
+		if !named(used, key.name) {
+			s.watcher.IssuerGone(key.name)
+		}
+	}
 	s.all = used
+}
+
+func named(all map[sourceKey]*source, name string) bool {
+	for key := range all {
+		if key.name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // source is the keys of an issuer that are fetched. Tokens whose key is known
@@ -87,7 +112,7 @@ func (s *Sources) keep(used map[sourceKey]*source, log *slog.Logger, now func() 
 type source struct {
 	key     sourceKey
 	fetcher *fetcher
-	observe func(issuer string, ok bool)
+	watcher Watcher
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -202,7 +227,7 @@ func (s *source) begin(now time.Time) {
 // stays.
 func (s *source) took(set *jwks, err error) {
 	name, now := s.key.name, s.now()
-	s.observe(name, err == nil)
+	s.watcher.IssuerFetched(name, err == nil)
 	if err != nil {
 		if !s.down || s.said.may(now) {
 			s.said.may(now)

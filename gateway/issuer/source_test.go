@@ -112,10 +112,10 @@ func TestDown(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var mu sync.Mutex
-	var last atomic.Bool
+	var last watcher
 	w := newWorld(t, func(o *issuer.Options) {
 		o.Log = slog.New(slog.NewTextHandler(&locked{&log, &mu}, nil))
-		o.Sources = issuer.NewSources(func(_ string, ok bool) { last.Store(ok) })
+		o.Sources = issuer.NewSources(&last)
 	})
 	w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
 	if !last.Load() {
@@ -146,6 +146,11 @@ func TestDown(t *testing.T) {
 		}
 		w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
 	}
+	gone := w.options
+	gone.Issuers, gone.Bindings = nil, nil
+	if _, err := issuer.New(gone); err != nil || last.gone.Load() != 1 {
+		t.Errorf("an issuer that is gone is told %d times, %v", last.gone.Load(), err)
+	}
 	w.options.Sources = issuer.NewSources(nil)
 	w.reload(t)
 	if _, err := w.Bearer(w.of.Token(t, w.now(), "app", audience)); fault(t, err).Fault != access.IssuerDown {
@@ -160,6 +165,16 @@ func TestDown(t *testing.T) {
 		t.Errorf("the log says it %d times", n)
 	}
 }
+
+// watcher keeps how the last fetch went.
+type watcher struct {
+	atomic.Bool
+	gone atomic.Int64
+}
+
+func (w *watcher) IssuerFetched(_ string, ok bool) { w.Store(ok) }
+
+func (w *watcher) IssuerGone(string) { w.gone.Add(1) }
 
 type locked struct {
 	to *bytes.Buffer

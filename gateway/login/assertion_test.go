@@ -192,6 +192,19 @@ func TestOwnAssertions(t *testing.T) {
 	}
 }
 
+// TestRoundedLife: clients round the two ends of ten minutes apart.
+func TestRoundedLife(t *testing.T) {
+	t.Parallel()
+	f := newFederated(t, backup.NewKeyring(), issuertest.New(t))
+	for more, want := range map[int64]bool{0: true, 1: true, 5: false} {
+		now := f.now().Unix()
+		text, no := f.ask(t, f.own(t, issuertest.Claims{"iat": now, "nbf": now + 1, "exp": now + 600 + more}))
+		if (text != "") != want {
+			t.Errorf("%d seconds more: %+v", more, no)
+		}
+	}
+}
+
 // TestAssertionsAreNoSecrets: a client without a secret is proved by none, and
 // one with a secret by no assertion that is not its own.
 func TestAssertionsAreNoSecrets(t *testing.T) {

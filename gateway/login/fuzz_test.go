@@ -20,6 +20,7 @@ func FuzzForm(f *testing.F) {
 	f.Add("\x00&&==;", "", "basic OjpoOg==")
 	f.Add(strings.Repeat("a=&", 5000), "application/x-www-form-urlencoded", "")
 	f.Add(form("scope", "", "resource", resource+"/", "client_secret", "guess"), "application/x-www-form-urlencoded", "")
+	f.Add(form("client_secret", "", "client_assertion", "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjaStjZCIsInN1YiI6ImNpK2NkIn0.AA", "client_assertion_type", jwtBearer), "application/x-www-form-urlencoded", "")
 	d := newDesk(f, backup.NewKeyring())
 	f.Fuzz(func(t *testing.T, body, kind, auth string) {
 		change := func(r *http.Request) {
