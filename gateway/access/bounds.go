@@ -50,18 +50,14 @@ func (e *BoundError) Error() string {
 // was proved: what was issued from a credential falls with it. Its error is a
 // *BoundError.
 func (c Caller) Judge(from From) error {
-	refused := &BoundError{Caller: c.ID, Credential: c.Credential}
 	switch b := c.Bounds; {
 	case b == nil:
-		return nil
 	case !b.takes(from.Address):
-		refused.Elsewhere = from.Address
+		return &BoundError{Caller: c.ID, Credential: c.Credential, Elsewhere: from.Address}
 	case b.Ended(from.Time):
-		refused.Ended = b.Expires
-	default:
-		return nil
+		return &BoundError{Caller: c.ID, Credential: c.Credential, Ended: b.Expires}
 	}
-	return refused
+	return nil
 }
 
 // Ended reports whether err is that a credential has ended, and nothing else is

@@ -83,7 +83,7 @@ func (c *Client) holder(credential string) access.Caller {
 
 // caller is whose client it is, by what proved it.
 func (p *proven) caller() access.Caller {
-	return p.Client.holder(p.credential)
+	return p.holder(p.credential)
 }
 
 // issue returns a token for the client, and what it says. It ends with the client
@@ -145,7 +145,7 @@ func (l *Login) ofIdentity(c claims, expires time.Time) (access.Grant, error) {
 		return access.Grant{}, &access.TokenError{Fault: access.UnknownToken}
 	}
 	by := of.proven()
-	who := by.Client.holder(access.CredentialOf(access.IdentityToken, of.ID))
+	who := by.holder(access.CredentialOf(access.IdentityToken, of.ID))
 	return access.Grant{Caller: who, Audience: c.Audience, Expires: expires}, nil
 }
 

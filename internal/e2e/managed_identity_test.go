@@ -82,6 +82,7 @@ func TestIdentityIsNoBridge(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.New(t, gatewaytest.Options{})
 	env := g.IdentityEnvironment(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	good := env["IDENTITY_ENDPOINT"] + "?api-version=2019-08-01&resource=" + resourceOf(g)
 	for name, c := range map[string]struct {
 		url    string
@@ -120,7 +121,7 @@ func TestIdentityIsNoBridge(t *testing.T) {
 		}
 		r.Header.Set("X-Identity-Header", g.IdentityHeader)
 		c.change(r)
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
