@@ -51,6 +51,7 @@ type checkView struct {
 	Stores   []storeView      `json:"stores,omitempty"`
 	Running  *runningView     `json:"running,omitempty"` // the gateway that answers on the socket
 	Expires  *time.Time       `json:"certificate_expires,omitempty"`
+	ACME     []string         `json:"acme_hosts,omitempty"` // that get a certificate from an ACME server
 
 	cert    *x509.Certificate
 	timeout time.Duration // zero: each store's
@@ -129,7 +130,11 @@ func (a *app) checkFiles(v *checkView, cfg *config.Config) {
 		v.add(config.Bad, "server.tls", "%s", strings.TrimPrefix(err.Error(), "server.tls: "))
 		return
 	}
-	if c == nil || len(c.Certificates) == 0 { // ACME has them
+	if c == nil {
+		return
+	}
+	if len(c.Certificates) == 0 {
+		v.ACME = cfg.CertifiedHosts()
 		return
 	}
 	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && ownfile.Exposed(info) {
@@ -270,6 +275,9 @@ func (v *checkView) text(w io.Writer) error {
 	}
 	if v.Login != "" {
 		rows = append(rows, []string{"login", v.Login})
+	}
+	if len(v.ACME) > 0 {
+		rows = append(rows, []string{"certificate", "by ACME for " + strings.Join(v.ACME, " ")})
 	}
 	if v.Expires != nil {
 		rows = append(rows, []string{"certificate", "valid until " + shortTime(v.Expires)})

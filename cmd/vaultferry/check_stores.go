@@ -91,12 +91,12 @@ func (v *checkView) findRunning(ctx context.Context, cfg *config.Config) *contro
 	for _, s := range status.Stores {
 		v.Running.Stores = append(v.Running.Stores, s.Name)
 		if _, ok := cfg.Store(s.Name); !ok {
-			v.add(config.Warning, "stores", "the running gateway serves %s, which is not configured: it began with another configuration; restart it", s.Name)
+			v.add(config.Warning, "stores", "the running gateway serves %s, which is not configured: it began with another configuration; run vaultferry reload", s.Name)
 		}
 	}
 	for i := range cfg.Stores {
 		if s := &cfg.Stores[i]; !serves(status, s) {
-			v.add(config.Warning, fmt.Sprintf("stores[%d]", i), "the running gateway does not serve %s as it is configured: restart it", s.Name)
+			v.add(config.Warning, fmt.Sprintf("stores[%d]", i), "the running gateway does not serve %s as it is configured: run vaultferry reload", s.Name)
 		}
 	}
 	return running

@@ -100,8 +100,11 @@ func (a *app) serveDev(ctx context.Context, address string, f devFlags, hangUps 
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
 	err = s.listen(ctx, a)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && s.server.Address() == "":
 		return fmt.Errorf("%s is in use already; --address 127.0.0.1:0 takes a free port", o.address)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use already; --admin-address 127.0.0.1:0 takes a free port", o.admin)
 	}
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func notListening(ctx context.Context, cfg *config.Config) string {
 	}
 	if c, err := control.Connect(ctx, cfg.Control.Socket); err == nil {
 		_ = c.Close() // nothing was asked
-		return "the gateway that runs began with another configuration: restart it"
+		return "the gateway that runs began with another configuration: run vaultferry reload"
 	}
 	return "no gateway answers on " + cfg.Control.Socket + ": stop that process first"
 }

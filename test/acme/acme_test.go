@@ -192,7 +192,9 @@ func TestCertificates(t *testing.T) {
 	g := &gateway{t: t, exe: build(t, dir), dir: dir}
 	g.run("keys", "new", "--output-file", "keyring.json")
 	g.configure(directory, "one.vault.example.com")
-	g.run("check")
+	if said := g.run("check"); !strings.Contains(said, "by ACME for one.vault.example.com") {
+		t.Errorf("check says %s", said)
+	}
 	g.start(port)
 	g.says(`there is a certificate for a host.*one.vault.example.com`)
 	first, err := certificate(t, port, issuer, "one.vault.example.com")
