@@ -185,9 +185,18 @@ func (r *release) layer(program []byte) ([]byte, error) {
 		mode  int64
 		owner int
 	}{
-		{"etc/", 0o755, 0}, {"etc/ssl/", 0o755, 0}, {"etc/ssl/certs/", 0o755, 0}, {"etc/vaultferry/", 0o700, uid},
-		{"tmp/", 0o1777, 0}, {"usr/", 0o755, 0}, {"usr/bin/", 0o755, 0}, {"usr/share/", 0o755, 0}, {"usr/share/licenses/", 0o755, 0},
-		{"var/", 0o755, 0}, {"var/lib/", 0o755, 0}, {"var/lib/vaultferry/", 0o700, uid},
+		{"etc/", 0o755, 0},
+		{"etc/ssl/", 0o755, 0},
+		{"etc/ssl/certs/", 0o755, 0},
+		{"etc/vaultferry/", 0o700, uid},
+		{"tmp/", 0o1777, 0},
+		{"usr/", 0o755, 0},
+		{"usr/bin/", 0o755, 0},
+		{"usr/share/", 0o755, 0},
+		{"usr/share/licenses/", 0o755, 0},
+		{"var/", 0o755, 0},
+		{"var/lib/", 0o755, 0},
+		{"var/lib/vaultferry/", 0o700, uid},
 	} {
 		if err := add(tar.Header{Typeflag: tar.TypeDir, Name: d.name, Mode: d.mode, Uid: d.owner, Gid: d.owner}, nil); err != nil {
 			return nil, err
