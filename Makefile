@@ -117,10 +117,11 @@ release: $(addprefix $(CACHE)/tools/,nfpm cyclonedx-gomod image) ## everything t
 	deploy/release.sh
 
 .PHONY: release-test
-release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root; needs root, mmdebstrap and rpm
+release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root, and the clients of other projects; needs root, mmdebstrap and rpm
 	deploy/release.sh $(CACHE)/again
 	diff -r dist $(CACHE)/again
 	cd test/release && GOWORK=off go vet . && GOWORK=off go test -count=1 -timeout 30m .
+	cd test/clients && GOWORK=off go vet . && GOWORK=off go test -count=1 -timeout 10m .
 
 .PHONY: manifests
 manifests: $(CACHE)/tools/helm ## write deploy/manifests anew, from the chart

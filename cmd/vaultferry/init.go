@@ -163,8 +163,11 @@ func (a *app) initialise(ctx context.Context, dir string, o initOptions, w write
 		if i >= len(files) && o.state != "" {
 			file = filepath.Join(o.state, name)
 		}
-		if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
+		switch _, err := os.Lstat(file); {
+		case err == nil:
 			return fmt.Errorf("%s exists already; nothing was written", file)
+		case !errors.Is(err, os.ErrNotExist):
+			return err
 		}
 	}
 	f := firstCaller{

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -108,8 +109,8 @@ func installed(t *testing.T, root string) {
 	}
 	for _, dir := range []string{"etc/vaultferry", "var/lib/vaultferry"} {
 		info, err := os.Stat(filepath.Join(root, dir))
-		if err != nil || info.Mode().Perm() != 0o700 {
-			t.Errorf("%s: %v, %v", dir, info, err)
+		if err != nil || info.Mode().Perm() != 0o700 || info.Sys().(*syscall.Stat_t).Uid == 0 {
+			t.Errorf("%s: %+v, %v", dir, info, err)
 		}
 	}
 	unit := filepath.Join(root, "usr/lib/systemd/system/vaultferry.service")
@@ -133,10 +134,12 @@ func kept(t *testing.T, root string) {
 }
 
 func testDeb(t *testing.T, root string) {
-	run(t, "dpkg", "--root="+root, "--install", artefact(t, "*_amd64.deb"))
+	// As on the machine itself: dpkg --root asks this machine who the users are.
+	run(t, "cp", artefact(t, "*_amd64.deb"), filepath.Join(root, "vaultferry.deb"))
+	run(t, "chroot", root, "dpkg", "--install", "/vaultferry.deb")
 	installed(t, root)
 	ask(t, root, "vaultferry:vaultferry", filepath.Join(t.TempDir(), "said"), filepath.Join(root, "etc/vaultferry/ca.pem"))
-	run(t, "dpkg", "--root="+root, "--purge", "vaultferry")
+	run(t, "chroot", root, "dpkg", "--purge", "vaultferry")
 	kept(t, root)
 }
 

@@ -18,7 +18,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -185,9 +184,18 @@ func (r *release) layer(program []byte) ([]byte, error) {
 		mode  int64
 		owner int
 	}{
-		{"etc/", 0o755, 0}, {"etc/ssl/", 0o755, 0}, {"etc/ssl/certs/", 0o755, 0}, {"etc/vaultferry/", 0o700, uid},
-		{"tmp/", 0o1777, 0}, {"usr/", 0o755, 0}, {"usr/bin/", 0o755, 0}, {"usr/share/", 0o755, 0}, {"usr/share/licenses/", 0o755, 0},
-		{"var/", 0o755, 0}, {"var/lib/", 0o755, 0}, {"var/lib/vaultferry/", 0o700, uid},
+		{"etc/", 0o755, 0},
+		{"etc/ssl/", 0o755, 0},
+		{"etc/ssl/certs/", 0o755, 0},
+		{"etc/vaultferry/", 0o700, uid},
+		{"tmp/", 0o1777, 0},
+		{"usr/", 0o755, 0},
+		{"usr/bin/", 0o755, 0},
+		{"usr/share/", 0o755, 0},
+		{"usr/share/licenses/", 0o755, 0},
+		{"var/", 0o755, 0},
+		{"var/lib/", 0o755, 0},
+		{"var/lib/vaultferry/", 0o700, uid},
 	} {
 		if err := add(tar.Header{Typeflag: tar.TypeDir, Name: d.name, Mode: d.mode, Uid: d.owner, Gid: d.owner}, nil); err != nil {
 			return nil, err
@@ -221,19 +229,16 @@ func (r *release) pack(dir, out string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := tar.NewWriter(f)
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	files := os.DirFS(dir)
+	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		h := tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Mode: 0o644, Size: int64(len(content)), ModTime: r.created, Format: tar.FormatPAX}
+		h := tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content)), ModTime: r.created, Format: tar.FormatPAX}
 		if err := w.WriteHeader(&h); err != nil {
 			return err
 		}

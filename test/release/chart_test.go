@@ -1,0 +1,260 @@
+package release
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+var update = flag.Bool("update", false, "write deploy/manifests anew")
+
+const (
+	helm   = "../../.cache/tools/helm"
+	chart  = "../../deploy/chart"
+	values = "../../deploy/values"
+)
+
+func template(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", "vaultferry", chart, "--namespace", "vaultferry"}, args...)...)
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.Output()
+	return string(out) + errOut.String(), err
+}
+
+// decode reads manifests as Kubernetes would that knows no other fields.
+func decode(t *testing.T, text string) []runtime.Object {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, core.AddToScheme, networking.AddToScheme, policy.AddToScheme, monitoring.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+	var objects []runtime.Object
+	for _, one := range strings.Split(text, "\n---\n") {
+		body, err := yaml.ToJSON([]byte(one))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(body) == "null" {
+			continue
+		}
+		object, _, err := decoder.Decode(body, nil, nil)
+		if err != nil {
+			t.Errorf("%v:\n%s", err, one)
+			continue
+		}
+		objects = append(objects, object)
+	}
+	return objects
+}
+
+func the[T runtime.Object](objects []runtime.Object) (found T) {
+	for _, o := range objects {
+		if o, ok := o.(T); ok {
+			return o
+		}
+	}
+	return found
+}
+
+// TestChart: for each kind of values the chart is lint-free, Kubernetes' own
+// types know every field, and the gateway takes the configuration, with files as
+// the kubelet lays them out.
+func TestChart(t *testing.T) {
+	t.Parallel()
+	kinds, err := filepath.Glob(filepath.Join(values, "*.yaml"))
+	if err != nil || len(kinds) < 5 {
+		t.Fatal(kinds, err)
+	}
+	root, config := unpackImage(t, "amd64")
+	for _, kind := range kinds {
+		t.Run(filepath.Base(kind), func(t *testing.T) {
+			run(t, helm, "lint", "--strict", chart, "--values", kind)
+			text, err := template(t, "--values", kind)
+			if err != nil {
+				t.Fatal(err, text)
+			}
+			objects := decode(t, text)
+			pods := the[*apps.StatefulSet](objects)
+			configuration := the[*core.ConfigMap](objects)
+			if t.Failed() || pods == nil || configuration == nil {
+				t.Fatalf("not all is there:\n%s", text)
+			}
+			consistent(t, objects, pods)
+			mount(t, root, configuration.Data["vaultferry.yaml"])
+			cmd := exec.CommandContext(t.Context(), "env", "-i", "PATH="+os.Getenv("PATH"), "AZURE_CLIENT_SECRET=x", "chroot", "--userspec="+config.User, root,
+				"/usr/bin/vaultferry", "check", "--config", "/etc/vaultferry/vaultferry.yaml")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("the gateway does not take it: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// consistent: what one object calls another by leads to it.
+func consistent(t *testing.T, objects []runtime.Object, pods *apps.StatefulSet) {
+	t.Helper()
+	labels := pods.Spec.Template.Labels
+	selects := func(what string, selector map[string]string) {
+		t.Helper()
+		if len(selector) == 0 {
+			t.Errorf("%s selects everything", what)
+		}
+		for k, v := range selector {
+			if labels[k] != v {
+				t.Errorf("%s selects %s=%s, and pods have %q", what, k, v, labels[k])
+			}
+		}
+	}
+	selects("the set", pods.Spec.Selector.MatchLabels)
+	var services []*core.Service
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *core.Service:
+			services = append(services, o)
+			selects("service "+o.Name, o.Spec.Selector)
+		case *policy.PodDisruptionBudget:
+			selects("the budget", o.Spec.Selector.MatchLabels)
+		case *networking.NetworkPolicy:
+			selects("the policy", o.Spec.PodSelector.MatchLabels)
+		case *core.ServiceAccount:
+			if o.Name != pods.Spec.Template.Spec.ServiceAccountName {
+				t.Errorf("pods have the account %s, not %s", pods.Spec.Template.Spec.ServiceAccountName, o.Name)
+			}
+		}
+	}
+	if !slices.ContainsFunc(services, func(s *core.Service) bool { return s.Name == pods.Spec.ServiceName && s.Spec.ClusterIP == "None" }) {
+		t.Errorf("no headless service %s", pods.Spec.ServiceName)
+	}
+	if m := the[*monitoring.ServiceMonitor](objects); m != nil {
+		n := 0
+		for _, s := range services {
+			match := true
+			for k, v := range m.Spec.Selector.MatchLabels {
+				match = match && s.Labels[k] == v
+			}
+			if match && slices.ContainsFunc(s.Spec.Ports, func(p core.ServicePort) bool { return p.Name == m.Spec.Endpoints[0].Port }) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("the monitor finds %d services", n)
+		}
+	}
+}
+
+// mount writes the files that a pod finds: root's, shown through links, for its
+// group to read, in a folder where everybody may write.
+func mount(t *testing.T, root, configuration string) {
+	t.Helper()
+	dir := filepath.Join(root, "etc/vaultferry")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	gateway := filepath.Join(t.TempDir(), "gateway")
+	run(t, filepath.Join(root, "usr/bin/vaultferry"), "init", gateway)
+	files := map[string]string{"vaultferry.yaml": configuration, "app.token": "", "app.sk": "", "pipeline.sk": "", "csms.sk": "", "vault-ca.pem": "ca.pem", "keyring.json": "keyring.json", "tls/tls.crt": "cert.pem", "tls/tls.key": "key.pem"}
+	data := filepath.Join(dir, "..2026_11_30_00_00_00.1")
+	for name, from := range files {
+		content := []byte(strings.Repeat("0123456789abcdef", 4) + name)
+		if name == "vaultferry.yaml" {
+			content = []byte(configuration)
+		} else if from != "" {
+			var err error
+			if content, err = os.ReadFile(filepath.Join(gateway, from)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(data, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content, 0o440); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(file, 0, 65532); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"..data": filepath.Base(data), "tls": "..data/tls"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range files {
+		if !strings.Contains(name, "/") {
+			if err := os.Symlink("..data/"+name, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Chmod(dir, os.ModeSticky|os.ModeSetgid|0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestChartRefuses: what cannot work is said before anything is installed.
+func TestChartRefuses(t *testing.T) {
+	t.Parallel()
+	bolt := filepath.Join(values, "bolt.yaml")
+	for what, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nothing":             {nil, "existingSecret"},
+		"replicas of a bolt":  {[]string{"--values", bolt, "--set", "replicas=2"}, `the store "main" is of kind bolt, which belongs to one gateway`},
+		"no id for all":       {[]string{"--values", filepath.Join(values, "vault.yaml"), "--set", "config.gateway.id="}, "several replicas need config.gateway.id"},
+		"a misspelt value":    {[]string{"--values", bolt, "--set", "replica=2"}, "replica"},
+		"no gateway":          {[]string{"--values", bolt, "--set", "replicas=0"}, "replicas"},
+		"a token for anybody": {[]string{"--values", bolt, "--set", "serviceAccount.tokens[0].name=x"}, "audience"},
+	} {
+		out, err := template(t, tt.args...)
+		if err == nil || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: %v, want %q:\n%s", what, err, tt.want, out)
+		}
+	}
+}
+
+// onlyHelm are lines that mean something to helm alone.
+var onlyHelm = regexp.MustCompile(`(?m)^(# Source: .*| *(app.kubernetes.io/managed-by|helm.sh/chart): .*)\n`)
+
+// TestManifests: the plain manifests are what the chart makes.
+func TestManifests(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"bolt.yaml", "vault.yaml"} {
+		text, err := template(t, "--values", filepath.Join(values, kind))
+		if err != nil {
+			t.Fatal(err, text)
+		}
+		text = "# Made of the chart and deploy/values/" + kind + ": make manifests.\n" + onlyHelm.ReplaceAllString(text, "")
+		file := filepath.Join("../../deploy/manifests", kind)
+		if *update {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		decode(t, text)
+		if have, err := os.ReadFile(file); err != nil || string(have) != text {
+			t.Errorf("%s is not what the chart makes; run make manifests (%v)", file, err)
+		}
+	}
+}
