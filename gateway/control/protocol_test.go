@@ -43,7 +43,7 @@ func clientOf(socket string) *Client {
 func TestTable(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, e := range operations(nil, nil) {
+	for _, e := range operations(nil, &Options{}) {
 		if seen[e.id()] || e.id() == "" {
 			t.Errorf("two operations are called %q", e.id())
 		}
@@ -132,7 +132,7 @@ func TestPeerMustBeKnown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for what, p := range map[string]any{"unknown": nil, "other": peer{err: secret.Errorf(secret.Denied, "another user")}} {
-		for _, e := range operations(nil, nil) {
+		for _, e := range operations(nil, &Options{}) {
 			r := httptest.NewRequest(http.MethodPost, version+e.id(), strings.NewReader(`{"op":"cli.x","args":{}}`))
 			r = r.WithContext(context.WithValue(t.Context(), peerKey{}, p))
 			rec := httptest.NewRecorder()
