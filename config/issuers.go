@@ -85,6 +85,7 @@ type Identity struct {
 	UserClaim string `mapstructure:"user_claim" default:"sub, and of Entra oid" example:"actor_id"`
 	// GroupsClaim is the claim with names of groups: the caller is in each that `groups[].claims` names.
 	GroupsClaim string `mapstructure:"groups_claim" example:"groups"`
+	Bound       `mapstructure:",squash"`
 }
 
 // Words of bound_claims_type.
@@ -257,6 +258,7 @@ func (c *Config) validateIdentities(rep *report, at string, caller *Caller) {
 			rep.bad(path+".bound_claims_type", "use %s", anyOf(id.Choices()["bound_claims_type"]))
 		}
 		id.validateClaims(rep, path, issuer)
+		id.validate(rep, path)
 	}
 }
 

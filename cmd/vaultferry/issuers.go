@@ -32,7 +32,7 @@ func issuersOf(cfg *config.Config) issuer.Options {
 		for _, id := range c.Identities {
 			b := issuer.Binding{
 				Issuer: id.Issuer, Caller: c.Name, Audiences: id.BoundAudiences, Subject: id.BoundSubject, Glob: id.Glob(),
-				UserClaim: id.UserClaim, GroupsClaim: id.GroupsClaim,
+				UserClaim: id.UserClaim, GroupsClaim: id.GroupsClaim, Bounds: id.Bounds(),
 			}
 			for _, claim := range id.BoundClaims {
 				b.Claims = append(b.Claims, issuer.Claim{Name: claim.Claim, Values: claim.Values})

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,17 @@ import (
 type Bounds struct {
 	Expires   time.Time      // it is good before; zero: for ever
 	Addresses []netip.Prefix // whence it may be used; none: from everywhere
+	Also      *Bounds        // of what proved the credential's holder, where that was another; nil: none
+}
+
+// And are the bounds, and those of what stands behind. Nil is none.
+func (b *Bounds) And(also *Bounds) *Bounds {
+	if b == nil || also == nil {
+		return cmp.Or(b, also)
+	}
+	both := *b
+	both.Also = also
+	return &both
 }
 
 // From is how a request came.
@@ -50,12 +62,15 @@ func (e *BoundError) Error() string {
 // was proved: what was issued from a credential falls with it. Its error is a
 // *BoundError.
 func (c Caller) Judge(from From) error {
-	switch b := c.Bounds; {
-	case b == nil:
-	case !b.takes(from.Address):
-		return &BoundError{Caller: c.ID, Credential: c.Credential, Elsewhere: from.Address}
-	case b.Ended(from.Time):
-		return &BoundError{Caller: c.ID, Credential: c.Credential, Ended: b.Expires}
+	for b := c.Bounds; b != nil; b = b.Also {
+		if !b.takes(from.Address) {
+			return &BoundError{Caller: c.ID, Credential: c.Credential, Elsewhere: from.Address}
+		}
+	}
+	for b := c.Bounds; b != nil; b = b.Also {
+		if b.Ended(from.Time) {
+			return &BoundError{Caller: c.ID, Credential: c.Credential, Ended: b.Expires}
+		}
 	}
 	return nil
 }
@@ -75,8 +90,10 @@ func (b *Bounds) Ended(now time.Time) bool {
 // Until returns the earlier one of t and the credential's end: what is issued
 // from it lives no longer.
 func (b *Bounds) Until(t time.Time) time.Time {
-	if b != nil && !b.Expires.IsZero() && b.Expires.Before(t) {
-		return b.Expires
+	for ; b != nil; b = b.Also {
+		if !b.Expires.IsZero() && b.Expires.Before(t) {
+			t = b.Expires
+		}
 	}
 	return t
 }

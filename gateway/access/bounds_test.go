@@ -43,6 +43,9 @@ func TestJudge(t *testing.T) {
 		{"with a zone", near, 0, "2001:db8::1%eth0", ""},
 		{"outside", near, 0, "10.2.0.0", "token:t of app is not for use from 10.2.0.0"},
 		{"no address", near, 0, "@", "token:t of app is not for use from @"},
+		{"another's, too", day.And(near), -1, "10.2.0.0", "token:t of app is not for use from 10.2.0.0"},
+		{"another's end, too", near.And(day), 0, "10.1.0.1", "token:t of app ended at 2027-01-31T12:00:00Z"},
+		{"within both", near.And(day), -1, "10.1.0.1", ""},
 		{"both are wrong", both, time.Hour, "10.2.0.0", "token:t of app is not for use from 10.2.0.0"},
 	} {
 		who := access.Caller{ID: "app", Credential: "token:t", Bounds: c.bounds}

@@ -47,6 +47,17 @@ func (s *Set) Prints(caller string) [][sha256.Size]byte {
 	return all
 }
 
+// BoundsOf are the bounds of the caller's binding that is known by the print; nil:
+// there is no such one.
+func (s *Set) BoundsOf(caller string, is func(print [sha256.Size]byte) bool) *access.Bounds {
+	for _, b := range s.callers[caller] {
+		if is(b.print) {
+			return &b.Bounds
+		}
+	}
+	return nil
+}
+
 // ClientKey is a public key whose private half signs a client's assertions.
 type ClientKey struct {
 	public any

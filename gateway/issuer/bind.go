@@ -129,6 +129,7 @@ type Identity struct {
 	User   string            // the issuer, a slash, and the user claim
 	Values []string          // of the groups claim: those that stand for a group
 	Print  [sha256.Size]byte // of the binding
+	Bounds *access.Bounds    // the same
 }
 
 // identify reads the user and the groups.
@@ -138,7 +139,7 @@ func (s *Set) identify(p *proof, b *binding) (Identity, error) {
 		return Identity{}, &access.TokenError{Fault: access.UnboundToken, Detail: p.trust.Name + ": the token has not one " + b.UserClaim + ", the user_claim of caller " + b.Caller}
 	}
 	name := brief(user[0])
-	return Identity{Issuer: p.trust.Name, User: p.trust.Name + "/" + name, Values: s.values(p, b), Print: b.print}, nil
+	return Identity{Issuer: p.trust.Name, User: p.trust.Name + "/" + name, Values: s.values(p, b), Print: b.print, Bounds: &b.Bounds}, nil
 }
 
 // values are those of the groups claim that stand for a configured group. Where

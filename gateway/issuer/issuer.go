@@ -41,6 +41,9 @@ type Binding struct {
 	UserClaim string
 	// GroupsClaim is empty where tokens add no groups.
 	GroupsClaim string
+	// Bounds are those of its tokens, and of what the login issues for them. They
+	// are no part of what the binding is known by.
+	Bounds access.Bounds `json:"-"`
 }
 
 // Claim is a claim, by its name or by a JSON pointer, and the values of which

@@ -245,7 +245,7 @@ func (s *Set) grant(p *proof) (access.Grant, error) {
 		return access.Grant{}, err
 	}
 	return access.Grant{
-		Caller:  access.Caller{ID: b.Caller, Credential: access.CredentialOf(access.IssuerToken, id.User), Groups: s.Groups(id.Issuer, id.Values)},
+		Caller:  access.Caller{ID: b.Caller, Credential: access.CredentialOf(access.IssuerToken, id.User), Groups: s.Groups(id.Issuer, id.Values), Bounds: id.Bounds},
 		Expires: p.expires,
 	}, nil
 }

@@ -83,7 +83,9 @@ func (c *Client) holder(credential string) access.Caller {
 
 // caller is whose client it is, by what proved it.
 func (p *proven) caller() access.Caller {
-	return p.holder(p.credential)
+	who := p.holder(p.credential)
+	who.Bounds = who.Bounds.And(p.by.Bounds)
+	return who
 }
 
 // issue returns a token for the client, and what it says. It ends with the client
@@ -92,7 +94,7 @@ func (l *Login) issue(c proven, iss, audience string) (string, claims, error) {
 	now := l.now()
 	says := claims{
 		Issuer: iss, Audience: audience, Caller: c.Caller, Client: c.ID, Print: hex.EncodeToString(l.keyring.Fingerprints(c.print[:])[0]),
-		Issued: now.Unix(), NotBefore: now.Unix(), Expires: c.Bounds.Until(now.Add(life)).Unix(), ID: uuid.NewString(),
+		Issued: now.Unix(), NotBefore: now.Unix(), Expires: c.caller().Bounds.Until(now.Add(life)).Unix(), ID: uuid.NewString(),
 		Kind: c.kind, From: c.by.Issuer, User: c.by.User, Groups: c.by.Values,
 	}
 	token, err := l.tokens.Sign(says)
@@ -133,6 +135,9 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 		credential += "/" + c.User
 	}
 	who := of.holder(access.CredentialOf(access.LoginToken, credential))
+	if c.From != "" {
+		who.Bounds = who.Bounds.And(l.issuers.BoundsOf(c.Caller, func(print [sha256.Size]byte) bool { return slices.Contains(l.fingerprints(print), c.Print) }))
+	}
 	who.Groups = l.issuers.Groups(c.From, c.Groups)
 	return access.Grant{Caller: who, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
 }
