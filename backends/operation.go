@@ -23,7 +23,8 @@ type Operation struct {
 // that stands, if that is still current.
 type Repeater interface {
 	// Repeats reports whether a Delete, Recover or Purge of the name was done
-	// within the last minute for the operation of ctx, and its client was not told.
+	// within the last minute for the operation of ctx, its client was not told, and
+	// the name is still as that has left it.
 	Repeats(ctx context.Context, name secret.Name) (bool, error)
 }
 

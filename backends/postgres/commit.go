@@ -64,17 +64,32 @@ func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
 		return false, nil
 	}
 	var ids [][]byte
+	whats := map[string]string{}
 	for _, what := range []string{opDelete, opRecover, opPurge} {
 		if id := s.operationID(&c, what, name); s.answers.pending(id) == nil {
-			ids = append(ids, id)
+			ids, whats[string(id)] = append(ids, id), what
 		}
 	}
-	var uid []byte
-	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error { return each(rows, []any{&uid}, nil) }, ids)
+	var id []byte
+	var deleted *bool
+	repeats := false
+	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error {
+		return each(rows, []any{&id, &deleted}, func() error {
+			switch whats[string(id)] { // and it is still as that has left it
+			case opDelete:
+				repeats = repeats || deleted != nil && *deleted
+			case opRecover:
+				repeats = repeats || deleted != nil && !*deleted
+			case opPurge:
+				repeats = repeats || deleted == nil
+			}
+			return nil
+		})
+	}, ids, string(name))
 	if err != nil {
 		return false, failure("postgres.repeats", name, err)
 	}
-	return uid != nil, nil
+	return repeats, nil
 }
 
 // What an attempt of a write may come to, beside its own errors.

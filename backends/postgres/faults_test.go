@@ -207,3 +207,45 @@ func TestRepeats(t *testing.T) {
 		t.Errorf("another creation: %v", err)
 	}
 }
+
+// TestRepeatsOfTrash: a delete, a recovery or a purge is told to be a repeat for as
+// long as the name is as it has left it.
+func TestRepeatsOfTrash(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "").made(t)
+	one, two := p.open(t), p.open(t)
+	ctx, sent := asked(t.Context(), "a", "")
+	want := func(what string, repeats bool) {
+		t.Helper()
+		for _, s := range []*postgres.Store{one, two} {
+			if got, err := s.Repeats(ctx, "s"); err != nil || got != repeats {
+				t.Errorf("%s: repeats is %t, %v", what, got, err)
+			}
+		}
+	}
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(one.Put(t.Context(), "s", draft("x")))
+	want("before", false)
+	must(one.Delete(ctx, "s", time.Time{}))
+	want("deleted", true)
+	must(two.Recover(ctx, "s"))
+	want("recovered", true)
+	must(two.Delete(t.Context(), "s", time.Time{})) // somebody else's
+	want("deleted by another as well", true)
+	must(nil, one.Purge(ctx, "s"))
+	want("purged", true)
+	must(one.Put(t.Context(), "s", draft("x")))
+	if got, err := two.Repeats(ctx, "s"); err != nil || !got { // the recovery: it is live
+		t.Errorf("made anew: repeats is %t, %v", got, err)
+	}
+	sent()
+	waitFor(t, func() bool {
+		got, err := two.Repeats(ctx, "s")
+		return err == nil && !got
+	})
+}
