@@ -23,7 +23,8 @@ type Operation struct {
 // that stands, if that is still current.
 type Repeater interface {
 	// Repeats reports whether a Delete, Recover or Purge of the name was done
-	// within the last minute for the operation of ctx, and its client was not told.
+	// within the last minute for the operation of ctx, its client was not told, and
+	// the name is still as that has left it.
 	Repeats(ctx context.Context, name secret.Name) (bool, error)
 }
 
@@ -45,15 +46,16 @@ func OperationOf(ctx context.Context) (Operation, bool) {
 
 // Answers collects what is to be done once a request is answered.
 type Answers struct {
-	mu   sync.Mutex
-	todo []func()
-	over bool
+	request context.Context //nolint:containedctx // it ends when nobody waits any more
+	mu      sync.Mutex
+	todo    []func()
+	over    bool
 }
 
 // WithAnswers returns a context for one request of a client. Whoever serves it
 // calls Sent once the answer has left, and only then.
 func WithAnswers(ctx context.Context) (context.Context, *Answers) {
-	a := new(Answers)
+	a := &Answers{request: ctx}
 	return context.WithValue(ctx, answersKey{}, a), a
 }
 
@@ -66,6 +68,15 @@ func (a *Answers) Sent() {
 	for _, f := range todo {
 		f()
 	}
+}
+
+// RequestOf returns the context of the client's request that ctx is of: it lives for
+// as long as the client waits. Where nobody tells of answers, that is ctx.
+func RequestOf(ctx context.Context) context.Context {
+	if a, _ := ctx.Value(answersKey{}).(*Answers); a != nil {
+		return a.request
+	}
+	return ctx
 }
 
 // AfterAnswer has f called once the request of ctx is answered. Where nobody

@@ -1,11 +1,13 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // answers are the operations whose clients have their answers: they are taken
@@ -15,7 +17,8 @@ type answers struct {
 	store *Store
 
 	mu      sync.Mutex
-	waiting map[string][]byte // id to uid
+	waiting map[string][]byte              // id to uid
+	asking  map[secret.UID]context.Context // writes of this process, with their clients' requests
 	running bool
 	closed  bool
 	done    sync.WaitGroup
@@ -28,9 +31,39 @@ const (
 	sweep  = time.Minute
 )
 
+// begin notes a write whose client waits at this gateway. Another one with the same
+// id that comes meanwhile is no repeat of it.
+func (a *answers) begin(ctx context.Context, uid secret.UID) {
+	request := backends.RequestOf(ctx)
+	a.mu.Lock()
+	if a.asking == nil {
+		a.asking = map[secret.UID]context.Context{}
+	}
+	a.asking[uid] = request
+	a.mu.Unlock()
+	context.AfterFunc(request, func() { a.end(uid) })
+}
+
+func (a *answers) end(uid secret.UID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.asking, uid)
+}
+
+// told reports whether the client of a write is answered, or waits at this gateway.
+func (a *answers) told(id, uid []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	request, asking := a.asking[secret.UID(uid)]
+	return asking && request.Err() == nil || bytes.Equal(a.waiting[string(id)], uid)
+}
+
 // after has the operation taken out once the request of ctx is answered.
 func (a *answers) after(ctx context.Context, o *operation) {
-	backends.AfterAnswer(ctx, func() { a.add(string(o.id), o.uid[:]) })
+	backends.AfterAnswer(ctx, func() {
+		a.add(string(o.id), o.uid[:])
+		a.end(o.uid)
+	})
 }
 
 func (a *answers) add(id string, uid []byte) {

@@ -64,17 +64,34 @@ func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
 		return false, nil
 	}
 	var ids [][]byte
+	whats := map[string]string{}
 	for _, what := range []string{opDelete, opRecover, opPurge} {
-		if id := s.operationID(&c, what, name); s.answers.pending(id) == nil {
-			ids = append(ids, id)
-		}
+		id := s.operationID(&c, what, name)
+		ids, whats[string(id)] = append(ids, id), what
 	}
-	var uid []byte
-	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error { return each(rows, []any{&uid}, nil) }, ids)
+	var id, uid []byte
+	var deleted *bool
+	repeats := false
+	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error {
+		return each(rows, []any{&id, &uid, &deleted}, func() error {
+			if s.answers.told(id, uid) {
+				return nil
+			}
+			switch whats[string(id)] { // and it is still as that has left it
+			case opDelete:
+				repeats = repeats || deleted != nil && *deleted
+			case opRecover:
+				repeats = repeats || deleted != nil && !*deleted
+			case opPurge:
+				repeats = repeats || deleted == nil
+			}
+			return nil
+		})
+	}, ids, string(name))
 	if err != nil {
 		return false, failure("postgres.repeats", name, err)
 	}
-	return uid != nil, nil
+	return repeats, nil
 }
 
 // What an attempt of a write may come to, beside its own errors.
@@ -92,19 +109,28 @@ var (
 // and else a client's earlier try of the same did, of which nobody was told.
 func (s *Store) commit(ctx context.Context, o *operation, attempt func(context.Context) error, stands func(ctx context.Context, uid secret.UID, ours bool) (bool, error)) error {
 	var lost error
+	s.answers.begin(ctx, o.uid)
+	stood := false
+	defer func() {
+		if !stood {
+			s.answers.end(o.uid)
+		}
+	}()
 	for ; ; o.tries++ {
 		if err := ctx.Err(); err != nil {
 			return o.failure(lost, err)
 		}
 		err := o.attempt(ctx, attempt)
 		if err == nil {
+			stood = true
 			s.answers.after(ctx, o)
 			return nil
 		}
 		known := isCode(err, "23502") // written down already
 		switch {
 		case known, (lost != nil || o.client) && (refused(err) || errors.Is(err, errTaken)):
-			stood, lookErr := s.look(ctx, o, stands)
+			var lookErr error
+			stood, lookErr = s.look(ctx, o, stands)
 			switch {
 			case lookErr != nil:
 				return o.failure(lost, lookErr)
@@ -122,7 +148,9 @@ func (s *Store) commit(ctx context.Context, o *operation, attempt func(context.C
 			return o.failure(lost, err)
 		}
 		if errors.Is(err, errTaken) {
+			s.answers.end(o.uid)
 			o.uid = secret.NewUID()
+			s.answers.begin(ctx, o.uid)
 		}
 		if !pause(ctx, o.delay(lost != nil)) {
 			return o.failure(lost, ctx.Err())
@@ -181,7 +209,8 @@ func (s *Store) look(ctx context.Context, o *operation, stands func(context.Cont
 		return false, err
 	}
 	ours := bytes.Equal(uid, o.uid[:])
-	if bytes.Equal(uid, o.replaces) && !ours {
+	if !ours && (bytes.Equal(uid, o.replaces) || s.answers.told(o.id, uid)) {
+		o.replaces = uid
 		return false, nil
 	}
 	stood, err := stands(ctx, secret.UID(uid), ours)

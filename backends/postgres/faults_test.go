@@ -170,7 +170,9 @@ func TestRepeats(t *testing.T) {
 	one, two := p.open(t), p.open(t)
 	put := func(s *postgres.Store, caller, body string, answer bool) secret.Ordinal {
 		t.Helper()
-		ctx, sent := asked(t.Context(), caller, body)
+		request, leave := context.WithCancel(t.Context())
+		defer leave()
+		ctx, sent := asked(request, caller, body)
 		got, err := s.Put(ctx, "s", draft(body))
 		if err != nil {
 			t.Fatal(err)
@@ -195,15 +197,85 @@ func TestRepeats(t *testing.T) {
 	want("the same of another caller", put(two, "b", "x", true), 2)
 	want("a repeat that is current no more", put(two, "a", "x", true), 3)
 	want("the same once it is answered", put(two, "a", "x", true), 4)
-	ctx, _ := asked(t.Context(), "a", "x")
 	d := draft("x")
 	d.OnlyIfAbsent = true
-	for _, s := range []*postgres.Store{one, two} {
+	for _, s := range []*postgres.Store{one, two, one} {
+		request, leave := context.WithCancel(t.Context())
+		ctx, _ := asked(request, "a", "x")
 		if got, err := s.Put(ctx, "new", d); err != nil || got.Versions[0].Ordinal != 1 {
 			t.Errorf("a creation and its repeat: %v", err)
 		}
+		leave()
+	}
+	waiting, _ := asked(t.Context(), "c", "x")
+	if _, err := one.Put(waiting, "late", d); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Put(waiting, "late", d); !errors.Is(err, secret.AlreadyExists) {
+		t.Errorf("the same twice at once: %v", err)
 	}
 	if _, err := one.Put(t.Context(), "new", d); !errors.Is(err, secret.AlreadyExists) {
 		t.Errorf("another creation: %v", err)
 	}
+}
+
+// TestRepeatsOfTrash: a delete, a recovery or a purge is told to be a repeat for as
+// long as the name is as it has left it.
+func TestRepeatsOfTrash(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "").made(t)
+	one, two := p.open(t), p.open(t)
+	ctx, _ := asked(t.Context(), "a", "")
+	var answer []func()
+	lost := func(do func(ctx context.Context) error) { // its client leaves
+		t.Helper()
+		request, leave := context.WithCancel(t.Context())
+		defer leave()
+		ctx, sent := asked(request, "a", "")
+		answer = append(answer, sent)
+		if err := do(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, repeats bool) {
+		t.Helper()
+		for _, s := range []*postgres.Store{one, two} {
+			if got, err := s.Repeats(ctx, "s"); err != nil || got != repeats {
+				t.Errorf("%s: repeats is %t, %v", what, got, err)
+			}
+		}
+	}
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(one.Put(t.Context(), "s", draft("x")))
+	want("before", false)
+	lost(func(ctx context.Context) error {
+		_, err := one.Delete(ctx, "s", time.Time{})
+		return err
+	})
+	want("deleted", true)
+	lost(func(ctx context.Context) error {
+		_, err := two.Recover(ctx, "s")
+		return err
+	})
+	want("recovered", true)
+	must(two.Delete(t.Context(), "s", time.Time{})) // somebody else's
+	want("deleted by another as well", true)
+	lost(func(ctx context.Context) error { return one.Purge(ctx, "s") })
+	want("purged", true)
+	must(one.Put(t.Context(), "s", draft("x")))
+	if got, err := two.Repeats(ctx, "s"); err != nil || !got { // the recovery: it is live
+		t.Errorf("made anew: repeats is %t, %v", got, err)
+	}
+	for _, sent := range answer {
+		sent()
+	}
+	waitFor(t, func() bool {
+		got, err := two.Repeats(ctx, "s")
+		return err == nil && !got
+	})
 }

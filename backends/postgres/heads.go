@@ -3,23 +3,33 @@ package postgres
 import (
 	"sync"
 
+	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// headCache holds the sealed heads that this gateway met last, so that a write
-// need not read first. One that is old costs another round trip and does no
+// headCache holds the heads that this gateway met last, so that a write need not
+// read first, and a read need not open one again. One that is old costs another round trip and does no
 // harm: see Store.write. The zero headCache is ready.
 type headCache struct {
 	mu         sync.Mutex
-	young, old map[secret.Name][]byte
+	young, old map[secret.Name]cachedHead
 	size       int // of young, in bytes
 }
 
-// maxHeads bounds each half of the cache, in bytes.
-const maxHeads = 1 << 20
+// cachedHead is a live secret's head, which is never changed, and the attributes of
+// the version that was read with it last.
+type cachedHead struct {
+	sealed     []byte
+	head       *history.Head
+	attributes []byte
+	version    *secret.Version // of attributes, without its value; nil: none was read
+}
 
-func (c *headCache) get(name secret.Name) []byte {
+// maxHeads bounds each half of the cache, in bytes.
+const maxHeads = 2 << 20
+
+func (c *headCache) get(name secret.Name) cachedHead {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h, ok := c.young[name]; ok {
@@ -28,20 +38,20 @@ func (c *headCache) get(name secret.Name) []byte {
 	return c.old[name]
 }
 
-// keep holds the head of a live secret, or forgets it where head is nil.
-func (c *headCache) keep(name secret.Name, head []byte) {
+// keep holds the head of a live secret, or forgets it where there is none.
+func (c *headCache) keep(name secret.Name, h cachedHead) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if head == nil {
+	if h.sealed == nil {
 		delete(c.young, name)
 		delete(c.old, name)
 		return
 	}
 	const entry = 200 // what a map needs beside it
-	if c.size += len(head) + len(name) + entry; c.size > maxHeads || c.young == nil {
-		c.old, c.young, c.size = c.young, map[secret.Name][]byte{}, len(head)
+	if c.size += 4*len(h.sealed) + 4*len(h.attributes) + len(name) + entry; c.size > maxHeads || c.young == nil {
+		c.old, c.young, c.size = c.young, map[secret.Name]cachedHead{}, 4*len(h.sealed)+4*len(h.attributes)
 	}
-	c.young[name] = head
+	c.young[name] = h
 }
 
 // saltOf names the state that a sealed head is of.

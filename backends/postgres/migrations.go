@@ -58,6 +58,5 @@ CREATE TABLE $schema.store (
 	version integer NOT NULL,
 	oldest  integer NOT NULL,
 	name    text NOT NULL,
-	key     bytea NOT NULL,
-	gateway text NOT NULL DEFAULT ''
+	key     bytea NOT NULL
 )`

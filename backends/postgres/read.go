@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -10,12 +11,15 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// found is a secret as one statement read it: its head and, maybe, a version.
+// found is a secret as one statement read it: its head, which is not to be changed,
+// and, maybe, a version.
 type found struct {
 	sealed  []byte
 	deleted bool
 	head    *history.Head
 	version *secret.Version // nil: there is no such version
+
+	attributes []byte // of version, sealed
 }
 
 // versionRow is a version as it lies in the database. No ordinal: it is not there.
@@ -48,10 +52,15 @@ func (s *Store) openVersion(name secret.Name, r *versionRow, withValue bool) (*s
 		return nil, err
 	case string(v.UID[:]) != string(r.uid):
 		return nil, &recordError{"a version's UID is not the one of its row"}
-	case withValue && v.Missing == "":
+	}
+	return v, s.openValue(name, v, r, withValue)
+}
+
+func (s *Store) openValue(name secret.Name, v *secret.Version, r *versionRow, wanted bool) (err error) {
+	if wanted && v.Missing == "" {
 		v.Value, err = s.sealer.UnsealValue(name, v.UID, r.value)
 	}
-	return v, err
+	return err
 }
 
 // reader runs a statement: outside of a transaction or within one.
@@ -93,10 +102,19 @@ func (s *Store) findOnce(ctx context.Context, read reader, name secret.Name, sel
 	if err != nil || f.sealed == nil {
 		return nil, err
 	}
-	if f.head, err = s.openHead(name, f.deleted, f.sealed); err != nil {
+	known := s.heads.get(name)
+	if !f.deleted && bytes.Equal(known.sealed, f.sealed) {
+		f.head = known.head
+	} else if f.head, err = s.openHead(name, f.deleted, f.sealed); err != nil {
 		return nil, err
 	}
-	if r.ordinal != nil {
+	f.attributes = r.attributes
+	switch {
+	case r.ordinal == nil:
+	case known.version != nil && known.version.Ordinal == secret.Ordinal(*r.ordinal) && bytes.Equal(known.attributes, r.attributes) && bytes.Equal(known.version.UID[:], r.uid):
+		v := known.version.Clone()
+		f.version, err = &v, s.openValue(name, &v, r, withValue)
+	default:
 		f.version, err = s.openVersion(name, r, withValue)
 	}
 	return f, err
@@ -119,7 +137,9 @@ func (s *Store) Get(ctx context.Context, name secret.Name, sel secret.Selector) 
 	if err != nil {
 		return nil, failure(op, name, err)
 	}
-	s.heads.keep(name, f.sealed)
+	attributes := f.version.Clone()
+	attributes.Value = secret.Value{}
+	s.heads.keep(name, cachedHead{f.sealed, f.head, f.attributes, &attributes})
 	return f.head.View(*f.version), nil
 }
 

@@ -90,9 +90,10 @@ SELECT (SELECT count(*) FROM h), s.deleted FROM (SELECT 1) one LEFT JOIN $schema
 		purge:         ours(`DELETE FROM $schema.secret WHERE name = $1`),
 		operation:     ours(`INSERT INTO $schema.operation AS o (id, uid) VALUES ($1, $2) ` + strings.Replace(retaken, "$7", "$3", 1)),
 		operationOf:   ours(`SELECT uid FROM $schema.operation WHERE id = $1 AND at > clock_timestamp() - interval '60 seconds'`),
-		repeated:      ours(`SELECT uid FROM $schema.operation WHERE id = ANY($1) AND at > clock_timestamp() - interval '60 seconds'`),
-		answered:      ours(`DELETE FROM $schema.operation o USING unnest($1::bytea[], $2::bytea[]) AS a (id, uid) WHERE o.id = a.id AND o.uid = a.uid`),
-		forgotten:     ours(`DELETE FROM $schema.operation WHERE at < clock_timestamp() - interval '5 minutes'`),
+		repeated: ours(`SELECT o.id, o.uid, s.deleted FROM $schema.operation o LEFT JOIN $schema.secret s ON s.name = $2
+WHERE o.id = ANY($1) AND o.at > clock_timestamp() - interval '60 seconds'`),
+		answered:  ours(`DELETE FROM $schema.operation o USING unnest($1::bytea[], $2::bytea[]) AS a (id, uid) WHERE o.id = a.id AND o.uid = a.uid`),
+		forgotten: ours(`DELETE FROM $schema.operation WHERE at < clock_timestamp() - interval '5 minutes'`),
 
 		readState:  ours(`SELECT record FROM $schema.state WHERE key = $1`),
 		makeState:  ours(stateMade + stateDone),

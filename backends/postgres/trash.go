@@ -46,7 +46,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, as func()
 				return noSecret()
 			}
 			f.head.Secret.Deleted = as()
-			w := &write{sql: s.sql.move, from: f.sealed, deleted: into}
+			w := &write{sql: s.sql.move, from: f.sealed, head: f.head, deleted: into}
 			if w.to, err = s.sealer.SealHead(domain(into), f.head); err != nil {
 				return err
 			}

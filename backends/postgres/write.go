@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -18,7 +19,8 @@ import (
 // write is the next state of a secret, as the arguments of the statements say.
 type write struct {
 	sql      string
-	from, to []byte // sealed heads; no from: the secret is not there
+	from, to []byte        // sealed heads; no from: the secret is not there
+	head     *history.Head // of to
 	deleted  bool
 	rest     []any // ordinal, attributes, value
 	stands   found // what stood instead, if the write was in vain
@@ -56,9 +58,9 @@ func (s *Store) run(ctx context.Context, q reader, o *operation, w *write) error
 // settled tells the cache of heads how a write of o came out.
 func (s *Store) settled(o *operation, w *write) {
 	if w.deleted {
-		s.heads.keep(o.name, nil)
+		s.heads.keep(o.name, cachedHead{})
 	} else {
-		s.heads.keep(o.name, w.to)
+		s.heads.keep(o.name, cachedHead{sealed: w.to, head: w.head})
 	}
 }
 
@@ -104,7 +106,7 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 	}
 	var from []byte
 	if !d.OnlyIfAbsent {
-		from = s.heads.get(name)
+		from = s.heads.get(name).sealed
 	}
 	err = s.commit(ctx, o, func(ctx context.Context) error {
 		return s.alone(ctx, o, func(read, last reader) error {
@@ -165,7 +167,10 @@ func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write,
 	h, w := history.NewHead(o.name), &write{sql: s.sql.create, from: from}
 	var err error
 	if from != nil {
-		if h, err = s.openHead(o.name, false, from); err != nil {
+		if known := s.heads.get(o.name); bytes.Equal(known.sealed, from) {
+			clone := known.head.Clone()
+			h = &clone
+		} else if h, err = s.openHead(o.name, false, from); err != nil {
 			return nil, nil, err
 		}
 		w.sql = s.sql.add
@@ -175,7 +180,7 @@ func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write,
 	if err != nil {
 		return nil, nil, err
 	}
-	w.rest = []any{int64(v.Ordinal), attributes, value}
+	w.rest, w.head = []any{int64(v.Ordinal), attributes, value}, h
 	w.to, err = s.sealer.SealHead(domain(false), h)
 	return w, h.View(v), err
 }
@@ -208,23 +213,24 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 			case f.version == nil:
 				return noVersion()
 			}
-			if err := f.head.Patch(f.version, &p, s.clock.now()); err != nil {
+			h := f.head.Clone()
+			if err := h.Patch(f.version, &p, s.clock.now()); err != nil {
 				return err
 			}
-			w := &write{sql: s.sql.patch, from: f.sealed}
+			w := &write{sql: s.sql.patch, from: f.sealed, head: &h}
 			attributes, err := s.sealer.SealVersion(name, f.version)
 			if err != nil {
 				return err
 			}
 			w.rest = []any{int64(f.version.Ordinal), attributes}
-			if w.to, err = s.sealer.SealHead(domain(false), f.head); err != nil {
+			if w.to, err = s.sealer.SealHead(domain(false), &h); err != nil {
 				return err
 			}
 			if err := s.run(ctx, last, o, w); err != nil {
 				return err
 			}
 			s.settled(o, w)
-			out = f.head.View(*f.version)
+			out = h.View(*f.version)
 			return nil
 		})
 	}, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
@@ -267,7 +273,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	if err != nil {
 		return nil, err
 	}
-	s.heads.keep(in.Name, head)
+	s.heads.keep(in.Name, cachedHead{sealed: head, head: h})
 	done := &backends.Imported{Secret: h.View(in.Versions...).WithoutValues()}
 	for i := range in.Versions {
 		done.Stands = append(done.Stands, in.Versions[i].Ordinal)

@@ -18,7 +18,8 @@ import (
 func TestOneOfManyWins(t *testing.T) {
 	t.Parallel()
 	for store, open := range map[string]func(*testing.T) backends.Backend{
-		"memory": func(*testing.T) backends.Backend { return memory.New(memory.Options{}) },
+		"memory":   func(*testing.T) backends.Backend { return memory.New(memory.Options{}) },
+		"postgres": func(t *testing.T) backends.Backend { return products["postgres"](t, "extra") },
 		"bolt": func(t *testing.T) backends.Backend {
 			b, err := bolt.Open(t.Context(), backends.Env{Store: "extra", Keys: gatewaytest.NewKeyring(t), Now: time.Now}, &bolt.Config{Path: filepath.Join(t.TempDir(), "s.db")})
 			if err != nil {

@@ -30,9 +30,10 @@ const (
 
 // input is a call of the history.
 type input struct {
-	verb  verb
-	value string // that it writes; no two are alike
-	which string // the value of the version that is to become current
+	verb   verb
+	value  string // that it writes; no two are alike
+	which  string // the value of the version that is to become current
+	client int
 }
 
 // result is what came of a call.
@@ -57,6 +58,7 @@ type state struct {
 	versions string // joined by commas
 	current  string
 	deleted  bool
+	asked    string // what clients of gateways were told to be done: see promise
 }
 
 func (s state) there() bool { return s.versions != "" && !s.deleted }
@@ -75,9 +77,9 @@ func (s state) after(in input) (state, output) {
 		case in.verb == doCreate && s.there():
 			return s, output{result: taken}
 		case s.versions != "":
-			return state{versions: s.versions + "," + in.value, current: in.value}, output{result: done}
+			return state{versions: s.versions + "," + in.value, current: in.value, asked: s.asked}, output{result: done}
 		}
-		return state{versions: in.value, current: in.value}, output{result: done}
+		return state{versions: in.value, current: in.value, asked: s.asked}, output{result: done}
 	case doGet:
 		if !s.there() {
 			return s, output{result: absent}
@@ -87,7 +89,7 @@ func (s state) after(in input) (state, output) {
 		if !s.there() || !s.holds(in.which) {
 			return s, output{result: absent}
 		}
-		return state{versions: s.versions, current: in.which}, output{result: done}
+		return state{versions: s.versions, current: in.which, asked: s.asked}, output{result: done}
 	case doDelete:
 		if !s.there() {
 			return s, output{result: absent}
@@ -104,15 +106,18 @@ func (s state) after(in input) (state, output) {
 		if !s.deleted {
 			return s, output{result: absent}
 		}
-		return state{}, output{result: done}
+		return state{asked: s.asked}, output{result: done}
 	}
 	panic("no such verb")
 }
 
-// promise is what every store promises of one secret. forget is for the histories of
-// a gateway's clients, none of whom names an older version: which there are is
+// promise is what every store promises of one secret. gateways is for the histories
+// of their clients, none of whom names an older version: which there are is
 // forgotten, so that orders of writes that differ in nothing else are one state.
-func promise(forget bool) porcupine.Model {
+// There a client that asks again for what has no body, and was done for it within a
+// minute, may be told once more that it is done: its gateway may have ended before it
+// noted that the first was answered.
+func promise(gateways bool) porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{state{}} },
 		Step: func(s, in, out any) []any {
@@ -120,16 +125,17 @@ func promise(forget bool) porcupine.Model {
 			call, _ := in.(input)
 			got, _ := out.(output)
 			after, want := before.after(call)
-			if forget && after.versions != "" {
-				after.versions = after.current
+			again := false
+			if gateways {
+				again = after.repeats(call)
 			}
 			switch {
 			case got.result == unknown:
 				return []any{before, after}
 			case got == want:
 				return []any{after}
-			case forget && call.verb == doRecover && before.there() && got.result == done:
-				return []any{before} // of several at once a gateway tells all that it is back
+			case gateways && got.result == done && (again || call.verb == doRecover) && before.isAfter(call.verb):
+				return []any{before} // and of several recoveries at once a gateway tells all that it is back
 			}
 			return nil
 		},
@@ -137,6 +143,30 @@ func promise(forget bool) porcupine.Model {
 		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%v -> %v", in, out) },
 	}
 	return m.ToModel()
+}
+
+// repeats forgets what no client of a gateway names, and notes a call without a body.
+// It reports whether that was noted before.
+func (s *state) repeats(in input) bool {
+	if s.versions != "" {
+		s.versions = s.current
+	}
+	if in.verb != doDelete && in.verb != doPurge && in.verb != doRecover {
+		return false
+	}
+	note := fmt.Sprintf("%d %s;", in.client, in.verb)
+	if strings.Contains(s.asked, note) {
+		return true
+	}
+	notes := append(strings.SplitAfter(s.asked, ";"), note)
+	slices.Sort(notes)
+	s.asked = strings.Join(notes, "")
+	return false
+}
+
+// isAfter reports whether the secret is as the call would leave it.
+func (s state) isAfter(v verb) bool {
+	return v == doDelete && s.deleted || v == doPurge && s.versions == "" || v == doRecover && s.there()
 }
 
 // history is what clients did to some secrets, and what they were told.
@@ -175,9 +205,9 @@ func (h *history) record(client int, name string, in input, do func() (output, b
 const checkTime = 20 * time.Second
 
 // check returns what is not linearizable, or was not decided.
-func (h *history) check(forget bool) (violated, undecided []string) {
+func (h *history) check(gateways bool) (violated, undecided []string) {
 	for _, name := range slices.Sorted(maps.Keys(h.of)) {
-		switch porcupine.CheckOperationsTimeout(promise(forget), h.of[name], checkTime) {
+		switch porcupine.CheckOperationsTimeout(promise(gateways), h.of[name], checkTime) {
 		case porcupine.Illegal:
 			violated = append(violated, name+":\n"+h.tell(name))
 		case porcupine.Unknown:

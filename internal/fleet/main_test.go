@@ -11,6 +11,9 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	if dsn := os.Getenv(bareVariable); dsn != "" {
+		panic(serveBare(dsn))
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "fleet-"); err != nil {
 		panic(err)

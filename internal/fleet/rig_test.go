@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,7 +97,7 @@ type fleet struct {
 }
 
 // newFleet starts n gateways over the store, which is as a configuration says.
-func newFleet(t *testing.T, n int, store string) *fleet {
+func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	t.Helper()
 	file, err := binary()
 	must(t, err)
@@ -112,7 +113,7 @@ func newFleet(t *testing.T, n int, store string) *fleet {
 	must(t, backup.NewKeyring().Create(filepath.Join(f.dir, "keyring.json")))
 	var addresses []string
 	for i := range n {
-		g := &process{file: file, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: freeAddress(t)}
+		g := &process{file: file, wrap: wrap, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: freeAddress(t)}
 		must(t, os.Mkdir(g.dir, 0o700))
 		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, store), 0o600))
 		f.gateways = append(f.gateways, g)
@@ -132,7 +133,7 @@ func newFleet(t *testing.T, n int, store string) *fleet {
 	return f
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -143,6 +144,8 @@ func freeAddress(t *testing.T) string {
 // process is one gateway.
 type process struct {
 	file, dir, address string
+	wrap               []string // a command that runs it
+	env                []string // nil: a gateway's
 	cmd                *exec.Cmd
 	ended              chan struct{}
 }
@@ -150,7 +153,14 @@ type process struct {
 func (g *process) config() string { return filepath.Join(g.dir, "vaultferry.yaml") }
 
 func (g *process) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, g.file, append(args, "--config", g.config())...)
+	args = append(append(slices.Clone(g.wrap), g.file), args...)
+	if g.env != nil {
+		cmd := exec.CommandContext(ctx, args[0], args[1:len(args)-1]...)
+		cmd.Env = append(os.Environ(), g.env...)
+		return cmd
+	}
+	args = append(args, "--config", g.config())
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey,
 		"APP_TOKEN0="+tokenOf(0), "APP_TOKEN1="+tokenOf(1), "APP_TOKEN2="+tokenOf(2), "APP_TOKEN3="+tokenOf(3), "VAULT_TOKEN="+vaulttest.RootToken)
 	return cmd
@@ -210,7 +220,7 @@ type balancer struct {
 	next int
 }
 
-func newBalancer(t *testing.T, to []string) *balancer {
+func newBalancer(t testing.TB, to []string) *balancer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -251,7 +261,7 @@ func (b *balancer) pass(client net.Conn) {
 
 // transport leads every host to one address. Each request has a connection of its
 // own, and so meets another gateway.
-func (f *fleet) transport(t *testing.T, address string) *http.Transport {
+func (f *fleet) transport(t testing.TB, address string) *http.Transport {
 	t.Helper()
 	tr := &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: f.pool},
