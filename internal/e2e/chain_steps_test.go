@@ -350,6 +350,7 @@ func (c *chain) appendOld(ctx context.Context, rt *rapid.T) {
 	want := c.want.Clone()
 	want.Updated = out.Secret.Updated
 	held, added := loss.Apply(old.doc, out.Losses), 0
+	follows := held.Find(secret.ByOrdinal(old.doc.Current)) != nil && c.want.Find(secret.ByOrdinal(out.Versions[old.doc.Current])) == nil
 	for i := range held.Versions {
 		v := held.Versions[i].Clone()
 		was := old.doc.Versions[slices.IndexFunc(old.doc.Versions, func(x secret.Version) bool { return x.Ordinal == v.Ordinal })]
@@ -368,7 +369,7 @@ func (c *chain) appendOld(ctx context.Context, rt *rapid.T) {
 		if o <= want.Newest().Ordinal {
 			c.say("%s: append: version %d becomes %d, and %d stands", c.at.kind, v.Ordinal, o, want.Newest().Ordinal)
 		}
-		takeRoles(want, old.doc, v.Ordinal, o)
+		takeRoles(want, old.doc, v.Ordinal, o, follows)
 		moveStages(want, v.Stages)
 		v.Ordinal = o
 		c.ordinals[was.UID] = o
@@ -380,12 +381,13 @@ func (c *chain) appendOld(ctx context.Context, rt *rapid.T) {
 	c.settle(ctx, "append", want)
 }
 
-// takeRoles gives the version that is now o the roles that it had in doc.
-func takeRoles(s, doc *secret.Secret, was, o secret.Ordinal) {
-	switch was {
-	case doc.Current:
+// takeRoles gives the version that is now o the roles that it had in doc. The
+// previous one is current until the current one follows it, if that does.
+func takeRoles(s, doc *secret.Secret, was, o secret.Ordinal, follows bool) {
+	switch {
+	case was == doc.Current, was == doc.Previous && was < doc.Current && follows:
 		s.Current, s.Previous = o, s.Current
-	case doc.Previous:
+	case was == doc.Previous:
 		s.Previous = o
 	}
 }

@@ -103,7 +103,8 @@ func newLateWorld(b *testing.B) *lateWorld {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := gatewaytest.New(b, gatewaytest.Options{AuditLog: log, Stores: []gateway.Store{
+	// As many at once as the commands have: half of them for each store.
+	g := gatewaytest.New(b, gatewaytest.Options{AuditLog: log, MaxBlobs: 4 * inventoryReaders, Stores: []gateway.Store{
 		{Name: "main", Backend: open(b, hashivault.Driver, "main", c)},
 		{Name: "bolt", Backend: open(b, bolt.Driver, "bolt", bolt.Config{Path: filepath.Join(b.TempDir(), "b.db")})},
 	}})
