@@ -3,8 +3,10 @@ package kv2
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -362,5 +364,40 @@ func TestPlaceThatDeletes(t *testing.T) {
 				t.Errorf("something is written: %v", wrote)
 			}
 		})
+	}
+}
+
+// purger takes the key away natively before the first read of a version.
+type purger struct {
+	http.RoundTripper
+	purge func()
+	once  sync.Once
+}
+
+func (p *purger) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/data/") {
+		p.once.Do(p.purge)
+	}
+	return p.RoundTripper.RoundTrip(r)
+}
+
+// TestPurgedWhileUpdated: a version that goes away while it is changed is somebody
+// else's doing, and no fault of the gateway.
+func TestPurgedWhileUpdated(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.nativePut(t, "a", map[string]any{"value": "v"})
+	p := &purger{RoundTripper: kvtest.NewWire(t), purge: func() {
+		if err := f.kv.DeleteMetadata(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+	}}
+	disabled := true
+	_, err := f.open(t, p).Update(t.Context(), "a", secret.Current, secret.Patch{Disabled: &disabled})
+	if secret.KindOf(err) != secret.Conflict {
+		t.Errorf("%v, want a conflict", err)
+	}
+	if s, err := f.kv.GetMetadata(t.Context(), "a"); err == nil {
+		t.Errorf("the key is back: %+v", s)
 	}
 }

@@ -35,6 +35,7 @@ package kv2
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -102,5 +103,8 @@ func (s *Store) changing(ctx context.Context, name secret.Name, change func(*sta
 	if err != nil {
 		return err
 	}
-	return change(st)
+	if err = change(st); errors.Is(err, errVanished) { // nothing was written on what is not there
+		err = &secret.Error{Kind: secret.Conflict, Detail: "another gateway, or a native tool, took the version away at the same moment", Err: err}
+	}
+	return err
 }
