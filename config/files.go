@@ -34,7 +34,7 @@ func (c *Config) filesOf(part any) map[string]Digest {
 	named := refs{}
 	v := reflect.New(reflect.TypeOf(part))
 	v.Elem().Set(reflect.ValueOf(part))
-	named.locate(v)
+	named.locate("", v) // whether it may be trusted was said when it was loaded
 	for path := range named.loaded {
 		named.loaded[path] = c.refs.loaded[path]
 	}

@@ -120,7 +120,9 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		if err := overlay(c, tree, r); err != nil {
 			rep.addTree("", reflect.TypeFor[Config]().String(), err)
 		}
-		r.locate(reflect.ValueOf(c))
+		for _, forged := range r.locate("", reflect.ValueOf(c)) {
+			rep.add(forged)
+		}
 		c.refs = r
 		for i := range c.Stores {
 			c.Stores[i].refs = &refs{file: path, dir: dir}
