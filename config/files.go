@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"maps"
 	"os"
@@ -11,6 +12,9 @@ import (
 // Digest is the SHA-256 of what a file held. The zero Digest is of one that could
 // not be read, or is no regular file.
 type Digest [sha256.Size]byte
+
+// String is the digest in hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // Files are the files that the configuration was read from: its own, and those that
 // it refers to or names, except where the gateway writes them, or reads them each
@@ -23,6 +27,10 @@ func (c *Config) Files() map[string]Digest {
 	}
 	return all
 }
+
+// Digest is that of the configuration's own file, as it was parsed: the file may
+// hold something else by now.
+func (c *Config) Digest() Digest { return c.refs.parsed }
 
 // Same reports whether a part of two configurations is the same, and the files that
 // it names hold the same.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"os"
@@ -83,6 +84,11 @@ callers: [ { name: ci, tokens: [ { file: absent } ] } ]
 			t.Errorf("%s is the gateway's own, and watched", name)
 		}
 	}
+	write("gateway.yaml", "# a hand was quicker\n"+text)
+	if first.Digest() != sha256.Sum256([]byte(text)) {
+		t.Error("the digest is not of what was parsed")
+	}
+	write("gateway.yaml", text)
 	if !maps.Equal(LookAt(got), got) {
 		t.Error("nothing has changed, and a look finds something")
 	}

@@ -106,9 +106,9 @@ func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Pr
 func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	var rep report
 	c := Default()
-	r := &refs{file: path, dir: dir}
+	r := &refs{file: path, dir: dir, parsed: sha256.Sum256(raw)}
 	if file, err := filepath.Abs(path); err == nil {
-		r.saw(file, sha256.Sum256(raw))
+		r.saw(file, r.parsed)
 	}
 	all := []*refs{r}
 	tree, err := decodeYAML(raw)
