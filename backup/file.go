@@ -95,15 +95,10 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 			return nil, err
 		}
 		return k.Reveal()
-	}, func(temp, path string) error {
-		switch err := ownfile.Give(temp, path); {
-		case errors.Is(err, ownfile.ErrOwner):
-			return keyringError("%s belongs to another user, who alone can change it", path)
-		case err != nil:
-			return err
-		}
-		return os.Rename(temp, path)
-	})
+	}, os.Rename)
+	if errors.Is(err, ownfile.ErrOwner) {
+		err = keyringError("%s belongs to another user, who alone can change it", target)
+	}
 	if err != nil {
 		return fileError(path, err)
 	}

@@ -151,7 +151,8 @@ type Admin struct {
 	// TLS is its certificate; without one it speaks plain HTTP.
 	TLS AdminTLS `mapstructure:"tls" example:"{ cert_file: tls/admin.pem, key_file: tls/admin-key.pem }"`
 	// Token is what `/metrics` and `/debug/pprof` ask for, as `Authorization: Bearer`. `/livez` and `/readyz` answer
-	// without it, and name no store then. Without one nothing asks for credentials.
+	// without it, and name no store then. Without one nothing asks for credentials. It has 128 bits or more, as from
+	// `openssl rand -hex 32`.
 	Token secret.Value `mapstructure:"token" example:"{ env: ADMIN_TOKEN }"`
 	// Pprof serves `/debug/pprof`, Go's profiles of the running program. No value is in them, but making one takes time:
 	// beyond loopback it needs `token`.

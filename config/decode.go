@@ -14,6 +14,7 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -174,43 +175,54 @@ func (r *refs) token(in any) (any, error) {
 }
 
 // locate makes every field tagged path:"true" in v relative to the folder of the
-// configuration, and remembers what the files hold that are read where they are
-// opened: all that are not tagged loaded:"false".
-func (r *refs) locate(v reflect.Value) {
+// configuration. Of files that are read where they are opened, which are all that
+// are not tagged loaded:"false", it remembers what they hold, and returns those
+// that anybody could have put there. v stands at the key at.
+func (r *refs) locate(at string, v reflect.Value) (forged []Problem) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			r.locate(v.Elem())
+			return r.locate(at, v.Elem())
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			r.locate(v.Index(i))
+			forged = append(forged, r.locate(fmt.Sprintf("%s[%d]", at, i), v.Index(i))...)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			f := v.Field(i)
-			switch t := v.Type().Field(i); {
+			f, t := v.Field(i), v.Type().Field(i)
+			key := join(at, strings.TrimSuffix(t.Tag.Get("mapstructure"), ",squash"))
+			switch {
 			case !t.IsExported():
 			case t.Tag.Get("path") == "true":
-				r.locateFile(f, t.Tag.Get("loaded") != "false")
+				forged = append(forged, r.locateFile(key, f, t.Tag.Get("loaded") != "false")...)
 			default:
-				r.locate(f)
+				forged = append(forged, r.locate(key, f)...)
 			}
 		}
 	default:
 	}
+	return forged
 }
 
-func (r *refs) locateFile(f reflect.Value, loaded bool) {
+func (r *refs) locateFile(at string, f reflect.Value, loaded bool) (forged []Problem) {
 	if f.String() == "" {
-		return
+		return nil
 	}
 	if !filepath.IsAbs(f.String()) {
 		f.SetString(filepath.Join(r.dir, f.String()))
 	}
-	if loaded {
-		r.saw(f.String(), digestOf(f.String()))
+	if !loaded {
+		return nil
 	}
+	r.saw(f.String(), digestOf(f.String()))
+	switch d := ownfile.Look(f.String()); {
+	case d != nil && d.Sure:
+		return []Problem{{Severity: Bad, Path: at, Message: d.What}}
+	case d != nil:
+		r.danger = append(r.danger, d.What)
+	}
+	return nil
 }
 
 // section is one backend's part of a store, for its driver alone.
@@ -230,8 +242,11 @@ func (s *section) Decode(into any) error {
 	if err := d.Decode(s.raw); err != nil {
 		return sectionError(err, reflect.TypeOf(into).Elem().String())
 	}
-	s.refs.locate(reflect.ValueOf(into))
-	return nil
+	var errs []error
+	for _, p := range s.refs.locate("", reflect.ValueOf(into)) {
+		errs = append(errs, fmt.Errorf("%s: %s", p.Path, p.Message))
+	}
+	return errors.Join(errs...)
 }
 
 // sectionError gives each problem its own path, relative to the section.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"maps"
 	"os"
@@ -11,6 +12,9 @@ import (
 // Digest is the SHA-256 of what a file held. The zero Digest is of one that could
 // not be read, or is no regular file.
 type Digest [sha256.Size]byte
+
+// String is the digest in hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // Files are the files that the configuration was read from: its own, and those that
 // it refers to or names, except where the gateway writes them, or reads them each
@@ -24,6 +28,10 @@ func (c *Config) Files() map[string]Digest {
 	return all
 }
 
+// Digest is that of the configuration's own file, as it was parsed: the file may
+// hold something else by now.
+func (c *Config) Digest() Digest { return c.refs.parsed }
+
 // Same reports whether a part of two configurations is the same, and the files that
 // it names hold the same.
 func Same(a, b *Config, part func(*Config) any) bool {
@@ -34,7 +42,7 @@ func (c *Config) filesOf(part any) map[string]Digest {
 	named := refs{}
 	v := reflect.New(reflect.TypeOf(part))
 	v.Elem().Set(reflect.ValueOf(part))
-	named.locate(v)
+	named.locate("", v) // whether it may be trusted was said when it was loaded
 	for path := range named.loaded {
 		named.loaded[path] = c.refs.loaded[path]
 	}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -82,6 +84,11 @@ callers: [ { name: ci, tokens: [ { file: absent } ] } ]
 			t.Errorf("%s is the gateway's own, and watched", name)
 		}
 	}
+	write("gateway.yaml", "# a hand was quicker\n"+text)
+	if first.Digest() != sha256.Sum256([]byte(text)) {
+		t.Error("the digest is not of what was parsed")
+	}
+	write("gateway.yaml", text)
 	if !maps.Equal(LookAt(got), got) {
 		t.Error("nothing has changed, and a look finds something")
 	}
@@ -98,5 +105,56 @@ callers: [ { name: ci, tokens: [ { file: absent } ] } ]
 	}
 	if !b.SameSection(&next.Stores[1]) || b.SameSettings(&next.Stores[1]) {
 		t.Error("a setting of a store has changed")
+	}
+}
+
+// TestTrustAnchorsOfOthers: whoever may write what the gateway trusts others by
+// makes callers, so a file that everybody can write is not taken, wherever it is
+// named, and one that a group can write is told. The links of Kubernetes in its
+// folder with the sticky bit are root's.
+func TestTrustAnchorsOfOthers(t *testing.T) {
+	t.Parallel()
+	const form = `server: { tls: { cert_file: cert, key_file: key }, client_ca_file: clients }
+keyring: { file: keyring }
+issuers: [ { name: entra, issuer: "https://login.example/t/v2.0", jwks_file: jwks, audiences: ["https://vault.corp.example"] } ]
+stores: [ { name: a, backend: huaweicsms, huaweicsms: { endpoint: "https://kms.example.com", project_id: "0123456789abcdef0123456789abcdef", extra_ca_file: product, access_key: { id: AK, secret: { file: token } } } } ]
+callers: [ { name: ci, client: { id: ci, keys: [ { file: assertion } ] }, identities: [ { issuer: entra, bound_subject: s } ] } ]
+`
+	names := map[string]string{
+		"cert": "server.tls.cert_file", "clients": "server.client_ca_file", "jwks": "issuers[0].jwks_file", "keyring": "keyring.file",
+		"product": "stores[0].huaweicsms.extra_ca_file", "assertion": "callers[0].client.keys[0].file", "": "",
+	}
+	for name, key := range names {
+		for _, mode := range []os.FileMode{0o666, 0o660, 0o644} {
+			dir := t.TempDir()
+			at := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			// As Kubernetes lays out a volume: name -> ..data/name, ..data -> ..1.
+			must(os.Mkdir(at("..1"), 0o755))
+			must(os.Symlink("..1", at("..data")))
+			for _, file := range []string{"cert", "key", "clients", "jwks", "keyring", "product", "assertion", "token"} {
+				must(os.WriteFile(at("..1", file), []byte(testSecret), 0o600))
+				must(os.Symlink("..data/"+file, at(file)))
+			}
+			must(os.Chmod(dir, 0o777|os.ModeSticky))
+			must(os.WriteFile(at("gateway.yaml"), []byte(form), 0o600))
+			if name != "" {
+				must(os.Chmod(at("..1", name), mode))
+			}
+			_, said, err := Load(at("gateway.yaml"), testKinds())
+			refused := err != nil && strings.Contains(err.Error(), key+": every user can write ")
+			if refused != (name != "" && mode == 0o666) || !refused && err != nil {
+				t.Errorf("%s, mode %04o: %v", name, mode, err)
+			}
+			warned := slices.ContainsFunc(said, func(p Problem) bool { return strings.HasPrefix(p.Message, "a group can write ") })
+			if warned != (name != "" && mode == 0o660) {
+				t.Errorf("%s, mode %04o: told %v", name, mode, said)
+			}
+		}
 	}
 }

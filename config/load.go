@@ -106,9 +106,9 @@ func parse(path, dir string, raw []byte, kinds backends.Registry) (*Config, []Pr
 func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	var rep report
 	c := Default()
-	r := &refs{file: path, dir: dir}
+	r := &refs{file: path, dir: dir, parsed: sha256.Sum256(raw)}
 	if file, err := filepath.Abs(path); err == nil {
-		r.saw(file, sha256.Sum256(raw))
+		r.saw(file, r.parsed)
 	}
 	all := []*refs{r}
 	tree, err := decodeYAML(raw)
@@ -120,7 +120,9 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		if err := overlay(c, tree, r); err != nil {
 			rep.addTree("", reflect.TypeFor[Config]().String(), err)
 		}
-		r.locate(reflect.ValueOf(c))
+		for _, forged := range r.locate("", reflect.ValueOf(c)) {
+			rep.add(forged)
+		}
 		c.refs = r
 		for i := range c.Stores {
 			c.Stores[i].refs = &refs{file: path, dir: dir}

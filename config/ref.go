@@ -24,6 +24,7 @@ type refs struct {
 	open   []string
 	danger []string
 	loaded map[string]Digest // see Config.Files
+	parsed Digest            // see Config.Digest
 }
 
 // value resolves {env: NAME} or {file: PATH}. Its errors never show what was

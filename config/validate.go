@@ -13,6 +13,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/access"
 )
 
 var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -77,6 +78,9 @@ func (c *Config) validateAdmin(rep *report) {
 	a := c.Admin
 	if (a.TLS.CertFile == "") != (a.TLS.KeyFile == "") {
 		rep.bad("admin.tls", "cert_file and key_file belong together")
+	}
+	if !a.Token.IsNone() && !access.Strong(a.Token.Reveal()) {
+		rep.bad("admin.token", "it can be guessed: fewer than %d bits, as far as can be seen; make another with: openssl rand -hex 32", access.StrongBits)
 	}
 	if a.Address == "" {
 		return

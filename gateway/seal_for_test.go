@@ -64,4 +64,14 @@ func TestSealFor(t *testing.T) {
 	if _, err := w.SealFor(t.Context(), call, r, gateway.SealOptions{Key: foreign}); !errors.Is(err, secret.NoKey) {
 		t.Errorf("a key for another keyring: %v", err)
 	}
+	// What one keyring said of a key is not what the next one says of it.
+	next, err := w.With(gateway.Next{
+		Policy: access.NewPolicy(rules), Keyring: backup.NewKeyring(), Stores: []gateway.Store{{Name: "a", Kind: "memory"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.SealFor(t.Context(), call, r, gateway.SealOptions{Key: wrapped}); !errors.Is(err, secret.NoKey) {
+		t.Errorf("the key of a keyring that is gone: %v", err)
+	}
 }

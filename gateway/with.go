@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -34,6 +35,7 @@ type Next struct {
 func (s *Service) With(c Next) (*Service, error) {
 	next := *s
 	next.policy, next.keys, next.proof, next.archive = c.Policy, c.Keyring, c.RequireProof, c.Archive
+	next.repository = &atomic.Pointer[unwrapped]{} // what another keyring says of a key is another thing
 	next.stores, next.names, next.locks = map[string]*store{}, nil, maps.Clone(s.locks)
 	if err := next.addStores(c.Stores, s.stores); err != nil {
 		return nil, err

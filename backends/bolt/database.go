@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -22,6 +23,7 @@ type options struct {
 	wait     time.Duration // for the lock
 	readOnly bool          // shares the lock with other readers
 	noSync   bool          // for a file that nobody knows yet: its maker calls Sync
+	noLink   bool          // refuses a link in its place, for the same
 }
 
 // A larger file than mapSize is mapped anew when it grows, which copies all of
@@ -73,6 +75,9 @@ func openOnce(path string, o options) (db *database, err error) {
 			Timeout: max(o.wait, 1), FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize,
 			ReadOnly: o.readOnly, NoSync: o.noSync, NoGrowSync: o.noSync,
 			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+				if o.noLink {
+					flag |= syscall.O_NOFOLLOW
+				}
 				var err error
 				db.file, err = os.OpenFile(path, flag&^os.O_CREATE, mode) // create alone makes files
 				return db.file, err

@@ -48,12 +48,13 @@ func openFile(path string, env backends.Env) (*database, *meta, error) {
 // create at once end up with one.
 func create(path string, env backends.Env) error {
 	dir := filepath.Dir(path)
-	temp, err := emptyFile(path, ".new-*")
+	made, err := emptyFile(path, ".new-*")
 	if err != nil {
 		return err
 	}
+	temp := made.Name()
 	defer func() { _ = os.Remove(temp) }()
-	if err := fill(temp, env); err != nil {
+	if err := errors.Join(made.Close(), fill(temp, env)); err != nil {
 		return err
 	}
 	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -67,7 +68,7 @@ func fill(path string, env backends.Env) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDB(path, options{wait: lockWait})
+	db, err := openDB(path, options{wait: lockWait, noLink: true})
 	if err != nil {
 		return err
 	}
@@ -83,12 +84,8 @@ func fill(path string, env backends.Env) error {
 }
 
 // emptyFile makes one beside path, of mode 0600.
-func emptyFile(path, suffix string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+suffix)
-	if err != nil {
-		return "", err
-	}
-	return f.Name(), f.Close()
+func emptyFile(path, suffix string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+suffix)
 }
 
 func syncDir(dir string) error {

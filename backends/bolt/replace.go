@@ -59,11 +59,15 @@ func replaceFile(ctx context.Context, path string, keys backends.KeyWrapper, wri
 	if err != nil {
 		return nil, nil, err
 	}
-	temp, err := workFile(path)
+	made, err := workFile(path)
 	if err != nil {
 		return nil, nil, writeError(path, err)
 	}
+	temp := made.Name()
 	defer func() { err = errors.Join(err, remove(temp)) }()
+	if err := errors.Join(sameOwner(made, path), made.Close()); err != nil {
+		return nil, nil, err
+	}
 	if after, err = writeNew(ctx, temp, path, from, keys, write); err != nil {
 		return nil, nil, err
 	}
@@ -85,10 +89,7 @@ func resolved(path string) (string, error) {
 // writeNew fills temp, which is empty and is to take the place of path, brings it
 // to stable storage and looks through it.
 func writeNew(ctx context.Context, temp, path string, from *database, keys backends.KeyWrapper, write func(to, from *database) error) (*backends.Findings, error) {
-	if err := sameOwner(temp, path); err != nil {
-		return nil, err
-	}
-	to, err := openDB(temp, options{wait: lockWait, noSync: true})
+	to, err := openDB(temp, options{wait: lockWait, noSync: true, noLink: true})
 	if err != nil {
 		return nil, writeError(path, err)
 	}
@@ -104,22 +105,23 @@ func writeNew(ctx context.Context, temp, path string, from *database, keys backe
 }
 
 // sameOwner gives temp, which is to take the place of path, the owner, group and
-// mode of that: whoever could open it still can, and nobody else.
-func sameOwner(temp, path string) error {
+// mode of that: whoever could open it still can, and nobody else. It takes the open
+// file: the name may lead elsewhere by now.
+func sameOwner(temp *os.File, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fileError(path, err)
 	}
 	mode := info.Mode().Perm()
 	if have, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := os.Chown(temp, int(have.Uid), -1); err != nil {
+		if err := temp.Chown(int(have.Uid), -1); err != nil {
 			return openError(secret.Unavailable, err, "%s belongs to another user, who alone can replace it; nothing was done", path)
 		}
-		if err := os.Chown(temp, -1, int(have.Gid)); err != nil {
+		if err := temp.Chown(-1, int(have.Gid)); err != nil {
 			mode &^= 0o070 // of a group that the owner is not in
 		}
 	}
-	if err := os.Chmod(temp, mode); err != nil {
+	if err := temp.Chmod(mode); err != nil {
 		return writeError(path, err)
 	}
 	return nil
@@ -155,15 +157,15 @@ func publish(temp, path string) error {
 }
 
 // workFile makes an empty file beside path, after what crashes left is gone.
-func workFile(path string) (string, error) {
+func workFile(path string) (*os.File, error) {
 	escaped := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace
 	left, err := filepath.Glob(filepath.Join(escaped(filepath.Dir(path)), "."+escaped(filepath.Base(path))+workSuffix))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, l := range left {
 		if err := remove(l); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	return emptyFile(path, workSuffix)

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,5 +74,42 @@ func TestRekeyUnknownBucket(t *testing.T) {
 	entries, _ := os.ReadDir(filepath.Dir(path))
 	if err != nil || !bytes.Equal(before, after) || len(entries) != 1 {
 		t.Error("the file has changed, or something is left beside it")
+	}
+}
+
+// A name may lead elsewhere once a file is made: nothing but that file is given away.
+func TestSameOwnerOfTheFileAlone(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("root alone can give a file away")
+	}
+	dir := t.TempDir()
+	store, other := filepath.Join(dir, "store.db"), filepath.Join(dir, "shadow")
+	for _, path := range []string{store, other} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chown(store, 1234, 2345), os.Chmod(store, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	work, err := workFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Rename(work.Name(), work.Name()+".moved"), os.Symlink(other, work.Name()), sameOwner(work, store), work.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]uint32{other: 0, work.Name() + ".moved": 1234} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, ok := info.Sys().(*syscall.Stat_t); !ok || have.Uid != want || (info.Mode().Perm() == 0o640) != (want != 0) {
+			t.Errorf("%s is of %d, mode %04o", path, have.Uid, info.Mode().Perm())
+		}
+	}
+	if db, err := openDB(work.Name(), options{wait: lockWait, noLink: true}); err == nil {
+		t.Error("a link was taken for the work file", db.Close())
 	}
 }

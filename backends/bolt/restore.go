@@ -103,28 +103,27 @@ func (r *Restore) copy(ctx context.Context, path string, stands bool) (temp stri
 		return "", fileError(r.From, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	var f *os.File
 	if stands {
-		if temp, err = workFile(path); err == nil {
-			if err := sameOwner(temp, path); err != nil {
-				return "", errors.Join(err, remove(temp))
-			}
-		}
+		f, err = workFile(path)
 	} else { // nothing is locked: another may be in the making, and may win
-		temp, err = emptyFile(path, workSuffix)
+		f, err = emptyFile(path, workSuffix)
 	}
 	if err != nil {
 		return "", writeError(path, err)
 	}
-	f, err := os.OpenFile(temp, os.O_WRONLY, 0)
+	if stands {
+		err = sameOwner(f, path)
+	}
 	if err == nil {
 		_, err = io.Copy(&contextWriter{ctx, f}, from)
 		atStep("copied")
-		err = errors.Join(err, f.Sync(), f.Close())
+		err = errors.Join(err, f.Sync())
 	}
-	if err != nil {
-		return "", errors.Join(writeError(path, err), remove(temp))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(writeError(path, err), remove(f.Name()))
 	}
-	return temp, nil
+	return f.Name(), nil
 }
 
 // link gives a file one more name. Unlike a rename it fails where something

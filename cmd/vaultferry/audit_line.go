@@ -99,12 +99,8 @@ func syslogTLS(s config.Syslog) (*tls.Config, error) {
 // begins writes the line of a gateway's start, with the configuration that it
 // read.
 func (a *app) begins(rt *runtime) error {
-	digest, err := fileDigest(a.configPath())
-	if err != nil {
-		return err
-	}
 	e := a.auditEntry(audit.OpStart)
-	e.File, e.Digest, e.Reason = a.configPath(), digest, readVersion().line()
+	e.File, e.Digest, e.Reason = a.configPath(), rt.cfg.Digest().String(), readVersion().line()
 	if over := overrides(os.Environ()); len(over) > 0 {
 		e.Reason += "; the environment overrides " + strings.Join(over, ", ")
 	}

@@ -161,13 +161,16 @@ func renewFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
+	if d := ownfile.Look(path); d != nil && d.Sure {
+		return errors.New(d.What)
+	}
 	info, err := os.Stat(real)
 	if err != nil {
 		return err
 	}
 	return writeWhole(real, true, func(f *os.File) error {
 		_, err := f.Write(content)
-		return errors.Join(err, f.Chmod(info.Mode().Perm()), ownfile.Give(f.Name(), real))
+		return errors.Join(err, f.Chmod(info.Mode().Perm()), ownfile.Give(f, real))
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -39,7 +40,7 @@ func credentials(rt *runtime) (*access.Credentials, error) {
 		return nil, err
 	}
 	if rt.tls != nil && rt.tls.ClientCAs != nil {
-		creds.TrustClients(rt.tls.ClientCAs)
+		creds.TrustClients(rt.tls.ClientCAs, rt.tls.ClientAuth == tls.RequireAndVerifyClientCert)
 	}
 	return creds, nil
 }

@@ -200,13 +200,13 @@ func (a *app) initialise(ctx context.Context, dir string, o initOptions, w write
 	for _, name := range files {
 		err := writeWhole(filepath.Join(dir, name), false, func(f *os.File) error {
 			_, err := f.Write(content[name])
-			return errors.Join(err, owner.give(f.Name()))
+			return errors.Join(err, owner.give(f))
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if err := owner.give(dir); err != nil {
+	if err := owner.giveFolder(dir); err != nil {
 		return err
 	}
 	return a.printInit(dir, files, f)

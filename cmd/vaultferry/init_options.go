@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -129,11 +130,24 @@ func (o *initOptions) owner() (*owner, error) {
 	return &owner{uid, gid}, nil
 }
 
-func (o *owner) give(path string) error {
+// give takes the open file: a name may lead elsewhere by now.
+func (o *owner) give(f *os.File) error {
 	if o == nil {
 		return nil
 	}
-	return os.Chown(path, o.uid, o.gid)
+	return f.Chown(o.uid, o.gid)
+}
+
+// giveFolder refuses a link in the folder's place.
+func (o *owner) giveFolder(path string) error {
+	if o == nil {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.give(f), f.Close())
 }
 
 // caKeyFile is what init calls the key of the CA in caFile, beside the configuration.

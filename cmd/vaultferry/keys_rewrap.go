@@ -263,7 +263,7 @@ func replaceFile(path string, was, now []byte) error {
 		if _, err := f.Write(now); err != nil {
 			return err
 		}
-		if err := errors.Join(f.Chmod(info.Mode().Perm()), ownfile.Give(f.Name(), path)); err != nil {
+		if err := errors.Join(f.Chmod(info.Mode().Perm()), ownfile.Give(f, path)); err != nil {
 			return err
 		}
 		stands, err := os.ReadFile(path)

@@ -235,13 +235,9 @@ func (r *reloader) close() error {
 }
 
 func (r *reloader) audit(call gateway.Call, next *upcoming) error {
-	digest, err := fileDigest(r.app.configPath())
-	if err != nil {
-		return err
-	}
 	e := r.app.auditEntry(audit.OpReload)
 	e.Caller, e.Via, e.RequestID = call.Caller.ID, call.Caller.Via, call.RequestID
-	e.File, e.Digest, e.Reason = r.app.configPath(), digest, "changed: "+strings.Join(next.change, ", ")
+	e.File, e.Digest, e.Reason = r.app.configPath(), next.rt.cfg.Digest().String(), "changed: "+strings.Join(next.change, ", ")
 	if len(next.change) == 0 {
 		e.Reason = "nothing changed"
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
-	"github.com/vaultferry/vaultferry/internal/ownfile"
 )
 
 // edge is what the dialects share, and what a reload leaves as it is: who has
@@ -174,11 +173,6 @@ func serverTLS(s config.Server, acme *httpd.ACME) (*tls.Config, error) {
 }
 
 func serverCert(s config.Server) (cert tls.Certificate, err error) {
-	for key, file := range map[string]string{"cert_file": s.TLS.CertFile, "key_file": s.TLS.KeyFile} {
-		if d := ownfile.Look(file); d != nil && d.Sure {
-			return cert, usagef("server.tls: %s: %s", key, d.What)
-		}
-	}
 	if cert, err = tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
 		return cert, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
 	}

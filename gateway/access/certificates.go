@@ -75,6 +75,7 @@ func subjectsOf(c *x509.Certificate) []Subject {
 // certificates finds the callers of client certificates.
 type certificates struct {
 	authorities *x509.CertPool // nil: nobody is asked for one
+	demanded    bool
 	of          map[Subject]Caller
 
 	mu   sync.RWMutex
@@ -91,9 +92,10 @@ type verdict struct {
 const maxVerdicts = 4096
 
 // TrustClients makes Peer take certificates of these authorities alone, which
-// the server must have asked for.
-func (c *Credentials) TrustClients(authorities *x509.CertPool) {
-	c.certificates.authorities = authorities
+// the server must have asked for. Where they are demanded, it refuses connections
+// over TLS that showed none: such a one may have begun before.
+func (c *Credentials) TrustClients(authorities *x509.CertPool, demanded bool) {
+	c.certificates.authorities, c.certificates.demanded = authorities, demanded
 }
 
 // AddCertificate registers what a certificate is known by.
@@ -114,7 +116,13 @@ var ErrCertificate = errors.New("the client's certificate is not valid")
 // request: one may end, or its authority be trusted no more, while a connection
 // lasts. Its error is ErrCertificate or a *BoundError.
 func (c *Credentials) Peer(from From) (Caller, error) {
-	if from.TLS == nil || len(from.TLS.PeerCertificates) == 0 || c.certificates.authorities == nil {
+	if from.TLS == nil || c.certificates.authorities == nil {
+		return Caller{}, nil
+	}
+	if len(from.TLS.PeerCertificates) == 0 {
+		if c.certificates.demanded {
+			return Caller{}, fmt.Errorf("%w: the connection showed none, and one is demanded; connect again", ErrCertificate)
+		}
 		return Caller{}, nil
 	}
 	v, err := c.certificates.judge(from.TLS.PeerCertificates, from.Time)

@@ -62,7 +62,7 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	ca, other := newClients(t), newClients(t)
 	c := access.NewCredentials()
-	c.TrustClients(ca.Pool())
+	c.TrustClients(ca.Pool(), false)
 	pinned := ca.from(t)
 	add(t, c, access.Subject{URI: workload}, "spiffe")
 	add(t, c, access.Subject{URI: "urn:uuid:1"}, "uri")
@@ -128,7 +128,7 @@ func TestPeerIsJudgedAgain(t *testing.T) {
 	t.Parallel()
 	ca := newClients(t)
 	c := access.NewCredentials()
-	c.TrustClients(ca.Pool())
+	c.TrustClients(ca.Pool(), false)
 	add(t, c, access.Subject{URI: workload}, "app")
 	from := ca.from(t, workload)
 	for _, after := range []time.Duration{0, time.Hour, time.Hour + time.Nanosecond, 0} {
@@ -148,7 +148,7 @@ func TestOtherPeer(t *testing.T) {
 	t.Parallel()
 	ca := newClients(t)
 	c := access.NewCredentials()
-	c.TrustClients(ca.Pool())
+	c.TrustClients(ca.Pool(), false)
 	add(t, c, access.Subject{URI: workload}, "app")
 	if err := c.AddToken(sha256.Sum256([]byte("tok")), access.Credential{Caller: "other", Name: "t"}); err != nil {
 		t.Fatal(err)
@@ -171,4 +171,28 @@ func peerOf(t *testing.T, c *access.Credentials, from access.From) string {
 		t.Fatal(err)
 	}
 	return who.ID
+}
+
+// TestACertificateThatIsDemanded: a connection that began before one was wanted
+// proves nobody any more, whatever else it sends.
+func TestACertificateThatIsDemanded(t *testing.T) {
+	t.Parallel()
+	ca := newClients(t)
+	bare := access.From{Via: "azure", Address: "192.0.2.1", Time: noon, TLS: &tls.ConnectionState{}}
+	local := access.From{Via: "identity", Address: "127.0.0.1", Time: noon}
+	for _, demanded := range []bool{false, true} {
+		c := access.NewCredentials()
+		c.TrustClients(ca.Pool(), demanded)
+		add(t, c, access.Subject{URI: workload}, "app")
+		for what, from := range map[string]access.From{"bare": bare, "local": local, "proved": ca.from(t, workload)} {
+			want := demanded && what == "bare"
+			_, err := c.Peer(from)
+			if errors.Is(err, access.ErrCertificate) != want || !want && err != nil {
+				t.Errorf("demanded %v, %s: %v", demanded, what, err)
+			}
+			if err := c.Check(access.Caller{ID: "app"}, from); errors.Is(err, access.ErrCertificate) != want || !want && err != nil {
+				t.Errorf("demanded %v, %s, with another credential: %v", demanded, what, err)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -103,18 +104,12 @@ func treeOf(at *link, file *os.File) link {
 	return next
 }
 
-// createTemp is os.CreateTemp of a file to append to, mode 0600.
+// createTemp is os.CreateTemp of a file to append to, mode 0600. It opens it once:
+// the name may lead elsewhere later.
 func createTemp(path string) (*os.File, string, error) {
-	made, err := os.CreateTemp(filepath.Dir(path), ".vaultferry-audit-*")
-	if err != nil {
-		return nil, "", err
-	}
-	name := made.Name()
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
-	if err = errors.Join(err, made.Close()); err != nil {
-		return nil, "", errors.Join(err, os.Remove(name))
-	}
-	return file, name, nil
+	name := filepath.Join(filepath.Dir(path), ".vaultferry-audit-"+rand.Text())
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	return file, name, err
 }
 
 func ignoreMissing(err error) error {

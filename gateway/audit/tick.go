@@ -261,14 +261,16 @@ func (l *Log) lookAtDisk() {
 
 // replaceFile writes a file of mode 0600, whole or not at all.
 func replaceFile(path, text string) error {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, temp, err := createTemp(path)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(temp, path)
 	}
-	return os.Rename(temp, path)
+	if err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(temp)))
+	}
+	return nil
 }

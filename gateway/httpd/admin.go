@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"strings"
@@ -26,6 +28,21 @@ type Admin struct {
 	Token *[sha256.Size]byte
 	// Pprof serves /debug/pprof.
 	Pprof bool
+}
+
+// checkInherited holds a listener that somebody else opened to what the
+// configuration demands of an address beyond loopback.
+func (a Admin) checkInherited(ln net.Listener) error {
+	if ln == nil || ln.Addr().Network() == "unix" || loopback(ln.Addr().String()) {
+		return nil
+	}
+	switch {
+	case a.Token != nil && a.TLS == nil:
+		return fmt.Errorf("httpd: the inherited listener for operators, %s, is not loopback: without admin.tls the token goes to whoever listens in", ln.Addr())
+	case a.Token == nil && a.Pprof:
+		return fmt.Errorf("httpd: the inherited listener for operators, %s, is not loopback: with admin.pprof it needs admin.token", ln.Addr())
+	}
+	return nil
 }
 
 // handler serves /livez, /readyz and /metrics.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -150,6 +151,42 @@ func TestTLSCannotBeOffBeyondLoopback(t *testing.T) {
 	for _, a := range []string{"0.0.0.0:0", ":0", "example.com:1", "nonsense"} {
 		if _, err := httpd.New(httpd.Options{Address: a, Log: slog.Default()}); err == nil {
 			t.Errorf("%q is served without TLS", a)
+		}
+	}
+}
+
+// TestAdminBeyondLoopback: what the configuration may not say of admin.address, a
+// listener that somebody else opened may not be either.
+func TestAdminBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	quiet := slog.New(slog.DiscardHandler)
+	token, pair := [32]byte{1}, &tls.Config{MinVersion: tls.VersionTLS12}
+	dir := t.TempDir()
+	for address, local := range map[string]bool{"127.0.0.1:0": true, "0.0.0.0:0": false, filepath.Join(dir, "s"): true} {
+		network := "tcp"
+		if filepath.IsAbs(address) {
+			network = "unix"
+		}
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		for _, c := range []struct {
+			admin httpd.Admin
+			want  string // beyond loopback
+		}{
+			{httpd.Admin{}, ""},
+			{httpd.Admin{Pprof: true}, "admin.pprof"},
+			{httpd.Admin{Token: &token}, "admin.tls"},
+			{httpd.Admin{Token: &token, Pprof: true}, "admin.tls"},
+			{httpd.Admin{Token: &token, Pprof: true, TLS: pair}, ""},
+		} {
+			m := httpd.NewMetrics()
+			_, err := httpd.New(httpd.Options{Address: "127.0.0.1:0", Admin: c.admin, Metrics: m, Log: quiet, Inherited: httpd.Inherited{Admin: ln}})
+			if refused := err != nil && strings.Contains(err.Error(), c.want); refused != (c.want != "" && !local) || !refused && err != nil {
+				t.Errorf("%s, %+v: %v", address, c.admin, err)
+			}
 		}
 	}
 }

@@ -166,6 +166,9 @@ func New(o Options) (*Server, error) {
 		s.own = s.server(o.Local, http.HandlerFunc(s.serveLocal))
 	}
 	if o.Admin.Address != "" || o.Inherited.Admin != nil {
+		if err := o.Admin.checkInherited(o.Inherited.Admin); err != nil {
+			return nil, err
+		}
 		s.admin = s.server(o.Admin.Address, o.Admin.handler(s, o.Metrics))
 		s.admin.TLSConfig = o.Admin.TLS
 	}

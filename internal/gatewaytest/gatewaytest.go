@@ -177,7 +177,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 		must(t, o.Credentials(credentials))
 	}
 	if o.ClientCAs != nil {
-		credentials.TrustClients(o.ClientCAs)
+		credentials.TrustClients(o.ClientCAs, false)
 	}
 	throttle := access.NewThrottle(o.Now)
 	limits := wire.NewLimits(wire.DefaultMaxBlob, cmp.Or(o.MaxBlobs, gateway.DefaultMaxBlobs))

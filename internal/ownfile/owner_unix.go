@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// Give gives path the owner and the group that like has: who could read the one
+// Give gives f the owner and the group that like has: who could read the one
 // before it is replaced, such as a gateway that runs as its own user, still can.
 // It fails where the owner is another user; where the group is none of ours, it
-// stays.
-func Give(path, like string) error {
+// stays. It takes the open file: whoever may write the folder can put a link in
+// the place of a name, and root would give away what that leads to.
+func Give(f *os.File, like string) error {
 	info, err := os.Stat(like)
 	if err != nil {
 		return err
@@ -20,9 +21,9 @@ func Give(path, like string) error {
 	if !ok {
 		return nil
 	}
-	if err := os.Chown(path, int(have.Uid), -1); err != nil {
+	if err := f.Chown(int(have.Uid), -1); err != nil {
 		return ErrOwner
 	}
-	_ = os.Chown(path, -1, int(have.Gid)) // as said
+	_ = f.Chown(-1, int(have.Gid)) // as said
 	return nil
 }

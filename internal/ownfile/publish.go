@@ -22,8 +22,9 @@ func Create(temp, path string) error {
 	return os.Remove(temp)
 }
 
-// Publish writes what content returns beside path, mode 0600, and moves it there,
-// whole or not at all. The file beside it, of a fixed name, is the lock: of two
+// Publish writes what content returns beside path, mode 0600, with the owner of the
+// file that is there, if one is, and moves it there, whole or not at all. Where
+// that owner alone can, it fails with ErrOwner. The file beside it, of a fixed name, is the lock: of two
 // at a time one fails, before its content is asked for. move frees that name.
 func Publish(path string, content func() ([]byte, error), move func(temp, path string) error) error {
 	temp := path + ".new"
@@ -34,7 +35,7 @@ func Publish(path string, content func() ([]byte, error), move func(temp, path s
 	if err != nil {
 		return err
 	}
-	err = errors.Join(fill(f, content), f.Close())
+	err = errors.Join(fill(f, path, content), f.Close())
 	if err == nil {
 		err = move(temp, path)
 	}
@@ -44,13 +45,16 @@ func Publish(path string, content func() ([]byte, error), move func(temp, path s
 	return syncDir(filepath.Dir(path))
 }
 
-func fill(f *os.File, content func() ([]byte, error)) error {
+func fill(f *os.File, path string, content func() ([]byte, error)) error {
 	b, err := content()
 	if err != nil {
 		return err
 	}
 	if _, err := f.Write(b); err != nil {
 		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if err := Give(f, path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return f.Sync()
 }
