@@ -275,7 +275,7 @@ type Traces struct {
 	CAFile string `mapstructure:"ca_file" path:"true" example:"tls/otel-ca.pem"`
 	// Token is sent to the collector as `Authorization: Bearer`.
 	Token secret.Value `mapstructure:"token" example:"{ env: OTEL_TOKEN }"`
-	// SamplePercent is how many of a hundred requests are traced. Where a client sends a `traceparent`, it has decided that.
+	// SamplePercent is how many of a hundred requests are traced. Where a client sends a `traceparent`, it has decided that, for 100 requests a second at most.
 	SamplePercent int `mapstructure:"sample_percent" min:"0" max:"100" example:"1"`
 	// Names has spans of operations name the secret.
 	Names bool `mapstructure:"names"`

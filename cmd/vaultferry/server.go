@@ -124,7 +124,7 @@ func (a *app) huawei(rt *runtime, creds *access.Credentials) (*huawei.Dialect, e
 	return huawei.New(o)
 }
 
-// adminListener reads its certificate at each handshake, as nobody reloads it.
+// adminListener looks for another certificate at each handshake, as nobody reloads it.
 func adminListener(c config.Admin) (httpd.Admin, error) {
 	a := httpd.Admin{Address: c.Address, Pprof: c.Pprof}
 	if !c.Token.IsNone() {
@@ -134,14 +134,11 @@ func adminListener(c config.Admin) (httpd.Admin, error) {
 	if c.TLS.CertFile == "" {
 		return a, nil
 	}
-	pair := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
-		return &cert, err
-	}
-	if _, err := pair(nil); err != nil {
+	pair := &pairFiles{cert: c.TLS.CertFile, key: c.TLS.KeyFile}
+	if _, err := pair.read(nil); err != nil {
 		return a, &exitError{exitUsage, fmt.Errorf("admin.tls: %w", err)}
 	}
-	a.TLS = &tls.Config{GetCertificate: pair, MinVersion: tls.VersionTLS12}
+	a.TLS = &tls.Config{GetCertificate: pair.read, MinVersion: tls.VersionTLS12}
 	return a, nil
 }
 

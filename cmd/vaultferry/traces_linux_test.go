@@ -150,10 +150,12 @@ policy: [ { callers: [app], allow: ["*"], stores: ["*"], names: ["*"] } ]
 	mu.Unlock()
 	call(http.MethodPost, "/secrets/db-pass/backup", "", true, http.StatusOK)
 	call(http.MethodGet, "/secrets/not-there", "", true, http.StatusNotFound)
+	const made = "MADE-UP-BY-A-STRANGER"
+	call(made, "/secrets/db-pass", "", true, http.StatusMethodNotAllowed)
 	stop()
 
 	servers := got.under(trace, client)
-	if len(servers) != 2 || len(got.tokens) == 0 || got.tokens[0] != "Bearer for-the-collector" {
+	if len(servers) != 3 || len(got.tokens) == 0 || got.tokens[0] != "Bearer for-the-collector" {
 		t.Fatalf("%d requests are traced, and the collector is shown %q", len(servers), got.tokens)
 	}
 	backup := servers[0]
@@ -182,7 +184,10 @@ policy: [ { callers: [app], allow: ["*"], stores: ["*"], names: ["*"] } ]
 		}
 	}
 	all := fmt.Sprint(got.spans)
-	for _, hidden := range []string{"db-pass", "not-there", "s3cr3t-canary", m.token, vaulttest.RootToken} {
+	if other := servers[2]; other.GetName() != "HTTP" || attribute(other, "http.request.method") != "_OTHER" {
+		t.Errorf("a method that is none: %v", other)
+	}
+	for _, hidden := range []string{made, "db-pass", "not-there", "s3cr3t-canary", m.token, vaulttest.RootToken} {
 		if strings.Contains(all, hidden) {
 			t.Errorf("spans hold %s", hidden)
 		}

@@ -71,7 +71,22 @@ func (r *Request) Prove(who access.Caller) error {
 
 // From is how the request came by the dialect of that name.
 func (r *Request) From(via string, now time.Time) access.From {
-	return access.From{Via: via, Address: r.Address, Time: now, TLS: r.TLS}
+	return access.From{Via: via, Address: r.Address, Time: now, TLS: r.TLS, Page: byPage(r.Header)}
+}
+
+// byPage reports whether a page of the web had a browser send the request. No
+// other client sends these headers, and no page can leave them out of a request
+// that changes something.
+func byPage(h http.Header) bool {
+	if len(h["Origin"]) > 0 {
+		return true
+	}
+	for _, site := range h["Sec-Fetch-Site"] {
+		if site != "none" && site != "same-origin" {
+			return true
+		}
+	}
+	return false
 }
 
 // newID returns a random UUID.

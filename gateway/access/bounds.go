@@ -34,6 +34,7 @@ type From struct {
 	Address string // of the client
 	Time    time.Time
 	TLS     *tls.ConnectionState // nil: without TLS
+	Page    bool                 // a page of the web had a browser send it
 }
 
 // BoundError is why a credential is not taken, though it proves itself. Whoever
@@ -44,6 +45,7 @@ type BoundError struct {
 	Ended              time.Time // when; zero: it has not ended
 	Elsewhere          string    // the address that it is not for; empty: it is
 	Other              string    // whose certificate came with it; empty: its own caller's, or none
+	Page               bool      // a page of the web made a browser show it
 }
 
 // Error is what the audit says. Nothing in it is secret.
@@ -52,6 +54,8 @@ func (e *BoundError) Error() string {
 	switch {
 	case e.Other != "":
 		return s + " came with a certificate of " + e.Other
+	case e.Page:
+		return s + " alone proves no request that a web page has a browser send"
 	case e.Elsewhere != "":
 		return s + " is not for use from " + e.Elsewhere
 	}

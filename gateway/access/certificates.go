@@ -111,11 +111,22 @@ func (c *Credentials) AddCertificate(known Subject, of Credential) error {
 // ErrCertificate is the cause of an error about a client's certificate.
 var ErrCertificate = errors.New("the client's certificate is not valid")
 
-// Peer returns the caller whose certificate the client showed; nobody, if it
-// showed none, or one that is no caller's. It judges the certificate at each
-// request: one may end, or its authority be trusted no more, while a connection
-// lasts. Its error is ErrCertificate or a *BoundError.
+// Peer returns the caller whom the certificate that the client showed proves by
+// itself; nobody, if it showed none, or one that is no caller's. A browser shows
+// its certificate with whatever a page has it send, so for a page it proves
+// nothing. Its error is ErrCertificate or a *BoundError.
 func (c *Credentials) Peer(from From) (Caller, error) {
+	who, err := c.peer(from)
+	if err == nil && who.ID != "" && from.Page {
+		return Caller{}, &BoundError{Caller: who.ID, Credential: who.Credential, Page: true}
+	}
+	return who, err
+}
+
+// peer is whose certificate it is, whatever else the request comes with. It
+// judges the certificate at each request: one may end, or its authority be
+// trusted no more, while a connection lasts.
+func (c *Credentials) peer(from From) (Caller, error) {
 	if from.TLS == nil || c.certificates.authorities == nil {
 		return Caller{}, nil
 	}
@@ -143,7 +154,7 @@ func (c *Credentials) Check(who Caller, from From) error {
 	if err := who.Judge(from); err != nil {
 		return err
 	}
-	peer, err := c.Peer(from)
+	peer, err := c.peer(from)
 	switch {
 	case err != nil:
 		return err

@@ -9,7 +9,7 @@ import (
 type Grant struct {
 	Caller   Caller
 	Audience string    // whom the token was issued for; empty: whoever proved it has looked
-	Client   string    // of the login: who asked for it; else empty
+	Client   string    // of the login: whose secret proved it; empty: something else did
 	Expires  time.Time // when it ends
 }
 

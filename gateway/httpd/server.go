@@ -64,6 +64,10 @@ type Inherited struct{ Main, Admin net.Listener }
 // DefaultConnections is Options.MaxConnections where nobody says so.
 const DefaultConnections = 4096
 
+// fewConnections are open at once on the listener for operators, and on the local
+// one. Who asks there is on this machine, or has few of them.
+const fewConnections = 256
+
 // Bounds on one connection. A write may wait for a product and then send a
 // large blob to a slow client.
 const (
@@ -244,6 +248,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		if s.ownLn, err = listen(ctx, nil, s.own.Addr); err != nil {
 			return errors.Join(fmt.Errorf("httpd: local: %w", err), s.mainLn.Close())
 		}
+		s.ownLn = few(s.ownLn)
 	}
 	if s.admin == nil {
 		return nil
@@ -255,7 +260,14 @@ func (s *Server) Listen(ctx context.Context) error {
 		}
 		return err
 	}
+	s.adminLn = few(s.adminLn)
 	return nil
+}
+
+// few bounds the connections of a listener that is not for clients. Programs on
+// this machine share one address, so they have no quarter.
+func few(l net.Listener) net.Listener {
+	return bounded(l, fewConnections, nil, func(address string) bool { return loopback(net.JoinHostPort(address, "0")) })
 }
 
 func listen(ctx context.Context, inherited net.Listener, address string) (net.Listener, error) {

@@ -165,15 +165,16 @@ func (x *IAM) OfKey(id string) (Identity, bool) {
 }
 
 // Bearer returns the holder of a token that is not one of ours: a configured
-// one, or one of the login's, which ends at until. Its error is a
-// *access.TokenError.
+// one, or one of the login's that a client's secret proved, which ends at until.
+// What comes of any other would end with a secret that had no part in it. Its
+// error is a *access.TokenError.
 func (x *IAM) Bearer(text string) (who Identity, until time.Time, err error) {
 	sum := sha256.Sum256([]byte(text))
 	if c, ok := x.creds.TokenOf(sum, ""); ok {
 		return Identity{Name: c.ID, Caller: c.ID, from: fromToken + hex.EncodeToString(sum[:]), holder: &c}, until, nil
 	}
 	g, err := x.creds.Issued(text)
-	if err == nil && g.Client == "" { // it names no user
+	if err == nil && g.Client == "" { // no secret proved it
 		err = &access.TokenError{Fault: access.UnknownToken}
 	}
 	if err != nil {

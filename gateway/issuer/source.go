@@ -13,7 +13,9 @@ import (
 // How often keys are fetched.
 const (
 	fetchEvery   = 30 * time.Second // at most
-	freshFor     = time.Hour        // without need: keys that are withdrawn go
+	renewAfter   = 55 * time.Minute // beside whoever asks, so that a busy gateway never waits
+	freshFor     = time.Hour        // then whoever asks waits: keys that are withdrawn go
+	downFor      = 2 * time.Minute  // so long after a failure an issuer counts as down, and nobody waits
 	fetchTimeout = 5 * time.Second  // of one request
 	unknownFor   = 2 * time.Minute  // so long an unknown id is worth no other fetch
 	maxUnknown   = 1024             // ids that are remembered
@@ -108,7 +110,7 @@ func named(all map[sourceKey]*source, name string) bool {
 }
 
 // source is the keys of an issuer that are fetched. Tokens whose key is known
-// never wait.
+// wait only where no fetch was good for an hour, and none failed just now.
 type source struct {
 	key     sourceKey
 	fetcher *fetcher
@@ -120,8 +122,9 @@ type source struct {
 	set     *jwks // nil: none came yet
 	fetched time.Time
 	tried   time.Time
+	failed  time.Time            // when the last fetch that failed did
 	running chan struct{}        // closed when the fetch ends; nil: there is none
-	waiting int                  // for it
+	waiting int                  // for it, with an id that is not known
 	unknown map[string]time.Time // ids that a fetch did not bring, until when
 	down    bool                 // the last fetch failed
 	said    quiet
@@ -137,10 +140,22 @@ func (s *source) state() uint64 {
 	return s.set.sum
 }
 
-// refresh begins a fetch of keys that are known for long.
+// refresh fetches keys that are known for long. It waits for those that are too
+// old to be trusted unseen: after an idle spell nobody else has looked. The wait
+// ends with the fetch, so it is bounded in time; it is not in number, or a crowd
+// would open with a key that is withdrawn.
 func (s *source) refresh() {
-	if now := s.now(); s.set != nil && now.Sub(s.fetched).Abs() > freshFor && s.mayFetch(now) {
+	now := s.now()
+	age := now.Sub(s.fetched).Abs()
+	if s.set == nil || age <= renewAfter {
+		return
+	}
+	down := s.down && now.Sub(s.failed).Abs() <= downFor
+	if s.mayFetch(now) {
 		s.begin(now)
+	}
+	if age > freshFor && !down && s.running != nil {
+		s.wait()
 	}
 }
 
@@ -166,7 +181,9 @@ func (s *source) find(h header) ([]any, uint64, error) {
 	}
 	waited := s.running != nil && s.waiting < maxWaiting
 	if waited {
+		s.waiting++
 		s.wait()
+		s.waiting--
 	}
 	if found, sum := s.known(h); found != nil {
 		return found, sum, nil
@@ -191,11 +208,9 @@ func (s *source) known(h header) ([]any, uint64) {
 // wait lets others work until the fetch ends.
 func (s *source) wait() {
 	done := s.running
-	s.waiting++
 	s.mu.Unlock()
 	<-done
 	s.mu.Lock()
-	s.waiting--
 }
 
 // forget makes room for another id.
@@ -233,7 +248,7 @@ func (s *source) took(set *jwks, err error) {
 			s.said.may(now)
 			s.log.Error("the keys of an issuer could not be fetched; tokens go by those that are known, if any", slog.String("issuer", name), slog.Any("error", err))
 		}
-		s.down = true
+		s.down, s.failed = true, now
 		return
 	}
 	if s.down {

@@ -46,21 +46,66 @@ func TestTurn(t *testing.T) {
 	}
 }
 
-// TestWithdrawn: nobody needs an unknown key for a withdrawn one to go.
+// TestWithdrawn: nobody needs an unknown key for a withdrawn one to go, and after
+// an idle spell it opens nothing, to however many at once.
 func TestWithdrawn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	for name, crowd := range map[string]int{"one": 1, "a crowd": 200} {
+		w := newWorld(t)
+		w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
+		lasting := w.of.Key.Sign(t, w.claims().With(issuertest.Claims{"exp": w.now().Add(20 * time.Hour).Unix()}))
+		w.opens(t, lasting, "app") // and is remembered
+		w.of.Publish(issuertest.NewKey(t))
+		w.turn(time.Hour + time.Second)
+		var all sync.WaitGroup
+		for i := range crowd {
+			token := lasting
+			if i%2 == 1 {
+				token = w.of.Token(t, w.now(), "app", audience)
+			}
+			all.Go(func() {
+				if _, err := w.Bearer(token); err == nil {
+					t.Errorf("%s: a withdrawn key opens", name)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// TestIdleWhileDown: after an idle spell an issuer that is down is waited for once,
+// and then tokens go by the keys that are known. When it is up again, and idle for
+// as long, a withdrawn key opens nothing.
+func TestIdleWhileDown(t *testing.T) {
+	t.Parallel()
+	ends := make(fetches, 10)
+	w := newWorld(t, func(o *issuer.Options) { o.Sources = issuer.NewSources(ends) })
 	w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
-	w.of.Publish(issuertest.NewKey(t))
+	if !<-ends {
+		t.Fatal("the first fetch failed")
+	}
+	w.of.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	w.turn(time.Hour + time.Second)
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		_, err := w.Bearer(w.of.Token(t, w.now(), "app", audience))
-		if err != nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a withdrawn key is trusted for ever")
-		}
+	w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
+	if len(ends) != 1 || <-ends {
+		t.Fatal("the issuer was not waited for")
+	}
+	going := make(chan struct{})
+	w.of.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		<-going
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	w.turn(31 * time.Second)
+	w.opens(t, w.of.Token(t, w.now(), "app", audience), "app") // else it hangs
+	close(going)
+	if <-ends {
+		t.Fatal("the third fetch did not fail")
+	}
+	w.of.Answer(nil)
+	w.of.Publish(issuertest.NewKey(t))
+	w.turn(time.Hour)
+	if _, err := w.Bearer(w.of.Token(t, w.now(), "app", audience)); err == nil {
+		t.Error("a withdrawn key opens after a failure long ago")
 	}
 }
 
@@ -165,6 +210,13 @@ func TestDown(t *testing.T) {
 		t.Errorf("the log says it %d times", n)
 	}
 }
+
+// fetches are how each one went.
+type fetches chan bool
+
+func (f fetches) IssuerFetched(_ string, ok bool) { f <- ok }
+
+func (fetches) IssuerGone(string) {}
 
 // watcher keeps how the last fetch went.
 type watcher struct {

@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -110,17 +111,27 @@ func (f *federated) own(t testing.TB, change issuertest.Claims) string {
 // used it, and the groups that count.
 func TestAssertionTokens(t *testing.T) {
 	t.Parallel()
-	f := newFederated(t, backup.NewKeyring(), issuertest.New(t))
+	f := newFederated(t, backup.NewKeyring(), issuertest.New(t), func(_ *issuer.Options, c *login.Client) { c.Secret = sha256.Sum256([]byte(password)) })
 	for range 2 { // the same one again
 		text, no := f.ask(t, f.workload(t, issuertest.Claims{"groups": []string{"g0", "g1"}}))
 		g, err := f.Verify(text)
-		if err != nil || g.Caller.ID != "job" || g.Client != "job" || !slices.Equal(g.Caller.Groups, []string{"payments"}) || g.Caller.Credential != "login-token:job/corp/job" {
+		if err != nil || g.Caller.ID != "job" || g.Client != "" || !slices.Equal(g.Caller.Groups, []string{"payments"}) || g.Caller.Credential != "login-token:job/corp/job" {
 			t.Fatalf("%+v, %v, %+v", g, err, no)
 		}
 	}
 	text, no := f.ask(t, f.own(t, nil))
-	if g, err := f.Verify(text); err != nil || g.Caller.ID != "job" || g.Caller.Groups != nil || g.Caller.Credential != "login-token:job" {
+	if g, err := f.Verify(text); err != nil || g.Caller.ID != "job" || g.Client != "" || g.Caller.Groups != nil || g.Caller.Credential != "login-token:job" {
 		t.Fatalf("%+v, %v, %+v", g, err, no)
+	}
+	w := f.post(t, form("client_id", "job"))
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := f.Verify(answer.Token); err != nil || g.Client != "job" {
+		t.Fatalf("by the secret: %+v, %v", g, err)
 	}
 }
 

@@ -139,7 +139,11 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 		who.Bounds = who.Bounds.And(l.issuers.BoundsOf(c.Caller, func(print [sha256.Size]byte) bool { return slices.Contains(l.fingerprints(print), c.Print) }))
 	}
 	who.Groups = l.issuers.Groups(c.From, c.Groups)
-	return access.Grant{Caller: who, Audience: c.Audience, Client: c.Client, Expires: expires}, nil
+	g := access.Grant{Caller: who, Audience: c.Audience, Expires: expires}
+	if of.Secret != [sha256.Size]byte{} && slices.Contains(l.fingerprints(of.Secret), c.Print) {
+		g.Client = c.Client
+	}
+	return g, nil
 }
 
 // ofIdentity is judge of a managed identity's token. Huawei's IAM gives nothing

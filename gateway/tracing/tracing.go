@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type Options struct {
 	Client   *http.Client
 	Headers  map[string]string // of each export; may hold credentials
 	// Sample is the part of the requests that are traced, from 0 to 1, where the
-	// client has not decided it.
+	// client has not decided it, or more than MaxForced a second are so decided.
 	Sample  float64
 	Version string // of the program
 	Log     *slog.Logger
@@ -59,7 +60,7 @@ func New(ctx context.Context, o Options) (*Tracer, error) {
 	}
 	otel.SetErrorHandler(&quiet{log: o.Log, now: time.Now}) // the library has one for all
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.Sample))))
+		sdktrace.WithSampler(newSampler(o.Sample, time.Now)))
 	return &Tracer{p, p.Tracer(scope, trace.WithInstrumentationVersion(o.Version))}, nil
 }
 
@@ -72,22 +73,47 @@ func (t *Tracer) Close(ctx context.Context) error {
 }
 
 // Handler makes a span of each request, as a part of the client's trace where
-// that says of which.
+// that says of which. Whoever sends the request may be a stranger, so a span holds
+// nothing of it but what is bounded.
 func (t *Tracer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, span := t.tracer.Start(w3c.Extract(r.Context(), propagation.HeaderCarrier(r.Header)), r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		name, method := methodOf(r)
+		ctx, span := t.tracer.Start(w3c.Extract(r.Context(), carrier(r.Header)), name, trace.WithSpanKind(trace.SpanKindServer))
 		if !span.IsRecording() {
 			next.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
 		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
-			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.Int("http.response.status_code", s.status),
+			span.SetAttributes(attribute.String("http.request.method", method), attribute.Int("http.response.status_code", s.status),
 				attribute.String("network.protocol.version", version(r)))
 			span.End()
 		}()
 		next.ServeHTTP(s, r.WithContext(ctx))
 	})
+}
+
+// methodOf names the span of a request and its method, as the conventions of
+// OpenTelemetry have it: a method that is none has a word for all such.
+func methodOf(r *http.Request) (name, method string) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return r.Method, r.Method
+	}
+	return "HTTP", "_OTHER"
+}
+
+// maxState is how long a tracestate is that is passed on: what the standard asks
+// for.
+const maxState = 512
+
+// carrier is what a request says of its trace.
+func carrier(h http.Header) propagation.HeaderCarrier {
+	c := propagation.HeaderCarrier{"Traceparent": h["Traceparent"]}
+	if state := h["Tracestate"]; len(strings.Join(state, ",")) <= maxState {
+		c["Tracestate"] = state
+	}
+	return c
 }
 
 func version(r *http.Request) string {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -23,6 +24,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/gateway/iam"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
@@ -68,7 +70,12 @@ func newIdentities(t testing.TB, change ...func(*gatewaytest.Options)) *identiti
 			},
 			Groups: []issuer.Group{{Name: "payments", Issuer: "corp", Value: "g1"}},
 		},
-		Clients: []login.Client{{ID: "app", Caller: "app"}, {ID: "signer", Keys: []issuer.ClientKey{key}, Caller: "signer"}},
+		Clients: []login.Client{
+			{ID: "app", Caller: "app"},
+			{ID: "signer", Keys: []issuer.ClientKey{key}, Caller: "signer"},
+			{ID: "twofold", Secret: sha256.Sum256([]byte(text("twofold"))), Strong: true, Keys: []issuer.ClientKey{key}, Caller: "app"},
+		},
+		Users: []iam.User{{Name: "twofold", Password: sha256.Sum256([]byte(text("twofold"))), Strong: true, Caller: "app"}},
 	}
 	for _, f := range change {
 		f(&o)

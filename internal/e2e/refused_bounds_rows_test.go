@@ -108,6 +108,18 @@ func (x *bounded) certificateRows(t *testing.T) []refusedRow {
 			return x.iam(t, iamTokens, password("soon", text("soon")))
 		}, other},
 	}
+	for name, h := range map[string][2]string{
+		"another site's page": {"Origin", "https://evil.example"}, "its own page": {"Origin", x.VaultURL("main")}, "a page without an origin": {"Origin", "null"},
+		"a link of another site": {"Sec-Fetch-Site", "cross-site"}, "a site beside": {"Sec-Fetch-Site", "same-site"}, "two sites": {"Sec-Fetch-Site", "none, cross-site"},
+	} {
+		by := func(r *http.Request) *http.Request {
+			r.Header.Set(h[0], h[1])
+			return r
+		}
+		rows = append(rows,
+			refusedRow{"azure: a certificate alone, by " + name, func(t *testing.T) *http.Request { return by(x.azure(t, "")) }, app},
+			refusedRow{"huawei: a certificate alone, by " + name, func(t *testing.T) *http.Request { return by(x.huawei(t, "")) }, app})
+	}
 	for name, client := range map[string]*http.Client{
 		"of nobody": x.at(t, faraway, "nobody.corp.example"), "ended": x.at(t, faraway, "ended.corp.example"),
 		"near": x.at(t, faraway, "near.corp.example"), "of two callers": two, "with a SPIFFE id too many": x.at(t, faraway, spiffeID, "spiffe://corp.example/x"),

@@ -111,10 +111,48 @@ func TestRefusedTokens(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+good)
 		r.Header.Set("X-Sdk-Date", "20260101T000000Z")
 	})
+	rows = append(rows, x.iamRows(t)...)
 	checkRefused(t, x.Gateway, "tokens.txt", rows, x.hidden(good), strings.NewReplacer(x.of.URL, "ISSUER"))
 	if len(rows) < 60 {
 		t.Errorf("only %d requests", len(rows))
 	}
+}
+
+// iamRows are tokens that IAM takes nothing for, though their client is its user:
+// no secret proved them. The one that a secret proved opens it.
+func (x *identities) iamRows(t *testing.T) (rows []refusedRow) {
+	t.Helper()
+	now, at := time.Now(), x.LoginURL()+endpoint
+	proof := func(assertion string) url.Values {
+		return url.Values{"client_assertion": {assertion}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}
+	}
+	own := issuertest.RSAKey(1).Sign(t, issuertest.Claims{
+		"iss": "twofold", "sub": "twofold", "aud": at, "jti": uuid.NewString(), "nbf": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+	})
+	tokenBy := func(form url.Values) string {
+		form.Set("grant_type", "client_credentials")
+		form.Set("client_id", "twofold")
+		form.Set("scope", ownAudience+"/.default")
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		answered(t, x.Client, x.request(t, http.MethodPost, at, form.Encode(), func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }), &answer)
+		return answer.Token
+	}
+	ask := func(path, token string) *http.Request {
+		return x.request(t, http.MethodPost, x.Endpoint()+path, `{"auth":{"identity":{`+byToken(token)+`}}}`, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
+	}
+	for _, each := range []struct{ name, token string }{
+		{"an issuer's token", tokenBy(proof(x.of.Token(t, now, workload, tokenExchange)))}, {"the client's key", tokenBy(proof(own))},
+	} {
+		rows = append(rows,
+			refusedRow{name: "iam: a login token by " + each.name + ", for a token", ask: func(*testing.T) *http.Request { return ask(iamTokens, each.token) }},
+			refusedRow{name: "iam: a login token by " + each.name + ", for a temporary key", ask: func(*testing.T) *http.Request { return ask(iamKeys, each.token) }})
+	}
+	bySecret := tokenBy(url.Values{"client_secret": {text("twofold")}})
+	answered(t, x.Client, ask(iamTokens, bySecret), nil)
+	answered(t, x.Client, ask(iamKeys, bySecret), nil)
+	return rows
 }
 
 // hidden are what no answer may hold: credentials, and words of the configuration
