@@ -45,7 +45,7 @@ type Password struct {
 
 // TLS is how connections are protected. Files are read for each connection.
 type TLS struct {
-	// Mode is what is verified of the server; `off` sends everything in clear, and is for loopback.
+	// Mode is what is verified of the server; `off` sends everything in clear, and is refused beyond loopback and Unix sockets.
 	Mode string `mapstructure:"mode" default:"verify-full" example:"verify-ca"`
 	// CAFile is a PEM file of the only certificate authorities to trust.
 	CAFile string `mapstructure:"ca_file" path:"true" default:"the system's" example:"tls/db-ca.pem"`
@@ -139,6 +139,11 @@ func (c *Config) checkTLS() error {
 		return errors.New("tls: cert_file and key_file go together")
 	case !slices.Contains(c.TLS.Choices()["mode"], c.TLS.Mode):
 		return fmt.Errorf("tls.mode: want one of %s", strings.Join(c.TLS.Choices()["mode"], ", "))
+	}
+	for _, h := range c.Hosts {
+		if host, _ := split(h); c.TLS.Mode == tlsOff && !onThisMachine(host) {
+			return fmt.Errorf("tls.mode: off would send everything to %s in clear, which is not loopback", host)
+		}
 	}
 	return nil
 }

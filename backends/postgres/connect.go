@@ -33,6 +33,9 @@ func (c *Config) connection(user string, password Password) (*pgxpool.Config, er
 	if err != nil {
 		return nil, err
 	}
+	if _, err := parse(text); err != nil {
+		return nil, err
+	}
 	pool, err := pgxpool.ParseConfig(text)
 	if err != nil {
 		return nil, parseError(err)
@@ -67,17 +70,46 @@ func parse(text string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, parseError(err)
 	}
+	if host := inClear(cc); host != "" {
+		return nil, fmt.Errorf("dsn: would send everything to %s in clear, which is not loopback: use verify-full or verify-ca", host)
+	}
 	return cc, nil
+}
+
+// inClear names a host beyond this machine that would be spoken to without TLS.
+// Empty: there is none.
+func inClear(cc *pgx.ConnConfig) string {
+	if cc.TLSConfig == nil && !onThisMachine(cc.Host) {
+		return cc.Host
+	}
+	for _, f := range cc.Fallbacks {
+		if f.TLSConfig == nil && !onThisMachine(f.Host) {
+			return f.Host
+		}
+	}
+	return ""
+}
+
+// onThisMachine reports whether it is loopback, or the folder of a Unix socket.
+func onThisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
+}
+
+// split parts a host of Config.Hosts from its port.
+func split(h string) (host, port string) {
+	host, port, err := net.SplitHostPort(h)
+	if err != nil || strings.HasPrefix(h, "/") {
+		return h, "5432"
+	}
+	return host, port
 }
 
 // connString is the DSN with what it leaves open, or one of the fields.
 func (c *Config) connString(user string) (string, error) {
 	var hosts, ports []string
 	for _, h := range c.Hosts {
-		host, port, err := net.SplitHostPort(h)
-		if err != nil || strings.HasPrefix(h, "/") {
-			host, port = h, "5432"
-		}
+		host, port := split(h)
 		hosts, ports = append(hosts, host), append(ports, port)
 	}
 	mode := c.TLS.Mode

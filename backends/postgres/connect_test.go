@@ -215,11 +215,16 @@ func waitFor(t *testing.T, so func() bool) {
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*postgres.Config){
-		"hosts: missing":        func(c *postgres.Config) { c.Hosts = nil },
-		"dsn: goes without":     func(c *postgres.Config) { c.DSN = "postgres://h/d" },
-		"use password":          func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://u:canary@h/d" },
-		"password, which":       func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h password=canary" },
-		"proves nothing":        func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h/d?sslmode=prefer" },
+		"hosts: missing":    func(c *postgres.Config) { c.Hosts = nil },
+		"dsn: goes without": func(c *postgres.Config) { c.DSN = "postgres://h/d" },
+		"use password":      func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://u:canary@h/d" },
+		"password, which":   func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h password=canary" },
+		"proves nothing":    func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h/d?sslmode=prefer" },
+		"tls.mode: off": func(c *postgres.Config) {
+			c.Hosts, c.TLS.Mode = []string{"/run/postgresql", "127.0.0.1:5432", "db:5432"}, "off"
+		},
+		"in clear":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://localhost,db/d?sslmode=disable" },
+		"to db in":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=/run/postgresql,db sslmode=disable" },
 		"dsn: ":                 func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h:port/d" },
 		"go together":           func(c *postgres.Config) { c.TLS.CertFile = "c" },
 		"tls.mode":              func(c *postgres.Config) { c.TLS.Mode = "require" },
@@ -241,6 +246,25 @@ func TestBadConfig(t *testing.T) {
 		change(c)
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("the error is %v, want %q", err, want)
+		}
+	}
+}
+
+// TestInClear: nothing leaves the machine.
+func TestInClear(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(*postgres.Config){
+		"hosts": func(c *postgres.Config) {
+			c.Hosts, c.TLS.Mode = []string{"/run/postgresql", "localhost", "127.0.0.2:5432", "[::1]:5432", "::1"}, "off"
+		},
+		"pairs": func(c *postgres.Config) { c.DSN = "host=/run/postgresql,127.0.0.1 sslmode=disable" },
+		"URL":   func(c *postgres.Config) { c.DSN = "postgres://[::1],localhost:1/d?sslmode=disable" },
+	} {
+		c := &postgres.Config{}
+		c.SetDefaults()
+		change(c)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
