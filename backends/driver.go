@@ -21,10 +21,12 @@ type Section interface {
 
 // KeyWrapper wraps a store's data key under the gateway's keyring.
 type KeyWrapper interface {
-	// WrapKey seals a data key with the current sealing key.
-	WrapKey(key []byte) (wrapped []byte, err error)
-	// UnwrapKey opens what any WrapKey of this keyring made.
-	UnwrapKey(wrapped []byte) (key []byte, err error)
+	// WrapKey seals a data key with the current sealing key. of is what it is the
+	// key of.
+	WrapKey(key []byte, of string) (wrapped []byte, err error)
+	// UnwrapKey opens what any WrapKey of this keyring made of the same, and nothing
+	// else: a public half is not enough to make such a thing.
+	UnwrapKey(wrapped []byte, of string) (key []byte, err error)
 	// WrappedBy names the key of the keyring that a WrapKey used, as far as it
 	// says so. Nothing of that is authenticated.
 	WrappedBy(wrapped []byte) string

@@ -2,6 +2,8 @@ package backup
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -100,27 +102,72 @@ func (k *Keyring) prove(compact, plain []byte) (*Document, error) {
 	return d, nil
 }
 
-// WrapKey seals a store's data key. What it returns is no blob, and no blob
-// can be unwrapped.
-func (k *Keyring) WrapKey(key []byte) ([]byte, error) {
+// WrapKey seals the data key of a store, which of names, and adds what proves that a
+// holder of the key that it is sealed with did: a MAC. Anybody could seal with the
+// public half of an asymmetric key. What it returns is no blob, and no blob can be
+// unwrapped. Unsupported: the keyring could not unwrap it.
+func (k *Keyring) WrapKey(key []byte, of string) ([]byte, error) {
 	if len(key) == 0 {
 		return nil, &secret.Error{Kind: secret.Internal, Op: "backup.wrap", Detail: "there is no key to wrap"}
 	}
+	if k.CanSeal() && !k.CanUnwrap() {
+		return nil, &secret.Error{Kind: secret.Unsupported, Op: "backup.wrap", Detail: "the keyring could not unwrap what it wraps"}
+	}
 	compact, err := k.sealAs(key, typeKey)
-	return []byte(compact), err
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(compact+"."), k.sealer().proof(compact, of)...), nil
 }
 
-// UnwrapKey opens what any WrapKey of this keyring made, or fails with Corrupt.
-func (k *Keyring) UnwrapKey(wrapped []byte) ([]byte, error) {
-	key, err := k.open(wrapped, typeKey)
+// proof is a MAC, in base64url, of a wrapped key and what it is the key of. The key
+// must have its private half.
+func (k *key) proof(wrapped, of string) string {
+	mac := hmac.New(sha256.New, k.material())
+	mac.Write([]byte("vaultferry wrapped keys"))
+	mac = hmac.New(sha256.New, mac.Sum(nil))
+	mac.Write([]byte(wrapped)) // which holds no NUL
+	mac.Write([]byte{0})
+	mac.Write([]byte(of))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// unwrap opens what WrapKey made, after it was found to be made by a holder.
+func (k *Keyring) unwrap(wrapped []byte, of string) ([]byte, error) {
+	i := max(bytes.LastIndexByte(wrapped, '.'), 0)
+	compact, proof := wrapped[:i], wrapped[min(i+1, len(wrapped)):]
+	key, err := k.open(compact, typeKey)
+	if err != nil {
+		return nil, err
+	}
+	part, _, _ := bytes.Cut(compact, []byte("."))
+	h, err := parseHeader(part)
+	if err != nil {
+		return nil, err
+	}
+	if !hmac.Equal(proof, []byte(k.opener(h).proof(string(compact), of))) {
+		return nil, errUnproved
+	}
+	return key, nil
+}
+
+// UnwrapKey opens what any WrapKey of this keyring made of the same, or fails with
+// Corrupt.
+func (k *Keyring) UnwrapKey(wrapped []byte, of string) ([]byte, error) {
+	key, err := k.unwrap(wrapped, of)
 	if e, ok := errors.AsType[*notHeld](err); ok {
 		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "its key is " + e.Error()}
+	}
+	if errors.Is(err, errUnproved) {
+		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: err.Error()}
 	}
 	if err != nil {
 		return nil, &secret.Error{Kind: secret.Corrupt, Op: "backup.unwrap", Detail: "the keyring cannot unwrap the key", Err: err}
 	}
 	return key, nil
 }
+
+var errUnproved = errors.New("nothing proves that a holder of the keyring wrapped its key for this store")
 
 // WrappedBy returns the id of the key that a WrapKey of some keyring used, or
 // "" where it does not say. Nothing of it is authenticated.

@@ -65,7 +65,7 @@ func TestShortCoordinatesOpen(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t, AlgECDH)
 	for range 10_000 {
-		wrapped, err := k.WrapKey([]byte("a data key"))
+		wrapped, err := k.WrapKey([]byte("a data key"), "a store")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestShortCoordinatesOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		if decodePart(t, h.EPK.X)[0] == 0 || decodePart(t, h.EPK.Y)[0] == 0 {
-			if _, err := k.UnwrapKey(wrapped); err != nil {
+			if _, err := k.UnwrapKey(wrapped, "a store"); err != nil {
 				t.Errorf("a coordinate that begins with zero: %v", err)
 			}
 			return
@@ -112,7 +112,7 @@ func TestPublicHalfSealsAndCannotOpen(t *testing.T) {
 	if _, err := half.Open(blob); secret.KindOf(err) != secret.Unsupported {
 		t.Errorf("opened with the public half: %v", err)
 	}
-	if _, err := half.UnwrapKey([]byte("x")); secret.KindOf(err) != secret.Corrupt {
+	if _, err := half.UnwrapKey([]byte("x"), "a store"); secret.KindOf(err) != secret.Corrupt {
 		t.Errorf("unwrapped with the public half: %v", err)
 	}
 }
@@ -143,11 +143,11 @@ func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 	for _, id := range []string{"aes", "ec-p256", "ec-p521", "rsa"} {
 		one := k.only(t, id)
 		want := bytes.Repeat([]byte{7}, 32)
-		wrapped, err := one.WrapKey(want)
+		wrapped, err := one.WrapKey(want, "a store")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := k.UnwrapKey(wrapped); err != nil || !bytes.Equal(got, want) {
+		if got, err := k.UnwrapKey(wrapped, "a store"); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: the key came back changed: %v", id, err)
 		}
 		if got := k.WrappedBy(wrapped); got != id {
@@ -158,7 +158,7 @@ func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 		}
 		blob := mustSeal(t, one, smallDocument())
 		for _, b := range [][]byte{blob, blob[len(prefix):], wrapped[1:], nil} {
-			if _, err := k.UnwrapKey(b); secret.KindOf(err) != secret.Corrupt {
+			if _, err := k.UnwrapKey(b, "a store"); secret.KindOf(err) != secret.Corrupt {
 				t.Errorf("%s: unwrapped what is no wrapped key: %v", id, err)
 			}
 			if got := k.WrappedBy(b); got != "" {
@@ -166,7 +166,7 @@ func TestWrappedKeysAndBlobsAreNeverMistaken(t *testing.T) {
 			}
 		}
 	}
-	if _, err := k.WrapKey(nil); err == nil {
+	if _, err := k.WrapKey(nil, "a store"); err == nil {
 		t.Error("wrapped an empty key")
 	}
 }
@@ -215,4 +215,42 @@ func TestKeyringIsSafeToShare(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestAPublicHalfMakesNoDataKey: whoever has a public half, and what ids follow
+// from, makes nothing that a store takes for its key, and none is another store's.
+func TestAPublicHalfMakesNoDataKey(t *testing.T) {
+	t.Parallel()
+	k := testKeyring(t)
+	key := bytes.Repeat([]byte{7}, 32)
+	for _, id := range []string{"ec-p256", "ec-p521", "rsa"} {
+		one := k.only(t, id)
+		half, err := one.Public()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := half.WrapKey(key, "a store"); secret.KindOf(err) != secret.Unsupported {
+			t.Errorf("%s: a public half wraps a key: %v", id, err)
+		}
+		forged, err := half.sealAs(key, typeKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, err := one.WrapKey(key, "a store")
+		if err != nil {
+			t.Fatal(err)
+		}
+		proof := string(good[bytes.LastIndexByte(good, '.'):])
+		for what, wrapped := range map[string]string{
+			"bare": forged, "with the proof of another": forged + proof, "with none": forged + ".", "cut": string(good[:len(good)-1]), "nothing": ".",
+			"with that of the half": forged + "." + half.sealer().proof(forged, "a store"),
+		} {
+			if _, err := k.UnwrapKey([]byte(wrapped), "a store"); secret.KindOf(err) != secret.Corrupt {
+				t.Errorf("%s: a forged key, %s, was unwrapped: %v", id, what, err)
+			}
+		}
+		if _, err := k.UnwrapKey(good, "another store"); secret.KindOf(err) != secret.Corrupt {
+			t.Errorf("%s: the key of another store was unwrapped: %v", id, err)
+		}
+	}
 }

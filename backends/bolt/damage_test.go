@@ -337,7 +337,7 @@ func TestOtherKeyring(t *testing.T) {
 
 type noKeys struct{ plainKeys }
 
-func (noKeys) UnwrapKey([]byte) ([]byte, error) { return nil, sealed.ErrUnseal }
+func (noKeys) UnwrapKey([]byte, string) ([]byte, error) { return nil, sealed.ErrUnseal }
 
 // TestNoStoreToVerify: what is no store is refused and not changed.
 func TestNoStoreToVerify(t *testing.T) {

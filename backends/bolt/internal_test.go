@@ -10,10 +10,10 @@ import (
 // plainKeys wraps nothing: these tests look at what stands beyond the key.
 type plainKeys struct{}
 
-func (plainKeys) WrapKey(k []byte) ([]byte, error)   { return k, nil }
-func (plainKeys) UnwrapKey(k []byte) ([]byte, error) { return k, nil }
-func (plainKeys) CanUnwrap() bool                    { return true }
-func (plainKeys) WrappedBy([]byte) string            { return "plain" }
+func (plainKeys) WrapKey(k []byte, _ string) ([]byte, error)   { return k, nil }
+func (plainKeys) UnwrapKey(k []byte, _ string) ([]byte, error) { return k, nil }
+func (plainKeys) CanUnwrap() bool                              { return true }
+func (plainKeys) WrappedBy([]byte) string                      { return "plain" }
 
 func newStore(t testing.TB) *Store {
 	t.Helper()

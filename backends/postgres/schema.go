@@ -89,7 +89,7 @@ func upgrade(ctx context.Context, t pgx.Tx, env backends.Env, schema string, out
 	if m.version > newest() {
 		return openError(nil, "schema %s has version %d, and this release knows %d; use the release that made it, or a later one", schema, m.version, newest())
 	}
-	if m.key, err = sealed.Rewrap(env.Keys, m.key); err != nil {
+	if m.key, err = sealed.Rewrap(env.Keys, m.key, product, m.name); err != nil {
 		return openError(err, "the keyring cannot wrap the store's data key")
 	}
 	out.From, out.To, out.Key = m.version, newest(), env.Keys.WrappedBy(m.key)

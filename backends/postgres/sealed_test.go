@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/postgres"
+	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/postgrestest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -120,6 +121,29 @@ func TestOtherKeyring(t *testing.T) {
 	_, upgradeErr := postgres.Upgrade(t.Context(), p.env, &p.config)
 	for _, err := range []error{err, upgradeErr} {
 		if !errors.Is(err, secret.Invalid) || !strings.Contains(secret.DetailOf(err), "made with another one") {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
+// TestAKeyThatNobodyVouchesFor: with the public half of an asymmetric keyring anybody
+// can seal a key and write it down. It lacks what proves a holder, and is refused.
+func TestAKeyThatNobodyVouchesFor(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	p := newPlace(t, database)
+	var err error
+	if p.env.Keys, err = backup.NewKeyringOf("ECDH-ES+A256KW"); err != nil {
+		t.Fatal(err)
+	}
+	p = p.made(t)
+	p.open(t)
+	server.Exec(t, database, "UPDATE "+p.config.Schema+`.store SET key = convert_to(regexp_replace(convert_from(key, 'UTF8'), '[.][^.]*$', ''), 'UTF8')`)
+	_, err = postgres.Open(t.Context(), p.env, &p.config)
+	_, upgradeErr := postgres.Upgrade(t.Context(), p.env, &p.config)
+	for _, err := range []error{err, upgradeErr} {
+		if !errors.Is(err, secret.Invalid) || !strings.Contains(secret.DetailOf(err), "does not open this store") {
 			t.Errorf("the error is %v", err)
 		}
 	}

@@ -315,7 +315,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	good := string(c.SecurityToken.Reveal())
-	wrapped, err := ring.WrapKey([]byte(`{"id":"AK","sk":"x","sub":"ci","from":"key:AK","exp":9999999999999999}`))
+	wrapped, err := ring.WrapKey([]byte(`{"id":"AK","sk":"x","sub":"ci","from":"key:AK","exp":9999999999999999}`), "")
 	if err != nil {
 		f.Fatal(err)
 	}

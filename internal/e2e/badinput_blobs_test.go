@@ -358,7 +358,7 @@ func restored(t *testing.T, w *badWorld) []byte {
 
 // dataKey is a store's key that passes itself off as a blob.
 func dataKey(t *testing.T, w *badWorld) []byte {
-	wrapped, err := w.Keyring.WrapKey(bytes.Repeat([]byte{7}, 32))
+	wrapped, err := w.Keyring.WrapKey(bytes.Repeat([]byte{7}, 32), "")
 	if err != nil {
 		t.Fatal(err)
 	}
