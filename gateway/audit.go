@@ -18,7 +18,8 @@ func (e auditedError) Unwrap() error { return e.error }
 
 // Reject writes the audit line of a request that a dialect refuses before any
 // operation runs: no valid credentials, a malformed body, an unknown route. Of
-// strangers' requests only the first ones have a line each: see audit.Log.Refuse.
+// strangers' requests, and of those beyond their caller's rate, only the first ones
+// have a line each: see audit.Log.Refuse.
 // It does nothing for an error that came from the Service, which has its line.
 // A returned error takes the place of err: the line could not be written.
 func (s *Service) Reject(c Call, r Ref, err error) error {
@@ -51,9 +52,12 @@ func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 		e.Reason = access.ErrCertificate.Error()
 	}
 	var err error
-	if failed != nil {
+	switch {
+	case errors.Is(failed, access.ErrRate):
+		err = s.audit.RefuseRate(e)
+	case failed != nil:
 		err = s.audit.Refuse(e)
-	} else {
+	default:
 		err = s.audit.Write(e, false)
 	}
 	if err != nil {

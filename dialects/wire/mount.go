@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -59,7 +61,7 @@ func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []
 	if err != nil {
 		rep = p.edge.Error(q, err)
 	}
-	p.pace(q)
+	p.pace(q, errors.Is(err, access.ErrRate))
 	body, err := encode(buf, rep.Body)
 	if err != nil {
 		rep = p.edge.Error(q, &secret.Error{Kind: secret.Internal, Op: q.Op, Err: err})
@@ -71,15 +73,22 @@ func (p *endpoint) answer(q *Request, buf *bytes.Buffer, place *hold) (Reply, []
 	return rep, body
 }
 
-// pace lets who proved nothing wait for his answer. He holds nothing meanwhile.
-func (p *endpoint) pace(q *Request) {
-	if q.Caller.ID != "" {
+// pace lets who proved nothing wait for his answer, and who is beyond his rate.
+// Neither holds anything meanwhile.
+func (p *endpoint) pace(q *Request, limited bool) {
+	if q.Caller.ID != "" && !limited {
 		p.limits.Pace.Proved(q.Address)
 		return
 	}
 	q.release()
 	q.held, q.body = [2]*hold{}, nil
-	if !p.limits.Pace.Unproved(q.Context(), q.Address) {
+	answered := false
+	if limited {
+		answered = p.limits.Pace.Limited(q.Context(), q.Caller.ID)
+	} else {
+		answered = p.limits.Pace.Unproved(q.Context(), q.Address)
+	}
+	if !answered {
 		q.w.Header()["Connection"] = []string{"close"}
 	}
 }

@@ -64,7 +64,7 @@ func (r *Request) Prove(who access.Caller) error {
 	}
 	r.counted = true
 	if wait := r.limits.Rates.Take(who.ID); wait > 0 {
-		return &secret.Error{Kind: secret.Throttled, Detail: "more requests than the caller's rate_limit allows", RetryAfter: wait}
+		return &secret.Error{Kind: secret.Throttled, Detail: "more requests than the caller's rate_limit allows", RetryAfter: wait, Err: access.ErrRate}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -152,6 +154,50 @@ func TestAuthenticationComesFirst(t *testing.T) {
 			t.Errorf("%s: %s", path, w.Body)
 		}
 	}
+}
+
+// TestBeyondTheRate: requests beyond their caller's rate pay for nothing, and wait
+// for each other, and for nobody else.
+func TestBeyondTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limits := wire.NewLimits(wire.DefaultMaxBlob, 4)
+		limits.Pace, limits.Rates = access.NewPace(time.Now), access.NewRates(time.Now, nil)
+		limits.Rates.Use(map[string]access.Rate{"busy": {Requests: 1, Per: time.Hour, Burst: 1}})
+		r, e := mux.NewRouter(), &edge{}
+		wire.Mount(r, e, routes(), limits)
+		ask := func(who string, times int) time.Duration {
+			began := time.Now()
+			for range times {
+				req := httptest.NewRequestWithContext(t.Context(), "GET", "/none", nil)
+				req.Header.Set("Who", who)
+				r.ServeHTTP(httptest.NewRecorder(), req)
+			}
+			return time.Since(began)
+		}
+		ask("busy", 1)
+		if took := ask("", 300); took != 0 { // strangers at the same address
+			t.Fatalf("the first ones wait %v", took)
+		}
+		ask("busy", 100)
+		if took := ask("", 1); took == 0 {
+			t.Error("requests beyond the rate pay for strangers")
+		}
+		if took := ask("busy", 1000); took < 5*time.Second {
+			t.Errorf("a thousand requests beyond the rate take %v", took)
+		}
+		if took := ask("other", 1000); took != 0 {
+			t.Errorf("another caller at the address waits %v", took)
+		}
+		if took := ask("", 1); took != 0 {
+			t.Errorf("a stranger at the address waits %v", took)
+		}
+		for _, err := range e.seen {
+			if errors.Is(err, secret.Throttled) != errors.Is(err, access.ErrRate) {
+				t.Errorf("%v", err)
+			}
+		}
+	})
 }
 
 func TestRepliesMayShareAHeader(t *testing.T) {

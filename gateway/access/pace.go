@@ -19,7 +19,7 @@ const (
 // counts, and each request whose sender is not proved, and a proved request
 // takes one off. So honest clients pay for their connections and never wait,
 // and whoever is refused again and again waits for his refusals, which costs
-// the gateway nothing.
+// the gateway nothing. So does a caller beyond his rate.
 //
 // It is safe for concurrent use. A nil Pace slows nothing down.
 type Pace struct {
@@ -62,6 +62,12 @@ func (p *Pace) Connected(ctx context.Context, address string) {
 // ought to end.
 func (p *Pace) Unproved(ctx context.Context, address string) bool {
 	return p == nil || p.wait(ctx, Network(address), true)
+}
+
+// Limited is Unproved of a request beyond its caller's rate. It counts for the
+// caller alone: who shares his address has no part in it.
+func (p *Pace) Limited(ctx context.Context, caller string) bool {
+	return p == nil || p.wait(ctx, "caller "+caller, true) // no network is called so
 }
 
 func (p *Pace) wait(ctx context.Context, network string, bounded bool) bool {

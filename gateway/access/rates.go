@@ -1,11 +1,15 @@
 package access
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 )
+
+// ErrRate is the cause of an error about a request that is one too many.
+var ErrRate = errors.New("the caller's rate is used up")
 
 // Rate is how many requests a caller may send: Requests in each Per, and Burst
 // at once.

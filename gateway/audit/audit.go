@@ -31,7 +31,7 @@ const (
 	OpCosigned   = "audit.cosigned"   // a checkpoint with the signatures of witnesses
 	OpGap        = "audit.gap"        // lines could not be written
 	OpDamage     = "audit.damage"     // the file was not as the gateway had left it
-	OpRefused    = "audit.refused"    // refusals of strangers beyond those with a line each
+	OpRefused    = "audit.refused"    // refusals of strangers, or beyond a rate, that have no line each
 )
 
 // Entry is one line. Keys are only ever added.

@@ -37,7 +37,8 @@ type Options struct {
 	// Cosign, if not nil, has witnesses sign a checkpoint, and returns it with
 	// their signatures; prove shows them that the log has only grown.
 	Cosign func(checkpoint string, prove func(smaller, larger int64) ([]merkle.Hash, error)) (string, error)
-	// RefusedLines is how many refusals of a stranger's address in a minute have
+	// RefusedLines is how many refusals of a stranger's address, or of a caller
+	// beyond his rate, in a minute have
 	// a line each; default 10.
 	RefusedLines int
 	// Sink, if not nil, gets every line that was written. It must not block.

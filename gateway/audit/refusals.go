@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Refusals of nobody known cost him nothing, so they must not cost the disk.
+// Refusals of nobody known cost him nothing, so they must not cost the disk, and
+// neither must those of a caller who asks too often.
 const (
-	// refusedOwn is how many refusals of an address in a minute have a line each,
-	// where Options do not say.
+	// refusedOwn is how many refusals of an address, or of a caller beyond his rate,
+	// in a minute have a line each, where Options do not say.
 	refusedOwn = 10
 	// refusedAddresses is how many addresses are told apart in a minute, and
 	// after them how many networks.
@@ -21,11 +22,12 @@ const (
 
 // refusals counts those beyond.
 type refusals struct {
-	most  int // of an address that have a line each
+	most  int // of an address or a caller that have a line each
 	mu    sync.Mutex
 	began time.Time
-	by    map[string]*refused
+	by    map[string]*refused // addresses and networks
 	nets  int
+	of    map[string]*refused // callers, of whom the configuration has so many
 }
 
 type refused struct {
@@ -40,11 +42,19 @@ func (l *Log) Refuse(e Entry) error {
 	if e.Caller != "" {
 		return l.Write(e, false)
 	}
+	return l.refuse(e)
+}
+
+// RefuseRate is Write of the refusal of a request beyond its caller's rate. The
+// first ones of a caller in a minute have a line each, wherever he asks from.
+func (l *Log) RefuseRate(e Entry) error { return l.refuse(e) }
+
+func (l *Log) refuse(e Entry) error {
 	now := l.now()
 	if err := l.tellRefused(now); err != nil {
 		return err
 	}
-	if l.refused.own(now.UTC(), e.Address, e.Result) {
+	if l.refused.own(now.UTC(), e) {
 		return l.Write(e, false)
 	}
 	l.mu.Lock()
@@ -68,24 +78,26 @@ func (l *Log) tellRefused(now time.Time) error {
 }
 
 // own counts a refusal, and reports whether it has a line of its own.
-func (r *refusals) own(now time.Time, address, result string) bool {
+func (r *refusals) own(now time.Time, e Entry) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := r.bucket(now, address)
+	b := r.bucket(now, e)
 	if b.own < r.most {
 		b.own++
 		return true
 	}
-	b.tally.add(Tally{Count: 1, First: now, Last: now, Results: map[string]int64{result: 1}})
+	b.tally.add(Tally{Count: 1, First: now, Last: now, Results: map[string]int64{e.Result: 1}})
 	return false
 }
 
-// bucket is where the refusals of an address are counted.
-func (r *refusals) bucket(now time.Time, address string) *refused {
-	if r.by == nil {
-		r.by, r.began, r.nets = map[string]*refused{}, now, 0
+// bucket is where a refusal is counted: with those of its caller, or else of its
+// address.
+func (r *refusals) bucket(now time.Time, e Entry) *refused {
+	r.begin(now)
+	if e.Caller != "" {
+		return at(r.of, e.Caller)
 	}
-	own, network := networksOf(address)
+	own, network := networksOf(e.Address)
 	if b := r.by[own]; b != nil {
 		return b
 	}
@@ -95,15 +107,24 @@ func (r *refusals) bucket(now time.Time, address string) *refused {
 			key = others
 		}
 	}
-	b := r.by[key]
-	if b == nil {
-		b = &refused{}
-		r.by[key] = b
-		if key != own {
-			r.nets++
-		}
+	if key != own && r.by[key] == nil {
+		r.nets++
 	}
-	return b
+	return at(r.by, key)
+}
+
+// begin starts a minute, unless one runs.
+func (r *refusals) begin(now time.Time) {
+	if r.by == nil {
+		r.by, r.of, r.began, r.nets = map[string]*refused{}, map[string]*refused{}, now, 0
+	}
+}
+
+func at(all map[string]*refused, key string) *refused {
+	if all[key] == nil {
+		all[key] = &refused{}
+	}
+	return all[key]
 }
 
 // networksOf is the address, in IPv6 the /64 that one customer has, and the
@@ -149,11 +170,11 @@ func (r *refusals) all() []Entry {
 
 func (r *refusals) take() []Entry {
 	var all []Entry
-	for key, b := range r.by {
+	tell := func(e Entry, b *refused) {
 		if b.tally.Count == 0 {
-			continue
+			return
 		}
-		e := Entry{Phase: Outcome, Op: OpRefused, Address: key, Tally: &b.tally}
+		e.Phase, e.Op, e.Tally = Outcome, OpRefused, &b.tally
 		for result, n := range b.tally.Results {
 			if n > b.tally.Results[e.Result] || n == b.tally.Results[e.Result] && result > e.Result {
 				e.Result = result
@@ -161,17 +182,25 @@ func (r *refusals) take() []Entry {
 		}
 		all = append(all, e)
 	}
-	r.by = nil
+	for address, b := range r.by {
+		tell(Entry{Address: address}, b)
+	}
+	for caller, b := range r.of {
+		tell(Entry{Caller: caller}, b)
+	}
+	r.by, r.of = nil, nil
 	return all
 }
 
-// again counts what could not be told, among the others: the next minute tells
-// of it.
+// again counts what could not be told, with its caller's or else among the others:
+// the next minute tells of it.
 func (r *refusals) again(now time.Time, e Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.by == nil {
-		r.by, r.began, r.nets = map[string]*refused{}, now, 0
+	r.begin(now)
+	if e.Caller != "" {
+		at(r.of, e.Caller).tally.add(*e.Tally)
+		return
 	}
 	b := r.by[others]
 	if b == nil {

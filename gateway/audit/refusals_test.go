@@ -65,6 +65,49 @@ func TestStrangersCostLittle(t *testing.T) {
 	}
 }
 
+// TestCallersBeyondTheirRate: ten lines a minute for a caller, from wherever, one
+// for all that is beyond. What he may not do has its line as ever.
+func TestCallersBeyondTheirRate(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	file := &limited{}
+	l := New(file, func() time.Time { return now })
+	for i := range 2000 {
+		for _, caller := range []string{"app", "batch"} {
+			if err := l.RefuseRate(Entry{Op: "azure.GetSecret", Caller: caller, Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250), Result: "throttled"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%100 == 0 {
+			if err := l.Refuse(Entry{Op: "azure.GetSecret", Caller: "app", Address: "10.0.0.1", Result: "denied"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(file.entries(t)); n != 10+10+20 {
+		t.Fatalf("%d lines", n)
+	}
+	now = now.Add(time.Minute)
+	file.full = true // they are told later then, of the same caller
+	if err := l.Tick(); err == nil {
+		t.Error("a full disk is no error")
+	}
+	file.full = false
+	now = now.Add(time.Minute)
+	if err := l.Tick(); err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int64{}
+	for _, e := range file.entries(t) {
+		if e.Op == OpRefused {
+			told[e.Caller+" "+e.Address+" "+e.Result] += e.Tally.Count
+		}
+	}
+	if len(told) != 2 || told["app  throttled"] != 1990 || told["batch  throttled"] != 1990 {
+		t.Errorf("told: %v", told)
+	}
+}
+
 // TestStrangersFromEverywhere: so many addresses, then networks, then others.
 func TestStrangersFromEverywhere(t *testing.T) {
 	t.Parallel()
