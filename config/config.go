@@ -492,8 +492,8 @@ type Rule struct {
 	// `{caller.name}` and `{caller.ATTRIBUTE}` stand for what the caller has, letter by letter; a pattern grants nothing
 	// to a caller who lacks what it takes.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
-	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
-	// store of any gateway.
+	// From is patterns of names of this gateway's stores whose backups a restore may bring in, beside those in `stores`; `"*"`
+	// is any store of any gateway. A store that is not configured any more is written as a pattern: `legacy*`.
 	From []string `mapstructure:"from" example:"[legacy]"`
 }
 
