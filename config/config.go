@@ -60,6 +60,8 @@ type Config struct {
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
 
 	refs *refs
+	// unresolved are the keys that Unresolved is about.
+	unresolved []string
 }
 
 // Gateway says which backups are this gateway's own. A rule of the policy without
