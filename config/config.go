@@ -60,6 +60,8 @@ type Config struct {
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
 
 	refs *refs
+	// unresolved are the keys that Unresolved is about.
+	unresolved []string
 }
 
 // Gateway says which backups are this gateway's own. A rule of the policy without
@@ -492,8 +494,8 @@ type Rule struct {
 	// `{caller.name}` and `{caller.ATTRIBUTE}` stand for what the caller has, letter by letter; a pattern grants nothing
 	// to a caller who lacks what it takes.
 	Names []string `mapstructure:"names" required:"true" example:"['app-*']"`
-	// From is the stores of this gateway whose backups a restore may bring in, beside those in `stores`; `"*"` is any
-	// store of any gateway.
+	// From is patterns of names of this gateway's stores whose backups a restore may bring in, beside those in `stores`; `"*"`
+	// is any store of any gateway. A store that is not configured any more is written as a pattern: `legacy*`.
 	From []string `mapstructure:"from" example:"[legacy]"`
 }
 

@@ -99,6 +99,8 @@ func (r *refs) hook(from, to reflect.Value) (any, error) {
 	}
 	text, isText := in.(string)
 	switch k := to.Kind(); {
+	case k == reflect.Pointer && to.IsNil() && to.CanSet() && from.Kind() == reflect.Map:
+		to.Set(reflect.New(to.Type().Elem())) // one member that is wrong leaves the others there
 	case k == reflect.String:
 		return in, wantText(in)
 	case k == reflect.Bool && isText:

@@ -40,6 +40,10 @@ func LoadUnresolved(path string, kinds backends.Registry) (*Config, []Problem, e
 	return load(path, kinds, func(p Problem) bool { return p.unresolved })
 }
 
+// Unresolved reports whether the key refers to a secret that is not there, which
+// LoadUnresolved let pass.
+func (c *Config) Unresolved(key string) bool { return slices.Contains(c.unresolved, key) }
+
 func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	raw, err := readFile(path)
 	if err != nil {
@@ -142,7 +146,13 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
 	}
 	bad, rest := rep.split()
-	bad = slices.DeleteFunc(bad, passed)
+	bad = slices.DeleteFunc(bad, func(p Problem) bool {
+		pass := passed(p)
+		if pass {
+			c.unresolved = append(c.unresolved, p.Path)
+		}
+		return pass
+	})
 	if len(bad) > 0 {
 		return nil, rest, &Error{File: path, Problems: bad}
 	}

@@ -158,6 +158,11 @@ func (c *Config) validatePolicy(rep *report) {
 		for j, p := range r.Stores {
 			k.stores.check(rep, fmt.Sprintf("%s.stores[%d]", at, j), p)
 		}
+		for j, p := range r.From {
+			if p != "*" { // of any gateway, and of stores that this one has no more
+				k.stores.check(rep, fmt.Sprintf("%s.from[%d]", at, j), p)
+			}
+		}
 		k.checkNames(rep, at+".names", r.Names)
 	}
 	if len(c.Policy) == 0 && len(c.Callers) > 0 {

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/callerfile"
+	"github.com/vaultferry/vaultferry/gateway/issuer"
 )
 
 func (a *app) callersListCommand() *cobra.Command {
@@ -19,7 +22,8 @@ func (a *app) callersListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the credentials of all callers",
 		Long: `Lists what each caller can prove itself by: credentials of the configuration and of
-callers_file, by the names that the audit has for them. No secret is shown.`,
+callers_file, by the names that the audit has for them. In the place of what each token
+says itself stands its claim in braces: issuer-token:entra/{oid}. No secret is shown.`,
 		Example: `  vaultferry callers list`,
 		Args:    arguments(),
 		RunE:    func(*cobra.Command, []string) error { return a.callersList() },
@@ -60,7 +64,7 @@ func (a *app) callersList() error {
 	for i := range cfg.Callers {
 		c := &cfg.Callers[i]
 		at[c.Name] = len(v.Callers)
-		v.Callers = append(v.Callers, callerView{c.Name, true, append([]credentialView{}, configured(c, a.now())...)})
+		v.Callers = append(v.Callers, callerView{c.Name, true, append([]credentialView{}, configured(cfg, i, a.now())...)})
 	}
 	if cfg.CallersFile != "" {
 		keys, err := loadKeyring(cfg.Keyring.File)
@@ -83,8 +87,9 @@ func (a *app) callersList() error {
 	return a.print(v, v.text)
 }
 
-// configured are the credentials that the configuration has of a caller.
-func configured(c *config.Caller, now time.Time) (all []credentialView) {
+// configured are the credentials that the configuration has of its caller i.
+func configured(cfg *config.Config, i int, now time.Time) (all []credentialView) {
+	c := &cfg.Callers[i]
 	add := func(kind, id string, b *config.Bound) {
 		bounds := b.Bounds()
 		all = append(all, credentialView{
@@ -92,8 +97,20 @@ func configured(c *config.Caller, now time.Time) (all []credentialView) {
 			Expires: timeOrNil(bounds.Expires), Ended: bounds.Ended(now), Addresses: b.Addresses,
 		})
 	}
-	if c.Client != nil {
-		add(access.ClientSecret, c.Client.ID, &c.Client.Bound)
+	if client := c.Client; client != nil {
+		if !client.Secret.IsNone() || cfg.Unresolved(fmt.Sprintf("callers[%d].client.secret", i)) {
+			add(access.ClientSecret, client.ID, &client.Bound)
+		}
+		for _, k := range client.Keys {
+			name := client.ID + "/(unreadable)" // check says why
+			if key, err := issuer.ReadClientKey(k.File); err == nil {
+				name = key.Name(client.ID)
+			}
+			add(access.ClientKey, name, &client.Bound)
+		}
+	}
+	for _, id := range c.Identities {
+		add(access.IssuerToken, id.Issuer+"/"+userOf(cfg, &id), &id.Bound)
 	}
 	for _, t := range c.Tokens {
 		add(access.StaticToken, cmp.Or(t.Name, hex.EncodeToString(t.Hash[:8])), &t.Bound)
@@ -110,6 +127,17 @@ func configured(c *config.Caller, now time.Time) (all []credentialView) {
 		add(access.ManagedIdentity, c.ManagedIdentity.ID, &c.ManagedIdentity.Bound)
 	}
 	return all
+}
+
+// userOf is what the audit shows of the identity's tokens: the subject, if they can have
+// but one, or else the claim in braces.
+func userOf(cfg *config.Config, id *config.Identity) string {
+	n := slices.IndexFunc(cfg.Issuers, func(i config.Issuer) bool { return i.Name == id.Issuer }) // Load has checked it
+	claim := issuer.UserClaim(id.UserClaim, cfg.Issuers[n].Issuer)
+	if claim == issuer.Subject && id.BoundSubject != "" {
+		return id.BoundSubject
+	}
+	return "{" + claim + "}"
 }
 
 // kept are those that the file has of a caller.

@@ -219,8 +219,7 @@ func (rt *runtime) ends(now time.Time) []control.End {
 		}
 	}
 	for i := range rt.cfg.Callers {
-		c := &rt.cfg.Callers[i]
-		add(c.Name, configured(c, now))
+		add(rt.cfg.Callers[i].Name, configured(rt.cfg, i, now))
 	}
 	if rt.callers != nil {
 		for i := range rt.callers.Callers {

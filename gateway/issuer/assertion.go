@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"slices"
@@ -65,6 +66,9 @@ type ClientKey struct {
 	Print [sha256.Size]byte
 }
 
+// Name is what the audit calls the key, as one of that client's.
+func (k ClientKey) Name(client string) string { return client + "/" + hex.EncodeToString(k.Print[:8]) }
+
 // ReadClientKey reads a certificate or a public key in PEM. Of a certificate the
 // key alone counts: it is the configuration that trusts it.
 func ReadClientKey(file string) (ClientKey, error) {
@@ -110,7 +114,7 @@ func OwnAssertion(raw, client string, keys []ClientKey, audience func(string) bo
 	if err != nil {
 		return ClientKey{}, err
 	}
-	if t.claims.text("iss") != client || t.claims.text(subject) != client {
+	if t.claims.text("iss") != client || t.claims.text(Subject) != client {
 		return ClientKey{}, &access.TokenError{Fault: access.UnknownIssuer, Header: t.head}
 	}
 	i := slices.IndexFunc(keys, func(k ClientKey) bool { return verifies(k, t, client) })
@@ -145,5 +149,5 @@ func verifies(k ClientKey, t *token, client string) bool {
 // one of the client's own.
 func Names(raw, client string) bool {
 	t, err := parse(raw)
-	return err == nil && t.claims.text("iss") == client && t.claims.text(subject) == client
+	return err == nil && t.claims.text("iss") == client && t.claims.text(Subject) == client
 }

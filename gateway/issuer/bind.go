@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -27,18 +28,23 @@ type bindings struct {
 	rest  []*binding
 }
 
-const subject = "sub"
+// Subject is the claim for whom a token is about.
+const Subject = "sub"
+
+// UserClaim is the claim that the audit shows of a binding to an issuer's tokens, where
+// the binding names this one, or none.
+func UserClaim(named, issuer string) string {
+	if _, entra := access.EntraIssuer(issuer); entra && named == "" {
+		return "oid"
+	}
+	return cmp.Or(named, Subject)
+}
 
 func (t *trust) bind(b Binding) (*binding, error) {
 	if b.Subject == "" && len(b.Claims) == 0 {
 		return nil, errors.New("a binding names neither a subject nor a claim")
 	}
-	if b.UserClaim == "" {
-		b.UserClaim = subject
-		if t.entra != nil {
-			b.UserClaim = "oid"
-		}
-	}
+	b.UserClaim = UserClaim(b.UserClaim, t.URL)
 	text, err := json.Marshal([]any{t.URL, t.JWKSURL, t.AssertionAudiences, b})
 	if err != nil {
 		return nil, err
@@ -46,7 +52,7 @@ func (t *trust) bind(b Binding) (*binding, error) {
 	added := &binding{Binding: b, print: sha256.Sum256(text)}
 	switch {
 	case b.Subject != "":
-		t.bindings.add(subject, b.Subject, added)
+		t.bindings.add(Subject, b.Subject, added)
 	case !b.Glob:
 		for _, v := range b.Claims[0].Values {
 			t.bindings.add(b.Claims[0].Name, v, added)
@@ -84,7 +90,7 @@ func (b *binding) holds(c claims, audiences []string) bool {
 	if len(b.Audiences) > 0 && !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(b.Audiences, a) }) {
 		return false
 	}
-	if b.Subject != "" && c.text(subject) != b.Subject {
+	if b.Subject != "" && c.text(Subject) != b.Subject {
 		return false
 	}
 	for _, want := range b.Claims {
@@ -118,7 +124,7 @@ func (p *proof) caller(audiences []string, may func(*binding) bool) (*binding, e
 		}
 	}
 	if found == nil {
-		return nil, p.trust.tell(&access.TokenError{Fault: access.UnboundToken, Detail: p.trust.Name + ": its sub is " + p.claims.brief(subject)})
+		return nil, p.trust.tell(&access.TokenError{Fault: access.UnboundToken, Detail: p.trust.Name + ": its sub is " + p.claims.brief(Subject)})
 	}
 	return found, nil
 }

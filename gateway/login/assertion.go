@@ -1,7 +1,6 @@
 package login
 
 import (
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -72,7 +71,7 @@ func (l *Login) assert(f form) (proven, error) {
 		}
 		return proven{
 			Client: client, print: key.Print,
-			credential: access.CredentialOf(access.ClientKey, client.ID+"/"+hex.EncodeToString(key.Print[:8])),
+			credential: access.CredentialOf(access.ClientKey, key.Name(client.ID)),
 		}, nil
 	}
 	id, err := l.issuers.Assertion(f.assertion, client.Caller)
