@@ -289,10 +289,29 @@ func (f *fleet) azureAs(t *testing.T, address, token string) *azsecrets.Client {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(address)
 	c, err := azsecrets.NewClient("https://"+storeHost+":"+port, fixedToken(token), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: f.transport(t, address)}},
+		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: f.transport(t, address)}, PerRetryPolicies: []policy.Policy{triesPolicy{}}},
 	})
 	must(t, err)
 	return c
+}
+
+// triesKey finds the counter of countTries.
+type triesKey struct{}
+
+// countTries counts how often the vendor's client sends the request of one call.
+func countTries(ctx context.Context) (context.Context, *int) {
+	n := new(int)
+	return context.WithValue(ctx, triesKey{}, n), n
+}
+
+type triesPolicy struct{}
+
+// Do implements policy.Policy.
+func (triesPolicy) Do(r *policy.Request) (*http.Response, error) {
+	if n, ok := r.Raw().Context().Value(triesKey{}).(*int); ok {
+		*n++
+	}
+	return r.Next()
 }
 
 // huawei is the vendor's client, which tries once.
