@@ -230,6 +230,12 @@ func (i *Issuer) validateAudiences(rep *report, at string, login bool) {
 // names of people, which somebody else may have tomorrow.
 var mutableClaims = []string{"upn", "unique_name", "preferred_username", "email", "name", "given_name", "family_name", "app_displayname", "verified_primary_email"}
 
+// isMutable reports whether the claim, or the JSON pointer, is one of mutableClaims.
+func isMutable(claim string) bool {
+	path := access.ClaimPath(claim)
+	return len(path) == 1 && slices.Contains(mutableClaims, path[0])
+}
+
 func (c *Config) validateIdentities(rep *report, at string, caller *Caller) {
 	for j, id := range caller.Identities {
 		path := fmt.Sprintf("%s.identities[%d]", at, j)
@@ -277,13 +283,13 @@ func (i *Identity) validateClaims(rep *report, at string, issuer Issuer) {
 		switch {
 		case b.Claim == "":
 			rep.bad(path+".claim", "missing")
-		case isEntra && slices.Contains(mutableClaims, b.Claim):
+		case isEntra && isMutable(b.Claim):
 			rep.bad(path+".claim", "Entra's names may change hands: bind oid, roles or groups")
-		case isEntra && b.Claim == otherVersion(entra.Version):
+		case isEntra && slices.Equal(access.ClaimPath(b.Claim), []string{otherVersion(entra.Version)}):
 			rep.bad(path+".claim", "tokens of this issuer have no %s: those of version 1.0 have appid, of 2.0 azp", b.Claim)
 		}
 	}
-	if isEntra && slices.Contains(mutableClaims, i.UserClaim) {
+	if isEntra && isMutable(i.UserClaim) {
 		rep.warn(at+".user_claim", "Entra's names may change hands: the audit will not tell who it was; oid does")
 	}
 }

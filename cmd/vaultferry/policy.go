@@ -36,9 +36,11 @@ Exit codes: 0 yes, 1 no, 2 wrong usage or configuration.`,
 		RunE:    func(_ *cobra.Command, args []string) error { return a.policyTest(args[0], args[1], args[2], args[3]) },
 	}
 	who := &cobra.Command{
-		Use:     "who STORE NAME",
-		Short:   "List who may do what to a secret",
-		Long:    `Lists each caller that may do something to the secret, what, and which rules say so.`,
+		Use:   "who STORE NAME",
+		Short: "List who may do what to a secret",
+		Long: `Lists each caller that may do something to the secret, what, and which rules say so.
+No token is seen: groups that the claims of a token may add, and that grant a caller
+more, are named in a line of their own, with those callers.`,
 		Example: `  vaultferry policy who payments app-db-password`,
 		Args:    arguments("STORE", "NAME"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.policyWho(args[0], args[1]) },
@@ -155,6 +157,13 @@ type policyWhoView struct {
 	Store   string       `json:"store"`
 	Name    string       `json:"name"`
 	Callers []allowedWho `json:"callers"`
+	// Groups are those that the claims of a token may add, and that grant more then.
+	Groups []claimedGroup `json:"groups,omitempty"`
+}
+
+type claimedGroup struct {
+	Group   string   `json:"group"`
+	Callers []string `json:"callers"` // who may show such a token
 }
 
 type allowedWho struct {
@@ -167,7 +176,7 @@ func (a *app) policyWho(store, name string) error {
 	if err != nil {
 		return err
 	}
-	v := policyWhoView{Store: store, Name: name, Callers: []allowedWho{}}
+	v := policyWhoView{Store: store, Name: name, Callers: []allowedWho{}, Groups: q.claimed()}
 	for _, c := range q.everybody() {
 		who := allowedWho{Caller: c.ID}
 		for _, action := range access.Actions() {
@@ -180,6 +189,26 @@ func (a *app) policyWho(store, name string) error {
 		}
 	}
 	return a.print(v, v.text)
+}
+
+// claimed are the groups that grant a caller more where a token's claims add them.
+func (q *asked) claimed() (all []claimedGroup) {
+	for _, g := range q.Groups {
+		found := claimedGroup{Group: g.Name}
+		for _, c := range q.Callers {
+			mayShow := slices.ContainsFunc(c.Identities, func(i config.Identity) bool {
+				return i.GroupsClaim != "" && slices.ContainsFunc(g.Claims, func(claim config.GroupClaim) bool { return claim.Issuer == i.Issuer })
+			})
+			without, with := access.Caller{ID: c.Name}, access.Caller{ID: c.Name, Groups: []string{g.Name}}
+			if mayShow && slices.ContainsFunc(access.Actions(), func(a access.Action) bool { return q.decide(with, a).Allowed && !q.decide(without, a).Allowed }) {
+				found.Callers = append(found.Callers, c.Name)
+			}
+		}
+		if found.Callers != nil {
+			all = append(all, found)
+		}
+	}
+	return all
 }
 
 // everybody is each configured caller, and each on this machine that a rule or a
@@ -224,5 +253,13 @@ func (v policyWhoView) text(w io.Writer) error {
 		}
 		rows = append(rows, []string{c.Caller, strings.Join(may, ","), strings.Join(rules, ",")})
 	}
-	return table(w, rows)
+	if err := table(w, rows); err != nil || v.Groups == nil {
+		return err
+	}
+	var groups []string
+	for _, g := range v.Groups {
+		groups = append(groups, "group:"+g.Group+" ("+strings.Join(g.Callers, ", ")+")")
+	}
+	_, err := fmt.Fprintf(w, "more by claims of a token: %s\n", strings.Join(groups, ", "))
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -81,13 +82,22 @@ func fileIsOpen(s *config.Store, old *config.Config) bool {
 }
 
 // openPlanned returns all stores of what comes next, those that stay without a
-// backend. Files are opened last: a file that is missing is made.
-func (a *app) openPlanned(ctx context.Context, u *upcoming) ([]gateway.Store, error) {
+// backend. Its error joins those of every store that does not open. A file that is
+// missing is made last, and only where mayMake says so and all else has opened.
+func (a *app) openPlanned(ctx context.Context, u *upcoming, mayMake bool) ([]gateway.Store, error) {
 	all := make([]gateway.Store, len(u.rt.cfg.Stores))
-	for _, files := range []bool{false, true} {
+	made := make([]bool, len(all))
+	for i := range made {
+		made[i] = isMade(&u.rt.cfg.Stores[i])
+	}
+	var errs []error
+	for _, missing := range []bool{false, true} {
+		if missing && (!mayMake || len(errs) > 0) {
+			break
+		}
 		for i := range u.rt.cfg.Stores {
 			s := &u.rt.cfg.Stores[i]
-			if (s.Backend == fileKind) != files {
+			if made[i] != missing {
 				continue
 			}
 			all[i] = settingsOf(s)
@@ -96,7 +106,8 @@ func (a *app) openPlanned(ctx context.Context, u *upcoming) ([]gateway.Store, er
 			}
 			b, err := a.openStore(ctx, s, u.rt)
 			if err != nil {
-				return nil, errors.Join(openError(s, err), closeStores(u.stores.opened))
+				errs = append(errs, openError(s, err))
+				continue
 			}
 			all[i].Backend = b
 			u.stores.opened = append(u.stores.opened, all[i])
@@ -104,7 +115,18 @@ func (a *app) openPlanned(ctx context.Context, u *upcoming) ([]gateway.Store, er
 	}
 	var err error
 	u.stores.held, err = heldStores(u.rt.cfg)
-	return all, err
+	return all, errors.Join(append(errs, err)...)
+}
+
+// isMade reports whether to open the store is to make its file.
+func isMade(s *config.Store) bool {
+	path, err := storePath(s)
+	if err != nil || path == "" {
+		return false
+	}
+	_, missing := os.Stat(path)
+	dir, err := os.Stat(filepath.Dir(path))
+	return errors.Is(missing, os.ErrNotExist) && err == nil && dir.IsDir()
 }
 
 // warnLost says of stores in memory what an operator should know.

@@ -70,7 +70,7 @@ func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, patient 
 	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
-		if !patient || len(done.Restart) > 0 { // nobody writes on what is valid
+		if !patient || len(done.Problems) == 0 { // nobody writes on what is valid
 			r.last, r.failed = held, true
 			r.refused(done)
 		}
@@ -123,7 +123,7 @@ func (r *reloader) prepare(ctx context.Context) (next *upcoming, done control.Re
 }
 
 // next reads everything first, and opens stores last. restart are the parts that
-// a running gateway cannot take.
+// a running gateway cannot take. err joins every problem.
 func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err error) {
 	n := *r.rt
 	cfg, warnings, err := r.app.load()
@@ -134,26 +134,16 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 		return nil, nil, err
 	}
 	n.cfg = cfg
-	if n.tls, err = serverTLS(cfg.Server, n.acme); err != nil {
-		return nil, nil, err
-	}
-	if n.keys, err = loadKeyring(cfg.Keyring.File); err != nil {
-		return nil, nil, err
-	}
-	if lacksSigningKey(cfg, n.keys) {
-		return nil, nil, usagef("keyring.file: %s", noSigningKey)
-	}
-	if n.callers, err = loadCallers(cfg, n.keys); err != nil {
-		return nil, nil, err
-	}
+	wrong := r.readFiles(&n)
 	u := &upcoming{rt: &n}
 	if u.change, restart, err = differing(r.rt, &n); err != nil {
 		return nil, nil, err
 	}
 	u.stores = planStores(r.rt.cfg, cfg)
 	u.change, restart = append(u.change, u.stores.changed...), append(restart, u.stores.restart...)
-	if len(restart) > 0 {
-		return nil, restart, nil
+	if wrong != nil || len(restart) > 0 { // nothing is taken, and all of it is told
+		_, err := r.app.openPlanned(ctx, u, false)
+		return nil, restart, errors.Join(wrong, err, closeStores(u.stores.opened))
 	}
 	if err := r.build(ctx, u); err != nil {
 		return nil, nil, err
@@ -166,14 +156,9 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 
 // build opens what is new, and puts the service and the dialects over it.
 func (r *reloader) build(ctx context.Context, u *upcoming) error {
-	if u.rt.witness != nil {
-		if _, err := witnessSigner(u.rt); err != nil {
-			return err
-		}
-	}
-	stores, err := r.app.openPlanned(ctx, u)
+	stores, err := r.app.openPlanned(ctx, u, true)
 	if err != nil {
-		return err
+		return errors.Join(err, closeStores(u.stores.opened))
 	}
 	u.rt.service, err = r.rt.service.With(gateway.Next{
 		Policy: u.rt.cfg.AccessPolicy(), Keyring: u.rt.keys, RequireProof: u.rt.cfg.Keyring.RequireProof,

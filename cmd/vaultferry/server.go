@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -149,18 +150,19 @@ func serverTLS(s config.Server, acme *httpd.ACME) (*tls.Config, error) {
 		return nil, nil
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	var certErr, err error
 	if s.TLS.ACME.Directory == "" {
-		cert, err := serverCert(s)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{cert}
+		c.Certificates = make([]tls.Certificate, 1)
+		c.Certificates[0], certErr = serverCert(s)
 	} else if acme != nil {
 		c.GetCertificate = acme.Certificate
 	}
-	var err error
-	if c.ClientCAs, err = clientAuthorities(s); err != nil || c.ClientCAs == nil {
-		return c, err
+	c.ClientCAs, err = clientAuthorities(s)
+	switch {
+	case certErr != nil || err != nil:
+		return nil, errors.Join(certErr, err)
+	case c.ClientCAs == nil:
+		return c, nil
 	}
 	c.ClientAuth = tls.RequireAndVerifyClientCert
 	if s.ClientAuth == config.ClientAuthRequest {

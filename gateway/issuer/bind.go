@@ -174,6 +174,7 @@ func (s *Set) values(p *proof, b *binding) []string {
 // overage reports whether the claim is elsewhere, as Entra says it of too many
 // groups.
 func overage(c claims, claim string) bool {
+	claim = access.ClaimPath(claim)[0]
 	if elsewhere, ok := c["_claim_names"].(map[string]any); ok {
 		if _, ok := elsewhere[claim]; ok {
 			return true

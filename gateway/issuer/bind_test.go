@@ -175,6 +175,7 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	w := entraWorld(t, "https://login.microsoftonline.com/"+tenant+"/v2.0", func(o *issuer.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	pointed := entraWorld(t, "https://login.microsoftonline.com/"+tenant+"/v2.0", func(o *issuer.Options) { o.Bindings[0].GroupsClaim = "/groups" })
 	for name, c := range map[string]struct {
 		claims issuertest.Claims
 		want   []string
@@ -195,6 +196,9 @@ func TestGroups(t *testing.T) {
 		claims := w.claims().With(issuertest.Claims{"aud": apiClient, "tid": tenant, "oid": object, "ver": "2.0"}).With(c.claims)
 		if g := w.opens(t, w.of.Key.Sign(t, claims), "app"); !slices.Equal(g.Caller.Groups, c.want) {
 			t.Errorf("%s: %v, want %v", name, g.Caller.Groups, c.want)
+		}
+		if g := pointed.opens(t, pointed.of.Key.Sign(t, claims), "app"); !slices.Equal(g.Caller.Groups, c.want) {
+			t.Errorf("%s, by a pointer: %v, want %v", name, g.Caller.Groups, c.want)
 		}
 	}
 	if n := strings.Count(log.String(), "too many groups"); n != 1 {

@@ -105,16 +105,16 @@ func parseClaims(b []byte) (claims, error) {
 
 // at finds a claim by its name, or by a JSON pointer (RFC 6901) through objects.
 func (c claims) at(name string) any {
-	if !strings.HasPrefix(name, "/") {
+	if !strings.HasPrefix(name, "/") { // almost all: nothing is allocated
 		return c[name]
 	}
 	var in any = map[string]any(c)
-	for step := range strings.SplitSeq(name[1:], "/") {
+	for _, step := range access.ClaimPath(name) {
 		members, ok := in.(map[string]any)
 		if !ok {
 			return nil
 		}
-		in = members[strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")]
+		in = members[step]
 	}
 	return in
 }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/vaultferry/vaultferry/gateway/issuer"
+)
+
+// readFiles reads what the configuration of next names, but for stores. Its error
+// joins every problem; what could not be read is then as it was.
+func (r *reloader) readFiles(next *runtime) error {
+	cfg := next.cfg
+	var errs []error
+	tls, err := serverTLS(cfg.Server, next.acme)
+	if err == nil {
+		next.tls = tls
+	}
+	errs = append(errs, err)
+	if err := issuer.Check(issuersOf(cfg)); err != nil {
+		errs = append(errs, &exitError{exitUsage, err})
+	}
+	for i := range cfg.Callers {
+		if client := cfg.Callers[i].Client; client != nil {
+			_, err := clientKeys(client)
+			errs = append(errs, err)
+		}
+	}
+	keys, err := loadKeyring(cfg.Keyring.File)
+	if err != nil { // without it, whatever it seals would seem broken
+		return errors.Join(append(errs, err)...)
+	}
+	next.keys = keys
+	if lacksSigningKey(cfg, keys) {
+		errs = append(errs, usagef("keyring.file: %s", noSigningKey))
+	}
+	if next.witness != nil {
+		_, err := witnessSigner(next)
+		errs = append(errs, err)
+	}
+	creds, err := credentialsOf(cfg, keys)
+	errs = append(errs, err)
+	file, fileErr := loadCallers(cfg, keys)
+	if fileErr == nil {
+		next.callers = file
+		if err == nil {
+			fileErr = addKept(creds, cfg, keys, file, slog.New(slog.DiscardHandler)) // the dialects warn
+		}
+	}
+	return errors.Join(append(errs, fileErr)...)
+}
