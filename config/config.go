@@ -447,6 +447,7 @@ type Client struct {
 	// Secret is the client secret, or the password. A client with keys, or a caller with identities, may do without.
 	Secret secret.Value `mapstructure:"secret"`
 	// Keys are public keys: their private halves sign assertions that prove the client.
+	// What the client is bound to holds for each of them, beside what the key itself is bound to.
 	Keys  []ClientKey `mapstructure:"keys" example:"[ { file: keys/app-cert.pem } ]"`
 	Bound `mapstructure:",squash"`
 }

@@ -116,7 +116,8 @@ type BoundClaim struct {
 // ClientKey is a public key whose private half proves a client.
 type ClientKey struct {
 	// File is a PEM file of a certificate or a public key.
-	File string `mapstructure:"file" path:"true" required:"true" example:"keys/app-cert.pem"`
+	File  string `mapstructure:"file" path:"true" required:"true" example:"keys/app-cert.pem"`
+	Bound `mapstructure:",squash"`
 }
 
 // GroupClaim is a value of a groups claim.

@@ -98,6 +98,7 @@ func (c *Config) validateClient(rep *report, at string, caller Caller, ids map[s
 		if k.File == "" {
 			rep.bad(fmt.Sprintf("%s.keys[%d].file", at, i), "missing")
 		}
+		k.validate(rep, fmt.Sprintf("%s.keys[%d]", at, i))
 	}
 	if len(client.Keys) > maxClientKeys {
 		rep.bad(at+".keys", "at most %d: a client changes keys, and does not gather them", maxClientKeys)

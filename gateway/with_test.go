@@ -131,3 +131,37 @@ func TestWithKeyring(t *testing.T) {
 		t.Errorf("%v %v", found, err)
 	}
 }
+
+// TestWithUnknownWrites: a write whose outcome nobody knew is known to the next
+// service, which answers its repeat with the version that stands.
+func TestWithUnknownWrites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1")
+	lost := true
+	w.a.After = func(_ context.Context, m string) error {
+		if m == "Put" && lost {
+			lost = false
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	d := draft("hush2")
+	_, err := w.Put(t.Context(), call, refA, d)
+	wantKind(t, err, secret.Unknown)
+	next, err := w.With(gateway.Next{
+		Policy: access.NewPolicy([]access.Rule{everything}), Keyring: w.ring,
+		Stores: []gateway.Store{{Name: "b", Kind: "memory"}, {Name: "a", Kind: "memory", Concurrency: 3}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Begin()
+	made, err := next.Put(t.Context(), call, refA, d)
+	if err != nil || made.Newest().Ordinal != 2 {
+		t.Fatalf("%v, want the version that stands", err)
+	}
+	if page, err := next.Versions(t.Context(), call, refA, secret.Part{}); err != nil || len(page.Secret.Versions) != 2 {
+		t.Errorf("it was written again: %v", err)
+	}
+}

@@ -106,7 +106,7 @@ func configured(cfg *config.Config, i int, now time.Time) (all []credentialView)
 			if key, err := issuer.ReadClientKey(k.File); err == nil {
 				name = key.Name(client.ID)
 			}
-			add(access.ClientKey, name, &client.Bound)
+			add(access.ClientKey, name, both(&k.Bound, &client.Bound))
 		}
 	}
 	for _, id := range c.Identities {
@@ -138,6 +138,32 @@ func userOf(cfg *config.Config, id *config.Identity) string {
 		return id.BoundSubject
 	}
 	return "{" + claim + "}"
+}
+
+// both is what remains where two bounds hold.
+func both(a, b *config.Bound) *config.Bound {
+	all := *a
+	if end := b.Bounds().Expires; !end.IsZero() && (a.Bounds().Expires.IsZero() || end.Before(a.Bounds().Expires)) {
+		all.Expires = b.Expires
+	}
+	if len(a.Addresses) == 0 || len(b.Addresses) == 0 {
+		all.Addresses = slices.Concat(a.Addresses, b.Addresses)
+		return &all
+	}
+	all.Addresses = nil
+	for _, x := range a.Bounds().Addresses {
+		for _, y := range b.Bounds().Addresses {
+			if x.Overlaps(y) && x.Bits() >= y.Bits() {
+				all.Addresses = append(all.Addresses, x.String())
+			} else if x.Overlaps(y) {
+				all.Addresses = append(all.Addresses, y.String())
+			}
+		}
+	}
+	if all.Addresses == nil {
+		all.Addresses = []string{"nowhere"}
+	}
+	return &all
 }
 
 // kept are those that the file has of a caller.

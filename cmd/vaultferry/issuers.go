@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
@@ -48,13 +49,18 @@ func issuersOf(cfg *config.Config) issuer.Options {
 	return o
 }
 
-// clientKeys are the public keys of the caller's client.
+// clientKeys are the public keys of the caller's client, in the order of the
+// configuration.
 func clientKeys(c *config.Client) (all []issuer.ClientKey, err error) {
 	for _, k := range c.Keys {
 		key, err := issuer.ReadClientKey(k.File)
 		if err != nil {
 			return nil, &exitError{exitUsage, fmt.Errorf("client %s: %w", c.ID, err)}
 		}
+		if slices.ContainsFunc(all, func(before issuer.ClientKey) bool { return before.Print == key.Print }) {
+			return nil, &exitError{exitUsage, fmt.Errorf("client %s: %s holds the same key as an earlier file", c.ID, k.File)}
+		}
+		key.Bounds = k.Bounds()
 		all = append(all, key)
 	}
 	return all, nil

@@ -58,4 +58,8 @@ policy: [ { callers: [app], allow: [get], stores: [main], names: ['*'] } ]
 	if code, out := check(); code != exitUsage || !strings.Contains(out, "issuer corp: ") || !strings.Contains(out, "callers[0].client.keys") {
 		t.Errorf("files that are missing: %d: %s", code, out)
 	}
+	write(fmt.Sprintf("ca_file: %q", of.CAFile), fmt.Sprintf(", keys: [ { file: %q }, { file: %q } ]", of.CAFile, of.CAFile))
+	if code, out := check(); code != exitUsage || !strings.Contains(out, "holds the same key as an earlier file") {
+		t.Errorf("a key twice: %d: %s", code, out)
+	}
 }

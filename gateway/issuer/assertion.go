@@ -64,6 +64,8 @@ type ClientKey struct {
 	public any
 	// Print is its thumbprint, RFC 7638 with SHA-256.
 	Print [sha256.Size]byte
+	// Bounds are the key's own, beside those of its client.
+	Bounds access.Bounds
 }
 
 // Name is what the audit calls the key, as one of that client's.

@@ -70,7 +70,7 @@ func (l *Login) assert(f form) (proven, error) {
 			return proven{}, err
 		}
 		return proven{
-			Client: client, print: key.Print,
+			Client: client, print: key.Print, also: &key.Bounds,
 			credential: access.CredentialOf(access.ClientKey, key.Name(client.ID)),
 		}, nil
 	}
@@ -78,7 +78,7 @@ func (l *Login) assert(f form) (proven, error) {
 	if err != nil {
 		return proven{}, err
 	}
-	return proven{Client: client, print: id.Print, by: id, credential: access.CredentialOf(access.IssuerToken, id.User)}, nil
+	return proven{Client: client, print: id.Print, by: id, also: id.Bounds, credential: access.CredentialOf(access.IssuerToken, id.User)}, nil
 }
 
 // isEndpoint reports whether an assertion's audience is this login, under any

@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/issuertest"
@@ -255,5 +258,64 @@ func TestIssuerDown(t *testing.T) {
 		if e.Result != "unavailable" || e.Reason != "token of an issuer whose keys could not be fetched: corp" {
 			t.Errorf("%+v", e)
 		}
+	}
+}
+
+// TestKeyBounds: each key of a client ends by itself and is good from where it is
+// bound to, and so is what the login issued for it; the client's own bounds hold
+// for all of them.
+func TestKeyBounds(t *testing.T) {
+	t.Parallel()
+	oldKey, newKey, here := issuertest.RSAKey(1), issuertest.NewKey(t), netip.MustParsePrefix("192.0.2.0/24")
+	f := newFederated(t, backup.NewKeyring(), issuertest.New(t), func(_ *issuer.Options, c *login.Client) {
+		first, second := clientKey(t, oldKey), clientKey(t, newKey)
+		first.Bounds.Expires = time.Unix(1_700_000_000, 0).Add(20 * time.Minute)
+		second.Bounds.Addresses = []netip.Prefix{here}
+		c.Keys, c.Secret = []issuer.ClientKey{first, second}, sha256.Sum256([]byte(password))
+		c.Bounds.Expires = time.Unix(1_700_000_000, 0).Add(50 * time.Minute)
+	})
+	by := func(k issuertest.Key) string { f.key = k; return f.own(t, nil) }
+	from := func(address string) func(*http.Request) {
+		return func(r *http.Request) { r.RemoteAddr = address + ":1234" }
+	}
+	opens := func(token, address string) error {
+		g, err := f.Verify(token)
+		if err != nil {
+			return err
+		}
+		return access.NewCredentials().Check(g.Caller, access.From{Via: "azure", Address: address, Time: f.now()})
+	}
+	ofOld, no := f.ask(t, by(oldKey), from("198.51.100.1"))
+	if ofOld == "" || opens(ofOld, "198.51.100.1") != nil {
+		t.Fatalf("the old key: %+v", no)
+	}
+	ofNew, no := f.ask(t, by(newKey), from("192.0.2.7"))
+	if ofNew == "" || opens(ofNew, "192.0.2.7") != nil || opens(ofNew, "198.51.100.1") == nil {
+		t.Fatalf("the new key: %+v", no)
+	}
+	if g, err := f.Verify(ofOld); err != nil || g.Expires.Sub(f.now()) != 20*time.Minute {
+		t.Errorf("a token outlives its key: %v", err)
+	}
+	if token, no := f.ask(t, by(newKey), from("198.51.100.1")); token != "" || no.Code != "invalid_client" {
+		t.Errorf("the new key, from elsewhere: %+v", no)
+	}
+	if last := f.audit.Entries(t)[len(f.audit.Entries(t))-1]; !strings.HasPrefix(last.Reason, "client-key:job/") || !strings.HasSuffix(last.Reason, "198.51.100.1: client job") && !strings.HasSuffix(last.Reason, "198.51.100.1") {
+		t.Errorf("the audit says: %s", last.Reason)
+	}
+
+	f.turn(20 * time.Minute)
+	if token, no := f.ask(t, by(oldKey)); token != "" || !slices.Contains(no.Numbers, 700024) {
+		t.Errorf("the old key, when it has ended: %+v", no)
+	}
+	if opens(ofOld, "198.51.100.1") == nil || opens(ofNew, "192.0.2.7") != nil {
+		t.Error("the old key ends with what it brought about, and the new one does not")
+	}
+	if w := f.post(t, form("client_id", "job"), from("198.51.100.1")); w.Code != http.StatusOK {
+		t.Errorf("the secret: %d", w.Code)
+	}
+
+	f.turn(30 * time.Minute)
+	if token, _ := f.ask(t, by(newKey)); token != "" {
+		t.Error("a key outlives its client")
 	}
 }

@@ -51,6 +51,7 @@ type proven struct {
 	print      [sha256.Size]byte // of the proof
 	credential string            // for the audit
 	by         issuer.Identity   // zero: no issuer's token did
+	also       *access.Bounds    // of the proof, beside the client's; nil: none
 	kind       string            // of its claims
 }
 
@@ -84,7 +85,7 @@ func (c *Client) holder(credential string) access.Caller {
 // caller is whose client it is, by what proved it.
 func (p *proven) caller() access.Caller {
 	who := p.holder(p.credential)
-	who.Bounds = who.Bounds.And(p.by.Bounds)
+	who.Bounds = who.Bounds.And(p.also)
 	return who
 }
 
@@ -135,15 +136,28 @@ func (l *Login) judge(c claims, now time.Time) (access.Grant, error) {
 		credential += "/" + c.User
 	}
 	who := of.holder(access.CredentialOf(access.LoginToken, credential))
-	if c.From != "" {
-		who.Bounds = who.Bounds.And(l.issuers.BoundsOf(c.Caller, func(print [sha256.Size]byte) bool { return slices.Contains(l.fingerprints(print), c.Print) }))
-	}
+	who.Bounds = who.Bounds.And(l.boundsOfProof(&of, c))
 	who.Groups = l.issuers.Groups(c.From, c.Groups)
 	g := access.Grant{Caller: who, Audience: c.Audience, Expires: expires}
 	if of.Secret != [sha256.Size]byte{} && slices.Contains(l.fingerprints(of.Secret), c.Print) {
 		g.Client = c.Client
 	}
 	return g, nil
+}
+
+// boundsOfProof are those of the key, or of what binds an issuer's token, that the
+// token came of.
+func (l *Login) boundsOfProof(of *Client, c claims) *access.Bounds {
+	proved := func(print [sha256.Size]byte) bool { return slices.Contains(l.fingerprints(print), c.Print) }
+	if c.From != "" {
+		return l.issuers.BoundsOf(c.Caller, proved)
+	}
+	for i := range of.Keys {
+		if proved(of.Keys[i].Print) {
+			return &of.Keys[i].Bounds
+		}
+	}
+	return nil
 }
 
 // ofIdentity is judge of a managed identity's token. Huawei's IAM gives nothing

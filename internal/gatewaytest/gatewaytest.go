@@ -44,10 +44,12 @@ type Options struct {
 	Keyring  *backup.Keyring // default: a new one
 	ID       string          // default: the keyring's
 	Now      func() time.Time
-	Resource string        // of the azure challenge
-	Azure    []azure.Route // beside one for each store
-	MaxBlobs int
-	Archive  archive.Dir
+	Resource string // of the azure challenge
+	// Authority is where the challenge sends clients to log in; default: the login.
+	Authority string
+	Azure     []azure.Route // beside one for each store
+	MaxBlobs  int
+	Archive   archive.Dir
 	// ClientID and ClientSecret at the login; default: new ones.
 	ClientID, ClientSecret string
 	// Issuers are those whose tokens prove callers; Clients log in beside the tester.
@@ -190,7 +192,7 @@ func (g *Gateway) dialects(t testing.TB, o Options) []dialects.Dialect {
 	oauth := g.newLogin(t, o, credentials, throttle, limits, issuers) // it makes the client that IAM knows as a user
 	az := azure.Options{
 		Service: g.Service, Credentials: credentials, Throttle: throttle, Resource: o.Resource,
-		Authority: "https://" + LoginHost + "/adfs", Login: LoginHost, Now: o.Now, Limits: limits,
+		Authority: cmp.Or(o.Authority, "https://"+LoginHost+"/adfs"), Login: LoginHost, Now: o.Now, Limits: limits,
 	}
 	users, err := iam.New(iam.Options{
 		Keyring: g.Keyring, Credentials: credentials, Domain: Domain, Now: o.Now,
