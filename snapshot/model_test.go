@@ -85,7 +85,7 @@ func TestAtEqualsAModel(t *testing.T) {
 					want, holds = m.id, m.holds
 				}
 			}
-			s := h.At(of, at)
+			s := h.At("g", of, at)
 			if s == nil || want == "" {
 				if s != nil || want != "" {
 					t.Fatalf("at %v of %s: %v, want %q", at, of, s, want)

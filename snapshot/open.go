@@ -3,6 +3,8 @@ package snapshot
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -44,15 +46,43 @@ func (r *Repository) Blob(key *backup.RepositoryKey, e *Entry) ([]byte, error) {
 	return blob, err
 }
 
-// At is the newest kept snapshot of the store that was begun not after the time;
-// of a zero time, the newest. Nil: there is none.
-func (h *History) At(store string, t time.Time) *Snapshot {
+// At is the newest kept snapshot of the gateway's store that was begun not after the
+// time; of a zero time, the newest. Nil: there is none.
+func (h *History) At(gateway, store string, t time.Time) *Snapshot {
 	for i := len(h.Kept) - 1; i >= 0; i-- {
-		if s := h.Kept[i]; s.Store == store && (t.IsZero() || !s.Begun.After(t)) {
+		if s := h.Kept[i]; s.Gateway == gateway && s.Store == store && (t.IsZero() || !s.Begun.After(t)) {
 			return s
 		}
 	}
 	return nil
+}
+
+// Gateways lists those that kept snapshots of the store are of; of an empty one, of
+// any store.
+func (h *History) Gateways(store string) []string {
+	var all []string
+	for _, s := range h.Kept {
+		if (store == "" || s.Store == store) && !slices.Contains(all, s.Gateway) {
+			all = append(all, s.Gateway)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Of is the history with the snapshots of one gateway alone: of that whose id begins
+// with the word. Kinds: NotFound; Invalid, where several do.
+func (h *History) Of(word string) (*History, error) {
+	all := slices.DeleteFunc(h.Gateways(""), func(id string) bool { return !strings.HasPrefix(id, word) })
+	switch {
+	case len(all) == 0:
+		return nil, secret.Errorf(secret.NotFound, "no gateway %q has a snapshot in this repository", word)
+	case len(all) > 1:
+		return nil, secret.Errorf(secret.Invalid, "several gateways begin with %q: %s", word, strings.Join(all, ", "))
+	}
+	of := *h
+	of.Kept = slices.DeleteFunc(slices.Clone(h.Kept), func(s *Snapshot) bool { return s.Gateway != all[0] })
+	return &of, nil
 }
 
 // Newest is the newest kept snapshot of each store of each gateway, in the order of

@@ -5,24 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/time/rate"
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
+	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 	"github.com/vaultferry/vaultferry/snapshot"
 )
 
 type snapshotCreateFlags struct {
 	*repositoryFlags
+	paceFlags
 	labels []string
-	rate   string
 	onLoss string
 }
 
@@ -38,6 +37,7 @@ each secret.
 
 What could not be read is named, and the snapshot says that it is not whole; exit
 code 1. So is what the store cannot give all of: --on-loss accept takes the rest.
+What the product refuses for now is asked for again, for ten minutes.
 Secrets in the trash are in no snapshot.`,
 		Example: `  vaultferry snapshot create payments --repo /backup/vaults
   vaultferry snapshot create payments 'web/team-a/*' --repo /backup/vaults --label when=nightly
@@ -46,8 +46,8 @@ Secrets in the trash are in no snapshot.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.snapshotCreate(cmd.Context(), args, &f) },
 	}
 	cmd.Flags().StringArrayVar(&f.labels, "label", nil, "a label of the snapshot, KEY=VALUE; may be given several times")
-	cmd.Flags().StringVar(&f.rate, "rate", "", "read at most so many secrets a second, as 20/s")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot give everything: fail or accept (default: the store's on_loss, else fail)")
+	f.flags(cmd)
 	a.timeoutFlag(cmd)
 	return cmd
 }
@@ -81,17 +81,6 @@ func parseWanted(args []string) []wanted {
 	return all
 }
 
-func parseRate(text string) (*rate.Limiter, error) {
-	if text == "" {
-		return rate.NewLimiter(rate.Inf, 1), nil
-	}
-	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "/s"), 64)
-	if err != nil || n <= 0 {
-		return nil, usagef("--rate is a number of secrets a second, as 20/s, not %q", text)
-	}
-	return rate.NewLimiter(rate.Limit(n), 1), nil
-}
-
 // snapshotReport is what became of one store, for programs.
 type snapshotReport struct {
 	Store    string              `json:"store"`
@@ -113,10 +102,10 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 	if err != nil {
 		return err
 	}
-	limit, err := parseRate(f.rate)
-	if err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
+	a.atOnce = f.concurrency
 	r, err := f.open(a)
 	if err != nil {
 		return err
@@ -128,7 +117,7 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 	reports, failed := []*snapshotReport{}, failures{}
 	err = a.locked(ctx, r, "snapshot.create", func(ctx context.Context, lock *snapshot.Lock) error {
 		for _, w := range parseWanted(args) {
-			t := &taking{a: a, flags: f, lock: lock, key: key.Key, limit: limit, want: w, labels: labels, report: &snapshotReport{Store: w.store}, sealed: map[secret.Name]sealedOrNot{}}
+			t := &taking{a: a, flags: f, lock: lock, key: key.Key, want: w, labels: labels, report: &snapshotReport{Store: w.store}, sealed: map[secret.Name]sealedOrNot{}}
 			err := t.take(ctx, r)
 			if err != nil && (ctx.Err() != nil || isUsage(err)) {
 				return err
@@ -178,7 +167,6 @@ type taking struct {
 	flags  *snapshotCreateFlags
 	lock   *snapshot.Lock
 	key    string // wrapped
-	limit  *rate.Limiter
 	want   wanted
 	labels map[string]string
 	report *snapshotReport
@@ -214,9 +202,10 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	for _, d := range taken.Damage() {
 		t.a.complain(fmt.Sprintf("%s: %s; vaultferry snapshot check looks at all of it", d.File, d.What))
 	}
-	far := newProgress(t.a.now, 0)
+	side := s.side(call, &t.flags.paceFlags)
+	far := newProgress(t.a.now, 0, side)
 	far.forPeople = true
-	src := t.source(s, call, taken)
+	src := t.source(s, side, taken)
 	if err := t.a.whileShown(far, func() error {
 		return src.Take(ctx, func(e *inventory.Entry) error {
 			far.step(e.Unread != "")
@@ -238,14 +227,12 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 
 // source is the store as a snapshot reads it. An inventory walks over the names;
 // what it is told of each is no more than when it was read.
-func (t *taking) source(s *session, call gateway.Call, taken *snapshot.Taking) *inventory.Source {
-	matches := func(name string) bool { return matchesAny(t.want.match, name, s.foldsCase()) }
+func (t *taking) source(s *session, side *migrate.Side, taken *snapshot.Taking) *inventory.Source {
+	matches := func(name string) bool { return matchesAny(t.want.match, name, side.FoldsCase) }
 	return &inventory.Source{
-		Readers: inventoryReaders,
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return s.service.List(ctx, call, s.store.Name, secret.Query{After: after, Limit: listPage})
-		},
-		Takes: func(found *secret.Secret) bool { return matches(string(found.Name)) },
+		Readers: side.Pace.Width(),
+		List:    func(ctx context.Context, after secret.Name) (secret.Page, error) { return side.List(ctx, after, false) },
+		Takes:   func(found *secret.Secret) bool { return matches(string(found.Name)) },
 		LeftOut: func(l secret.LeftOut) {
 			for _, pattern := range t.want.match {
 				if len(leftOutMatching([]secret.LeftOut{l}, pattern, matches)) > 0 {
@@ -258,11 +245,12 @@ func (t *taking) source(s *session, call gateway.Call, taken *snapshot.Taking) *
 			}
 		},
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
-			if err := t.limit.Wait(ctx); err != nil {
-				return nil, err
-			}
-			out, err := s.service.SealFor(ctx, call, gateway.Ref{Store: s.store.Name, Name: name},
-				gateway.SealOptions{Key: t.key, Known: taken.Known(name), OnLoss: gateway.OnLoss(t.flags.onLoss)})
+			var out *gateway.Sealed
+			err := side.Pace.Do(ctx, func(ctx context.Context) (err error) {
+				out, err = s.service.SealFor(ctx, side.Call, gateway.Ref{Store: side.Store, Name: name},
+					gateway.SealOptions{Key: t.key, Known: taken.Known(name), OnLoss: gateway.OnLoss(t.flags.onLoss)})
+				return err
+			})
 			t.mu.Lock()
 			t.sealed[name] = sealedOrNot{out, err}
 			t.mu.Unlock()

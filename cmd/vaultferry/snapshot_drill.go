@@ -25,6 +25,7 @@ import (
 
 type snapshotDrillFlags struct {
 	*repositoryFlags
+	gatewayFlag
 	last           bool
 	store, as      string
 	sample, onLoss string
@@ -35,11 +36,11 @@ func (a *app) snapshotDrillCommand(repo *repositoryFlags) *cobra.Command {
 	f := snapshotDrillFlags{repositoryFlags: repo}
 	cmd := &cobra.Command{
 		Use: "drill [ID] --repo DIR", Short: "Prove that a snapshot restores",
-		Long: `Restores the secrets of a snapshot, of ID or of the newest one of each store, into
-an imitation in memory of the product that they came from, or of another, and
-compares what stands there with what the snapshot holds, by digests. No store is
-opened, and nothing is written but the result, which is signed and stays in the
-repository.
+		Long: `Restores the secrets of a snapshot, of ID or of the newest one of each store of
+each gateway, into an imitation in memory of the product that they came from, or of
+another, and compares what stands there with what the snapshot holds, by digests.
+No store is opened, and nothing is written but the result, which is signed and
+stays in the repository.
 
 A secret whose document is missing or changed, that the product would not hold, or
 that comes back otherwise is named; exit code 1. Losses are refused unless
@@ -61,6 +62,7 @@ of Prometheus' node_exporter.`,
 	}
 	cmd.Flags().BoolVar(&f.last, "last", false, "the newest snapshot of each store; so it is without ID")
 	cmd.Flags().StringVar(&f.store, "store", "", "the newest snapshot of this store alone")
+	f.flags(cmd, "the newest snapshots of this gateway alone, by its id or how that begins")
 	cmd.Flags().StringVar(&f.as, "as", "", "the product to imitate (default: that of the snapshot)")
 	cmd.Flags().StringVar(&f.sample, "sample", "all", "how many secrets of each snapshot, picked at random; or all")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "fail", "where the product cannot hold everything: fail, accept or trim-oldest")
@@ -71,8 +73,8 @@ of Prometheus' node_exporter.`,
 
 func (f *snapshotDrillFlags) check(id string) (sample int, err error) {
 	switch {
-	case id != "" && (f.last || f.store != ""):
-		return 0, usagef("--last and --store are for who names no snapshot")
+	case id != "" && (f.last || f.store+f.gateway != ""):
+		return 0, usagef("--last, --store and --gateway are for who names no snapshot")
 	case f.as != "" && !slices.Contains(all.Imitations(), f.as):
 		_, err := all.Imitation(f.as, nil) // which says what can be
 		return 0, &exitError{exitUsage, err}
@@ -144,7 +146,7 @@ func (a *app) snapshotDrill(ctx context.Context, id string, f *snapshotDrillFlag
 			return fmt.Errorf("%s: %w", f.metricsFile, secret.WithoutPath(err))
 		}
 	}
-	return errors.Join(a.print(views, func(w io.Writer) error { return drillText(w, views) }), exitIfAny(bad))
+	return errors.Join(a.print(views, func(w io.Writer) error { return drillText(w, h, views) }), exitIfAny(bad))
 }
 
 // drillConfig is the configuration; where there is none, and a keyring was named,
@@ -162,6 +164,10 @@ func (f *snapshotDrillFlags) choose(h *snapshot.History, id string) ([]*snapshot
 		s, err := h.Find(id)
 		return []*snapshot.Snapshot{s}, err
 	}
+	h, err := f.narrow(h)
+	if err != nil {
+		return nil, err
+	}
 	var chosen []*snapshot.Snapshot
 	for _, s := range h.Newest() {
 		if f.store == "" || s.Store == f.store {
@@ -174,7 +180,7 @@ func (f *snapshotDrillFlags) choose(h *snapshot.History, id string) ([]*snapshot
 	return chosen, nil
 }
 
-func drillText(w io.Writer, views []drillView) error {
+func drillText(w io.Writer, h *snapshot.History, views []drillView) error {
 	for _, v := range views {
 		said := fmt.Sprintf("%d of %d came back as they were", v.Same, v.Tried)
 		if v.Losing > 0 {
@@ -183,7 +189,7 @@ func drillText(w io.Writer, views []drillView) error {
 		if v.Tried < v.Count {
 			said += fmt.Sprintf(" (of %s)", secrets(v.Count))
 		}
-		if _, err := fmt.Fprintf(w, "snapshot %s of %s, as %s: %s\n", shortID(v.Snapshot), v.Store, v.As, said); err != nil {
+		if _, err := fmt.Fprintf(w, "snapshot %s of %s, as %s: %s\n", shortID(v.Snapshot), storeAt(h, v.Gateway, v.Store), v.As, said); err != nil {
 			return err
 		}
 	}

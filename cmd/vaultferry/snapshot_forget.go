@@ -24,10 +24,10 @@ func (a *app) snapshotForgetCommand(repo *repositoryFlags) *cobra.Command {
 	f := snapshotForgetFlags{repositoryFlags: repo}
 	cmd := &cobra.Command{
 		Use: "forget [ID...] --repo DIR", Short: "Keep some snapshots, and forget the rest",
-		Long: `Of each store, keeps the snapshots that any of the flags picks, and forgets the
-others, or of those with --label, as the last one of each day. The newest whole
-snapshot of each store is always kept. With IDs it forgets these alone, also those
-that are missing or damaged.
+		Long: `Of each store of each gateway, keeps the snapshots that any of the flags picks,
+and forgets the others, or of those with --label, as the last one of each day. The
+newest whole snapshot of each store is always kept. With IDs it forgets these
+alone, also those that are missing or damaged.
 
 What is forgotten leaves a signed line. Its documents stay until "snapshot prune".`,
 		Example: `  vaultferry snapshot forget --repo /backup/vaults --keep-daily 7 --keep-weekly 5 --keep-monthly 12
@@ -47,6 +47,7 @@ What is forgotten leaves a signed line. Its documents stay until "snapshot prune
 type forgetView struct {
 	Snapshot string    `json:"snapshot"`
 	Store    string    `json:"store,omitempty"`
+	Gateway  string    `json:"gateway,omitempty"`
 	Begun    time.Time `json:"begun,omitzero"`
 	Result   string    `json:"result"` // kept, forgotten, would or declined
 	Why      []string  `json:"why,omitempty"`
@@ -73,10 +74,10 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 	if err != nil {
 		return err
 	}
+	var h *snapshot.History
 	views := []forgetView{}
 	err = a.locked(ctx, r, "snapshot.forget", func(ctx context.Context, lock *snapshot.Lock) error {
-		h, err := a.history(r)
-		if err != nil {
+		if h, err = a.history(r); err != nil {
 			return err
 		}
 		gone, kept, err := toForget(h, ids, p, labels)
@@ -88,7 +89,7 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			v, err := a.forgetOne(ctx, r, lock, s, f)
+			v, err := a.forgetOne(ctx, r, lock, h, s, f)
 			if err != nil {
 				return err
 			}
@@ -98,7 +99,7 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 	})
 	return errors.Join(err, a.print(views, func(w io.Writer) error {
 		for _, v := range views {
-			line := fmt.Sprintf("%s %s of %s", v.Result, shortID(v.Snapshot), v.Store)
+			line := fmt.Sprintf("%s %s of %s", v.Result, shortID(v.Snapshot), storeAt(h, v.Gateway, v.Store))
 			if len(v.Why) > 0 {
 				line += " (" + strings.Join(v.Why, ", ") + ")"
 			}
@@ -135,19 +136,19 @@ func toForget(h *snapshot.History, ids []string, p snapshot.Policy, labels map[s
 		if why[s.ID] == nil {
 			all = append(all, s)
 		} else {
-			kept = append(kept, forgetView{s.ID, s.Store, s.Begun, "kept", why[s.ID]})
+			kept = append(kept, forgetView{s.ID, s.Store, s.Gateway, s.Begun, "kept", why[s.ID]})
 		}
 	}
 	return all, kept, nil
 }
 
-func (a *app) forgetOne(ctx context.Context, r *snapshot.Repository, lock *snapshot.Lock, s *snapshot.Snapshot, f *snapshotForgetFlags) (forgetView, error) {
-	v := forgetView{Snapshot: s.ID, Store: s.Store, Begun: s.Begun, Result: "forgotten"}
+func (a *app) forgetOne(ctx context.Context, r *snapshot.Repository, lock *snapshot.Lock, h *snapshot.History, s *snapshot.Snapshot, f *snapshotForgetFlags) (forgetView, error) {
+	v := forgetView{Snapshot: s.ID, Store: s.Store, Gateway: s.Gateway, Begun: s.Begun, Result: "forgotten"}
 	if f.dryRun {
 		v.Result = "would"
 		return v, nil
 	}
-	switch err := f.approve(ctx, a, fmt.Sprintf("forget snapshot %s of %s?", shortID(s.ID), s.Store)); {
+	switch err := f.approve(ctx, a, fmt.Sprintf("forget snapshot %s of %s?", shortID(s.ID), storeAt(h, s.Gateway, s.Store))); {
 	case errors.Is(err, errDeclined):
 		v.Result = "declined"
 		return v, nil

@@ -24,7 +24,8 @@ import (
 func TestSnapshotKilled(t *testing.T) {
 	t.Parallel()
 	w := newKillWorld(t)
-	kinds := []string{"bolt", "vault", "keyvault", "csms", "memory"}
+	w.stores += fmt.Sprintf("  - { name: vault1-a, backend: hashivault, hashivault: { address: %q, mount: %s, kv: 1, token: { file: vault.token } } }\n", w.server.Address, w.server.NewMountV1(t))
+	kinds := []string{"bolt", "vault", "vault1", "keyvault", "csms", "memory"}
 	if postgrestest.Installed(t) {
 		server := postgrestest.Start(t, postgrestest.Options{})
 		w.stores += fmt.Sprintf("  - { name: postgres-a, backend: postgres, postgres: { dsn: %q } }\n", server.DSN(server.NewDatabase(t)))

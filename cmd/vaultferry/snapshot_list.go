@@ -79,6 +79,7 @@ func (a *app) history(r *snapshot.Repository) (*snapshot.History, error) {
 
 func (a *app) snapshotListCommand(f *repositoryFlags) *cobra.Command {
 	var store string
+	var of gatewayFlag
 	var labels []string
 	cmd := &cobra.Command{
 		Use: "list --repo DIR", Short: "List snapshots, the oldest first",
@@ -104,14 +105,23 @@ named on standard error; exit code 1.`,
 			if err != nil {
 				return err
 			}
-			views, rows := []snapshotView{}, [][]string{{"SNAPSHOT", "BEGUN", "STORE", "SECRETS", "DRILLED", "LABELS", ""}}
-			for _, s := range h.Kept {
+			wanted, err := of.narrow(h)
+			if err != nil {
+				return err
+			}
+			views, rows := []snapshotView{}, [][]string{{"SNAPSHOT", "BEGUN", "GATEWAY", "STORE", "SECRETS", "DRILLED", "LABELS", ""}}
+			for _, s := range wanted.Kept {
 				if (store != "" && s.Store != store) || !labelled(s, want) {
 					continue
 				}
 				v := viewSnapshot(s, drills)
 				views = append(views, v)
-				rows = append(rows, []string{shortID(s.ID), s.Begun.Format(time.RFC3339), s.Store, fmt.Sprint(s.End.Count), v.drilledOn(), labelText(s.Labels), notWhole(s)})
+				rows = append(rows, []string{shortID(s.ID), s.Begun.Format(time.RFC3339), shortID(s.Gateway), s.Store, fmt.Sprint(s.End.Count), v.drilledOn(), labelText(s.Labels), notWhole(s)})
+			}
+			if len(h.Gateways("")) < 2 { // all are of one
+				for i, row := range rows {
+					rows[i] = slices.Delete(row, 2, 3)
+				}
 			}
 			if err := a.print(views, func(w io.Writer) error { return table(w, rows) }); err != nil {
 				return err
@@ -120,6 +130,7 @@ named on standard error; exit code 1.`,
 		},
 	}
 	cmd.Flags().StringVar(&store, "store", "", "of this store")
+	of.flags(cmd, "of this gateway, by its id or how that begins")
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "with this label, KEY=VALUE; may be given several times")
 	return cmd
 }

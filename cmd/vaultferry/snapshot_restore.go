@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -22,6 +21,7 @@ import (
 type snapshotRestoreFlags struct {
 	*repositoryFlags
 	writeFlags
+	gatewayFlag
 	to, from, at       string
 	match              []string
 	onConflict, onLoss string
@@ -34,6 +34,10 @@ func (a *app) snapshotRestoreCommand(repo *repositoryFlags) *cobra.Command {
 		Long: `Restores the secrets of a snapshot into a store: of ID, or of the newest one that
 was begun not after --at, or of the newest. Without ID, --from says of which store
 the snapshot is: that of --to unless you say otherwise.
+
+Where several gateways share the repository, it is this gateway's snapshot. If that
+has none of the store, it is that of the only gateway that has, which is named; of
+several, --gateway picks one.
 
 --on-conflict decides where a secret is there already:
 
@@ -57,11 +61,12 @@ the snapshot is: that of --to unless you say otherwise.
 	}
 	cmd.Flags().StringVar(&f.to, "to", "", "the store to restore into")
 	cmd.Flags().StringVar(&f.from, "from", "", "the store that the snapshot is of (default: --to, or the only one)")
+	f.gatewayFlag.flags(cmd, "the gateway that the snapshot is of, by its id or how that begins (default: this one, or the only one)")
 	cmd.Flags().StringVar(&f.at, "at", "", "a time such as 2026-11-30T12:00:00Z, a day, or how long ago, such as 24h")
 	cmd.Flags().StringArrayVar(&f.match, "match", nil, "secrets whose names match: * is any run of characters, ? any one; may be given several times")
 	cmd.Flags().StringVar(&f.onConflict, "on-conflict", "fail", "where the name is taken: fail, skip, append or rollback")
 	cmd.Flags().StringVar(&f.onLoss, "on-loss", "", "where the store cannot hold everything: fail, accept, trim-oldest or archive (default: the store's on_loss, else fail)")
-	f.flags(cmd)
+	f.writeFlags.flags(cmd)
 	a.timeoutFlag(cmd)
 	return cmd
 }
@@ -70,8 +75,8 @@ func (f *snapshotRestoreFlags) check(a *app, args []string) error {
 	switch {
 	case f.to == "":
 		return usagef("--to STORE is missing")
-	case len(args) > 0 && f.at+f.from != "":
-		return usagef("a snapshot has its time and its store: --at and --from are for who names none")
+	case len(args) > 0 && f.at+f.from+f.gateway != "":
+		return usagef("a snapshot has its time, its store and its gateway: --at, --from and --gateway are for who names none")
 	case !slices.Contains([]string{"fail", "skip", "append", "rollback"}, f.onConflict):
 		return usagef("--on-conflict is fail, skip, append or rollback, not %q", f.onConflict)
 	case f.onLoss != "" && !slices.Contains(gateway.OnLosses(), gateway.OnLoss(f.onLoss)):
@@ -89,6 +94,13 @@ func (a *app) chosen(h *snapshot.History, id string, f *snapshotRestoreFlags) (*
 	if err != nil {
 		return nil, err
 	}
+	own, err := a.ownGateway()
+	if err != nil {
+		return nil, err
+	}
+	if h, err = f.narrow(h); err != nil {
+		return nil, err
+	}
 	from, stores := f.from, h.Stores()
 	switch {
 	case from != "":
@@ -99,13 +111,11 @@ func (a *app) chosen(h *snapshot.History, id string, f *snapshotRestoreFlags) (*
 	case len(stores) > 1:
 		return nil, usagef("of which store? --from is %s", strings.Join(stores, " or "))
 	}
-	if s := h.At(from, at); s != nil {
-		return s, nil
+	s, err := newestAt(h, own, from, at)
+	if err == nil && s.Gateway != own {
+		a.complain(fmt.Sprintf("snapshot %s is of gateway %s; this one is %s", shortID(s.ID), s.Gateway, own))
 	}
-	if at.IsZero() {
-		return nil, secret.Errorf(secret.NotFound, "there is no snapshot of %s", from)
-	}
-	return nil, secret.Errorf(secret.NotFound, "there is no snapshot of %s that was begun before %s", from, at.UTC().Format(time.RFC3339))
+	return s, err
 }
 
 func (a *app) snapshotRestore(ctx context.Context, id string, f *snapshotRestoreFlags) (err error) {
