@@ -3,14 +3,19 @@ package migrate_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/backends/azurekv"
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -78,6 +83,71 @@ func TestClasses(t *testing.T) {
 	}
 	if e := got["conflict"]; e.Action != "" {
 		t.Errorf("conflict, with nothing to append: %+v", e)
+	}
+}
+
+// TestManaged: what a certificate manages is a class of its own, whatever else is
+// lost. Nothing manages the copy, and that is foretold.
+func TestManaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.to = "narrow"
+	managed := func(d *secret.Draft) { d.Extra = secret.Extra{"azure.managed": json.RawMessage("true")} }
+	w.put(t, "a", "certificate", "hush", managed)
+	w.put(t, "a", "loses", "hush", managed, func(d *secret.Draft) { d.Stages = []string{"a label of two words"} })
+	w.put(t, "a", "plain", "hush")
+	plan, end := w.plan(t, nil)
+	got := w.entries(t)
+	foretold := func(l migrate.Loss) bool { return l.What == loss.Managed && l.Grade == secret.Trace.String() }
+	if e := got["certificate"]; e.Class != migrate.Managed || e.Action != migrate.DoCreate || !slices.ContainsFunc(e.Losses, foretold) {
+		t.Errorf("certificate: %+v", e)
+	}
+	if e := got["loses"]; e.Class != migrate.Managed || e.Action != "" || e.Why == "" {
+		t.Errorf("loses: %+v", e)
+	}
+	if e := got["plain"]; e.Class != migrate.Create {
+		t.Errorf("plain: %+v", e)
+	}
+	if end.Classes[migrate.Managed] != 2 || end.Act != 2 || end.Stay != 1 {
+		t.Errorf("%+v", end)
+	}
+	out, err := w.run(t, t.Context(), plan, filepath.Join(t.TempDir(), "j"))
+	if err != nil || out["certificate"].Err != nil {
+		t.Fatal(out["certificate"], err)
+	}
+	have, err := w.Service.Digest(t.Context(), call(), gateway.Ref{Store: w.to, Name: "certificate"}, w.key, gateway.DigestOptions{})
+	if err != nil || have.Managed {
+		t.Errorf("the copy: %+v, %v", have, err)
+	}
+	if v := w.verdicts(t, plan)["certificate"]; v.Sign != inventory.Same && !v.Foretold {
+		t.Errorf("afterwards: %+v", v)
+	}
+}
+
+// TestUnmappable: what the target cannot spell stays, and is named; what it spells
+// another way says how.
+func TestUnmappable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := secret.Name(strings.Repeat("long", 32))
+	for _, name := range []secret.Name{"plain", "team/Db_1", long} {
+		w.put(t, "a", name, "hush")
+	}
+	p := w.planner()
+	p.To.Spell = new(azurekv.Backend).Spell // by the names alone
+	got := map[secret.Name]*migrate.Entry{}
+	end, err := p.Make(t.Context(), io.Discard, func(e *migrate.Entry) error { got[e.Name] = e; return nil })
+	if err != nil || end.Classes[migrate.Unmappable] != 1 || end.Stay != 1 || end.Act != 2 {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	if e := got[long]; e.Class != migrate.Unmappable || e.Action != "" || e.To != "" || e.Why == "" {
+		t.Errorf("the long one: %+v", e)
+	}
+	if e := got["team/Db_1"]; e.Class != migrate.Create || e.To != "team/Db_1" || !strings.HasPrefix(e.Spelled, "x0-") {
+		t.Errorf("the spelled one: %+v", e)
+	}
+	if e := got["plain"]; e.Spelled != "" {
+		t.Errorf("the plain one: %+v", e)
 	}
 }
 

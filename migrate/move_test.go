@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,6 +91,45 @@ func TestIntruded(t *testing.T) {
 	for name, e := range w.entries(t) {
 		if e.Class != migrate.Conflict {
 			t.Errorf("a second plan: %s: %+v", name, e)
+		}
+	}
+}
+
+// TestSourceChangesMeanwhile: what changes at the source while the run is at work, and
+// was not reached yet, is skipped and named; the rest arrives.
+func TestSourceChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(t, "a", 8) // of which four are on their way at once
+	plan, _ := w.plan(t, nil)
+	var once sync.Once
+	w.b.Before = func(_ context.Context, method string) error {
+		if method == "Import" {
+			once.Do(func() {
+				w.put(t, "a", "s06", "hush new")
+				if _, err := w.Service.Delete(t.Context(), call(), gateway.Ref{Store: "a", Name: "s07"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return nil
+	}
+	out, err := w.run(t, t.Context(), plan, filepath.Join(t.TempDir(), "j"))
+	if err != nil || len(out) != 8 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	skipped := map[secret.Name]string{"s06": "the source has changed since the plan was made", "s07": "the source has it no more"}
+	for name, r := range out {
+		why := skipped[name]
+		switch {
+		case why == "" && (r.Step != migrate.Done || r.Err != nil):
+			t.Errorf("%s: %+v", name, r)
+		case why != "" && (r.Step != migrate.Skipped || r.Err == nil || !strings.HasPrefix(r.Err.Error(), why)):
+			t.Errorf("%s: %+v", name, r)
+		}
+		_, err := w.Service.Describe(t.Context(), call(), gateway.Ref{Store: "b", Name: name})
+		if stands := err == nil; stands != (why == "") {
+			t.Errorf("%s stands at the target: %v, %v", name, stands, err)
 		}
 	}
 }

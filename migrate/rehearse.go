@@ -11,8 +11,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Rehearsal does what a plan says in an imitation of the target, secret by secret,
-// and writes to neither store. It keeps no journal, and nothing in an archive.
+// Rehearsal does what a plan says in an imitation of the target, which forgets each
+// secret before a worker begins another, and writes to neither store. It keeps no
+// journal, and nothing in an archive.
 type Rehearsal struct {
 	// From and Rules are those of the run. To is read, and not written to, where the
 	// plan adds to what stands there; nil: what it would add to is not rehearsed.

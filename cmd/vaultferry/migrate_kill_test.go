@@ -73,6 +73,10 @@ func TestKillAndResume(t *testing.T) {
 	}))
 	w.findCanaries(t)
 	w.onlyAdds(t)
+	const moves = 4*3 + 2 + 4 + 2
+	if n := w.deaths.Load(); n < int64(moves**kills) {
+		t.Errorf("%d runs died, want %d in each of %d moves", n, *kills, moves)
+	}
 }
 
 // sideBySide moves between pairs of which no two share a source or a target, for a
@@ -143,8 +147,8 @@ func (w *killWorld) dead(t *testing.T) {
 		t.Fatal(err)
 	}
 	use(dead)
-	out := w.must(t, exitCredential, "migrate", "run", "dead.plan", "--concurrency", "2", "--error-file", "dead.txt")
-	if !strings.Contains(out, "not tried: 14") || !strings.Contains(out, "to go on, with a new credential: vaultferry migrate run dead.plan") {
+	out := w.must(t, exitCredential, "migrate", "run", "dead.plan", "--concurrency", "2", "--error-file", "dead names.txt", "--rate", "50/s")
+	if !strings.Contains(out, "not tried: 14") || !strings.Contains(out, "to go on, with a new credential: vaultferry migrate run dead.plan --concurrency 2 --error-file 'dead names.txt' --rate 50/s\n") {
 		t.Errorf("it says %s", out)
 	}
 	w.must(t, exitCredential, append(plan, "other.plan")...)
@@ -153,49 +157,75 @@ func (w *killWorld) dead(t *testing.T) {
 	w.must(t, exitDone, "migrate", "verify", "dead.plan")
 }
 
-// move plans, kills and resumes, and compares what stands with what an unbroken run
-// made.
+// move plans, kills and resumes until as many have died as must, and compares what
+// stands with what an unbroken run made. A plan that comes to its end before that
+// gives way to a fresh one.
 func (w *killWorld) move(t *testing.T, from, to, which string) {
 	plan := func(folder string) string {
 		file := fmt.Sprintf("%s-%s-%s-%s.plan", which, folder, from, to)
 		w.inside(t, exitDone, "migrate", "plan", "--from", from, "--to", to, "--add-prefix", folder+"/"+from+"/", "--on-loss", "accept", "--output-file", filepath.Join(w.dir, file))
 		return file
 	}
-	whole, broken := plan("whole"), plan("broken")
-	w.inside(t, exitDone, "migrate", "run", filepath.Join(w.dir, whole))
-	for n := range *kills {
-		switch *kills - n {
+	w.inside(t, exitDone, "migrate", "run", filepath.Join(w.dir, plan("whole")))
+	whole, deaths, plans := w.stripped(t, to, "whole/"+from), 0, 0
+	for ; deaths < *kills; plans++ {
+		if plans > *kills+3 {
+			t.Fatalf("%d plans came to their end, and only %d runs died of %d", plans, deaths, *kills)
+		}
+		folder := fmt.Sprintf("broken-%d", plans)
+		broken := plan(folder)
+		deaths += w.dies(t, broken, *kills-deaths)
+		out := w.must(t, exitDone, "migrate", "run", broken)
+		if !strings.Contains(out, fmt.Sprintf("of %d planned", len(moved))) {
+			t.Errorf("the last run says %s", out)
+		}
+		w.proved(t, broken)
+		for name, stands := range w.stripped(t, to, folder+"/"+from) {
+			if !bytes.Equal(whole[name], stands) {
+				t.Errorf("%s\nunbroken %s\nbroken   %s", name, whole[name], stands)
+			}
+		}
+	}
+	t.Logf("%d runs of %d plans died", deaths, plans)
+	w.deaths.Add(int64(deaths))
+}
+
+// dies runs a plan until it is done or as many of its runs have died as are wanted,
+// and returns how many did.
+func (w *killWorld) dies(t *testing.T, plan string, wanted int) (deaths int) {
+	for deaths < wanted {
+		signals := []os.Signal{syscall.SIGKILL}
+		switch wanted - deaths {
 		case 1:
-			w.interrupted(t, broken, syscall.SIGINT)
+			signals = []os.Signal{syscall.SIGINT}
 		case 2:
-			w.interrupted(t, broken, syscall.SIGINT, syscall.SIGINT)
-		default:
-			w.interrupted(t, broken, syscall.SIGKILL)
+			signals = []os.Signal{syscall.SIGINT, syscall.SIGINT}
 		}
+		if !w.interrupted(t, plan, signals...) {
+			break
+		}
+		deaths++
 	}
-	out := w.must(t, exitDone, "migrate", "run", broken)
-	if !strings.Contains(out, fmt.Sprintf("of %d planned", len(moved))) {
-		t.Errorf("the last run says %s", out)
-	}
-	w.proved(t, broken)
-	s, call := w.service(t, to)
+	return deaths
+}
+
+// stripped are the entries of what was moved, by the source's names.
+func (w *killWorld) stripped(t *testing.T, store, folder string) map[secret.Name][]byte {
+	t.Helper()
+	s, call := w.service(t, store)
 	defer func() { _ = s.close() }()
+	all := map[secret.Name][]byte{}
 	for _, name := range moved {
-		var stands [2][]byte
-		for i, folder := range []string{"whole/", "broken/"} {
-			e, err := s.service.Digest(t.Context(), call, gateway.Ref{Store: to, Name: secret.Name(folder+from+"/") + name}, w.key, gateway.DigestOptions{Of: name})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if e.Versions == nil {
-				t.Errorf("%s has no versions", e.Name)
-			}
-			stands[i] = stripped(t, e)
+		e, err := s.service.Digest(t.Context(), call, gateway.Ref{Store: store, Name: secret.Name(folder+"/") + name}, w.key, gateway.DigestOptions{Of: name})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !bytes.Equal(stands[0], stands[1]) {
-			t.Errorf("%s\nunbroken %s\nbroken   %s", name, stands[0], stands[1])
+		if e.Versions == nil {
+			t.Errorf("%s has no versions", e.Name)
 		}
+		all[name] = stripped(t, e)
 	}
+	return all
 }
 
 // proved: both sides are as the plan foretold, and a report says so that the public
@@ -225,38 +255,40 @@ func stripped(t *testing.T, e *inventory.Entry) []byte {
 	return b
 }
 
-// interrupted runs the plan and ends it once the journal has grown to some length.
-func (w *killWorld) interrupted(t *testing.T, plan string, signals ...os.Signal) {
+// interrupted runs the plan and ends it once the journal is some lines longer. It
+// reports whether the run died: one that was faster has done all.
+func (w *killWorld) interrupted(t *testing.T, plan string, signals ...os.Signal) (died bool) {
 	t.Helper()
 	journal := filepath.Join(w.dir, plan+".journal")
-	const aLine = 130 // bytes, about
-	target := sizeOf(journal) + 1 + rand.N(int64(len(moved))*aLine)
+	const someLines = 4 * 130 // bytes, about; the run's own first line among them
+	target := sizeOf(journal) + 1 + rand.N[int64](someLines)
 	var said bytes.Buffer
-	cmd := w.command(t.Context(), "migrate", "run", plan)
+	cmd := w.command(t.Context(), "migrate", "run", plan, "--concurrency", "2") // so that much is left for the next
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if over, err := grows(journal, target, ended); over { // it was faster
-		if err != nil {
-			t.Errorf("%v: %s", err, &said)
+	over, err := grows(journal, target, ended)
+	if !over {
+		for _, signal := range signals {
+			if err := cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				t.Fatal(err)
+			}
 		}
-		return
+		err = <-ended
 	}
-	for _, signal := range signals {
-		if err := cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Fatal(err)
-		}
+	interrupted := exitCode(err) == exitInterrupted
+	switch {
+	case err == nil:
+		return false
+	case over, exitCode(err) != -1 && !interrupted: // -1: by the signal
+		t.Fatalf("%v: %s", err, &said)
+	case interrupted && !strings.Contains(said.String(), "to go on: vaultferry migrate run "+plan+" --concurrency 2\n"):
+		t.Errorf("after an interrupt: %v: %s", err, &said)
 	}
-	err := <-ended
-	unborn := exitCode(err) == -1 && said.Len() == 0 // it was not yet listening
-	if len(signals) == 1 && signals[0] == syscall.SIGINT && exitCode(err) != exitDone && !unborn {
-		if exitCode(err) != exitInterrupted || !strings.Contains(said.String(), "to go on: vaultferry migrate run "+plan) {
-			t.Errorf("after an interrupt: %v: %s", err, &said)
-		}
-	}
+	return true
 }
 
 // grows waits until the file is so long, or the command is over before.

@@ -25,14 +25,14 @@ func (a *app) migrateRehearseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rehearse PLAN [--as PRODUCT]",
 		Short: "Do what a plan says against an imitation, and forget it",
-		Long: `Does the same as "run", secret by secret, in a store in memory that holds what the
-product holds and no more. It says what would have been answered, compares what
-would stand with the source, and forgets the secret. It writes nothing: no
-journal, no archive, nothing to the target.
+		Long: `Does the same as "run" in a store in memory that holds what the product holds and
+no more. It says what would have been answered to each secret, compares what would
+stand with the source, and forgets it; --concurrency secrets are there at once. It
+writes nothing: no journal, no archive, nothing to the target.
 
 The target is read where the plan adds to what stands there, which needs the
-right to back that up; otherwise it is not even opened. So a move can be rehearsed
-into a product that nobody has bought yet.
+rights to get and to back that up; otherwise it is not even opened. So a move can
+be rehearsed into a product that nobody has bought yet.
 
 PRODUCT is ` + strings.Join(all.Imitations(), ", ") + `:
 the target's own unless you say otherwise.

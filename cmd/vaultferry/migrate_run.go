@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/migrate"
@@ -18,6 +20,7 @@ type runFlags struct {
 	planUse
 	expect string
 	errors errorFile
+	given  *pflag.FlagSet // of the command line
 }
 
 func (a *app) migrateRunCommand() *cobra.Command {
@@ -32,8 +35,8 @@ time is refused.
 
 A secret that is not what the plan saw any more is skipped and named. What
 stands at the target is never changed or removed. After Ctrl-C what has begun is
-finished, and the last line says how to go on; a second Ctrl-C ends the program at
-once.
+finished, and the last line is the command that goes on; a second Ctrl-C ends the
+program at once.
 
 It asks each product for no more than --rate, and for less while that refuses
 requests. A terminal shows how far it is; --output json writes an event each
@@ -47,7 +50,10 @@ a product does not take the store's credential any more, 130 interrupted.`,
 		Example: `  vaultferry migrate run move.plan
   vaultferry migrate run move.plan --rate 50/s --expect 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`,
 		Args: arguments("PLAN"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.migrateRun(cmd.Context(), args[0], &f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.given = cmd.Flags()
+			return a.migrateRun(cmd.Context(), args[0], &f)
+		},
 	}
 	cmd.Flags().StringVar(&f.expect, "expect", "", "refuse any plan but the one with this SHA-256")
 	f.errors.flags(cmd)
@@ -151,13 +157,27 @@ func (a *app) runPlan(ctx context.Context, p *planFile, m *move, journal *migrat
 	return failed.exit()
 }
 
-// resume is the command that goes on.
+// resume is the command that goes on, for a shell: all flags that were given stand in
+// it.
 func (f *runFlags) resume(path string) string {
-	s := "vaultferry migrate run " + path
-	if f.runKey != "" {
-		s += " --run-key " + f.runKey
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path // no flag
 	}
-	return s
+	words := []string{"vaultferry", "migrate", "run", shellWord(path)}
+	f.given.Visit(func(flag *pflag.Flag) {
+		words = append(words, "--"+flag.Name, shellWord(flag.Value.String()))
+	})
+	return strings.Join(words, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// shellWord is one word of a command for a POSIX shell.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (r *runReport) add(a *app, res migrate.Result) {

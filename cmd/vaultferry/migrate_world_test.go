@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type killWorld struct {
 	config string // of the commands
 	stores string
 	port   string // of the cloud
+	deaths *atomic.Int64
 }
 
 // lane is the world with an audit of its own: who writes to one takes turns with
@@ -47,7 +49,7 @@ func (w *killWorld) lane(t *testing.T, name string) *killWorld {
 
 func newKillWorld(t *testing.T) *killWorld {
 	t.Helper()
-	w := &killWorld{dir: t.TempDir(), server: vaulttest.Start(t), key: inventory.NewKey(), config: "vaultferry.yaml"}
+	w := &killWorld{dir: t.TempDir(), server: vaulttest.Start(t), key: inventory.NewKey(), config: "vaultferry.yaml", deaths: new(atomic.Int64)}
 	w.file(t, "memory.yaml", strings.Replace(commonConfig, "audit.jsonl", "memory.audit.jsonl", 1)+"  - { name: memory-a, backend: memory }\n  - { name: memory-b, backend: memory }\n")
 	w.file(t, "vault.token", vaulttest.RootToken)
 	w.must(t, exitDone, "keys", "new", "--output-file", "keyring.json")

@@ -85,4 +85,22 @@ dialects:
 	run("", "backup", "main", "team-a/Db", "--output-file", file)
 	want("restore --dry-run", run("", "restore", "kv", file, "--dry-run"), "would restore team-a/Db", "is x0-ehim2r9dc4nk8og in the huawei dialect")
 	want("restore", run("", "restore", "kv", file, "--output", "json"), `"spelled": [`, `"in": "huawei"`)
+
+	// A plan shows what the target's product will call a secret, and what it cannot.
+	long := strings.Repeat("long", 32)
+	run("x", "set", "main", "late/Db_2")
+	run("x", "set", "main", "late-plain")
+	run("x", "set", "main", long)
+	plan := filepath.Join(dir, "move.plan")
+	a, out, errOut := testApp(nil)
+	if code := a.run(t.Context(), []string{"migrate", "plan", "--from", "main/l*", "--to", "kv", "--output-file", plan, "--config", filepath.Join(dir, "vaultferry.yaml")}); code != exitFailed {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	want("plan", out.String(), "stays: "+long+": unmappable: ", "3 secrets of main, 2 to be written to kv")
+	said := run("", "migrate", "show", plan, "--offline")
+	want("show a plan", said, "create      late/Db_2 (spelled x0-dhgn8p9f8hh5ucg): 1 version\n", "create      late-plain: 1 version\n", "unmappable  "+long+": stays: ")
+	want("show a plan", run("", "migrate", "show", plan, "--offline", "--output", "json"), `"spelled": "x0-dhgn8p9f8hh5ucg"`)
+	run("", "migrate", "run", plan)
+	want("what was moved", run("", "show", "kv", "late/Db_2"), "is x0-dhgn8p9f8hh5ucg in Azure Key Vault")
+	want("one class", run("", "migrate", "show", plan, "--offline", "--class", "unmappable"), "unmappable  "+long)
 }
