@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
@@ -60,7 +59,11 @@ func (s *Side) restore(ctx context.Context, blob []byte, o gateway.RestoreOption
 // page is how many names a list returns at once.
 const page = 100
 
-// List is one page of the side's names.
-func (s *Side) List(ctx context.Context, after secret.Name, withTrash bool) (secret.Page, error) {
-	return s.Service.List(backends.WithPace(ctx, s.Pace), s.Call, s.Store, secret.Query{After: after, Limit: page, WithTrash: withTrash})
+// List is one page of the side's names, at its pace.
+func (s *Side) List(ctx context.Context, after secret.Name, withTrash bool) (p secret.Page, err error) {
+	err = s.Pace.Do(ctx, func(ctx context.Context) error {
+		p, err = s.Service.List(ctx, s.Call, s.Store, secret.Query{After: after, Limit: page, WithTrash: withTrash})
+		return err
+	})
+	return p, err
 }

@@ -87,6 +87,11 @@ func TestSnapshotThrottled(t *testing.T) {
 			}
 		})
 	}
+	t.Run("list", func(t *testing.T) {
+		busy.pass.Store(opening)
+		busy.shuts.Store(5) // more than one call tries by itself
+		w.inside(t, exitDone, create...)
+	})
 	t.Run("rate", func(t *testing.T) {
 		busy.shuts.Store(0)
 		before, begun := busy.requests.Load(), time.Now()
@@ -96,7 +101,7 @@ func TestSnapshotThrottled(t *testing.T) {
 			t.Errorf("%d requests within %s, want no less than %s", paced, time.Since(begun), least)
 		}
 	})
-	if out := w.must(t, exitDone, "snapshot", "list", "--repo", repo); strings.Contains(out, "not whole") || strings.Count(out, " a ") != 4 {
+	if out := w.must(t, exitDone, "snapshot", "list", "--repo", repo); strings.Contains(out, "not whole") || strings.Count(out, " a ") != 5 {
 		t.Error(out)
 	}
 }
