@@ -166,14 +166,14 @@ func (w *killWorld) move(t *testing.T, from, to, which string) {
 		w.inside(t, exitDone, "migrate", "plan", "--from", from, "--to", to, "--add-prefix", folder+"/"+from+"/", "--on-loss", "accept", "--output-file", filepath.Join(w.dir, file))
 		return file
 	}
-	w.inside(t, exitDone, "migrate", "run", filepath.Join(w.dir, plan("whole")))
-	whole, deaths, plans := w.stripped(t, to, "whole/"+from), 0, 0
+	deaths, plans := 0, 0
 	for ; deaths < *kills; plans++ {
 		if plans > *kills+3 {
 			t.Fatalf("%d plans came to their end, and only %d runs died of %d", plans, deaths, *kills)
 		}
-		folder := fmt.Sprintf("broken-%d", plans)
-		broken := plan(folder)
+		unbroken, folder := fmt.Sprintf("whole-%d", plans), fmt.Sprintf("broken-%d", plans) // with the same past
+		w.inside(t, exitDone, "migrate", "run", filepath.Join(w.dir, plan(unbroken)))
+		whole, broken := w.stripped(t, to, unbroken+"/"+from), plan(folder)
 		deaths += w.dies(t, broken, *kills-deaths)
 		out := w.must(t, exitDone, "migrate", "run", broken)
 		if !strings.Contains(out, fmt.Sprintf("of %d planned", len(moved))) {
