@@ -1,6 +1,7 @@
 package httpd_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -360,5 +361,22 @@ func TestAdminToken(t *testing.T) {
 	}
 	if status, _ := ask("/livez", ""); status != http.StatusOK {
 		t.Errorf("/livez: %d", status)
+	}
+}
+
+// TestStopInPeace: a gateway that serves nobody stops without a word.
+func TestStopInPeace(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		var said bytes.Buffer
+		r := start(t, false, func(o *httpd.Options) { o.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+		r.stop()
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
+		r.done <- nil // for the cleanup
+		if said.Len() > 0 {
+			t.Fatal(said.String())
+		}
 	}
 }

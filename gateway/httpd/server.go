@@ -365,9 +365,12 @@ func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	s.stopping.Store(true)
-	_ = s.mainLn.Close() // Shutdown closes it again, and tells
+	_ = s.mainLn.Close() // Shutdown may close it again, and tells when it is done
 	s.arrivals.settle(ctx)
 	err := s.main.Shutdown(ctx)
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	if err != nil {
 		s.log.Warn("requests were cut off at shutdown", slog.Any("error", err))
 		err = s.main.Close()
