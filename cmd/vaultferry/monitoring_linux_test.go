@@ -52,7 +52,7 @@ func TestMonitoring(t *testing.T) {
 		}
 	}
 	dir := filepath.Join("..", "..", "examples", "monitoring")
-	for _, file := range []string{"alerts.yaml", "dashboard.json", "../../docs/install.md"} {
+	for _, file := range []string{"alerts.yaml", "dashboard.json", "../../docs/monitoring.md"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)
@@ -67,10 +67,10 @@ func TestMonitoring(t *testing.T) {
 			}
 		}
 	}
-	documented := documents(t)["docs/install.md"]
+	documented := documents(t)["docs/monitoring.md"]
 	for _, name := range known {
 		if strings.HasPrefix(name, "vaultferry_") && !strings.HasSuffix(name, "_bucket") && !strings.Contains(documented, "`"+name+"`") {
-			t.Errorf("docs/install.md does not tell of %s", name)
+			t.Errorf("docs/monitoring.md does not tell of %s", name)
 		}
 	}
 	promtool, err := exec.LookPath("promtool")
