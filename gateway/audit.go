@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -51,6 +53,7 @@ func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	} else if errors.Is(failed, access.ErrCertificate) {
 		e.Reason = access.ErrCertificate.Error()
 	}
+	s.tellRefusal(c, r.Store, trace.TraceID{}, failed, slog.String("reason", e.Reason))
 	var err error
 	switch {
 	case errors.Is(failed, access.ErrRate):
@@ -138,6 +141,7 @@ func (s *Service) outcome(j *job, done spent, err error) error {
 	e.DurationMS = float64(took.Microseconds()) / 1000
 	s.observe(Observation{Op: j.call.Op, Store: j.Name, Result: e.Result, Duration: took, BackendOps: done.ops, Answers: done.answers, Lacking: j.lacking})
 	s.warnOfLack(j)
+	s.tellRefusal(j.call, j.Name, j.trace, err, slog.Any("error", err))
 	auditErr := s.audit.Write(e, mutates(j.action) || j.intended)
 	if auditErr == nil {
 		if err != nil && secret.KindOf(err) == secret.Internal {

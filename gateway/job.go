@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -27,8 +29,9 @@ type job struct {
 	openedFor secret.Missing
 	lacking   int // what a list should show and cannot
 	policy    *access.Policy
-	trashed   func()   // gives the lock of holdTrash back; nil: not held
-	one       [1]int64 // room for entry.Versions: most calls touch one
+	trace     trace.TraceID // zero: the request is of none
+	trashed   func()        // gives the lock of holdTrash back; nil: not held
+	one       [1]int64      // room for entry.Versions: most calls touch one
 }
 
 // allowed is how an operation asks for a name that it learnt midway.

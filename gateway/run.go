@@ -34,7 +34,6 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	if a == access.Backup && err == nil {
 		st.health.backedUp.Store(time.Now().UnixNano())
 	}
-	s.tellRefusal(span, j, err)
 	if auditErr := s.outcome(j, spent{ops(), backends.AnswersOf(ctx)}, err); auditErr != nil {
 		return zero, auditedError{auditErr}
 	}

@@ -15,6 +15,7 @@ import (
 // name of the secret is told where Options.TraceNames allows it.
 func (s *Service) startSpan(ctx context.Context, j *job) (context.Context, trace.Span) {
 	request := trace.SpanFromContext(ctx)
+	j.trace = request.SpanContext().TraceID()
 	if !request.IsRecording() {
 		return ctx, request
 	}
@@ -44,14 +45,15 @@ func endSpan(span trace.Span, err error) {
 	span.End()
 }
 
-// tellRefusal says at level debug why a call failed.
-func (s *Service) tellRefusal(span trace.Span, j *job, err error) {
-	if err == nil || !s.log.Enabled(context.Background(), slog.LevelDebug) {
+// tellRefusal says at level debug why a call failed. What strangers are refused is
+// in the audit alone, which counts it: nobody fills a log.
+func (s *Service) tellRefusal(c Call, store string, id trace.TraceID, err error, why slog.Attr) {
+	if err == nil || c.Caller.ID == "" || !s.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	about := []any{slog.String("op", j.call.Op), slog.String("store", j.Name), slog.String("caller", j.call.Caller.ID), slog.String("request_id", j.call.RequestID)}
-	if id := span.SpanContext().TraceID(); id.IsValid() {
+	about := []any{slog.String("op", c.Op), slog.String("store", store), slog.String("caller", c.Caller.ID), slog.String("request_id", c.RequestID)}
+	if id.IsValid() {
 		about = append(about, slog.String("trace_id", id.String()))
 	}
-	s.log.Debug("refused", append(about, slog.String("result", result(err)), slog.Any("error", err))...)
+	s.log.Debug("refused", append(about, slog.String("result", result(err)), why)...)
 }

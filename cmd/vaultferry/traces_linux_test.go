@@ -150,6 +150,7 @@ policy: [ { callers: [app], allow: ["*"], stores: ["*"], names: ["*"] } ]
 	mu.Unlock()
 	call(http.MethodPost, "/secrets/db-pass/backup", "", true, http.StatusOK)
 	call(http.MethodGet, "/secrets/not-there", "", true, http.StatusNotFound)
+	call(http.MethodPut, "/secrets/db-pass", `{"value":`, false, http.StatusBadRequest) // before any operation
 	const made = "MADE-UP-BY-A-STRANGER"
 	call(made, "/secrets/db-pass", "", true, http.StatusMethodNotAllowed)
 	stop()
@@ -195,10 +196,12 @@ policy: [ { callers: [app], allow: ["*"], stores: ["*"], names: ["*"] } ]
 	refusalInLog(t, &said, trace)
 }
 
-// refusalInLog wants the one refusal, with what finds it in the audit and in the
-// traces.
+// refusalInLog wants each refusal, with what finds it in the audit and, if it is
+// of one, in the trace.
 func refusalInLog(t *testing.T, said io.Reader, trace string) {
 	t.Helper()
+	var early bool
+	var told int
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		var l struct {
 			Msg, Level, Op, Store, Result string
@@ -208,12 +211,23 @@ func refusalInLog(t *testing.T, said io.Reader, trace string) {
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			t.Fatalf("%v: %s", err, lines.Text())
 		}
-		if l.Msg == "refused" {
-			if l.Level != "DEBUG" || l.Op != "azure.GetSecret" || l.Store != "main" || l.Result != "not found" || l.RequestID == "" || l.TraceID != trace {
+		if l.Msg != "refused" {
+			continue
+		}
+		told++
+		if l.Level != "DEBUG" || l.Store != "main" || l.RequestID == "" {
+			t.Errorf("a refusal: %s", lines.Text())
+		}
+		switch l.Op {
+		case "azure.GetSecret":
+			if l.Result != "not found" || l.TraceID != trace {
 				t.Errorf("the refusal: %s", lines.Text())
 			}
-			return
+		case "azure.SetSecret":
+			early = l.Result == "invalid"
 		}
 	}
-	t.Error("the refusal is not in the log")
+	if told != 3 || !early {
+		t.Errorf("%d refusals are in the log, that of what no operation ran for: %v", told, early)
+	}
 }
