@@ -65,16 +65,18 @@ func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
 	}
 	var ids [][]byte
 	whats := map[string]string{}
+	answered := map[string][]byte{} // before the rows are read: a batch may end meanwhile
 	for _, what := range []string{opDelete, opRecover, opPurge} {
 		id := s.operationID(&c, what, name)
 		ids, whats[string(id)] = append(ids, id), what
+		answered[string(id)] = s.answers.pending(id)
 	}
 	var id, uid []byte
 	var deleted *bool
 	repeats := false
 	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error {
 		return each(rows, []any{&id, &uid, &deleted}, func() error {
-			if s.answers.told(id, uid) {
+			if bytes.Equal(uid, answered[string(id)]) || s.answers.told(id, uid) {
 				return nil
 			}
 			switch whats[string(id)] { // and it is still as that has left it
@@ -204,12 +206,13 @@ func refused(err error) bool {
 // was read before was made by it, or it was inserted in vain.
 func (s *Store) look(ctx context.Context, o *operation, stands func(context.Context, secret.UID, bool) (bool, error)) (bool, error) {
 	var uid []byte
+	answered := s.answers.pending(o.id) // before the row is read: its batch may end meanwhile
 	err := s.query(ctx, s.sql.operationOf, func(rows pgx.Rows) error { return each(rows, []any{&uid}, nil) }, o.id)
 	if err != nil || len(uid) != len(o.uid) {
 		return false, err
 	}
 	ours := bytes.Equal(uid, o.uid[:])
-	if !ours && (bytes.Equal(uid, o.replaces) || s.answers.told(o.id, uid)) {
+	if !ours && (bytes.Equal(uid, o.replaces) || bytes.Equal(uid, answered) || s.answers.told(o.id, uid)) {
 		o.replaces = uid
 		return false, nil
 	}
