@@ -67,7 +67,7 @@ func newSoak(t *testing.T) *soak {
 	host := server.Address[len("http://"):]
 	upstream := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(upstream.CloseIdleConnections)
-	s := &soak{proxy: faultproxy.Start(t, faultproxy.Options{Scheme: "http", Host: host, Upstream: upstream}), answered: map[string]bool{}}
+	s := &soak{proxy: faultproxy.Start(t, faultproxy.Options{Scheme: "http", Host: host, Upstream: upstream, Aside: vaulttest.KeepsToken}), answered: map[string]bool{}}
 	vault := fmt.Sprintf("{ name: vault, backend: hashivault, timeout: 3s, on_loss: accept, hashivault: { address: %q, mount: %q, token: { env: VAULT_TOKEN } } }",
 		s.proxy.URL, server.NewMount(t))
 	s.target = start(t, extra{

@@ -75,7 +75,7 @@ func vaultBehindProxy(t *testing.T, n int, mounted func(*vaulttest.Server, testi
 	c.Token = secret.TextValue(vaulttest.RootToken)
 	all := make([]*behindProxy, n)
 	for i := range all {
-		p := faultproxy.Start(t, faultproxy.Options{Scheme: "http", Host: host, Upstream: upstream})
+		p := faultproxy.Start(t, faultproxy.Options{Scheme: "http", Host: host, Upstream: upstream, Aside: vaulttest.KeepsToken})
 		c.Address, c.Mount = p.URL, mounted(server, t)
 		mount := c.Mount
 		all[i] = &behindProxy{open(t, hashivault.Driver, away(i), c), p, func(t *testing.T) holding { return look(t, client, mount) }}

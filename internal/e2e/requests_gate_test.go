@@ -18,8 +18,8 @@ import (
 // expect: a wave passes as soon as it is as wide as foretold, and only where it
 // does not become so, time decides.
 type gate struct {
-	next    http.RoundTripper
-	outside func(*http.Request) bool // of any operation: passes, and is not counted
+	next  http.RoundTripper
+	aside func(*http.Request) bool // of no operation: passes, and is not counted
 
 	mu       sync.Mutex
 	open     bool // nothing is held or counted
@@ -40,7 +40,7 @@ const (
 )
 
 func newGate(t *testing.T, next http.RoundTripper) *gate {
-	g := &gate{next: next, open: true, outside: func(*http.Request) bool { return false }}
+	g := &gate{next: next, open: true, aside: func(*http.Request) bool { return false }}
 	g.quiet = time.AfterFunc(time.Hour, g.giveUp)
 	t.Cleanup(func() { g.quiet.Stop() })
 	return g
@@ -69,7 +69,7 @@ func (g *gate) unlock() []int {
 
 // RoundTrip implements http.RoundTripper.
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
-	if g.outside(r) {
+	if g.aside(r) {
 		return g.next.RoundTrip(r)
 	}
 	pass := g.enter()

@@ -69,9 +69,7 @@ func countedVault(t *testing.T, mount string) *counted {
 	t.Cleanup(upstream.CloseIdleConnections)
 	host, _ := strings.CutPrefix(server.Address, "http://")
 	g := newGate(t, upstream)
-	g.outside = func(r *http.Request) bool { // the client keeps its token in the background
-		return strings.HasPrefix(r.URL.Path, "/v1/auth/token/") || r.URL.Path == "/v1/sys/wrapping/lookup"
-	}
+	g.aside = vaulttest.KeepsToken
 	p := faultproxy.Start(t, faultproxy.Options{Scheme: "http", Host: host, Upstream: g})
 	c := hashivault.Config{}
 	c.SetDefaults()

@@ -69,6 +69,9 @@ type Options struct {
 	Scheme, Host string
 	// Upstream carries requests to the product.
 	Upstream http.RoundTripper
+	// Aside, if not nil, picks requests that are of no operation, such as those
+	// that a client makes in the background. They pass, and are not counted.
+	Aside func(*http.Request) bool
 	// TLS, if not nil, makes the proxy speak HTTPS with the product's
 	// certificate.
 	TLS *tls.Config
@@ -144,6 +147,9 @@ func (p *Proxy) Count() (writes, reads int) {
 
 // meets returns the plan if r is its request.
 func (p *Proxy) meets(r *http.Request) *plan {
+	if p.o.Aside != nil && p.o.Aside(r) {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count[Reads(r)]++

@@ -37,6 +37,12 @@ type Server struct {
 	count   int
 }
 
+// KeepsToken picks the requests by which a client looks after its token. It
+// makes them in the background, when it likes.
+func KeepsToken(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v1/auth/token/") || r.URL.Path == "/v1/sys/wrapping/lookup"
+}
+
 // patience bounds the start, not the build.
 const patience = 30 * time.Second
 
