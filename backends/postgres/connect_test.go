@@ -197,7 +197,7 @@ func (p place) open2(t *testing.T) error {
 
 func waitFor(t *testing.T, so func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()

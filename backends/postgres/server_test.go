@@ -170,6 +170,9 @@ func TestFailover(t *testing.T) {
 	if err := putOne(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, func() bool { // it follows when it can, and of what it has not seen nothing is promised
+		return first.Run("postgres", "SELECT 1 / count(*) FROM pg_stat_replication WHERE flush_lsn >= pg_current_wal_flush_lsn()") == nil
+	})
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}
