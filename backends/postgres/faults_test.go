@@ -96,7 +96,7 @@ var faultWrites = []faultWrite{
 		_, err := s.Recover(ctx, "s")
 		return err
 	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 1) }},
-	{"purge", "(id, uid) VALUES", twice(putOne, deleteOne), func(ctx context.Context, s *postgres.Store) error {
+	{"purge", "DELETE FROM", twice(putOne, deleteOne), func(ctx context.Context, s *postgres.Store) error {
 		return s.Purge(ctx, "s")
 	}, func(ctx context.Context, s *postgres.Store) error {
 		if err := inTrash(ctx, s); !errors.Is(err, secret.NotFound) {

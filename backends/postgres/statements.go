@@ -12,7 +12,7 @@ type statements struct {
 	create, add, patch, move         string // a write of one statement: see change
 	lock                             string
 	begin                            string // a secret that an import makes
-	purgeVersions, purge             string
+	purge                            string
 	operation, operationOf, repeated string
 	answered, forgotten              string
 
@@ -43,6 +43,8 @@ const (
 	changed = `WITH h AS (UPDATE $schema.secret SET head = $3, deleted = $4 WHERE name = $1 AND substr(head, 1, 32) = $2 RETURNING 1), `
 	added   = `v AS (INSERT INTO $schema.version (name, ordinal, uid, attributes, value)
 	SELECT $1::text, $8::bigint, $6::bytea, $9::bytea, $10::bytea FROM h), `
+	purged = `WITH h AS (DELETE FROM $schema.secret WHERE name = $1 AND substr(head, 1, 32) = $2 AND deleted = $4 AND $3::bytea IS NULL RETURNING 1),
+	v AS (DELETE FROM $schema.version WHERE name = $1 AND EXISTS (SELECT 1 FROM h)), `
 	patched = `v AS (UPDATE $schema.version SET attributes = $9 WHERE name = $1 AND ordinal = $8 AND EXISTS (SELECT 1 FROM h)), `
 	done    = `o AS (INSERT INTO $schema.operation AS o (id, uid) SELECT $5::bytea, $6::bytea FROM h ` + retaken + `)
 SELECT (SELECT count(*) FROM h), s.head, s.deleted, clock_timestamp()
@@ -86,10 +88,9 @@ FROM unnest($1::text[], $2::bigint[]) AS w (name, ordinal) JOIN $schema.version 
 		lock:   ours(`SELECT 1 FROM $schema.secret WHERE name = $1 FOR UPDATE`),
 		begin: ours(`WITH h AS (INSERT INTO $schema.secret (name, deleted, head) VALUES ($1, false, $2) ON CONFLICT (name) DO NOTHING RETURNING 1)
 SELECT (SELECT count(*) FROM h), s.deleted FROM (SELECT 1) one LEFT JOIN $schema.secret s ON s.name = $1`),
-		purgeVersions: ours(`DELETE FROM $schema.version WHERE name = $1`),
-		purge:         ours(`DELETE FROM $schema.secret WHERE name = $1`),
-		operation:     ours(`INSERT INTO $schema.operation AS o (id, uid) VALUES ($1, $2) ` + strings.Replace(retaken, "$7", "$3", 1)),
-		operationOf:   ours(`SELECT uid FROM $schema.operation WHERE id = $1 AND at > clock_timestamp() - interval '60 seconds'`),
+		purge:       ours(purged + done),
+		operation:   ours(`INSERT INTO $schema.operation AS o (id, uid) VALUES ($1, $2) ` + strings.Replace(retaken, "$7", "$3", 1)),
+		operationOf: ours(`SELECT uid FROM $schema.operation WHERE id = $1 AND at > clock_timestamp() - interval '60 seconds'`),
 		repeated: ours(`SELECT o.id, o.uid, s.deleted FROM $schema.operation o LEFT JOIN $schema.secret s ON s.name = $2
 WHERE o.id = ANY($1) AND o.at > clock_timestamp() - interval '60 seconds'`),
 		answered:  ours(`DELETE FROM $schema.operation o USING unnest($1::bytea[], $2::bytea[]) AS a (id, uid) WHERE o.id = a.id AND o.uid = a.uid`),

@@ -86,20 +86,15 @@ func (s *Store) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
 	return s.purge(ctx, seen.Name, seen)
 }
 
-// purge removes what is in the trash, if it is what was seen. It takes the lock
-// first: a statement that waited would remove only the versions that stood
-// before it waited.
+// purge removes what is in the trash, if it is what was seen.
 func (s *Store) purge(ctx context.Context, name secret.Name, seen *secret.Secret) error {
 	if err := s.ready(ctx, opPurge, name.Validate()); err != nil {
 		return err
 	}
 	o := s.askedFor(ctx, opPurge, name)
 	return s.commit(ctx, o, func(ctx context.Context) error {
-		return s.inTx(ctx, beginWrite, func(t *tx) error {
-			if err := t.read(ctx, s.sql.lock, nil, string(name)); err != nil {
-				return err
-			}
-			f, vs, err := s.readAll(ctx, t.read, name, true, false)
+		return s.alone(ctx, o, func(read, last reader) error {
+			f, vs, err := s.readAll(ctx, read, name, true, false)
 			switch {
 			case err != nil:
 				return err
@@ -108,9 +103,7 @@ func (s *Store) purge(ctx context.Context, name secret.Name, seen *secret.Secret
 			case seen != nil && !f.head.View(vs...).SameDeletion(seen):
 				return secret.Errorf(secret.NotFound, "no longer that deleted secret")
 			}
-			return t.commit(ctx,
-				step{sql: s.sql.purgeVersions, args: []any{string(name)}}, step{sql: s.sql.purge, args: []any{string(name)}},
-				step{sql: s.sql.operation, args: []any{o.id, o.uid[:], o.replaces}})
+			return s.run(ctx, last, o, &write{sql: s.sql.purge, from: f.sealed, deleted: true})
 		})
 	}, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
 		if ours {

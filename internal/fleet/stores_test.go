@@ -258,6 +258,11 @@ func (c *storeClient) call(t *testing.T, h *history, i int) {
 		in.which = c.made[n]
 	case doGet, doDelete, doRecover, doPurge:
 	}
+	c.ask(t, h, ctx, in)
+}
+
+// ask makes the call and records it.
+func (c *storeClient) ask(t *testing.T, h *history, ctx context.Context, in input) {
 	h.record(c.id, string(c.name), in, func() (output, bool) {
 		out, err := c.do(ctx, in)
 		switch {

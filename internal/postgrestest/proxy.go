@@ -45,6 +45,7 @@ type Proxy struct {
 	text  string // of the statement whose round trip is to fail
 	fault Fault
 	armed bool
+	hold  func(statements []string)
 	met   int
 	delay time.Duration
 	conns map[net.Conn]struct{}
@@ -81,6 +82,14 @@ func (p *Proxy) Arm(text string, f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.text, p.fault, p.armed = text, f, true
+}
+
+// Hold has every round trip wait for f, which learns the statements of it. Nil:
+// none waits.
+func (p *Proxy) Hold(f func(statements []string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = f
 }
 
 // Met counts the faults that were met.
@@ -151,21 +160,31 @@ func (s *session) requests() {
 		return
 	}
 	var round bytes.Buffer
+	var texts []string
 	meets := false
 	for {
 		m, err := readMessage(in, true)
 		if err != nil {
 			return
 		}
-		meets = s.reads(m) || meets
+		if text, runs := s.reads(m); runs {
+			texts = append(texts, text)
+			meets = s.proxy.isFor(text) || meets
+		}
 		round.Write(m)
 		if m[0] != 'S' && m[0] != 'Q' && m[0] != 'X' && m[0] != 'p' && m[0] != 'd' && m[0] != 'c' {
 			continue
 		}
+		s.proxy.mu.Lock()
+		hold := s.proxy.hold
+		s.proxy.mu.Unlock()
+		if hold != nil && len(texts) > 0 {
+			hold(texts)
+		}
 		if !s.send(round.Bytes(), meets) {
 			return
 		}
-		meets = false
+		meets, texts = false, nil
 		round.Reset()
 	}
 }
@@ -195,32 +214,33 @@ func (s *session) send(round []byte, meets bool) bool {
 	return !meets || f != CutSent
 }
 
-// reads learns the names of statements, and tells whether m runs the one that is
-// to fail.
-func (s *session) reads(m []byte) bool {
+// isFor reports whether a round trip with the text is to fail.
+func (p *Proxy) isFor(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.armed && strings.Contains(text, p.text)
+}
+
+// reads learns the names of statements, and tells which one m runs.
+func (s *session) reads(m []byte) (text string, runs bool) {
 	body := m[5:]
 	word := func() string {
 		w, rest, _ := bytes.Cut(body, []byte{0})
 		body = rest
 		return string(w)
 	}
-	var text string
 	switch m[0] {
 	case 'P':
 		name := word()
 		s.statements[name] = word()
-		return false
+		return "", false
 	case 'B':
 		word()
-		text = s.statements[word()]
+		return s.statements[word()], true
 	case 'Q':
-		text = word()
-	default:
-		return false
+		return word(), true
 	}
-	s.proxy.mu.Lock()
-	defer s.proxy.mu.Unlock()
-	return s.proxy.armed && strings.Contains(text, s.proxy.text)
+	return "", false
 }
 
 // answers passes on what the server says.
