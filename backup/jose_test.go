@@ -5,8 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
+
+	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
 // instructions returns the shell commands of FORMAT.md in their order: jose,
@@ -18,8 +19,10 @@ func instructions(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllSubmatch(b, -1) {
-		out = append(out, string(m[1]))
+	for _, block := range pages.Blocks(string(b)) {
+		if block.Kind == "sh" {
+			out = append(out, block.Text)
+		}
 	}
 	if len(out) != 4 {
 		t.Fatalf("FORMAT.md has %d sets of commands, want 4", len(out))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/internal/pages"
 	"github.com/vaultferry/vaultferry/snapshot"
 )
 
@@ -22,8 +23,7 @@ func TestStockTools(t *testing.T) {
 	}
 	page, err := os.ReadFile("../docs/repository.md")
 	must(t, err)
-	_, script, _ := strings.Cut(string(page), "```sh\n")
-	script, _, ok := strings.Cut(script, "```")
+	script, ok := pages.First(string(page), "sh")
 	if !ok {
 		t.Fatal("the page shows no commands")
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
 // TestBackupPage does what docs/backup.md tells, line by line, in the order of the
@@ -42,16 +44,13 @@ printf canary | vaultferry set web team-a/key`)
 			p.sh(do)
 			delete(before, title)
 		}
-		for i, block := range strings.Split(text, "```\n") {
-			if i%2 == 0 {
-				continue
-			}
-			if strings.Contains(block, "rescue.json") {
+		for _, block := range pages.Blocks(text) {
+			if strings.Contains(block.Text, "rescue.json") {
 				p.sh(`mv keyring.json lost.json`)
 			}
-			p.sh(block)
+			p.sh(block.Text)
 			blocks++
-			if strings.Contains(block, "snapshot create") {
+			if strings.Contains(block.Text, "snapshot create") {
 				p.last = strings.TrimSpace(p.sh(`vaultferry snapshot list --repo /backup/vaults --store payments --output json | jq -r '.[-1].snapshot[:12]'`))
 				p.moment = time.Now().UTC().Format(time.RFC3339Nano)
 			}

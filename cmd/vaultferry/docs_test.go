@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
 // documents are what a reader is given beside the help.
@@ -71,19 +73,11 @@ func TestDocuments(t *testing.T) {
 
 // code is what stands in blocks and between backticks, each on its own line.
 func code(text string) string {
-	var b strings.Builder
-	for i, part := range strings.Split(text, "```") {
-		if i%2 == 1 {
-			b.WriteString("\n" + part)
-			continue
-		}
-		for j, span := range strings.Split(part, "`") {
-			if j%2 == 1 {
-				b.WriteString("\n" + span)
-			}
-		}
+	all := pages.Spans(text)
+	for _, b := range pages.Blocks(text) {
+		all = append(all, b.Text)
 	}
-	return b.String()
+	return strings.Join(all, "\n")
 }
 
 func hasHeading(t *testing.T, file, anchor string) bool {
@@ -112,8 +106,7 @@ func TestAuditByHand(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	_, block, _ := strings.Cut(documents(t)["docs/audit.md"], "```python\n")
-	script, _, ok := strings.Cut(block, "```")
+	script, ok := pages.First(documents(t)["docs/audit.md"], "python")
 	if !ok {
 		t.Fatal("no block of Python was found")
 	}

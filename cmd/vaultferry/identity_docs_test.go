@@ -18,6 +18,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/internal/issuertest"
+	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
 // TestIdentityPage: each configuration of docs/identity.md loads, and a token with
@@ -32,26 +33,24 @@ func TestIdentityPage(t *testing.T) {
 	tokens := 0
 	for section := range strings.SplitSeq(string(b), "\n## ") {
 		title, _, _ := strings.Cut(section, "\n")
-		for n, more := range strings.Split(section, "```yaml\n")[1:] {
-			text, rest, _ := strings.Cut(more, "```")
+		claims, shown := pages.First(section, "json")
+		for _, b := range pages.Blocks(section) {
+			if b.Kind != "yaml" {
+				continue
+			}
 			t.Run(title, func(t *testing.T) {
-				cfg := loadPage(t, text)
-				if claims, ok := block(rest, "json"); ok && n == 0 {
+				cfg := loadPage(t, b.Text)
+				if shown {
 					tokens++
 					opensPage(t, cfg, claims)
 				}
 			})
+			shown = false // the claims are for the first
 		}
 	}
 	if tokens < 7 {
 		t.Errorf("only %d tokens were tried", tokens)
 	}
-}
-
-func block(section, kind string) (string, bool) {
-	_, rest, ok := strings.Cut(section, "```"+kind+"\n")
-	text, _, _ := strings.Cut(rest, "```")
-	return text, ok
 }
 
 // loadPage fills in what the page leaves out.

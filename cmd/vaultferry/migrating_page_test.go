@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/internal/pages"
 	"github.com/vaultferry/vaultferry/inventory"
 )
 
@@ -94,18 +95,16 @@ func TestCutOver(t *testing.T) {
 	c.watch(t)
 }
 
-var stepBlock = regexp.MustCompile("(?ms)^```(yaml|sh)\n(.*?)^```$")
-
 // do edits the configuration and runs the commands, in the order of the page.
 func (c *cutOver) do(t *testing.T, step string) {
 	t.Helper()
-	blocks := stepBlock.FindAllStringSubmatch(step, -1)
+	blocks := pages.Blocks(step)
 	if len(blocks) == 0 {
 		t.Fatalf("nothing is to be done in %q", step)
 	}
 	for _, b := range blocks {
-		for line := range strings.Lines(b[2]) {
-			if b[1] == "sh" {
+		for line := range strings.Lines(b.Text) {
+			if b.Kind == "sh" {
 				args := strings.Fields(strings.ReplaceAll(line, "'", ""))
 				c.must(t, exitDone, args[1:]...)
 				continue

@@ -74,6 +74,7 @@ var rules = []rule{
 	{"internal/configdoc", []string{"secret", "backends", "config"}},
 	{"internal/bboltcheck", nil},
 	{"internal/golden", nil},
+	{"internal/pages", nil},
 	{"internal/inorder", nil},
 	{"internal/jsonl", nil},
 	{"internal/merkle", nil},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/internal/golden"
+	"github.com/vaultferry/vaultferry/internal/pages"
 	"github.com/vaultferry/vaultferry/migrate/report"
 )
 
@@ -107,8 +108,7 @@ func TestByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, _ := strings.Cut(string(text), "```sh\n")
-	script, _, ok := strings.Cut(block, "```")
+	script, ok := pages.First(string(text), "sh")
 	if !ok {
 		t.Fatal("no block of a shell was found")
 	}
