@@ -39,6 +39,8 @@ binary() {
 
 # pages are what goes with the program, for every platform the same.
 pages() {
+  cp -r examples "$work/examples"
+  rm "$work/examples/"*.go
   say "manual pages and completion"
   mkdir -p "$work/man" "$work/completion"
   go test ./cmd/vaultferry -run 'TestManPages$' -count=1 -args -man "$work/man" >/dev/null
@@ -56,8 +58,7 @@ pack() {
 archive() {
   local name=vaultferry_${version#v}_${1/\//_}
   mkdir -p "$work/archives/$name"
-  cp -r LICENSE README.md CHANGELOG.md examples "$work/man" "$work/completion" "$work/${1/\//_}/vaultferry" "$work/archives/$name/"
-  rm -f "$work/archives/$name/examples/"*.go
+  cp -r LICENSE README.md CHANGELOG.md "$work/examples" "$work/man" "$work/completion" "$work/${1/\//_}/vaultferry" "$work/archives/$name/"
   pack "$work/archives/$name"
   mv "$work/archives/$name.tar.gz" "$out/"
 }
@@ -69,14 +70,19 @@ inventory() {
     -main cmd/vaultferry -output "$out/vaultferry_${version#v}_${1/\//_}.cdx.json" . 2>"$work/log" || { cat "$work/log" >&2; return 1; }
 }
 
-# tree is what a package puts on a machine. The unit is the one of examples, for
+# installed is a file of examples as a package has it: it is installed already, for
 # a program in /usr/bin.
+installed() {
+  sed -e '/^# Install it /d' -e 's#/usr/local/bin/#/usr/bin/#' "$1" >"$2/$(basename "$1")"
+}
+
+# tree is what a package puts on a machine.
 tree() {
-  local root=$1
-  mkdir -p "$root"/usr/{bin,lib/systemd/system,share/{man/man1,bash-completion/completions,fish/vendor_completions.d,doc/vaultferry/examples}}
+  local root=$1 unit
+  mkdir -p "$root"/usr/{bin,lib/systemd/system,share/{man/man1,bash-completion/completions,fish/vendor_completions.d,doc/vaultferry}}
   cp "$work/linux_$2/vaultferry" "$root/usr/bin/"
-  for unit in service socket; do
-    sed -e '/^# Install it as/d' -e 's#/usr/local/bin/#/usr/bin/#' "examples/vaultferry.$unit" >"$root/usr/lib/systemd/system/vaultferry.$unit"
+  for unit in examples/*.{service,socket,timer} examples/backup/*.{service,timer}; do
+    installed "$unit" "$root/usr/lib/systemd/system"
   done
   for page in "$work"/man/*.1; do
     gzip -9nc "$page" >"$root/usr/share/man/man1/$(basename "$page").gz"
@@ -85,7 +91,8 @@ tree() {
   cp "$work/completion/vaultferry.fish" "$root/usr/share/fish/vendor_completions.d/"
   cp LICENSE "$root/usr/share/doc/vaultferry/copyright"
   cp README.md CHANGELOG.md "$root/usr/share/doc/vaultferry/"
-  cp examples/*.yaml "$root/usr/share/doc/vaultferry/examples/"
+  cp -r "$work/examples" "$root/usr/share/doc/vaultferry/"
+  find "$root/usr/share/doc" -name 'vaultferry*.*' -delete # the units have their own place
   cp "$out/vaultferry_${version#v}_linux_$2.cdx.json" "$root/usr/share/doc/vaultferry/sbom.cdx.json"
   find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
@@ -95,7 +102,8 @@ packages() {
   tree "$work/$1/tree" "$1"
   # zsh looks in another folder on each system: see nfpm.yaml.
   cp "$work/completion/vaultferry.zsh" "$work/$1/_vaultferry"
-  touch -d "@$SOURCE_DATE_EPOCH" "$work/$1/_vaultferry"
+  installed examples/vaultferry.default "$work/$1"
+  touch -d "@$SOURCE_DATE_EPOCH" "$work/$1/_vaultferry" "$work/$1/vaultferry.default"
   for kind in deb rpm; do
     say "$kind $1"
     STAGE=$work/$1 GOARCH=$1 VERSION=$version "$tools/nfpm" package -f deploy/package/nfpm.yaml -p "$kind" -t "$out/" >"$work/log" || { cat "$work/log" >&2; return 1; }

@@ -1,22 +1,36 @@
 package examples
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// services are the units that packages install.
+func services(t *testing.T) []string {
+	t.Helper()
+	here, err := filepath.Glob("*.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := filepath.Glob("backup/*.service")
+	if err != nil || len(here) < 2 || len(jobs) < 2 {
+		t.Fatal(here, jobs, err)
+	}
+	return append(here, jobs...)
+}
 
 // TestUnit: the services that the manual installs are confined, by systemd's own
 // measure (10.0 is not at all).
 func TestUnit(t *testing.T) {
 	t.Parallel()
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("systemd-analyze is not here")
-	}
-	for _, unit := range []string{"vaultferry.service", "vaultferry-verify.service"} {
+	analyze := need(t, "systemd-analyze")
+	for _, unit := range services(t) {
 		out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=20", unit).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v: %s", unit, err, out)
@@ -27,22 +41,16 @@ func TestUnit(t *testing.T) {
 // TestUnitsAreValid: systemd reads every unit without a complaint.
 func TestUnitsAreValid(t *testing.T) {
 	t.Parallel()
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("systemd-analyze is not here")
-	}
+	analyze := need(t, "systemd-analyze")
 	units, err := filepath.Glob("vaultferry*.*")
 	if err != nil || len(units) < 4 {
 		t.Fatal(units, err)
 	}
+	units = slices.DeleteFunc(units, func(unit string) bool { return unit == defaults })
 	dir := t.TempDir()
 	for _, unit := range units {
-		text, err := os.ReadFile(unit)
-		if err != nil {
-			t.Fatal(err)
-		}
 		// The program is not installed here.
-		installed := strings.ReplaceAll(string(text), "/usr/local/bin/vaultferry", "/bin/true")
+		installed := strings.ReplaceAll(read(t, unit), "/usr/local/bin/vaultferry", "/bin/true")
 		if err := os.WriteFile(filepath.Join(dir, unit), []byte(installed), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -52,5 +60,38 @@ func TestUnitsAreValid(t *testing.T) {
 		if err != nil || len(out) > 0 {
 			t.Errorf("%s: %v: %s", unit, err, out)
 		}
+	}
+}
+
+const defaults = "vaultferry.default"
+
+// settings are those of the jobs, with what the file offers behind a # .
+func settings(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(read(t, defaults), -1) {
+		if all[m[1]] == "" {
+			all[m[1]] = m[2]
+		}
+	}
+	return all
+}
+
+// TestSettings: the file for the jobs sets what the units use, and nothing else.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for _, unit := range services(t) {
+		text := read(t, unit)
+		for _, m := range regexp.MustCompile(`\$\{?([A-Z_]+)`).FindAllStringSubmatch(text, -1) {
+			used[m[1]] = true
+			if !strings.Contains(text, "\nEnvironmentFile=/etc/default/vaultferry\n") {
+				t.Errorf("%s uses %s and reads no settings", unit, m[1])
+			}
+		}
+	}
+	set := settings(t)
+	if have, want := slices.Sorted(maps.Keys(set)), slices.Sorted(maps.Keys(used)); !slices.Equal(have, want) {
+		t.Errorf("%s sets %q, and the units use %q", defaults, have, want)
 	}
 }

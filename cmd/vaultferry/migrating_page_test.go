@@ -131,8 +131,17 @@ func (c *cutOver) watch(t *testing.T) {
 	if m == nil {
 		t.Fatal("the unit starts something else")
 	}
+	settings, err := os.ReadFile("../../examples/vaultferry.default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^#VERIFY_FLAGS=(.*)$`).FindSubmatch(settings)
+	if flags == nil {
+		t.Fatal("no metrics are offered")
+	}
 	metrics := filepath.Join(c.dir, "verify.prom")
-	args := strings.Fields(strings.NewReplacer("/var/lib/vaultferry/move.plan", "red-back.plan", "/etc/vaultferry/", "", "/var/lib/node_exporter/vaultferry-verify.prom", metrics).Replace(string(m[1])))
+	line := strings.NewReplacer("${PLAN}", "red-back.plan", "/etc/vaultferry/", "", "$VERIFY_FLAGS", string(flags[1])).Replace(string(m[1]))
+	args := strings.Fields(strings.ReplaceAll(line, "/var/lib/node_exporter/vaultferry-verify.prom", metrics))
 	c.must(t, exitDifferent, args...) // db was written since
 	b, err := os.ReadFile(metrics)
 	for _, line := range []string{

@@ -1,7 +1,10 @@
 #!/bin/sh
-# Before the package goes, and not before an upgrade, the gateway stops.
+# Before the package goes, and not before an upgrade, the gateway and its jobs stop.
 set -e
 [ -d /run/systemd/system ] || exit 0
 case "$1" in
-remove | 0) systemctl disable --now vaultferry.socket vaultferry.service ;; # dpkg's word, rpm's
+remove | 0) # dpkg's word, rpm's
+	systemctl disable --now vaultferry.socket vaultferry.service \
+		vaultferry-backup.timer vaultferry-drill.timer vaultferry-verify.timer
+	;;
 esac

@@ -159,20 +159,120 @@ func consistent(t *testing.T, objects []runtime.Object, pods *apps.StatefulSet) 
 		if n != 1 {
 			t.Errorf("the monitor finds %d services", n)
 		}
+		monitored(t, m, pods)
+	}
+}
+
+// monitored: the monitor speaks to the port as probes do, and reads the Secrets
+// that the gateway has from the same places.
+func monitored(t *testing.T, m *monitoring.ServiceMonitor, pods *apps.StatefulSet) {
+	t.Helper()
+	e := m.Spec.Endpoints[0]
+	container := pods.Spec.Template.Spec.Containers[0]
+	for _, probe := range []*core.Probe{container.StartupProbe, container.LivenessProbe, container.ReadinessProbe} {
+		if probe == nil || e.Scheme == nil || !strings.EqualFold(string(probe.HTTPGet.Scheme), string(*e.Scheme)) || probe.HTTPGet.Port.StrVal != e.Port {
+			t.Errorf("the monitor speaks %v at %s, and a probe is %+v", e.Scheme, e.Port, probe)
+		}
+	}
+	mounted := map[string]string{} // path to the Secret and the key that it is of
+	for _, s := range pods.Spec.Template.Spec.Volumes[0].Projected.Sources {
+		if s.Secret == nil {
+			continue
+		}
+		for _, item := range s.Secret.Items {
+			mounted[item.Path] = s.Secret.Name + "/" + item.Key
+		}
+	}
+	_, secured := mounted["admin/tls.crt"]
+	if secured != strings.EqualFold(string(*e.Scheme), "https") || secured != (e.TLSConfig != nil) {
+		t.Errorf("the monitor speaks %s with %+v, and the gateway has %v", *e.Scheme, e.TLSConfig, mounted)
+	}
+	credentials := ""
+	if e.Authorization != nil && e.Authorization.Credentials != nil {
+		credentials = e.Authorization.Credentials.Name + "/" + e.Authorization.Credentials.Key
+	}
+	if credentials != mounted["admin/token"] {
+		t.Errorf("the monitor shows %q, and the gateway asks for %q", credentials, mounted["admin/token"])
+	}
+}
+
+// TestWatched: the gateway of the image answers probes and Prometheus as the
+// chart has them ask: see testdata/watch.sh.
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	text, err := template(t, "--values", filepath.Join(values, "watched.yaml"))
+	if err != nil {
+		t.Fatal(err, text)
+	}
+	objects := decode(t, text)
+	m, configuration := the[*monitoring.ServiceMonitor](objects), the[*core.ConfigMap](objects)
+	if m == nil || configuration == nil || len(m.Spec.Endpoints) != 1 || m.Spec.Endpoints[0].TLSConfig == nil || m.Spec.Endpoints[0].TLSConfig.ServerName == nil {
+		t.Fatalf("no monitor that checks a certificate:\n%s", text)
+	}
+	root, config := unpackImage(t, "amd64")
+	name := *m.Spec.Endpoints[0].TLSConfig.ServerName
+	mount(t, root, configuration.Data["vaultferry.yaml"], name)
+	script, err := filepath.Abs("testdata/watch.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", "--net", "--pid", "--fork", "--kill-child", "sh", script)
+	cmd.Env = append(os.Environ(), "ROOT="+root, "OWNER="+config.User, "NAME="+name, "METRICS="+m.Spec.Endpoints[0].Path)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"livez 200", "readyz 200", "metrics without the token 401", "\nvaultferry_build_info{", "msg=stopped"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is missing:\n%s", want, out)
+		}
+	}
+}
+
+// TestMonitorOfPlainHTTP: without Secrets for it the port speaks plain HTTP, to
+// everybody alike; and an operator's own settings of TLS take the place of the chart's.
+func TestMonitorOfPlainHTTP(t *testing.T) {
+	t.Parallel()
+	watched := filepath.Join(values, "watched.yaml")
+	for what, args := range map[string][]string{
+		"plain":    {"--values", watched, "--set", "admin.tls.existingSecret=", "--set", "admin.token.existingSecret="},
+		"no token": {"--values", watched, "--set", "admin.token.existingSecret="},
+		"own TLS":  {"--values", watched, "--set", "serviceMonitor.tlsConfig.insecureSkipVerify=true"},
+	} {
+		text, err := template(t, args...)
+		if err != nil {
+			t.Fatal(err, text)
+		}
+		objects := decode(t, text)
+		pods, m := the[*apps.StatefulSet](objects), the[*monitoring.ServiceMonitor](objects)
+		if pods == nil || m == nil {
+			t.Fatalf("%s: not all is there:\n%s", what, text)
+		}
+		consistent(t, objects, pods)
+		if c := m.Spec.Endpoints[0].TLSConfig; what == "own TLS" && (c.InsecureSkipVerify == nil || c.CA.Secret != nil) {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 
 // mount writes the files that a pod finds: root's, shown through links, for its
 // group to read, in a folder where everybody may write.
-func mount(t *testing.T, root, configuration string) {
+func mount(t *testing.T, root, configuration string, hosts ...string) {
 	t.Helper()
 	dir := filepath.Join(root, "etc/vaultferry")
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	gateway := filepath.Join(t.TempDir(), "gateway")
-	run(t, filepath.Join(root, "usr/bin/vaultferry"), "init", gateway)
-	files := map[string]string{"vaultferry.yaml": configuration, "app.token": "", "app.sk": "", "pipeline.sk": "", "csms.sk": "", "vault-ca.pem": "ca.pem", "keyring.json": "keyring.json", "tls/tls.crt": "cert.pem", "tls/tls.key": "key.pem"}
+	args := []string{"init", gateway}
+	for _, host := range hosts {
+		args = append(args, "--host", host)
+	}
+	run(t, filepath.Join(root, "usr/bin/vaultferry"), args...)
+	files := map[string]string{
+		"vaultferry.yaml": configuration, "app.token": "", "app.sk": "", "pipeline.sk": "", "csms.sk": "", "vault-ca.pem": "ca.pem", "keyring.json": "keyring.json", "tls/tls.crt": "cert.pem", "tls/tls.key": "key.pem",
+		"admin/token": "", "admin/tls.crt": "cert.pem", "admin/tls.key": "key.pem", "ca.pem": "ca.pem",
+	}
 	data := filepath.Join(dir, "..2026_11_30_00_00_00.1")
 	for name, from := range files {
 		content := []byte(strings.Repeat("0123456789abcdef", 4) + name)
@@ -195,7 +295,7 @@ func mount(t *testing.T, root, configuration string) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"..data": filepath.Base(data), "tls": "..data/tls"} {
+	for link, to := range map[string]string{"..data": filepath.Base(data), "tls": "..data/tls", "admin": "..data/admin"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -225,6 +325,8 @@ func TestChartRefuses(t *testing.T) {
 		"no id for all":       {[]string{"--values", filepath.Join(values, "vault.yaml"), "--set", "config.gateway.id="}, "several replicas need config.gateway.id"},
 		"a misspelt value":    {[]string{"--values", bolt, "--set", "replica=2"}, "replica"},
 		"no gateway":          {[]string{"--values", bolt, "--set", "replicas=0"}, "replicas"},
+		"a token in clear":    {[]string{"--values", bolt, "--set", "admin.token.existingSecret=x"}, "admin.token needs admin.tls"},
+		"an unknown port":     {[]string{"--values", bolt, "--set", "config.admin.address=:9"}, "config.admin.address would be unknown to probes"},
 		"a token for anybody": {[]string{"--values", bolt, "--set", "serviceAccount.tokens[0].name=x"}, "audience"},
 	} {
 		out, err := template(t, tt.args...)

@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,9 +77,11 @@ func ask(t *testing.T, root, owner, said, ca string) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{
-		"vaultferry " + version(t), `"value":"a-value-from-outside"`, "by command: a-value-from-outside", "msg=stopped",
-	} {
+	wants := []string{"vaultferry " + version(t), `"value":"a-value-from-outside"`, "by command: a-value-from-outside", "msg=stopped"}
+	if _, err := os.Stat(filepath.Join(root, jobs)); err == nil {
+		wants = append(wants, "vaultferry-backup.service did its work", "vaultferry-drill.service did its work")
+	}
+	for _, want := range wants {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is missing:\n%s", want, out)
 		}
@@ -95,8 +99,7 @@ func version(t *testing.T) string {
 func installed(t *testing.T, root string) {
 	t.Helper()
 	for _, file := range []string{
-		"usr/lib/systemd/system/vaultferry.service", "usr/lib/systemd/system/vaultferry.socket",
-		"usr/share/man/man1/vaultferry-serve.1.gz", "usr/share/bash-completion/completions/vaultferry",
+		"usr/share/man/man1/vaultferry.1.gz", "usr/share/bash-completion/completions/vaultferry",
 		"usr/share/fish/vendor_completions.d/vaultferry.fish",
 		"usr/share/doc/vaultferry/copyright", "usr/share/doc/vaultferry/sbom.cdx.json",
 	} {
@@ -113,10 +116,77 @@ func installed(t *testing.T, root string) {
 			t.Errorf("%s: %+v, %v", dir, info, err)
 		}
 	}
-	unit := filepath.Join(root, "usr/lib/systemd/system/vaultferry.service")
-	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
-	if text, err := os.ReadFile(unit); err != nil || !strings.Contains(string(text), "ExecStart=/usr/bin/vaultferry serve") || strings.Contains(string(text), "/usr/local") {
-		t.Errorf("the unit starts something else: %v\n%s", err, text)
+	units(t, root)
+}
+
+// documentation is the manual page that a unit names.
+var documentation = regexp.MustCompile(`(?m)^Documentation=man:([a-z-]+)\(1\)$`)
+
+// units checks what systemd finds: services that are confined, start the
+// program of the package and name a page of its manual, and nothing enabled.
+func units(t *testing.T, root string) {
+	t.Helper()
+	var have []string
+	for _, kind := range []string{"service", "socket", "timer"} {
+		files, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/vaultferry*."+kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range files {
+			have = append(have, filepath.Base(unit))
+			text, err := os.ReadFile(unit)
+			if err != nil || strings.Contains(string(text), "/usr/local") || strings.Contains(string(text), "Install it") {
+				t.Errorf("%s is for another place: %v\n%s", unit, err, text)
+			}
+			if kind != "service" {
+				continue
+			}
+			run(t, "systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
+			if !strings.Contains(string(text), "\nExecStart=/usr/bin/vaultferry ") {
+				t.Errorf("%s starts something else:\n%s", unit, text)
+			}
+			page := documentation.FindSubmatch(text)
+			if page == nil {
+				t.Fatalf("%s names no page of the manual", unit)
+			}
+			if _, err := os.Stat(filepath.Join(root, "usr/share/man/man1", string(page[1])+".1.gz")); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if want := []string{
+		"vaultferry-backup.service", "vaultferry-drill.service", "vaultferry-verify.service", "vaultferry.service",
+		"vaultferry.socket", "vaultferry-backup.timer", "vaultferry-drill.timer", "vaultferry-verify.timer",
+	}; !slices.Equal(have, want) {
+		t.Errorf("the units are %q", have)
+	}
+	if enabled, err := filepath.Glob(filepath.Join(root, "etc/systemd/system/*/vaultferry*")); err != nil || len(enabled) > 0 {
+		t.Errorf("enabled: %q, %v", enabled, err)
+	}
+}
+
+const jobs = "etc/default/vaultferry"
+
+// edited has an operator change the settings of the jobs.
+func edited(t *testing.T, root string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(root, jobs), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("# an operator's\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stays checks that what the operator wrote is still there, in this file.
+func stays(t *testing.T, root, file string) {
+	t.Helper()
+	if text, err := os.ReadFile(filepath.Join(root, file)); err != nil || !strings.HasSuffix(string(text), "# an operator's\n") {
+		t.Errorf("what the operator wrote is gone: %v\n%s", err, text)
 	}
 }
 
@@ -139,8 +209,19 @@ func testDeb(t *testing.T, root string) {
 	run(t, "chroot", root, "dpkg", "--install", "/vaultferry.deb")
 	installed(t, root)
 	ask(t, root, "vaultferry:vaultferry", filepath.Join(t.TempDir(), "said"), filepath.Join(root, "etc/vaultferry/ca.pem"))
+	edited(t, root)
+	run(t, "chroot", root, "dpkg", "--install", "/vaultferry.deb")
+	stays(t, root, jobs)
+	if have := run(t, "chroot", root, "dpkg-query", "--show", "--showformat=${Conffiles}", "vaultferry"); !strings.Contains(have, " /"+jobs+" ") {
+		t.Errorf("dpkg would not ask before it overwrites the settings: %q", have)
+	}
+	run(t, "chroot", root, "dpkg", "--remove", "vaultferry")
+	stays(t, root, jobs)
 	run(t, "chroot", root, "dpkg", "--purge", "vaultferry")
 	kept(t, root)
+	if _, err := os.Stat(filepath.Join(root, jobs)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a purge leaves the settings: %v", err)
+	}
 }
 
 // testRPM: the root is Debian's, of which rpm knows nothing, so what the package
@@ -157,7 +238,14 @@ func testRPM(t *testing.T, root string) {
 		}
 	}
 	ask(t, root, "vaultferry:vaultferry", filepath.Join(t.TempDir(), "said"), filepath.Join(root, "etc/vaultferry/ca.pem"))
+	edited(t, root)
+	run(t, "rpm", "--root="+root, "--install", "--replacepkgs", "--nodeps", file)
+	stays(t, root, jobs)
+	if flags := run(t, "rpm", "--query", "--package", "--queryformat", "[%{FILEFLAGS:fflags} %{FILENAMES}\n]", file); !strings.Contains(flags, "cn /"+jobs+"\n") {
+		t.Errorf("an upgrade would overwrite the settings:\n%s", flags)
+	}
 	run(t, "rpm", "--root="+root, "--erase", "vaultferry")
+	stays(t, root, jobs+".rpmsave")
 	kept(t, root)
 }
 

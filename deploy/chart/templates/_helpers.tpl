@@ -26,14 +26,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{- define "vaultferry.adminScheme" -}}
+{{ ternary "HTTPS" "HTTP" (ne .Values.admin.tls.existingSecret "") }}
+{{- end -}}
+
 {{/* What the chart sets, with the operator's own configuration on top. */}}
 {{- define "vaultferry.config" -}}
+{{- $admin := dict "address" ":8444" -}}
+{{- if .Values.admin.tls.existingSecret -}}
+{{- $_ := set $admin "tls" (dict "cert_file" "admin/tls.crt" "key_file" "admin/tls.key") -}}
+{{- end -}}
+{{- if .Values.admin.token.existingSecret -}}
+{{- $_ := set $admin "token" (dict "file" "admin/token") -}}
+{{- end -}}
 {{- $set := dict
   "server" (dict
     "address" ":8443"
     "tls" (dict "cert_file" "tls/tls.crt" "key_file" "tls/tls.key")
     "shutdown_delay" (printf "%ds" (int .Values.shutdownDelaySeconds)))
-  "admin" (dict "address" ":8444")
+  "admin" $admin
   "reload" (dict "watch" "10s")
   "keyring" (dict "file" "keyring.json")
   "audit" (dict "file" "/var/lib/vaultferry/audit.jsonl")
@@ -42,8 +53,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- mergeOverwrite $set (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
 
-{{/* One process has a bolt file, and what is in memory is one process's own. */}}
+{{/* What cannot work. One process has a bolt file, and what is in memory is one process's own. */}}
 {{- define "vaultferry.refuse" -}}
+{{- if hasKey .Values.config "admin" -}}
+{{- range $key := list "address" "tls" "token" -}}
+{{- if hasKey $.Values.config.admin $key -}}
+{{- fail (printf "config.admin.%s would be unknown to probes and the ServiceMonitor: the values admin.tls and admin.token name Secrets for it" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.admin.token.existingSecret (not .Values.admin.tls.existingSecret) -}}
+{{- fail "admin.token needs admin.tls: without a certificate the token goes to whoever listens in" -}}
+{{- end -}}
 {{- if gt (int .Values.replicas) 1 -}}
 {{- range .Values.config.stores -}}
 {{- if has .backend (list "bolt" "memory") -}}
