@@ -142,6 +142,8 @@ type optional struct {
 	speller    backends.Speller
 	pager      backends.VersionPager
 	keyHolder  backends.KeyHolder
+	// credentials says when what the product knows the gateway by ends.
+	credentials backends.CredentialReporter
 }
 
 func optionalOf(b backends.Backend) (o optional) {
@@ -158,6 +160,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.speller, _ = b.(backends.Speller)
 	o.pager, _ = b.(backends.VersionPager)
 	o.keyHolder, _ = b.(backends.KeyHolder)
+	o.credentials, _ = b.(backends.CredentialReporter)
 	return o
 }
 

@@ -56,6 +56,7 @@ type Backend struct {
 	listing       kit.ListingCache[item] // of live secrets
 	trash         kit.ListingCache[item] // of deleted ones
 	room          *tagRoom
+	ends          *ends
 	nativeBackups bool
 	readsDisabled bool
 }
@@ -80,8 +81,8 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	if c.wrap != nil {
 		vault = c.wrap(vault)
 	}
-	room := new(tagRoom)
-	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred}, &azsecrets.ClientOptions{
+	room, known := new(tagRoom), endsOf(&c.Credential)
+	sdk, err := azsecrets.NewClient("https://"+u.Host, marked{cred, known}, &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
 			Transport: plainClient(newVaultOnly(u, vault, room)),
 			Retry:     policy.RetryOptions{MaxRetries: -1}, // the gateway retries
@@ -96,7 +97,7 @@ func New(env backends.Env, c *Config) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client{sdk}, origin: origin{env.Store, strings.ToLower(u.Host)}, now: env.Now, log: env.Log,
-		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled, room: room,
+		transport: transport, nativeBackups: c.BackupForm == formNative, readsDisabled: c.ReadDisabled, room: room, ends: known,
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"os"
@@ -8,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -142,6 +145,34 @@ func TestTokenFile(t *testing.T) {
 			if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// TestTokenEnds: when a token of the configuration ends is in the token, if that
+// is a JWT.
+func TestTokenEnds(t *testing.T) {
+	t.Parallel()
+	end := time.Unix(1_800_000_000, 0)
+	jwt := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1800000000}`)) + ".x"
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(jwt+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, tt := range map[string]struct {
+		c    Credential
+		want []backends.Credential
+	}{
+		"a JWT":     {Credential{Kind: "token", Token: secret.TextValue(jwt)}, []backends.Credential{{Kind: backends.CredentialToken, Key: "credential.token", Ends: end}}},
+		"in a file": {Credential{Kind: "token", TokenFile: file}, []backends.Credential{{Kind: backends.CredentialToken, Key: "credential", Ends: end, Renewed: true}}},
+		"no JWT":    {Credential{Kind: "token", Token: secret.TextValue("x")}, nil},
+	} {
+		b := stub(t, "v.vault.example", "https://vault.example", reply(200, `{"value":[]}`), func(c *Config) { c.Credential = tt.c })
+		if err := b.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Credentials(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %+v", what, got)
 		}
 	}
 }

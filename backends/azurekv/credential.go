@@ -2,6 +2,8 @@ package azurekv
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -22,14 +24,19 @@ type credentialError struct{ err error }
 func (e *credentialError) Error() string { return "no token: " + e.err.Error() }
 func (e *credentialError) Unwrap() error { return e.err }
 
-// marked is a credential whose errors are credentialErrors.
-type marked struct{ azcore.TokenCredential }
+// marked is a credential whose errors are credentialErrors, and whose ends are
+// known.
+type marked struct {
+	azcore.TokenCredential
+	ends *ends
+}
 
 func (m marked) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	t, err := m.TokenCredential.GetToken(ctx, o)
 	if err != nil {
 		return azcore.AccessToken{}, &credentialError{err}
 	}
+	m.ends.got(t)
 	return t, nil
 }
 
@@ -71,14 +78,23 @@ func newCredential(conf *Config, transport policy.Transporter) (azcore.TokenCred
 	})
 }
 
-func newCertificate(c *Credential, o azcore.ClientOptions, known bool) (azcore.TokenCredential, error) {
+// certificate reads certificate_file.
+func (c *Credential) certificate() ([]*x509.Certificate, crypto.PrivateKey, error) {
 	raw, err := os.ReadFile(c.CertificateFile)
 	if err != nil {
-		return nil, fmt.Errorf("credential.certificate_file: %w", err)
+		return nil, nil, fmt.Errorf("credential.certificate_file: %w", err)
 	}
 	certs, key, err := azidentity.ParseCertificates(raw, c.CertificatePassword.Reveal())
 	if err != nil {
-		return nil, errors.New("credential.certificate_file: holds no certificate with its RSA key that can be read, or certificate_password is not its password")
+		return nil, nil, errors.New("credential.certificate_file: holds no certificate with its RSA key that can be read, or certificate_password is not its password")
+	}
+	return certs, key, nil
+}
+
+func newCertificate(c *Credential, o azcore.ClientOptions, known bool) (azcore.TokenCredential, error) {
+	certs, key, err := c.certificate()
+	if err != nil {
+		return nil, err
 	}
 	return azidentity.NewClientCertificateCredential(c.TenantID, c.ClientID, certs, key, &azidentity.ClientCertificateCredentialOptions{
 		ClientOptions: o, DisableInstanceDiscovery: known, SendCertificateChain: c.SendCertificateChain,

@@ -26,6 +26,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -221,6 +222,11 @@ func TestClientCertificate(t *testing.T) {
 		})
 		if err := b.Check(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		got := b.Credentials()
+		if len(got) != 2 || got[0] != (backends.Credential{Kind: backends.CredentialCertificate, Key: "credential.certificate_file", Ends: leaf.NotAfter.UTC().Truncate(time.Second)}) ||
+			got[1].Key != "credential" || !got[1].Renewed || time.Until(got[1].Ends) < 30*time.Minute || time.Until(got[1].Ends) > time.Hour {
+			t.Errorf("credentials: %+v", got)
 		}
 		proof := e.token(t).Form.Get("client_assertion")
 		at := strings.LastIndex(proof, ".")

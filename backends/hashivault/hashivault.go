@@ -56,7 +56,7 @@ func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 func newFolder(env backends.Env, c *Config, base http.RoundTripper) (*connection.Folder, error) {
 	return connection.Open(env, &connection.Options{
 		Address: c.Address, Namespace: c.Namespace, Mount: c.Mount, Prefix: c.Prefix, Field: c.Field,
-		Token: c.Token, Login: c.login(),
+		Token: c.Token, Login: c.login(), LoginEnds: c.loginEnds(),
 		Transport: kit.Transport{Roots: c.TLS.roots(), CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, ServerName: c.TLS.ServerName},
 	}, base)
 }

@@ -7,7 +7,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -77,27 +79,36 @@ func (c *Config) login() *connection.Login {
 	case c.AppRole != nil:
 		a := *c.AppRole
 		a.SetDefaults()
-		return newLogin(a.Mount, func() (map[string]any, error) {
+		return newLogin("approle", a.Mount, func() (map[string]any, error) {
 			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
 		})
 	case c.Kubernetes != nil:
 		k := *c.Kubernetes
 		k.SetDefaults()
-		return newLogin(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
+		return newLogin("kubernetes", k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
 	case c.JWT != nil:
 		j := *c.JWT
 		j.SetDefaults()
-		return newLogin(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+		return newLogin("jwt", j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
 	case c.Cert != nil:
 		cert := *c.Cert
 		cert.SetDefaults()
-		return newLogin(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
+		return newLogin("cert", cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
 	}
 	return nil
 }
 
-func newLogin(mount string, body func() (map[string]any, error)) *connection.Login {
-	return &connection.Login{Mount: strings.Trim(mount, "/"), Body: body}
+func newLogin(key, mount string, body func() (map[string]any, error)) *connection.Login {
+	return &connection.Login{Key: key, Mount: strings.Trim(mount, "/"), Body: body}
+}
+
+// loginEnds is the end of what the configuration itself holds for a login. A file
+// is replaced by whoever wrote it.
+func (c *Config) loginEnds() (e backends.Credential) {
+	if c.JWT != nil && c.JWT.Token.Len() > 0 {
+		e = backends.Credential{Kind: backends.CredentialToken, Key: "jwt.token", Ends: kit.TokenEnd(string(bytes.TrimSpace(c.JWT.Token.Reveal())))}
+	}
+	return e
 }
 
 func named(key, role string) map[string]any {

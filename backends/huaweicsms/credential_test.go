@@ -22,6 +22,7 @@ import (
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -491,6 +492,9 @@ func TestEndOfKey(t *testing.T) {
 	d.wantAsked(t, "at first", 1)
 	if end := d.b.client.credentials.current.end; !end.Equal(d.now().Add(2 * time.Hour).Truncate(time.Second)) {
 		t.Errorf("the key ends at %v", end)
+	}
+	if got, want := d.b.Credentials(), []backends.Credential{{Kind: backends.CredentialAccessKey, Key: "credential", Ends: d.b.client.credentials.current.end, Renewed: true}}; !slices.Equal(got, want) {
+		t.Errorf("it reports %+v", got)
 	}
 	if other := time.Unix(1, 0); !endOf(&struct{ A int }{}, other).Equal(other) {
 		t.Error("an end is read where none is")

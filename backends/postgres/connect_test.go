@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,8 +152,22 @@ func TestSecured(t *testing.T) {
 	certified.config.User = "certified"
 	certified.mustRefuse(t, "no certificate", secret.Upstream, "login")
 	certified.config.TLS.CertFile, certified.config.TLS.KeyFile = server.cert, server.key
-	certified.open(t)
+	if got := certified.open(t).Credentials(); len(got) != 1 || got[0].Kind != backends.CredentialCertificate || got[0].Key != "tls.cert_file" || got[0].Ends.IsZero() {
+		t.Errorf("of a certificate it reports %+v", got)
+	}
 
+	if got := s.Credentials(); len(got) != 0 {
+		t.Errorf("of a role for ever it reports %+v", got)
+	}
+	server.Exec(t, "postgres", "ALTER ROLE vaultferry VALID UNTIL '2100-01-01 00:00:00+00'")
+	want := []backends.Credential{{Kind: backends.CredentialPassword, Key: "password", Ends: time.Unix(4102444800, 0)}}
+	if err := s.Check(t.Context()); err != nil || !slices.Equal(s.Credentials(), want) {
+		t.Errorf("of a role that ends it reports %+v, %v", s.Credentials(), err)
+	}
+	server.Exec(t, "postgres", "ALTER ROLE vaultferry VALID UNTIL 'infinity'")
+	if err := s.Check(t.Context()); err != nil || len(s.Credentials()) != 0 {
+		t.Errorf("of a role for ever it reports %+v, %v", s.Credentials(), err)
+	}
 	server.Exec(t, "postgres", "ALTER ROLE vaultferry PASSWORD 'second'")
 	p.mustRefuse(t, "a password of before", secret.Upstream, "login")
 	write(t, server.password, []byte("second"))

@@ -50,6 +50,7 @@ type Store struct {
 	clock   clock
 	heads   headCache
 	answers answers
+	ends    ends
 }
 
 // Open connects, and refuses a schema that this release cannot use, and where
@@ -66,7 +67,7 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, schema: c.Schema, sql: newStatements(c.Schema), keys: env.Keys}
+	s := &Store{ends: ends{certFile: c.certFile()}, pool: pool, schema: c.Schema, sql: newStatements(c.Schema), keys: env.Keys}
 	s.answers.store = s
 	if err := s.open(ctx); err != nil {
 		pool.Close()
@@ -87,6 +88,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.opKey, err = s.sealer.Derive("operation"); err != nil {
 		return err
 	}
+	s.askPasswordEnd(ctx)
 	return s.askClock(ctx)
 }
 
@@ -119,6 +121,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if _, err := s.checkSchema(ctx); err != nil {
 		return failure(op, "", err)
 	}
+	s.askPasswordEnd(ctx)
 	var fsync, commit string
 	err := s.pool.QueryRow(ctx, "SELECT current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit)
 	switch {

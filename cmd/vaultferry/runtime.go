@@ -49,6 +49,8 @@ type runtime struct {
 	acme     *httpd.ACME      // nil: certificates are in files
 	witness  *witness.Server  // nil: this gateway is none
 	tracer   *tracing.Tracer  // nil: none
+	// callersEnd are the ends of what callers prove themselves by.
+	callersEnd []gateway.End
 }
 
 // assemble opens what a sound configuration names.

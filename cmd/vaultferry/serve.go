@@ -125,6 +125,7 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 		return err
 	}
 	again.server = server
+	rt.metrics.TellEnds(again.ends)
 	commands, err := a.listenControl(ctx, rt, again)
 	if err != nil {
 		return err

@@ -74,6 +74,7 @@ func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
 	if err != nil {
 		return nil, err
 	}
+	rt.callersEnd = endsOfCallers(rt, a.now())
 	issuers, err := a.issuers(rt)
 	if err != nil {
 		return nil, err

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,9 +70,6 @@ type statusView struct {
 	Attention []string `json:"attention"`
 }
 
-// endsSoon is how long before an end it is told of.
-const endsSoon = 7 * 24 * time.Hour
-
 // attention lists what an operator should look at, worst first.
 func attention(o *control.Overview, now time.Time) []string {
 	found := []string{}
@@ -101,8 +96,11 @@ func attention(o *control.Overview, now time.Time) []string {
 	}
 	for _, e := range o.Ends {
 		switch left := e.At.Sub(now); {
+		case left <= 0 && e.Renewed:
+			say("%s has ended, and no other one came", e.What)
 		case left <= 0:
 			say("%s has ended", e.What)
+		case e.Renewed:
 		case left < endsSoon:
 			say("%s ends in %s", e.What, roughly(left))
 		}
@@ -151,7 +149,11 @@ func (v *statusView) text(w io.Writer, now time.Time) error {
 		}
 	}
 	for _, e := range v.Ends {
-		rows = append(rows, []string{"ends", e.At.UTC().Format(time.DateOnly) + "  " + e.What})
+		line := e.At.UTC().Format(time.DateOnly) + "  " + e.What
+		if e.Renewed {
+			line += ", renewed by itself"
+		}
+		rows = append(rows, []string{"ends", line})
 	}
 	for _, line := range v.Attention {
 		rows = append(rows, []string{"look at", line})
@@ -202,31 +204,4 @@ func (r *reloader) overview() control.Overview {
 		o.Keys = append(o.Keys, control.KeyOverview{ID: k.ID, Use: k.Use, Active: k.Active, Retired: k.Retired})
 	}
 	return o
-}
-
-// ends lists what is good for a time only, soonest first. Credentials that ended
-// long ago are nobody's concern.
-func (rt *runtime) ends(now time.Time) []control.End {
-	all := []control.End{}
-	if rt.tls != nil && len(rt.tls.Certificates) > 0 && rt.tls.Certificates[0].Leaf != nil {
-		all = append(all, control.End{What: "the certificate of server.tls", At: rt.tls.Certificates[0].Leaf.NotAfter.UTC()})
-	}
-	add := func(caller string, credentials []credentialView) {
-		for _, c := range credentials {
-			if c.Expires != nil && now.Sub(*c.Expires) < endsSoon {
-				all = append(all, control.End{What: "the credential " + c.Credential + " of " + caller, At: c.Expires.UTC()})
-			}
-		}
-	}
-	for i := range rt.cfg.Callers {
-		add(rt.cfg.Callers[i].Name, configured(rt.cfg, i, now))
-	}
-	if rt.callers != nil {
-		for i := range rt.callers.Callers {
-			c := &rt.callers.Callers[i]
-			add(c.Name, kept(c, now))
-		}
-	}
-	slices.SortStableFunc(all, func(a, b control.End) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.What, b.What)) })
-	return all
 }

@@ -15,7 +15,7 @@ func TestAttention(t *testing.T) {
 	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	sound := control.Overview{
 		Stores: []gateway.StoreHealth{{Name: "a", State: gateway.StoreUp}, {Name: "b", State: gateway.StoreUnknown}},
-		Ends:   []control.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}},
+		Ends:   []gateway.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}, {What: "the token", At: now.Add(time.Minute), Renewed: true}},
 	}
 	if got := attention(&sound, now); len(got) != 0 {
 		t.Errorf("a sound gateway: %q", got)
@@ -24,7 +24,7 @@ func TestAttention(t *testing.T) {
 		Stores:        []gateway.StoreHealth{{Name: "a", State: gateway.StoreDown, Reason: "unavailable"}},
 		Configuration: control.ConfigurationState{Stale: true},
 		Audit:         control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3},
-		Ends:          []control.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
+		Ends:          []gateway.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the token", At: now.Add(-time.Second), Renewed: true}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
 	}
 	want := []string{
 		"the audit cannot be written, so every request is refused: no space left",
@@ -34,6 +34,7 @@ func TestAttention(t *testing.T) {
 		"the collector of audit lines did not get 3; they stand in the file",
 		"the configuration has changed and was not taken: vaultferry reload says why",
 		"the credential x of app has ended",
+		"the token has ended, and no other one came",
 		"the certificate ends in 2 days",
 	}
 	if got := attention(&poor, now); !slices.Equal(got, want) {

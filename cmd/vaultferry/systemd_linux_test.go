@@ -39,7 +39,7 @@ audit: { file: audit.jsonl }
 control: { socket: "" }
 stores: [ { name: main, backend: bolt, bolt: { path: main.db } } ]
 dialects: { azure: { routes: [ { host: main.vault.localhost, store: main } ] } }
-callers: [ { name: app, tokens: [ { file: token } ] } ]
+callers: [ { name: app, tokens: [ { file: token, expires: 2100-01-01 } ] } ]
 policy: [ { callers: [app], allow: ["*"], stores: ["*"], names: ["*"] } ]
 `,
 	} {

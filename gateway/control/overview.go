@@ -19,7 +19,7 @@ type Overview struct {
 	Configuration ConfigurationState    `json:"configuration"`
 	Stores        []gateway.StoreHealth `json:"stores"`
 	Audit         AuditOverview         `json:"audit"`
-	Ends          []End                 `json:"ends"` // soonest first
+	Ends          []gateway.End         `json:"ends"` // soonest first
 	Keys          []KeyOverview         `json:"keys"`
 }
 
@@ -43,12 +43,6 @@ type AuditOverview struct {
 	Checkpointed time.Time `json:"checkpointed,omitzero"`
 	Missed       int64     `json:"syslog_missed,omitempty"`
 	Waiting      int64     `json:"syslog_waiting,omitempty"`
-}
-
-// End is when something is no longer good.
-type End struct {
-	What string    `json:"what"`
-	At   time.Time `json:"at"`
 }
 
 // KeyOverview is a key of the keyring.

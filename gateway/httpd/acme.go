@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,18 @@ func (a *ACME) obtain(host string) {
 // Certificate is a tls.Config's GetCertificate.
 func (a *ACME) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return a.manager.GetCertificate(hello)
+}
+
+// Ends are those of the certificates that there are, by host.
+func (a *ACME) Ends() map[string]time.Time {
+	ends := map[string]time.Time{}
+	for host := range *a.hosts.Load() {
+		file := filepath.Join(a.o.Dir, host) // the key and the chain
+		if pair, err := tls.LoadX509KeyPair(file, file); err == nil {
+			ends[host] = pair.Leaf.NotAfter
+		}
+	}
+	return ends
 }
 
 // challenge is for a connection by which an ACME server proves a host: it has no

@@ -34,7 +34,6 @@ var (
 	auditSize       = gaugeOf("vaultferry_audit_file_bytes", "Size of the audit's present file.")
 	auditCheckpoint = gaugeOf("vaultferry_audit_checkpoint_timestamp_seconds", "When the gateway last looked whether to sign a checkpoint; 0: it signs none.")
 
-	certificateExpiry  = gaugeOf("vaultferry_certificate_expiry_timestamp_seconds", "When the certificate of the listener ends.")
 	connectionsOpen    = gaugeOf("vaultferry_connections_open", "Connections of clients that are open.")
 	connectionsLimit   = gaugeOf("vaultferry_connections_limit", "Connections of clients that may be open at once.")
 	connectionsRefused = counterOf("vaultferry_connections_refused_total", "Connections that were closed for lack of room.")
@@ -45,7 +44,7 @@ var (
 func (stateMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range []gauge{
 		storeUp, storeRunning, storeLimit, auditFree, auditLow, auditDamaged, auditWritable, auditSize, auditCheckpoint,
-		certificateExpiry, connectionsOpen, connectionsLimit, connectionsRefused, loginsLocked,
+		connectionsOpen, connectionsLimit, connectionsRefused, loginsLocked,
 	} {
 		to <- g.desc
 	}
@@ -71,9 +70,6 @@ func (m stateMetrics) Collect(to chan<- prometheus.Metric) {
 	say(auditWritable, number(service.Ready() == nil))
 	say(auditSize, float64(a.FileBytes))
 	say(auditCheckpoint, seconds(a.Checkpointed))
-	if c := m.server.tls.Load(); c != nil && len(c.Certificates) > 0 && c.Certificates[0].Leaf != nil {
-		say(certificateExpiry, seconds(c.Certificates[0].Leaf.NotAfter))
-	}
 	if l := m.server.connections; l != nil {
 		open, refused := l.counts()
 		say(connectionsOpen, float64(open))

@@ -35,6 +35,7 @@ type client struct {
 	header  http.Header // of each request; the token comes to it
 	login   *login      // nil with a fixed token
 	token   *fixedToken // nil with a login
+	life    tokenLife
 	close   func()
 
 	unconfirmed atomic.Pointer[func(context.Context) error]
@@ -70,7 +71,11 @@ func newClient(o *Options, now func() time.Time, base http.RoundTripper) (*clien
 		c.header.Set("X-Vault-Namespace", o.Namespace)
 	}
 	v.SetToken(string(o.Token.Reveal()))
-	c.api, c.login = v, newLogin(v, o.Login, now)
+	c.life.now, c.life.key = now, "token"
+	if o.Login != nil {
+		c.life.key = o.Login.Key
+	}
+	c.api, c.login = v, newLogin(v, o.Login, &c.life)
 	if c.login == nil {
 		c.token = &fixedToken{mount: strings.Trim(o.Mount, "/"), now: now}
 	}

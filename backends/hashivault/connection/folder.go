@@ -25,6 +25,8 @@ type Options struct {
 	Token     secret.Value
 	Login     *Login // nil: Token is used as it is
 	Transport kit.Transport
+	// LoginEnds is when what Login sends ends. Zero: never, or it is replaced.
+	LoginEnds backends.Credential
 }
 
 // Engine is what the versions of the engine do differently.
@@ -46,6 +48,7 @@ type Folder struct {
 	Log    *slog.Logger // may be nil
 	client *client
 	stop   func() // ends what runs in the background
+	given  func() []backends.Credential
 }
 
 // Open contacts nobody. base overrides the transport; nil: the Transport of the options.
@@ -54,7 +57,7 @@ func Open(env backends.Env, o *Options, base http.RoundTripper) (*Folder, error)
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{client: c, Store: env.Store, Mount: strings.Trim(o.Mount, "/"), Field: o.Field, Now: env.Now, Log: env.Log, stop: func() {}}
+	f := &Folder{client: c, Store: env.Store, Mount: strings.Trim(o.Mount, "/"), Field: o.Field, Now: env.Now, Log: env.Log, stop: func() {}, given: o.credentials}
 	if p := strings.Trim(o.Prefix, "/"); p != "" {
 		f.Prefix = p + "/"
 	}

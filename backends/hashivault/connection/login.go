@@ -22,6 +22,7 @@ const soonest = 5 * time.Second
 // Login is a way to log in: what is sent to a method of Vault's, mounted at
 // auth/<Mount>. Body is asked anew for each login.
 type Login struct {
+	Key   string // of the store's section
 	Mount string
 	Body  func() (map[string]any, error)
 }
@@ -70,6 +71,7 @@ type login struct {
 	method *Login
 	one    *semaphore.Weighted // who logs in; a lock that honours ctx
 	now    func() time.Time
+	life   *tokenLife
 
 	valid   atomic.Bool
 	count   atomic.Int64 // of logins: tells which one's token was refused
@@ -80,11 +82,11 @@ type login struct {
 	closed  bool         // under one
 }
 
-func newLogin(c *api.Client, m *Login, now func() time.Time) *login {
+func newLogin(c *api.Client, m *Login, life *tokenLife) *login {
 	if m == nil {
 		return nil
 	}
-	return &login{api: c, method: m, one: semaphore.NewWeighted(1), stop: func() {}, now: now}
+	return &login{api: c, method: m, one: semaphore.NewWeighted(1), stop: func() {}, now: life.now, life: life}
 }
 
 // ensure makes sure that the client holds a token.
@@ -156,9 +158,10 @@ func (l *login) enter(ctx context.Context) error {
 	l.count.Add(1)
 	l.since.Store(l.now().UnixNano())
 	l.stop()
+	l.life.lasts(got.Auth.LeaseDuration, true)
 	background, stop := context.WithCancel(context.Background())
 	if l.stop = stop; got.Auth.LeaseDuration != 0 { // else the token has no end
-		go renew(background, l.api, got, func() { l.valid.Store(false) }) // the next request logs in
+		go renew(background, l.api, got, func(r *api.Secret) { l.life.lasts(leaseOf(r), true) }, func() { l.valid.Store(false) }) // the next request logs in
 	}
 	l.valid.Store(true)
 	return nil

@@ -51,19 +51,34 @@ func (f *Folder) lookUp(ctx context.Context) *api.Secret {
 func (f *Folder) renewToken(ctx context.Context, got *api.Secret) {
 	ttl, err := got.TokenTTL()
 	renewable, err2 := got.TokenIsRenewable()
-	if err != nil || err2 != nil || ttl == 0 || !renewable {
+	if err != nil || err2 != nil || ttl == 0 {
+		return
+	}
+	life := &f.client.life
+	life.lasts(int(ttl/time.Second), renewable)
+	if !renewable {
 		return
 	}
 	token := &api.SecretAuth{ClientToken: f.client.api.Token(), Renewable: true, LeaseDuration: int(ttl / time.Second)}
-	renew(ctx, f.client.api, &api.Secret{Auth: token}, func() {
+	renew(ctx, f.client.api, &api.Secret{Auth: token}, func(r *api.Secret) {
+		life.lasts(leaseOf(r), life.renewsOn(got, leaseOf(r)))
+	}, func() {
 		f.Warn(ctx, "the store's token at Vault is about to end and cannot be renewed any further")
 	})
+}
+
+// leaseOf is how long the renewed token lasts, in seconds.
+func leaseOf(r *api.Secret) int {
+	if r == nil || r.Auth == nil {
+		return 0
+	}
+	return r.Auth.LeaseDuration
 }
 
 // renew keeps a token until it can be renewed no further. The watcher ends with
 // a nil error about a second before the token does, so its end means that,
 // whatever it says.
-func renew(ctx context.Context, c *api.Client, token *api.Secret, ended func()) {
+func renew(ctx context.Context, c *api.Client, token *api.Secret, renewed func(*api.Secret), ended func()) {
 	w, err := c.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: token})
 	if err != nil {
 		return
@@ -74,7 +89,10 @@ func renew(ctx context.Context, c *api.Client, token *api.Secret, ended func()) 
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.RenewCh():
+		case r := <-w.RenewCh():
+			if ctx.Err() == nil {
+				renewed(r.Secret)
+			}
 		case <-w.DoneCh():
 			if ctx.Err() == nil { // else a newer login, whose token is valid, has stopped this
 				ended()
