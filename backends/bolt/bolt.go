@@ -63,7 +63,7 @@ const MaxValue = 16 << 20
 type Store struct {
 	db     *bbolt.DB
 	file   *os.File // that db reads and writes
-	sealer sealed.Sealer
+	sealer *sealed.Sealer
 	keys   atomic.Pointer[backends.KeyWrapper]
 	now    func() time.Time
 	writes *groupCommit

@@ -182,11 +182,11 @@ func TestForgedRecords(t *testing.T) {
 		"a head in the trash beside the live one": {func(tx *bbolt.Tx, s *Store) error {
 			h := history.NewHead("s")
 			h.Last, h.Secret.Current, h.Secret.Deleted = 9, 9, &secret.Deletion{At: time.Now()}
-			p, err := s.headPut(trashHeads, h)
+			p, err := headPut(s.sealer.Batch(), trashHeads, h)
 			return errors.Join(err, apply(tx, []put{p}))
 		}, "it is deleted and not deleted at once"},
 		"two versions of one id": {func(tx *bbolt.Tx, s *Store) error {
-			p, err := s.attributesPut("s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
+			p, err := attributesPut(s.sealer.Batch(), "s", &secret.Version{Ordinal: 2, UID: secret.UID{0: 1}})
 			return errors.Join(err, apply(tx, []put{p}))
 		}, "version 2 has no id of its own"},
 	} {

@@ -85,7 +85,7 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 	}
 	other := sealerOf(t, from, oldKeys)
 	inFile(t, path, func(tx *bbolt.Tx) error {
-		r := resealer{tx: tx, old: Store{sealer: sealerOf(t, path, keys)}, next: other}
+		r := resealer{tx: tx, old: Store{sealer: sealerOf(t, path, keys)}, next: other.Batch()}
 		return r.each(t.Context(), func(bucket, key, _ []byte) error {
 			d, name, id, err := r.binding(bucket, key)
 			if _, unsealed := other.Unseal(d, name, id, tx.Bucket(bucket).Get(key)); unsealed == nil {
@@ -97,7 +97,7 @@ func OpensWithKeyOf(t *testing.T, path string, keys backends.KeyWrapper, old []b
 	return n
 }
 
-func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out sealed.Sealer) {
+func sealerOf(t *testing.T, path string, keys backends.KeyWrapper) (out *sealed.Sealer) {
 	t.Helper()
 	inFile(t, path, func(tx *bbolt.Tx) error {
 		m, err := readMeta(tx)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -115,15 +114,15 @@ func parseRecordKey(b []byte) (k recordKey, ok bool) {
 
 // headStore is where heads are: those of live secrets, or of deleted ones.
 type headStore struct {
-	bucket []byte
-	key    func(secret.Name) []byte
-	domain sealed.Domain
-	list   []byte // bucket whose keys are the names
+	bucket  []byte
+	key     func(secret.Name) []byte
+	deleted bool
+	list    []byte // bucket whose keys are the names
 }
 
 var (
-	liveHeads  = headStore{bucketSecrets, headKey, sealed.Head, bucketLive}
-	trashHeads = headStore{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, sealed.Trash, bucketTrash}
+	liveHeads  = headStore{bucketSecrets, headKey, false, bucketLive}
+	trashHeads = headStore{bucketTrash, func(name secret.Name) []byte { return []byte(name) }, true, bucketTrash}
 )
 
 func ordinalBytes(o secret.Ordinal) []byte {

@@ -30,10 +30,10 @@ type meta struct {
 var keyMeta = []byte("meta")
 
 // newMeta makes a data key for the store called name.
-func newMeta(name string, keys backends.KeyWrapper) (*meta, sealed.Sealer, error) {
+func newMeta(name string, keys backends.KeyWrapper) (*meta, *sealed.Sealer, error) {
 	wrapped, sealer, err := sealed.NewKey(keys, product, name)
 	if err != nil {
-		return nil, sealed.Sealer{}, err
+		return nil, nil, err
 	}
 	return &meta{Format: format, Store: name, Key: wrapped}, sealer, nil
 }
@@ -93,10 +93,10 @@ func (e *otherKeyError) Error() string { return "the keyring is another one: " +
 func (e *otherKeyError) Unwrap() error { return e.cause }
 
 // unwrapKey opens the data key.
-func (m *meta) unwrapKey(keys backends.KeyWrapper) (sealed.Sealer, error) {
+func (m *meta) unwrapKey(keys backends.KeyWrapper) (*sealed.Sealer, error) {
 	s, err := sealed.OpenKey(keys, m.Key, product, m.Store)
 	if err != nil {
-		return sealed.Sealer{}, &otherKeyError{err}
+		return nil, &otherKeyError{err}
 	}
 	return s, nil
 }

@@ -128,7 +128,7 @@ func (s *Store) readListed(ctx context.Context, tx *bbolt.Tx, from headStore, na
 	if sealed == nil {
 		return nil, errors.New("a secret is listed that is not there")
 	}
-	h, err := s.sealer.UnsealHead(from.domain, name, sealed)
+	h, err := s.sealer.UnsealHead(from.deleted, name, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *Store) readHead(tx *bbolt.Tx, from headStore, name secret.Name) (*histo
 	if sealed == nil {
 		return nil, secret.Errorf(secret.NotFound, "no such secret")
 	}
-	return s.sealer.UnsealHead(from.domain, name, sealed)
+	return s.sealer.UnsealHead(from.deleted, name, sealed)
 }
 
 // selectVersion reads the attributes of the version that sel selects, or NotFound.

@@ -43,7 +43,7 @@ func rekey(ctx context.Context, to *database, from *bbolt.Tx, keys backends.KeyW
 		err = m.write(w.tx)
 	}
 	if err == nil {
-		r := resealer{tx: from, old: Store{sealer: old}, next: next}
+		r := resealer{tx: from, old: Store{sealer: old}, next: next.Batch()}
 		err = guarded(func() error { return r.each(ctx, w.put) }) // within w, which would stay open
 	}
 	return w.end(err)
@@ -64,7 +64,7 @@ func refuseUnknown(tx *bbolt.Tx) error {
 type resealer struct {
 	tx   *bbolt.Tx
 	old  Store // its readers alone
-	next sealed.Sealer
+	next *sealed.Batch
 
 	name secret.Name // of the last attributes
 	uids map[secret.Ordinal]secret.UID

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/history"
-	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -55,15 +54,14 @@ func (s *secretVerifier) read(bucket []byte, key recordKey, value []byte) {
 }
 
 func (s *secretVerifier) readHead(deleted bool, record []byte) {
-	d := sealed.Head
 	if deleted {
-		d, s.deleted = sealed.Trash, true
+		s.deleted = true
 		s.found.Deleted++
 	} else {
 		s.live = true
 		s.found.Secrets++
 	}
-	h, err := s.sealer.UnsealHead(d, s.name, record)
+	h, err := s.sealer.UnsealHead(deleted, s.name, record)
 	switch {
 	case err != nil:
 		s.damaged("its own record does not open: its description, tags, labels and which version is current are lost")

@@ -45,7 +45,7 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 		if stateRevision(number) != revision {
 			return nil, secret.Errorf(secret.Conflict, "")
 		}
-		sealed, err := s.sealer.SealState(key, number+1, text)
+		sealed, err := s.sealer.Batch().SealState(key, number+1, text)
 		return []put{{bucketState, []byte(key), sealed}}, err
 	})
 }

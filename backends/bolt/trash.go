@@ -48,7 +48,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 }
 
 func (s *Store) movePuts(h *history.Head, from, to headStore) ([]put, error) {
-	moved, err := s.headPut(to, h)
+	moved, err := headPut(s.sealer.Batch(), to, h)
 	if err != nil {
 		return nil, err
 	}

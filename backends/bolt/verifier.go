@@ -51,7 +51,7 @@ type verifier struct {
 	pages   *bboltcheck.Checker
 	found   *backends.Findings
 	buckets map[string]bboltcheck.Bucket // not visited yet
-	sealer  sealed.Sealer
+	sealer  *sealed.Sealer
 }
 
 // take takes a bucket out of those that are to be visited.

@@ -3,13 +3,13 @@ package bolt
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -59,16 +59,11 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 		if err := h.Patch(v, &p, s.now()); err != nil {
 			return nil, err
 		}
-		head, err := s.headPut(liveHeads, h)
-		if err != nil {
-			return nil, err
-		}
-		attributes, err := s.attributesPut(name, v)
-		if err != nil {
-			return nil, err
-		}
 		out = h.View(*v)
-		return []put{head, attributes}, nil
+		b := s.sealer.Batch()
+		head, headErr := headPut(b, liveHeads, h)
+		attributes, err := attributesPut(b, name, v)
+		return []put{head, attributes}, errors.Join(headErr, err)
 	})
 	if err != nil {
 		return nil, err
@@ -99,15 +94,16 @@ func freeUID(tx *bbolt.Tx, name secret.Name, want secret.UID) secret.UID {
 
 // secretPuts are the head and the given versions.
 func (s *Store) secretPuts(h *history.Head, vs ...secret.Version) ([]put, error) {
-	head, err := s.headPut(liveHeads, h)
+	b := s.sealer.Batch()
+	head, err := headPut(b, liveHeads, h)
 	if err != nil {
 		return nil, err
 	}
 	puts := []put{head}
 	for i := range vs {
-		more, err := s.versionPuts(h.Secret.Name, &vs[i])
+		more, err := versionPuts(b, h.Secret.Name, &vs[i])
 		if err != nil {
-			return nil, fmt.Errorf("version %d: %w", vs[i].Ordinal, err)
+			return nil, err
 		}
 		puts = append(puts, more...)
 	}
@@ -120,34 +116,33 @@ func (s *Store) newSecretPuts(h *history.Head, vs ...secret.Version) ([]put, err
 	return append(puts, listPut(h.Secret.Name)), err
 }
 
-func (s *Store) headPut(to headStore, h *history.Head) (put, error) {
-	sealed, err := s.sealer.SealHead(to.domain, h)
-	return put{to.bucket, to.key(h.Secret.Name), sealed}, err
+func headPut(b *sealed.Batch, to headStore, h *history.Head) (put, error) {
+	record, err := b.SealHead(h)
+	return put{to.bucket, to.key(h.Secret.Name), record}, err
 }
 
 // listPut lists a secret that is not deleted.
 func listPut(name secret.Name) put { return put{bucketLive, []byte(name), []byte{}} }
 
 // attributesPut is all of v but its value.
-func (s *Store) attributesPut(name secret.Name, v *secret.Version) (put, error) {
-	sealed, err := s.sealer.SealVersion(name, v)
-	return put{bucketSecrets, attributesKey(name, v.Ordinal), sealed}, err
+func attributesPut(b *sealed.Batch, name secret.Name, v *secret.Version) (put, error) {
+	record, err := b.SealAttributes(name, v)
+	return put{bucketSecrets, attributesKey(name, v.Ordinal), record}, err
 }
 
-func (s *Store) versionPuts(name secret.Name, v *secret.Version) ([]put, error) {
-	attributes, err := s.attributesPut(name, v)
+func versionPuts(b *sealed.Batch, name secret.Name, v *secret.Version) ([]put, error) {
+	attributes, value, err := b.SealVersion(name, v)
 	if err != nil {
 		return nil, err
 	}
-	puts := []put{attributes, {bucketSecrets, uidKey(name, v.UID), ordinalBytes(v.Ordinal)}}
-	if v.Missing != "" {
-		return puts, nil
+	puts := []put{
+		{bucketSecrets, attributesKey(name, v.Ordinal), attributes},
+		{bucketSecrets, uidKey(name, v.UID), ordinalBytes(v.Ordinal)},
 	}
-	sealed, err := s.sealer.SealValue(name, v)
-	if err != nil {
-		return nil, err
+	if value != nil {
+		puts = append(puts, put{valueBucket(value), valueKey(name, v.Ordinal), value})
 	}
-	return append(puts, put{valueBucket(sealed), valueKey(name, v.Ordinal), sealed}), nil
+	return puts, nil
 }
 
 // Forecast implements backends.Backend: only values over MaxValue are lost.

@@ -43,7 +43,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 	schema  string
 	sql     statements
-	sealer  sealed.Sealer
+	sealer  *sealed.Sealer
 	keys    backends.KeyWrapper
 	opKey   []byte // under which operations are named
 	name    string // of the store, as its records are bound to

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/vaultferry/vaultferry/backends/history"
-	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,16 +31,8 @@ func noSecret() error { return secret.Errorf(secret.NotFound, "no such secret") 
 
 func noVersion() error { return secret.Errorf(secret.NotFound, "no such version") }
 
-// domain is what a head is sealed as.
-func domain(deleted bool) sealed.Domain {
-	if deleted {
-		return sealed.Trash
-	}
-	return sealed.Head
-}
-
 func (s *Store) openHead(name secret.Name, deleted bool, record []byte) (*history.Head, error) {
-	return s.sealer.UnsealHead(domain(deleted), name, record)
+	return s.sealer.UnsealHead(deleted, name, record)
 }
 
 // openVersion opens a version, with its value where that was asked for.

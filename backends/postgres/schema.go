@@ -179,7 +179,7 @@ func (m *meta) check(schema string, have []string) error {
 }
 
 // open opens the data key.
-func (m *meta) open(keys backends.KeyWrapper) (sealed.Sealer, error) {
+func (m *meta) open(keys backends.KeyWrapper) (*sealed.Sealer, error) {
 	s, err := sealed.OpenKey(keys, m.key, product, m.name)
 	if err != nil {
 		return s, openError(err, "the keyring does not open this store; it was made with another one")

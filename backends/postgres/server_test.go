@@ -217,7 +217,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 // newPlaceAt is newPlace on another server.
-func newPlaceAt(t *testing.T, server *postgrestest.Server, database string) place {
+func newPlaceAt(t testing.TB, server *postgrestest.Server, database string) place {
 	t.Helper()
 	p := place{env: backends.Env{Store: "payments", Keys: keyring(t)}}
 	p.config.SetDefaults()

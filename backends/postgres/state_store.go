@@ -45,7 +45,7 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 		if old == nil {
 			w.sql = s.sql.makeState
 		}
-		if w.to, err = s.sealer.SealState(key, number+1, text); err != nil {
+		if w.to, err = s.sealer.Batch().SealState(key, number+1, text); err != nil {
 			return err
 		}
 		return s.run(ctx, s.query, o, w)

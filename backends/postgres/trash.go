@@ -47,7 +47,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, as func()
 			}
 			f.head.Secret.Deleted = as()
 			w := &write{sql: s.sql.move, from: f.sealed, head: f.head, deleted: into}
-			if w.to, err = s.sealer.SealHead(domain(into), f.head); err != nil {
+			if w.to, err = s.sealer.Batch().SealHead(f.head); err != nil {
 				return err
 			}
 			if err := s.run(ctx, last, o, w); err != nil {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/loss"
+	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -176,23 +176,14 @@ func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write,
 		w.sql = s.sql.add
 	}
 	v := h.Append(d, o.uid, s.clock.now())
-	attributes, value, err := s.sealVersion(o.name, &v)
+	b := s.sealer.Batch()
+	attributes, value, err := b.SealVersion(o.name, &v)
 	if err != nil {
 		return nil, nil, err
 	}
 	w.rest, w.head = []any{int64(v.Ordinal), attributes, value}, h
-	w.to, err = s.sealer.SealHead(domain(false), h)
+	w.to, err = b.SealHead(h)
 	return w, h.View(v), err
-}
-
-func (s *Store) sealVersion(name secret.Name, v *secret.Version) (attributes, value []byte, err error) {
-	if attributes, err = s.sealer.SealVersion(name, v); err != nil {
-		return nil, nil, fmt.Errorf("version %d: %w", v.Ordinal, err)
-	}
-	if v.Missing == "" {
-		value, err = s.sealer.SealValue(name, v)
-	}
-	return attributes, value, err
 }
 
 // Update implements backends.Backend. It touches the version and the head.
@@ -218,12 +209,13 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 				return err
 			}
 			w := &write{sql: s.sql.patch, from: f.sealed, head: &h}
-			attributes, err := s.sealer.SealVersion(name, f.version)
+			b := s.sealer.Batch()
+			attributes, err := b.SealAttributes(name, f.version)
 			if err != nil {
 				return err
 			}
 			w.rest = []any{int64(f.version.Ordinal), attributes}
-			if w.to, err = s.sealer.SealHead(domain(false), &h); err != nil {
+			if w.to, err = b.SealHead(&h); err != nil {
 				return err
 			}
 			if err := s.run(ctx, last, o, w); err != nil {
@@ -262,13 +254,14 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	if err := s.ready(ctx, op, err); err != nil {
 		return nil, failure(op, in.Name, err)
 	}
-	head, err := s.sealer.SealHead(domain(false), h)
+	b := s.sealer.Batch()
+	head, err := b.SealHead(h)
 	if err != nil {
 		return nil, failure(op, in.Name, err)
 	}
 	o := newOperation(op, in.Name)
 	err = s.commit(ctx, o, func(ctx context.Context) error {
-		return s.inTx(ctx, beginWrite, func(t *tx) error { return s.copyIn(ctx, t, o, in, head) })
+		return s.inTx(ctx, beginWrite, func(t *tx) error { return s.copyIn(ctx, t, o, in, head, b) })
 	}, func(_ context.Context, _ secret.UID, ours bool) (bool, error) { return ours, nil })
 	if err != nil {
 		return nil, err
@@ -281,7 +274,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	return done, nil
 }
 
-func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secret, head []byte) error {
+func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secret, head []byte, b *sealed.Batch) error {
 	var made int
 	var deleted *bool
 	err := t.read(ctx, s.sql.begin, func(rows pgx.Rows) error { return each(rows, []any{&made, &deleted}, nil) }, string(in.Name), head)
@@ -297,7 +290,7 @@ func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secr
 	backends.CountCall(ctx)
 	rows := pgx.CopyFromSlice(len(in.Versions), func(i int) ([]any, error) {
 		v := &in.Versions[i]
-		attributes, value, err := s.sealVersion(in.Name, v)
+		attributes, value, err := b.SealVersion(in.Name, v)
 		return []any{string(in.Name), int64(v.Ordinal), v.UID[:], attributes, value}, err
 	})
 	if _, err := t.conn.CopyFrom(ctx, pgx.Identifier{s.schema, "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, rows); err != nil {

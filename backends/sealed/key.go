@@ -11,26 +11,26 @@ import (
 
 // NewKey makes a data key for a store, and returns it wrapped by the keyring.
 // product and store are what all its records are bound to.
-func NewKey(keys backends.KeyWrapper, product, store string) (wrapped []byte, s Sealer, err error) {
+func NewKey(keys backends.KeyWrapper, product, store string) (wrapped []byte, s *Sealer, err error) {
 	key := make([]byte, KeySize)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	if wrapped, err = keys.WrapKey(key, keyOf(product, store)); err != nil {
-		return nil, Sealer{}, fmt.Errorf("wrap the data key: %w", err)
+		return nil, nil, fmt.Errorf("wrap the data key: %w", err)
 	}
-	return wrapped, Sealer{key: key, product: product, store: store}, nil
+	return wrapped, &Sealer{key: key, product: product, store: store}, nil
 }
 
 // OpenKey opens what NewKey has wrapped. Its error means that the keyring is
 // another one.
-func OpenKey(keys backends.KeyWrapper, wrapped []byte, product, store string) (Sealer, error) {
+func OpenKey(keys backends.KeyWrapper, wrapped []byte, product, store string) (*Sealer, error) {
 	key, err := keys.UnwrapKey(wrapped, keyOf(product, store))
 	if err == nil && len(key) != KeySize {
 		err = fmt.Errorf("the data key has %d bytes", len(key))
 	}
 	if err != nil {
-		return Sealer{}, err
+		return nil, err
 	}
-	return Sealer{key: key, product: product, store: store}, nil
+	return &Sealer{key: key, product: product, store: store}, nil
 }
 
 // Rewrap wraps the data key by the key of the keyring that seals now.

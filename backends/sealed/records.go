@@ -3,6 +3,7 @@ package sealed
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
@@ -10,31 +11,50 @@ import (
 
 // Each kind of record, from the model to what a store keeps and back.
 
+// HeadDomain is what a head is sealed as.
+func HeadDomain(deleted bool) Domain {
+	if deleted {
+		return Trash
+	}
+	return Head
+}
+
 // SealHead seals what is known of a secret beside its versions.
-func (s *Sealer) SealHead(d Domain, h *history.Head) ([]byte, error) {
+func (b *Batch) SealHead(h *history.Head) ([]byte, error) {
 	plain, err := encodeHead(h)
 	if err != nil {
 		return nil, err
 	}
-	return s.Seal(d, h.Secret.Name, nil, plain)
+	return b.Seal(HeadDomain(h.Secret.Deleted != nil), h.Secret.Name, nil, plain)
 }
 
 // UnsealHead opens a head.
-func (s *Sealer) UnsealHead(d Domain, name secret.Name, sealed []byte) (*history.Head, error) {
-	plain, err := s.Unseal(d, name, nil, sealed)
+func (s *Sealer) UnsealHead(deleted bool, name secret.Name, sealed []byte) (*history.Head, error) {
+	plain, err := s.Unseal(HeadDomain(deleted), name, nil, sealed)
 	if err != nil {
 		return nil, err
 	}
 	return decodeHead(name, plain)
 }
 
-// SealVersion seals all of v but its value.
-func (s *Sealer) SealVersion(name secret.Name, v *secret.Version) ([]byte, error) {
+// SealVersion seals a version: all but its value, and that, unless v misses it.
+func (b *Batch) SealVersion(name secret.Name, v *secret.Version) (attributes, value []byte, err error) {
+	if attributes, err = b.SealAttributes(name, v); err == nil && v.Missing == "" {
+		value, err = b.Seal(Value, name, v.UID[:], encodeValue(v.Value)) // it is bound to the UID
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("version %d: %w", v.Ordinal, err)
+	}
+	return attributes, value, nil
+}
+
+// SealAttributes seals all of v but its value.
+func (b *Batch) SealAttributes(name secret.Name, v *secret.Version) ([]byte, error) {
 	plain, err := encodeVersion(v)
 	if err != nil {
 		return nil, err
 	}
-	return s.Seal(Version, name, OrdinalID(v.Ordinal), plain)
+	return b.Seal(Version, name, OrdinalID(v.Ordinal), plain)
 }
 
 // UnsealVersion opens the attributes of a version.
@@ -44,11 +64,6 @@ func (s *Sealer) UnsealVersion(name secret.Name, o secret.Ordinal, sealed []byte
 		return nil, err
 	}
 	return DecodeVersion(o, plain)
-}
-
-// SealValue binds a value to the UID of its version.
-func (s *Sealer) SealValue(name secret.Name, v *secret.Version) ([]byte, error) {
-	return s.Seal(Value, name, v.UID[:], encodeValue(v.Value))
 }
 
 // UnsealValue opens a value.
@@ -64,8 +79,8 @@ func (s *Sealer) UnsealValue(name secret.Name, uid secret.UID, sealed []byte) (s
 // then its text.
 
 // SealState seals a record of the gateway.
-func (s *Sealer) SealState(key string, number uint64, text []byte) ([]byte, error) {
-	return s.Seal(State, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number), text...))
+func (b *Batch) SealState(key string, number uint64, text []byte) ([]byte, error) {
+	return b.Seal(State, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number), text...))
 }
 
 // UnsealState opens one.

@@ -10,14 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -225,51 +223,6 @@ func BenchmarkScale(b *testing.B) {
 		b.ReportMetric(three, "three/s")
 		b.ReportMetric(three/one, "three-ratio")
 	}
-	b.ReportMetric(0, "ns/op")
-}
-
-// BenchmarkImport compares the import of 500 versions with COPY of as many rows of
-// the same length, in one transaction.
-func BenchmarkImport(b *testing.B) {
-	home, err := os.MkdirTemp("", "pgspeed") // with syncs, as in earnest
-	must(b, err)
-	server := postgrestest.Start(b, postgrestest.Options{Home: home})
-	s := openStore(b, server)
-	must(b, server.Run("postgres", strings.Split(bareTables, ";")...))
-	pool, err := pgxpool.New(b.Context(), server.DSN("postgres"))
-	must(b, err)
-	defer pool.Close()
-	in := &secret.Secret{Current: 500}
-	for o := range secret.Ordinal(500) {
-		in.Versions = append(in.Versions, secret.Version{Ordinal: o + 1, UID: secret.NewUID(), Value: secret.TextValue(strings.Repeat("v", 100)), Created: time.Now(), Updated: time.Now()})
-	}
-	var ours, bare []time.Duration
-	n := 0
-	for b.Loop() {
-		for range 20 {
-			n++
-			in.Name = secret.Name(fmt.Sprint("s", n))
-			begun := time.Now()
-			_, err := s.Import(b.Context(), in, "")
-			must(b, err)
-			ours = append(ours, time.Since(begun))
-			begun = time.Now()
-			must(b, pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-				if _, err := tx.Exec(b.Context(), "INSERT INTO bare.secret VALUES ($1, false, $2)", in.Name, make([]byte, 200)); err != nil {
-					return err
-				}
-				_, err := tx.CopyFrom(b.Context(), pgx.Identifier{"bare", "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, pgx.CopyFromSlice(500, func(i int) ([]any, error) {
-					return []any{string(in.Name), int64(i + 1), in.Versions[i].UID[:], make([]byte, 200), make([]byte, 149)}, nil
-				}))
-				return err
-			}))
-			bare = append(bare, time.Since(begun))
-		}
-	}
-	slices.Sort(ours)
-	slices.Sort(bare)
-	b.ReportMetric(float64(ours[len(ours)/2].Microseconds()), "import-µs")
-	b.ReportMetric(float64(ours[len(ours)/2])/float64(bare[len(bare)/2]), "copy-ratio")
 	b.ReportMetric(0, "ns/op")
 }
 
