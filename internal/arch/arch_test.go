@@ -85,6 +85,7 @@ var rules = []rule{
 	{"internal/pki", nil},
 	{"internal/schematest", []string{"config"}},
 	{"internal/postgrestest", nil},
+	{"internal/sdktest", nil},
 	{"internal/vaulttest", nil},
 	{"internal/kvtest", []string{"secret", "backends/sidecar"}},
 	{"internal/faultproxy", nil},

@@ -29,6 +29,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/login"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/issuertest"
+	"github.com/vaultferry/vaultferry/internal/sdktest"
 )
 
 // identities is a gateway that trusts one foreign issuer, and callers who have no
@@ -246,18 +247,18 @@ func TestIdentityOtherSDKs(t *testing.T) {
 		"js": func(dir string) []string {
 			return []string{"node", "--import", filepath.Join(dir, "resolve.mjs"), "identity.mjs"}
 		},
-		"python": func(string) []string { return []string{python, "identity.py"} },
+		"python": func(string) []string { return []string{sdktest.Python, "identity.py"} },
 	} {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			sdks[language].need(t)
+			sdktest.Need(t, language)
 			x := newIdentities(t)
 			w := x.world(t)
 			if language == "python" { // which compares ports: see reads
 				_, port, _ := net.SplitHostPort(x.Address)
 				w.Vaults["one"], w.login["AZURE_AUTHORITY_HOST"], w.login["TEST_PORT_443"] = "https://main.vault.localhost", "https://"+gatewaytest.LoginHost, port
 			}
-			dir := copyTests(t, language)
+			dir := sdktest.Copy(t, language)
 			ctx, cancel := context.WithTimeout(t.Context(), sdkTime)
 			defer cancel()
 			args := command(dir)

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/vaultferry/vaultferry/internal/sdktest"
 )
 
 // TestOlderGoClients runs the clients in test/sdk/go, a module of its own: what
@@ -13,7 +15,7 @@ import (
 // TestOtherSDKs.
 func TestOlderGoClients(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(sdkTests, "go")
+	dir := filepath.Join(sdktest.Folder, "go")
 	ctx, cancel := context.WithTimeout(t.Context(), sdkTime)
 	defer cancel()
 	goTool := func(args ...string) error {
@@ -22,7 +24,7 @@ func TestOlderGoClients(t *testing.T) {
 		return cmd.Run()
 	}
 	if goTool("mod", "download") != nil {
-		missingSDK(t, "the modules of "+dir)
+		sdktest.Missing(t, "the modules of "+dir)
 	}
 	tests := filepath.Join(t.TempDir(), "older.test")
 	if err := goTool("test", "-c", "-o", tests, "."); err != nil {

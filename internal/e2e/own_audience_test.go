@@ -23,6 +23,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/issuertest"
+	"github.com/vaultferry/vaultferry/internal/sdktest"
 )
 
 const (
@@ -134,10 +135,10 @@ func TestOwnAudience(t *testing.T) {
 // TestOwnAudienceOtherSDKs: those for JavaScript and Python do the same.
 func TestOwnAudienceOtherSDKs(t *testing.T) {
 	t.Parallel()
-	for language, command := range map[string][]string{"js": {"node", "--import", "./resolve.mjs", "own-audience.mjs"}, "python": {python, "own_audience.py"}} {
+	for language, command := range map[string][]string{"js": {"node", "--import", "./resolve.mjs", "own-audience.mjs"}, "python": {sdktest.Python, "own_audience.py"}} {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			sdks[language].need(t)
+			sdktest.Need(t, language)
 			x, header := newOwnAudience(t), text("app service")
 			p := newPlatform(t, x.of, header, entraObject)
 			w := x.world(t)
@@ -146,7 +147,7 @@ func TestOwnAudienceOtherSDKs(t *testing.T) {
 				_, port, _ := net.SplitHostPort(x.Address)
 				w.Vaults["one"], w.login["TEST_PORT_443"] = "https://main.vault.localhost", port
 			}
-			dir := copyTests(t, language)
+			dir := sdktest.Copy(t, language)
 			ctx, cancel := context.WithTimeout(t.Context(), sdkTime)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, command[0], command[1:]...)

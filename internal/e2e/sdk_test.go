@@ -17,12 +17,12 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
+	"github.com/vaultferry/vaultferry/internal/sdktest"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
 // sdk is a vendor's SDK of another language and the tests that drive it.
 type sdk struct {
-	need func(t *testing.T) // skips, or fails in CI, where it is not installed
 	// command runs the tests in dir, a copy of their folder.
 	command func(dir string) []string
 	env     func(dir string) []string
@@ -32,15 +32,13 @@ type sdk struct {
 
 var sdks = map[string]sdk{
 	"js": {
-		need:    needNode,
 		command: nodeTests,
 		env:     func(string) []string { return nil },
 		ran:     regexp.MustCompile(`(?m)^# pass (\d+)$`),
 		skipped: regexp.MustCompile(`(?m)^# (skipped|todo|cancelled) [1-9]`),
 	},
 	"python": {
-		need:    needPython,
-		command: func(string) []string { return []string{python, "-m", "unittest"} },
+		command: func(string) []string { return []string{sdktest.Python, "-m", "unittest"} },
 		env:     func(dir string) []string { return []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"} },
 		ran:     regexp.MustCompile(`(?m)^Ran (\d+) tests in`),
 		skipped: regexp.MustCompile(`(?m)^OK \(`),
@@ -50,43 +48,10 @@ var sdks = map[string]sdk{
 // sdkTime is more than the slowest machine needs; an SDK may poll for ever.
 const sdkTime = 5 * time.Minute
 
-const (
-	python   = "/usr/bin/python3" // Debian's, which sees Debian's packages
-	sdkTests = "../../test/sdk"
-	jsCache  = "../../.cache/js"
-)
-
 func nodeTests(dir string) []string {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.test.mjs")) // the pattern is well formed
 	args := []string{"node", "--import", filepath.Join(dir, "resolve.mjs"), "--test", "--test-reporter=tap", "--test-concurrency=1"}
 	return append(args, files...)
-}
-
-func needNode(t *testing.T) {
-	t.Helper()
-	want, err := os.ReadFile(filepath.Join(sdkTests, "js", "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	have, err := os.ReadFile(filepath.Join(jsCache, "package-lock.json"))
-	if _, missing := exec.LookPath("node"); missing != nil || err != nil || string(have) != string(want) {
-		missingSDK(t, "node, or the packages of "+filepath.Join(sdkTests, "js"))
-	}
-}
-
-func needPython(t *testing.T) {
-	t.Helper()
-	if exec.CommandContext(t.Context(), python, "-c", "import azure.keyvault.secrets, azure.identity").Run() != nil {
-		missingSDK(t, "python3-azure")
-	}
-}
-
-func missingSDK(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s: not installed", what)
-	}
-	t.Skipf("%s: not installed; run `make deps`", what)
 }
 
 // TestOtherSDKs lets the vendor's SDKs for JavaScript and Python live a
@@ -97,8 +62,8 @@ func TestOtherSDKs(t *testing.T) {
 	for language, s := range sdks {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			s.need(t)
-			dir := copyTests(t, language)
+			sdktest.Need(t, language)
+			dir := sdktest.Copy(t, language)
 			for kind := range products {
 				t.Run(kind, func(t *testing.T) {
 					t.Parallel()
@@ -107,26 +72,6 @@ func TestOtherSDKs(t *testing.T) {
 			}
 		})
 	}
-}
-
-// copyTests copies the tests to where the SDK is installed for them.
-func copyTests(t *testing.T, language string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(sdkTests, language))); err != nil {
-		t.Fatal(err)
-	}
-	if language != "js" {
-		return dir
-	}
-	modules, err := filepath.Abs(filepath.Join(jsCache, "node_modules"))
-	if err == nil {
-		err = os.Symlink(modules, filepath.Join(dir, "node_modules"))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func (s sdk) test(t *testing.T, dir string, w *sdkWorld) {

@@ -124,10 +124,8 @@ type loader struct {
 
 func (f *fleet) loader(t testing.TB, address string) *loader {
 	t.Helper()
-	tr := f.transport(t, address)
-	tr.DisableKeepAlives, tr.MaxIdleConnsPerHost = false, 64
 	_, port, _ := net.SplitHostPort(address)
-	return &loader{&http.Client{Transport: tr}, "https://" + storeHost + ":" + port + "/secrets/"}
+	return &loader{&http.Client{Transport: f.steady(t, address)}, "https://" + storeHost + ":" + port + "/secrets/"}
 }
 
 // ask makes one request, about the secret of one connection.

@@ -3,11 +3,9 @@ package fleet
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,11 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/sdkerr"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
-	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
 	"github.com/vaultferry/vaultferry/internal/postgrestest"
@@ -69,58 +63,81 @@ func TestFleetOverVault(t *testing.T) {
 
 // report is what came of a fleet's life.
 type report struct {
-	kills, acknowledged, calls, unknown, cut    int
-	refused, lost, doubled, violated, undecided []string
-	mu                                          sync.Mutex
+	kills, acknowledged, calls, unknown, cut, once int
+	refused, lost, doubled, violated, undecided    []string
+	mu                                             sync.Mutex
 }
 
 func (r *report) String() string {
-	return fmt.Sprintf("%d kills; %d versions acknowledged, %d lost, %d doubled; %d calls in histories, %d of unknown outcome, %d histories not linearizable; %d calls refused for longer than their client tried, and %d cut at each try",
-		r.kills, r.acknowledged, len(r.lost), len(r.doubled), r.calls, r.unknown, len(r.violated), len(r.refused), r.cut)
+	return fmt.Sprintf("%d kills; %d versions acknowledged, %d lost, %d doubled; %d calls in histories, %d of unknown outcome, %d histories not linearizable; %d calls refused for longer than their client tried, %d cut at each try, and %d cut that their SDK sends once",
+		r.kills, r.acknowledged, len(r.lost), len(r.doubled), r.calls, r.unknown, len(r.violated), len(r.refused), r.cut, r.once)
 }
 
 // refuse counts a call that failed, once its client has given up: because gateways
 // refused it, or because each try of it was cut.
-func (r *report) refuse(what string, err error) {
+func (r *report) refuse(v verb, a answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, azure := errors.AsType[*azcore.ResponseError](err)
-	_, huawei := errors.AsType[*sdkerr.ServiceResponseError](err)
-	if !azure && !huawei {
+	switch {
+	case a.refused:
+		r.refused = append(r.refused, fmt.Sprintf("%s was refused after %d tries: %v", v, a.tries, a.err))
+	case a.tries > 1:
 		r.cut++
-		return
+	default:
+		r.once++
 	}
-	r.refused = append(r.refused, fmt.Sprintf("%s was refused: %v", what, err))
 }
 
-// Names of the clients: each kept one has one writer and only grows, and about
-// each shared one all clients do everything.
+// How many clients there are. Each secret of a keeper has one writer and only grows,
+// and about those that are shared all sharers do everything.
 const (
-	keepers = 3
-	sharers = 4
-	shared  = 3
+	keepers = 8
+	sharers = 7
+	shared  = 4 // at once
 )
+
+// clients are one of each vendor's SDKs for every language, and more of Go's.
+func (f *fleet) clients(t *testing.T) (kept, sharing []client) {
+	t.Helper()
+	all := f.balancer.address
+	js, python := f.program(t, "js", token, tokenOf(0)), f.program(t, "python", token, tokenOf(1))
+	kept, sharing = []client{lane{js, 0}, lane{python, 0}}, []client{lane{js, 1}, lane{python, 1}}
+	for len(kept) < keepers {
+		if len(kept)%2 == 0 {
+			kept = append(kept, azureClient{f.azure(t, all)})
+		} else {
+			kept = append(kept, f.huaweiAs(t, all, accessKey, secretKey))
+		}
+	}
+	for i := len(sharing); i < sharers; i++ {
+		if i == sharers-1 {
+			id, sk := keyOf(i)
+			sharing = append(sharing, f.huaweiAs(t, all, id, sk))
+		} else {
+			sharing = append(sharing, azureClient{f.azureAs(t, all, tokenOf(i))})
+		}
+	}
+	return kept, sharing
+}
 
 // live kills one gateway each second while clients work.
 func (f *fleet) live(t *testing.T) *report {
 	t.Helper()
 	r := &report{}
 	h := newHistory()
+	kept, sharing := f.clients(t)
 	ctx, cancel := context.WithTimeout(t.Context(), *life)
 	defer cancel()
 	var over atomic.Bool
 	context.AfterFunc(ctx, func() { over.Store(true) })
-	kept := make([]map[string]bool, 2*keepers) // values by keeper; false: nobody knows
+	made := make([]map[string]bool, keepers) // values by keeper; false: nobody knows
 	var working sync.WaitGroup
-	for i := range keepers {
-		kept[i], kept[keepers+i] = map[string]bool{}, map[string]bool{}
-		az, hw := f.azure(t, f.balancer.address), f.huawei(t, f.balancer.address)
-		working.Go(func() { r.keepAzure(t.Context(), az, keptName(i), kept[i], &over) })
-		working.Go(func() { r.keepHuawei(hw, keptName(keepers+i), kept[keepers+i], &over) })
+	for i, c := range kept {
+		made[i] = map[string]bool{}
+		working.Go(func() { r.keep(c, keptName(i), made[i], &over) })
 	}
-	for i := range sharers {
-		az := f.azureAs(t, f.balancer.address, tokenOf(i))
-		working.Go(func() { r.share(t.Context(), az, h, i, &over) })
+	for i, c := range sharing {
+		working.Go(func() { r.share(c, h, i, &over) })
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -138,114 +155,52 @@ func (f *fleet) live(t *testing.T) *report {
 	working.Wait()
 	r.calls, r.unknown = h.count()
 	r.violated, r.undecided = h.check(true)
-	az := f.azure(t, f.balancer.address)
-	for i := range kept {
-		r.compare(t, az, keptName(i), kept[i])
+	for id := range sharing {
+		if h.done(id) == 0 {
+			t.Errorf("client %d got nothing done with shared secrets", id)
+		}
+	}
+	az := f.azureOver(t, f.balancer.address, token, f.steady(t, f.balancer.address))
+	for i := range made {
+		r.compare(t, az, keptName(i), made[i])
 	}
 	return r
 }
 
 func keptName(i int) string { return fmt.Sprint("kept-", i) }
 
-// keepAzure adds version after version.
-func (r *report) keepAzure(ctx context.Context, c *azsecrets.Client, name string, made map[string]bool, over *atomic.Bool) {
+// keep adds version after version.
+func (r *report) keep(c client, name string, made map[string]bool, over *atomic.Bool) {
 	for i := 0; !over.Load(); i++ {
-		value := fmt.Sprintf("%s.%d", name, i)
-		_, err := c.SetSecret(ctx, name, azsecrets.SetSecretParameters{Value: &value}, nil)
-		made[value] = err == nil
-		if err != nil {
-			r.refuse("SetSecret", err)
+		in := input{verb: c.adds(i == 0), value: fmt.Sprintf("%s.%d", name, i)}
+		a := c.call(name, in)
+		made[in.value] = a.err == nil
+		if a.err != nil {
+			r.refuse(in.verb, a)
 		}
 	}
-}
-
-// keepHuawei does so with a client that tries once, four times as its users do.
-func (r *report) keepHuawei(c *csms.CsmsClient, name string, made map[string]bool, over *atomic.Bool) {
-	for i := 0; !over.Load(); i++ {
-		value := fmt.Sprintf("%s.%d", name, i)
-		err := patiently(func() error {
-			if i == 0 {
-				_, err := c.CreateSecret(&model.CreateSecretRequest{Body: &model.CreateSecretRequestBody{Name: name, SecretString: &value}})
-				return err
-			}
-			_, err := c.CreateSecretVersion(&model.CreateSecretVersionRequest{SecretName: name, Body: &model.CreateSecretVersionRequestBody{SecretString: &value}})
-			return err
-		})
-		made[value] = err == nil
-		if err != nil {
-			r.refuse("CreateSecretVersion", err)
-		}
-	}
-}
-
-// patiently tries as often, and waits as long, as the other vendor's client.
-func patiently(call func() error) (err error) {
-	for n := range 4 {
-		if err = call(); err == nil {
-			return nil
-		}
-		<-time.After(800 * time.Millisecond << n)
-	}
-	return err
 }
 
 // share does whatever may be done to the names that all share.
-func (r *report) share(ctx context.Context, c *azsecrets.Client, h *history, id int, over *atomic.Bool) {
+func (r *report) share(c client, h *history, id int, over *atomic.Bool) {
 	random := rand.New(rand.NewPCG(1, uint64(id)))
 	for i := 0; !over.Load(); i++ {
 		// A name is done with after a second: a history is cheap to check while it is short.
 		name := fmt.Sprintf("shared-%d-%d", random.IntN(shared), h.now()/int64(time.Second))
-		in := input{verb: verbs[random.IntN(len(verbs))], client: id}
-		switch in.verb {
-		case doCreate, doCurrent:
-			in.verb = doPut // Azure's API has no such calls
-		case doGet, doPut, doDelete, doRecover, doPurge:
-		}
-		if in.verb == doPut {
-			in.value = fmt.Sprintf("v%d.%d", id, i)
-		}
+		in := input{verb: c.shares()[random.IntN(len(c.shares()))], client: id, value: fmt.Sprintf("v%d.%d", id, i)}
 		h.record(id, name, in, func() (output, bool) {
-			ctx, tries := countTries(ctx)
-			value, err := azureCall(ctx, c, name, in)
-			if err == nil {
-				return output{done, value}, true
-			}
-			answer, answered := errors.AsType[*azcore.ResponseError](err)
+			a := c.call(name, in)
 			switch {
-			case answered && answer.StatusCode < http.StatusInternalServerError && in.verb != doGet && *tries > 1:
+			case a.result == unknown:
+				r.refuse(in.verb, a)
+			case a.result != done && in.verb != doGet && a.tries > 1:
 				// The refusal is of the last try. An earlier one may have done it, and others
 				// have changed the secret since.
 				return output{result: unknown}, true
-			case answered && in.verb == doPut && answer.StatusCode == http.StatusConflict:
-				return output{result: trashed}, true
-			case answered && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusConflict):
-				return output{result: absent}, true
 			}
-			r.refuse(string(in.verb), err)
-			return output{result: unknown}, true
+			return a.output, true
 		})
 	}
-}
-
-func azureCall(ctx context.Context, c *azsecrets.Client, name string, in input) (value string, err error) {
-	switch in.verb {
-	case doPut:
-		_, err = c.SetSecret(ctx, name, azsecrets.SetSecretParameters{Value: &in.value}, nil)
-	case doGet:
-		var got azsecrets.GetSecretResponse
-		if got, err = c.GetSecret(ctx, name, "", nil); err == nil {
-			value = *got.Value
-		}
-	case doDelete:
-		_, err = c.DeleteSecret(ctx, name, nil)
-	case doRecover:
-		_, err = c.RecoverDeletedSecret(ctx, name, nil)
-	case doPurge:
-		_, err = c.PurgeDeletedSecret(ctx, name, nil)
-	case doCreate, doCurrent:
-		err = errors.New("Azure's API has no such call")
-	}
-	return value, err
 }
 
 // compare reads all versions of a kept secret.
@@ -260,6 +215,9 @@ func (r *report) compare(t *testing.T, c *azsecrets.Client, name string, made ma
 			must(t, err)
 			there[*got.Value]++
 		}
+	}
+	if len(there) == 0 {
+		t.Errorf("nobody has written %s", name)
 	}
 	for value, acknowledged := range made {
 		if acknowledged {
@@ -309,7 +267,7 @@ func (f *fleet) agree(t *testing.T) {
 	_, err = two.RestoreSecret(t.Context(), azsecrets.RestoreSecretParameters{SecretBackup: blob.Value}, nil)
 	must(t, err)
 	id := func(address string) string {
-		out, err := f.huawei(t, address).ShowSecret(&model.ShowSecretRequest{SecretName: keptName(keepers)})
+		out, err := f.huawei(t, address).ShowSecret(&model.ShowSecretRequest{SecretName: keptName(3)})
 		must(t, err)
 		return *out.Secret.Id
 	}

@@ -21,6 +21,7 @@ type verb string
 const (
 	doPut     verb = "put"
 	doCreate  verb = "create" // a put that wants the name free
+	doAdd     verb = "add"    // a put that wants the secret there
 	doGet     verb = "get"
 	doCurrent verb = "make current"
 	doDelete  verb = "delete"
@@ -70,10 +71,12 @@ func (s state) holds(value string) bool {
 // after is the state that a call leaves, and what it answers.
 func (s state) after(in input) (state, output) {
 	switch in.verb {
-	case doPut, doCreate:
+	case doPut, doCreate, doAdd:
 		switch {
 		case s.deleted:
 			return s, output{result: trashed}
+		case in.verb == doAdd && !s.there():
+			return s, output{result: absent}
 		case in.verb == doCreate && s.there():
 			return s, output{result: taken}
 		case s.versions != "":
@@ -237,6 +240,18 @@ func (h *history) count() (calls, lost int) {
 		}
 	}
 	return calls, lost
+}
+
+// done is how many calls of a client were done.
+func (h *history) done(client int) (n int) {
+	for _, ops := range h.of {
+		for _, o := range ops {
+			if out, _ := o.Output.(output); out.result == done && o.ClientId == client {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // TestChecker: the checker finds what it is for. A history that no order of its

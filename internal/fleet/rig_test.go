@@ -24,6 +24,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/httphandler"
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -58,9 +59,24 @@ const (
 	hwHost    = "csms.vault.localhost"
 )
 
-// tokenOf is of a caller of its own: what two clients of one caller ask for at once
-// is one thing asked for twice.
+// tokenOf is of a caller of its own, as keyOf is: what two clients of one caller ask
+// for at once is one thing asked for twice.
 func tokenOf(i int) string { return token[:len(token)-1] + string(rune('b'+i)) }
+
+func keyOf(i int) (id, secret string) {
+	return fmt.Sprint(accessKey, i), secretKey[:len(secretKey)-1] + string(rune('0'+i))
+}
+
+// callersOf are the lines of a configuration with a caller for each sharer, and the
+// environment with what proves them.
+func callersOf() (lines string, env []string) {
+	for i := range sharers {
+		id, sk := keyOf(i)
+		lines += fmt.Sprintf("  - { name: app%[1]d, tokens: [ { env: APP_TOKEN%[1]d } ], access_keys: [ { id: %[2]s, secret: { env: APP_SK%[1]d } } ] }\n", i, id)
+		env = append(env, fmt.Sprintf("APP_TOKEN%d=%s", i, tokenOf(i)), fmt.Sprintf("APP_SK%d=%s", i, sk))
+	}
+	return lines, env
+}
 
 const configuration = `
 gateway: { id: 5f3c1d526d3e4b8a9d0e3f1f6a1c2b7d }
@@ -79,11 +95,7 @@ callers:
   - name: app
     tokens: [ { env: APP_TOKEN } ]
     access_keys: [ { id: ` + accessKey + `, secret: { env: APP_SK } } ]
-  - { name: app0, tokens: [ { env: APP_TOKEN0 } ] }
-  - { name: app1, tokens: [ { env: APP_TOKEN1 } ] }
-  - { name: app2, tokens: [ { env: APP_TOKEN2 } ] }
-  - { name: app3, tokens: [ { env: APP_TOKEN3 } ] }
-policy:
+%spolicy:
   - { callers: ["app*", "local:*"], allow: ["*"], stores: ["*"], names: ["*"] }
 `
 
@@ -107,15 +119,16 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	pair, err := ca.Issue([]string{storeHost, hwHost, "login.vault.localhost"}, time.Now())
 	must(t, err)
 	f.pool = ca.Pool()
-	for name, content := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key} {
+	for name, content := range map[string][]byte{"ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key} {
 		must(t, os.WriteFile(filepath.Join(f.dir, name), content, 0o600))
 	}
 	must(t, backup.NewKeyring().Create(filepath.Join(f.dir, "keyring.json")))
 	var addresses []string
+	callers, _ := callersOf()
 	for i := range n {
 		g := &process{file: file, wrap: wrap, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: freeAddress(t)}
 		must(t, os.Mkdir(g.dir, 0o700))
-		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, store), 0o600))
+		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, store, callers), 0o600))
 		f.gateways = append(f.gateways, g)
 		addresses = append(addresses, g.address)
 	}
@@ -161,8 +174,8 @@ func (g *process) command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	args = append(args, "--config", g.config())
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey,
-		"APP_TOKEN0="+tokenOf(0), "APP_TOKEN1="+tokenOf(1), "APP_TOKEN2="+tokenOf(2), "APP_TOKEN3="+tokenOf(3), "VAULT_TOKEN="+vaulttest.RootToken)
+	_, callers := callersOf()
+	cmd.Env = append(append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey, "VAULT_TOKEN="+vaulttest.RootToken), callers...)
 	return cmd
 }
 
@@ -273,6 +286,14 @@ func (f *fleet) transport(t testing.TB, address string) *http.Transport {
 	return tr
 }
 
+// steady is a transport that keeps its connections.
+func (f *fleet) steady(t testing.TB, address string) *http.Transport {
+	t.Helper()
+	tr := f.transport(t, address)
+	tr.DisableKeepAlives, tr.MaxIdleConnsPerHost = false, 64
+	return tr
+}
+
 type fixedToken string
 
 func (s fixedToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
@@ -287,9 +308,14 @@ func (f *fleet) azure(t *testing.T, address string) *azsecrets.Client {
 
 func (f *fleet) azureAs(t *testing.T, address, token string) *azsecrets.Client {
 	t.Helper()
+	return f.azureOver(t, address, token, f.transport(t, address))
+}
+
+func (f *fleet) azureOver(t *testing.T, address, token string, transport *http.Transport) *azsecrets.Client {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(address)
 	c, err := azsecrets.NewClient("https://"+storeHost+":"+port, fixedToken(token), &azsecrets.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: f.transport(t, address)}, PerRetryPolicies: []policy.Policy{triesPolicy{}}},
+		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: transport}, PerRetryPolicies: []policy.Policy{triesPolicy{}}},
 	})
 	must(t, err)
 	return c
@@ -317,11 +343,18 @@ func (triesPolicy) Do(r *policy.Request) (*http.Response, error) {
 // huawei is the vendor's client, which tries once.
 func (f *fleet) huawei(t *testing.T, address string) *csms.CsmsClient {
 	t.Helper()
-	auth, err := basic.NewCredentialsBuilder().WithAk(accessKey).WithSk(secretKey).WithProjectId(project).SafeBuild()
+	return f.huaweiAs(t, address, accessKey, secretKey).c
+}
+
+func (f *fleet) huaweiAs(t *testing.T, address, id, sk string) huaweiClient {
+	t.Helper()
+	auth, err := basic.NewCredentialsBuilder().WithAk(id).WithSk(sk).WithProjectId(project).SafeBuild()
 	must(t, err)
 	_, port, _ := net.SplitHostPort(address)
-	hc, err := csms.CsmsClientBuilder().WithEndpoint("https://" + hwHost + ":" + port).WithCredential(auth).
-		WithHttpConfig(config.DefaultHttpConfig().WithHttpTransport(f.transport(t, address))).SafeBuild()
+	request := new(string)
+	c := config.DefaultHttpConfig().WithHttpTransport(f.transport(t, address)).
+		WithHttpHandler(httphandler.NewHttpHandler().AddResponseHandler(func(r http.Response) { *request = r.Header.Get("X-Request-Id") }))
+	hc, err := csms.CsmsClientBuilder().WithEndpoint("https://" + hwHost + ":" + port).WithCredential(auth).WithHttpConfig(c).SafeBuild()
 	must(t, err)
-	return csms.NewCsmsClient(hc)
+	return huaweiClient{csms.NewCsmsClient(hc), request}
 }

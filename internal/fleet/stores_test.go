@@ -256,7 +256,7 @@ func (c *storeClient) call(t *testing.T, h *history, i int) {
 		}
 		n := c.r.IntN(len(c.made))
 		in.which = c.made[n]
-	case doGet, doDelete, doRecover, doPurge:
+	case doAdd, doGet, doDelete, doRecover, doPurge:
 	}
 	c.ask(t, h, ctx, in)
 }
@@ -313,6 +313,7 @@ func (c *storeClient) do(ctx context.Context, in input) (output, error) {
 		return output{}, err
 	case doPurge:
 		return output{}, c.b.Purge(ctx, c.name)
+	case doAdd: // is a dialect's
 	}
 	return output{}, errors.New("no such verb")
 }
