@@ -1,4 +1,4 @@
-package hashivault
+package connection
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -71,33 +70,33 @@ func (c *Cert) SetDefaults() { c.Mount = cmp.Or(c.Mount, "cert") }
 // ofPod is where Kubernetes puts the token of a pod's service account.
 const ofPod = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-// login returns the configured one, or nil with a fixed token.
-func (c *Config) login() *connection.Login {
+// method returns the configured login, or nil with a fixed token.
+func (c *Access) method() *Login {
 	switch {
 	case c.AppRole != nil:
 		a := *c.AppRole
 		a.SetDefaults()
-		return newLogin(a.Mount, func() (map[string]any, error) {
+		return methodAt(a.Mount, func() (map[string]any, error) {
 			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
 		})
 	case c.Kubernetes != nil:
 		k := *c.Kubernetes
 		k.SetDefaults()
-		return newLogin(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
+		return methodAt(k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
 	case c.JWT != nil:
 		j := *c.JWT
 		j.SetDefaults()
-		return newLogin(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+		return methodAt(j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
 	case c.Cert != nil:
 		cert := *c.Cert
 		cert.SetDefaults()
-		return newLogin(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
+		return methodAt(cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
 	}
 	return nil
 }
 
-func newLogin(mount string, body func() (map[string]any, error)) *connection.Login {
-	return &connection.Login{Mount: strings.Trim(mount, "/"), Body: body}
+func methodAt(mount string, body func() (map[string]any, error)) *Login {
+	return &Login{Mount: strings.Trim(mount, "/"), Body: body}
 }
 
 func named(key, role string) map[string]any {
@@ -122,7 +121,7 @@ func signed(role string, token secret.Value, file string) (map[string]any, error
 	return body, nil
 }
 
-func (c *Config) checkLogin() error {
+func (c *Access) checkLogin() error {
 	n := 0
 	for _, set := range []bool{!c.Token.IsNone(), c.AppRole != nil, c.Kubernetes != nil, c.JWT != nil, c.Cert != nil} {
 		if set {
@@ -165,5 +164,5 @@ func checkMount(key, mount string) error {
 	if mount == "" {
 		return nil
 	}
-	return checkFolder(key+".mount", mount, true)
+	return CheckFolder(key+".mount", mount, true)
 }
