@@ -70,23 +70,28 @@ func fileError(path string, cause error) error {
 
 // Create writes the keyring to a new file of mode 0600, whole or not at all.
 // An existing file is never touched.
-func (k *Keyring) Create(path string) error {
-	if err := ownfile.Publish(path, k.Reveal, ownfile.Create); err != nil {
+func (k *Keyring) Create(path string) error { return CreateFile(path, k.Reveal) }
+
+// CreateFile is Create for a file that holds a keyring in another form: what
+// content returns, which is asked once the name is known to be free.
+func CreateFile(path string, content func() ([]byte, error)) error {
+	_, err := os.Lstat(path)
+	if err == nil {
+		err = os.ErrExist
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = ownfile.Publish(path, content, ownfile.Create)
+	}
+	if err != nil {
 		return fileError(path, err)
 	}
 	return nil
 }
 
-// EditFile replaces the keyring in a file by what edit makes of it, whole or
-// not at all, mode 0600, with the owner that it has. Through a symbolic link it
-// replaces what that names. Of two edits at a time one fails before it has read
-// anything: a key that another edit lost would be lost for good.
+// EditFile replaces the keyring in a file by what edit makes of it, as
+// ReplaceFile does.
 func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fileError(path, err)
-	}
-	err = ownfile.Publish(target, func() ([]byte, error) {
+	return ReplaceFile(path, func(target string) ([]byte, error) {
 		k, err := LoadKeyring(target)
 		if err != nil {
 			return nil, err
@@ -95,7 +100,19 @@ func EditFile(path string, edit func(*Keyring) (*Keyring, error)) error {
 			return nil, err
 		}
 		return k.Reveal()
-	}, os.Rename)
+	})
+}
+
+// ReplaceFile replaces a keyring's file by what content makes of it, whole or
+// not at all, mode 0600, with the owner that it has. Through a symbolic link it
+// replaces what that names, which content gets. Of two at a time one fails before
+// it has read anything: a key that another edit lost would be lost for good.
+func ReplaceFile(path string, content func(target string) ([]byte, error)) error {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	err = ownfile.Publish(target, func() ([]byte, error) { return content(target) }, os.Rename)
 	if errors.Is(err, ownfile.ErrOwner) {
 		err = keyringError("%s belongs to another user, who alone can change it", target)
 	}

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -37,7 +38,10 @@ type KeyInfo struct {
 // show what they hold.
 func ParseKeyring(b []byte) (*Keyring, error) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(b, &members) != nil {
+	switch err := json.Unmarshal(b, &members); {
+	case err != nil && bytes.HasPrefix(b, []byte("vault:v")):
+		return nil, keyringError("sealed by a transit key of Vault: keyring.transit of a configuration opens it")
+	case err != nil:
 		return nil, keyringError("not a JSON object")
 	}
 	var raw []json.RawMessage

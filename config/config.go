@@ -60,8 +60,8 @@ type Config struct {
 	Policy []Rule `mapstructure:"policy" example:"[ { callers: [app], allow: [get, list], stores: [payments], names: ['app-*'] } ]"`
 
 	refs *refs
-	// unresolved are the keys that Unresolved is about.
-	unresolved []string
+	// unresolved says what is wrong with the keys that Unresolved is about.
+	unresolved map[string]string
 }
 
 // Gateway says which backups are this gateway's own. A rule of the policy without
@@ -158,16 +158,6 @@ type Reload struct {
 	// Watch is how often the gateway looks whether its configuration or a file that this names has changed, through links;
 	// 0 is never. It takes what has stayed as it is for a second, as `vaultferry reload` does.
 	Watch time.Duration `mapstructure:"watch" default:"0s" example:"5s"`
-}
-
-// Keyring holds the keys that encrypt backups and bolt stores. Keep a copy of
-// the file elsewhere: without it no backup can be opened.
-type Keyring struct {
-	// File is the file that `vaultferry init` or `vaultferry keys new` wrote, a JSON Web Key Set.
-	File string `mapstructure:"file" path:"true" example:"keys/keyring.json"`
-	// RequireProof refuses to restore a backup that is sealed with an asymmetric key and not signed by one of the
-	// keyring's keys: whoever holds the public half of the former can make it, and choose where it came from.
-	RequireProof bool `mapstructure:"require_proof" example:"true"`
 }
 
 // Archive is where whole backups are kept when a store cannot hold all of them.
@@ -397,9 +387,6 @@ func Default() *Config {
 		Admin:  Admin{Address: "127.0.0.1:8444"},
 		Control: Control{
 			Socket: "vaultferry.sock",
-		},
-		Keyring: Keyring{
-			File: "keyring.json",
 		},
 		Audit:    Audit{File: "audit.jsonl", MaxSize: 256 << 20, LowWater: 128 << 20},
 		Log:      Log{Level: "info", Format: "text"},

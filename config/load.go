@@ -42,7 +42,10 @@ func LoadUnresolved(path string, kinds backends.Registry) (*Config, []Problem, e
 
 // Unresolved reports whether the key refers to a secret that is not there, which
 // LoadUnresolved let pass.
-func (c *Config) Unresolved(key string) bool { return slices.Contains(c.unresolved, key) }
+func (c *Config) Unresolved(key string) bool {
+	_, yes := c.unresolved[key]
+	return yes
+}
 
 func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Config, []Problem, error) {
 	raw, err := readFile(path)
@@ -57,13 +60,17 @@ func load(path string, kinds backends.Registry, passed func(Problem) bool) (*Con
 		return nil, nil, &Error{File: path, Problems: []Problem{{Severity: Bad, Message: d.What}}}
 	}
 	c, said, err := parsePassing(path, dir, raw, kinds, passed)
-	return c, append(said, misspelt(os.Environ(), raw)...), err
+	named := ""
+	if c != nil {
+		named = c.Keyring.Env
+	}
+	return c, append(said, misspelt(os.Environ(), raw, named)...), err
 }
 
 // misspelt tells the variables that look like those of a key and are of none,
-// but for those that the file reads and those that Kubernetes sets.
-func misspelt(environ []string, raw []byte) []Problem {
-	known := map[string]bool{}
+// but for those that the configuration names and those that Kubernetes sets.
+func misspelt(environ []string, raw []byte, named string) []Problem {
+	known := map[string]bool{named: true}
 	for _, key := range scalars(reflect.TypeFor[Config](), "") {
 		known[variable(key)] = true
 	}
@@ -83,6 +90,9 @@ func misspelt(environ []string, raw []byte) []Problem {
 
 // envPrefix begins the variables that override keys.
 const envPrefix = "VAULTFERRY"
+
+// squash is the tag of a struct whose keys stand among those of another.
+const squash = ",squash"
 
 func variable(key string) string {
 	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
@@ -124,8 +134,15 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		if err := overlay(c, tree, r); err != nil {
 			rep.addTree("", reflect.TypeFor[Config]().String(), err)
 		}
+		section, _ := tree["keyring"].(map[string]any)
+		if _, said := section["file"]; !said {
+			c.Keyring.SetDefaults()
+		}
 		for _, forged := range r.locate("", reflect.ValueOf(c)) {
 			rep.add(forged)
+		}
+		if at := c.Keyring.CredentialPath(); at != "" {
+			r.saw(at, digestOf(at))
 		}
 		c.refs = r
 		for i := range c.Stores {
@@ -146,10 +163,11 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
 	}
 	bad, rest := rep.split()
+	c.unresolved = map[string]string{}
 	bad = slices.DeleteFunc(bad, func(p Problem) bool {
 		pass := passed(p)
 		if pass {
-			c.unresolved = append(c.unresolved, p.Path)
+			c.unresolved[p.Path] = p.Message
 		}
 		return pass
 	})
@@ -231,14 +249,30 @@ func checkKnown(rep *report, path string, in map[string]any, t reflect.Type) {
 		switch {
 		case !known:
 			rep.bad(at, "unknown key")
-		case isSection && f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[secret.Value]():
-			checkKnown(rep, at, section, f.Type)
+		case isSection && structOf(f.Type) != nil:
+			checkKnown(rep, at, section, structOf(f.Type))
 		}
 	}
 }
 
+// structOf is the section that a key of the type holds; nil: it holds none.
+func structOf(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[secret.Value]() {
+		return nil
+	}
+	return t
+}
+
 func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 	for f := range t.Fields() {
+		if f.Tag.Get("mapstructure") == squash {
+			if inner, ok := fieldOf(f.Type, key); ok {
+				return inner, true
+			}
+		}
 		if f.IsExported() && f.Tag.Get("mapstructure") == key {
 			return f, true
 		}
@@ -259,7 +293,34 @@ func overlay(c *Config, tree map[string]any, r *refs) error {
 	if err := v.MergeConfigMap(tree); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
-	return v.UnmarshalExact(c, func(d *mapstructure.DecoderConfig) { r.decoderConfig(d) })
+	settings := v.AllSettings()
+	keepEmpty(settings, tree)
+	d := &mapstructure.DecoderConfig{Result: c}
+	r.decoderConfig(d)
+	decoder, err := mapstructure.NewDecoder(d)
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return decoder.Decode(settings)
+}
+
+// keepEmpty puts back the sections that hold nothing, which viper drops: one may
+// say which of several ways is wanted.
+func keepEmpty(settings, tree map[string]any) {
+	for key, inner := range tree {
+		section, ok := inner.(map[string]any)
+		if !ok {
+			continue
+		}
+		kept, ok := settings[key].(map[string]any)
+		if _, other := settings[key]; !ok && !other {
+			kept, ok = map[string]any{}, true
+			settings[key] = kept
+		}
+		if ok {
+			keepEmpty(kept, section)
+		}
+	}
 }
 
 // scalars lists the key paths that an environment variable may override:
@@ -267,14 +328,12 @@ func overlay(c *Config, tree map[string]any, r *refs) error {
 func scalars(t reflect.Type, path string) []string {
 	var keys []string
 	for f := range t.Fields() {
-		key := join(path, f.Tag.Get("mapstructure"))
-		if !f.IsExported() {
-			continue
-		}
-		switch f.Type.Kind() {
-		case reflect.Struct:
-			keys = append(keys, scalars(f.Type, key)...)
-		case reflect.Slice:
+		key := join(path, strings.TrimSuffix(f.Tag.Get("mapstructure"), squash))
+		section := structOf(f.Type)
+		switch {
+		case !f.IsExported(), f.Type.Kind() == reflect.Slice, f.Type == reflect.TypeFor[secret.Value]():
+		case section != nil:
+			keys = append(keys, scalars(section, key)...)
 		default:
 			keys = append(keys, key)
 		}

@@ -259,7 +259,12 @@ func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.acme.directory", "server.tls.acme.accept_terms", "server.tls.acme.email", "server.tls.acme.dir", "server.tls.acme.ca_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
-		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.require_proof",
+		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.credential", "keyring.env",
+		"keyring.transit.file", "keyring.transit.address", "keyring.transit.namespace", "keyring.transit.approle.role_id", "keyring.transit.approle.mount",
+		"keyring.transit.kubernetes.role", "keyring.transit.kubernetes.mount", "keyring.transit.kubernetes.token_file",
+		"keyring.transit.jwt.role", "keyring.transit.jwt.mount", "keyring.transit.jwt.token_file", "keyring.transit.cert.role", "keyring.transit.cert.mount",
+		"keyring.transit.tls.ca_file", "keyring.transit.tls.extra_ca_file", "keyring.transit.tls.cert_file", "keyring.transit.tls.key_file", "keyring.transit.tls.server_name",
+		"keyring.transit.mount", "keyring.transit.key", "keyring.transit.context", "keyring.require_proof",
 		"audit.file", "audit.max_size", "audit.max_age", "audit.low_water",
 		"audit.syslog.address", "audit.syslog.ca_file", "audit.syslog.cert_file", "audit.syslog.key_file",
 		"audit.witness.file", "audit.witness.key_file", "log.level", "log.format", "traces.endpoint", "traces.ca_file", "traces.sample_percent", "traces.names", "archive.dir",

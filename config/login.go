@@ -21,6 +21,9 @@ var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 // settle fills what follows from the rest: the stores' defaults, and the login
 // as the authority where the file names no other.
 func (c *Config) settle() {
+	if c.Keyring.Transit != nil {
+		c.Keyring.Transit.SetDefaults()
+	}
 	for i := range c.Stores {
 		c.Stores[i].SetDefaults()
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -67,6 +68,14 @@ func (r *report) add(bad Problem) {
 		}
 	}
 	r.all = append(r.all, bad)
+}
+
+// wrongBelow reports whether something of a section was wrong already: what is
+// empty there says nothing new.
+func (r *report) wrongBelow(path string) bool {
+	return slices.ContainsFunc(r.all, func(p Problem) bool {
+		return p.Severity == Bad && (p.Path == path || strings.HasPrefix(p.Path, path+"."))
+	})
 }
 
 func (r *report) warn(path, format string, args ...any) {

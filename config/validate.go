@@ -62,9 +62,7 @@ func (c *Config) validateServer(rep *report) {
 	}
 	c.validateAdmin(rep)
 	c.validateProxies(rep)
-	if c.Keyring.File == "" {
-		rep.bad("keyring.file", "missing")
-	}
+	c.validateKeyring(rep)
 	if c.Audit.File == "" {
 		rep.bad("audit.file", "missing")
 	}

@@ -136,7 +136,7 @@ func TestWrappedTokens(t *testing.T) {
 		if key == "token" {
 			conf.Token = text
 		} else {
-			conf.Token, conf.AppRole = secret.Value{}, &AppRole{RoleID: role.RoleID, SecretID: text, Mount: role.Mount}
+			conf.Token, conf.AppRole = secret.Value{}, &connection.AppRole{RoleID: role.RoleID, SecretID: text, Mount: role.Mount}
 		}
 		_, err = open(t.Context(), backends.Env{Store: "s", Now: time.Now}, &conf)
 		if err == nil || !strings.HasPrefix(secret.DetailOf(err), key+": ") || !strings.Contains(secret.DetailOf(err), "vault unwrap") ||
@@ -224,7 +224,7 @@ func TestAppRoleOutlivesTokens(t *testing.T) {
 	f.mustPut(t, "s", kvtest.Text("x"))
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	s, w := f.watch(t)
 	first := ""
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -306,7 +306,7 @@ func TestEnvironmentHasNoSay(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	good := func() *Config {
-		c := &Config{Address: "https://vault.example:8200", Token: secret.TextValue("x")}
+		c := &Config{Access: connection.Access{Address: "https://vault.example:8200", Token: secret.TextValue("x")}}
 		c.SetDefaults()
 		return c
 	}
@@ -323,16 +323,18 @@ func TestConfig(t *testing.T) {
 		"prefix: want":                  func(c *Config) { c.Prefix = connection.CompanionFolder },
 		"field":                         func(c *Config) { c.Field = "" },
 		"exactly one":                   func(c *Config) { c.Token = secret.Value{} },
-		"exactly one of token, approle": func(c *Config) { c.Kubernetes = &Kubernetes{Role: "r"} },
-		"approle.role_id":               func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{} },
-		"approle.secret_id":             func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{RoleID: "r"} },
-		"approle.mount":                 func(c *Config) { c.Token, c.AppRole = secret.Value{}, &AppRole{Mount: "a//b"} },
-		"kubernetes.role":               func(c *Config) { c.Token, c.Kubernetes = secret.Value{}, &Kubernetes{} },
-		"jwt: want exactly one":         func(c *Config) { c.Token, c.JWT = secret.Value{}, &JWT{} },
-		"jwt: want exactly":             func(c *Config) { c.Token, c.JWT = secret.Value{}, &JWT{Token: secret.TextValue("x"), TokenFile: "y"} },
-		"cert: needs":                   func(c *Config) { c.Token, c.Cert = secret.Value{}, &Cert{} },
-		"cert.mount":                    func(c *Config) { c.Token, c.Cert = secret.Value{}, &Cert{Mount: ".."} },
-		"tls":                           func(c *Config) { c.TLS.CertFile = "x" },
+		"exactly one of token, approle": func(c *Config) { c.Kubernetes = &connection.Kubernetes{Role: "r"} },
+		"approle.role_id":               func(c *Config) { c.Token, c.AppRole = secret.Value{}, &connection.AppRole{} },
+		"approle.secret_id":             func(c *Config) { c.Token, c.AppRole = secret.Value{}, &connection.AppRole{RoleID: "r"} },
+		"approle.mount":                 func(c *Config) { c.Token, c.AppRole = secret.Value{}, &connection.AppRole{Mount: "a//b"} },
+		"kubernetes.role":               func(c *Config) { c.Token, c.Kubernetes = secret.Value{}, &connection.Kubernetes{} },
+		"jwt: want exactly one":         func(c *Config) { c.Token, c.JWT = secret.Value{}, &connection.JWT{} },
+		"jwt: want exactly": func(c *Config) {
+			c.Token, c.JWT = secret.Value{}, &connection.JWT{Token: secret.TextValue("x"), TokenFile: "y"}
+		},
+		"cert: needs": func(c *Config) { c.Token, c.Cert = secret.Value{}, &connection.Cert{} },
+		"cert.mount":  func(c *Config) { c.Token, c.Cert = secret.Value{}, &connection.Cert{Mount: ".."} },
+		"tls":         func(c *Config) { c.TLS.CertFile = "x" },
 	} {
 		c := good()
 		spoil(c)
@@ -349,7 +351,7 @@ func TestAppRoleStorm(t *testing.T) {
 	f.mustPut(t, "s", kvtest.Text("x"))
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	const callers = 8
 	var logins, waiting atomic.Int64
 	var gather atomic.Bool
@@ -399,7 +401,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	f := newFixture(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	renewals := func() int {
 		stacks := make([]byte, 1<<20)
 		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*LifetimeWatcher)")

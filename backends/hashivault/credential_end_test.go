@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -79,9 +80,9 @@ func TestLoginEnds(t *testing.T) {
 	f, signer := newFixture(t), newIssuer(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	f.credentials(t, true, is("approle", true))
 
-	f.conf.AppRole, f.conf.JWT = nil, &JWT{Role: "gateway", Token: secret.TextValue(signer.sign(t, time.Hour) + "\n")}
+	f.conf.AppRole, f.conf.JWT = nil, &connection.JWT{Role: "gateway", Token: secret.TextValue(signer.sign(t, time.Hour) + "\n")}
 	f.credentials(t, false, is("jwt.token", false))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv1"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
-	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -42,7 +41,7 @@ func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 		_ = f.Close()
 		return nil, connection.Named(err, "check", "")
 	}
-	if c.login() == nil {
+	if !f.LogsIn() {
 		f.KeepToken()
 	}
 	if version == engine1 {
@@ -54,11 +53,9 @@ func open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 }
 
 func newFolder(env backends.Env, c *Config, base http.RoundTripper) (*connection.Folder, error) {
-	return connection.Open(env, &connection.Options{
-		Address: c.Address, Namespace: c.Namespace, Mount: c.Mount, Prefix: c.Prefix, Field: c.Field,
-		Token: c.Token, Login: c.login(), LoginEnds: c.loginEnds(),
-		Transport: kit.Transport{Roots: c.TLS.roots(), CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, ServerName: c.TLS.ServerName},
-	}, base)
+	o := c.Options()
+	o.Mount, o.Prefix, o.Field = c.Mount, c.Prefix, c.Field
+	return connection.Open(env, &o, base)
 }
 
 // detect returns the version of the engine to serve, and an error where the

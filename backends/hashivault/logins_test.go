@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
@@ -54,7 +55,7 @@ func (w *watched) revoke(t *testing.T, f *fixture) {
 func (f *fixture) watch(t *testing.T) (*kv2.Store, *watched) {
 	t.Helper()
 	c := f.conf.TLS
-	wire, err := kit.Transport{Roots: c.roots(), CertFile: c.CertFile, KeyFile: c.KeyFile}.Open()
+	wire, err := kit.Transport{Roots: c.Roots(), CertFile: c.CertFile, KeyFile: c.KeyFile}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestLoginAppRole(t *testing.T) {
 	f := newFixture(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	f.wantLogin(t)
 	f.conf.AppRole.SecretID = secret.TextValue("canary-wrong")
 	f.wantRefused(t)
@@ -183,7 +184,7 @@ func TestLoginJWT(t *testing.T) {
 	f, signer := newFixture(t), newIssuer(t)
 	mount := f.method(t, "jwt", "role", map[string]any{"jwt_validation_pubkeys": []string{signer.public(t)}},
 		map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"vault"}})
-	f.conf.JWT = &JWT{Role: "gateway", Mount: mount, Token: secret.TextValue(signer.sign(t, time.Hour))}
+	f.conf.JWT = &connection.JWT{Role: "gateway", Mount: mount, Token: secret.TextValue(signer.sign(t, time.Hour))}
 	f.wantLogin(t)
 
 	file := filepath.Join(t.TempDir(), "token")
@@ -193,7 +194,7 @@ func TestLoginJWT(t *testing.T) {
 		}
 	}
 	write(signer.sign(t, time.Hour) + "\n")
-	f.conf.JWT = &JWT{Role: "gateway", Mount: mount, TokenFile: file}
+	f.conf.JWT = &connection.JWT{Role: "gateway", Mount: mount, TokenFile: file}
 	f.wantLogin(t)
 
 	for what, token := range map[string]string{
@@ -217,7 +218,7 @@ func TestLoginCert(t *testing.T) {
 	ours := newCertificate(t, &f.conf.TLS)
 	mount := f.method(t, "cert", "certs", nil, map[string]any{"certificate": ours})
 	for _, role := range []string{"gateway", ""} {
-		f.conf.Cert = &Cert{Role: role, Mount: mount}
+		f.conf.Cert = &connection.Cert{Role: role, Mount: mount}
 		f.wantLogin(t)
 	}
 	f.conf.Cert.Role = "another"
@@ -229,7 +230,7 @@ func TestLoginCert(t *testing.T) {
 
 // newCertificate makes a key and a certificate of its own, in files that c
 // then names.
-func newCertificate(t *testing.T, c *TLS) string {
+func newCertificate(t *testing.T, c *connection.TLS) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -286,7 +287,7 @@ func TestLoginKubernetes(t *testing.T) {
 		return true
 	})
 	f.conf.Token = secret.Value{}
-	f.conf.Kubernetes = &Kubernetes{Role: "gateway", Mount: "clusters/one", TokenFile: file}
+	f.conf.Kubernetes = &connection.Kubernetes{Role: "gateway", Mount: "clusters/one", TokenFile: file}
 	f.wantLogin(t)
 	s, w := f.watch(t)
 	if _, err := s.Put(t.Context(), "s", kvtest.Text("z")); err != nil {
@@ -309,7 +310,7 @@ func TestNamespace(t *testing.T) {
 	f := newFixture(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token, f.conf.Namespace = secret.Value{}, "team/payments"
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	var seen, logins atomic.Int64
 	f.conf.Address = kvtest.Front(t, f.server.Address, func(_ http.ResponseWriter, r *http.Request) bool {
 		seen.Add(1)
@@ -341,7 +342,7 @@ func TestTokenOfFewUses(t *testing.T) {
 	f := newFixture(t)
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_num_uses": 4})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	s, w := f.watch(t)
 	for range 12 {
 		if _, err := s.Describe(t.Context(), "s"); !errors.Is(err, secret.NotFound) {
@@ -360,7 +361,7 @@ func TestLoginUnanswered(t *testing.T) {
 	f.mustPut(t, "s", kvtest.Text("x"))
 	role := f.server.NewAppRole(t, f.server.Policy(t, kvtest.Policy(f.conf.Mount)), map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	var status atomic.Int64
 	f.conf.Address = kvtest.Front(t, f.server.Address, func(w http.ResponseWriter, r *http.Request) bool {
 		code := int(status.Load())

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -39,14 +40,14 @@ func TestTLS(t *testing.T) {
 	}
 	f.conf.Address = front.URL
 	for what, c := range map[string]struct {
-		tls  TLS
+		tls  connection.TLS
 		want string
 	}{
-		"with the CA":    {TLS{CAFile: ca}, ""},
-		"as an extra":    {TLS{ExtraCAFile: ca}, ""},
-		"without":        {TLS{}, "not trusted"},
-		"another name":   {TLS{CAFile: ca, ServerName: "vault.elsewhere"}, "not trusted"},
-		"the right name": {TLS{CAFile: ca, ServerName: "example.com"}, ""},
+		"with the CA":    {connection.TLS{CAFile: ca}, ""},
+		"as an extra":    {connection.TLS{ExtraCAFile: ca}, ""},
+		"without":        {connection.TLS{}, "not trusted"},
+		"another name":   {connection.TLS{CAFile: ca, ServerName: "vault.elsewhere"}, "not trusted"},
+		"the right name": {connection.TLS{CAFile: ca, ServerName: "example.com"}, ""},
 	} {
 		f.conf.TLS = c.tls
 		s := f.open(t, nil)
@@ -56,7 +57,7 @@ func TestTLS(t *testing.T) {
 		}
 	}
 	absent := filepath.Join(t.TempDir(), "absent")
-	for key, c := range map[string]TLS{"tls.ca_file: ": {CAFile: absent}, "tls.extra_ca_file: ": {ExtraCAFile: absent}} {
+	for key, c := range map[string]connection.TLS{"tls.ca_file: ": {CAFile: absent}, "tls.extra_ca_file: ": {ExtraCAFile: absent}} {
 		f.conf.TLS = c
 		if _, err := newFolder(backends.Env{}, &f.conf, nil); !errors.Is(err, secret.Invalid) || !strings.HasPrefix(secret.DetailOf(err), key) {
 			t.Errorf("a CA that is not there: %v", err)

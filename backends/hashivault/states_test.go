@@ -12,6 +12,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/hashivault/kv2"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/internal/kvtest"
@@ -232,7 +233,7 @@ func TestTokenExpiresInTheMiddle(t *testing.T) {
 
 	role := f.server.NewAppRole(t, policy, map[string]any{"token_ttl": "1h"})
 	f.conf.Token = secret.Value{}
-	f.conf.AppRole = &AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
+	f.conf.AppRole = &connection.AppRole{RoleID: role.RoleID, SecretID: secret.TextValue(role.SecretID), Mount: role.Mount}
 	again := backendtest.Sample("again")
 	login, writes := revoking()
 	if _, err := login.Import(t.Context(), again, "token"); err != nil || writes.Load() < 5 {

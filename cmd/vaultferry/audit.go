@@ -61,7 +61,7 @@ func (a *app) auditFiles(named []string) ([]string, error) {
 
 // auditKeys are those of the file, or of the configuration's keyring where one
 // can be read.
-func (a *app) auditKeys(file string) ([]crypto.PublicKey, error) {
+func (a *app) auditKeys(ctx context.Context, file string) ([]crypto.PublicKey, error) {
 	if file != "" {
 		return readPublicKeys(file)
 	}
@@ -69,7 +69,7 @@ func (a *app) auditKeys(file string) ([]crypto.PublicKey, error) {
 	if err != nil {
 		return nil, nil //nolint:nilerr // without a configuration there are no keys, which the report says
 	}
-	ring, err := backup.LoadKeyring(cfg.Keyring.File)
+	ring, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return nil, nil //nolint:nilerr // likewise
 	}
@@ -156,7 +156,7 @@ func (a *app) withAudit(ctx context.Context, ask func(*control.Client) (string, 
 		defer func() { err = errors.Join(err, running.Close()) }()
 		return ask(running)
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return "", err
 	}

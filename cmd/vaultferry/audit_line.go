@@ -137,22 +137,6 @@ func fileDigest(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// audited does what changes a keyring, between its two lines, if that is the
-// keyring of the configuration. One that is of no gateway has no audit.
-func (a *app) audited(op, keyring string, do func() (key string, err error)) error {
-	cfg, _, loadErr := a.load()
-	path, absErr := filepath.Abs(keyring)
-	if loadErr != nil || absErr != nil || path != filepath.Clean(cfg.Keyring.File) {
-		_, err := do()
-		return err
-	}
-	return a.between(cfg, op, path, func(e *audit.Entry) error {
-		key, err := do()
-		e.Key = key
-		return err
-	})
-}
-
 // between does what changes a file, between its two lines in the audit. do fills
 // in what the second one says of it.
 func (a *app) between(cfg *config.Config, op, path string, do func(*audit.Entry) error) (err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -34,7 +35,7 @@ line. It needs nothing else of the audit.`,
 				if err := arguments()(cmd, args); err != nil {
 					return err
 				}
-				return a.checkProof(check, keys)
+				return a.checkProof(cmd.Context(), check, keys)
 			}
 			if err := atLeast("LINE")(cmd, args); err != nil {
 				return err
@@ -87,8 +88,8 @@ type proofView struct {
 	Lines      int64  `json:"lines"` // under the checkpoint
 }
 
-func (a *app) checkProof(file, keyFile string) error {
-	keys, err := a.auditKeys(keyFile)
+func (a *app) checkProof(ctx context.Context, file, keyFile string) error {
+	keys, err := a.auditKeys(ctx, keyFile)
 	if err != nil {
 		return err
 	}

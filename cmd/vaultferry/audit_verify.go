@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,8 +32,8 @@ Exit codes: 0 whole, 1 not whole, 2 wrong usage.`,
 		Example: `  vaultferry audit verify
   vaultferry audit verify --checkpoint monday.checkpoint
   vaultferry audit verify audit-*.jsonl audit.jsonl --public-key audit-keys.json`,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.auditVerify(args, kept, keys)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.auditVerify(cmd.Context(), args, kept, keys)
 		},
 	}
 	cmd.Flags().StringArrayVar(&kept, "checkpoint", nil, "a checkpoint that was kept; may be repeated")
@@ -47,10 +48,10 @@ type verifyView struct {
 	*audit.Report
 }
 
-func (a *app) auditVerify(named, kept []string, keys string) error {
+func (a *app) auditVerify(ctx context.Context, named, kept []string, keys string) error {
 	var v audit.Verification
 	var err error
-	if v.Keys, err = a.auditKeys(keys); err != nil {
+	if v.Keys, err = a.auditKeys(ctx, keys); err != nil {
 		return err
 	}
 	files, err := a.auditFiles(named)

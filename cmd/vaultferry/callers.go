@@ -48,7 +48,7 @@ A running gateway takes a change with "vaultferry reload".`,
 
 // callersConfig is the configuration of a command about the caller, and the
 // keyring that its callers_file is sealed with.
-func (a *app) callersConfig(caller string) (*config.Config, *backup.Keyring, error) {
+func (a *app) callersConfig(ctx context.Context, caller string) (*config.Config, *backup.Keyring, error) {
 	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +56,7 @@ func (a *app) callersConfig(caller string) (*config.Config, *backup.Keyring, err
 	if !isCaller(cfg, caller) {
 		return nil, nil, usagef("there is no caller %q: callers are configured first", caller)
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	return cfg, keys, err
 }
 
@@ -183,7 +183,7 @@ func (v *madeView) text(w io.Writer) error {
 }
 
 func (a *app) callersNew(ctx context.Context, kind callerfile.Kind, caller string, f *newFlags) error {
-	cfg, keys, err := a.callersConfig(caller)
+	cfg, keys, err := a.callersConfig(ctx, caller)
 	if err != nil {
 		return err
 	}
@@ -293,7 +293,7 @@ func (v *retiredView) text(w io.Writer) error {
 }
 
 func (a *app) callersRetire(ctx context.Context, kind callerfile.Kind, caller, id string, after time.Duration, w *writeFlags) error {
-	cfg, keys, err := a.callersConfig(caller)
+	cfg, keys, err := a.callersConfig(ctx, caller)
 	if err != nil {
 		return err
 	}
@@ -337,7 +337,7 @@ It opens for that caller alone.`,
 		Example: `  vaultferry callers key seal app AKAPP < app.sk`,
 		Args:    arguments("CALLER", "AK"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, keys, err := a.callersConfig(args[0])
+			_, keys, err := a.callersConfig(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

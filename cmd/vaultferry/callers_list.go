@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ callers_file, by the names that the audit has for them. In the place of what eac
 says itself stands its claim in braces: issuer-token:entra/{oid}. No secret is shown.`,
 		Example: `  vaultferry callers list`,
 		Args:    arguments(),
-		RunE:    func(*cobra.Command, []string) error { return a.callersList() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.callersList(cmd.Context()) },
 	}
 }
 
@@ -54,7 +55,7 @@ const (
 	fromCallersFile   = "callers_file"
 )
 
-func (a *app) callersList() error {
+func (a *app) callersList(ctx context.Context) error {
 	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func (a *app) callersList() error {
 		v.Callers = append(v.Callers, callerView{c.Name, true, append([]credentialView{}, configured(cfg, i, a.now())...)})
 	}
 	if cfg.CallersFile != "" {
-		keys, err := loadKeyring(cfg.Keyring.File)
+		keys, err := a.keyring(ctx, cfg)
 		if err != nil {
 			return err
 		}

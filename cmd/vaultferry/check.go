@@ -96,7 +96,7 @@ func (a *app) check(ctx context.Context, connect bool, timeout time.Duration) er
 		return err
 	default:
 		v.Problems = append(v.Problems, warnings...)
-		a.checkFiles(v, cfg)
+		a.checkFiles(ctx, v, cfg, connect)
 		v.checkRoutes(cfg)
 		if v.result() == nil {
 			a.checkStores(ctx, v, cfg, connect)
@@ -107,13 +107,8 @@ func (a *app) check(ctx context.Context, connect bool, timeout time.Duration) er
 	return errors.Join(a.print(v, v.text), err)
 }
 
-func (a *app) checkFiles(v *checkView, cfg *config.Config) {
-	if keys, err := backup.LoadKeyring(cfg.Keyring.File); err != nil {
-		v.add(config.Bad, "keyring.file", "%s", message(err))
-	} else {
-		v.checkKeyring(cfg, keys)
-		v.checkCallers(cfg, keys, a.log())
-	}
+func (a *app) checkFiles(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
+	a.checkKeyring(ctx, v, cfg, connect)
 	if err := canAppend(cfg.Audit.File); err != nil {
 		v.add(config.Bad, "audit.file", "%s", err)
 	}
@@ -162,12 +157,41 @@ func (v *checkView) checkExpiry(now time.Time) {
 	}
 }
 
-func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
+// checkKeyring opens the keyring, where that is to be had: Vault is asked only for
+// --connect, and a credential of systemd is the service's alone.
+func (a *app) checkKeyring(ctx context.Context, v *checkView, cfg *config.Config, connect bool) {
+	s, err := a.keyringSource(cfg)
+	if err != nil {
+		v.add(config.Bad, cfg.Keyring.Key(), "%s", message(err))
+		return
+	}
+	if sealed, ok := s.(*transitSource); ok && !connect {
+		if err := sealed.Look(); err != nil {
+			v.add(config.Bad, cfg.Keyring.Key(), "%s", message(err))
+		} else {
+			v.add(config.Note, cfg.Keyring.Key(), "the keyring was not opened: --connect asks Vault")
+		}
+		return
+	}
+	if cfg.Keyring.Credential != "" && cfg.Keyring.CredentialPath() == "" {
+		v.add(config.Note, cfg.Keyring.Key(), "the keyring was not opened: systemd hands the credential to the service alone")
+		return
+	}
+	keys, err := s.Load(ctx)
+	if err != nil {
+		v.add(config.Bad, cfg.Keyring.Key(), "%s", message(err))
+		return
+	}
+	v.checkKeys(cfg, keys)
+	v.checkCallers(cfg, keys, a.log())
+}
+
+func (v *checkView) checkKeys(cfg *config.Config, keys *backup.Keyring) {
 	switch {
 	case !keys.CanSeal():
-		v.add(config.Warning, "keyring.file", "no key in it encrypts, so backups will fail")
+		v.add(config.Warning, cfg.Keyring.Key(), "no key in it encrypts, so backups will fail")
 	case !keys.CanOpen():
-		v.add(config.Warning, "keyring.file", "no key in it decrypts, so restores will fail")
+		v.add(config.Warning, cfg.Keyring.Key(), "no key in it decrypts, so restores will fail")
 	}
 	if _, _, signs := keys.Signer(); cfg.Keyring.RequireProof && !signs && !keys.SealsSymmetric() {
 		v.add(config.Warning, "keyring.require_proof", "no key of the keyring signs, so this gateway cannot restore its own backups: vaultferry keys new --add --type EdDSA")
@@ -176,7 +200,7 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 		v.add(config.Note, "gateway.id", "it is not set, so every gateway with this keyring restores the backups of the others as its own; to tell them apart write %s here, and another id there", keys.GatewayID())
 	}
 	if lacksSigningKey(cfg, keys) {
-		v.add(config.Bad, "keyring.file", noSigningKey)
+		v.add(config.Bad, cfg.Keyring.Key(), noSigningKey)
 	}
 	var beside []string
 	for i, s := range cfg.Stores {
@@ -191,12 +215,12 @@ func (v *checkView) checkKeyring(cfg *config.Config, keys *backup.Keyring) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(v.File), path)
 		}
-		if abs, err := filepath.Abs(path); err == nil && filepath.Dir(abs) == filepath.Dir(cfg.Keyring.File) {
+		if abs, err := filepath.Abs(path); err == nil && filepath.Dir(abs) == filepath.Dir(cfg.Keyring.PlainPath()) {
 			beside = append(beside, s.Name)
 		}
 	}
 	if len(beside) > 0 {
-		v.add(config.Warning, "keyring.file", "the keyring is in the same folder as the stores that it protects (%s); keep a copy elsewhere", strings.Join(beside, ", "))
+		v.add(config.Warning, cfg.Keyring.Key(), "the keyring is in the same folder as the stores that it protects (%s); keep a copy elsewhere", strings.Join(beside, ", "))
 	}
 }
 

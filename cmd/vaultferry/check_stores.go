@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/control"
@@ -157,7 +156,7 @@ func isFolder(path string) error {
 // gateway begins with.
 func (a *app) reachOwn(ctx context.Context, v *checkView, cfg *config.Config, i int) (err error) {
 	s := &cfg.Stores[i]
-	keys, err := backup.LoadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err 
 	if err != nil {
 		return err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // diffByPlan compares what a plan names: a with the plan's source, b with its target.
 func (a *app) diffByPlan(ctx context.Context, inA, inB *operand, f *diffFlags, tell func(*migrate.Verdict) error) error {
-	return a.withPlan(f.plan, &f.planUse, func(p *planFile) (err error) {
+	return a.withPlan(ctx, f.plan, &f.planUse, func(p *planFile) (err error) {
 		if inA.store == p.Header.To && inB.store == p.Header.From && inA.file == inB.file {
 			return usagef("by this plan the first is %s, the source: vaultferry diff %s %s --plan %s", inB.store, inB.store, inA.store, f.plan)
 		}

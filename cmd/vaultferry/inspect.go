@@ -58,7 +58,7 @@ func (a *app) inspect(ctx context.Context, file, keyring string) error {
 	case err != nil:
 		return fmt.Errorf("%s: %s", file, message(err))
 	}
-	keys, err := a.optionalKeyring(keyring)
+	keys, err := a.optionalKeyring(ctx, keyring)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func blobText(w io.Writer, views []blobView) error {
 }
 
 // optionalKeyring returns the keyring of the flag, of the configuration, or none.
-func (a *app) optionalKeyring(path string) (*backup.Keyring, error) {
+func (a *app) optionalKeyring(ctx context.Context, path string) (*backup.Keyring, error) {
 	if path == "" {
 		if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) && a.configFile == "" {
 			return nil, nil
@@ -122,7 +122,7 @@ func (a *app) optionalKeyring(path string) (*backup.Keyring, error) {
 		if err != nil {
 			return nil, err
 		}
-		path = cfg.Keyring.File
+		return a.keyring(ctx, cfg)
 	}
 	return loadKeyring(path)
 }

@@ -140,7 +140,7 @@ type unreadView struct {
 }
 
 func (a *app) inventory(ctx context.Context, s *session, f *inventoryFlags) error {
-	keys, err := loadKeyring(s.cfg.Keyring.File)
+	keys, err := a.keyring(ctx, s.cfg)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *session) inventoryHeader(keys *backup.Keyring, k inventory.Key, wrapped
 
 // inventoryByPlan reads what a plan names.
 func (a *app) inventoryByPlan(ctx context.Context, s *session, f *inventoryFlags) error {
-	return a.withPlan(f.plan, &planUse{f.paceFlags, f.runKey}, func(p *planFile) error {
+	return a.withPlan(ctx, f.plan, &planUse{f.paceFlags, f.runKey}, func(p *planFile) error {
 		call := a.call("inventory")
 		call.RequestID = p.Header.Run
 		look := live(s.side(call, &f.paceFlags), p.key)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/backup/keysource"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -28,34 +29,13 @@ keys decrypt. No command here shows a key.`,
 	}
 	var keyring string
 	cmd.PersistentFlags().StringVar(&keyring, "keyring", "", "the keyring's file (default: the configuration's)")
-	cmd.AddCommand(a.keysNewCommand(), a.keysListCommand(&keyring), a.keysPublicCommand(&keyring), a.keysRetireCommand(&keyring),
-		a.keysRewrapCommand(&keyring))
+	cmd.AddCommand(a.keysNewCommand(&keyring), a.keysListCommand(&keyring), a.keysPublicCommand(&keyring), a.keysRetireCommand(&keyring),
+		a.keysRewrapCommand(&keyring), a.keysSealCommand(), a.keysExportCommand(&keyring))
 	return cmd
 }
 
-// loadKeyring takes a file that cannot be used as wrong usage.
-func loadKeyring(path string) (*backup.Keyring, error) {
-	k, err := backup.LoadKeyring(path)
-	if err != nil {
-		return nil, &exitError{exitUsage, errors.New(message(err))}
-	}
-	return k, nil
-}
-
-// keyringPath is the flag's, or the configuration's.
-func (a *app) keyringPath(flag string) (string, error) {
-	if flag != "" {
-		return flag, nil
-	}
-	cfg, err := a.loadUnresolved()
-	if err != nil {
-		return "", err
-	}
-	return cfg.Keyring.File, nil
-}
-
-func (a *app) keysNewCommand() *cobra.Command {
-	var file, alg string
+func (a *app) keysNewCommand(keyring *string) *cobra.Command {
+	var file, alg, writeTo string
 	var add bool
 	var w writeFlags
 	cmd := &cobra.Command{
@@ -64,9 +44,11 @@ func (a *app) keysNewCommand() *cobra.Command {
 		Long: `Makes a keyring with one key that encrypts backups and one that signs tokens. The
 file has mode 0600. An existing file is refused.
 
---add puts a key at the end of an existing keyring instead. That key is on
-standby: it decrypts at once, and encrypts when the keys before it are retired.
-Bring the keyring to every gateway before you retire the old key.
+--add puts a key at the end of an existing keyring instead: of the file, or
+without one of the configuration's, wherever that is. That key is on standby: it
+decrypts at once, and encrypts when the keys before it are retired. Bring the
+keyring to every gateway before you retire the old key. Where the keyring cannot be
+changed, as in the environment, --write-to says where the changed one goes.
 
 Types: A256KW (the default), RSA-OAEP-256, and ECDH-ES+A256KW, the choice for a
 gateway that may encrypt but not decrypt (see "keys public"). EdDSA, with --add
@@ -76,7 +58,7 @@ alone, is a key that signs tokens.`,
   vaultferry keys new --add --output-file keyring.json`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
+			if file == "" && !add {
 				return usagef("--output-file is missing")
 			}
 			switch alg {
@@ -91,29 +73,37 @@ alone, is a key that signs tokens.`,
 			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			if err := w.approve(cmd.Context(), a, "write "+file+"?"); err != nil {
+			if !add {
+				return a.newKeyring(cmd.Context(), file, alg, &w)
+			}
+			s, _, err := a.sourceOf(cmp.Or(file, *keyring))
+			if err != nil {
 				return err
 			}
-			if add {
-				return a.addKey(file, alg, w.dryRun)
-			}
-			return a.newKeyring(file, alg, w.dryRun)
+			return a.editKeyring(cmd.Context(), &keyringEdit{op: "cli.keys.add", at: s, writeTo: writeTo}, &w, func(k *backup.Keyring) (*backup.Keyring, string, error) {
+				return k.Add(alg)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&file, "output-file", "", "the keyring's file")
 	cmd.Flags().StringVar(&alg, "type", backup.AlgA256KW, "the type of the key")
 	cmd.Flags().BoolVar(&add, "add", false, "add to an existing keyring")
+	writeToFlag(cmd, &writeTo)
 	w.flags(cmd)
 	return cmd
 }
 
-func (a *app) newKeyring(file, alg string, dryRun bool) error {
+func (a *app) newKeyring(ctx context.Context, file, alg string, w *writeFlags) error {
+	if err := w.approve(ctx, a, "write "+file+"?"); err != nil {
+		return err
+	}
 	k, err := backup.NewKeyringOf(alg, backup.AlgEdDSA)
 	if err != nil {
 		return err
 	}
-	if !dryRun {
-		err := a.audited("cli.keys.new", file, func() (string, error) { return keyIDs(k), k.Create(file) })
+	at := keysource.File{Path: file}
+	if !w.dryRun {
+		err := a.audited("cli.keys.new", at, file, func() (string, error) { return keyIDs(k), at.Create(ctx, k) })
 		if errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("%s exists already; --add puts a key at its end", file)
 		}
@@ -131,37 +121,6 @@ func keyIDs(k *backup.Keyring) string {
 		ids = append(ids, i.ID)
 	}
 	return strings.Join(ids, ",")
-}
-
-func (a *app) addKey(file, alg string, dryRun bool) error {
-	return a.editKeyring("cli.keys.add", file, dryRun, func(k *backup.Keyring) (*backup.Keyring, string, error) { return k.Add(alg) })
-}
-
-// editKeyring changes the file, or only says what would stand there. edit
-// returns the id of the key that it is about, too.
-func (a *app) editKeyring(op, file string, dryRun bool, edit func(*backup.Keyring) (*backup.Keyring, string, error)) error {
-	k, err := loadKeyring(file)
-	if err != nil {
-		return err
-	}
-	if dryRun {
-		if k, _, err = edit(k); err != nil {
-			return errors.New(message(err))
-		}
-		return a.printKeys(k, file)
-	}
-	err = a.audited(op, file, func() (id string, err error) {
-		err = backup.EditFile(file, func(stands *backup.Keyring) (*backup.Keyring, error) {
-			var err error
-			k, id, err = edit(stands)
-			return k, err
-		})
-		return id, err
-	})
-	if err != nil {
-		return errors.New(message(err))
-	}
-	return a.printKeys(k, file)
 }
 
 type keyringView struct {
@@ -224,16 +183,16 @@ func (a *app) keysListCommand(keyring *string) *cobra.Command {
 		Use: "list", Short: "List the keys and what each does",
 		Example: `  vaultferry keys list --keyring keyring.json`,
 		Args:    arguments(),
-		RunE: func(*cobra.Command, []string) error {
-			path, err := a.keyringPath(*keyring)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, _, err := a.sourceOf(*keyring)
 			if err != nil {
 				return err
 			}
-			k, err := loadKeyring(path)
+			k, err := loadSource(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			return a.printKeys(k, path)
+			return a.printKeys(k, s.Name())
 		},
 	}
 }
@@ -250,12 +209,12 @@ reports of migrations ("report verify --public-key").`,
 		Example: `  vaultferry keys public --keyring keyring.json --output-file public.json
   vaultferry keys public --signing > audit-keys.json`,
 		Args: arguments(),
-		RunE: func(*cobra.Command, []string) error {
-			path, err := a.keyringPath(*keyring)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, _, err := a.sourceOf(*keyring)
 			if err != nil {
 				return err
 			}
-			k, err := loadKeyring(path)
+			k, err := loadSource(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
@@ -267,7 +226,7 @@ reports of migrations ("report verify --public-key").`,
 				return errors.New(message(err))
 			}
 			if !signing && !k.CanSeal() {
-				return errors.New("no key of " + path + " has a public half that encrypts: symmetric keys have none")
+				return errors.New("no key of " + s.Name() + " has a public half that encrypts: symmetric keys have none")
 			}
 			if file != "" {
 				return k.Create(file)
@@ -287,12 +246,16 @@ reports of migrations ("report verify --public-key").`,
 
 func (a *app) keysRetireCommand(keyring *string) *cobra.Command {
 	var w writeFlags
+	var writeTo string
 	cmd := &cobra.Command{
 		Use: "retire KEY", Short: "Stop encrypting or signing with a key",
 		Long: `KEY is an id that "keys list" shows. From the gateway's next start the oldest key
 on standby encrypts, or signs, in the place of the retired one. A retired key
 stays in the keyring: it still decrypts what it sealed, and tokens that it signed
-are good until they expire. The last key that encrypts, or signs, is refused.`,
+are good until they expire. The last key that encrypts, or signs, is refused.
+
+Where the keyring cannot be changed, as in the environment, --write-to says where
+the changed one goes.`,
 		Example: `  vaultferry keys list
   vaultferry keys retire 0123456789abcdef0123456789abcdef`,
 		Args: arguments("KEY"),
@@ -300,22 +263,20 @@ are good until they expire. The last key that encrypts, or signs, is refused.`,
 			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			path, err := a.keyringPath(*keyring)
+			s, _, err := a.sourceOf(*keyring)
 			if err != nil {
 				return err
 			}
-			return a.retire(cmd.Context(), path, args[0], &w)
+			return a.retire(cmd.Context(), &keyringEdit{op: "cli.keys.retire", question: "retire " + args[0] + "?", at: s, writeTo: writeTo}, args[0], &w)
 		},
 	}
+	writeToFlag(cmd, &writeTo)
 	w.flags(cmd)
 	return cmd
 }
 
-func (a *app) retire(ctx context.Context, path, id string, w *writeFlags) error {
-	if err := w.approve(ctx, a, "retire "+id+"?"); err != nil {
-		return err
-	}
-	return a.editKeyring("cli.keys.retire", path, w.dryRun, func(k *backup.Keyring) (*backup.Keyring, string, error) {
+func (a *app) retire(ctx context.Context, e *keyringEdit, id string, w *writeFlags) error {
+	return a.editKeyring(ctx, e, w, func(k *backup.Keyring) (*backup.Keyring, string, error) {
 		sealed := k.CanSeal()
 		_, _, signed := k.Signer()
 		k, err := k.Retire(id, a.now())

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/backup/keysource"
 	"github.com/vaultferry/vaultferry/backup/saved"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/ownfile"
@@ -52,7 +53,7 @@ type rewrapping struct {
 	writeFlags
 	a     *app
 	vouch bool
-	path  string // of the keyring
+	at    keysource.Source // of the keyring
 	keys  *backup.Keyring
 }
 
@@ -72,10 +73,10 @@ func (run *rewrapping) all(ctx context.Context, keyring string, paths []string) 
 		return err
 	}
 	var err error
-	if run.path, err = run.a.keyringPath(keyring); err != nil {
+	if run.at, _, err = run.a.sourceOf(keyring); err != nil {
 		return err
 	}
-	if run.keys, err = loadKeyring(run.path); err != nil {
+	if run.keys, err = loadSource(ctx, run.at); err != nil {
 		return err
 	}
 	reports, failed := []rewrapReport{}, failures{}
@@ -230,7 +231,7 @@ func (run *rewrapping) file(ctx context.Context, r *rewrapReport) error {
 // audit writes the line of a file, if the keyring is that of a gateway.
 func (run *rewrapping) audit(path string) error {
 	cfg, err := run.a.loadUnresolved()
-	if own, absErr := filepath.Abs(run.path); err != nil || absErr != nil || own != filepath.Clean(cfg.Keyring.File) {
+	if err != nil || !run.a.isOwn(cfg, run.at) {
 		return nil // no gateway, no audit
 	}
 	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: run.a.now, Log: run.a.log()})

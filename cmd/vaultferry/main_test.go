@@ -166,8 +166,10 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	name, want := args[0], regexp.MustCompile(args[1])
 	cmd := exec.Command(find(ts, args[2]), args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, key := range []string{"PATH", "HOME", "TMPDIR", "GOCOVERDIR", "VAULTFERRY_CONFIG", "VAULTFERRY_ADMIN_ADDRESS"} {
-		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+	for _, key := range []string{"PATH", "HOME", "TMPDIR", "GOCOVERDIR", "VAULTFERRY_CONFIG", "VAULTFERRY_ADMIN_ADDRESS", "CREDENTIALS_DIRECTORY", "VAULTFERRY_KEYRING"} {
+		if value := ts.Getenv(key); value != "" {
+			cmd.Env = append(cmd.Env, key+"="+value)
+		}
 	}
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w

@@ -242,7 +242,7 @@ func (a *app) migratePlan(ctx context.Context, f *planFlags) (err error) {
 			f.rules.OnLoss = s
 		}
 	}
-	keys, err := loadKeyring(m.from.cfg.Keyring.File)
+	keys, err := a.keyring(ctx, m.from.cfg)
 	if err != nil {
 		return err
 	}

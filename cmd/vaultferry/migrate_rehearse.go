@@ -43,7 +43,7 @@ what would stand differs from what was foretold.`,
   vaultferry migrate rehearse move.plan --as azurekv --output json`,
 		Args: arguments("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withPlan(args[0], &f.planUse, func(p *planFile) error { return a.rehearse(cmd.Context(), p, &f) })
+			return a.withPlan(cmd.Context(), args[0], &f.planUse, func(p *planFile) error { return a.rehearse(cmd.Context(), p, &f) })
 		},
 	}
 	cmd.Flags().StringVar(&f.as, "as", "", "the product that is imitated")

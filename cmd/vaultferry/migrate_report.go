@@ -79,12 +79,12 @@ type ending struct {
 }
 
 func (a *app) migrateReport(ctx context.Context, path string, f *migrateReportFlags) error {
-	return a.withPlan(path, &f.planUse, func(p *planFile) error { return a.reportPlan(ctx, p, f) })
+	return a.withPlan(ctx, path, &f.planUse, func(p *planFile) error { return a.reportPlan(ctx, p, f) })
 }
 
 func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags) error {
 	if _, _, signs := p.keys.Signer(); !signs {
-		return usagef("no key of %s signs: vaultferry keys new --add --type %s", p.cfg.Keyring.File, backup.AlgEdDSA)
+		return usagef("no key of %s signs: vaultferry keys new --add --type %s", a.keyringName(p.cfg), backup.AlgEdDSA)
 	}
 	r := &reporting{plan: p, done: map[secret.Name]bool{}, ends: map[secret.Name]ending{}, details: report.Details{File: f.output}}
 	r.facts = report.Migration{

@@ -89,7 +89,7 @@ func (v *runErrorView) line() string {
 }
 
 func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
-	return a.withPlan(path, &f.planUse, func(p *planFile) (err error) {
+	return a.withPlan(ctx, path, &f.planUse, func(p *planFile) (err error) {
 		if f.expect != "" && !strings.EqualFold(f.expect, p.digest) {
 			return usagef("%s has the SHA-256 %s, and %s is expected: it is another plan; nothing was done", path, p.digest, f.expect)
 		}

@@ -67,7 +67,7 @@ func (a *app) migrateShow(ctx context.Context, path string, f *showFlags) error 
 	if f.class != "" && !slices.Contains(migrate.Classes(), migrate.Class(f.class)) {
 		return usagef("--class: there is no class %q", f.class)
 	}
-	return a.withPlan(path, &f.planUse, func(p *planFile) error { return a.showPlan(ctx, p, f) })
+	return a.withPlan(ctx, path, &f.planUse, func(p *planFile) error { return a.showPlan(ctx, p, f) })
 }
 
 func (a *app) showPlan(ctx context.Context, p *planFile, f *showFlags) error {

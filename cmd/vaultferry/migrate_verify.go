@@ -58,7 +58,7 @@ type verifyReport struct {
 }
 
 func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) error {
-	return a.withPlan(path, &f.planUse, func(p *planFile) error {
+	return a.withPlan(ctx, path, &f.planUse, func(p *planFile) error {
 		return a.withStores(ctx, p, "verify", &f.planUse, func(m *move) error { return a.verifyPlan(ctx, p, m, f) })
 	})
 }

@@ -31,11 +31,11 @@ func (f *planUse) flags(cmd *cobra.Command) {
 }
 
 // withPlan opens a plan for a command.
-func (a *app) withPlan(path string, f *planUse, do func(*planFile) error) (err error) {
+func (a *app) withPlan(ctx context.Context, path string, f *planUse, do func(*planFile) error) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	p, err := a.openPlan(path, f.runKey)
+	p, err := a.openPlan(ctx, path, f.runKey)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ type planFile struct {
 }
 
 // openPlan reads a plan. What is wrong with it is wrong usage: nothing was tried.
-func (a *app) openPlan(path, runKey string) (p *planFile, err error) {
+func (a *app) openPlan(ctx context.Context, path, runKey string) (p *planFile, err error) {
 	defer func() {
 		var exit *exitError
 		if err != nil && !errors.As(err, &exit) {
@@ -77,7 +77,7 @@ func (a *app) openPlan(path, runKey string) (p *planFile, err error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
+	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 )
 
 // readFiles reads what the configuration of next names, but for stores. Its error
 // joins every problem; what could not be read is then as it was.
-func (r *reloader) readFiles(next *runtime) error {
+func (r *reloader) readFiles(ctx context.Context, next *runtime) error {
 	cfg := next.cfg
 	var errs []error
 	tls, err := serverTLS(cfg.Server, next.acme)
@@ -26,13 +30,13 @@ func (r *reloader) readFiles(next *runtime) error {
 			errs = append(errs, err)
 		}
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := r.readKeyring(ctx, next)
 	if err != nil { // without it, whatever it seals would seem broken
 		return errors.Join(append(errs, err)...)
 	}
 	next.keys = keys
 	if lacksSigningKey(cfg, keys) {
-		errs = append(errs, usagef("keyring.file: %s", noSigningKey))
+		errs = append(errs, usagef("%s: %s", cfg.Keyring.Key(), noSigningKey))
 	}
 	if next.witness != nil {
 		_, err := witnessSigner(next)
@@ -48,4 +52,20 @@ func (r *reloader) readFiles(next *runtime) error {
 		}
 	}
 	return errors.Join(append(errs, fileErr)...)
+}
+
+// readKeyring reads the keyring anew. What Vault opened is not asked for again
+// while it is the same, so that a reload needs no Vault.
+func (r *reloader) readKeyring(ctx context.Context, next *runtime) (*backup.Keyring, error) {
+	if !config.Same(r.rt.cfg, next.cfg, func(c *config.Config) any { return c.Keyring.Transit }) || next.cfg.Keyring.Transit == nil {
+		var err error
+		if next.source, err = r.app.keyringSource(next.cfg); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := loadSource(ctx, next.source)
+	if temporary(err) {
+		err = fmt.Errorf("%w; the gateway goes on with the keyring that it has", err)
+	}
+	return keys, err
 }

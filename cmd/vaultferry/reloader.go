@@ -134,7 +134,7 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 		return nil, nil, err
 	}
 	n.cfg = cfg
-	wrong := r.readFiles(&n)
+	wrong := r.readFiles(ctx, &n)
 	u := &upcoming{rt: &n}
 	if u.change, restart, err = differing(r.rt, &n); err != nil {
 		return nil, nil, err
@@ -195,6 +195,12 @@ func (r *reloader) take(call gateway.Call, next *upcoming) error {
 		idle = append(idle, r.commands.Use(next.rt.service, next.stores.held))
 	}
 	r.leave(r.rt.service, next.rt.service, idle)
+	if next.rt.source != r.rt.source {
+		err := errors.Join(closeSource(r.rt.source), keepSource(next.rt.source))
+		if err != nil {
+			r.log.Warn("the way to the keyring", slog.Any("error", err))
+		}
+	}
 	r.rt, r.taken = next.rt, r.app.now()
 	r.log.Info("the configuration was taken", slog.String("changed", strings.Join(next.change, ", ")))
 	return nil
@@ -216,7 +222,7 @@ func (r *reloader) leave(before, next *gateway.Service, idle []<-chan struct{}) 
 // close ends what the gateway runs by now, when nobody is served any more.
 func (r *reloader) close() error {
 	r.leaving.Wait()
-	return r.rt.close()
+	return errors.Join(r.rt.close(), closeSource(r.rt.source))
 }
 
 func (r *reloader) audit(call gateway.Call, next *upcoming) error {
@@ -305,7 +311,7 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 		return nil, nil, err
 	}
 	was, is := old.cfg, next.cfg
-	if !same || was.Keyring.RequireProof != is.Keyring.RequireProof {
+	if !same || !reflect.DeepEqual(was.Keyring, is.Keyring) {
 		changed = append(changed, "keyring")
 	}
 	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -64,7 +65,9 @@ says itself.`,
   vaultferry report verify move.report --public-key source-keys.json --public-key target-keys.json
   vaultferry report verify move.report source.inventory target.inventory`,
 		Args: atLeast("REPORT"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.reportVerify(args[0], args[1:], keys, audits) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.reportVerify(cmd.Context(), args[0], args[1:], keys, audits)
+		},
 	}
 	cmd.Flags().StringArrayVar(&keys, "public-key", nil, "a party's public keys; may be given several times")
 	cmd.Flags().StringArrayVar(&audits, "audit-file", nil, "a file of the audit that the run wrote to; may be given several times")
@@ -96,12 +99,12 @@ type subjectView struct {
 // subjects are what the three files are.
 var subjects = []string{"plan", "source's inventory", "target's inventory"}
 
-func (a *app) reportVerify(file string, files, keyFiles, audits []string) error {
+func (a *app) reportVerify(ctx context.Context, file string, files, keyFiles, audits []string) error {
 	r, err := readReport(file)
 	if err != nil {
 		return err
 	}
-	names, parties, err := a.parties(keyFiles)
+	names, parties, err := a.parties(ctx, keyFiles)
 	if err != nil {
 		return err
 	}
@@ -161,7 +164,7 @@ func auditHolds(files []string, span *report.Audit) error {
 }
 
 // parties are the keys of each file, or those of the configuration's keyring.
-func (a *app) parties(files []string) (names []string, parties [][]backup.SigningKey, err error) {
+func (a *app) parties(ctx context.Context, files []string) (names []string, parties [][]backup.SigningKey, err error) {
 	for _, file := range files {
 		keys, err := readSigningKeys(file)
 		if err != nil {
@@ -176,14 +179,14 @@ func (a *app) parties(files []string) (names []string, parties [][]backup.Signin
 	if err != nil {
 		return nil, nil, err
 	}
-	ring, err := loadKeyring(cfg.Keyring.File)
+	ring, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(ring.SigningKeys()) == 0 {
-		return nil, nil, usagef("%s holds no key that signs: name one with --public-key", cfg.Keyring.File)
+		return nil, nil, usagef("%s holds no key that signs: name one with --public-key", a.keyringName(cfg))
 	}
-	return []string{cfg.Keyring.File}, [][]backup.SigningKey{ring.SigningKeys()}, nil
+	return []string{a.keyringName(cfg)}, [][]backup.SigningKey{ring.SigningKeys()}, nil
 }
 
 func subjectOf(s *report.Statement, file string) (string, error) {

@@ -58,7 +58,7 @@ func (a *app) reportCosign(ctx context.Context, file string, f *cosignFlags) err
 	if err != nil {
 		return err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *app) reportCosign(ctx context.Context, file string, f *cosignFlags) err
 		return err
 	}
 	if len(f.keys) > 0 {
-		_, parties, err := a.parties(f.keys)
+		_, parties, err := a.parties(ctx, f.keys)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/backends/bolt"
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/backup/keysource"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/archive"
@@ -37,6 +38,7 @@ type runtime struct {
 	service  *gateway.Service
 	recorder *events.Recorder
 	keys     *backup.Keyring
+	source   keysource.Source // of the keys of a gateway
 	metrics  *httpd.Metrics
 	log      *slog.Logger
 	audit    *audit.Log

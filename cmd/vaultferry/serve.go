@@ -86,15 +86,19 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 			return &exitError{exitUsage, fmt.Errorf("--address: %w", err)}
 		}
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	if err := a.logAs(cfg.Log); err != nil {
+		return err
+	}
+	source, err := a.keyringSource(cfg)
+	if err != nil {
+		return err
+	}
+	keys, err := a.awaitKeyring(ctx, source)
 	if err != nil {
 		return err
 	}
 	if lacksSigningKey(cfg, keys) {
-		return usagef("keyring.file: %s", noSigningKey)
-	}
-	if err := a.logAs(cfg.Log); err != nil {
-		return err
+		return usagef("%s: %s", cfg.Keyring.Key(), noSigningKey)
 	}
 	acme, err := newACME(cfg, a.log())
 	if err != nil {
@@ -108,7 +112,10 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	if err != nil {
 		return adviseInUse(err, stopFirst)
 	}
-	rt.acme = acme
+	rt.acme, rt.source = acme, source
+	if err := keepSource(source); err != nil {
+		return errors.Join(err, rt.close())
+	}
 	again := a.newReloader(rt, address)
 	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)

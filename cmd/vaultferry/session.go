@@ -98,7 +98,7 @@ func (a *app) openOwn(ctx context.Context, cfg *config.Config, s *config.Store) 
 	if err := cfg.CheckStore(s.Name, all.Registry()); err != nil {
 		return nil, err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

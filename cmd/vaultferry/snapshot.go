@@ -39,20 +39,20 @@ stored once, in however many snapshots it is.`,
 }
 
 // keys loads the keyring that signs, and that is a recipient.
-func (f *repositoryFlags) keys(a *app) (*backup.Keyring, error) {
+func (f *repositoryFlags) keys(ctx context.Context, a *app) (*backup.Keyring, error) {
 	if f.repo == "" {
 		return nil, usagef("--repo DIR is missing")
 	}
-	path, err := a.keyringPath(f.keyring)
+	s, _, err := a.sourceOf(f.keyring)
 	if err != nil {
 		return nil, err
 	}
-	return loadKeyring(path)
+	return loadSource(ctx, s)
 }
 
 // open opens the repository.
-func (f *repositoryFlags) open(a *app) (*snapshot.Repository, error) {
-	keys, err := f.keys(a)
+func (f *repositoryFlags) open(ctx context.Context, a *app) (*snapshot.Repository, error) {
+	keys, err := f.keys(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ Without a keyring that is a recipient nobody opens a snapshot: keep a copy of
 the keyring elsewhere.`,
 		Example: `  vaultferry snapshot init --repo /backup/vaults`,
 		Args:    arguments(),
-		RunE: func(*cobra.Command, []string) error {
-			keys, err := f.keys(a)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := f.keys(cmd.Context(), a)
 			if err != nil {
 				return err
 			}

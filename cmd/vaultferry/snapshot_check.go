@@ -39,7 +39,7 @@ configuration is asked, and --expect names one that must be there.`,
 }
 
 func (a *app) snapshotCheck(ctx context.Context, f *repositoryFlags, o snapshot.CheckOptions) error {
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}

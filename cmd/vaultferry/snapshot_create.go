@@ -106,7 +106,7 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 		return err
 	}
 	a.atOnce = f.concurrency
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	keys, err := loadKeyring(s.cfg.Keyring.File)
+	keys, err := t.a.keyring(ctx, s.cfg)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ snapshot that was taken of some names, a store is read for these.`,
   vaultferry snapshot diff 3f1c02aa9b7e 9b07c15d33e2 --repo /backup/vaults --match 'team-a/*'`,
 		Args: arguments("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := repo.open(a)
+			r, err := repo.open(cmd.Context(), a)
 			if err != nil {
 				return err
 			}

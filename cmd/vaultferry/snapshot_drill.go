@@ -102,14 +102,14 @@ func (a *app) snapshotDrill(ctx context.Context, id string, f *snapshotDrillFlag
 	if err != nil {
 		return err
 	}
-	keys, err := f.keys(a)
+	keys, err := f.keys(ctx, a)
 	if err != nil {
 		return err
 	}
 	if _, _, ok := keys.Signer(); !ok {
 		return usagef("no key of the keyring signs, and a drill leaves a signed result; vaultferry keys new --add --type %s adds one", backup.AlgEdDSA)
 	}
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 	if err != nil {
 		return err
 	}
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ or cannot be read.`,
 			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			r, err := repo.open(a)
+			r, err := repo.open(cmd.Context(), a)
 			if err != nil {
 				return err
 			}

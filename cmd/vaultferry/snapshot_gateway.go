@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,12 +38,12 @@ func storeAt(h *snapshot.History, gateway, store string) string {
 }
 
 // ownGateway is the id that snapshots of this configuration's gateway have.
-func (a *app) ownGateway() (string, error) {
+func (a *app) ownGateway(ctx context.Context) (string, error) {
 	cfg, err := a.loadUnresolved()
 	if err != nil || cfg.Gateway.ID != "" {
 		return cfg.Gateway.ID, err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return "", err
 	}

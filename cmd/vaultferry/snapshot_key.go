@@ -43,8 +43,8 @@ func (a *app) snapshotKeyListCommand(f *repositoryFlags) *cobra.Command {
 		Use: "list --repo DIR", Short: "List the recipients",
 		Example: `  vaultferry snapshot key list --repo /backup/vaults`,
 		Args:    arguments(),
-		RunE: func(*cobra.Command, []string) error {
-			r, err := f.open(a)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := f.open(cmd.Context(), a)
 			if err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ A recipient opens all documents, also those of later snapshots.`,
   vaultferry snapshot key add --repo /backup/vaults`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			to, err := f.keys(a)
+			to, err := f.keys(cmd.Context(), a)
 			if err == nil && recipient != "" {
 				to, err = loadKeyring(recipient)
 			}
@@ -109,7 +109,7 @@ func (a *app) editRecipients(ctx context.Context, f *repositoryFlags, w *writeFl
 	if err := w.requireTerminal(a); err != nil {
 		return err
 	}
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -88,12 +88,12 @@ named on standard error; exit code 1.`,
 		Example: `  vaultferry snapshot list --repo /backup/vaults
   vaultferry snapshot list --repo /backup/vaults --store payments --label when=nightly`,
 		Args: arguments(),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			want, err := parsePairs("--label", labels)
 			if err != nil {
 				return err
 			}
-			r, err := f.open(a)
+			r, err := f.open(cmd.Context(), a)
 			if err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func (a *app) snapshotShowCommand(f *repositoryFlags) *cobra.Command {
 		Long:    `ID is how the id begins that "snapshot list" shows. No key is needed: no document is opened.`,
 		Example: `  vaultferry snapshot show 3f1c02aa9b7e --repo /backup/vaults --match 'team-a/*'`,
 		Args:    arguments("ID"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := f.open(a)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), a)
 			if err != nil {
 				return err
 			}

@@ -86,7 +86,7 @@ func (f *snapshotRestoreFlags) check(a *app, args []string) error {
 }
 
 // chosen is the snapshot to restore.
-func (a *app) chosen(h *snapshot.History, id string, f *snapshotRestoreFlags) (*snapshot.Snapshot, error) {
+func (a *app) chosen(ctx context.Context, h *snapshot.History, id string, f *snapshotRestoreFlags) (*snapshot.Snapshot, error) {
 	if id != "" {
 		return h.Find(id)
 	}
@@ -94,7 +94,7 @@ func (a *app) chosen(h *snapshot.History, id string, f *snapshotRestoreFlags) (*
 	if err != nil {
 		return nil, err
 	}
-	own, err := a.ownGateway()
+	own, err := a.ownGateway(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (a *app) chosen(h *snapshot.History, id string, f *snapshotRestoreFlags) (*
 }
 
 func (a *app) snapshotRestore(ctx context.Context, id string, f *snapshotRestoreFlags) (err error) {
-	r, err := f.open(a)
+	r, err := f.open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (a *app) snapshotRestore(ctx context.Context, id string, f *snapshotRestore
 	if err != nil {
 		return err
 	}
-	from, err := a.chosen(h, id, f)
+	from, err := a.chosen(ctx, h, id, f)
 	if err != nil {
 		return err
 	}

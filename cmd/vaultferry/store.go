@@ -41,7 +41,7 @@ type storeFile struct {
 }
 
 // withStore runs f over the file of a bolt store.
-func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
+func (a *app) withStore(ctx context.Context, name string, f func(*storeFile) error) (err error) {
 	cfg, s, err := a.boltStore(name)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (a *app) withStore(name string, f func(*storeFile) error) (err error) {
 	if err != nil {
 		return err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return err
 	}

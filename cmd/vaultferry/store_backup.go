@@ -36,7 +36,7 @@ a store.`,
 			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			return a.withStore(args[0], func(s *storeFile) error {
+			return a.withStore(cmd.Context(), args[0], func(s *storeFile) error {
 				r := &storeReport{Store: s.Name, File: storeCopyName(s.Name, a.now())}
 				if len(args) == 2 {
 					r.File = args[1]

@@ -35,7 +35,7 @@ record that all others still fit. It changes nothing.`,
 			var err error
 			if len(args) == 2 {
 				v.File = args[1]
-				err = a.withStore(v.Store, func(s *storeFile) error {
+				err = a.withStore(cmd.Context(), v.Store, func(s *storeFile) error {
 					v.Findings, err = bolt.VerifyFile(cmd.Context(), v.File, s.keys) // no store: nobody's business
 					return s.failure(err)
 				})
@@ -89,7 +89,7 @@ func (a *app) verifyStore(ctx context.Context, v *storeCheckView) (err error) {
 		}
 		return nil
 	}
-	return a.withStore(v.Store, func(s *storeFile) error {
+	return a.withStore(ctx, v.Store, func(s *storeFile) error {
 		return s.failure(s.service.WholeStore(ctx, call, access.List, s.Store, func(ctx context.Context) (err error) {
 			v.Findings, err = bolt.VerifyFile(ctx, s.path, s.keys)
 			return err

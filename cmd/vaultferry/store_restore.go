@@ -33,7 +33,7 @@ name: the rules of the policy are about names of stores.`,
 			if err := w.requireTerminal(a); err != nil {
 				return err
 			}
-			return a.withStore(args[0], func(s *storeFile) error {
+			return a.withStore(cmd.Context(), args[0], func(s *storeFile) error {
 				if from == "" {
 					from = s.Name
 				}

@@ -62,7 +62,7 @@ func (a *app) rewriteCommand(n rewrite, cmd *cobra.Command) *cobra.Command {
 		if err := w.requireTerminal(a); err != nil {
 			return err
 		}
-		return a.withStore(args[0], func(s *storeFile) error { return a.rewrite(cmd.Context(), s, n, &w) })
+		return a.withStore(cmd.Context(), args[0], func(s *storeFile) error { return a.rewrite(cmd.Context(), s, n, &w) })
 	}
 	w.flags(cmd)
 	return cmd

@@ -78,7 +78,7 @@ func (a *app) upgradeStore(ctx context.Context, name string) (v *storeUpgradeVie
 	if err := errors.Join(s.Section().Decode(&c), c.Validate()); err != nil {
 		return nil, err
 	}
-	keys, err := loadKeyring(cfg.Keyring.File)
+	keys, err := a.keyring(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -73,9 +73,9 @@ func witnessSigner(rt *runtime) (crypto.Signer, error) {
 	signer, _, ok := rt.keys.Signer()
 	switch {
 	case !ok:
-		return nil, usagef("audit.witness: no key in %s signs: add one (keys new --add --type EdDSA)", rt.cfg.Keyring.File)
+		return nil, usagef("audit.witness: no key in %s signs: add one (keys new --add --type EdDSA)", rt.source.Name())
 	case !witness.CanSign(signer):
-		return nil, usagef("audit.witness: the key in %s that signs is not of type EdDSA", rt.cfg.Keyring.File)
+		return nil, usagef("audit.witness: the key in %s that signs is not of type EdDSA", rt.source.Name())
 	}
 	return signer, nil
 }

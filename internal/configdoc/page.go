@@ -86,6 +86,9 @@ func (n *node) heading(b *strings.Builder, level int) {
 	if body.exactlyOne != nil {
 		fmt.Fprintf(b, "\nExactly one of %s must be given.\n", codes(body.exactlyOne, " and "))
 	}
+	if body.atMostOne != nil {
+		fmt.Fprintf(b, "\nOne of %s may be given.\n", codes(body.atMostOne, " or "))
+	}
 	if level == 2 {
 		fmt.Fprintf(b, "\n```yaml\n%s: %s\n```\n", n.key, n.sample())
 	}

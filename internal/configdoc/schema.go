@@ -170,6 +170,15 @@ func (n *node) sectionSchema(s object) error {
 	if one != nil {
 		s["oneOf"] = one
 	}
+	var two []object
+	for i, key := range n.atMostOne {
+		for _, other := range n.atMostOne[i+1:] {
+			two = append(two, object{"required": []string{key, other}})
+		}
+	}
+	if two != nil {
+		s["not"] = object{"anyOf": two}
+	}
 	if rules := append(n.variantRules(), n.needRules()...); rules != nil {
 		s["allOf"] = rules
 	}

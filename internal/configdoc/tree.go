@@ -53,6 +53,7 @@ type node struct {
 	children   []*node // of a section
 	item       *node   // of a list
 	exactlyOne []string
+	atMostOne  []string
 	must, may  map[string][]string // by kind; see the backends' Needs
 	variants   []string            // children of which the key backend picks one
 }
@@ -61,6 +62,7 @@ type node struct {
 type (
 	chooser  interface{ Choices() map[string][]string }
 	excluder interface{ ExactlyOne() []string }
+	sparer   interface{ AtMostOne() []string }
 	needer   interface {
 		Needs() (must, may map[string][]string)
 	}
@@ -106,6 +108,9 @@ func (b *builder) section(n *node, ptr reflect.Value) error {
 	}
 	if e, ok := ptr.Interface().(excluder); ok {
 		n.exactlyOne = e.ExactlyOne()
+	}
+	if e, ok := ptr.Interface().(sparer); ok {
+		n.atMostOne = e.AtMostOne()
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)

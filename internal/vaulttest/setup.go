@@ -20,6 +20,18 @@ func (s *Server) mount(tb testing.TB, version string) string {
 	return path
 }
 
+// NewTransit makes a fresh transit mount with one key of the properties, and returns
+// the paths of both.
+func (s *Server) NewTransit(tb testing.TB, properties map[string]any) (mount, key string) {
+	tb.Helper()
+	c := s.Client(tb, RootToken)
+	mount, key = s.unique("transit"), "ring"
+	s.must(tb, c.Sys().Mount(mount, &api.MountInput{Type: "transit"}))
+	_, err := c.Logical().Write(mount+"/keys/"+key, properties)
+	s.must(tb, err)
+	return mount, key
+}
+
 func (s *Server) unique(prefix string) string {
 	s.mounts.Lock()
 	defer s.mounts.Unlock()

@@ -7,6 +7,7 @@ import (
 	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/builtin/credential/approle"
 	"github.com/hashicorp/vault/builtin/credential/cert"
+	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/builtin/plugin"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -15,12 +16,12 @@ import (
 // factories are the engines and the ways to log in that can be mounted,
 // beside those that are part of the core, such as tokens.
 var factories = map[consts.PluginType]map[string]logical.Factory{
-	consts.PluginTypeSecrets:    {"kv": kv.Factory},
+	consts.PluginTypeSecrets:    {"kv": kv.Factory, "transit": transit.Factory},
 	consts.PluginTypeCredential: {"approle": approle.Factory, "cert": cert.Factory, "jwt": jwt.Factory},
 }
 
 func engines() map[string]logical.Factory {
-	return map[string]logical.Factory{"plugin": plugin.Factory, "kv": kv.Factory}
+	return map[string]logical.Factory{"plugin": plugin.Factory, "kv": kv.Factory, "transit": transit.Factory}
 }
 
 func credentials() map[string]logical.Factory {

@@ -87,9 +87,10 @@ type request struct {
 	method, path string // the path is that of the API, below v1
 	query        url.Values
 	body         []byte
+	asks         bool // it changes nothing, whatever its method
 }
 
-func (r *request) writes() bool { return r.method != http.MethodGet }
+func (r *request) writes() bool { return r.method != http.MethodGet && !r.asks }
 
 // call makes one request and decodes its answer into out, unless that is nil.
 // An answer 404 with data, which is how a deleted version looks, decodes too
@@ -255,22 +256,27 @@ func (m Raw) IsNull() bool { return len(m) == 0 || string(m) == "null" }
 
 // Read reads what is at the path below the mount.
 func (f *Folder) Read(ctx context.Context, path string, query url.Values, out any) error {
-	return f.client.call(ctx, request{http.MethodGet, f.Mount + path, query, nil}, out)
+	return f.client.call(ctx, request{method: http.MethodGet, path: f.Mount + path, query: query}, out)
 }
 
 // Write sends JSON to the path below the mount.
 func (f *Folder) Write(ctx context.Context, path string, body []byte, out any) error {
-	return f.client.call(ctx, request{http.MethodPut, f.Mount + path, nil, body}, out)
+	return f.client.call(ctx, request{method: http.MethodPut, path: f.Mount + path, body: body}, out)
+}
+
+// Ask sends JSON to the path below the mount, where that changes nothing.
+func (f *Folder) Ask(ctx context.Context, path string, body []byte, out any) error {
+	return f.client.call(ctx, request{method: http.MethodPut, path: f.Mount + path, body: body, asks: true}, out)
 }
 
 // Patch merges JSON into what is there; a null removes.
 func (f *Folder) Patch(ctx context.Context, path string, body []byte) error {
-	return f.client.call(ctx, request{http.MethodPatch, f.Mount + path, nil, body}, nil)
+	return f.client.call(ctx, request{method: http.MethodPatch, path: f.Mount + path, body: body}, nil)
 }
 
 // Remove deletes what is at the path; nothing there is no error.
 func (f *Folder) Remove(ctx context.Context, path string) error {
-	return f.client.call(ctx, request{http.MethodDelete, f.Mount + path, nil, nil}, nil)
+	return f.client.call(ctx, request{method: http.MethodDelete, path: f.Mount + path}, nil)
 }
 
 // entries returns those of a folder, sorted bytewise, folders with a slash at

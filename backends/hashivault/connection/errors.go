@@ -113,6 +113,12 @@ func refuses(err error, text string) bool {
 	return ok && slices.ContainsFunc(resp.Errors, func(s string) bool { return strings.Contains(s, text) })
 }
 
+// Says reports whether an answer of Vault's says the text.
+func Says(err error, text string) bool { return refuses(err, text) }
+
+// NoMount reports whether there is no mount at the path that was asked.
+func NoMount(err error) bool { return refuses(err, noRoute) }
+
 // classifyTransport: a connection that was never made, a peer that was never
 // trusted, or a redirect changed nothing.
 func classifyTransport(err error, wrote bool) error {

@@ -5,6 +5,7 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -62,6 +63,20 @@ func Open(env backends.Env, o *Options, base http.RoundTripper) (*Folder, error)
 		f.Prefix = p + "/"
 	}
 	return f, nil
+}
+
+// LogsIn reports whether the folder's token comes of a login, and not of the
+// configuration.
+func (f *Folder) LogsIn() bool { return f.client.login != nil }
+
+// LogOut revokes the token of a login: nobody needs it any more. The folder is
+// closed by it.
+func (f *Folder) LogOut(ctx context.Context) error {
+	if f.LogsIn() && f.client.login.valid.Load() {
+		err := f.client.once(ctx, request{method: http.MethodPut, path: "auth/token/revoke-self", asks: true}, nil)
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
 }
 
 // ConfirmFirst asks confirm before each request until it agrees. It may ask

@@ -1,4 +1,4 @@
-package hashivault
+package connection
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/hashivault/connection"
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -73,38 +72,38 @@ func (c *Cert) SetDefaults() { c.Mount = cmp.Or(c.Mount, "cert") }
 // ofPod is where Kubernetes puts the token of a pod's service account.
 const ofPod = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-// login returns the configured one, or nil with a fixed token.
-func (c *Config) login() *connection.Login {
+// method returns the configured login, or nil with a fixed token.
+func (c *Access) method() *Login {
 	switch {
 	case c.AppRole != nil:
 		a := *c.AppRole
 		a.SetDefaults()
-		return newLogin("approle", a.Mount, func() (map[string]any, error) {
+		return methodAt("approle", a.Mount, func() (map[string]any, error) {
 			return map[string]any{"role_id": a.RoleID, "secret_id": string(a.SecretID.Reveal())}, nil
 		})
 	case c.Kubernetes != nil:
 		k := *c.Kubernetes
 		k.SetDefaults()
-		return newLogin("kubernetes", k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
+		return methodAt("kubernetes", k.Mount, func() (map[string]any, error) { return signed(k.Role, secret.Value{}, k.TokenFile) })
 	case c.JWT != nil:
 		j := *c.JWT
 		j.SetDefaults()
-		return newLogin("jwt", j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
+		return methodAt("jwt", j.Mount, func() (map[string]any, error) { return signed(j.Role, j.Token, j.TokenFile) })
 	case c.Cert != nil:
 		cert := *c.Cert
 		cert.SetDefaults()
-		return newLogin("cert", cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
+		return methodAt("cert", cert.Mount, func() (map[string]any, error) { return named("name", cert.Role), nil })
 	}
 	return nil
 }
 
-func newLogin(key, mount string, body func() (map[string]any, error)) *connection.Login {
-	return &connection.Login{Key: key, Mount: strings.Trim(mount, "/"), Body: body}
+func methodAt(key, mount string, body func() (map[string]any, error)) *Login {
+	return &Login{Key: key, Mount: strings.Trim(mount, "/"), Body: body}
 }
 
 // loginEnds is the end of what the configuration itself holds for a login. A file
 // is replaced by whoever wrote it.
-func (c *Config) loginEnds() (e backends.Credential) {
+func (c *Access) loginEnds() (e backends.Credential) {
 	if c.JWT != nil && c.JWT.Token.Len() > 0 {
 		e = backends.Credential{Kind: backends.CredentialToken, Key: "jwt.token", Ends: kit.TokenEnd(string(bytes.TrimSpace(c.JWT.Token.Reveal())))}
 	}
@@ -133,7 +132,7 @@ func signed(role string, token secret.Value, file string) (map[string]any, error
 	return body, nil
 }
 
-func (c *Config) checkLogin() error {
+func (c *Access) checkLogin() error {
 	n := 0
 	for _, set := range []bool{!c.Token.IsNone(), c.AppRole != nil, c.Kubernetes != nil, c.JWT != nil, c.Cert != nil} {
 		if set {
@@ -176,5 +175,5 @@ func checkMount(key, mount string) error {
 	if mount == "" {
 		return nil
 	}
-	return checkFolder(key+".mount", mount, true)
+	return CheckFolder(key+".mount", mount, true)
 }
