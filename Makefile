@@ -92,10 +92,15 @@ golden: vault ## rewrite the golden wire files, the tables in docs and the confi
 	go test ./inventory -run 'TestPage$$' -update
 	go test ./migrate/report -run 'TestVector$$' -update
 	go test ./internal/e2e -run 'TestMatrix$$|TestRequests$$|TestRefused' -update
+	$(MAKE) recording
 
 .PHONY: picture
 picture: ## draw docs/architecture.svg of its source; needs Graphviz
 	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+
+.PHONY: recording
+recording: ## run the demo and draw what it prints: docs/demo.svg
+	go test ./cmd/vaultferry -run 'TestRecording$$' -count=1 -update
 
 .PHONY: vault
 vault: ## build the real Vault server for tests, once; print its path

@@ -12,7 +12,8 @@ import (
 )
 
 // TestBackupPage does what docs/backup.md tells, line by line, in the order of the
-// page, with what was lost before each part.
+// page, with what was lost before each part. What a lost machine needs is a path of
+// examples/paths, on two machines.
 func TestBackupPage(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("jq"); err != nil {
@@ -40,6 +41,9 @@ printf canary | vaultferry set web team-a/key`)
 	blocks := 0
 	for part := range strings.SplitSeq(documents(t)["docs/backup.md"], "\n## ") {
 		title, text, _ := strings.Cut(part, "\n")
+		if title == "A lost machine" {
+			continue
+		}
 		if do, ok := before[title]; ok {
 			p.sh(do)
 			delete(before, title)

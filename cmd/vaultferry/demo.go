@@ -84,23 +84,27 @@ func (a *app) demoSteps(ctx context.Context, s *sandbox, reveal bool) error {
 	c := s.client()
 	defer c.CloseIdleConnections()
 	var steps []demo.Step
+	act := ""
 	err := demo.Run(ctx, a.demoGateway(s, c), demo.Options{Reveal: reveal, Report: func(step demo.Step) error {
 		steps = append(steps, step)
 		if a.json() {
 			return nil
 		}
-		word := "ok  "
+		word, head := "ok  ", ""
 		if !step.OK {
 			word = "FAIL"
 		}
-		_, err := fmt.Fprintf(a.out, "%s  %-6s  %-6s  %s\n", word, step.Dialect, step.Store, step.Did)
+		if step.Act != act {
+			act, head = step.Act, "\n"+step.Act+"\n"
+		}
+		_, err := fmt.Fprintf(a.out, "%s%s  %-6s  %-6s  %s\n", head, word, step.Dialect, step.Store, step.Did)
 		return err
 	}})
 	if a.json() {
 		return errors.Join(err, a.print(map[string]any{"ok": err == nil, "steps": steps}, nil))
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(a.out, "\nboth directions: every version came across, each under its own id; what did not fit is in the archive")
+		_, err = fmt.Fprintln(a.out, "\nboth directions: every version came across under its own id; what did not fit is archived")
 	}
 	return err
 }

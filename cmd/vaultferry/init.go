@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/login"
 )
@@ -40,6 +39,8 @@ alone, as main.vault.localhost.
 
 The CA's key is in ca-key.pem, for vaultferry cert renew; the gateway does not
 need it. --ca and --ca-key take a CA that you have, and its key is not copied.
+--keyring copies the keyring of a gateway that is lost, or whose backups this one
+is to open, instead of making a new one.
 --user gives the files to the user that the gateway runs as. A service may often
 not write beside its configuration: --state names a folder where the store, the
 audit and the control socket will lie instead.
@@ -115,6 +116,7 @@ admin:
   address: 127.0.0.1:8444        # /livez /readyz /metrics
 keyring:
   file: keyring.json             # opens every backup: keep a copy elsewhere
+callers_file: ` + callersFile + `       # credentials that vaultferry callers makes
 audit:
   file: {{.At "audit.jsonl"}}
 {{- if .State}}
@@ -158,9 +160,9 @@ func (o *initOptions) files() []string {
 
 func (a *app) initialise(ctx context.Context, dir string, o initOptions, w writeFlags) error {
 	files := o.files()
-	for i, name := range append(slices.Clone(files), "main.db", "audit.jsonl") {
+	for i, name := range append(slices.Clone(files), callersFile, "main.db", "audit.jsonl") {
 		file := filepath.Join(dir, name)
-		if i >= len(files) && o.state != "" {
+		if i > len(files) && o.state != "" {
 			file = filepath.Join(o.state, name)
 		}
 		switch _, err := os.Lstat(file); {
@@ -246,7 +248,11 @@ func (a *app) initContent(o initOptions, f firstCaller) (map[string][]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	ring, err := backup.NewKeyring().Reveal()
+	keys, err := o.keys()
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keys.Reveal()
 	if err != nil {
 		return nil, err
 	}

@@ -16,22 +16,41 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
 // initOptions are what a new gateway is to be.
 type initOptions struct {
-	hosts []string
-	user  string
-	state string // a folder; empty: that of the configuration
-	ca    caFlags
+	hosts   []string
+	user    string
+	state   string // a folder; empty: that of the configuration
+	keyring string // a file; empty: a new one
+	ca      caFlags
 }
 
 func (o *initOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.hosts, "host", nil, "what clients call the gateway; may be given several times")
 	cmd.Flags().StringVar(&o.user, "user", "", "the user that the gateway runs as: the files become his")
 	cmd.Flags().StringVar(&o.state, "state", "", "the folder of the store, the audit and the control socket (default that of the configuration)")
+	cmd.Flags().StringVar(&o.keyring, "keyring", "", "copy this keyring (default: make a new one)")
 	o.ca.flags(cmd)
+}
+
+// callersFile is where init's configuration has the callers' credentials that commands make.
+const callersFile = "callers.json"
+
+// keys are a new gateway's: new ones, or those of a copy, which must open the store
+// that the gateway will have.
+func (o *initOptions) keys() (*backup.Keyring, error) {
+	if o.keyring == "" {
+		return backup.NewKeyring(), nil
+	}
+	k, err := loadKeyring(o.keyring)
+	if err == nil && (!k.CanSeal() || !k.CanUnwrap()) {
+		err = usagef("--keyring: %s cannot both encrypt and decrypt, which the store of the new gateway needs", o.keyring)
+	}
+	return k, err
 }
 
 var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)

@@ -82,6 +82,7 @@ var rules = []rule{
 	{"internal/ownfile", nil},
 	{"internal/heap", nil},
 	{"internal/rawsig", nil},
+	{"internal/recording", nil},
 	{"internal/shown", nil},
 	{"internal/pki", nil},
 	{"internal/schematest", []string{"config"}},

@@ -49,6 +49,7 @@ type Gateway struct {
 
 // Step is one thing that was done, and whether it went as it must.
 type Step struct {
+	Act     string `json:"act"` // what this and the steps beside it show
 	Dialect string `json:"dialect"`
 	Store   string `json:"store"`
 	Did     string `json:"did"`
@@ -70,21 +71,23 @@ func Run(ctx context.Context, g Gateway, o Options) error {
 	bolt, memory, csms := views(boltStore), views(memoryStore), views(csmsStore)
 	r := &runner{g: &g, o: o}
 	act := &lossAct{runner: r, name: "many-versions", from: memory, to: csms, home: bolt}
-	return errors.Join(
-		r.move(ctx, "from-azure", bolt[0], memory[1], bolt, memory),
-		r.move(ctx, "from-huawei", memory[1], bolt[0], memory, bolt),
-		act.run(ctx),
-	)
+	r.act = "out by Key Vault's API, back by CSMS's"
+	azure := r.move(ctx, "from-azure", bolt[0], memory[1], bolt, memory)
+	r.act = "out by CSMS's API, back by Key Vault's"
+	huawei := r.move(ctx, "from-huawei", memory[1], bolt[0], memory, bolt)
+	r.act = "into a store that holds fewer versions"
+	return errors.Join(azure, huawei, act.run(ctx))
 }
 
 // runner does the steps and reports them.
 type runner struct {
-	g *Gateway
-	o Options
+	g   *Gateway
+	o   Options
+	act string // that the next steps belong to
 }
 
 func (r *runner) step(v view, ok bool, format string, args ...any) error {
-	return r.o.Report(Step{v.dialect, v.store, fmt.Sprintf(format, args...), ok})
+	return r.o.Report(Step{r.act, v.dialect, v.store, fmt.Sprintf(format, args...), ok})
 }
 
 // mask shows how long a value is, or the value.

@@ -90,7 +90,8 @@ func (a *lossAct) forecast(ctx context.Context) error {
 func lostVersions(losses []secret.Loss) (ids []string, why string) {
 	for _, l := range losses {
 		if l.What == "version" {
-			ids, why = append(ids, "v"+l.Version.String()), l.Why
+			ids = append(ids, "v"+l.Version.String())
+			why, _, _ = strings.Cut(l.Why, ";") // what more there is tells which
 		}
 	}
 	return ids, why
@@ -121,7 +122,11 @@ func (a *lossAct) archived(ctx context.Context) error {
 		return a.failed(v, "restore with an archive", err)
 	}
 	ok := slices.Equal(out.Losses, a.foretold)
-	if err := a.step(v, ok, "restored with an archive: %d versions stand as foretold, the whole is kept sealed in %s", len(out.Secret.Versions), filepath.Base(out.Archive)); err != nil {
+	err = errors.Join(
+		a.step(v, ok, "restored with an archive: %d versions stand, as foretold", len(out.Secret.Versions)),
+		a.step(v, ok, "the whole is kept, sealed: %s", filepath.Base(out.Archive)),
+	)
+	if err != nil {
 		return err
 	}
 	if !ok {
