@@ -44,10 +44,12 @@ func TestMain(m *testing.M) {
 //	within DURATION COMMAND  the same as exec, and fails if it took longer
 //	database                 starts PostgreSQL, and makes a database: $PGDSN, $PGDB
 //	sql STATEMENT...         runs statements there as who may do everything
+//	transit                  starts Vault, with a transit key: see cmdTransit
+//	vault VERB...            shuts it, opens it, writes to it: see cmdVault
 //	report-of KEYRING PLAN SOURCE TARGET AUDIT REPORT
 //	                         signs a report of a move that is about these files
 func TestScripts(t *testing.T) {
-	db := &databases{t: t}
+	db, vaults := &databases{t: t}, &transits{t: t}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -64,7 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "says": cmdSays, "mode": cmdMode,
-			"database": db.cmdDatabase, "sql": db.cmdSQL,
+			"database": db.cmdDatabase, "sql": db.cmdSQL, "transit": vaults.cmdTransit, "vault": cmdVault,
 			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
 		},
 	})
@@ -141,7 +143,10 @@ func cmdPasted(ts *testscript.TestScript, neg bool, args []string) {
 
 type processesKey struct{}
 
-type processes struct{ byName map[string]*process }
+type processes struct {
+	byName map[string]*process
+	vault  *transitWorld
+}
 
 type process struct {
 	cmd  *exec.Cmd

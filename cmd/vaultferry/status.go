@@ -143,6 +143,7 @@ func (v *statusView) text(w io.Writer, now time.Time) error {
 		}
 		rows = append(rows, []string{"store", line})
 	}
+	rows = append(rows, []string{"keyring", v.Keyring})
 	for _, k := range v.Keys {
 		if k.Active {
 			rows = append(rows, []string{"key", k.ID + " (" + k.Use + ")"})
@@ -191,8 +192,8 @@ func (r *reloader) overview() control.Overview {
 		Audit: control.AuditOverview{
 			File: rt.cfg.Audit.File, FileBytes: a.FileBytes, FreeBytes: a.FreeBytes, Low: a.Low, Damaged: a.Damaged, Checkpointed: a.Checkpointed,
 		},
-		Ends: rt.ends(r.app.now()),
-		Keys: []control.KeyOverview{},
+		Ends:    rt.ends(r.app.now()),
+		Keyring: rt.source.Name(), Keys: []control.KeyOverview{},
 	}
 	if err := rt.service.Ready(); err != nil {
 		o.Audit.Trouble = err.Error()

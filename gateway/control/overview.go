@@ -19,7 +19,8 @@ type Overview struct {
 	Configuration ConfigurationState    `json:"configuration"`
 	Stores        []gateway.StoreHealth `json:"stores"`
 	Audit         AuditOverview         `json:"audit"`
-	Ends          []gateway.End         `json:"ends"` // soonest first
+	Ends          []gateway.End         `json:"ends"`    // soonest first
+	Keyring       string                `json:"keyring"` // where it is, for people
 	Keys          []KeyOverview         `json:"keys"`
 }
 

@@ -110,6 +110,23 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestChartKeyring: the keyring is in one place, wherever the operator says.
+func TestChartKeyring(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"    keyring:\n      file: keyring.json\n":                 nil,
+		"    keyring:\n      file: ring.json\n":                    {"--set", "config.keyring.file=ring.json"},
+		"    keyring:\n      env: KEYRING\n":                       {"--set", "config.keyring.env=KEYRING"},
+		"    keyring:\n      transit:\n        file: ring.sealed\n": {"--set", "config.keyring.transit.file=ring.sealed"},
+		"      file: keyring.json\n      require_proof: true\n":    {"--set", "config.keyring.require_proof=true"},
+	} {
+		text, err := template(t, append([]string{"--values", filepath.Join(values, "bolt.yaml")}, args...)...)
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%q: %v, want %q in\n%s", args, err, want, text)
+		}
+	}
+}
+
 // consistent: what one object calls another by leads to it.
 func consistent(t *testing.T, objects []runtime.Object, pods *apps.StatefulSet) {
 	t.Helper()

@@ -46,10 +46,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
     "shutdown_delay" (printf "%ds" (int .Values.shutdownDelaySeconds)))
   "admin" $admin
   "reload" (dict "watch" "10s")
-  "keyring" (dict "file" "keyring.json")
   "audit" (dict "file" "/var/lib/vaultferry/audit.jsonl")
   "control" (dict "socket" "/var/lib/vaultferry/vaultferry.sock")
 -}}
+{{- $keyring := .Values.config.keyring | default dict -}}
+{{- if not (or $keyring.env $keyring.credential $keyring.transit) -}}
+{{- $_ := set $set "keyring" (dict "file" "keyring.json") -}}
+{{- end -}}
 {{- mergeOverwrite $set (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
 
