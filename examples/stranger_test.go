@@ -2,9 +2,11 @@ package examples
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -187,13 +189,14 @@ func (s *stranger) interrupt() {
 	s.serving, s.port = nil, ""
 }
 
-// certificate is what the gateway shows to a client that trusts the CA of the
-// configuration.
-func (s *stranger) certificate() []byte {
+// shows fails unless the gateway shows this certificate to a client that trusts the CA of
+// the configuration.
+func (s *stranger) shows(file string) {
 	s.t.Helper()
 	trusted := x509.NewCertPool()
-	if !trusted.AppendCertsFromPEM([]byte(read(s.t, filepath.Join(s.dir, "ca.pem")))) {
-		s.t.Fatal("ca.pem holds no certificate")
+	block, _ := pem.Decode([]byte(read(s.t, filepath.Join(s.dir, file))))
+	if !trusted.AppendCertsFromPEM([]byte(read(s.t, filepath.Join(s.dir, "ca.pem")))) || block == nil {
+		s.t.Fatalf("ca.pem or %s holds no certificate", file)
 	}
 	d := tls.Dialer{Config: &tls.Config{RootCAs: trusted, ServerName: "main.vault.localhost", MinVersion: tls.VersionTLS12}}
 	conn, err := d.DialContext(s.t.Context(), "tcp", "127.0.0.1:"+s.port)
@@ -201,7 +204,9 @@ func (s *stranger) certificate() []byte {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }() // only looked at
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Raw
+	if !bytes.Equal(conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Raw, block.Bytes) {
+		s.t.Errorf("the gateway shows another certificate than %s", file)
+	}
 }
 
 // heard fails unless some command said each of these.

@@ -95,3 +95,29 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%s sets %q, and the units use %q", defaults, have, want)
 	}
 }
+
+// TestCertUnit: what the unit starts has a running gateway take a new certificate in its
+// last days, and nothing before them.
+func TestCertUnit(t *testing.T) {
+	t.Parallel()
+	s := newStranger(t)
+	s.sh("vaultferry init gw && cd gw")
+	s.serve("vaultferry serve")
+	before := read(t, filepath.Join(s.dir, "cert.pem"))
+	starts := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/(vaultferry .*)$`).FindAllStringSubmatch(read(t, "vaultferry-cert.service"), -1)
+	run := func(within string) string {
+		said := ""
+		for _, start := range starts {
+			s.sh(strings.Replace(start[1], "--within 720h", "--within "+within, 1)) // no quotes and no variables: systemd's own words are the shell's
+			said += s.answered.String()
+		}
+		return said
+	}
+	if said := run("720h"); len(starts) != 2 || read(t, filepath.Join(s.dir, "cert.pem")) != before || !strings.Contains(said, "nothing ") {
+		t.Errorf("%d commands: %s", len(starts), said)
+	}
+	if said := run("10000h"); read(t, filepath.Join(s.dir, "cert.pem")) == before || !strings.Contains(said, "changed  certificates") {
+		t.Error(said)
+	}
+	s.shows("cert.pem")
+}

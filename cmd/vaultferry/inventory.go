@@ -246,12 +246,7 @@ func leftOutLine(l inventory.LeftOut) string {
 	return fmt.Sprintf("%s: not listed (%s)", name, l.Why)
 }
 
-func secrets(n int) string {
-	if n == 1 {
-		return "1 secret"
-	}
-	return fmt.Sprintf("%d secrets", n)
-}
+func secrets(n int) string { return many(n, "secret") }
 
 // inventoryReaders is how many secrets a command reads at once, unless it is told.
 const inventoryReaders = 32

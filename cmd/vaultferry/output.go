@@ -248,3 +248,11 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error
 		return zero, ctx.Err()
 	}
 }
+
+// many says how many things there are.
+func many(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -124,12 +124,7 @@ func (r *restoreReport) sentence() string {
 	return fmt.Sprintf("restored %s into %s: %s", name, r.Store, versions(r.Versions))
 }
 
-func versions(n int) string {
-	if n == 1 {
-		return "1 version"
-	}
-	return fmt.Sprintf("%d versions", n)
-}
+func versions(n int) string { return many(n, "version") }
 
 // restoreLines says one file's result. Traces are counted, and said at the end.
 func restoreLines(w io.Writer, r restoreReport) error {

@@ -66,7 +66,7 @@ func (a *app) snapshotCheck(ctx context.Context, f *repositoryFlags, o snapshot.
 		if n := len(c.Damage); n > 0 {
 			said = fmt.Sprintf("%d damaged", n)
 		}
-		_, err := fmt.Fprintf(w, "%d snapshots, %d documents %s, %d unused: %s\n", c.Snapshots, c.Documents, read, c.Unused, said)
+		_, err := fmt.Fprintf(w, "%s, %s %s, %d unused: %s\n", many(c.Snapshots, "snapshot"), many(c.Documents, "document"), read, c.Unused, said)
 		return err
 	})
 	if err != nil {

@@ -195,7 +195,7 @@ or cannot be read.`,
 					if w.dryRun {
 						did = "would remove"
 					}
-					_, err := fmt.Fprintf(out, "%s %d documents of %d bytes, and %d unfinished files; %d are younger than 24 hours\n", did, p.Documents, p.Bytes, p.Work+p.Snapshots, p.Young)
+					_, err := fmt.Fprintf(out, "%s %s of %d bytes, and %s; %d are younger than 24 hours\n", did, many(p.Documents, "document"), p.Bytes, many(p.Work+p.Snapshots, "unfinished file"), p.Young)
 					return err
 				})
 			})

@@ -23,7 +23,7 @@ const (
 	edge   = 16
 	size   = 13 // of the font
 	step   = 0.3
-	breath = 1.2 // before a part
+	breath = 0.9 // before another part
 )
 
 var (
@@ -126,7 +126,7 @@ func times(lines []string) []float64 {
 	at := make([]float64, len(lines))
 	for i := 1; i < len(lines); i++ {
 		at[i] = at[i-1] + step
-		if lines[i-1] == "" {
+		if i > 2 && lines[i-1] == "" {
 			at[i] += breath
 		}
 	}
