@@ -4,7 +4,7 @@
 # which checks no certificate, and as Prometheus does, by the $NAME and the token.
 set -eu
 ip link set lo up
-env -i PATH=/usr/bin chroot --userspec="$OWNER" "$ROOT" /usr/bin/vaultferry serve --config /etc/vaultferry/vaultferry.yaml &
+env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot --userspec="$OWNER" "$ROOT" /usr/bin/vaultferry serve --config /etc/vaultferry/vaultferry.yaml &
 gateway=$!
 port=8444
 probe() { curl -sS --insecure --output /dev/null --write-out "$1 %{http_code}\n" --retry 600 --retry-connrefused --retry-delay 0 --retry-max-time 60 "https://127.0.0.1:$port/$1"; }
