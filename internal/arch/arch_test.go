@@ -121,7 +121,7 @@ var vendors = map[string][]string{
 	"github.com/prometheus/":                          {"gateway/httpd", "cmd/..."},
 	"go.opentelemetry.io/otel/sdk/":                   {"gateway/tracing"},
 	"go.opentelemetry.io/otel/exporters/":             {"gateway/tracing"},
-	"go.opentelemetry.io/":                            {"backends/kit", "gateway", "gateway/tracing"},
+	"go.opentelemetry.io/":                            {"backends/kit", "dialects/wiretest", "gateway", "gateway/tracing"},
 	"github.com/coreos/go-systemd/":                   {"cmd/..."},
 	"github.com/pires/go-proxyproto":                  {"gateway/httpd"},
 	"github.com/secure-systems-lab/":                  nil, // tests read reports with it
