@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -24,7 +25,7 @@ func (e auditedError) Unwrap() error { return e.error }
 // have a line each: see audit.Log.Refuse.
 // It does nothing for an error that came from the Service, which has its line.
 // A returned error takes the place of err: the line could not be written.
-func (s *Service) Reject(c Call, r Ref, err error) error {
+func (s *Service) Reject(ctx context.Context, c Call, r Ref, err error) error {
 	var done auditedError
 	if errors.As(err, &done) {
 		return nil
@@ -33,15 +34,17 @@ func (s *Service) Reject(c Call, r Ref, err error) error {
 	if kind == secret.Internal {
 		s.log.Error("internal error", slog.String("op", c.Op), slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
-	return s.auditRequest(c, r, err)
+	return s.auditRequest(ctx, c, r, err)
 }
 
 // Admit writes the audit line of what was done without any store: a login, say.
 // If it fails, what would be handed out must not be.
-func (s *Service) Admit(c Call) error { return s.auditRequest(c, Ref{}, nil) }
+func (s *Service) Admit(c Call) error {
+	return s.auditRequest(context.Background(), c, Ref{}, nil)
+}
 
 // auditRequest writes the outcome of what no operation ran for.
-func (s *Service) auditRequest(c Call, r Ref, failed error) error {
+func (s *Service) auditRequest(ctx context.Context, c Call, r Ref, failed error) error {
 	s.observe(Observation{Op: c.Op, Store: r.Store, Result: result(failed)})
 	e := audit.Entry{
 		Phase: audit.Outcome, RequestID: c.RequestID, Caller: c.Caller.ID, Credential: c.Caller.Credential, Address: c.Address,
@@ -53,7 +56,7 @@ func (s *Service) auditRequest(c Call, r Ref, failed error) error {
 	} else if errors.Is(failed, access.ErrCertificate) {
 		e.Reason = access.ErrCertificate.Error()
 	}
-	s.tellRefusal(c, r.Store, trace.TraceID{}, failed, slog.String("reason", e.Reason))
+	s.tellRefusal(c, r.Store, trace.SpanContextFromContext(ctx).TraceID(), failed, slog.String("reason", e.Reason))
 	var err error
 	switch {
 	case errors.Is(failed, access.ErrRate):

@@ -73,7 +73,7 @@ func TestAuditHasTheReason(t *testing.T) {
 		t.Errorf("a denied caller is told %q", got)
 	}
 	bad := secret.Errorf(secret.Invalid, "a\r\nname: é")
-	if err := w.Reject(call, refA, bad); err != nil {
+	if err := w.Reject(t.Context(), call, refA, bad); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.last(t); e.Reason != `a\u000d\u000aname: \u00e9` || e.Result != "invalid" {

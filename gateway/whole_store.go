@@ -67,6 +67,7 @@ func wholeOpenStore[T any](ctx context.Context, s *Service, c Call, a access.Act
 }
 
 func (s *Service) runWholeStore(ctx context.Context, j *job, f func(context.Context) error) error {
+	ctx, span := s.startSpan(ctx, j)
 	ctx, ops := backends.WithCallCount(ctx)
 	err := s.authoriseWholeStore(j)
 	if err == nil {
@@ -75,6 +76,7 @@ func (s *Service) runWholeStore(ctx context.Context, j *job, f func(context.Cont
 	if err == nil {
 		err = classify(j, f(ctx))
 	}
+	endSpan(span, err)
 	if auditErr := s.outcome(j, spent{ops: ops()}, err); auditErr != nil {
 		return auditedError{auditErr}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway/archive"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 	"github.com/vaultferry/vaultferry/internal/merkle"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
@@ -145,7 +146,9 @@ func (r *Run) one(ctx context.Context, e *Entry) error {
 	}
 	m := &moving{Run: r, entry: e, repeats: r.Journal.Step(e.Name) == Begun}
 	line := Line{Step: Done, Name: e.Name}
-	err := m.move(ctx, &line)
+	part, end := tracing.Part(ctx, "migrate.move")
+	err := m.move(part, &line)
+	end(err)
 	var stale *staleError
 	switch {
 	case err == nil:

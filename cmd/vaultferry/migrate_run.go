@@ -107,7 +107,8 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
 			if err := m.to.requireLasting(false); err != nil {
 				return err
 			}
-			return a.runPlan(ctx, p, m, journal, f)
+			about := map[string]string{"vaultferry.from": m.source.Store, "vaultferry.to": m.target.Store}
+			return a.traced(ctx, p.cfg, m.source.Call, about, func(ctx context.Context) error { return a.runPlan(ctx, p, m, journal, f) })
 		})
 	})
 }

@@ -119,10 +119,10 @@ func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signa
 	again := a.newReloader(rt, address)
 	defer func() { err = errors.Join(err, again.close()) }()
 	warn(rt.log, cfg, warnings)
-	if rt.tracer, err = a.openTracer(ctx, rt); err != nil {
+	if rt.tracer, err = openTracer(ctx, cfg.Traces, rt.log); err != nil {
 		return err
 	}
-	defer closeTracer(ctx, rt)
+	defer closeTracer(ctx, rt.tracer, rt.log)
 	inherited, err := inheritedListeners()
 	if err != nil {
 		return err

@@ -180,7 +180,7 @@ func (a *app) listenControl(ctx context.Context, rt *runtime, again *reloader) (
 		return nil, err
 	}
 	server, err := control.Listen(ctx, control.Options{
-		Service: rt.service, Socket: path, Stores: held, Log: rt.log, Overview: again.overview,
+		Service: rt.service, Socket: path, Stores: held, Log: rt.log, Overview: again.overview, Tracer: rt.tracer,
 		Reload: func(c gateway.Call) (control.Reloaded, error) {
 			return again.reload(ctx, c) // whoever asked may be gone before it is done
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
@@ -207,10 +208,12 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	far.forPeople = true
 	src := t.source(s, side, taken)
 	if err := t.a.whileShown(far, func() error {
-		return src.Take(ctx, func(e *inventory.Entry) error {
-			far.step(e.Unread != "")
-			return t.add(taken, e)
-		}, endsAll)
+		return t.a.traced(ctx, s.cfg, call, map[string]string{"vaultferry.store": s.store.Name}, func(ctx context.Context) error {
+			return src.Take(ctx, func(e *inventory.Entry) error {
+				far.step(e.Unread != "")
+				return t.add(taken, e)
+			}, endsAll)
+		})
 	}); err != nil {
 		return fmt.Errorf("store %s: %w", s.store.Name, err)
 	}
@@ -246,11 +249,13 @@ func (t *taking) source(s *session, side *migrate.Side, taken *snapshot.Taking) 
 		},
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
 			var out *gateway.Sealed
+			ctx, end := tracing.Part(ctx, "snapshot.read")
 			err := side.Pace.Do(ctx, func(ctx context.Context) (err error) {
 				out, err = s.service.SealFor(ctx, side.Call, gateway.Ref{Store: side.Store, Name: name},
 					gateway.SealOptions{Key: t.key, Known: taken.Known(name), OnLoss: gateway.OnLoss(t.flags.onLoss)})
 				return err
 			})
+			end(err)
 			t.mu.Lock()
 			t.sealed[name] = sealedOrNot{out, err}
 			t.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
@@ -222,7 +223,8 @@ func (d *drilling) do(ctx context.Context, cfg *config.Config) (v drillView, err
 	if d.into, err = d.a.imitate(d.out.As, cfg, d.keys); err != nil {
 		return v, err
 	}
-	if err := d.entries(ctx, call); err != nil {
+	about := map[string]string{"vaultferry.store": s.Store, "vaultferry.as": d.out.As}
+	if err := d.a.traced(ctx, cfg, call, about, func(ctx context.Context) error { return d.entries(ctx, call) }); err != nil {
 		return v, err
 	}
 	d.out.Ended = d.a.now()
@@ -310,6 +312,8 @@ func (d *drilling) part(ctx context.Context, call gateway.Call, entries []*snaps
 // one restores a secret as "snapshot restore" does, reads it back, and compares it
 // with what the document holds. Nothing of it stays.
 func (d *drilling) one(ctx context.Context, call gateway.Call, e *snapshot.Entry) (losing bool, err error) {
+	ctx, end := tracing.Part(ctx, "snapshot.try")
+	defer func() { end(err) }()
 	if e.Unread != "" {
 		return false, fmt.Errorf("the snapshot has no document of it: it was not read (%s)", e.Unread)
 	}

@@ -63,7 +63,7 @@ func (a *app) witness(rt *runtime, limits *wire.Limits) (*witness.Server, error)
 		Gateway: gatewayID(rt.cfg, rt.keys), Signer: signer, Keys: keys, File: w.File, Now: a.now,
 		Refused: func(reason string) { rt.log.Warn("a checkpoint was not signed", slog.String("reason", reason)) },
 		Reject: func(r *wire.Request, err error) error {
-			return rt.service.Reject(gateway.Call{Caller: r.Caller, Op: witness.Op, RequestID: r.ID, Address: r.Address}, gateway.Ref{}, err)
+			return rt.service.Reject(r.Context(), gateway.Call{Caller: r.Caller, Op: witness.Op, RequestID: r.ID, Address: r.Address}, gateway.Ref{}, err)
 		},
 		Limits: limits,
 	})

@@ -29,7 +29,7 @@ func (d *Dialect) backupSecret(q *request) (wire.Reply, error) {
 // restoreSecret answers with the current version, without its value.
 func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	call := d.call(q.Request)
-	if err := d.service.Ask(call, access.Restore, gateway.Ref{Store: q.store}); err != nil {
+	if err := d.service.Ask(q.Context(), call, access.Restore, gateway.Ref{Store: q.store}); err != nil {
 		return wire.Reply{}, err
 	}
 	body, err := q.Body()

@@ -46,7 +46,7 @@ func (d *Dialect) Error(r *wire.Request, err error) wire.Reply {
 	if call.Op == "" {
 		call.Op = "azure.Unknown"
 	}
-	if lost := d.service.Reject(call, ref, err); lost != nil {
+	if lost := d.service.Reject(r.Context(), call, ref, err); lost != nil {
 		err = lost
 	}
 	reason := d.service.Reason(call, access.Action(d.permissions[r.Op]), ref, err)

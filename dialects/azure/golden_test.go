@@ -1,12 +1,15 @@
 package azure_test
 
 import (
+	"context"
 	"encoding/binary"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/dialects/azure"
 	"github.com/vaultferry/vaultferry/dialects/wiretest"
@@ -21,7 +24,7 @@ import (
 // be used freely, of store b nothing but list is allowed, store c is
 // read-only, store d keeps deleted secrets for a week. The hosts below
 // folders.example are folders of a.
-func fixed(t *testing.T) *gatewaytest.Gateway {
+func fixed(t *testing.T, log *slog.Logger) *gatewaytest.Gateway {
 	t.Helper()
 	var tick atomic.Int64
 	now := func() time.Time { return time.Unix(1_700_000_000+tick.Load(), 0).UTC() }
@@ -37,7 +40,7 @@ func fixed(t *testing.T) *gatewaytest.Gateway {
 		})
 	}
 	return gatewaytest.New(t, gatewaytest.Options{
-		Now:   now,
+		Now: now, Log: log,
 		Azure: []azure.Route{{Host: "*.folders.example", Store: "a", Prefix: "teams/{1}/"}},
 		Stores: []gateway.Store{
 			{Name: "a", Kind: "memory", Backend: mem()},
@@ -55,11 +58,24 @@ func fixed(t *testing.T) *gatewaytest.Gateway {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	wiretest.Golden(t, "testdata/golden/*.txtar", func(t *testing.T) wiretest.Target {
-		g := fixed(t)
+		log := new(wiretest.Log)
+		g := fixed(t, log.Logger())
 		return wiretest.Target{
+			Log:     log,
 			Handler: g.Handler,
 			Sign:    func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+g.Token) },
 			Audit:   func() []audit.Entry { return g.Audit.Entries(t) },
 		}
 	})
+}
+
+// TestRefusals: the log says why, whatever went wrong.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	log, down := new(wiretest.Log), &backendtest.Faulty{Backend: memory.New(memory.Options{})}
+	g := gatewaytest.New(t, gatewaytest.Options{Log: log.Logger(), Stores: []gateway.Store{{Name: "a", Kind: "memory", Backend: down}}})
+	wiretest.Refusals(t, wiretest.Target{
+		Handler: g.Handler, Log: log, Audit: func() []audit.Entry { return g.Audit.Entries(t) },
+		Sign: func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+g.Token) },
+	}, func(err error) { down.Before = func(context.Context, string) error { return err } }, "GET https://a.vault.localhost/secrets/x?api-version=7.4")
 }

@@ -95,7 +95,7 @@ func (q *request) selector() (secret.Selector, error) {
 	}
 	uid, ok := secret.ParseUID(strings.ToLower(v))
 	if !ok || uid.IsZero() { // the zero UID would select the current version
-		return secret.Selector{}, &secret.Error{Kind: secret.NotFound, Name: q.name}
+		return secret.Selector{}, &secret.Error{Kind: secret.NotFound, Name: q.name, Detail: "version: not 32 hex digits, so there is none"}
 	}
 	return secret.ByUID(uid), nil
 }

@@ -57,7 +57,7 @@ type importAnswer struct {
 // importSecrets makes one secret after the other. One that fails says why, and
 // keeps none of the others from being made.
 func (a *api) importSecrets(r *request) (any, error) {
-	if err := a.svc.Ask(r.call, access.Set, gateway.Ref{Store: r.store}); err != nil {
+	if err := a.svc.Ask(r.Context(), r.call, access.Set, gateway.Ref{Store: r.store}); err != nil {
 		return nil, err
 	}
 	var body importBody
@@ -94,7 +94,7 @@ func (a *api) importOne(r *request, raw json.RawMessage) (name string, err error
 	if n, bad := ModelName(name); bad == nil { // else it may be anything, a value too
 		ref.Name = n
 	}
-	if auditErr := a.svc.Reject(r.call, ref, err); auditErr != nil {
+	if auditErr := a.svc.Reject(r.Context(), r.call, ref, err); auditErr != nil {
 		err = auditErr
 	}
 	return name, err

@@ -24,7 +24,7 @@ func (a *api) downloadBlob(r *request) (any, error) {
 }
 
 func (a *api) uploadBlob(r *request) (any, error) {
-	if err := a.svc.Ask(r.call, access.Restore, gateway.Ref{Store: r.store}); err != nil {
+	if err := a.svc.Ask(r.Context(), r.call, access.Restore, gateway.Ref{Store: r.store}); err != nil {
 		return nil, err
 	}
 	var body blobBody

@@ -173,7 +173,7 @@ func (a *api) refOf(r *wire.Request) gateway.Ref {
 // Error answers err and sees to its audit line.
 func (a *api) Error(r *wire.Request, err error) wire.Reply {
 	ref := a.refOf(r)
-	if auditErr := a.svc.Reject(call(r), ref, err); auditErr != nil {
+	if auditErr := a.svc.Reject(r.Context(), call(r), ref, err); auditErr != nil {
 		err = auditErr
 	}
 	rep := shaped(r, err)

@@ -2,14 +2,17 @@ package huawei_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends/backendtest"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	ring "github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/dialects/wiretest"
@@ -24,7 +27,7 @@ import (
 // fixed opens a gateway whose answers are the same in every run: store a may
 // be used freely, of store b nothing but list is allowed, store c is
 // read-only.
-func fixed(t *testing.T) (*gatewaytest.Gateway, func() time.Time) {
+func fixed(t *testing.T, log *slog.Logger) (*gatewaytest.Gateway, func() time.Time) {
 	t.Helper()
 	var tick atomic.Int64
 	now := func() time.Time { return time.UnixMilli(1_700_000_000_000 + tick.Load()).UTC() }
@@ -32,7 +35,7 @@ func fixed(t *testing.T) (*gatewaytest.Gateway, func() time.Time) {
 		return memory.New(memory.Options{Now: func() time.Time { tick.Add(1); return now() }})
 	}
 	return gatewaytest.New(t, gatewaytest.Options{
-		Now: now, Keyring: sameIDs(t),
+		Now: now, Log: log, Keyring: sameIDs(t),
 		Stores: []gateway.Store{
 			{Name: "a", Kind: "memory", Backend: store()},
 			{Name: "b", Kind: "memory", Backend: store()},
@@ -65,8 +68,10 @@ func sameIDs(t *testing.T) *ring.Keyring {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	wiretest.Golden(t, "testdata/golden/*.txtar", func(t *testing.T) wiretest.Target {
-		g, now := fixed(t)
+		log := new(wiretest.Log)
+		g, now := fixed(t, log.Logger())
 		return wiretest.Target{
+			Log:     log,
 			Handler: g.Handler,
 			Sign: func(r *http.Request) {
 				switch {
@@ -90,4 +95,15 @@ func sign(t *testing.T, r *http.Request, g *gatewaytest.Gateway, now time.Time) 
 	must(t, err)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	must(t, sdkhmac.Sign(r, body, g.AccessKey, secret.TextValue(g.SecretKey), now))
+}
+
+// TestRefusals: the log says why, whatever went wrong.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	log, down := new(wiretest.Log), &backendtest.Faulty{Backend: memory.New(memory.Options{})}
+	g := gatewaytest.New(t, gatewaytest.Options{Log: log.Logger(), Stores: []gateway.Store{{Name: "a", Kind: "memory", Backend: down}}})
+	wiretest.Refusals(t, wiretest.Target{
+		Handler: g.Handler, Log: log, Audit: func() []audit.Entry { return g.Audit.Entries(t) },
+		Sign: func(r *http.Request) { sign(t, r, g, time.Now()) },
+	}, func(err error) { down.Before = func(context.Context, string) error { return err } }, "GET https://csms.vault.localhost/v1/"+gatewaytest.Project("a")+"/secrets/x/versions/latest")
 }

@@ -185,7 +185,7 @@ func (a *api) run(r *wire.Request, o *row) (wire.Reply, error) {
 func (a *api) noProject(r *wire.Request) error {
 	refused := &secret.Error{Kind: secret.Denied, Detail: "no such project"}
 	if ref, action := a.refOf(r), actions[r.Op]; ref.Store != "" && action != "" {
-		err := a.svc.Ask(call(r), action, ref)
+		err := a.svc.Ask(r.Context(), call(r), action, ref)
 		if errors.Is(err, secret.Internal) {
 			return err
 		}

@@ -47,7 +47,7 @@ func newTable(routes []Route, segments Segments, serve func(*Route) *endpoint) *
 		return Reply{}, &secret.Error{Kind: secret.Invalid, Detail: "method: not one that the path takes", Err: ErrMethod}
 	}})
 	t.none = serve(&Route{Handle: func(*Request) (Reply, error) {
-		return Reply{}, &secret.Error{Kind: secret.NotFound, Err: ErrNoRoute}
+		return Reply{}, &secret.Error{Kind: secret.NotFound, Detail: "path: not one that is served", Err: ErrNoRoute}
 	}})
 	return t
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/golden"
@@ -24,6 +25,8 @@ type Target struct {
 	// Sign authenticates a request, which is complete but for that.
 	Sign  func(*http.Request)
 	Audit func() []audit.Entry
+	// Log is what the gateway logged, at debug, in JSON.
+	Log *Log
 }
 
 // Golden runs every file that matches pattern as a subtest. A file is a txtar
@@ -58,6 +61,9 @@ type player struct {
 	t     *testing.T
 	blob  string
 	audit int // entries seen
+	trace trace.TraceID
+	// values are those of what was sent.
+	values []string
 }
 
 func runFile(t *testing.T, path string, target Target) {
@@ -78,6 +84,7 @@ func runFile(t *testing.T, path string, target Target) {
 		case "request":
 			p.audit = len(p.Audit())
 			response = p.show(p.send(string(f.Data)))
+			p.refusals()
 		case "response":
 			p.compare(f, response)
 		case "audit":
@@ -146,7 +153,7 @@ func (p *player) send(text string) *httptest.ResponseRecorder {
 		r.Header.Del("Authorization")
 	}
 	w := httptest.NewRecorder()
-	p.Handler.ServeHTTP(w, r)
+	p.Handler.ServeHTTP(w, p.traced(r, body))
 	if m := blobs.FindSubmatch(w.Body.Bytes()); m != nil {
 		p.blob = string(m[1])
 	}

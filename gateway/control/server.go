@@ -17,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/internal/current"
+	"github.com/vaultferry/vaultferry/gateway/tracing"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -29,7 +30,7 @@ const (
 	readHeaderTimeout = 10 * time.Second
 )
 
-// Options make a Server. All fields are needed.
+// Options make a Server. All fields are needed, but for the last ones.
 type Options struct {
 	Service *gateway.Service
 	Socket  string // the path
@@ -39,6 +40,8 @@ type Options struct {
 	Reload func(gateway.Call) (Reloaded, error)
 	// Overview is how the gateway fares. Nil: nobody keeps it.
 	Overview func() Overview
+	// Tracer makes spans of the operations. Nil: none.
+	Tracer *tracing.Tracer
 }
 
 // Reloaded is what became of a reload. Where Problems or Restart is not empty,
@@ -111,7 +114,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		refuse(w, http.StatusNotFound, secret.Errorf(secret.Unsupported, "the running gateway does not know this operation: it is of another release than this command"))
 	})
 	s.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: stallTimeout,
+		Handler: o.Tracer.Commands(mux), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: stallTimeout,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { // before Serve accepts another
 			s.open.Add(1)

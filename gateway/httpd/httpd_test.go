@@ -237,7 +237,7 @@ func TestReadinessIsTheGatewaysOwn(t *testing.T) {
 	if _, m := r.get(t, admin+"/metrics"); !strings.Contains(m, `vaultferry_store_up{store="s"} 0`) {
 		t.Error("the metric says otherwise")
 	}
-	_ = r.svc.Reject(gateway.Call{Op: "x.Unknown"}, gateway.Ref{}, secret.NotFound)
+	_ = r.svc.Reject(t.Context(), gateway.Call{Op: "x.Unknown"}, gateway.Ref{}, secret.NotFound)
 	if _, m := r.get(t, admin+"/metrics"); strings.Contains(m, `ops_total{store=""}`) || !strings.Contains(m, `calls_total{op="x.Unknown"`) {
 		t.Error("a call that found no store is counted as one's, or not at all")
 	}

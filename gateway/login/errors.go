@@ -102,7 +102,7 @@ func (e edge) Error(r *wire.Request, err error) wire.Reply {
 	if c.Op == "" {
 		c.Op = "login.Unknown"
 	}
-	if lost := e.service.Reject(c, noRef, err); lost != nil {
+	if lost := e.service.Reject(r.Context(), c, noRef, err); lost != nil {
 		err = lost
 	}
 	why := describe(r, err)

@@ -186,7 +186,7 @@ func (e identityEdge) Error(r *wire.Request, err error) wire.Reply {
 	if c.Op == "" {
 		c.Op = "identity.Unknown"
 	}
-	if lost := e.service.Reject(c, noRef, err); lost != nil {
+	if lost := e.service.Reject(r.Context(), c, noRef, err); lost != nil {
 		err = lost
 	}
 	why := failed

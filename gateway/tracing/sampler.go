@@ -17,7 +17,7 @@ const MaxForced = 100
 // them traced as many as are not too many.
 func newSampler(fraction float64, now func() time.Time) sdktrace.Sampler {
 	asked := &asked{rate.NewLimiter(MaxForced, MaxForced), fraction, now}
-	return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(fraction), sdktrace.WithRemoteParentSampled(asked))
+	return sdktrace.ParentBased(rootSampler{sdktrace.TraceIDRatioBased(fraction)}, sdktrace.WithRemoteParentSampled(asked))
 }
 
 // asked decides about requests that ask to be traced.

@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // traced is a tracer whose spans are kept.
@@ -106,5 +109,71 @@ func TestForced(t *testing.T) {
 	}
 	if n := len(half.spans.GetSpans()); n < asks*2/5 || n > asks*7/10 {
 		t.Errorf("%d of %d are traced where half are", n, asks)
+	}
+}
+
+// TestCommands: what a command has decided holds for all its requests, in the trace
+// that it names.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	const asks = 10 * MaxForced
+	x := newTraced(t, 0)
+	h := x.Commands(http.NotFoundHandler())
+	for i := range asks {
+		for _, sampled := range []bool{true, false} {
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			r.Header.Set("Traceparent", parent(i+1, sampled))
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+	spans := x.spans.GetSpans()
+	if len(spans) != asks {
+		t.Errorf("%d of %d are traced", len(spans), asks)
+	}
+	if s := spans[0]; s.Parent.SpanID().String() != "00f067aa0ba902b7" || s.SpanContext.TraceID() != s.Parent.TraceID() {
+		t.Errorf("a request: %+v", s)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	if n := len(x.spans.GetSpans()); n != asks {
+		t.Error("a command that has decided nothing is traced where nothing is sampled")
+	}
+}
+
+// TestRun: a run is recorded always, its parts as often as requests, and nothing is
+// made where there is no tracer or no run.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var none *Tracer
+	ctx, done := none.Run(t.Context(), "run", "id", nil)
+	_, ended := Part(ctx, "part")
+	ended(nil)
+	done(nil)
+	for _, fraction := range []float64{0, 1} {
+		x := newTraced(t, fraction)
+		_, stray := Part(t.Context(), "stray")
+		stray(nil)
+		ctx, done := x.Run(t.Context(), "run", "id", map[string]string{"vaultferry.from": "old"})
+		_, ended := Part(ctx, "part")
+		ended(&secret.Error{Kind: secret.NotFound, Name: "canary", Detail: "canary"})
+		done(context.Canceled)
+		spans := x.spans.GetSpans()
+		if len(spans) != 1+int(fraction) || spans[len(spans)-1].Name != "run" {
+			t.Fatalf("of %v: %+v", fraction, spans)
+		}
+		run := spans[len(spans)-1]
+		if s := fmt.Sprint(run.Attributes, run.Status); !strings.Contains(s, "interrupted") || !strings.Contains(s, "old") {
+			t.Errorf("the run: %s", s)
+		}
+		if fraction == 0 {
+			continue
+		}
+		part := spans[0]
+		if part.Name != "part" || part.Parent.IsValid() || part.SpanContext.TraceID() == run.SpanContext.TraceID() ||
+			len(part.Links) != 1 || part.Links[0].SpanContext.SpanID() != run.SpanContext.SpanID() {
+			t.Errorf("the part: %+v", part)
+		}
+		if s := fmt.Sprint(part.Attributes, part.Status); !strings.Contains(s, "not found") || strings.Contains(s, "canary") {
+			t.Errorf("the part: %s", s)
+		}
 	}
 }
