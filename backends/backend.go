@@ -57,6 +57,8 @@ type Backend interface {
 	// refuses, a secret that cannot be read, or a name that is none of the
 	// model's, is in Page.LeftOut, and so is what is empty or unfinished. What is
 	// the gateway's own in the product is not.
+	//
+	// With q.NamesAlone a list costs no request for each of its names.
 	List(ctx context.Context, q secret.Query) (secret.Page, error)
 
 	// Export returns the secret with all versions and values: one consistent

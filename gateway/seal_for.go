@@ -25,7 +25,9 @@ type Sealed struct {
 	Blob     []byte // nil: it is the known one
 	Read     time.Time
 	Versions int
-	Losses   []secret.Loss
+	// Empty: every version is deleted or destroyed.
+	Empty  bool
+	Losses []secret.Loss
 }
 
 // SealFor returns the secret with its whole history, sealed for a repository,
@@ -48,7 +50,7 @@ func (s *Service) SealFor(ctx context.Context, c Call, r Ref, o SealOptions) (*S
 			return nil, err
 		}
 		doc := s.document(j, sec)
-		out.Versions = len(doc.Secret.Versions)
+		out.Versions, out.Empty = len(doc.Secret.Versions), doc.Secret.Empty()
 		prepared, err := key.Prepare(doc)
 		if err != nil {
 			return nil, err

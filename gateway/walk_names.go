@@ -10,7 +10,7 @@ import (
 
 // WalkNames shows see every name in the store, live or in the trash: for APIs
 // that name secrets by an id of their own. It asks nobody about the names: MayName
-// does, and the operation on one. It writes no audit line, for it is a part of
+// does, and the operation on one: a name may be of what no reader finds. It writes no audit line, for it is a part of
 // one that does. A name may be seen twice. It costs a list of the whole store, so
 // callers must bound how often they ask.
 func (s *Service) WalkNames(ctx context.Context, c Call, name string, see func(secret.Name)) error {
@@ -27,7 +27,7 @@ func (s *Service) WalkNames(ctx context.Context, c Call, name string, see func(s
 	ctx, _ = backends.WithCallCount(ctx)
 	j := &job{store: st, call: c, action: access.List}
 	_, err := retry(ctx, j, func(ctx context.Context, j *job) (struct{}, error) {
-		for q := (secret.Query{WithTrash: true}); ; {
+		for q := (secret.Query{WithTrash: true, NamesAlone: true}); ; {
 			page, err := j.Backend.List(ctx, q)
 			if err != nil {
 				return struct{}{}, err

@@ -317,11 +317,11 @@ func TestTakeInOrder(t *testing.T) {
 	trash := []secret.Name{"a", "z"}
 	all := append(slices.Clone(names), trash...)
 	slices.Sort(all)
-	list := func(_ context.Context, after secret.Name) (secret.Page, error) {
+	list := func(_ context.Context, q secret.Query) (secret.Page, error) {
 		var p secret.Page
 		for _, n := range all {
-			if n > after && len(p.Secrets) < 7 {
-				s := &secret.Secret{Name: n}
+			if n > q.After && len(p.Secrets) < 7 {
+				s := &secret.Secret{Name: n, Versions: make([]secret.Version, 1)}
 				if slices.Contains(trash, n) {
 					s.Deleted = &secret.Deletion{At: begun}
 				}
@@ -331,7 +331,7 @@ func TestTakeInOrder(t *testing.T) {
 		if len(p.Secrets) < 7 {
 			p.Next = ""
 		}
-		if after == "" {
+		if q.After == "" {
 			p.LeftOut = []secret.LeftOut{{Why: secret.LeftOutFolder, Name: "hidden/"}, {Why: secret.LeftOutEmpty, Name: "empty"}}
 		}
 		return p, nil

@@ -34,6 +34,8 @@ to the byte what stands in the file. A test writes it (` + "`make golden`" + `).
 - An inventory for another party covers the names of one plan alone: ` + "`inventory STORE --plan PLAN --run-key FILE`" + `. Both parties share
   the run key of the plan, and each reads its own store. Nothing else of that store is in the file, no name either.
 - A store is no single moment. Each secret is read in one consistent state, and its line says when.
+- What cannot be read has a line that says so. What native tools left without a version, or an import that is not finished, is no
+  secret and has none.
 - A disabled version whose value the product does not show has no digest of it. Beside one that has, a comparison says that it is unseen,
   and no difference of values.
 

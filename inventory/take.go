@@ -11,18 +11,18 @@ import (
 
 // Source is a store to take an inventory of.
 type Source struct {
-	// List returns a page of what stands after a name, live or in the trash, in
-	// bytewise order.
-	List func(ctx context.Context, after secret.Name) (secret.Page, error)
+	// List answers q; whether it shows what is in the trash is its own to say.
+	List func(ctx context.Context, q secret.Query) (secret.Page, error)
 	// Names, if not nil, are read instead of what is listed. Absent is told of those
 	// that are not there; may be nil.
 	Names  []secret.Name
 	Absent func(secret.Name)
 	// Of is the name that the digests of a secret are over; nil: its own.
 	Of func(secret.Name) secret.Name
-	// Digest reads one secret.
+	// Digest reads one secret. Of one that is empty the entry says so.
 	Digest func(ctx context.Context, name secret.Name) (*Entry, error)
-	// Takes is asked about each secret that a list tells of.
+	// Takes is asked about each secret that a list tells of: first about its name
+	// alone, where the list knows nothing else.
 	Takes func(*secret.Secret) bool
 	// LeftOut is told of what should be listed and is not. May be nil.
 	LeftOut func(secret.LeftOut)
@@ -31,6 +31,8 @@ type Source struct {
 	Empty func(secret.LeftOut)
 	// Readers is how many secrets are read at once.
 	Readers int
+
+	resolver resolver
 }
 
 // Take reads the whole source and hands each entry to write, in bytewise order.
@@ -74,12 +76,20 @@ func (s *Source) of(name secret.Name) secret.Name {
 
 func (s *Source) read(ctx context.Context, found *secret.Secret) (*Entry, error) {
 	if found.Deleted != nil {
-		return &Entry{Name: found.Name, Deleted: &Deletion{At: found.Deleted.At.UTC(), Until: found.Deleted.Purge.UTC()}}, nil
+		return deletedEntry(found), nil
+	}
+	if s.Names == nil && found.NameAlone() {
+		return s.readNamed(ctx, found.Name)
 	}
 	return s.Digest(ctx, found.Name)
 }
 
-// Each tells of all that the source lists and Takes wants, or of Names.
+func deletedEntry(s *secret.Secret) *Entry {
+	return &Entry{Name: s.Name, Deleted: &Deletion{At: s.Deleted.At.UTC(), Until: s.Deleted.Purge.UTC()}}
+}
+
+// Each tells of all that the source lists and Takes wants, or of Names. It asks for
+// names alone: Resolve tells more of one that is nothing else.
 func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error {
 	if s.Names != nil {
 		for _, n := range slices.Compact(slices.Sorted(slices.Values(s.Names))) {
@@ -104,7 +114,7 @@ func (s *Source) Each(ctx context.Context, do func(*secret.Secret) error) error 
 
 // pages reads a list as one sequence, a page ahead of who reads it.
 type pages struct {
-	next    func(context.Context, secret.Name) (secret.Page, error)
+	next    func(context.Context, secret.Query) (secret.Page, error)
 	leftOut func(secret.LeftOut)
 	empty   func(secret.LeftOut)
 	have    []*secret.Secret
@@ -122,7 +132,7 @@ func (p *pages) ask(ctx context.Context, after secret.Name) {
 	coming := make(chan answeredPage, 1)
 	p.coming = coming
 	go func() {
-		page, err := p.next(ctx, after)
+		page, err := p.next(ctx, secret.Query{After: after, NamesAlone: true})
 		coming <- answeredPage{page, err}
 	}()
 }

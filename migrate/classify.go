@@ -23,10 +23,18 @@ func (p *Planner) classify(ctx context.Context, e *Entry) error {
 	case p.fatal(ctx, err):
 		return err
 	case errors.Is(err, secret.NotFound) && p.Names == nil:
+		if done, err := p.reclass(ctx, e); done || err != nil {
+			return err
+		}
 		return errGone
 	default:
 		e.Class, e.Why = Unreadable, message(err)
 		return nil
+	}
+	if packed.Entry.Empty() {
+		if done, err := p.reclass(ctx, e); done || err != nil {
+			return err
+		}
 	}
 	e.Source = p.Key.StateOf(packed.Entry)
 	have, err := p.standing(ctx, e)
@@ -66,7 +74,13 @@ func (p *Planner) standing(ctx context.Context, e *Entry) (*inventory.Entry, err
 	if errors.Is(err, secret.NotFound) {
 		return nil, nil
 	}
-	return have, err
+	if err != nil {
+		return nil, err
+	}
+	if shown, err := p.shown(ctx, have); !shown || err != nil {
+		return nil, err
+	}
+	return have, nil
 }
 
 // rehearse asks the target what a restore would do. Nil without error: e says why

@@ -35,6 +35,8 @@ type Planner struct {
 
 	twins   map[string][]secret.Name
 	there   map[secret.Name]bool // what the target lists
+	source  *inventory.Source
+	target  *inventory.Source
 	leftOut []secret.LeftOut
 	cost    cost
 }
@@ -56,11 +58,9 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 	if p.Total != nil {
 		p.Total(len(all))
 	}
-	names := make([]secret.Name, 0, len(all))
-	for _, f := range all {
-		if f.class != Deleted {
-			names = append(names, f.name)
-		}
+	names, err := p.moving(ctx, all)
+	if err != nil {
+		return nil, err
 	}
 	if err := p.Mapping.targets(names); err != nil {
 		return nil, err
@@ -108,9 +108,10 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 		slices.SortFunc(all, func(a, b found) int { return strings.Compare(string(a.name), string(b.name)) })
 		return slices.CompactFunc(all, func(a, b found) bool { return a.name == b.name }), nil
 	}
-	src := inventory.Source{
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return p.From.List(ctx, after, true)
+	p.source = &inventory.Source{
+		List: func(ctx context.Context, q secret.Query) (secret.Page, error) {
+			q.WithTrash = true
+			return p.From.List(ctx, q)
 		},
 		LeftOut: func(l secret.LeftOut) {
 			switch {
@@ -127,19 +128,23 @@ func (p *Planner) names(ctx context.Context) ([]found, error) {
 		},
 		Takes: func(s *secret.Secret) bool { return p.Takes(s.Name) },
 	}
-	err := src.Each(ctx, func(s *secret.Secret) error {
-		f := found{name: s.Name}
-		if d := s.Deleted; d != nil {
-			f.class, f.why = Deleted, "it lies in the source's trash"
-			if !d.Purge.IsZero() {
-				f.why += " until " + d.Purge.UTC().Format(time.RFC3339)
-			}
-		}
-		all = append(all, f)
+	err := p.source.Each(ctx, func(s *secret.Secret) error {
+		all = append(all, foundOf(s))
 		return nil
 	})
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(string(a.name), string(b.name)) })
 	return all, err
+}
+
+func foundOf(s *secret.Secret) found {
+	f := found{name: s.Name}
+	if d := s.Deleted; d != nil {
+		f.class, f.why = Deleted, "it lies in the source's trash"
+		if !d.Purge.IsZero() {
+			f.why += " until " + d.Purge.UTC().Format(time.RFC3339)
+		}
+	}
+	return f
 }
 
 // emptyOf is a name under which nothing can be read. Half a secret ought to move.
@@ -152,11 +157,8 @@ func emptyOf(l secret.LeftOut) found {
 
 func (p *Planner) listTarget(ctx context.Context) error {
 	p.there = map[secret.Name]bool{}
-	src := inventory.Source{
-		List:  func(ctx context.Context, after secret.Name) (secret.Page, error) { return p.To.List(ctx, after, false) },
-		Takes: func(*secret.Secret) bool { return true },
-	}
-	return src.Each(ctx, func(s *secret.Secret) error {
+	p.target = &inventory.Source{List: p.To.List, Takes: func(*secret.Secret) bool { return true }}
+	return p.target.Each(ctx, func(s *secret.Secret) error {
 		p.there[s.Name] = true
 		return nil
 	})
@@ -170,7 +172,10 @@ func (p *Planner) look(ctx context.Context, f found) (*Entry, error) {
 		e.Class, e.Why = f.class, f.why
 		return e, nil
 	case !p.maps(e):
-		return e, nil
+		if _, err := p.reclass(ctx, e); !errors.Is(err, errGone) {
+			return e, err
+		}
+		return nil, nil
 	}
 	ctx, requests := backends.WithCallCount(ctx)
 	err := p.classify(ctx, e)

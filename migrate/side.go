@@ -56,13 +56,21 @@ func (s *Side) restore(ctx context.Context, blob []byte, o gateway.RestoreOption
 	return out, err
 }
 
-// page is how many names a list returns at once.
-const page = 100
+// page is how many names a list returns at once, where nobody says another number,
+// and manyNames how many of names alone.
+const page, manyNames = 100, 1000
 
-// List is one page of the side's names, at its pace.
-func (s *Side) List(ctx context.Context, after secret.Name, withTrash bool) (p secret.Page, err error) {
+// List is one page of the side's secrets, at its pace.
+func (s *Side) List(ctx context.Context, q secret.Query) (p secret.Page, err error) {
+	switch {
+	case q.Limit > 0:
+	case q.NamesAlone:
+		q.Limit = manyNames
+	default:
+		q.Limit = page
+	}
 	err = s.Pace.Do(ctx, func(ctx context.Context) error {
-		p, err = s.Service.List(ctx, s.Call, s.Store, secret.Query{After: after, Limit: page, WithTrash: withTrash})
+		p, err = s.Service.List(ctx, s.Call, s.Store, q)
 		return err
 	})
 	return p, err

@@ -65,12 +65,15 @@ func (v *Verification) Do(ctx context.Context, entries func(func(*Entry) error) 
 		return nil
 	}
 	src := inventory.Source{
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return v.Listed.List(ctx, after, false)
-		},
+		List:  v.Listed.List,
 		Takes: func(s *secret.Secret) bool { return !planned[s.Name] && v.Takes(s.Name) },
 	}
 	return src.Each(ctx, func(s *secret.Secret) error {
+		if s.NameAlone() {
+			if is, _, err := src.Resolve(ctx, s.Name); is == nil || is.Deleted != nil || err != nil {
+				return err
+			}
+		}
 		return tell(&Verdict{Entry: &Entry{Name: s.Name}, Sign: inventory.OnlyA, Why: "new at the source since the plan was made"})
 	})
 }

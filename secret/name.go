@@ -29,6 +29,23 @@ func (n Name) Validate() error {
 	return nil
 }
 
+// Before is a place in lists directly before n: whoever asks for what is after it is
+// told of n first, but for a name that holds the last character that there is.
+func (n Name) Before() Name {
+	last, size := utf8.DecodeLastRuneInString(string(n))
+	rest := n[:len(n)-size]
+	switch last {
+	case utf8.RuneError, 0:
+		return rest
+	case surrogatesEnd:
+		last = surrogatesBegin
+	}
+	return rest + Name(last-1) + Name(utf8.MaxRune)
+}
+
+// No character has a number between these.
+const surrogatesBegin, surrogatesEnd = '\ud7ff' + 1, '\ue000'
+
 // escapePrefix begins a name that the wire or product could not spell.
 const escapePrefix = "x0-"
 

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -97,5 +98,23 @@ func TestNameRules(t *testing.T) {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
+	}
+}
+
+func TestBeforeAName(t *testing.T) {
+	t.Parallel()
+	for _, n := range []secret.Name{"a", "abc", "a/", "é", "a\u0100", "a\ue000", "a\U00010000", "a\U0010FFFF", "a b"} {
+		before := n.Before()
+		if before >= n || !utf8.ValidString(string(before)) {
+			t.Errorf("before %q is %q", n, before)
+		}
+		for _, less := range []secret.Name{n[:len(n)-1], "", "A"} {
+			if utf8.ValidString(string(less)) && before < less {
+				t.Errorf("%q stands between %q and %q", less, before, n)
+			}
+		}
+	}
+	if b := secret.Name("abc").Before(); b <= "abbz" || b <= "abb\U0001F600z" || b <= "ab" {
+		t.Errorf("%q is not directly before", b)
 	}
 }

@@ -222,6 +222,15 @@ func (s *Secret) WithoutValues() *Secret {
 	return c
 }
 
+// NameAlone reports whether a list knew nothing of s but its name: see
+// Query.NamesAlone.
+func (s *Secret) NameAlone() bool { return len(s.Versions) == 0 && s.Deleted == nil }
+
+// Empty reports whether there are versions, and all are deleted or destroyed.
+func (s *Secret) Empty() bool {
+	return len(s.Versions) > 0 && !slices.ContainsFunc(s.Versions, func(v Version) bool { return v.Missing != Deleted && v.Missing != Destroyed })
+}
+
 // Only returns a copy that keeps the given version alone; roles stay.
 func (s *Secret) Only(o Ordinal) *Secret {
 	c := *s

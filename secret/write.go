@@ -68,11 +68,18 @@ type Query struct {
 	// Under cuts the list to names that begin so, and are longer. A backend
 	// may leave that to the gateway.
 	Under Name
+	// NamesAlone is of who reads each secret next, and needs nothing of it yet. What
+	// the product's list does not tell is then not asked for: the page may hold
+	// secrets of their names alone, and among these what is in the trash, empty,
+	// unfinished or unreadable, whatever else the query says. See Secret.NameAlone.
+	// A backend may answer as if it were not set.
+	NamesAlone bool
 }
 
 // Page is one page of secrets, sorted by name bytewise, without values.
 // Whether Versions holds all versions or the current one alone is the
-// backend's choice; the current version is always there.
+// backend's choice; the current version is always there, but see
+// Query.NamesAlone.
 type Page struct {
 	Secrets []*Secret
 	// Next is the After of the next page; empty on the last one.

@@ -20,7 +20,7 @@ type listed = kit.Listed[item]
 // stand elsewhere than in the model's. So the first page costs the product's
 // whole list, 25 names a call, which the cache keeps for the others; and each
 // secret of a page whose current version is native costs one call more, for
-// only its other versions tell its ordinal.
+// only its other versions tell its ordinal, unless names alone are asked for.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	live, err := b.listLive(ctx, q)
 	if err != nil || !q.WithTrash {
@@ -39,7 +39,7 @@ func (b *Backend) listLive(ctx context.Context, q secret.Query) (secret.Page, er
 
 // page cuts one out of all names and resolves it.
 func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache[item], read func() ([]item, error),
-	resolve func(context.Context, *listed) (kit.Resolved, error),
+	resolve func(context.Context, secret.Query, *listed) (kit.Resolved, error),
 ) (secret.Page, error) {
 	all, leftOut, err := of.All(b.now(), q.After == "", func() ([]listed, []secret.LeftOut, error) {
 		items, err := read()
@@ -50,7 +50,7 @@ func (b *Backend) page(ctx context.Context, q secret.Query, of *kit.ListingCache
 		return secret.Page{}, err
 	}
 	cut, next := kit.CutPage(q, all, pageSize)
-	return kit.ResolvePage(ctx, readers, q, cut, next, leftOut, resolve)
+	return kit.ResolvePage(ctx, readers, q, cut, next, leftOut, func(ctx context.Context, l *listed) (kit.Resolved, error) { return resolve(ctx, q, l) })
 }
 
 // named makes of the product's list, two pages of which may repeat a name, one
@@ -72,9 +72,12 @@ func named(items []item) (names []listed, leftOut []secret.LeftOut) {
 
 // resolve finds what the list does not say. Nothing is left of what went away
 // meanwhile.
-func (b *Backend) resolve(ctx context.Context, l *listed) (kit.Resolved, error) {
-	if l.Item.suffices() {
+func (b *Backend) resolve(ctx context.Context, q secret.Query, l *listed) (kit.Resolved, error) {
+	switch {
+	case l.Item.suffices():
 		return kit.Resolved{Secret: newStored(b.origin, l.Name, []item{l.Item}, "").Clone()}, nil
+	case q.NamesAlone:
+		return kit.Resolved{Secret: &secret.Secret{Name: l.Name}}, nil
 	}
 	h, err := b.load(ctx, l.Name, strings.ToLower(l.Item.name), nothing)
 	switch {

@@ -92,9 +92,9 @@ func (b *Backend) ListTrash(ctx context.Context, q secret.Query) (secret.Page, e
 }
 
 // resolveTrash asks for a native version, for the list does not tell its id.
-func (b *Backend) resolveTrash(ctx context.Context, l *listed) (kit.Resolved, error) {
+func (b *Backend) resolveTrash(ctx context.Context, q secret.Query, l *listed) (kit.Resolved, error) {
 	it, err := l.Item, error(nil)
-	if it.tag == nil {
+	if it.tag == nil && !q.NamesAlone {
 		it, err = b.client.getDeleted(ctx, l.Name, strings.ToLower(it.name))
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -32,6 +33,7 @@ func testLeftOut(t *testing.T, h Harness) {
 	for limit := range len(want) + 2 {
 		for _, trash := range []bool{false, true} {
 			sameLeftOut(t, leftOut(ctx, t, b.List, secret.Query{Limit: limit, WithTrash: trash}, want), spoilt)
+			toldSomehow(t, b, secret.Query{Limit: limit, WithTrash: trash, NamesAlone: true}, want, spoilt)
 		}
 	}
 	var lacking []secret.LeftOut // whatever else the trash may hide
@@ -86,4 +88,34 @@ func sameLeftOut(t *testing.T, got, want []secret.LeftOut) {
 			t.Errorf("%s: the reason is %q", key(l), l.Detail)
 		}
 	}
+}
+
+// toldSomehow: a list of names alone shows all that a list shows, and what that
+// leaves out as such, or by its name.
+func toldSomehow(t *testing.T, b backends.Backend, q secret.Query, want []secret.Name, spoilt []secret.LeftOut) {
+	t.Helper()
+	var lacking []secret.LeftOut
+	shown := map[secret.Name]bool{}
+	for {
+		p, err := b.List(t.Context(), q)
+		if err != nil {
+			t.Fatalf("names alone, pages of %d: %v", q.Limit, checkErr(t, err))
+		}
+		for _, s := range p.Secrets {
+			shown[s.Name] = true
+		}
+		lacking = append(lacking, p.LeftOut...)
+		if q.After = p.Next; p.Next == "" {
+			break
+		}
+	}
+	for _, n := range want {
+		if !shown[n] {
+			t.Errorf("names alone, pages of %d: %q is not shown", q.Limit, n)
+		}
+	}
+	byName := func(l secret.LeftOut) bool {
+		return shown[l.Name] && l.Why != secret.LeftOutFolder && l.Why != secret.LeftOutName
+	}
+	sameLeftOut(t, lacking, slices.DeleteFunc(slices.Clone(spoilt), byName))
 }

@@ -74,6 +74,7 @@ func Run(t *testing.T, h Harness) {
 		{"Paging", testPaging},
 		{"PagingWhileWriting", testPagingWhileWriting},
 		{"LeftOut", testLeftOut},
+		{"NamesAlone", testNamesAlone},
 		{"Aliasing", testAliasing},
 		{"Forecast", testForecast},
 		{"Import", testImport},

@@ -248,11 +248,21 @@ var mutants = map[string]mutant{
 	"errors tell values": {"OnlyIfAbsent", func(b *broken) {
 		b.err = func(error) error { return secret.Errorf(secret.AlreadyExists, "it is canary-x") }
 	}},
-	"errors tell the cause":       {"NotFound", func(b *broken) { b.err = tellCause }},
-	"Describe has values":         {"Describe", func(b *broken) { b.out = describeValues }},
-	"pages repeat the border":     {"Paging", func(b *broken) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},
-	"pages end early":             {"Paging", func(b *broken) { b.page = func(p *secret.Page) { p.Next = "" } }},
-	"pages are in another order":  {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
+	"errors tell the cause":      {"NotFound", func(b *broken) { b.err = tellCause }},
+	"Describe has values":        {"Describe", func(b *broken) { b.out = describeValues }},
+	"pages repeat the border":    {"Paging", func(b *broken) { b.query = func(q *secret.Query) { q.After = q.After[:max(0, len(q.After)-1)] } }},
+	"pages end early":            {"Paging", func(b *broken) { b.page = func(p *secret.Page) { p.Next = "" } }},
+	"pages are in another order": {"Paging", func(b *broken) { b.page = func(p *secret.Page) { reverse(p.Secrets) } }},
+	"a list of names alone is shorter": {"NamesAlone", func(b *broken) {
+		b.query, b.page = ofNamesAlone(func(p *secret.Page) { p.Secrets = p.Secrets[min(1, len(p.Secrets)):] })
+	}},
+	"a name alone is no longer deleted": {"NamesAlone", func(b *broken) {
+		b.query, b.page = ofNamesAlone(func(p *secret.Page) {
+			for _, s := range p.Secrets {
+				s.Deleted = nil
+			}
+		})
+	}},
 	"forecasts change":            {"Forecast", func(b *broken) { b.forecast = onlyOnce() }},
 	"forecasts use other words":   {"Forecast", func(b *broken) { b.forecast = foretell("colour") }},
 	"what is held is foretold":    {"Import", func(b *broken) { b.forecast = foretell(loss.ContentType) }},
@@ -268,6 +278,16 @@ var mutants = map[string]mutant{
 	"a hidden change after import": {"ImportThenPut", func(b *broken) { b.draft = func(d *secret.Draft) { d.KeepCurrent = true } }},
 	"acknowledged and dropped":     {"Writers", func(b *broken) { b.out = sameOrdinal }},
 	"Close once":                   {"Close", func(b *broken) { b.close = closeOnce() }},
+}
+
+// ofNamesAlone changes pages of names alone.
+func ofNamesAlone(change func(*secret.Page)) (func(*secret.Query), func(*secret.Page)) {
+	var alone atomic.Bool
+	return func(q *secret.Query) { alone.Store(q.NamesAlone) }, func(p *secret.Page) {
+		if alone.Load() {
+			change(p)
+		}
+	}
 }
 
 func orNil(tags map[string]string) map[string]string {

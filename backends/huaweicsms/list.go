@@ -19,7 +19,8 @@ type listed = kit.Listed[secretFact]
 // The product pages in its own order, in which escaped names stand elsewhere
 // than in the model's. So the first page costs the product's whole list, which
 // the cache keeps for the others; and each secret of a page costs the calls of a
-// Describe, for the list tells nothing of versions and tags.
+// Describe, for the list tells nothing of versions and tags. Of names alone it
+// tells enough: which are in the trash, and until when.
 func (b *Backend) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	return b.list(ctx, q, func(f *secretFact) bool { return q.WithTrash || !f.pending() })
 }
@@ -37,10 +38,13 @@ func (b *Backend) list(ctx context.Context, q secret.Query, wanted func(*secretF
 	all = slices.DeleteFunc(slices.Clone(all), func(l listed) bool { return !wanted(&l.Item) })
 	cut, next := kit.CutPage(q, all, listPage)
 	return kit.ResolvePage(ctx, readers, q, cut, next, leftOut, func(ctx context.Context, l *listed) (kit.Resolved, error) {
+		if q.NamesAlone {
+			return kit.Resolved{Secret: b.asListed(l)}, nil
+		}
 		h, err := b.find(ctx, remote{b.client, l.Name, l.Item.wire}, nil)
 		switch {
 		case kit.OfOne(ctx, err): // as far as the list tells: it is not to hide the others
-			return kit.Resolved{Secret: newStored(b.scope, l.Name, &facts{secretFact: l.Item}).Clone()}, nil
+			return kit.Resolved{Secret: b.asListed(l)}, nil
 		case err != nil:
 			return kit.Resolved{}, err
 		case h == nil, !wanted(&h.facts.secretFact): // it went away meanwhile
@@ -50,6 +54,11 @@ func (b *Backend) list(ctx context.Context, q secret.Query, wanted func(*secretF
 		}
 		return kit.Resolved{Secret: h.Clone()}, nil
 	})
+}
+
+// asListed is a secret as far as the product's list tells: without versions.
+func (b *Backend) asListed(l *listed) *secret.Secret {
+	return newStored(b.scope, l.Name, &facts{secretFact: l.Item}).Clone()
 }
 
 // names reads the product's list. A name that is none of the model's is left

@@ -254,7 +254,10 @@ const inventoryReaders = 32
 // source is a store as an inventory reads it.
 func (a *app) source(side *migrate.Side, k inventory.Key, tags map[string]string, f *selection) *inventory.Source {
 	return &inventory.Source{
-		List:    func(ctx context.Context, after secret.Name) (secret.Page, error) { return side.List(ctx, after, true) },
+		List: func(ctx context.Context, q secret.Query) (secret.Page, error) {
+			q.WithTrash = true
+			return side.List(ctx, q)
+		},
 		Readers: side.Pace.Width(),
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
 			return side.Digest(ctx, k, name, gateway.DigestOptions{NoValues: f.noValues, Tags: tags})

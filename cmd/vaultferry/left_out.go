@@ -86,9 +86,7 @@ func (a *app) howToEnd(ctx context.Context, s *session, err error) string {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unfinishedTimeout) // also after an interrupt
 	defer cancel()
-	last := len(e.Name) - 1
-	before := e.Name[:last] + secret.Name([]byte{e.Name[last] - 1, 0xff}) // after any name that is less
-	page, err := s.service.List(ctx, a.call("restore"), s.store.Name, secret.Query{After: before, Limit: 1})
+	page, err := s.service.List(ctx, a.call("restore"), s.store.Name, secret.Query{After: e.Name.Before(), Limit: 1})
 	if err != nil {
 		return ""
 	}

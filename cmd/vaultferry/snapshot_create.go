@@ -234,7 +234,7 @@ func (t *taking) source(s *session, side *migrate.Side, taken *snapshot.Taking) 
 	matches := func(name string) bool { return matchesAny(t.want.match, name, side.FoldsCase) }
 	return &inventory.Source{
 		Readers: side.Pace.Width(),
-		List:    func(ctx context.Context, after secret.Name) (secret.Page, error) { return side.List(ctx, after, false) },
+		List:    side.List,
 		Takes:   func(found *secret.Secret) bool { return matches(string(found.Name)) },
 		LeftOut: func(l secret.LeftOut) {
 			for _, pattern := range t.want.match {
@@ -259,7 +259,11 @@ func (t *taking) source(s *session, side *migrate.Side, taken *snapshot.Taking) 
 			t.mu.Lock()
 			t.sealed[name] = sealedOrNot{out, err}
 			t.mu.Unlock()
-			return &inventory.Entry{Name: name}, err
+			e := &inventory.Entry{Name: name}
+			if out != nil && out.Empty { // lists show no such secret, and neither does a snapshot
+				e.Versions = []inventory.Version{{State: inventory.State(secret.Deleted)}}
+			}
+			return e, err
 		},
 	}
 }

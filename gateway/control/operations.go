@@ -232,6 +232,7 @@ type (
 		Limit     int         `json:"limit,omitempty"`
 		WithTrash bool        `json:"with_trash,omitempty"`
 		Under     secret.Name `json:"under,omitempty"`
+		Alone     bool        `json:"names_alone,omitempty"`
 	}
 	sweepArgs struct {
 		Store  string `json:"store"`
@@ -293,9 +294,9 @@ func (q getArgs) selector() secret.Selector {
 }
 
 func queryToArgs(store string, q secret.Query) listArgs {
-	return listArgs{store, q.After, q.Limit, q.WithTrash, q.Under}
+	return listArgs{store, q.After, q.Limit, q.WithTrash, q.Under, q.NamesAlone}
 }
 
 func (q listArgs) query() secret.Query {
-	return secret.Query{After: q.After, Limit: q.Limit, WithTrash: q.WithTrash, Under: q.Under}
+	return secret.Query{After: q.After, Limit: q.Limit, WithTrash: q.WithTrash, Under: q.Under, NamesAlone: q.Alone}
 }

@@ -18,6 +18,7 @@ type (
 		Blob     []byte     `json:"blob,omitempty"`
 		Read     time.Time  `json:"read"`
 		Versions int        `json:"versions"`
+		Empty    bool       `json:"empty,omitempty"`
 		Losses   []wireLoss `json:"losses,omitempty"`
 	}
 )
@@ -26,12 +27,12 @@ func sealedToWire(s *gateway.Sealed) *sealedAnswer {
 	if s == nil {
 		return nil
 	}
-	return &sealedAnswer{s.Document, s.Blob, s.Read, s.Versions, lossesToWire(s.Losses)}
+	return &sealedAnswer{s.Document, s.Blob, s.Read, s.Versions, s.Empty, lossesToWire(s.Losses)}
 }
 
 func (w *sealedAnswer) sealed() *gateway.Sealed {
 	if w == nil {
 		return nil
 	}
-	return &gateway.Sealed{Document: w.Document, Blob: w.Blob, Read: w.Read, Versions: w.Versions, Losses: lossesFromWire(w.Losses)}
+	return &gateway.Sealed{Document: w.Document, Blob: w.Blob, Read: w.Read, Versions: w.Versions, Empty: w.Empty, Losses: lossesFromWire(w.Losses)}
 }

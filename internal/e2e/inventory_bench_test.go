@@ -208,9 +208,11 @@ func timed(f func()) time.Duration {
 
 func inventorySource(s *gateway.Service, store string) *inventory.Source {
 	k := inventory.NewKey()
+	side := migrate.Side{Store: store, Service: s, Call: tester, Pace: migrate.NewPace(0, inventoryReaders)}
 	return &inventory.Source{
-		List: func(ctx context.Context, after secret.Name) (secret.Page, error) {
-			return s.List(ctx, tester, store, secret.Query{After: after, Limit: 100})
+		List: func(ctx context.Context, q secret.Query) (secret.Page, error) {
+			q.WithTrash = true
+			return side.List(ctx, q)
 		},
 		Digest: func(ctx context.Context, name secret.Name) (*inventory.Entry, error) {
 			return s.Digest(ctx, tester, gateway.Ref{Store: store, Name: name}, k, gateway.DigestOptions{})

@@ -43,6 +43,7 @@ var countedOperations = []countedOperation{
 	{"Purge", false, (*counted).purge},
 	{"List: first ten of twenty secrets", true, (*counted).listFirst},
 	{"List: the other ten after them", true, (*counted).listSecond},
+	{"List: the names alone of ten of twenty", true, (*counted).listNames},
 	{"ListTrash: ten secrets", true, (*counted).listTrash},
 	{"WriteState: new record", false, (*counted).writeState},
 	{"ReadState", false, (*counted).readState},
@@ -221,6 +222,11 @@ func (c *counted) listSecond(t *testing.T) func(context.Context) error {
 		t.Fatalf("the first page has %d secrets, and then %q", len(p.Secrets), p.Next)
 	}
 	return c.list(secret.Query{Limit: 10, After: p.Next})
+}
+
+func (c *counted) listNames(t *testing.T) func(context.Context) error {
+	c.listFirst(t)
+	return c.list(secret.Query{Limit: 10, NamesAlone: true})
 }
 
 func (c *counted) listTrash(t *testing.T) func(context.Context) error {

@@ -13,8 +13,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// maxPage bounds a page: each secret of it costs a request.
-const maxPage = 100
+// maxPage bounds a page: each secret of it costs a request, but not in a page of
+// names alone, which maxNamePage bounds.
+const maxPage, maxNamePage = 100, 1000
 
 // Describe returns one secret without values, or NotFound.
 type Describe func(context.Context, Location, secret.Name) (*secret.Secret, error)
@@ -49,19 +50,35 @@ func (f *Folder) Page(ctx context.Context, op string, q secret.Query, resolve Re
 	return p, Named(err, op, "")
 }
 
-func (f *Folder) page(ctx context.Context, q secret.Query, resolve Resolve) (secret.Page, error) {
-	limit := maxPage
-	if q.Limit > 0 {
-		limit = min(q.Limit, maxPage)
-	}
-	names, leftOut, err := f.names(ctx, q.After, limit+1)
+// NamePage is a list of names alone. Each page costs the product's whole list of
+// each folder that it is in.
+func (f *Folder) NamePage(ctx context.Context, q secret.Query) (secret.Page, error) {
+	names, next, leftOut, err := f.cut(ctx, q, maxNamePage)
 	if err != nil {
-		return secret.Page{}, err
+		return secret.Page{}, Named(err, "list", "")
 	}
-	var next secret.Name
-	if len(names) > limit {
+	return kit.ResolvePage(ctx, 1, q, names, next, leftOut, func(_ context.Context, name *secret.Name) (kit.Resolved, error) {
+		return kit.Resolved{Secret: &secret.Secret{Name: *name}}, nil
+	})
+}
+
+// cut is the names of one page, and what was met beside them and the names after.
+func (f *Folder) cut(ctx context.Context, q secret.Query, limit int) (names []secret.Name, next secret.Name, leftOut []secret.LeftOut, err error) {
+	if q.Limit > 0 {
+		limit = min(q.Limit, limit)
+	}
+	names, leftOut, err = f.names(ctx, q.After, limit+1)
+	if err == nil && len(names) > limit {
 		names = names[:limit]
 		next = names[limit-1]
+	}
+	return names, next, leftOut, err
+}
+
+func (f *Folder) page(ctx context.Context, q secret.Query, resolve Resolve) (secret.Page, error) {
+	names, next, leftOut, err := f.cut(ctx, q, maxPage)
+	if err != nil {
+		return secret.Page{}, err
 	}
 	return kit.ResolvePage(ctx, InFlight, q, names, next, leftOut, func(ctx context.Context, name *secret.Name) (kit.Resolved, error) {
 		at, err := f.Locate(*name)

@@ -42,6 +42,9 @@ func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Se
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	if q.NamesAlone {
+		return s.NamePage(ctx, q)
+	}
 	want := live
 	if q.WithTrash {
 		want = func(*state) bool { return true }

@@ -96,6 +96,9 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
+	if q.NamesAlone {
+		return s.NamePage(ctx, q)
+	}
 	return s.Page(ctx, "list", q, func(ctx context.Context, at connection.Location, name secret.Name) (kit.Resolved, error) {
 		r, err := s.resolve(ctx, at, name)
 		if q.WithTrash && kit.Is(err, secret.NotFound) {
