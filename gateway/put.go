@@ -19,26 +19,20 @@ func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secr
 
 // Append is Put where the secret must exist already: else NotFound. prepare,
 // if not nil, sees the secret as it stands, without values, and may complete
-// the draft; its error stops the write. Appends and edits of one name wait for
-// each other in this gateway; other writers may come between. Action: set.
+// the draft; its error stops the write. See decide for those who write at the same
+// time. Action: set.
 func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, prepare func(*secret.Secret, *secret.Draft) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		release, err := j.edits.Lock(ctx, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		have, err := j.Backend.Describe(ctx, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		d := d // prepared anew each time it is tried
-		if prepare != nil {
-			if err := prepare(have, &d); err != nil {
-				return nil, err
+		return decide(ctx, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
+			d := d // prepared anew each time it is tried
+			if prepare != nil {
+				if err := prepare(have, &d); err != nil {
+					return nil, err
+				}
 			}
-		}
-		return s.put(ctx, j, d)
+			d.If = only
+			return s.put(ctx, j, d)
+		})
 	})
 }
 

@@ -141,6 +141,7 @@ type optional struct {
 	displacer  backends.Displacer
 	speller    backends.Speller
 	pager      backends.VersionPager
+	marker     backends.Marker
 	keyHolder  backends.KeyHolder
 	// credentials says when what the product knows the gateway by ends.
 	credentials backends.CredentialReporter
@@ -159,6 +160,7 @@ func optionalOf(b backends.Backend) (o optional) {
 	o.displacer, _ = b.(backends.Displacer)
 	o.speller, _ = b.(backends.Speller)
 	o.pager, _ = b.(backends.VersionPager)
+	o.marker, _ = b.(backends.Marker)
 	o.keyHolder, _ = b.(backends.KeyHolder)
 	o.credentials, _ = b.(backends.CredentialReporter)
 	return o

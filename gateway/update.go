@@ -33,33 +33,26 @@ type Change struct {
 
 // Edit is Update where the change depends on what stands: plan sees the secret
 // without values. A plan of nil changes nothing, and Edit returns the secret as
-// it stands; an error of plan stops the edit. Edits of one name wait for each
-// other in this gateway; of two gateways that edit one secret at once, the later
-// may undo the other. Action: update.
+// it stands; an error of plan stops the edit. See decide for those who write at the
+// same time. Action: update.
 func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Secret) (*Change, error)) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		release, err := j.edits.Lock(ctx, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		have, err := j.Backend.Describe(ctx, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		change, err := plan(have)
-		if err != nil || change == nil {
-			return have, err
-		}
-		if err := s.beforeWrite(ctx, j, hook.Intent{Secret: have, Patch: &change.Patch}); err != nil {
-			return nil, err
-		}
-		sec, err := j.Backend.Update(ctx, r.Name, change.Of, change.Patch)
-		if err != nil {
-			return nil, err
-		}
-		j.sawVersions(sec)
-		s.afterWrite(ctx, j, hook.Update, sec)
-		return sec, nil
+		return decide(ctx, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
+			change, err := plan(have)
+			if err != nil || change == nil {
+				return have, err
+			}
+			change.Patch.If = only
+			if err := s.beforeWrite(ctx, j, hook.Intent{Secret: have, Patch: &change.Patch}); err != nil {
+				return nil, err
+			}
+			sec, err := j.Backend.Update(ctx, r.Name, change.Of, change.Patch)
+			if err != nil {
+				return nil, err
+			}
+			j.sawVersions(sec)
+			s.afterWrite(ctx, j, hook.Update, sec)
+			return sec, nil
+		})
 	})
 }

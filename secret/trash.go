@@ -55,4 +55,8 @@ type Patch struct {
 	SecretTags  *map[string]string // as Tags
 	// Extra is merged into the secret's; a nil member is removed.
 	Extra map[string]json.RawMessage
+
+	// If, unless empty, is the one state of the secret that is changed: see
+	// backends.Marker, which alone looks at it.
+	If Mark
 }

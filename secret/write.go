@@ -28,6 +28,10 @@ type Draft struct {
 	// OnlyIfAbsent refuses (AlreadyExists, or Trashed) if the name is taken.
 	OnlyIfAbsent bool
 
+	// If, unless empty, is the one state of the secret that gets the version: see
+	// backends.Marker, which alone looks at it. Not with OnlyIfAbsent.
+	If Mark
+
 	// OfSecret, if not nil, sets the attributes of the secret itself. Without
 	// it they stay as they are.
 	OfSecret *Attributes

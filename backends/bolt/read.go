@@ -38,6 +38,15 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 	return s.readAll(ctx, "bolt.describe", liveHeads, name, noValue)
 }
 
+// DescribeMarked implements backends.Marker.
+func (s *Store) DescribeMarked(ctx context.Context, name secret.Name) (out *secret.Secret, mark secret.Mark, err error) {
+	out, err = s.readAll(ctx, "bolt.describe", liveHeads, name, func(tx *bbolt.Tx, _ *secret.Version) error {
+		mark = markOf(tx.Bucket(liveHeads.bucket).Get(liveHeads.key(name)))
+		return nil
+	})
+	return out, mark, err
+}
+
 func noValue(*bbolt.Tx, *secret.Version) error { return nil }
 
 // Export implements backends.Backend.

@@ -25,6 +25,9 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 	var out *secret.Secret
 	err := s.update(ctx, "bolt.put", name, func(tx *bbolt.Tx) ([]put, error) {
 		h, err := s.headToWrite(tx, name, d.OnlyIfAbsent)
+		if err == nil {
+			err = unmoved(tx, name, d.If)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +52,9 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 	}
 	err = s.update(ctx, "bolt.update", name, func(tx *bbolt.Tx) ([]put, error) {
 		h, err := s.readHead(tx, liveHeads, name)
+		if err == nil {
+			err = unmoved(tx, name, p.If)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -70,6 +76,23 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 	}
 	return out, nil
 }
+
+// unmoved refuses to write where the secret is not in the state with that mark any
+// more, which is the salt of its sealed head.
+func unmoved(tx *bbolt.Tx, name secret.Name, only secret.Mark) error {
+	head := tx.Bucket(liveHeads.bucket).Get(liveHeads.key(name))
+	switch {
+	case only == "":
+		return nil
+	case head == nil:
+		return secret.Errorf(secret.NotFound, "no such secret")
+	case markOf(head) != only:
+		return secret.Errorf(secret.Conflict, "")
+	}
+	return nil
+}
+
+func markOf(head []byte) secret.Mark { return secret.Mark(head[:min(len(head), sealed.SaltSize)]) }
 
 // headToWrite returns the head of name, or a new one.
 func (s *Store) headToWrite(tx *bbolt.Tx, name secret.Name, onlyIfAbsent bool) (*history.Head, error) {

@@ -175,6 +175,12 @@ func (m *imitating) Describe(ctx context.Context, name secret.Name) (*secret.Sec
 	return m.hide(s), err
 }
 
+// DescribeMarked implements backends.Marker.
+func (m *imitating) DescribeMarked(ctx context.Context, name secret.Name) (*secret.Secret, secret.Mark, error) {
+	s, mark, err := m.Store.DescribeMarked(ctx, name)
+	return m.hide(s), mark, err
+}
+
 // Export implements backends.Backend.
 func (m *imitating) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	s, err := m.Store.Export(ctx, name)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,11 +30,13 @@ type Store struct {
 	live  shelf
 	trash shelf // of names that are not live
 	state map[string]stateRecord
+	marks int64 // that were given
 }
 
 // entry is never changed once it is on a shelf: a writer puts a new one in its
 // place, so readers copy outside the lock.
 type entry struct {
+	mark     secret.Mark // of no other entry of the store; set once it is on a shelf
 	head     history.Head
 	versions []secret.Version // without stages
 	sorting  sync.Once
@@ -83,14 +86,24 @@ func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok ad
 	case old != nil && d.OnlyIfAbsent:
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.put", Name: name}
 	}
+	if err := old.refuse("memory.put", name, d.If); err != nil {
+		return nil, err
+	}
 	e := old.successor(name)
 	v := e.head.Append(&d, s.freeUID(e, d.UID), s.opt.Now())
 	e.versions = append(e.versions, v)
 	if err := ok(old, e); err != nil {
 		return nil, named(err, "memory.put", name)
 	}
-	s.live.keep(name, e)
+	s.keep(&s.live, name, e)
 	return e.head.View(v), nil
+}
+
+// keep puts e on a shelf, as a state with a mark of its own.
+func (s *Store) keep(on *shelf, name secret.Name, e *entry) {
+	s.marks++
+	e.mark = secret.Mark(strconv.FormatInt(s.marks, 10))
+	on.keep(name, e)
 }
 
 // successor returns an entry to change. Appending to its versions never
@@ -147,6 +160,29 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 		return nil, err
 	}
 	return e.described(e.versions...), nil
+}
+
+// DescribeMarked implements backends.Marker.
+func (s *Store) DescribeMarked(ctx context.Context, name secret.Name) (*secret.Secret, secret.Mark, error) {
+	e, err := s.find(ctx, "memory.describe", name, &s.live)
+	if err != nil {
+		return nil, "", err
+	}
+	return e.described(e.versions...), e.mark, nil
+}
+
+// refuse tells why what was decided by the state with that mark is not done to e,
+// which is nil where nothing stands.
+func (e *entry) refuse(op string, name secret.Name, only secret.Mark) error {
+	switch {
+	case only == "":
+		return nil
+	case e == nil:
+		return &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
+	case e.mark != only:
+		return &secret.Error{Kind: secret.Conflict, Op: op, Name: name}
+	}
+	return nil
 }
 
 // described is e with the given versions, without their values.
@@ -227,7 +263,7 @@ func (s *Store) place(ctx context.Context, in *secret.Secret, last *secret.Versi
 	case s.live.entries[in.Name] != nil:
 		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.import", Name: in.Name}
 	}
-	s.live.keep(in.Name, e)
+	s.keep(&s.live, in.Name, e)
 	return kit.Imported(e.head.View(e.versions...)), nil
 }
 

@@ -28,6 +28,9 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 	if old == nil {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name}
 	}
+	if err := old.refuse(op, name, p.If); err != nil {
+		return nil, err
+	}
 	i := old.index(sel)
 	if i < 0 {
 		return nil, &secret.Error{Kind: secret.NotFound, Op: op, Name: name, Detail: "no such version"}
@@ -39,7 +42,7 @@ func (s *Store) update(ctx context.Context, name secret.Name, sel secret.Selecto
 	if err := ok(old, e); err != nil {
 		return nil, named(err, op, name)
 	}
-	s.live.keep(name, e)
+	s.keep(&s.live, name, e)
 	return e.described(e.versions[i : i+1]...), nil
 }
 
@@ -69,7 +72,7 @@ func (s *Store) move(ctx context.Context, op string, name secret.Name, from, to 
 	e := &entry{head: old.head.Clone(), versions: old.versions}
 	e.head.Secret.Deleted = d
 	from.remove(name)
-	to.keep(name, e)
+	s.keep(to, name, e)
 	return e.described(e.versions...), nil
 }
 

@@ -139,23 +139,34 @@ func (s *Store) Describe(ctx context.Context, name secret.Name) (*secret.Secret,
 	return s.describe(ctx, "postgres.describe", name, false, false)
 }
 
+// DescribeMarked implements backends.Marker. The mark is the sealed head, so a write
+// with it is one round trip.
+func (s *Store) DescribeMarked(ctx context.Context, name secret.Name) (*secret.Secret, secret.Mark, error) {
+	return s.describeMarked(ctx, "postgres.describe", name, false, false)
+}
+
 // Export implements backends.Backend.
 func (s *Store) Export(ctx context.Context, name secret.Name) (*secret.Secret, error) {
 	return s.describe(ctx, "postgres.export", name, false, true)
 }
 
 func (s *Store) describe(ctx context.Context, op string, name secret.Name, deleted, withValues bool) (*secret.Secret, error) {
+	out, _, err := s.describeMarked(ctx, op, name, deleted, withValues)
+	return out, err
+}
+
+func (s *Store) describeMarked(ctx context.Context, op string, name secret.Name, deleted, withValues bool) (*secret.Secret, secret.Mark, error) {
 	if err := s.ready(ctx, op, name.Validate()); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	f, vs, err := s.readAll(ctx, s.query, name, deleted, withValues)
 	if err == nil && f == nil {
 		err = noSecret()
 	}
 	if err != nil {
-		return nil, failure(op, name, err)
+		return nil, "", failure(op, name, err)
 	}
-	return f.head.View(vs...), nil
+	return f.head.View(vs...), secret.Mark(f.sealed), nil
 }
 
 // readAll reads a secret with all versions in one statement, or nil.

@@ -105,12 +105,15 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 		o.uid = d.UID
 	}
 	var from []byte
-	if !d.OnlyIfAbsent {
+	switch {
+	case d.If != "":
+		from = []byte(d.If)
+	case !d.OnlyIfAbsent:
 		from = s.heads.get(name).sealed
 	}
 	err = s.commit(ctx, o, func(ctx context.Context) error {
 		return s.alone(ctx, o, func(read, last reader) error {
-			if o.tries >= maxRaces {
+			if o.tries >= maxRaces && d.If == "" {
 				f, err := s.findOnce(ctx, read, name, secret.ByOrdinal(1), false)
 				if from = nil; err != nil {
 					return err
@@ -129,6 +132,8 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 			case err == nil:
 				s.settled(o, w)
 				out = made
+			case errors.Is(err, errAgain) && d.If != "":
+				err = w.stands.moved()
 			case errors.Is(err, errAgain):
 				if from = w.stands.sealed; from != nil {
 					err = cmp.Or(w.stands.refuse(d.OnlyIfAbsent), err)
@@ -149,6 +154,17 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 		return nil, err
 	}
 	return out, nil
+}
+
+// moved says why what was decided by another state is not done.
+func (f *found) moved() error {
+	switch {
+	case f.sealed == nil:
+		return noSecret()
+	case f.deleted:
+		return secret.Errorf(secret.Trashed, "")
+	}
+	return secret.Errorf(secret.Conflict, "")
 }
 
 // refuse says why no version is added to what stands.
@@ -201,6 +217,8 @@ func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selecto
 				return err
 			case f == nil:
 				return noSecret()
+			case p.If != "" && p.If != secret.Mark(f.sealed):
+				return f.moved()
 			case f.version == nil:
 				return noVersion()
 			}

@@ -1,0 +1,164 @@
+package backendtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+func needMarker(t *testing.T, b backends.Backend) backends.Marker {
+	t.Helper()
+	m, ok := b.(backends.Marker)
+	if !ok {
+		t.Skip("a write takes effect in whichever state it finds")
+	}
+	return m
+}
+
+func marked(ctx context.Context, t *testing.T, m backends.Marker, name secret.Name) (*secret.Secret, secret.Mark) {
+	t.Helper()
+	s, mark, err := m.DescribeMarked(ctx, name)
+	if err != nil {
+		t.Fatalf("DescribeMarked: %v", checkErr(t, err))
+	}
+	if mark == "" {
+		t.Fatal("a state has no mark")
+	}
+	return s, mark
+}
+
+// testMarked: what was decided by one state is done in no other.
+func testMarked(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	m := needMarker(t, b)
+	_, _, err := m.DescribeMarked(ctx, "s")
+	wantErr(t, "DescribeMarked of nothing", err, secret.NotFound)
+	put(ctx, t, b, "s", text("canary-1"))
+	put(ctx, t, b, "other", text("canary-other"))
+	seen := map[secret.Mark]string{}
+	for _, change := range []struct {
+		what string
+		do   func()
+	}{
+		{"a creation", func() {}},
+		{"a version", func() { put(ctx, t, b, "s", text("canary-2")) }},
+		{"a tag", func() { mustUpdate(ctx, t, b, secret.Patch{SecretTags: &map[string]string{"a": "b"}}) }},
+		{"a change of a version", func() { mustUpdate(ctx, t, b, secret.Patch{ContentType: new("text/x")}) }},
+		{"the same change again", func() { mustUpdate(ctx, t, b, secret.Patch{ContentType: new("text/x")}) }},
+		{"a return", func() { remove(ctx, t, b, b, "s"); recoverTrash(ctx, t, b, "s") }},
+		{"another of the name", func() {
+			remove(ctx, t, b, b, "s")
+			mustPurge(t, b.Purge(ctx, "s"))
+			put(ctx, t, b, "s", text("canary-1"))
+		}},
+	} {
+		change.do()
+		s, mark := marked(ctx, t, m, "s")
+		compareAs(t, "DescribeMarked after "+change.what, describe(ctx, t, b, "s"), s)
+		if before, ok := seen[mark]; ok {
+			t.Fatalf("after %s the state has the mark that it had after %s", change.what, before)
+		}
+		for old := range seen {
+			wantUnmoved(ctx, t, b, old, change.what)
+		}
+		seen[mark] = change.what
+	}
+	s, mark := marked(ctx, t, m, "s")
+	mustUpdate(ctx, t, b, secret.Patch{ContentType: new("text/y"), If: mark})
+	_, mark = marked(ctx, t, m, "s")
+	d := text("canary-3")
+	d.If = mark
+	put(ctx, t, b, "s", d)
+	if after, _ := marked(ctx, t, m, "s"); after.Newest().Ordinal <= s.Newest().Ordinal {
+		t.Errorf("the newest version is still %d", s.Newest().Ordinal)
+	}
+}
+
+func mustUpdate(ctx context.Context, t *testing.T, b backends.Backend, p secret.Patch) {
+	t.Helper()
+	if _, err := b.Update(ctx, "s", secret.Current, p); err != nil {
+		t.Fatalf("Update: %v", checkErr(t, err))
+	}
+}
+
+// wantUnmoved: writes with the mark of an earlier state change nothing.
+func wantUnmoved(ctx context.Context, t *testing.T, b backends.Backend, old secret.Mark, since string) {
+	t.Helper()
+	before := describe(ctx, t, b, "s")
+	d := text("canary-stale")
+	d.If = old
+	_, err := b.Put(ctx, "s", d)
+	wantErr(t, "Put by a state before "+since, err, secret.Conflict)
+	_, err = b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("stale"), If: old})
+	wantErr(t, "Update by a state before "+since, err, secret.Conflict)
+	compareAs(t, "after writes by an earlier state", before, describe(ctx, t, b, "s"))
+}
+
+// testMarkedGone: what was decided by a state makes no secret anew.
+func testMarkedGone(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	m := needMarker(t, b)
+	put(ctx, t, b, "s", text("canary-1"))
+	_, mark := marked(ctx, t, m, "s")
+	write := func(what string, kind secret.Kind) {
+		t.Helper()
+		d := text("canary-2")
+		d.If = mark
+		_, err := b.Put(ctx, "s", d)
+		wantErr(t, "Put "+what, err, kind)
+		_, err = b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("x"), If: mark})
+		wantErr(t, "Update "+what, err, secret.NotFound)
+	}
+	remove(ctx, t, b, b, "s")
+	write("by a state of what is deleted", secret.Trashed)
+	mustPurge(t, b.Purge(ctx, "s"))
+	write("by a state of what is purged", secret.NotFound)
+	_, err := b.Describe(ctx, "s")
+	wantErr(t, "Describe of what is purged", err, secret.NotFound)
+}
+
+// testDeciders: of many who each add something to what stands, nobody undoes
+// another.
+func testDeciders(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	m := needMarker(t, b)
+	put(ctx, t, b, "s", text("canary"))
+	writers := min(h.Writers, 8)
+	want := map[string]string{}
+	for i := range writers {
+		want[fmt.Sprint("tag", i)] = "x"
+	}
+	var first sync.WaitGroup // all decide by the same state at first
+	first.Add(writers)
+	together(writers, func(i int) {
+		for n, err := 0, error(secret.Conflict); errors.Is(err, secret.Conflict); n++ {
+			var s *secret.Secret
+			var mark secret.Mark
+			s, mark, err = m.DescribeMarked(ctx, "s")
+			if n == 0 {
+				first.Done()
+				first.Wait()
+			}
+			if err == nil {
+				tags := maps.Clone(s.Tags)
+				if tags == nil {
+					tags = map[string]string{}
+				}
+				tags[fmt.Sprint("tag", i)] = "x"
+				_, err = b.Update(ctx, "s", secret.Current, secret.Patch{SecretTags: &tags, If: mark})
+			}
+			if err != nil && !errors.Is(err, secret.Conflict) {
+				t.Errorf("decider %d: %v", i, checkErr(t, err))
+			}
+		}
+	})
+	if s := describe(ctx, t, b, "s"); !maps.Equal(s.Tags, want) {
+		t.Errorf("%d tags of %d stand", len(s.Tags), len(want))
+	}
+}

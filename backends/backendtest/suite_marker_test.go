@@ -1,0 +1,88 @@
+package backendtest_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/backendtest"
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// brokenMarker is the memory store with its marks wrong. Nil functions break
+// nothing.
+type brokenMarker struct {
+	*memory.Store
+	put    func(*secret.Draft)
+	update func(*secret.Patch)
+	mark   func(*secret.Secret, secret.Mark) secret.Mark
+}
+
+func (b *brokenMarker) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
+	if b.put != nil {
+		b.put(&d)
+	}
+	return b.Store.Put(ctx, name, d)
+}
+
+func (b *brokenMarker) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (*secret.Secret, error) {
+	if b.update != nil {
+		b.update(&p)
+	}
+	return b.Store.Update(ctx, name, sel, p)
+}
+
+func (b *brokenMarker) DescribeMarked(ctx context.Context, name secret.Name) (*secret.Secret, secret.Mark, error) {
+	s, mark, err := b.Store.DescribeMarked(ctx, name)
+	if err == nil && b.mark != nil {
+		mark = b.mark(s, mark)
+	}
+	return s, mark, err
+}
+
+var markerMutants = map[string]struct {
+	caughtBy string
+	damage   func(*brokenMarker)
+}{
+	"a put in any state":    {"Marked", func(b *brokenMarker) { b.put = func(d *secret.Draft) { d.If = "" } }},
+	"a put makes it anew":   {"MarkedGone", func(b *brokenMarker) { b.put = func(d *secret.Draft) { d.If = "" } }},
+	"an update of any":      {"Marked", func(b *brokenMarker) { b.update = func(p *secret.Patch) { p.If = "" } }},
+	"an update of another":  {"Deciders", func(b *brokenMarker) { b.update = func(p *secret.Patch) { p.If = "" } }},
+	"a mark of all states":  {"Marked", func(b *brokenMarker) { b.mark = func(*secret.Secret, secret.Mark) secret.Mark { return "1" } }},
+	"a state without marks": {"Marked", func(b *brokenMarker) { b.mark = func(*secret.Secret, secret.Mark) secret.Mark { return "" } }},
+	"a state with a value": {"Marked", func(b *brokenMarker) {
+		b.mark = func(s *secret.Secret, m secret.Mark) secret.Mark {
+			s.Versions[0].Value = secret.TextValue("canary-shown")
+			return m
+		}
+	}},
+}
+
+const markerMutantEnv = "VAULTFERRY_MARKER_MUTANT"
+
+// TestMutantMarker is the suite run by a child of TestSuiteCatchesMarker.
+func TestMutantMarker(t *testing.T) {
+	m, ok := markerMutants[os.Getenv(markerMutantEnv)]
+	if !ok {
+		t.Skip("only as a child of TestSuiteCatchesMarker")
+	}
+	backendtest.Run(t, backendtest.Harness{Open: func(*testing.T) backends.Backend {
+		b := &brokenMarker{Store: memory.New(memory.Options{})}
+		m.damage(b)
+		return b
+	}})
+}
+
+// TestSuiteCatchesMarker: each store with broken marks fails the case that is there
+// for it.
+func TestSuiteCatchesMarker(t *testing.T) {
+	t.Parallel()
+	for name, m := range markerMutants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantCaught(t, "TestMutantMarker", m.caughtBy, markerMutantEnv+"="+name)
+		})
+	}
+}

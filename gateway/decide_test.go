@@ -1,0 +1,102 @@
+package gateway_test
+
+import (
+	"errors"
+	"maps"
+	"testing"
+
+	"github.com/vaultferry/vaultferry/backends/memory"
+	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/secret"
+)
+
+// twoGateways share one store, and no lock.
+func twoGateways(t *testing.T) (one, other *world) {
+	t.Helper()
+	shared := memory.New(memory.Options{})
+	over := func(o *gateway.Options) { o.Stores = []gateway.Store{{Name: "a", Kind: "memory", Backend: shared}} }
+	return newWorld(t, over), newWorld(t, over)
+}
+
+// TestEditAcrossGateways: what an edit decides by what stands undoes nothing that
+// another gateway has done meanwhile.
+func TestEditAcrossGateways(t *testing.T) {
+	t.Parallel()
+	one, other := twoGateways(t)
+	ref := gateway.Ref{Store: "a", Name: "s"}
+	if _, err := one.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("hush")}); err != nil {
+		t.Fatal(err)
+	}
+	add := func(w *world, tag string, between func()) {
+		t.Helper()
+		_, err := w.Edit(t.Context(), call, ref, func(have *secret.Secret) (*gateway.Change, error) {
+			tags := maps.Clone(have.Tags)
+			if tags == nil {
+				tags = map[string]string{}
+			}
+			tags[tag] = "x"
+			if between != nil {
+				between()
+				between = nil
+			}
+			return &gateway.Change{Patch: secret.Patch{SecretTags: &tags}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(one, "mine", func() { add(other, "its", nil) })
+	s, err := one.Describe(t.Context(), call, ref)
+	if err != nil || len(s.Tags) != 2 {
+		t.Errorf("the tags are %v, %v", s.Tags, err)
+	}
+}
+
+// TestAppendAcrossGateways: a version is added to no secret that another gateway
+// has removed meanwhile.
+func TestAppendAcrossGateways(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		purge bool
+		want  secret.Kind
+	}{"deleted": {false, secret.Trashed}, "purged": {true, secret.NotFound}} {
+		one, other := twoGateways(t)
+		ref := gateway.Ref{Store: "a", Name: "s"}
+		if _, err := one.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("hush")}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := one.Append(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("hush-2")}, func(*secret.Secret, *secret.Draft) error {
+			_, err := other.Delete(t.Context(), call, ref)
+			if err == nil && c.purge {
+				err = other.Purge(t.Context(), call, ref)
+			}
+			return err
+		})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}
+
+// TestEditTooOften: who meets others each time is told to try again, and has
+// changed nothing.
+func TestEditTooOften(t *testing.T) {
+	t.Parallel()
+	one, other := twoGateways(t)
+	ref := gateway.Ref{Store: "a", Name: "s"}
+	if _, err := one.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("hush")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := one.Edit(t.Context(), call, ref, func(*secret.Secret) (*gateway.Change, error) {
+		if _, err := other.Update(t.Context(), call, ref, secret.Current, secret.Patch{ContentType: new("its")}); err != nil {
+			t.Fatal(err)
+		}
+		return &gateway.Change{Patch: secret.Patch{ContentType: new("mine")}}, nil
+	})
+	if !errors.Is(err, secret.Unavailable) {
+		t.Errorf("%v, want %v", err, secret.Unavailable)
+	}
+	if s, err := one.Describe(t.Context(), call, ref); err != nil || s.Versions[0].ContentType != "its" {
+		t.Errorf("the content type is %q, %v", s.Versions[0].ContentType, err)
+	}
+}
