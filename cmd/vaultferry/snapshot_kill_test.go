@@ -60,9 +60,13 @@ func (k *killedSnapshots) rounds(t *testing.T) {
 	k.write(t)
 	k.created = k.dies(t, "create", -1)
 	k.sound(t)
-	for range *snapshotDeaths {
+	for n := 0; n < *snapshotDeaths || k.deaths < *snapshotDeaths && n < 6**snapshotDeaths; n++ { // some are faster than their end
 		k.write(t)
+		before := k.deaths
 		k.dies(t, "create", k.created)
+		if k.deaths == before { // on a busy machine it was slow only once
+			k.created /= 2
+		}
 		k.sound(t)
 		k.inside(t, exitDone, "snapshot", "create", k.store, "--repo", k.path(k.repo))
 		k.sound(t)
@@ -76,8 +80,8 @@ func (k *killedSnapshots) rounds(t *testing.T) {
 	k.inside(t, exitDone, "snapshot", "prune", "--repo", k.path(k.repo))
 	k.sound(t)
 	k.nothingElse(t)
-	if 4*k.deaths < 2**snapshotDeaths { // some are faster than their end
-		t.Errorf("only %d of %d were killed", k.deaths, 2**snapshotDeaths)
+	if 2*k.deaths < *snapshotDeaths {
+		t.Errorf("only %d were killed", k.deaths)
 	}
 }
 
