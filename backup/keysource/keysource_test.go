@@ -2,6 +2,7 @@ package keysource_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -95,9 +96,9 @@ func TestSources(t *testing.T) {
 // TestVariable: it is taken out of the environment, and known ever after.
 func TestVariable(t *testing.T) {
 	k := backup.NewKeyring()
-	s := keysource.Variable{ID: "KEYSOURCE_TEST_RING"}
+	s := keysource.Variable{ID: "KEYSOURCE_" + rand.Text()} // what was taken is known ever after
 	_, err := s.Load(t.Context())
-	fails(t, err, nil, "the environment variable KEYSOURCE_TEST_RING: it is not set")
+	fails(t, err, nil, "the environment variable "+s.ID+": it is not set")
 	t.Setenv(s.ID, text(t, k))
 	holds(t, s, k)
 	if _, set := os.LookupEnv(s.ID); set {

@@ -43,7 +43,9 @@ type app struct {
 	timeout    time.Duration // of one call to a store
 	level      slog.Level    // of the log, from which on
 	jsonLog    bool          // the log is JSON also where output is not
-	atOnce     int           // backups and restores, where server.max_blobs is less: of a move
+	sealed     *transitSource
+	sealedOf   *config.Config // whose source sealed is
+	atOnce     int            // backups and restores, where server.max_blobs is less: of a move
 }
 
 // exitError ends the program with a code. Without a cause, everything has

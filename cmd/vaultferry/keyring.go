@@ -39,14 +39,26 @@ func (a *app) keyringSource(cfg *config.Config) (keysource.Source, error) {
 	k := &cfg.Keyring
 	switch {
 	case k.Transit != nil:
-		engine := transit.New(&k.Transit.Config, a.log(), a.now)
-		return &transitSource{keysource.NewSealed(k.Transit.File, engine), engine}, nil
+		return a.transitSource(cfg), nil
 	case k.Env != "":
 		return keysource.Variable{ID: k.Env}, nil
 	case k.Credential != "":
 		return keysource.Credential{ID: k.Credential, Path: k.CredentialPath()}, nil
 	}
 	return keysource.File{Path: k.File}, nil
+}
+
+// transitSource is the one that was asked for last, where that is of the same
+// configuration: a command loads the keyring more than once, and Vault need not open
+// it each time.
+func (a *app) transitSource(cfg *config.Config) *transitSource {
+	same := func(c *config.Config) any { return c.Keyring.Transit }
+	if a.sealed == nil || !config.Same(a.sealedOf, cfg, same) {
+		t := cfg.Keyring.Transit
+		engine := transit.New(&t.Config, a.log(), a.now)
+		a.sealed, a.sealedOf = &transitSource{keysource.NewSealed(t.File, engine), engine}, cfg
+	}
+	return a.sealed
 }
 
 // keyringName says where the configuration's keyring is, for people.

@@ -221,30 +221,74 @@ func TestSocketActivate(t *testing.T) {
 	}
 }
 
+// notified makes the socket on which systemd is told, and returns what it is told
+// next.
+func (m *managed) notified() (next func() string) {
+	m.t.Helper()
+	path := filepath.Join(m.t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { _ = l.Close() })
+	m.env = append(m.env, "NOTIFY_SOCKET="+path)
+	return func() string {
+		m.t.Helper()
+		b := make([]byte, 4096)
+		if err := l.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+			m.t.Fatal(err)
+		}
+		n, err := l.Read(b)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+}
+
+// TestNotifyWaiting: systemd is told for what the gateway waits at its start, and
+// gives it the time.
+func TestNotifyWaiting(t *testing.T) {
+	t.Parallel()
+	m := newManaged(t)
+	for name, text := range map[string]string{
+		"keyring.sealed": "vault:v1:AAAA\n",
+		"vaultferry.yaml": `server: { address: 127.0.0.1:1, tls: { off: true } }
+keyring: { transit: { file: keyring.sealed, address: "http://127.0.0.1:1", key: ring, token: { file: token } } }
+stores: [ { name: main, backend: memory } ]
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := m.notified()
+	cmd := m.command("", "serve")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	for range 2 {
+		told := next()
+		if !strings.HasPrefix(told, "STATUS=waiting for the keyring: ") || !strings.Contains(told, "Vault cannot be reached") || !strings.Contains(told, "\nEXTEND_TIMEOUT_USEC=3") {
+			t.Errorf("told %q", told)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(cmd.Wait()); code != exitInterrupted {
+		t.Errorf("it ends with %d", code)
+	}
+}
+
 // TestNotify: systemd is told when the gateway serves, that it lives, and that it
 // stops.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	m := newManaged(t)
-	path := filepath.Join(t.TempDir(), "notify")
-	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	m.env = []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=20000"}
-	next := func() string {
-		t.Helper()
-		b := make([]byte, 4096)
-		if err := l.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
-			t.Fatal(err)
-		}
-		n, err := l.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b[:n])
-	}
+	next := m.notified()
+	m.env = append(m.env, "WATCHDOG_USEC=20000")
 	_, socket := listenFile(t)
 	stop := m.start("vaultferry.socket", socket)
 	if got := next(); got != "READY=1" {
