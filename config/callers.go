@@ -29,11 +29,19 @@ func (c *Config) validateCallers(rep *report) {
 		c.validateCredentials(rep, at, caller, given)
 		validateAttributes(rep, at+".attributes", caller.Attributes)
 		c.validateIdentities(rep, at, caller)
-		none := len(caller.Tokens)+len(caller.AccessKeys)+len(caller.Certificates)+len(caller.Identities) == 0 && caller.Client == nil && caller.ManagedIdentity == nil
-		if none && c.CallersFile == "" {
-			rep.warn(at, "has no credential, so it can never call")
+		if !caller.HasCredential() && c.CallersFile == "" {
+			rep.warn(at, NoCredential)
 		}
 	}
+}
+
+// NoCredential says what is wrong with a caller who has none, in the configuration and in
+// callers_file.
+const NoCredential = "has no credential, so it can never call"
+
+// HasCredential reports whether the configuration gives the caller one.
+func (c *Caller) HasCredential() bool {
+	return len(c.Tokens)+len(c.AccessKeys)+len(c.Certificates)+len(c.Identities) > 0 || c.Client != nil || c.ManagedIdentity != nil
 }
 
 // given is which credentials have been seen, and whose they are.

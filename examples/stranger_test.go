@@ -71,6 +71,7 @@ func (s *stranger) machine() {
 	s.env = []string{
 		"PATH=" + filepath.Dir(bin) + ":" + os.Getenv("PATH"), "HOME=" + s.makeDir(filepath.Join(machine, "home")), "TMPDIR=" + s.makeDir(filepath.Join(machine, "tmp")),
 		"VAULTFERRY_ADMIN_ADDRESS=127.0.0.1:0",
+		"CURL_CA_BUNDLE=/dev/null", "SSL_CERT_FILE=/dev/null", // set to something else, as behind a proxy that opens TLS
 	}
 }
 

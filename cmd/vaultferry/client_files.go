@@ -56,6 +56,7 @@ func (s *sandbox) exports() string {
 	fmt.Fprintf(&b, "# For one shell: clients in it trust this gateway's CA and no other.\n")
 	b.WriteString(exportLines([][2]string{
 		{"SSL_CERT_FILE", ca},
+		{"CURL_CA_BUNDLE", ca}, // which machines behind a proxy set, and curl prefers
 		{"REQUESTS_CA_BUNDLE", ca},
 		{"NODE_EXTRA_CA_CERTS", ca},
 		{"AZURE_KEYVAULT_URL", s.url(s.vaultHost(first))},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -102,5 +103,13 @@ func (v *checkView) checkCallers(cfg *config.Config, keys *backup.Keyring, log *
 	}
 	if err != nil {
 		v.add(config.Bad, "callers_file", "%s", strings.TrimPrefix(err.Error(), "callers_file "))
+		return
+	}
+	for i := range cfg.Callers {
+		name := cfg.Callers[i].Name
+		kept := f != nil && slices.ContainsFunc(f.Callers, func(c callerfile.Caller) bool { return c.Name == name })
+		if cfg.CallersFile != "" && !kept && !cfg.Callers[i].HasCredential() {
+			v.add(config.Warning, fmt.Sprintf("callers[%d]", i), "%s: vaultferry callers token new %s makes one", config.NoCredential, name)
+		}
 	}
 }

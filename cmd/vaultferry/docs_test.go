@@ -36,19 +36,31 @@ func documents(t *testing.T) map[string]string {
 }
 
 var (
+	makeLine     = regexp.MustCompile(`(?m)(?:^|\| |&& )make ([a-z-]+)`)
 	commandLine  = regexp.MustCompile(`(?m)(?:^|\| |&& )vaultferry ((?:[a-z]+ )?[a-z]+)`)
 	relativeLink = regexp.MustCompile(`\]\(([^):#]+)(?:#([^)]+))?\)`)
 	punctuation  = regexp.MustCompile("[^a-z0-9 -]")
 )
 
-// TestDocuments: what they tell to type exists, and so does what they link to.
+// TestDocuments: the commands and targets that they tell to type exist, and so does what they
+// link to.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	a, _, _ := testApp(nil)
 	root := a.root()
 	root.InitDefaultCompletionCmd() // which cobra adds when it runs
 	seen := 0
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range documents(t) {
+		for _, m := range makeLine.FindAllStringSubmatch(code(text), -1) {
+			seen++
+			if !strings.Contains(string(makefile), "\n.PHONY: "+m[1]+"\n") {
+				t.Errorf("%s: there is no target %q", name, m[1])
+			}
+		}
 		for _, m := range commandLine.FindAllStringSubmatch(code(text), -1) {
 			seen++
 			words := strings.Fields(m[1])
