@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,10 +41,29 @@ func TestSnapshotInterrupted(t *testing.T) {
 	}
 }
 
-// interruptedAt interrupts a command at every third look at the clock.
+// interruptedAt interrupts a command on a repository.
 func (w *killWorld) interruptedAt(t *testing.T, repo string, args []string) {
-	interrupted := 0
-	for at := int64(0); ; at += 3 {
+	interrupted := w.interruptedAnywhere(t, 3, args, func(at int64, _ int, _ string) {
+		left, err := os.ReadDir(filepath.Join(repo, "work"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("interrupted at %d: %v is left, %v", at, left, err)
+		}
+		if lock, err := os.ReadFile(filepath.Join(repo, "lock")); err != nil || len(lock) > 0 {
+			t.Errorf("interrupted at %d: the lock stays: %s %v", at, lock, err)
+		}
+		w.inside(t, exitDone, "snapshot", "check", "--repo", repo, "--read-data")
+	})
+	if interrupted == 0 || (args[1] == "create" && interrupted < 3) {
+		t.Errorf("only %d were interrupted", interrupted)
+	}
+}
+
+// interruptedAnywhere interrupts a command at its first look at the clock and each
+// time so many later, until one comes to its end, and says how many did not. after is
+// told of each.
+func (w *killWorld) interruptedAnywhere(t *testing.T, later int64, args []string, after func(at int64, code int, said string)) (interrupted int) {
+	t.Helper()
+	for at := int64(0); ; at += later {
 		ctx, interrupt := context.WithCancel(t.Context())
 		a, _, errOut := testApp(nil)
 		var asked atomic.Int64
@@ -56,17 +76,10 @@ func (w *killWorld) interruptedAt(t *testing.T, repo string, args []string) {
 			}
 			return time.Now()
 		}
-		code := a.run(ctx, append(args, "--config", filepath.Join(w.dir, w.config)))
-		left, err := os.ReadDir(filepath.Join(repo, "work"))
-		if err != nil || len(left) > 0 {
-			t.Errorf("interrupted at %d: %v is left, %v", at, left, err)
-		}
-		if lock, err := os.ReadFile(filepath.Join(repo, "lock")); err != nil || len(lock) > 0 {
-			t.Errorf("interrupted at %d: the lock stays: %s %v", at, lock, err)
-		}
-		w.inside(t, exitDone, "snapshot", "check", "--repo", repo, "--read-data")
+		code := a.run(ctx, append(slices.Clone(args), "--config", filepath.Join(w.dir, w.config)))
 		ended := asked.Load() < at
 		interrupt()
+		after(at, code, errOut.String())
 		switch {
 		case code == exitInterrupted:
 			interrupted++
@@ -74,10 +87,7 @@ func (w *killWorld) interruptedAt(t *testing.T, repo string, args []string) {
 			t.Fatalf("interrupted at %d: exit code %d: %s", at, code, errOut)
 		}
 		if ended {
-			break
+			return interrupted
 		}
-	}
-	if interrupted == 0 || (args[1] == "create" && interrupted < 3) {
-		t.Errorf("only %d were interrupted", interrupted)
 	}
 }
