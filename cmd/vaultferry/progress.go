@@ -147,14 +147,17 @@ func (e *progressEvent) rest() string {
 		parts = append(parts, fmt.Sprintf("%d failed", e.Failed))
 	}
 	for _, t := range e.Throttled {
-		s := fmt.Sprintf("%s throttles: %d of %d at once", t.Store, t.AtOnce, t.Most)
+		var how []string
+		if t.AtOnce < t.Most {
+			how = append(how, fmt.Sprintf("%d of %d at once", t.AtOnce, t.Most))
+		}
 		if t.PerSecond > 0 {
-			s += fmt.Sprintf(", %.0f requests/s", t.PerSecond)
+			how = append(how, fmt.Sprintf("%.0f requests/s", t.PerSecond))
 		}
 		if t.Wait > 0 {
-			s += fmt.Sprintf(", waits %.0fs", t.Wait)
+			how = append(how, fmt.Sprintf("waits %.0fs", t.Wait))
 		}
-		parts = append(parts, s)
+		parts = append(parts, t.Store+" throttles: "+strings.Join(how, ", "))
 	}
 	return strings.Join(parts, ", ")
 }
