@@ -26,6 +26,14 @@ const (
 	startPatience = 20 * time.Second
 )
 
+// user is who the gateway logs in as; empty: the DSN says it.
+func (c *Config) user() string {
+	if c.DSN != "" {
+		return ""
+	}
+	return c.User
+}
+
 // connection is how to connect. Certificates and the password are read anew for
 // each connection, so they may be replaced at any time.
 func (c *Config) connection(user string, password Password) (*pgxpool.Config, error) {

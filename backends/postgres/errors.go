@@ -140,10 +140,15 @@ func uncertain(err error) bool {
 	return !pgconn.SafeToRetry(err)
 }
 
-// notSent is of a statement for which there was no connection.
+// notSent is of a statement for which there was no connection, or that commits nothing.
 type notSent struct{ err error }
 
 func (e *notSent) Error() string { return e.err.Error() }
 func (e *notSent) Unwrap() error { return e.err }
 
-type pgError = pgconn.PgError
+func asNotSent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &notSent{err}
+}
