@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -100,11 +99,9 @@ const partChunk = 256
 func (s *Store) DescribePart(ctx context.Context, name secret.Name, p secret.Part) (out *secret.Secret, err error) {
 	err = s.do(ctx, "postgres.describe_part", name, func() error {
 		return s.inTx(ctx, beginRead, func(t *tx) error {
-			f, err := s.readPart(ctx, t, name, &p)
-			if err != nil {
+			if out, err = s.readPart(ctx, t, name, &p); err != nil {
 				return err
 			}
-			out = f.view()
 			return t.commit(ctx)
 		})
 	}, name.Validate())
@@ -114,8 +111,8 @@ func (s *Store) DescribePart(ctx context.Context, name secret.Name, p secret.Par
 	return out, nil
 }
 
-// readPart reads the versions that p picks, oldest first.
-func (s *Store) readPart(ctx context.Context, t *tx, name secret.Name, p *secret.Part) (*found, error) {
+// readPart reads versions until p has enough of them.
+func (s *Store) readPart(ctx context.Context, t *tx, name secret.Name, p *secret.Part) (*secret.Secret, error) {
 	sql, after := s.sql.partByOrdinal, any(int64(p.After.Ordinal))
 	if p.ByUID {
 		sql, after = s.sql.partByUID, any(p.After.UID[:])
@@ -124,31 +121,24 @@ func (s *Store) readPart(ctx context.Context, t *tx, name secret.Name, p *secret
 	if p.Limit > 0 && p.Show == nil {
 		chunk = min(p.Limit, partChunk)
 	}
-	var picked []secret.Version
+	var versions []secret.Version
 	for {
 		all, err := s.load(ctx, t.read, false, sql, string(name), p.InTrash, after, chunk)
+		if err == nil && len(all) == 0 {
+			err = noSecret()
+		}
 		if err != nil {
 			return nil, err
 		}
-		if len(all) == 0 {
-			return nil, noSecret()
-		}
 		f := all[0]
-		labels := f.head.Labels()
-		for i := range f.versions {
-			v := &f.versions[i]
-			v.Stages = labels[v.Ordinal]
-			if !p.Full(len(picked)) && (p.Show == nil || p.Show(&f.head.Secret, v)) {
-				picked = append(picked, *v)
-			}
-			if after = any(int64(v.Ordinal)); p.ByUID {
-				after = any(v.UID[:])
-			}
+		versions = append(versions, f.versions...)
+		out := p.Of(f.head.View(versions...))
+		if len(f.versions) < chunk || p.Full(len(out.Versions)) {
+			return out, nil
 		}
-		if len(f.versions) < chunk || p.Full(len(picked)) {
-			slices.SortFunc(picked, func(a, b secret.Version) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
-			f.versions = picked
-			return f, nil
+		last := &versions[len(versions)-1]
+		if after = any(int64(last.Ordinal)); p.ByUID {
+			after = any(last.UID[:])
 		}
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/secret"
@@ -10,9 +9,10 @@ import (
 
 // ReadState implements backends.StateStore.
 func (s *Store) ReadState(ctx context.Context, key string) (text []byte, revision string, err error) {
-	err = s.do(ctx, "postgres.read_state", "", func() (err error) {
-		if _, revision, text, err = s.readState(ctx, s.read, key); err == nil && revision == "" {
-			err = secret.Errorf(secret.NotFound, "no such record")
+	err = s.do(ctx, "postgres.read_state", "", func() error {
+		f, err := s.findState(ctx, s.read, key)
+		if err == nil {
+			text, revision, err = s.sealer.UnsealState(key, f.sealed)
 		}
 		return err
 	}, kit.CheckStateKey(key))
@@ -23,20 +23,13 @@ func (s *Store) ReadState(ctx context.Context, key string) (text []byte, revisio
 func (s *Store) WriteState(ctx context.Context, key string, text []byte, revision string) error {
 	const op = "postgres.write_state"
 	o := newOperation(op, secret.Name(key))
-	find := func(ctx context.Context, read reader) (*found, error) {
-		record, stands, _, err := s.readState(ctx, read, key)
-		if err == nil && stands != revision {
-			err = secret.Errorf(secret.Conflict, "")
-		}
-		return &found{sealed: record}, err
-	}
+	find := func(ctx context.Context, read reader) (*found, error) { return s.findState(ctx, read, key) }
 	next := func(f *found) (_ *write, err error) {
 		w := &write{sql: s.sql.writeState, from: f.sealed}
 		if f.sealed == nil {
 			w.sql = s.sql.makeState
 		}
-		number, _ := strconv.ParseUint(revision, 10, 64) // it is one that readState made, or empty
-		w.to, err = s.sealer.Batch().SealState(key, number+1, text)
+		w.to, err = s.sealer.NextState(key, f.sealed, revision, text)
 		return w, err
 	}
 	return s.do(ctx, op, "", func() error {
@@ -44,12 +37,8 @@ func (s *Store) WriteState(ctx context.Context, key string, text []byte, revisio
 	}, kit.CheckState(key, text))
 }
 
-// readState reads a record of the gateway; without a revision: there is none.
-func (s *Store) readState(ctx context.Context, read reader, key string) (record []byte, revision string, text []byte, err error) {
-	err = read(ctx, step{sql: s.sql.state, args: []any{key}, into: []any{&record}})
-	if err != nil || record == nil {
-		return nil, "", nil, err
-	}
-	number, text, err := s.sealer.UnsealState(key, record)
-	return record, strconv.FormatUint(number, 10), text, err
+// findState reads a record of the gateway. Not sealed: there is none.
+func (s *Store) findState(ctx context.Context, read reader, key string) (*found, error) {
+	f := new(found)
+	return f, read(ctx, step{sql: s.sql.state, args: []any{key}, into: []any{&f.sealed}})
 }

@@ -143,7 +143,7 @@ func (v *SecretVerifier) Compare() {
 // VerifyState looks at a record of the gateway.
 func (s *Sealer) VerifyState(found *backends.Findings, key string, record []byte) {
 	found.Records++
-	_, text, err := s.UnsealState(key, record)
+	text, _, err := s.UnsealState(key, record)
 	switch {
 	case kit.CheckStateKey(key) != nil:
 		found.Add("", "records of the gateway: a key is none: "+strconv.Quote(key))
