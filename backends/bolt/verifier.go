@@ -3,14 +3,12 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
 	"strconv"
 
 	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/internal/bboltcheck"
 	"github.com/vaultferry/vaultferry/secret"
@@ -178,15 +176,6 @@ func (v *verifier) verifyNotes() {
 		return
 	}
 	for key, sealed := range v.pages.Records(b) {
-		v.found.Records++
-		_, text, err := v.sealer.UnsealState(string(key), sealed)
-		switch {
-		case kit.CheckStateKey(string(key)) != nil:
-			v.found.Add("", "records of the gateway: a key is none: "+strconv.Quote(string(key)))
-		case err != nil:
-			v.found.Add("", "the gateway's record "+strconv.Quote(string(key))+" does not open")
-		case !json.Valid(text):
-			v.found.Add("", "the gateway's record "+strconv.Quote(string(key))+" is no JSON")
-		}
+		v.sealer.VerifyState(v.found, string(key), sealed)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
+	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
@@ -188,9 +189,5 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 	if err != nil {
 		return nil, err
 	}
-	done := &backends.Imported{Secret: fresh.View(in.Versions...).WithoutValues()}
-	for i := range in.Versions {
-		done.Stands = append(done.Stands, in.Versions[i].Ordinal)
-	}
-	return done, nil
+	return kit.Imported(fresh.View(in.Versions...)), nil
 }

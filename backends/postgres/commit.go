@@ -10,8 +10,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -30,7 +28,11 @@ type operation struct {
 	client   bool
 	replaces []byte // the uid of a write with the same id that was answered
 	tries    int
+	stands   *found // what stood instead, where a try was in vain
 }
+
+// standsFunc says whether the effect of a write stands: see commit.
+type standsFunc func(ctx context.Context, uid secret.UID, ours bool) (bool, error)
 
 // newOperation is of a write for which nobody asks twice.
 func newOperation(what string, name secret.Name) *operation {
@@ -74,8 +76,8 @@ func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
 	var id, uid []byte
 	var deleted *bool
 	repeats := false
-	err := s.query(ctx, s.sql.repeated, func(rows pgx.Rows) error {
-		return each(rows, []any{&id, &uid, &deleted}, func() error {
+	err := s.do(ctx, "postgres.repeats", name, func() error {
+		return s.read(ctx, step{s.sql.repeated, []any{ids, string(name)}, []any{&id, &uid, &deleted}, func() error {
 			if bytes.Equal(uid, answered[string(id)]) || s.answers.told(id, uid) {
 				return nil
 			}
@@ -88,12 +90,9 @@ func (s *Store) Repeats(ctx context.Context, name secret.Name) (bool, error) {
 				repeats = repeats || deleted == nil
 			}
 			return nil
-		})
-	}, ids, string(name))
-	if err != nil {
-		return false, failure("postgres.repeats", name, err)
-	}
-	return repeats, nil
+		}})
+	})
+	return repeats && err == nil, err
 }
 
 // What an attempt of a write may come to, beside its own errors.
@@ -109,7 +108,7 @@ var (
 // of the same id waits for that. Where the operation is found written down,
 // stands says whether its effect stands: ours means that this very write made it,
 // and else a client's earlier try of the same did, of which nobody was told.
-func (s *Store) commit(ctx context.Context, o *operation, attempt func(context.Context) error, stands func(ctx context.Context, uid secret.UID, ours bool) (bool, error)) error {
+func (s *Store) commit(ctx context.Context, o *operation, attempt func(context.Context) error, stands standsFunc) error {
 	var lost error
 	s.answers.begin(ctx, o.uid)
 	stood := false
@@ -204,10 +203,10 @@ func refused(err error) bool {
 
 // look reads the operation, which is there in full if it is there at all: what
 // was read before was made by it, or it was inserted in vain.
-func (s *Store) look(ctx context.Context, o *operation, stands func(context.Context, secret.UID, bool) (bool, error)) (bool, error) {
+func (s *Store) look(ctx context.Context, o *operation, stands standsFunc) (bool, error) {
 	var uid []byte
 	answered := s.answers.pending(o.id) // before the row is read: its batch may end meanwhile
-	err := s.query(ctx, s.sql.operationOf, func(rows pgx.Rows) error { return each(rows, []any{&uid}, nil) }, o.id)
+	err := s.read(ctx, step{sql: s.sql.operationOf, args: []any{o.id}, into: []any{&uid}})
 	if err != nil || len(uid) != len(o.uid) {
 		return false, err
 	}
@@ -225,19 +224,4 @@ func (s *Store) look(ctx context.Context, o *operation, stands func(context.Cont
 		o.replaces = uid
 	}
 	return stood, err
-}
-
-// each reads all rows into the same places, and calls f after each.
-func each(rows pgx.Rows, into []any, f func() error) error {
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return err
-		}
-		if f != nil {
-			if err := f(); err != nil {
-				return err
-			}
-		}
-	}
-	return rows.Err()
 }

@@ -26,6 +26,14 @@ const (
 	startPatience = 20 * time.Second
 )
 
+// user is who the gateway logs in as; empty: the DSN says it.
+func (c *Config) user() string {
+	if c.DSN != "" {
+		return ""
+	}
+	return c.User
+}
+
 // connection is how to connect. Certificates and the password are read anew for
 // each connection, so they may be replaced at any time.
 func (c *Config) connection(user string, password Password) (*pgxpool.Config, error) {
@@ -33,19 +41,16 @@ func (c *Config) connection(user string, password Password) (*pgxpool.Config, er
 	if err != nil {
 		return nil, err
 	}
-	if _, err := parse(text); err != nil {
-		return nil, err
-	}
-	pool, err := pgxpool.ParseConfig(text)
+	pool, err := parse(text)
 	if err != nil {
-		return nil, parseError(err)
+		return nil, err
 	}
 	pool.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
 		fresh, err := parse(text)
 		if err != nil {
 			return err
 		}
-		*cc = *fresh
+		*cc = *fresh.ConnConfig
 		c.shape(cc, user)
 		cc.Password, err = password.read()
 		return err
@@ -65,29 +70,23 @@ func (c *Config) shape(cc *pgx.ConnConfig, user string) {
 	}
 }
 
-func parse(text string) (*pgx.ConnConfig, error) {
-	cc, err := pgx.ParseConfig(text)
+// parse refuses what would go to another machine in clear. Its errors do not hold the
+// DSN.
+func parse(text string) (*pgxpool.Config, error) {
+	c, err := pgxpool.ParseConfig(text)
+	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && e.Unwrap() != nil {
+		return nil, fmt.Errorf("dsn: %w", e.Unwrap())
+	}
 	if err != nil {
-		return nil, parseError(err)
+		return nil, errors.New("dsn: cannot be read")
 	}
-	if host := inClear(cc); host != "" {
-		return nil, fmt.Errorf("dsn: would send everything to %s in clear, which is not loopback: use verify-full or verify-ca", host)
-	}
-	return cc, nil
-}
-
-// inClear names a host beyond this machine that would be spoken to without TLS.
-// Empty: there is none.
-func inClear(cc *pgx.ConnConfig) string {
-	if cc.TLSConfig == nil && !onThisMachine(cc.Host) {
-		return cc.Host
-	}
-	for _, f := range cc.Fallbacks {
+	first := &pgconn.FallbackConfig{Host: c.ConnConfig.Host, TLSConfig: c.ConnConfig.TLSConfig}
+	for _, f := range append(c.ConnConfig.Fallbacks, first) {
 		if f.TLSConfig == nil && !onThisMachine(f.Host) {
-			return f.Host
+			return nil, fmt.Errorf("dsn: would send everything to %s in clear, which is not loopback: use verify-full or verify-ca", f.Host)
 		}
 	}
-	return ""
+	return c, nil
 }
 
 // onThisMachine reports whether it is loopback, or the folder of a Unix socket.
@@ -107,17 +106,29 @@ func split(h string) (host, port string) {
 
 // connString is the DSN with what it leaves open, or one of the fields.
 func (c *Config) connString(user string) (string, error) {
-	var hosts, ports []string
-	for _, h := range c.Hosts {
-		host, port := split(h)
-		hosts, ports = append(hosts, host), append(ports, port)
+	text, mode := c.DSN, c.TLS.Mode
+	hasPassword := strings.Contains(text, "password")
+	if u, err := url.Parse(text); err == nil && !hasPassword {
+		_, hasPassword = u.User.Password()
 	}
-	mode := c.TLS.Mode
+	if hasPassword {
+		return "", errors.New("dsn: holds a password, which is never written here; use password: {env: NAME} or {file: PATH}")
+	}
+	for _, word := range []string{"sslmode=prefer", "sslmode=allow", "sslmode=require"} {
+		if strings.Contains(text, word) {
+			return "", errors.New("dsn: " + word + " proves nothing about the server; use verify-full or verify-ca, or disable on loopback")
+		}
+	}
 	if mode == tlsOff {
 		mode = "disable"
 	}
 	fields := [][2]string{{"sslmode", mode}, {"target_session_attrs", c.TargetSessionAttrs}}
 	if c.DSN == "" {
+		var hosts, ports []string
+		for _, h := range c.Hosts {
+			host, port := split(h)
+			hosts, ports = append(hosts, host), append(ports, port)
+		}
 		fields = append(fields, [][2]string{
 			{"host", strings.Join(hosts, ",")},
 			{"port", strings.Join(ports, ",")},
@@ -128,41 +139,22 @@ func (c *Config) connString(user string) (string, error) {
 			{"sslkey", c.TLS.KeyFile},
 		}...)
 	}
-	if u, err := url.Parse(c.DSN); strings.Contains(c.DSN, "password") || err == nil && u.User != nil && hasPassword(u) {
-		return "", errors.New("dsn: holds a password, which is never written here; use password: {env: NAME} or {file: PATH}")
-	}
-	isURL := strings.HasPrefix(c.DSN, "postgres://") || strings.HasPrefix(c.DSN, "postgresql://")
-	text := c.DSN
-	for _, word := range []string{"sslmode=prefer", "sslmode=allow", "sslmode=require"} {
-		if strings.Contains(text, word) {
-			return "", errors.New("dsn: " + word + " proves nothing about the server; use verify-full or verify-ca, or disable on loopback")
+	before := " "
+	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
+		before = "&"
+		if !strings.Contains(text, "?") {
+			text += "?"
 		}
 	}
 	for _, f := range fields {
-		switch key, value := f[0], f[1]; {
-		case value == "" || strings.Contains(c.DSN, key+"="):
-		case isURL && strings.Contains(text, "?"):
-			text += "&" + key + "=" + value
-		case isURL:
-			text += "?" + key + "=" + value
-		default:
-			text += " " + key + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+		if key, value := f[0]+"=", f[1]; value != "" && !strings.Contains(c.DSN, key) {
+			if before == " " {
+				value = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+			}
+			text += before + key + value
 		}
 	}
-	return strings.TrimSpace(text), nil
-}
-
-func hasPassword(u *url.URL) bool {
-	_, has := u.User.Password()
-	return has
-}
-
-// parseError is what is wrong with a DSN, without the DSN.
-func parseError(err error) error {
-	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && e.Unwrap() != nil {
-		return fmt.Errorf("dsn: %w", e.Unwrap())
-	}
-	return errors.New("dsn: cannot be read")
+	return text, nil
 }
 
 // connect returns a pool that has reached the database once.
@@ -206,10 +198,8 @@ func mayComeUp(err error) bool {
 
 // pause waits, and returns false where ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

@@ -33,7 +33,7 @@ func failure(op string, name secret.Name, err error) error {
 		e.Kind, e.Detail = kindOf(pg.Code)
 	case errors.Is(err, puddle.ErrClosedPool):
 		e.Kind, e.Detail = secret.Unavailable, "the store is closed"
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errGone):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = secret.Unavailable
 	case network, connecting, pgconn.SafeToRetry(err), errors.Is(err, errBroken):
 		e.Kind, e.Detail = secret.Unavailable, "the database cannot be reached"
@@ -41,12 +41,8 @@ func failure(op string, name secret.Name, err error) error {
 	return e
 }
 
-// errBroken is of a connection that ended under a call, errGone of a secret that
-// others changed time and again.
-var (
-	errBroken = errors.New("the connection to the database broke")
-	errGone   = errors.New("others changed the secret time and again")
-)
+// errBroken is of a connection that ended under a call.
+var errBroken = errors.New("the connection to the database broke")
 
 // codeError is what the database refused, less its text.
 type codeError struct{ code, constraint string }
@@ -57,7 +53,7 @@ func (e *codeError) Error() string {
 
 // cause keeps of an error what is surely no value.
 func cause(err error) error {
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, sealed.ErrUnseal, errBroken, errGone} {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, sealed.ErrUnseal, errBroken} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -140,10 +136,15 @@ func uncertain(err error) bool {
 	return !pgconn.SafeToRetry(err)
 }
 
-// notSent is of a statement for which there was no connection.
+// notSent is of a statement for which there was no connection, or that commits nothing.
 type notSent struct{ err error }
 
 func (e *notSent) Error() string { return e.err.Error() }
 func (e *notSent) Unwrap() error { return e.err }
 
-type pgError = pgconn.PgError
+func asNotSent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &notSent{err}
+}

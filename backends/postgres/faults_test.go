@@ -51,6 +51,15 @@ func deleteOne(ctx context.Context, s *postgres.Store) error {
 	return err
 }
 
+func importOne(ctx context.Context, s *postgres.Store) error {
+	_, err := s.Import(ctx, backendtest.Sample("s"), "")
+	return err
+}
+
+func wholeImport(ctx context.Context, s *postgres.Store) error {
+	return versionsOf(ctx, s, len(backendtest.Sample("s").Versions))
+}
+
 func inTrash(ctx context.Context, s *postgres.Store) error {
 	_, err := s.DescribeTrash(ctx, "s")
 	return err
@@ -104,12 +113,7 @@ var faultWrites = []faultWrite{
 		}
 		return nil
 	}},
-	{"import", "(id, uid) VALUES", nothing, func(ctx context.Context, s *postgres.Store) error {
-		_, err := s.Import(ctx, backendtest.Sample("s"), "")
-		return err
-	}, func(ctx context.Context, s *postgres.Store) error {
-		return versionsOf(ctx, s, len(backendtest.Sample("s").Versions))
-	}},
+	{"import", " COMMIT ", nothing, importOne, wholeImport},
 	{"record", "state (", nothing, func(ctx context.Context, s *postgres.Store) error {
 		return s.WriteState(ctx, "events", []byte(`{}`), "")
 	}, func(ctx context.Context, s *postgres.Store) error {

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/vaultferry/vaultferry/backends/history"
-	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -53,6 +52,3 @@ func (c *headCache) keep(name secret.Name, h cachedHead) {
 	}
 	c.young[name] = h
 }
-
-// saltOf names the state that a sealed head is of.
-func saltOf(head []byte) []byte { return head[:min(len(head), sealed.SaltSize)] }

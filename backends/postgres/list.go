@@ -1,14 +1,10 @@
 package postgres
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -29,104 +25,70 @@ func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, err
 	return s.list(ctx, "postgres.list_trash", q, s.sql.list, true)
 }
 
-// list is one state of the database as one page.
+// list is one state of the database as one page: each secret with its current
+// version. A page may begin behind what is no text, which the database takes as
+// bytes alone.
 func (s *Store) list(ctx context.Context, op string, q secret.Query, sql string, which ...any) (p secret.Page, err error) {
-	if err := s.ready(ctx, op); err != nil {
-		return p, err
-	}
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
-	err = s.inTx(ctx, beginRead, func(t *tx) error {
-		page, more, err := s.readPage(ctx, t, sql, q.After, limit, which)
-		if err != nil {
-			return err
-		}
-		if more {
-			p.Next = page[len(page)-1].head.Secret.Name
-		}
-		for _, f := range page {
-			if f.version == nil {
-				p.Secrets = append(p.Secrets, f.head.View())
-			} else {
-				p.Secrets = append(p.Secrets, f.head.View(*f.version))
+	err = s.do(ctx, op, "", func() error {
+		return s.inTx(ctx, beginRead, func(t *tx) error {
+			all, err := s.load(ctx, t.read, false, sql, append([]any{textOf(q.After), []byte(q.After), limit + 1}, which...)...)
+			if err != nil {
+				return err
 			}
-		}
-		return t.commit(ctx)
+			if len(all) > limit {
+				all = all[:limit]
+				p.Next = all[limit-1].head.Secret.Name
+			}
+			if err := s.pickCurrent(ctx, t, all); err != nil {
+				return err
+			}
+			for _, f := range all {
+				p.Secrets = append(p.Secrets, f.view())
+			}
+			return t.commit(ctx)
+		})
 	})
 	if err != nil {
-		return secret.Page{}, failure(op, "", err)
+		return secret.Page{}, err
 	}
 	return p, nil
 }
 
-// readPage reads secrets, each with its current version, and whether more follow.
-// The database takes no text that is not UTF-8, and yet such a place may be asked
-// for: it is looked for from the text before it on.
-func (s *Store) readPage(ctx context.Context, t *tx, sql string, after secret.Name, limit int, which []any) (page []*found, more bool, err error) {
-	from := after
-	for i, r := range string(after) {
-		if r == 0 || r == utf8.RuneError {
-			from = after[:i]
-			break
-		}
+// textOf is what the name begins with, as far as that is text.
+func textOf(name secret.Name) string {
+	if i := strings.IndexFunc(string(name), func(r rune) bool { return r == 0 || r == utf8.RuneError }); i >= 0 {
+		name = name[:i]
 	}
-	for more = true; more && len(page) == 0; {
-		if page, err = s.readHeads(ctx, t, sql, append([]any{string(from), limit + 1}, which...)); err != nil {
-			return nil, false, err
-		}
-		if more = len(page) > limit; more {
-			page = page[:limit]
-			from = page[limit-1].head.Secret.Name
-		}
-		page = slices.DeleteFunc(page, func(f *found) bool { return f.head.Secret.Name <= after })
-	}
-	return page, more, s.pickCurrent(ctx, t, page)
+	return string(name)
 }
 
-func (s *Store) readHeads(ctx context.Context, t *tx, sql string, args []any) (page []*found, err error) {
-	var name string
-	var head []byte
-	var deleted bool
-	r := new(versionRow)
-	err = t.read(ctx, sql, func(rows pgx.Rows) error {
-		return each(rows, []any{&name, &head, &deleted, &r.ordinal, &r.uid, &r.attributes}, func() (err error) {
-			f := &found{deleted: deleted}
-			if f.head, err = s.openHead(secret.Name(name), deleted, head); err != nil {
-				return err
-			}
-			if r.ordinal != nil && secret.Ordinal(*r.ordinal) == f.head.Secret.Current {
-				f.version, err = s.openVersion(secret.Name(name), r, false)
-			}
-			page = append(page, f)
-			return err
-		})
-	}, args...)
-	return page, err
-}
-
-// pickCurrent reads the current versions that are not the newest ones.
+// pickCurrent reads the current versions that are not the newest ones, which are there.
 func (s *Store) pickCurrent(ctx context.Context, t *tx, page []*found) error {
 	var names []string
 	var ordinals []int64
 	lacking := map[string]*found{}
 	for _, f := range page {
-		if n := f.head.Secret.Name; f.version == nil && f.head.Secret.Current != 0 {
-			names, ordinals, lacking[string(n)] = append(names, string(n)), append(ordinals, int64(f.head.Secret.Current)), f
+		n, current := string(f.head.Secret.Name), f.head.Secret.Current
+		f.versions = slices.DeleteFunc(f.versions, func(v secret.Version) bool { return v.Ordinal != current })
+		if len(f.versions) == 0 && current != 0 {
+			names, ordinals, lacking[n] = append(names, n), append(ordinals, int64(current)), f
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	var name string
-	r := new(versionRow)
-	return t.read(ctx, s.sql.picked, func(rows pgx.Rows) error {
-		return each(rows, []any{&name, &r.ordinal, &r.uid, &r.attributes}, func() (err error) {
-			lacking[name].version, err = s.openVersion(secret.Name(name), r, false)
-			return err
-		})
-	}, names, ordinals)
+	var r row
+	return t.read(ctx, step{s.sql.picked, []any{names, ordinals}, r.into(), func() error {
+		v, err := s.openVersion(&r, cachedHead{}, false)
+		if err == nil {
+			lacking[r.name].versions = []secret.Version{*v}
+		}
+		return err
+	}})
 }
 
 // partChunk is how many versions a part reads at a time.
@@ -135,66 +97,48 @@ const partChunk = 256
 // DescribePart implements backends.VersionPager. It reads the head and, of the
 // versions, those that the part passes.
 func (s *Store) DescribePart(ctx context.Context, name secret.Name, p secret.Part) (out *secret.Secret, err error) {
-	const op = "postgres.describe_part"
-	if err := s.ready(ctx, op, name.Validate()); err != nil {
-		return nil, err
-	}
-	err = s.inTx(ctx, beginRead, func(t *tx) error {
-		f, err := s.findOnce(ctx, t.read, name, secret.ByOrdinal(math.MaxInt64), false) // the head alone
-		if err != nil {
-			return err
-		}
-		if f == nil || f.deleted != p.InTrash {
-			return noSecret()
-		}
-		vs, err := s.readPart(ctx, t, f, &p)
-		if err != nil {
-			return err
-		}
-		out = f.head.View(vs...)
-		return t.commit(ctx)
-	})
+	err = s.do(ctx, "postgres.describe_part", name, func() error {
+		return s.inTx(ctx, beginRead, func(t *tx) error {
+			if out, err = s.readPart(ctx, t, name, &p); err != nil {
+				return err
+			}
+			return t.commit(ctx)
+		})
+	}, name.Validate())
 	if err != nil {
-		return nil, failure(op, name, err)
+		return nil, err
 	}
 	return out, nil
 }
 
-// readPart reads the attributes of the versions that p picks, oldest first.
-func (s *Store) readPart(ctx context.Context, t *tx, f *found, p *secret.Part) (out []secret.Version, err error) {
+// readPart reads versions until p has enough of them.
+func (s *Store) readPart(ctx context.Context, t *tx, name secret.Name, p *secret.Part) (*secret.Secret, error) {
 	sql, after := s.sql.partByOrdinal, any(int64(p.After.Ordinal))
 	if p.ByUID {
-		sql, after = s.sql.partByUID, any(bytes.Clone(p.After.UID[:]))
+		sql, after = s.sql.partByUID, any(p.After.UID[:])
 	}
-	name, labels := f.head.Secret.Name, f.head.Labels()
-	for more := true; more && !p.Full(len(out)); {
-		n, chunk := 0, partChunk
-		if p.Limit > 0 && p.Show == nil {
-			chunk = min(p.Limit-len(out), partChunk)
+	chunk := partChunk
+	if p.Limit > 0 && p.Show == nil {
+		chunk = min(p.Limit, partChunk)
+	}
+	var versions []secret.Version
+	for {
+		all, err := s.load(ctx, t.read, false, sql, string(name), p.InTrash, after, chunk)
+		if err == nil && len(all) == 0 {
+			err = noSecret()
 		}
-		r := new(versionRow)
-		err := t.read(ctx, sql, func(rows pgx.Rows) error {
-			return each(rows, []any{&r.ordinal, &r.uid, &r.attributes}, func() error {
-				n++
-				if after = any(*r.ordinal); p.ByUID {
-					after = bytes.Clone(r.uid)
-				}
-				v, err := s.openVersion(name, r, false)
-				if err != nil {
-					return err
-				}
-				v.Stages = labels[v.Ordinal]
-				if !p.Full(len(out)) && (p.Show == nil || p.Show(&f.head.Secret, v)) {
-					out = append(out, *v)
-				}
-				return nil
-			})
-		}, string(name), after, chunk)
 		if err != nil {
 			return nil, err
 		}
-		more = n == chunk
+		f := all[0]
+		versions = append(versions, f.versions...)
+		out := p.Of(f.head.View(versions...))
+		if len(f.versions) < chunk || p.Full(len(out.Versions)) {
+			return out, nil
+		}
+		last := &versions[len(versions)-1]
+		if after = any(int64(last.Ordinal)); p.ByUID {
+			after = any(last.UID[:])
+		}
 	}
-	slices.SortFunc(out, func(a, b secret.Version) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
-	return out, nil
 }

@@ -28,8 +28,9 @@ CREATE TABLE $schema.version (
 	CONSTRAINT version_uid UNIQUE (name, uid)
 );
 CREATE TABLE $schema.state (
-	key    text COLLATE "C" PRIMARY KEY,
-	record bytea NOT NULL
+	name    text COLLATE "C" PRIMARY KEY,
+	deleted boolean NOT NULL,
+	head    bytea NOT NULL
 );
 CREATE TABLE $schema.operation (
 	id   bytea PRIMARY KEY,
@@ -39,7 +40,7 @@ CREATE TABLE $schema.operation (
 CREATE INDEX operation_at ON $schema.operation (at);
 ALTER TABLE $schema.secret ALTER COLUMN head SET STORAGE EXTERNAL;
 ALTER TABLE $schema.version ALTER COLUMN attributes SET STORAGE EXTERNAL, ALTER COLUMN value SET STORAGE EXTERNAL;
-ALTER TABLE $schema.state ALTER COLUMN record SET STORAGE EXTERNAL;
+ALTER TABLE $schema.state ALTER COLUMN head SET STORAGE EXTERNAL;
 `},
 }
 

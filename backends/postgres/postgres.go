@@ -59,11 +59,7 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err := checkKeys(env.Keys); err != nil {
 		return nil, err
 	}
-	user := c.User
-	if c.DSN != "" {
-		user = ""
-	}
-	pool, err := c.connect(ctx, user, c.Password)
+	pool, err := c.connect(ctx, c.user(), c.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +73,7 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 }
 
 func (s *Store) open(ctx context.Context) error {
-	m, err := s.checkSchema(ctx)
+	m, _, err := s.checkSchema(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,27 +109,18 @@ func (*Store) Capabilities() backends.Capabilities {
 // Check implements backends.Backend. It refuses a database that would forget what
 // it has acknowledged.
 func (s *Store) Check(ctx context.Context) error {
-	const op = "postgres.check"
-	if err := ctx.Err(); err != nil {
-		return failure(op, "", err)
-	}
-	backends.CountCall(ctx)
-	if _, err := s.checkSchema(ctx); err != nil {
-		return failure(op, "", err)
-	}
-	s.askPasswordEnd(ctx)
-	var fsync, commit string
-	err := s.pool.QueryRow(ctx, "SELECT current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit)
-	switch {
-	case err != nil:
-		return failure(op, "", err)
-	case fsync != "on":
-		return failure(op, "", secret.Errorf(secret.Upstream, "the database runs with fsync = off: a crash would damage it; set fsync = on"))
-	case commit == "off":
-		return failure(op, "", secret.Errorf(secret.Upstream,
-			"the database runs with synchronous_commit = off: a crash would lose what was acknowledged; set it to on, for this role or for all"))
-	}
-	return s.askClock(ctx)
+	return s.do(ctx, "postgres.check", "", func() error {
+		backends.CountCall(ctx)
+		_, db, err := s.checkSchema(ctx)
+		if err == nil {
+			s.askPasswordEnd(ctx)
+			err = db.checkSafe()
+		}
+		if err == nil {
+			err = s.askClock(ctx)
+		}
+		return err
+	})
 }
 
 // Close implements backends.Backend. It waits for calls that have begun.
@@ -143,10 +130,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// ready refuses a call whose caller has gone.
-func (s *Store) ready(ctx context.Context, op string, errs ...error) error {
-	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
-		return failure(op, "", err)
+// do makes f an operation of the store: it refuses what a check has refused, or
+// whose caller has gone, and makes any error one of ours.
+func (s *Store) do(ctx context.Context, op string, name secret.Name, f func() error, checks ...error) error {
+	err := errors.Join(append(checks, ctx.Err())...)
+	if err == nil {
+		err = f()
+	}
+	if err != nil {
+		return failure(op, name, err)
 	}
 	return nil
 }

@@ -39,10 +39,7 @@ func Upgrade(ctx context.Context, env backends.Env, c *Config) (*Upgraded, error
 	if err := checkKeys(env.Keys); err != nil {
 		return nil, err
 	}
-	user, password := c.User, c.Password
-	if c.DSN != "" {
-		user = ""
-	}
+	user, password := c.user(), c.Password
 	if c.Upgrade != nil {
 		user, password = c.Upgrade.User, c.Upgrade.Password
 	}
@@ -63,24 +60,22 @@ func upgrade(ctx context.Context, t pgx.Tx, env backends.Env, schema string, out
 	if _, err := t.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext($1)::bigint)", "vaultferry "+schema); err != nil {
 		return err
 	}
-	if err := checkDatabase(ctx, t); err != nil {
-		return err
-	}
-	have, err := tablesOf(ctx, t, schema)
+	var db server
+	err := db.read(ctx, t, schema)
 	if err != nil {
 		return err
 	}
 	m := &meta{name: env.Store, product: product}
 	switch {
-	case slices.Contains(have, "store"):
+	case slices.Contains(db.tables, "store"):
 		if m, err = readMeta(ctx, t, schema); err != nil {
 			return err
 		}
 		if _, err := m.open(env.Keys); err != nil {
 			return err
 		}
-	case len(have) > 0:
-		return openError(nil, "schema %s holds tables of somebody else, such as %s; give the store a schema of its own", schema, have[0])
+	case len(db.tables) > 0:
+		return openError(nil, "schema %s holds tables of somebody else, such as %s; give the store a schema of its own", schema, db.tables[0])
 	default:
 		if m.key, _, err = sealed.NewKey(env.Keys, product, m.name); err != nil {
 			return openError(err, "the keyring cannot wrap the store's data key")
@@ -94,7 +89,7 @@ func upgrade(ctx context.Context, t pgx.Tx, env backends.Env, schema string, out
 	}
 	out.From, out.To, out.Key = m.version, newest(), env.Keys.WrappedBy(m.key)
 	if m.version == newest() {
-		if err := m.check(schema, have); err != nil {
+		if err := m.check(schema, db.tables); err != nil {
 			return err
 		}
 	}
@@ -126,27 +121,33 @@ func in(schema, sql string) string { return strings.ReplaceAll(sql, "$schema", s
 
 type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// checkDatabase refuses a database that keeps no text of UTF-8.
-func checkDatabase(ctx context.Context, q querier) error {
-	var encoding string
-	if err := q.QueryRow(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
-		return err
+// server is what a database says of itself.
+type server struct {
+	encoding, fsync, commit string
+	tables                  []string // of the schema
+}
+
+func (s *server) read(ctx context.Context, q querier, schema string) error {
+	err := q.QueryRow(ctx, `SELECT current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'),
+		ARRAY(SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = $1 ORDER BY 1)`, schema).Scan(&s.encoding, &s.fsync, &s.commit, &s.tables)
+	if err == nil && s.encoding != "UTF8" {
+		err = openError(nil, "the database has the encoding %s; the store needs one with UTF8", s.encoding)
 	}
-	if encoding != "UTF8" {
-		return openError(nil, "the database has the encoding %s; the store needs one with UTF8", encoding)
+	return err
+}
+
+// checkSafe refuses a database that would forget what it has acknowledged.
+func (s *server) checkSafe() error {
+	switch {
+	case s.fsync != "on":
+		return secret.Errorf(secret.Upstream, "the database runs with fsync = off: a crash would damage it; set fsync = on")
+	case s.commit == "off":
+		return secret.Errorf(secret.Upstream,
+			"the database runs with synchronous_commit = off: a crash would lose what was acknowledged; set it to on, for this role or for all")
 	}
 	return nil
-}
-
-func tablesOf(ctx context.Context, q querier, schema string) ([]string, error) {
-	rows, err := q.Query(ctx, "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = $1 ORDER BY 1", schema)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // readMeta reads the table store, or refuses it.
@@ -200,17 +201,17 @@ func checkKeys(keys backends.KeyWrapper) error {
 
 // checkSchema reads what the schema says of itself, and refuses what this
 // release cannot use.
-func (s *Store) checkSchema(ctx context.Context) (*meta, error) {
-	have, err := tablesOf(ctx, s.pool, s.schema)
-	if err != nil {
-		return nil, err
+func (s *Store) checkSchema(ctx context.Context) (*meta, *server, error) {
+	db := new(server)
+	if err := db.read(ctx, s.pool, s.schema); err != nil {
+		return nil, nil, err
 	}
-	if !slices.Contains(have, "store") {
-		return nil, secret.Errorf(secret.Invalid, "%s", upgradeFirst)
+	if !slices.Contains(db.tables, "store") {
+		return nil, nil, secret.Errorf(secret.Invalid, "%s", upgradeFirst)
 	}
 	m, err := readMeta(ctx, s.pool, s.schema)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = m.check(s.schema, db.tables)
 	}
-	return m, m.check(s.schema, have)
+	return m, db, err
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -183,36 +180,68 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestDiskFull: a database that has no space left says so, nothing is half there,
-// and once there is space it goes on.
+// TestDiskFull: a database that has no space left for its tables, or for its log, says
+// so or ends, nothing is half there, what was acknowledged is, and once there is space
+// it goes on. The server and its reaction are real; that the disk is full is what a
+// library tells the server: see postgrestest.Disk.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "pgfull") // where another user gets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Remove(dir) })
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=160m"); err != nil {
-		t.Skipf("no small file system can be mounted: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	server := postgrestest.Start(t, postgrestest.Options{Home: filepath.Clean(dir), Settings: []string{"max_wal_size = 64MB", "min_wal_size = 32MB"}})
-	p := newPlaceAt(t, server, "postgres").made(t)
-	s := p.open(t)
-	chunk := strings.Repeat("canary--", 1<<18)
-	n := 0
-	for ; err == nil && n < 200; n++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err = s.Put(ctx, secret.Name(fmt.Sprint("s", n)), draft(chunk))
-		cancel()
-	}
-	if err == nil || !errors.Is(err, secret.Unavailable) && !errors.Is(err, secret.Unknown) {
-		t.Fatalf("after %d writes: %v", n, err)
-	}
-	for i := range n - 1 {
-		if _, err := s.Get(t.Context(), secret.Name(fmt.Sprint("s", i)), secret.Current); err != nil && !errors.Is(err, secret.Unavailable) {
-			t.Errorf("s%d was acknowledged: %v", i, err)
-		}
+	for _, full := range []struct{ where, path, says string }{{"tables", "/base/", "no space left"}, {"log", "/pg_wal/", ""}} {
+		t.Run(full.where, func(t *testing.T) {
+			t.Parallel()
+			disk := postgrestest.NewDisk(t)
+			server := postgrestest.Start(t, postgrestest.Options{Disk: disk})
+			s := newPlaceAt(t, server, "postgres").made(t).open(t)
+			put := func(i int) error {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				go func() {
+					select {
+					case <-server.Exited():
+						cancel()
+					case <-ctx.Done():
+					}
+				}()
+				_, err := s.Put(ctx, secret.Name(fmt.Sprint("s", i)), draft(strings.Repeat("canary--", 1<<18)))
+				return err
+			}
+			if err := put(0); err != nil {
+				t.Fatal(err)
+			}
+			disk.Fill(t, full.path)
+			n, err := 1, error(nil)
+			for ; n < 100; n++ {
+				if err = put(n); err != nil {
+					break
+				}
+			}
+			known := errors.Is(err, secret.Unavailable)
+			if !known && !errors.Is(err, secret.Unknown) || !strings.Contains(secret.DetailOf(err), full.says) {
+				t.Fatalf("write %d: %v", n, err)
+			}
+			disk.Free(t)
+			if full.where == "log" { // which ends the server; it may not have come up again
+				_ = server.Kill()
+				if err := server.Start(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			waitFor(t, func() bool { return s.Check(t.Context()) == nil })
+			for i := range n {
+				if sec, err := s.Get(t.Context(), secret.Name(fmt.Sprint("s", i)), secret.Current); err != nil || sec.Versions[0].Value.Len() != 1<<21 {
+					t.Errorf("s%d was acknowledged: %v", i, err)
+				}
+			}
+			if _, err := s.Get(t.Context(), secret.Name(fmt.Sprint("s", n)), secret.Current); known && !errors.Is(err, secret.NotFound) {
+				t.Errorf("s%d was refused: %v", n, err)
+			}
+			if err := put(n); err != nil {
+				t.Errorf("with space again: %v", err)
+			}
+			if found, err := s.Verify(t.Context()); err != nil || !found.Sound() || found.Secrets != n+1 {
+				t.Errorf("a check: %+v, %v", found, err)
+			}
+		})
 	}
 }
 

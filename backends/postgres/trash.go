@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -31,89 +29,63 @@ func (s *Store) Recover(ctx context.Context, name secret.Name) (*secret.Secret, 
 // move takes a secret into the trash, or out of it. Nothing of it changes but
 // whether it is deleted.
 func (s *Store) move(ctx context.Context, op string, name secret.Name, as func() *secret.Deletion) (out *secret.Secret, err error) {
-	if err := s.ready(ctx, op, name.Validate()); err != nil {
-		return nil, err
+	o, into := s.askedFor(ctx, op, name), as() != nil
+	find := func(ctx context.Context, read reader) (*found, error) {
+		return s.findAll(ctx, read, name, !into, false)
 	}
-	o := s.askedFor(ctx, op, name)
-	into := as() != nil
-	err = s.commit(ctx, o, func(ctx context.Context) error {
-		return s.alone(ctx, o, func(read, last reader) error {
-			f, vs, err := s.readAll(ctx, read, name, !into, false)
-			switch {
-			case err != nil:
-				return err
-			case f == nil:
-				return noSecret()
+	next := func(f *found) (_ *write, err error) {
+		h := f.head.Clone()
+		h.Secret.Deleted = as()
+		out = h.View(f.versions...)
+		w := &write{sql: s.sql.move, from: f.sealed, head: &h, deleted: into}
+		w.to, err = s.sealer.Batch().SealHead(&h)
+		return w, err
+	}
+	err = s.do(ctx, op, name, func() error {
+		return s.change(ctx, o, find, next, func(ctx context.Context, _ secret.UID, _ bool) (bool, error) {
+			f, err := s.findAll(ctx, s.read, name, into, false)
+			if err == nil {
+				out = f.view()
 			}
-			f.head.Secret.Deleted = as()
-			w := &write{sql: s.sql.move, from: f.sealed, head: f.head, deleted: into}
-			if w.to, err = s.sealer.Batch().SealHead(f.head); err != nil {
-				return err
-			}
-			if err := s.run(ctx, last, o, w); err != nil {
-				return err
-			}
-			s.settled(o, w)
-			out = f.head.View(vs...)
-			return nil
+			return isThere(err)
 		})
-	}, func(ctx context.Context, _ secret.UID, _ bool) (bool, error) {
-		f, vs, err := s.readAll(ctx, s.query, name, into, false)
-		if err != nil || f == nil {
-			return false, err
-		}
-		out = f.head.View(vs...)
-		return true, nil
-	})
+	}, name.Validate())
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// DescribeTrash implements backends.Backend.
-func (s *Store) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
-	return s.describe(ctx, "postgres.describe_trash", name, true, false)
-}
-
 // Purge implements backends.Backend.
 func (s *Store) Purge(ctx context.Context, name secret.Name) error {
-	return s.purge(ctx, name, nil)
+	return s.purge(ctx, name, func(*found) bool { return true })
 }
 
 // PurgeExactly implements backends.ExactPurger.
 func (s *Store) PurgeExactly(ctx context.Context, seen *secret.Secret) error {
-	return s.purge(ctx, seen.Name, seen)
+	return s.purge(ctx, seen.Name, func(f *found) bool { return f.view().SameDeletion(seen) })
 }
 
-// purge removes what is in the trash, if it is what was seen.
-func (s *Store) purge(ctx context.Context, name secret.Name, seen *secret.Secret) error {
-	if err := s.ready(ctx, opPurge, name.Validate()); err != nil {
-		return err
-	}
+// purge removes what is in the trash, if it is wanted.
+func (s *Store) purge(ctx context.Context, name secret.Name, wanted func(*found) bool) error {
 	o := s.askedFor(ctx, opPurge, name)
-	return s.commit(ctx, o, func(ctx context.Context) error {
-		return s.alone(ctx, o, func(read, last reader) error {
-			f, vs, err := s.readAll(ctx, read, name, true, false)
-			switch {
-			case err != nil:
-				return err
-			case f == nil:
-				return secret.Errorf(secret.NotFound, "no such deleted secret")
-			case seen != nil && !f.head.View(vs...).SameDeletion(seen):
-				return secret.Errorf(secret.NotFound, "no longer that deleted secret")
-			}
-			return s.run(ctx, last, o, &write{sql: s.sql.purge, from: f.sealed, deleted: true})
-		})
-	}, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
-		if ours {
-			return true, nil
+	find := func(ctx context.Context, read reader) (*found, error) {
+		f, err := s.findAll(ctx, read, name, true, false)
+		if err == nil && !wanted(f) {
+			err = secret.Errorf(secret.NotFound, "no longer that deleted secret")
 		}
-		there := false
-		err := s.query(ctx, s.sql.newest, func(rows pgx.Rows) error {
-			there = rows.Next()
-			return nil
-		}, string(name), false)
-		return !there, err
-	})
+		return f, err
+	}
+	next := func(f *found) (*write, error) {
+		return &write{sql: s.sql.purge, from: f.sealed, deleted: true}, nil
+	}
+	return s.do(ctx, opPurge, name, func() error {
+		return s.change(ctx, o, find, next, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
+			if ours {
+				return true, nil
+			}
+			f, err := s.findOnce(ctx, s.read, name, secret.Current, false)
+			return f == nil, err
+		})
+	}, name.Validate())
 }

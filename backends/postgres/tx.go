@@ -15,8 +15,21 @@ import (
 type step struct {
 	sql  string
 	args []any
-	scan func(pgx.Rows) error // nil: they do not matter
+	into []any        // where each row goes; nil: they do not matter
+	each func() error // called after each row; may be nil
 }
+
+func (st *step) scan(rows pgx.Rows) error {
+	each := st.each
+	if each == nil {
+		each = func() error { return nil }
+	}
+	_, err := pgx.ForEachRow(rows, st.into, each)
+	return err
+}
+
+// reader makes a step: outside of a transaction or within one.
+type reader func(context.Context, step) error
 
 // tx is one transaction. Each round of it is one round trip.
 type tx struct {
@@ -59,14 +72,41 @@ func (t *tx) round(ctx context.Context, steps ...step) error {
 		b.Queue(t.begin)
 		t.begin = ""
 	}
-	for _, st := range steps {
-		q := b.Queue(st.sql, st.args...)
-		if st.scan != nil {
-			q.Query(st.scan)
+	for i := range steps {
+		if q := b.Queue(steps[i].sql, steps[i].args...); steps[i].into != nil {
+			q.Query(steps[i].scan)
 		}
 	}
 	return t.store.broken(t.conn, t.conn.SendBatch(ctx, b).Close())
 }
+
+// read makes a step that commits nothing.
+func (t *tx) read(ctx context.Context, st step) error { return asNotSent(t.round(ctx, st)) }
+
+// commit is round, and the end of the transaction. Its error may mean that
+// nobody knows: see uncertain.
+func (t *tx) commit(ctx context.Context, steps ...step) error {
+	return t.round(ctx, append(steps, step{sql: "COMMIT"})...)
+}
+
+// query is one statement outside of a transaction: one round trip. Where it writes,
+// its error may mean that nobody knows: see uncertain.
+func (s *Store) query(ctx context.Context, st step) error {
+	backends.CountCall(ctx)
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return &notSent{err}
+	}
+	defer conn.Release()
+	rows, err := conn.Query(ctx, st.sql, st.args...)
+	if err == nil {
+		err = st.scan(rows)
+	}
+	return s.broken(conn, err)
+}
+
+// read is query for a statement that changes nothing.
+func (s *Store) read(ctx context.Context, st step) error { return asNotSent(s.query(ctx, st)) }
 
 // broken names what ended the connection. Where one broke, or leads to a server
 // that takes no writes any more, the others do, too: they are made anew.
@@ -81,31 +121,6 @@ func (s *Store) broken(conn *pgxpool.Conn, err error) error {
 	return err
 }
 
-// commit is round, and the end of the transaction. Its error may mean that
-// nobody knows: see uncertain.
-func (t *tx) commit(ctx context.Context, steps ...step) error {
-	return t.round(ctx, append(steps, step{sql: "COMMIT"})...)
-}
-
-// query is one statement outside of a transaction: one round trip.
-func (s *Store) query(ctx context.Context, sql string, scan func(pgx.Rows) error, args ...any) error {
-	backends.CountCall(ctx)
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return &notSent{err}
-	}
-	defer conn.Release()
-	rows, err := conn.Query(ctx, sql, args...)
-	if err == nil {
-		err = scan(rows)
-		rows.Close()
-		if rows.Err() != nil {
-			err = rows.Err()
-		}
-	}
-	return s.broken(conn, err)
-}
-
 // lastGrace is how long a caller who has gone is kept for an outcome that is
 // being decided.
 const lastGrace = time.Second
@@ -114,21 +129,8 @@ const lastGrace = time.Second
 func graced(ctx context.Context) (context.Context, context.CancelFunc) {
 	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		t := time.NewTimer(lastGrace)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			cancel()
-		case <-out.Done():
-		}
+		pause(out, lastGrace)
+		cancel()
 	})
 	return out, func() { stop(); cancel() }
-}
-
-// read is one statement of the transaction that changes nothing.
-func (t *tx) read(ctx context.Context, sql string, scan func(pgx.Rows) error, args ...any) error {
-	if err := t.round(ctx, step{sql, args, scan}); err != nil {
-		return &notSent{err}
-	}
-	return nil
 }

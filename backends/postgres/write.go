@@ -1,17 +1,13 @@
 package postgres
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/history"
-	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/backends/sealed"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -23,41 +19,40 @@ type write struct {
 	head     *history.Head // of to
 	deleted  bool
 	rest     []any // ordinal, attributes, value
-	stands   found // what stood instead, if the write was in vain
 }
 
-// run tries the write in one round trip: errAgain where another state stands.
-func (s *Store) run(ctx context.Context, q reader, o *operation, w *write) error {
+// run tries the write: errAgain where another state stands, which o then knows.
+func (s *Store) run(ctx context.Context, query reader, o *operation, w *write) error {
 	var salt []byte
 	if w.from != nil {
-		salt = saltOf(w.from)
+		salt = w.from[:min(len(w.from), sealed.SaltSize)]
 	}
-	var made int
+	var made bool
 	var now time.Time
-	var deleted *bool
+	var stands found
 	sent := time.Now()
-	w.stands = found{}
-	args := append([]any{string(o.name), salt, w.to, w.deleted, o.id, o.uid[:], o.replaces}, w.rest...)
-	err := q(ctx, w.sql, func(rows pgx.Rows) error {
-		return each(rows, []any{&made, &w.stands.sealed, &deleted, &now}, nil)
-	}, args...)
-	switch {
-	case isTaken(err):
+	err := query(ctx, step{
+		sql:  w.sql,
+		args: append([]any{string(o.name), salt, w.to, w.deleted, o.id, o.uid[:], o.replaces}, w.rest...),
+		into: []any{&made, &stands.sealed, &stands.deleted, &now},
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" && pg.ConstraintName == "version_uid" {
 		return errTaken
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	s.clock.observe(sent, now)
-	if made == 0 {
-		w.stands.deleted = deleted != nil && *deleted
+	if !made {
+		o.stands = &stands
 		return errAgain
 	}
 	return nil
 }
 
-// settled tells the cache of heads how a write of o came out.
+// settled tells the cache of heads how a write came out.
 func (s *Store) settled(o *operation, w *write) {
-	if w.deleted {
+	if w.deleted || w.head == nil {
 		s.heads.keep(o.name, cachedHead{})
 	} else {
 		s.heads.keep(o.name, cachedHead{sealed: w.to, head: w.head})
@@ -72,84 +67,82 @@ const maxRaces = 2
 // again; else without. f reads, and its last statement commits.
 func (s *Store) alone(ctx context.Context, o *operation, f func(read, last reader) error) error {
 	if o.tries < maxRaces {
-		read := func(ctx context.Context, sql string, scan func(pgx.Rows) error, args ...any) error {
-			if err := s.query(ctx, sql, scan, args...); err != nil {
-				return &notSent{err}
-			}
-			return nil
-		}
-		return f(read, s.query)
+		return f(s.read, s.query)
 	}
 	return s.inTx(ctx, beginWrite, func(t *tx) error {
-		if err := t.read(ctx, s.sql.lock, nil, string(o.name)); err != nil {
+		if err := t.read(ctx, step{sql: s.sql.lock, args: []any{string(o.name)}}); err != nil {
 			return err
 		}
-		return f(t.read, func(ctx context.Context, sql string, scan func(pgx.Rows) error, args ...any) error {
-			return t.commit(ctx, step{sql, args, scan})
-		})
+		return f(t.read, func(ctx context.Context, st step) error { return t.commit(ctx, st) })
 	})
+}
+
+// change commits what next makes of what find has found. See commit for stands.
+func (s *Store) change(ctx context.Context, o *operation, find func(context.Context, reader) (*found, error), next func(*found) (*write, error), stands standsFunc) error {
+	return s.commit(ctx, o, func(ctx context.Context) error {
+		return s.alone(ctx, o, func(read, last reader) error {
+			f, err := find(ctx, read)
+			if err != nil {
+				return err
+			}
+			w, err := next(f)
+			if err == nil {
+				err = s.run(ctx, last, o, w)
+			}
+			if err == nil {
+				s.settled(o, w)
+			}
+			return err
+		})
+	}, stands)
 }
 
 // Put implements backends.Backend. It is one round trip where the secret is new,
 // or this gateway has met its head.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out *secret.Secret, err error) {
 	const op = "postgres.put"
-	if err := s.ready(ctx, op, name.Validate(), history.CheckDraft(&d)); err != nil {
-		return nil, failure(op, name, err)
-	}
 	if d.Value.Len() > MaxValue {
-		return nil, failure(op, name, secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", MaxValue))
+		err = secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", MaxValue)
 	}
 	o := s.askedFor(ctx, op, name)
 	if !d.UID.IsZero() {
 		o.uid = d.UID
 	}
-	var from []byte
-	switch {
-	case d.If != "":
-		from = []byte(d.If)
-	case !d.OnlyIfAbsent:
-		from = s.heads.get(name).sealed
+	if !d.OnlyIfAbsent && d.If == "" {
+		o.stands = &found{sealed: s.heads.get(name).sealed}
 	}
-	err = s.commit(ctx, o, func(ctx context.Context) error {
-		return s.alone(ctx, o, func(read, last reader) error {
-			if o.tries >= maxRaces && d.If == "" {
-				f, err := s.findOnce(ctx, read, name, secret.ByOrdinal(1), false)
-				if from = nil; err != nil {
-					return err
-				} else if f != nil {
-					if err := f.refuse(d.OnlyIfAbsent); err != nil {
-						return err
-					}
-					from = f.sealed
-				}
-			}
-			w, made, err := s.nextVersion(o, from, &d)
-			if err != nil {
-				return err
-			}
-			switch err = s.run(ctx, last, o, w); {
-			case err == nil:
-				s.settled(o, w)
-				out = made
-			case errors.Is(err, errAgain) && d.If != "":
-				err = w.stands.moved()
-			case errors.Is(err, errAgain):
-				if from = w.stands.sealed; from != nil {
-					err = cmp.Or(w.stands.refuse(d.OnlyIfAbsent), err)
-				}
-			}
-			return err
-		})
-	}, func(ctx context.Context, uid secret.UID, ours bool) (bool, error) {
-		f, err := s.findOnce(ctx, s.query, name, secret.ByUID(uid), true)
-		if err != nil || f == nil || f.deleted || f.version == nil {
-			return false, err
+	find := func(ctx context.Context, read reader) (f *found, err error) {
+		switch f = o.stands; {
+		case d.If != "" && f != nil:
+			return nil, f.moved()
+		case d.If != "":
+			f = &found{sealed: []byte(d.If)}
+		case o.tries >= maxRaces:
+			f, err = s.findOnce(ctx, read, name, secret.ByOrdinal(1), false)
 		}
-		stands := f.head.Secret.Current == f.version.Ordinal || d.KeepCurrent && f.head.Last == f.version.Ordinal
-		out = f.head.View(*f.version)
-		return ours || stands, nil
-	})
+		if f == nil {
+			f = new(found)
+		}
+		return f, errors.Join(err, f.refuse(d.OnlyIfAbsent))
+	}
+	next := func(f *found) (*write, error) {
+		w, v, err := s.nextVersion(o, f.sealed, &d)
+		if err == nil {
+			out = w.head.View(*v)
+		}
+		return w, err
+	}
+	err = s.do(ctx, op, name, func() error {
+		return s.change(ctx, o, find, next, func(ctx context.Context, uid secret.UID, ours bool) (bool, error) {
+			f, err := s.findOnce(ctx, s.read, name, secret.ByUID(uid), true)
+			if err != nil || f == nil || f.deleted || len(f.versions) == 0 {
+				return false, err
+			}
+			out = f.view()
+			o := f.versions[0].Ordinal
+			return ours || f.head.Secret.Current == o || d.KeepCurrent && f.head.Last == o, nil
+		})
+	}, err, name.Validate(), history.CheckDraft(&d))
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +163,7 @@ func (f *found) moved() error {
 // refuse says why no version is added to what stands.
 func (f *found) refuse(onlyIfAbsent bool) error {
 	switch {
+	case f.sealed == nil:
 	case f.deleted:
 		return secret.Errorf(secret.Trashed, "")
 	case onlyIfAbsent:
@@ -179,17 +173,15 @@ func (f *found) refuse(onlyIfAbsent bool) error {
 }
 
 // nextVersion makes the state with one more version.
-func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write, *secret.Secret, error) {
+func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write, *secret.Version, error) {
 	h, w := history.NewHead(o.name), &write{sql: s.sql.create, from: from}
-	var err error
 	if from != nil {
-		if known := s.heads.get(o.name); bytes.Equal(known.sealed, from) {
-			clone := known.head.Clone()
-			h = &clone
-		} else if h, err = s.openHead(o.name, false, from); err != nil {
+		known, err := s.openHead(s.heads.get(o.name), o.name, false, from)
+		if err != nil {
 			return nil, nil, err
 		}
-		w.sql = s.sql.add
+		clone := known.Clone()
+		h, w.sql = &clone, s.sql.add
 	}
 	v := h.Append(d, o.uid, s.clock.now())
 	b := s.sealer.Batch()
@@ -199,126 +191,51 @@ func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write,
 	}
 	w.rest, w.head = []any{int64(v.Ordinal), attributes, value}, h
 	w.to, err = b.SealHead(h)
-	return w, h.View(v), err
+	return w, &v, err
 }
 
 // Update implements backends.Backend. It touches the version and the head.
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
 	const op = "postgres.update"
-	if err := s.ready(ctx, op, name.Validate(), history.CheckPatch(&p)); err != nil {
-		return nil, failure(op, name, err)
-	}
 	o := newOperation(op, name)
-	err = s.commit(ctx, o, func(ctx context.Context) error {
-		return s.alone(ctx, o, func(read, last reader) error {
-			f, err := s.find(ctx, read, name, sel, false, false)
-			switch {
-			case err != nil:
-				return err
-			case f == nil:
-				return noSecret()
-			case p.If != "" && p.If != secret.Mark(f.sealed):
-				return f.moved()
-			case f.version == nil:
-				return noVersion()
+	find := func(ctx context.Context, read reader) (*found, error) { return s.find(ctx, read, name, sel, p.If, false) }
+	next := func(f *found) (*write, error) {
+		h, v := f.head.Clone(), &f.versions[0]
+		if err := h.Patch(v, &p, s.clock.now()); err != nil {
+			return nil, err
+		}
+		out = h.View(*v)
+		b := s.sealer.Batch()
+		attributes, err := b.SealAttributes(name, v)
+		if err != nil {
+			return nil, err
+		}
+		w := &write{sql: s.sql.patch, from: f.sealed, head: &h, rest: []any{int64(v.Ordinal), attributes}}
+		w.to, err = b.SealHead(&h)
+		return w, err
+	}
+	err = s.do(ctx, op, name, func() error {
+		return s.change(ctx, o, find, next, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
+			if !ours { // the same change made once more
+				return false, nil
 			}
-			h := f.head.Clone()
-			if err := h.Patch(f.version, &p, s.clock.now()); err != nil {
-				return err
+			f, err := s.find(ctx, s.read, name, sel, "", false)
+			if err == nil {
+				out = f.view()
 			}
-			w := &write{sql: s.sql.patch, from: f.sealed, head: &h}
-			b := s.sealer.Batch()
-			attributes, err := b.SealAttributes(name, f.version)
-			if err != nil {
-				return err
-			}
-			w.rest = []any{int64(f.version.Ordinal), attributes}
-			if w.to, err = b.SealHead(&h); err != nil {
-				return err
-			}
-			if err := s.run(ctx, last, o, w); err != nil {
-				return err
-			}
-			s.settled(o, w)
-			out = h.View(*f.version)
-			return nil
+			return isThere(err)
 		})
-	}, func(ctx context.Context, _ secret.UID, ours bool) (bool, error) {
-		if !ours { // the same change made once more
-			return false, nil
-		}
-		f, err := s.find(ctx, s.query, name, sel, false, false)
-		if err != nil || f == nil || f.version == nil {
-			return false, err
-		}
-		out = f.head.View(*f.version)
-		return true, nil
-	})
+	}, name.Validate(), history.CheckPatch(&p))
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// Forecast implements backends.Backend: only values over MaxValue are lost.
-func (*Store) Forecast(in *secret.Secret) []secret.Loss { return loss.OfLongValues(in, MaxValue) }
-
-// Import implements backends.Backend, in one transaction: none is ever
-// unfinished, so no token is needed to complete one.
-func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backends.Imported, error) {
-	const op = "postgres.import"
-	in = loss.Apply(in, s.Forecast(in))
-	h, err := history.HeadOf(in)
-	if err := s.ready(ctx, op, err); err != nil {
-		return nil, failure(op, in.Name, err)
+// isThere is what err, of a look, says of what was looked for.
+func isThere(err error) (bool, error) {
+	if errors.Is(err, secret.NotFound) {
+		return false, nil
 	}
-	b := s.sealer.Batch()
-	head, err := b.SealHead(h)
-	if err != nil {
-		return nil, failure(op, in.Name, err)
-	}
-	o := newOperation(op, in.Name)
-	err = s.commit(ctx, o, func(ctx context.Context) error {
-		return s.inTx(ctx, beginWrite, func(t *tx) error { return s.copyIn(ctx, t, o, in, head, b) })
-	}, func(_ context.Context, _ secret.UID, ours bool) (bool, error) { return ours, nil })
-	if err != nil {
-		return nil, err
-	}
-	s.heads.keep(in.Name, cachedHead{sealed: head, head: h})
-	done := &backends.Imported{Secret: h.View(in.Versions...).WithoutValues()}
-	for i := range in.Versions {
-		done.Stands = append(done.Stands, in.Versions[i].Ordinal)
-	}
-	return done, nil
-}
-
-func (s *Store) copyIn(ctx context.Context, t *tx, o *operation, in *secret.Secret, head []byte, b *sealed.Batch) error {
-	var made int
-	var deleted *bool
-	err := t.read(ctx, s.sql.begin, func(rows pgx.Rows) error { return each(rows, []any{&made, &deleted}, nil) }, string(in.Name), head)
-	switch {
-	case err != nil:
-		return err
-	case made == 0 && deleted == nil: // it came or went meanwhile
-		return errAgain
-	case made == 0:
-		f := found{deleted: *deleted}
-		return f.refuse(true)
-	}
-	backends.CountCall(ctx)
-	rows := pgx.CopyFromSlice(len(in.Versions), func(i int) ([]any, error) {
-		v := &in.Versions[i]
-		attributes, value, err := b.SealVersion(in.Name, v)
-		return []any{string(in.Name), int64(v.Ordinal), v.UID[:], attributes, value}, err
-	})
-	if _, err := t.conn.CopyFrom(ctx, pgx.Identifier{s.schema, "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, rows); err != nil {
-		return &notSent{s.broken(t.conn, err)}
-	}
-	return t.commit(ctx, step{sql: s.sql.operation, args: []any{o.id, o.uid[:], o.replaces}})
-}
-
-// isTaken reports whether a version has the UID that another was to have.
-func isTaken(err error) bool {
-	pg, ok := errors.AsType[*pgError](err)
-	return ok && pg.Code == "23505" && pg.ConstraintName == "version_uid"
+	return err == nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/secret"
@@ -76,15 +77,34 @@ func (s *Sealer) UnsealValue(name secret.Name, uid secret.UID, sealed []byte) (s
 }
 
 // A record of the gateway is its number (8 bytes, big-endian), which is not zero, and
-// then its text.
+// then its text. The number is its revision.
 
-// SealState seals a record of the gateway.
-func (b *Batch) SealState(key string, number uint64, text []byte) ([]byte, error) {
-	return b.Seal(State, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number), text...))
+// NextState seals the text of a record of the gateway, in the place of what is sealed
+// there now; nil: nothing is. It refuses (Conflict) where that is not of the revision.
+func (s *Sealer) NextState(key string, now []byte, revision string, text []byte) ([]byte, error) {
+	var number uint64
+	if now != nil {
+		var err error
+		if number, _, err = s.unsealState(key, now); err != nil {
+			return nil, err
+		}
+	}
+	if revisionOf(number) != revision {
+		return nil, secret.Errorf(secret.Conflict, "")
+	}
+	return s.Batch().Seal(State, "", []byte(key), append(binary.BigEndian.AppendUint64(nil, number+1), text...))
 }
 
-// UnsealState opens one.
-func (s *Sealer) UnsealState(key string, sealed []byte) (number uint64, text []byte, err error) {
+// UnsealState opens a record of the gateway, or NotFound where there is none (nil).
+func (s *Sealer) UnsealState(key string, sealed []byte) (text []byte, revision string, err error) {
+	if sealed == nil {
+		return nil, "", secret.Errorf(secret.NotFound, "no such record")
+	}
+	number, text, err := s.unsealState(key, sealed)
+	return text, revisionOf(number), err
+}
+
+func (s *Sealer) unsealState(key string, sealed []byte) (number uint64, text []byte, err error) {
 	plain, err := s.Unseal(State, "", []byte(key), sealed)
 	switch {
 	case err != nil:
@@ -93,6 +113,13 @@ func (s *Sealer) UnsealState(key string, sealed []byte) (number uint64, text []b
 		return 0, nil, errors.New("a record of the gateway is none of this format")
 	}
 	return binary.BigEndian.Uint64(plain), plain[8:], nil
+}
+
+func revisionOf(number uint64) string {
+	if number == 0 {
+		return ""
+	}
+	return strconv.FormatUint(number, 10)
 }
 
 // OrdinalID is what the attributes of a version are bound to, beside its secret.

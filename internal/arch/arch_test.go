@@ -35,7 +35,7 @@ var rules = []rule{
 	{"backends", []string{"secret"}},
 	{"backends/loss", []string{"secret"}},
 	{"backends/history", []string{"secret", "backends/loss"}},
-	{"backends/sealed", []string{"secret", "backends", "backends/history"}},
+	{"backends/sealed", []string{"secret", "backends", "backends/history", "backends/kit"}},
 	{"backends/sidecar", []string{"secret", "backends/history", "backends/loss"}},
 	{"backends/kit", []string{"secret", "backends"}},
 	{"backends/backendtest", []string{"secret", "backends", "backends/history", "backends/kit", "backends/limits", "backends/loss"}},

@@ -18,11 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/vaultferry/vaultferry/backends"
-	"github.com/vaultferry/vaultferry/backends/postgres"
-	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/postgrestest"
-	"github.com/vaultferry/vaultferry/secret"
 )
 
 // bareVariable has the test binary serve a bare handler over a database.
@@ -220,64 +216,6 @@ func BenchmarkScale(b *testing.B) {
 		b.ReportMetric(one, "one/s")
 		b.ReportMetric(three, "three/s")
 		b.ReportMetric(three/one, "three-ratio")
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
-func openStore(t testing.TB, server *postgrestest.Server) *postgres.Store {
-	t.Helper()
-	env := backends.Env{Store: "s", Keys: gatewaytest.NewKeyring(t)}
-	c := &postgres.Config{}
-	c.SetDefaults()
-	c.DSN = server.DSN("postgres")
-	_, err := postgres.Upgrade(t.Context(), env, c)
-	must(t, err)
-	b, err := postgres.Open(t.Context(), env, c)
-	must(t, err)
-	t.Cleanup(func() { _ = b.Close() })
-	s, ok := b.(*postgres.Store)
-	if !ok {
-		t.Fatalf("open returned a %T", b)
-	}
-	return s
-}
-
-// BenchmarkMany: with a million secrets beside it, a write and a page of a list
-// take what they took, and a store opens as soon.
-func BenchmarkMany(b *testing.B) {
-	server := postgrestest.Start(b, postgrestest.Options{Settings: []string{"max_wal_size = 4GB"}})
-	s := openStore(b, server)
-	put := func(name string) {
-		_, err := s.Put(b.Context(), secret.Name(name), secret.Draft{Value: secret.TextValue("x")})
-		must(b, err)
-	}
-	measure := func() (write, list time.Duration) {
-		begun := time.Now()
-		for i := range 200 {
-			put(fmt.Sprint("m", i))
-		}
-		write = time.Since(begun) / 200
-		begun = time.Now()
-		for range 50 {
-			_, err := s.List(b.Context(), secret.Query{After: "m", Limit: 25})
-			must(b, err)
-		}
-		return write, time.Since(begun) / 50
-	}
-	measure()
-	write, list := measure()
-	// The rows of one secret, a million times: a list meets none of them.
-	for part := range 20 {
-		must(b, server.Run("postgres", fmt.Sprintf(`INSERT INTO vaultferry.secret SELECT 'z' || n, false, head FROM vaultferry.secret, generate_series(%d, %d) n WHERE name = 'm0'`, part*50000+1, part*50000+50000),
-			fmt.Sprintf(`INSERT INTO vaultferry.version SELECT 'z' || n, ordinal, uid, attributes, value FROM vaultferry.version, generate_series(%d, %d) n WHERE name = 'm0' AND ordinal = 1`, part*50000+1, part*50000+50000)))
-	}
-	must(b, server.Run("postgres", "ANALYZE"))
-	for b.Loop() {
-		manyWrite, manyList := measure()
-		b.ReportMetric(float64(manyWrite)/float64(write), "write-ratio")
-		b.ReportMetric(float64(manyList)/float64(list), "list-ratio")
-		b.ReportMetric(float64(manyWrite.Microseconds()), "write-µs")
-		b.ReportMetric(float64(manyList.Microseconds()), "list-µs")
 	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -77,7 +77,8 @@ func (p *Proxy) DSN(database string) string {
 	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", p.Dir, p.Port, Superuser, database)
 }
 
-// Arm has the next round trip with a statement that holds the text meet the fault.
+// Arm has the next round trip with a statement that holds the text meet the fault. The
+// statement counts with a space on either side.
 func (p *Proxy) Arm(text string, f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,7 +219,7 @@ func (s *session) send(round []byte, meets bool) bool {
 func (p *Proxy) isFor(text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.armed && strings.Contains(text, p.text)
+	return p.armed && strings.Contains(" "+text+" ", p.text)
 }
 
 // reads learns the names of statements, and tells which one m runs.

@@ -33,6 +33,7 @@ type Server struct {
 	Port   int    // of the socket, and on 127.0.0.1
 	Data   string // its data folder
 	home   string
+	disk   *Disk
 	made   atomic.Int64 // databases
 
 	mu      sync.Mutex // of the process that runs
@@ -48,6 +49,7 @@ type Options struct {
 	Files    map[string][]byte
 	// Home is where the data lie; empty: where there is room.
 	Home string
+	Disk *Disk // may be nil: one that has room
 }
 
 // patience bounds the start.
@@ -129,7 +131,7 @@ func start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Port: port, home: o.Home}
+	s := &Server{Port: port, home: o.Home, disk: o.Disk}
 	if s.home == "" {
 		if s.home, err = os.MkdirTemp(room(), "pgtest"); err != nil {
 			return nil, err
@@ -204,7 +206,7 @@ func (s *Server) prepare(o Options) error {
 func (s *Server) Start() error {
 	cmd := exec.Command(filepath.Join(Bin(), "postgres"), "-D", s.Data) //nolint:noctx,gosec // it is stopped by its handle
 	cmd.Dir = s.home
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s.disk.env()...)
 	s.output = new(lockedBuffer)
 	cmd.Stdout, cmd.Stderr = s.output, s.output
 	if err := asPostgres(cmd); err != nil {
@@ -266,6 +268,13 @@ func (s *Server) Signal(sig syscall.Signal) error {
 		return errors.New("it does not run")
 	}
 	return s.process.Signal(sig)
+}
+
+// Exited is closed once the server that runs now has ended, by whatever cause.
+func (s *Server) Exited() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exited
 }
 
 // Kill ends the postmaster at once and waits for its end.
