@@ -30,14 +30,14 @@ func (c *Config) validateCallers(rep *report) {
 		validateAttributes(rep, at+".attributes", caller.Attributes)
 		c.validateIdentities(rep, at, caller)
 		if !caller.HasCredential() && c.CallersFile == "" {
-			rep.warn(at, NoCredential)
+			rep.warn(at, NeverCalls)
 		}
 	}
 }
 
-// NoCredential says what is wrong with a caller who has none, in the configuration and in
+// NeverCalls says what is wrong with a caller who has none, in the configuration and in
 // callers_file.
-const NoCredential = "has no credential, so it can never call"
+const NeverCalls = "has no credential, so it can never call"
 
 // HasCredential reports whether the configuration gives the caller one.
 func (c *Caller) HasCredential() bool {

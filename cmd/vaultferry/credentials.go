@@ -109,7 +109,7 @@ func (v *checkView) checkCallers(cfg *config.Config, keys *backup.Keyring, log *
 		name := cfg.Callers[i].Name
 		kept := f != nil && slices.ContainsFunc(f.Callers, func(c callerfile.Caller) bool { return c.Name == name })
 		if cfg.CallersFile != "" && !kept && !cfg.Callers[i].HasCredential() {
-			v.add(config.Warning, fmt.Sprintf("callers[%d]", i), "%s: vaultferry callers token new %s makes one", config.NoCredential, name)
+			v.add(config.Warning, fmt.Sprintf("callers[%d]", i), "%s: vaultferry callers token new %s makes one", config.NeverCalls, name)
 		}
 	}
 }
