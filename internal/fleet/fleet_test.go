@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1/model"
 
 	"github.com/vaultferry/vaultferry/internal/postgrestest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
@@ -244,49 +242,5 @@ func (r *report) compare(t *testing.T, c *azsecrets.Client, name string, made ma
 		if there[value] > 1 {
 			r.doubled = append(r.doubled, fmt.Sprintf("%s is there %d times", value, there[value]))
 		}
-	}
-}
-
-// agree wants all gateways to show the same, and what one hands out to be good at
-// another.
-func (f *fleet) agree(t *testing.T) {
-	t.Helper()
-	list := func(c *azsecrets.Client) (names []string) {
-		for pages := c.NewListSecretPropertiesPager(nil); pages.More(); { // each page is another gateway's behind the balancer
-			page, err := pages.NextPage(t.Context())
-			must(t, err)
-			for _, s := range page.Value {
-				names = append(names, string(*s.ID))
-			}
-		}
-		_, port, _ := strings.Cut(names[0], "localhost:")
-		port, _, _ = strings.Cut(port, "/")
-		for i := range names {
-			names[i] = strings.Replace(names[i], ":"+port, "", 1)
-		}
-		return names
-	}
-	whole := list(f.azure(t, f.balancer.address))
-	for _, g := range f.gateways {
-		if got := list(f.azure(t, g.address)); !slices.Equal(got, whole) {
-			t.Errorf("one gateway lists %d secrets, all of them %d", len(got), len(whole))
-		}
-	}
-	one, two := f.azure(t, f.gateways[0].address), f.azure(t, f.gateways[1].address)
-	blob, err := one.BackupSecret(t.Context(), keptName(0), nil)
-	must(t, err)
-	_, err = one.DeleteSecret(t.Context(), keptName(0), nil)
-	must(t, err)
-	_, err = two.PurgeDeletedSecret(t.Context(), keptName(0), nil)
-	must(t, err)
-	_, err = two.RestoreSecret(t.Context(), azsecrets.RestoreSecretParameters{SecretBackup: blob.Value}, nil)
-	must(t, err)
-	id := func(address string) string {
-		out, err := f.huawei(t, address).ShowSecret(&model.ShowSecretRequest{SecretName: keptName(3)})
-		must(t, err)
-		return *out.Secret.Id
-	}
-	if a, b := id(f.gateways[0].address), id(f.gateways[2].address); a != b {
-		t.Error("two gateways give one secret two ids")
 	}
 }

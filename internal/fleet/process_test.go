@@ -75,7 +75,7 @@ func (g *process) command(ctx context.Context, args ...string) *exec.Cmd {
 	args = append(args, "--config", g.config())
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	_, callers := callersOf()
-	cmd.Env = append(append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey, "VAULT_TOKEN="+vaulttest.RootToken), callers...)
+	cmd.Env = append(append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey, "APP_CLIENT="+clientKey, "VAULT_TOKEN="+vaulttest.RootToken), callers...)
 	return cmd
 }
 

@@ -48,9 +48,11 @@ var binary = sync.OnceValues(func() (string, error) {
 const (
 	token     = "3f0c9d1b7a5e4826b1d0f4a7c6e8925d03b7e1aa"
 	accessKey = "AKFLEET"
+	clientKey = "5eedc0de5ca1ab1e0ddba11fee1deadfa11f00d5"
 	secretKey = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
 	project   = "0123456789abcdef0123456789abcdef"
 	gatewayID = "5f3c1d526d3e4b8a9d0e3f1f6a1c2b7d"
+	loginHost = "login.vault.localhost"
 	storeHost = "fleet.vault.localhost"
 	hwHost    = "csms.vault.localhost"
 )
@@ -89,10 +91,11 @@ stores:
 dialects:
   azure: { routes: [ { host: fleet.vault.localhost, store: fleet } ] }
   huawei: { routes: [ { project: "` + project + `", name: fleet, store: fleet } ] }
-login: { host: login.vault.localhost }
+login: { host: ` + loginHost + ` }
 callers:
   - name: app
     tokens: [ { env: APP_TOKEN } ]
+    client: { id: app, secret: { env: APP_CLIENT } }
     access_keys: [ { id: ` + accessKey + `, secret: { env: APP_SK } } ]
 %spolicy:
   - { callers: ["app*", "local:*"], allow: ["*"], stores: ["*"], names: ["*"] }
@@ -115,7 +118,7 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	f := &fleet{dir: t.TempDir(), file: file}
 	ca, err := pki.New(time.Now())
 	must(t, err)
-	pair, err := ca.Issue([]string{storeHost, hwHost, "login.vault.localhost", "127.0.0.1"}, time.Now())
+	pair, err := ca.Issue([]string{storeHost, hwHost, loginHost, "127.0.0.1"}, time.Now())
 	must(t, err)
 	f.pool = ca.Pool()
 	for name, content := range map[string][]byte{"ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key} {
@@ -235,7 +238,12 @@ func (f *fleet) huawei(t *testing.T, address string) *csms.CsmsClient {
 
 func (f *fleet) huaweiAs(t *testing.T, address, id, sk string) huaweiClient {
 	t.Helper()
-	auth, err := basic.NewCredentialsBuilder().WithAk(id).WithSk(sk).WithProjectId(project).SafeBuild()
+	return f.huaweiBy(t, address, basic.NewCredentialsBuilder().WithAk(id).WithSk(sk))
+}
+
+func (f *fleet) huaweiBy(t *testing.T, address string, by *basic.CredentialsBuilder) huaweiClient {
+	t.Helper()
+	auth, err := by.WithProjectId(project).SafeBuild()
 	must(t, err)
 	_, port, _ := net.SplitHostPort(address)
 	request := new(string)
