@@ -1,13 +1,11 @@
 package fleet
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +15,15 @@ import (
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 )
 
-// life is how long gateways are killed; "make soak" asks for more.
-var life = flag.Duration("fleet", 12*time.Second, "how long the gateways of TestFleet are killed, one each second")
+// life is how long gateways are killed, and pace how much clients do meanwhile; "make
+// soak" asks for more.
+var (
+	life = flag.Duration("fleet", 45*time.Second, "how long the gateways of TestFleet are killed, one each second")
+	pace = flag.Int("fleet-pace", 4, "how many calls each client makes around each of these kills; 0: as many as it can")
+)
+
+// lifeOverVault is the same for TestFleetOverVault.
+const lifeOverVault = 10 * time.Second
 
 // TestFleet: three gateways over one store behind a round-robin, of which one is
 // killed each second. Over PostgreSQL no acknowledged write is lost, no version is
@@ -28,7 +33,7 @@ func TestFleet(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Start(t, postgrestest.Options{})
 	f := newFleet(t, 3, fmt.Sprintf("postgres, postgres: { dsn: %q }", server.DSN("postgres")))
-	r := f.live(t)
+	r := f.live(t, *life)
 	t.Logf("PostgreSQL: %s", r)
 	for _, problem := range slices.Concat(r.refused, r.lost, r.doubled, r.violated, r.undecided) {
 		t.Error(problem)
@@ -49,8 +54,11 @@ func TestFleetOverVault(t *testing.T) {
 	t.Parallel()
 	server := vaulttest.Shared(t)
 	f := newFleet(t, 3, fmt.Sprintf("hashivault, hashivault: { address: %q, mount: %q, token: { env: VAULT_TOKEN } }", server.Address, server.NewMount(t)))
-	r := f.live(t)
+	r := f.live(t, lifeOverVault)
 	t.Logf("HashiCorp Vault KV v2: %s", r)
+	for _, twice := range r.doubled {
+		t.Log(twice)
+	}
 	for _, problem := range slices.Concat(r.lost) {
 		t.Error(problem)
 	}
@@ -137,37 +145,36 @@ func (f *fleet) clients(t *testing.T) (kept, sharing []client) {
 }
 
 // live kills one gateway each second while clients work.
-func (f *fleet) live(t *testing.T) *report {
+func (f *fleet) live(t *testing.T, life time.Duration) *report {
 	t.Helper()
 	r := &report{}
 	h := newHistory()
 	kept, sharing := f.clients(t)
-	ctx, cancel := context.WithTimeout(t.Context(), *life)
-	defer cancel()
-	var over atomic.Bool
-	context.AfterFunc(ctx, func() { over.Store(true) })
+	end := time.Now().Add(life)
+	rounds := newRounds(*pace)
 	made := make([]map[string]bool, keepers) // values by keeper; false: nobody knows
 	var working sync.WaitGroup
 	for i, c := range kept {
 		made[i] = map[string]bool{}
-		working.Go(func() { r.keep(c, keptName(i), made[i], &over) })
+		working.Go(func() { r.keep(c, keptName(i), made[i], rounds) })
 	}
 	for i, c := range sharing {
-		working.Go(func() { r.share(c, h, i, &over) })
+		working.Go(func() { r.share(c, h, i, rounds) })
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for !over.Load() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			continue
-		}
+	for time.Now().Before(end) && !t.Failed() {
+		<-tick.C
+		rounds.next()
+		<-time.After(rand.N(30 * time.Millisecond)) // amid their calls
 		g := f.gateways[r.kills%len(f.gateways)]
 		r.kills++
 		g.kill()
-		must(t, g.start())
+		if err := g.start(); err != nil {
+			t.Error(err)
+		}
 	}
+	rounds.end()
 	working.Wait()
 	r.calls, r.unknown = h.count()
 	r.violated, r.undecided = h.check(true)
@@ -181,8 +188,8 @@ func (f *fleet) live(t *testing.T) *report {
 func keptName(i int) string { return fmt.Sprint("kept-", i) }
 
 // keep adds version after version.
-func (r *report) keep(c client, name string, made map[string]bool, over *atomic.Bool) {
-	for i, did := 0, false; !did || !over.Load(); i++ {
+func (r *report) keep(c client, name string, made map[string]bool, rounds *rounds) {
+	for i, did := 0, false; rounds.goOn(i) || !did; i++ {
 		in := input{verb: c.adds(!did), value: fmt.Sprintf("%s.%d", name, i)}
 		a := c.call(name, in)
 		made[in.value] = a.err == nil
@@ -195,9 +202,9 @@ func (r *report) keep(c client, name string, made map[string]bool, over *atomic.
 }
 
 // share does whatever may be done to the names that all share.
-func (r *report) share(c client, h *history, id int, over *atomic.Bool) {
+func (r *report) share(c client, h *history, id int, rounds *rounds) {
 	random := rand.New(rand.NewPCG(1, uint64(id)))
-	for i, did := 0, false; !did || !over.Load(); i++ {
+	for i, did := 0, false; rounds.goOn(i) || !did; i++ {
 		// A name is done with after a second: a history is cheap to check while it is short.
 		name := fmt.Sprintf("shared-%d-%d", random.IntN(shared), h.now()/int64(time.Second))
 		in := input{verb: c.shares()[random.IntN(len(c.shares()))], client: id, value: fmt.Sprintf("v%d.%d", id, i)}
