@@ -74,7 +74,7 @@ bench: vault ## benchmarks, with the ratios that we hold ourselves to
 .PHONY: soak
 soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; a fleet of which one gateway is killed each second, and 20,000 calls between whose round trips others write; a hundred runs of each move that die, and as many kills aimed at each command on backups and repositories
 	go test ./internal/attack -run 'TestSoak$$' -count=1 -v -timeout 24h -args -soak $(SOAKTIME)
-	go test ./internal/fleet -run 'TestFleet$$' -count=1 -v -timeout 24h -args -fleet $(SOAKTIME)
+	go test ./internal/fleet -run 'TestFleet$$' -count=1 -v -timeout 24h -args -fleet $(SOAKTIME) -fleet-pace 0
 	go test ./internal/fleet -run 'TestInterleaved$$' -count=1 -v -timeout 4h -args -interleavings 20000
 	go test ./cmd/vaultferry -run 'TestKillAndResume$$' -count=1 -v -timeout 4h -args -kills 100
 	go test ./cmd/vaultferry -run 'TestSnapshotKilled$$|TestRewrapKilled$$' -count=1 -v -timeout 4h -args -snapshot-kills 100

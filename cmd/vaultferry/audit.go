@@ -38,6 +38,20 @@ files of the audit that the configuration names are read.`,
 	return cmd
 }
 
+// auditLogs are the files that were named, by the log that they are of, or those of
+// the configuration.
+func (a *app) auditLogs(named []string) ([][]string, error) {
+	if len(named) == 0 {
+		files, err := a.auditFiles(nil)
+		return [][]string{files}, err
+	}
+	logs, err := audit.Logs(named)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return logs, nil
+}
+
 // auditFiles are those that were named, in the order of their lines, or those
 // of the configuration.
 func (a *app) auditFiles(named []string) ([]string, error) {

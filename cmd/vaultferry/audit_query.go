@@ -95,11 +95,11 @@ func (a *app) each(named []string, f *auditFilter, do func(raw []byte, e *audit.
 	if err := f.settle(a.now()); err != nil {
 		return err
 	}
-	files, err := a.auditFiles(named)
+	logs, err := a.auditLogs(named)
 	if err != nil {
 		return err
 	}
-	return audit.Scan(files, func(l audit.Line) error {
+	return audit.ScanLogs(logs, func(l audit.Line) error {
 		e, err := audit.Parse(l.Raw)
 		if err != nil || !f.match(&e) { // a line that was cut short tells of nothing
 			return nil
@@ -146,10 +146,12 @@ func (a *app) auditQueryCommand() *cobra.Command {
 		Short: "Find lines of the audit",
 		Long: `Prints the lines that match all flags, oldest first. Each flag but the times is a
 pattern, in which * is any run of characters and ? any one. A query verifies
-nothing: see "audit verify".`,
+nothing: see "audit verify". FILE may be of several gateways: their lines are put
+together by time.`,
 		Example: `  vaultferry audit query --name db-password --since 24h
   vaultferry audit query --caller app --result denied --output json
-  vaultferry audit query --request-id 7f3c9a52-0d7e-4a5b-8b0e-2f6f9f1f7f10`,
+  vaultferry audit query --request-id 7f3c9a52-0d7e-4a5b-8b0e-2f6f9f1f7f10
+  vaultferry audit query --name db-password gw1/audit*.jsonl gw2/audit*.jsonl`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.auditQuery(args, &f) },
 	}
 	f.flags(cmd)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,14 +25,16 @@ the place where that is not so.
 
 --checkpoint is one that was kept elsewhere. Without it nobody can tell whether
 the end was cut, or all of it written anew behind the last signed checkpoint.
-Without FILE the checkpoint beside the audit is used, too. --public-key is a file
+Without FILE the checkpoint beside the audit is used, too. FILE may be of several
+gateways: each log is verified by itself. --public-key is a file
 that "keys public --signing" wrote, or keys in PEM; the default is the
 configuration's keyring.
 
 Exit codes: 0 whole, 1 not whole, 2 wrong usage.`,
 		Example: `  vaultferry audit verify
   vaultferry audit verify --checkpoint monday.checkpoint
-  vaultferry audit verify audit-*.jsonl audit.jsonl --public-key audit-keys.json`,
+  vaultferry audit verify audit-*.jsonl audit.jsonl --public-key audit-keys.json
+  vaultferry audit verify gw1/audit*.jsonl gw2/audit*.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.auditVerify(cmd.Context(), args, kept, keys)
 		},
@@ -54,7 +57,7 @@ func (a *app) auditVerify(ctx context.Context, named, kept []string, keys string
 	if v.Keys, err = a.auditKeys(ctx, keys); err != nil {
 		return err
 	}
-	files, err := a.auditFiles(named)
+	logs, err := a.auditLogs(named)
 	if err != nil {
 		return err
 	}
@@ -66,6 +69,7 @@ func (a *app) auditVerify(ctx context.Context, named, kept []string, keys string
 		v.Kept = append(v.Kept, s)
 	}
 	if len(named) == 0 {
+		files := logs[0]
 		s, err := readCheckpoint(audit.CheckpointFile(files[len(files)-1]))
 		switch {
 		case errors.Is(err, os.ErrNotExist):
@@ -75,15 +79,74 @@ func (a *app) auditVerify(ctx context.Context, named, kept []string, keys string
 			v.Kept = append(v.Kept, s)
 		}
 	}
-	report, err := audit.Verify(files, v)
+	views, err := verifyLogs(logs, v)
 	if err != nil {
 		return err
 	}
-	view := &verifyView{Whole: len(report.Problems) == 0, Files: files, Report: report}
-	if err := a.print(view, view.text); err != nil {
+	if len(views) == 1 {
+		err = a.print(views[0], views[0].text)
+	} else {
+		all := &logsView{Whole: problemsOf(views) == 0, Logs: views}
+		err = a.print(all, all.text)
+	}
+	if err != nil {
 		return err
 	}
-	return exitIfAny(len(report.Problems))
+	return exitIfAny(problemsOf(views))
+}
+
+// verifyLogs verifies each log by itself. A kept checkpoint is of the log whose name
+// it has, or else of the first, which it does not fit.
+func verifyLogs(logs [][]string, v audit.Verification) (views []*verifyView, err error) {
+	kept := v.Kept
+	views = make([]*verifyView, len(logs))
+	for i := len(logs) - 1; i >= 0; i-- {
+		one := v
+		if one.Kept = kept; i > 0 {
+			id, err := audit.LogOf(logs[i][0])
+			if err != nil {
+				return nil, err
+			}
+			one.Kept = slices.DeleteFunc(slices.Clone(kept), func(s *audit.Signed) bool { return s.Log != id })
+			kept = slices.DeleteFunc(slices.Clone(kept), func(s *audit.Signed) bool { return s.Log == id })
+		}
+		report, err := audit.Verify(logs[i], one)
+		if err != nil {
+			return nil, err
+		}
+		views[i] = &verifyView{Whole: len(report.Problems) == 0, Files: logs[i], Report: report}
+	}
+	return views, nil
+}
+
+func problemsOf(views []*verifyView) (n int) {
+	for _, v := range views {
+		n += len(v.Problems)
+	}
+	return n
+}
+
+// logsView is the verification of several logs, for programs.
+type logsView struct {
+	Whole bool          `json:"whole"`
+	Logs  []*verifyView `json:"logs"`
+}
+
+func (v *logsView) text(w io.Writer) error {
+	for i, log := range v.Logs {
+		if _, err := fmt.Fprintf(w, "log %s, %s:\n", orDash(log.Log), log.Files[0]); err != nil {
+			return err
+		}
+		if err := log.text(w); err != nil {
+			return err
+		}
+		if i < len(v.Logs)-1 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func readCheckpoint(file string) (*audit.Signed, error) {

@@ -46,8 +46,9 @@ var moved = func() (names []secret.Name) {
 // that is written tells a value.
 func TestKillAndResume(t *testing.T) {
 	w := newKillWorld(t)
+	w.addPostgres(t)
 	kinds := []string{"bolt", "vault", "keyvault", "csms"}
-	for _, kind := range append(kinds, "memory") {
+	for _, kind := range append(kinds, "memory", "postgres") {
 		w.write(t, kind+"-a", 1, 3)
 	}
 	pairs := func(which string, rounds int) {
@@ -61,9 +62,10 @@ func TestKillAndResume(t *testing.T) {
 			})
 		}
 		w.sideBySide(t, which, maps.All(map[string]string{"bolt": "memory", "memory": "bolt"}))
+		w.sideBySide(t, which, maps.All(map[string]string{"bolt": "postgres", "postgres": "bolt"})) // to grow, and back
 	}
 	pairs("all", len(kinds)-1)
-	for _, kind := range append(kinds, "memory") {
+	for _, kind := range append(kinds, "memory", "postgres") {
 		w.write(t, kind+"-a", 4, 5)
 	}
 	pairs("delta", 1) // each kind is source and target of a delta
@@ -73,7 +75,7 @@ func TestKillAndResume(t *testing.T) {
 	}))
 	w.findCanaries(t)
 	w.onlyAdds(t)
-	const moves = 4*3 + 2 + 4 + 2
+	const moves = 4*3 + 2 + 2 + 4 + 2 + 2
 	if n := w.deaths.Load(); n < int64(moves**kills) {
 		t.Errorf("%d runs died, want %d in each of %d moves", n, *kills, moves)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/vaultferry/vaultferry/inventory"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/postgrestest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -68,6 +69,19 @@ func newKillWorld(t *testing.T) *killWorld {
 	}
 	w.file(t, w.config, commonConfig+w.stores)
 	return w
+}
+
+// addPostgres adds two stores in a database.
+func (w *killWorld) addPostgres(t *testing.T) {
+	t.Helper()
+	server := postgrestest.Start(t, postgrestest.Options{})
+	for _, name := range []string{"a", "b"} {
+		w.stores += fmt.Sprintf("  - { name: postgres-%s, backend: postgres, postgres: { dsn: %q, schema: %[1]s } }\n", name, server.DSN("postgres"))
+	}
+	w.file(t, w.config, commonConfig+w.stores)
+	for _, name := range []string{"a", "b"} {
+		w.must(t, exitDone, "store", "upgrade", "postgres-"+name)
+	}
 }
 
 const commonConfig = `server: { address: 127.0.0.1:0, tls: { off: true } }

@@ -76,6 +76,7 @@ type Log struct {
 
 	checkpointed atomic.Int64 // when, in nanoseconds
 	witnessed    atomic.Bool  // once at least
+	rewritten    atomic.Bool  // a witness said so
 }
 
 var errClosed = fmt.Errorf("audit: %w", os.ErrClosed)

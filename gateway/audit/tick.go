@@ -127,6 +127,9 @@ func (l *Log) checkpointAndCosign() error {
 		return err
 	}
 	cosigned, err := l.o.Cosign(text, l.ProvePrefix)
+	if errors.Is(err, ErrRewritten) && !l.rewritten.Swap(true) {
+		err = errors.Join(err, l.tellRewritten(err))
+	}
 	if cosigned == text || cosigned == "" {
 		return err
 	}
@@ -142,6 +145,19 @@ func (l *Log) checkpointAndCosign() error {
 	}
 	l.turn.Unlock()
 	return errors.Join(err, lineErr, replaceFile(CheckpointFile(l.shared.path), cosigned))
+}
+
+// ErrRewritten is of Options.Cosign: a witness has signed lines that are not in the
+// log any more.
+var ErrRewritten = errors.New("the audit was rewritten")
+
+// tellRewritten says what a witness knows of lines that are gone.
+func (l *Log) tellRewritten(found error) error {
+	e := Entry{Phase: Outcome, Op: OpDamage, Result: Damaged, Reason: found.Error()}
+	l.turn.Lock()
+	l.say(e)
+	l.turn.Unlock()
+	return l.Write(e, true)
 }
 
 func (l *Log) lastCheckpoint() string {

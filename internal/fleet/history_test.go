@@ -242,18 +242,6 @@ func (h *history) count() (calls, lost int) {
 	return calls, lost
 }
 
-// done is how many calls of a client were done.
-func (h *history) done(client int) (n int) {
-	for _, ops := range h.of {
-		for _, o := range ops {
-			if out, _ := o.Output.(output); out.result == done && o.ClientId == client {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // TestChecker: the checker finds what it is for. A history that no order of its
 // calls explains is no pass.
 func TestChecker(t *testing.T) {

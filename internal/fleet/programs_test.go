@@ -53,7 +53,7 @@ func (f *fleet) program(t *testing.T, language string, tokens ...string) *progra
 	world, err := json.Marshal(map[string]any{"url": "https://" + storeHost + ":" + port, "tokens": tokens})
 	must(t, err)
 	ca := filepath.Join(f.dir, "ca.pem")
-	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // it ends with its input
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1",

@@ -1,19 +1,15 @@
 package fleet
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +25,6 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/pki"
-	"github.com/vaultferry/vaultferry/internal/vaulttest"
 )
 
 func must(t testing.TB, err error) {
@@ -53,8 +48,11 @@ var binary = sync.OnceValues(func() (string, error) {
 const (
 	token     = "3f0c9d1b7a5e4826b1d0f4a7c6e8925d03b7e1aa"
 	accessKey = "AKFLEET"
+	clientKey = "5eedc0de5ca1ab1e0ddba11fee1deadfa11f00d5"
 	secretKey = "c0ffee5ca1ab1e0ddba11fee1deadfa11f00d5ee"
 	project   = "0123456789abcdef0123456789abcdef"
+	gatewayID = "5f3c1d526d3e4b8a9d0e3f1f6a1c2b7d"
+	loginHost = "login.vault.localhost"
 	storeHost = "fleet.vault.localhost"
 	hwHost    = "csms.vault.localhost"
 )
@@ -79,21 +77,25 @@ func callersOf() (lines string, env []string) {
 }
 
 const configuration = `
-gateway: { id: 5f3c1d526d3e4b8a9d0e3f1f6a1c2b7d }
+gateway: { id: ` + gatewayID + ` }
 server: { address: %s, tls: { cert_file: ../cert.pem, key_file: ../key.pem } }
 admin: { address: 127.0.0.1:0 }
 control: { socket: "" }
 keyring: { file: ../keyring.json }
-audit: { file: audit.jsonl }
+audit:
+  file: audit.jsonl
+  witness: { file: witness.json, key_file: ../signing.json }
+  witnesses: [ { url: "https://%s", gateway: ` + gatewayID + `, key_file: ../signing.json, ca_file: ../ca.pem } ]
 stores:
   - { name: fleet, backend: %s }
 dialects:
   azure: { routes: [ { host: fleet.vault.localhost, store: fleet } ] }
   huawei: { routes: [ { project: "` + project + `", name: fleet, store: fleet } ] }
-login: { host: login.vault.localhost }
+login: { host: ` + loginHost + ` }
 callers:
   - name: app
     tokens: [ { env: APP_TOKEN } ]
+    client: { id: app, secret: { env: APP_CLIENT } }
     access_keys: [ { id: ` + accessKey + `, secret: { env: APP_SK } } ]
 %spolicy:
   - { callers: ["app*", "local:*"], allow: ["*"], stores: ["*"], names: ["*"] }
@@ -116,7 +118,7 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	f := &fleet{dir: t.TempDir(), file: file}
 	ca, err := pki.New(time.Now())
 	must(t, err)
-	pair, err := ca.Issue([]string{storeHost, hwHost, "login.vault.localhost"}, time.Now())
+	pair, err := ca.Issue([]string{storeHost, hwHost, loginHost, "127.0.0.1"}, time.Now())
 	must(t, err)
 	f.pool = ca.Pool()
 	for name, content := range map[string][]byte{"ca.pem": ca.Cert(), "cert.pem": pair.Cert, "key.pem": pair.Key} {
@@ -124,14 +126,20 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	}
 	must(t, backup.NewKeyring().Create(filepath.Join(f.dir, "keyring.json")))
 	var addresses []string
-	callers, _ := callersOf()
-	for i := range n {
-		g := &process{file: file, wrap: wrap, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: freeAddress(t)}
-		must(t, os.Mkdir(g.dir, 0o700))
-		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, store, callers), 0o600))
-		f.gateways = append(f.gateways, g)
-		addresses = append(addresses, g.address)
+	for range n {
+		addresses = append(addresses, freeAddress(t))
 	}
+	callers, _ := callersOf()
+	for i, address := range addresses {
+		g := &process{file: file, wrap: wrap, dir: filepath.Join(f.dir, fmt.Sprint("gw", i)), address: address}
+		must(t, os.Mkdir(g.dir, 0o700))
+		neighbour := addresses[(i+1)%n] // signs its checkpoints
+		must(t, os.WriteFile(g.config(), fmt.Appendf(nil, configuration, g.address, neighbour, store, callers), 0o600))
+		f.gateways = append(f.gateways, g)
+	}
+	keys, err := f.gateways[0].command(t.Context(), "keys", "public", "--signing").Output()
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(f.dir, "signing.json"), keys, 0o600))
 	if strings.HasPrefix(store, "postgres") {
 		out, err := f.gateways[0].command(t.Context(), "store", "upgrade", "fleet").CombinedOutput()
 		if err != nil {
@@ -152,124 +160,6 @@ func freeAddress(t testing.TB) string {
 	must(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
-}
-
-// process is one gateway.
-type process struct {
-	file, dir, address string
-	wrap               []string // a command that runs it
-	env                []string // nil: a gateway's
-	cmd                *exec.Cmd
-	ended              chan struct{}
-}
-
-func (g *process) config() string { return filepath.Join(g.dir, "vaultferry.yaml") }
-
-func (g *process) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append(append(slices.Clone(g.wrap), g.file), args...)
-	if g.env != nil {
-		cmd := exec.CommandContext(ctx, args[0], args[1:len(args)-1]...)
-		cmd.Env = append(os.Environ(), g.env...)
-		return cmd
-	}
-	args = append(args, "--config", g.config())
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	_, callers := callersOf()
-	cmd.Env = append(append(os.Environ(), "APP_TOKEN="+token, "APP_SK="+secretKey, "VAULT_TOKEN="+vaulttest.RootToken), callers...)
-	return cmd
-}
-
-// start returns when the gateway serves.
-func (g *process) start() error {
-	g.cmd = g.command(context.Background(), "serve")
-	pipe, err := g.cmd.StderrPipe()
-	if err == nil {
-		err = g.cmd.Start()
-	}
-	if err != nil {
-		return err
-	}
-	serves := make(chan struct{})
-	ended := make(chan struct{})
-	g.ended = ended
-	var said strings.Builder
-	go func() {
-		defer close(ended)
-		serving := false
-		for lines := bufio.NewScanner(pipe); lines.Scan(); {
-			if !serving {
-				said.WriteString(lines.Text() + "\n")
-			}
-			if !serving && strings.Contains(lines.Text(), "msg=serving") {
-				serving = true
-				close(serves)
-			}
-		}
-		_ = g.cmd.Wait()
-	}()
-	select {
-	case <-serves:
-		return nil
-	case <-ended:
-		return errors.New("the gateway does not start:\n" + said.String())
-	}
-}
-
-// kill ends it as a machine that loses its power does.
-func (g *process) kill() {
-	if g.cmd != nil && g.cmd.Process != nil {
-		_ = g.cmd.Process.Kill()
-		<-g.ended
-	}
-}
-
-// balancer hands connections out in turn, and passes on bytes. A gateway that does
-// not listen is passed over.
-type balancer struct {
-	address string
-	to      []string
-
-	mu   sync.Mutex
-	next int
-}
-
-func newBalancer(t testing.TB, to []string) *balancer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	b := &balancer{address: l.Addr().String(), to: to}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go b.pass(c)
-		}
-	}()
-	return b
-}
-
-func (b *balancer) pass(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	for range 2 * len(b.to) {
-		b.mu.Lock()
-		b.next++
-		to := b.to[b.next%len(b.to)]
-		b.mu.Unlock()
-		server, err := net.Dial("tcp", to)
-		if err != nil {
-			continue
-		}
-		defer func() { _ = server.Close() }()
-		go func() {
-			_, _ = io.Copy(server, client)
-			_ = server.Close()
-		}()
-		_, _ = io.Copy(client, server)
-		return
-	}
 }
 
 // transport leads every host to one address. Each request has a connection of its
@@ -348,7 +238,12 @@ func (f *fleet) huawei(t *testing.T, address string) *csms.CsmsClient {
 
 func (f *fleet) huaweiAs(t *testing.T, address, id, sk string) huaweiClient {
 	t.Helper()
-	auth, err := basic.NewCredentialsBuilder().WithAk(id).WithSk(sk).WithProjectId(project).SafeBuild()
+	return f.huaweiBy(t, address, basic.NewCredentialsBuilder().WithAk(id).WithSk(sk))
+}
+
+func (f *fleet) huaweiBy(t *testing.T, address string, by *basic.CredentialsBuilder) huaweiClient {
+	t.Helper()
+	auth, err := by.WithProjectId(project).SafeBuild()
 	must(t, err)
 	_, port, _ := net.SplitHostPort(address)
 	request := new(string)

@@ -81,7 +81,7 @@ var errOtherSize = errors.New("it remembers another size of this log")
 
 func (c *Client) ask(ctx context.Context, s *audit.Signed, prove Prove) (line string, known int64, err error) {
 	if c.size > s.Size {
-		return "", 0, fmt.Errorf("it has signed %d lines, and there are %d: the audit was cut, or begun anew", c.size, s.Size)
+		return "", 0, fmt.Errorf("it has signed %d lines, and there are %d, so it was cut, or begun anew: %w", c.size, s.Size, audit.ErrRewritten)
 	}
 	body := fmt.Appendf(nil, "old %d\n", c.size)
 	if c.size > 0 && c.size < s.Size {
@@ -115,6 +115,8 @@ func (c *Client) ask(ctx context.Context, s *audit.Signed, prove Prove) (line st
 		if err == nil && known >= 0 && known != c.size {
 			return "", known, errOtherSize
 		}
+	case (res.StatusCode == http.StatusConflict || res.StatusCode == http.StatusUnprocessableEntity) && c.size > 0:
+		return "", 0, fmt.Errorf("it has signed %d lines, and the first %[1]d here are others: %w", c.size, audit.ErrRewritten)
 	}
 	return "", 0, fmt.Errorf("it answers %s", res.Status)
 }
