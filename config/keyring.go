@@ -87,12 +87,6 @@ func (c *Config) validateKeyring(rep *report) {
 			n++
 		}
 	}
-	switch {
-	case n == 0:
-		rep.bad("keyring.file", "missing")
-	case n > 1:
-		rep.bad("keyring", "it is in one place: choose one of %s", anyOf(k.AtMostOne()))
-	}
 	if k.Env != "" && !variableName.MatchString(k.Env) {
 		rep.bad("keyring.env", "not the name of an environment variable; the keyring itself never stands here")
 	}
@@ -106,6 +100,12 @@ func (c *Config) validateKeyring(rep *report) {
 		if err := t.Validate(); err != nil {
 			rep.addTree("keyring.transit", "", err)
 		}
+	}
+	switch {
+	case n == 0:
+		rep.bad("keyring.file", "missing")
+	case n > 1:
+		rep.bad("keyring", "it is in one place: choose one of %s", anyOf(k.AtMostOne()))
 	}
 }
 

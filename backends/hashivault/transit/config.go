@@ -28,12 +28,12 @@ func (c *Config) SetDefaults() { c.Mount = cmp.Or(c.Mount, "transit") }
 
 // Validate returns all problems joined.
 func (c *Config) Validate() error {
-	errs := []error{c.Access.Validate(), connection.CheckFolder("mount", c.Mount, true)}
+	errs := []error{connection.CheckFolder("mount", c.Mount, true)}
 	switch {
 	case c.Key == "":
 		errs = append(errs, errors.New("key: missing"))
 	case !keyName.MatchString(c.Key):
 		errs = append(errs, errors.New("key: want letters, digits and _-. between two of the former"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Access.Validate())...)
 }

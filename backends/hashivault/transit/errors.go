@@ -41,6 +41,8 @@ func (e *Engine) classify(err error, verb string) error {
 		kind, detail = secret.Corrupt, notOurs
 	case says("not supported for key type"), says("message too long for RSA"):
 		detail = "a key of that type does not encrypt this: use one of type aes256-gcm96"
+	case errors.Is(err, secret.TooLarge):
+		kind, detail = secret.TooLarge, "it is larger than Vault takes: 1 MiB in base64, unless max_json_string_value_length of its listener says more"
 	case errors.Is(err, secret.Upstream):
 		kind, detail = secret.Upstream, secret.DetailOf(err)+"; the gateway needs the capability update on "+mount+"/"+verb+"/"+e.config.Key
 	default:

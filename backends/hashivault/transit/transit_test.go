@@ -214,6 +214,22 @@ func TestWrongType(t *testing.T) {
 	}
 }
 
+// TestTooLarge: Vault bounds a text in a request.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	large := bytes.Repeat([]byte("x"), 700_000)
+	sealed, err := f.Seal(t.Context(), large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Open(t.Context(), sealed); err != nil || !bytes.Equal(got, large) {
+		t.Errorf("%d bytes come back as %d: %v", len(large), len(got), err)
+	}
+	_, err = f.Seal(t.Context(), bytes.Repeat(large, 2))
+	fails(t, err, secret.TooLarge, "larger than Vault takes")
+}
+
 // TestRights: a gateway needs decrypt alone; who seals needs both, so that nothing
 // is written that does not open.
 func TestRights(t *testing.T) {
