@@ -44,9 +44,9 @@ func mustBeFree(force bool, files ...string) error {
 // to see once fill is done with it.
 func writeWhole(path string, force bool, fill func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".vaultferry-*") // mode 0600
+	f, err := os.CreateTemp(dir, temporaryFile+"*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // the temporary name tells nobody anything
+		return aboutFile(err, path)
 	}
 	defer func() {
 		// After a rename the name is gone, which is what is wanted.
@@ -54,8 +54,11 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 			err = errors.Join(err, e)
 		}
 	}()
-	if err = errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
-		return err
+	if err = fill(f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return aboutFile(err, path)
 	}
 	if force {
 		err = os.Rename(f.Name(), path)
@@ -67,7 +70,7 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 		return fmt.Errorf("%s: %w", path, os.ErrExist)
 	}
 	if err != nil {
-		return err
+		return aboutFile(err, path)
 	}
 	d, err := os.Open(dir)
 	if err != nil {
@@ -75,6 +78,27 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// aboutFile has an error of a temporary file name the one that was asked for: the
+// temporary name tells nobody anything.
+func aboutFile(err error, path string) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok && strings.HasPrefix(filepath.Base(e.Path), temporaryFile) {
+		return &os.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return &os.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	return err
+}
+
+// isOfFile reports whether an error is about a file of this machine.
+func isOfFile(err error) bool {
+	_, ok := errors.AsType[*os.PathError](err)
+	return ok
+}
+
+// temporaryFile begins the name of a file that is being written.
+const temporaryFile = ".vaultferry-"
 
 // maxFileName is what file systems hold, in bytes.
 const maxFileName = 255

@@ -209,7 +209,7 @@ func (a *app) takeInventory(h inventory.Header, keys *backup.Keyring, r *invento
 		return r.LeftOut, err
 	})
 	switch {
-	case err != nil && isUsage(err):
+	case err != nil && (isUsage(err) || isOfFile(err)):
 		return err
 	case err != nil:
 		return fmt.Errorf("store %s: %w", h.Store, err)

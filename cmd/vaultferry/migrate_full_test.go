@@ -34,6 +34,33 @@ func (w *killWorld) noRoom(t *testing.T) {
 	w.finished(t, "full.plan", len(moved))
 }
 
+// noRoomForFiles: where a file of a move cannot be written whole, it is not there, nor
+// a part of it, and the command says which it is.
+func (w *killWorld) noRoomForFiles(t *testing.T) {
+	w.must(t, exitDone, "migrate", "plan", "--from", "memory-a/team/*", "--to", "memory-b", "--add-prefix", "files/", "--output-file", "files.plan")
+	w.must(t, exitDone, "migrate", "run", "files.plan")
+	room := filepath.Join(w.dir, "room")
+	if err := os.Mkdir(room, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"room.inventory": {"inventory", "memory-a", "--output-file"},
+		"again.plan":     {"migrate", "plan", "--from", "memory-a/team/*", "--to", "memory-b", "--add-prefix", "again/", "--output-file"},
+		"list.txt":       {"diff", "memory-a", "memory-b", "--list"},
+		"room.report":    {"migrate", "report", "files.plan", "--output-file"},
+		"room.prom":      {"migrate", "verify", "files.plan", "--metrics-file"},
+	} {
+		code, out := w.within(t, 0, append(args, filepath.Join("room", name))...) // what reads both stores is another process
+		if code != exitFailed || !strings.Contains(out, name) || !strings.Contains(out, "file too large") || strings.Contains(out, ".vaultferry-") {
+			t.Errorf("%s: exit code %d: %s", name, code, out)
+		}
+		left, err := os.ReadDir(room)
+		if err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+}
+
 // targetFull: a target that takes nothing more ends the run, and the same command
 // goes on when there is room.
 func (w *killWorld) targetFull(t *testing.T) {
@@ -66,7 +93,8 @@ func (w *killWorld) targetDies(t *testing.T) {
 	lane.file(t, "dies.yaml", strings.NewReplacer("audit.jsonl", "dies.audit.jsonl", "socket: s", "socket: h").Replace(commonConfig)+w.stores)
 	_, holder := lane.start(t, "holder.yaml")
 	journal := filepath.Join(w.dir, "dies.plan.journal")
-	run := lane.command(t.Context(), "migrate", "run", "dies.plan", "--concurrency", "2")
+	// So slowly that most is left, however late the kill comes.
+	run := lane.command(t.Context(), "migrate", "run", "dies.plan", "--concurrency", "2", "--rate", "10/s")
 	said := &strings.Builder{}
 	run.Stdout, run.Stderr = said, said
 	if err := run.Start(); err != nil {

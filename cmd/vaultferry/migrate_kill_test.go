@@ -71,7 +71,7 @@ func TestKillAndResume(t *testing.T) {
 	pairs("delta", 1) // each kind is source and target of a delta
 	t.Run("dead credential", w.dead)
 	w.together(t, maps.All(map[string]func(*testing.T){
-		"no room for the journal": w.noRoom, "no room at the target": w.targetFull, "the target dies": w.targetDies,
+		"no room for the journal": w.noRoom, "no room for files": w.noRoomForFiles, "no room at the target": w.targetFull, "the target dies": w.targetDies,
 	}))
 	w.findCanaries(t)
 	w.onlyAdds(t)
