@@ -53,6 +53,9 @@ type RestoreOptions struct {
 	// KeepTrash leaves what is in the trash there even if its time is over: the
 	// name is Trashed.
 	KeepTrash bool
+	// LookBack has Outcome.Secret hold also what somebody else wrote to a new name in
+	// the moment before, where the product cannot keep others out: one more look at it.
+	LookBack bool
 	// RepositoryKey is that of the repository of snapshots whose document the blob
 	// is, wrapped for the keyring of this gateway. Empty: the keyring sealed it.
 	RepositoryKey string
@@ -210,6 +213,11 @@ func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret,
 	s.afterWrite(ctx, j, hook.Restore, made.Secret)
 	out.Secret = made.Secret
 	out.Versions = sameOrdinals(made.Secret)
+	if o.LookBack && !j.caps.AtomicCreate {
+		if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
+			return nil, &secret.Error{Kind: secret.Unknown, Name: sec.Name, Err: err, Detail: "all is written, and nobody knows what else was" + told(err)}
+		}
+	}
 	return out, nil
 }
 

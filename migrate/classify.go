@@ -58,7 +58,7 @@ func (r Rules) backup() gateway.BackupOptions {
 }
 
 func (r Rules) restore(e *Entry) gateway.RestoreOptions {
-	o := gateway.RestoreOptions{As: e.To, OnLoss: r.OnLoss, OnLossOf: r.OnLossOf, KeepTrash: true}
+	o := gateway.RestoreOptions{As: e.To, OnLoss: r.OnLoss, OnLossOf: r.OnLossOf, KeepTrash: true, LookBack: true}
 	if e.Action == DoAppend {
 		o.OnConflict = gateway.ConflictAppend
 	}

@@ -275,7 +275,7 @@ func TestOutcomeSurvives(t *testing.T) {
 	}
 	asked := gateway.RestoreOptions{
 		As: "a", Folder: "f/", OnConflict: "skip", OnLoss: "archive", OnLossOf: map[string]gateway.OnLoss{"tags": "accept"}, Archive: "kept",
-		DryRun: true, Foretell: true, Token: "t", KeepTrash: true,
+		DryRun: true, Foretell: true, Token: "t", KeepTrash: true, LookBack: true,
 	}
 	q, err := restoreToArgs("s", nil, asked)
 	must(t, err)

@@ -22,6 +22,7 @@ type restoreArgs struct {
 	Foretell   bool                      `json:"foretell,omitempty"`
 	Token      string                    `json:"token,omitempty"`
 	KeepTrash  bool                      `json:"keep_trash,omitempty"`
+	LookBack   bool                      `json:"look_back,omitempty"`
 
 	RepositoryKey     string `json:"repository_key,omitempty"` // wrapped
 	RepositoryVoucher string `json:"repository_voucher,omitempty"`
@@ -30,7 +31,7 @@ type restoreArgs struct {
 func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restoreArgs, error) {
 	q := restoreArgs{
 		Store: store, Blob: blob, As: o.As, Folder: o.Folder, OnConflict: o.OnConflict, OnLoss: o.OnLoss,
-		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash,
+		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash, LookBack: o.LookBack,
 		RepositoryKey: o.RepositoryKey, RepositoryVoucher: o.RepositoryVoucher,
 	}
 	if o.CheckName != nil {
@@ -47,7 +48,7 @@ func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restore
 func (q restoreArgs) options() gateway.RestoreOptions {
 	return gateway.RestoreOptions{
 		As: q.As, Folder: q.Folder, OnConflict: q.OnConflict, OnLoss: q.OnLoss,
-		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash,
+		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash, LookBack: q.LookBack,
 		RepositoryKey: q.RepositoryKey, RepositoryVoucher: q.RepositoryVoucher,
 	}
 }

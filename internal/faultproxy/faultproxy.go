@@ -95,6 +95,7 @@ type plan struct {
 	left    int // requests to go
 	met     chan struct{}
 	settled chan struct{}
+	release <-chan struct{} // it is held until then, and passes; nil: it meets the fault
 }
 
 // Start starts a proxy.
@@ -122,7 +123,18 @@ type Met struct{ Began, Settled <-chan struct{} }
 // fault, and all others pass. It takes the place of a fault that has not been
 // met.
 func (p *Proxy) Arm(f Fault, picks func(*http.Request) bool, n int) Met {
-	pl := &plan{fault: f, picks: picks, left: n, met: make(chan struct{}), settled: make(chan struct{})}
+	return p.arm(&plan{fault: f, picks: picks, left: n})
+}
+
+// Hold lets the nth request, counted as by Arm, wait until release is called. Then it
+// passes like all others.
+func (p *Proxy) Hold(picks func(*http.Request) bool, n int) (met Met, release func()) {
+	released := make(chan struct{})
+	return p.arm(&plan{picks: picks, left: n, release: released}), sync.OnceFunc(func() { close(released) })
+}
+
+func (p *Proxy) arm(pl *plan) Met {
+	pl.met, pl.settled = make(chan struct{}), make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.plan = pl
@@ -178,7 +190,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer close(pl.settled)
 	close(pl.met)
-	p.harm(w, r, body, pl.fault)
+	if pl.release == nil {
+		p.harm(w, r, body, pl.fault)
+		return
+	}
+	select {
+	case <-pl.release:
+		p.pass(r.Context(), r, body).write(w)
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (p *Proxy) harm(w http.ResponseWriter, r *http.Request, body []byte, f Fault) {

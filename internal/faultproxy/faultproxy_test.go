@@ -179,6 +179,33 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestHold: a request waits, others pass meanwhile, and then it passes, too.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	p, product, client := newLine(t, true)
+	met, release := p.Hold(faultproxy.Writes, 1)
+	answered := make(chan error, 1)
+	go func() {
+		_, body, err := send(t.Context(), t, client, p)
+		if err == nil && body != "answer 2" {
+			err = errors.New(body)
+		}
+		answered <- err
+	}()
+	<-met.Began
+	if _, body, err := send(t.Context(), t, client, p); err != nil || body != "answer 1" {
+		t.Errorf("beside it: %q, %v", body, err)
+	}
+	release()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	<-met.Settled
+	if n := len(product.all()); n != 2 {
+		t.Errorf("the product saw %d requests", n)
+	}
+}
+
 // TestArm: of several requests the one with the number meets the fault, and
 // none once it is disarmed.
 func TestArm(t *testing.T) {
