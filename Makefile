@@ -71,6 +71,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 2s)
 bench: vault ## benchmarks, with the ratios that we hold ourselves to
 	go test -run='^$$' -bench=. -benchmem ./...
 
+.PHONY: million
+million: deps ## compare a PostgreSQL store of a million secrets with one of a thousand: writes, reads, lists, starts, memory
+	go test ./internal/fleet -run='^$$' -bench='Many$$' -benchtime=1x -timeout 40m
+
 .PHONY: soak
 soak: vault ## a mixed load, with hostile calls and a product that fails, for SOAKTIME (default 10m): nothing grows, no line is lost; a fleet of which one gateway is killed each second, and 20,000 calls between whose round trips others write; a hundred runs of each move that die, and as many kills aimed at each command on backups and repositories
 	go test ./internal/attack -run 'TestSoak$$' -count=1 -v -timeout 24h -args -soak $(SOAKTIME)

@@ -3,39 +3,49 @@ package postgres
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// maxPage bounds a page whatever its Limit.
-const maxPage = 1000
+// maxPage bounds a page whatever its Limit. leastSize is how many rows the shortest is
+// cut of.
+const (
+	maxPage   = 1000
+	leastSize = 32
+)
 
 // List implements backends.Backend.
 func (s *Store) List(ctx context.Context, q secret.Query) (secret.Page, error) {
 	if q.WithTrash {
 		return s.list(ctx, "postgres.list", q, s.sql.listAll)
 	}
-	return s.list(ctx, "postgres.list", q, s.sql.list, false)
+	return s.list(ctx, "postgres.list", q, s.sql.list)
 }
 
 // ListTrash implements backends.Backend.
 func (s *Store) ListTrash(ctx context.Context, q secret.Query) (secret.Page, error) {
-	return s.list(ctx, "postgres.list_trash", q, s.sql.list, true)
+	return s.list(ctx, "postgres.list_trash", q, s.sql.listTrash)
 }
 
 // list is one state of the database as one page: each secret with its current
 // version. A page may begin behind what is no text, which the database takes as
 // bytes alone.
-func (s *Store) list(ctx context.Context, op string, q secret.Query, sql string, which ...any) (p secret.Page, err error) {
+func (s *Store) list(ctx context.Context, op string, q secret.Query, sql string) (p secret.Page, err error) {
 	limit := maxPage
 	if q.Limit > 0 {
 		limit = min(q.Limit, maxPage)
 	}
+	size := leastSize // of a few, so that the database has a few statements to prepare
+	for size <= limit {
+		size *= 2
+	}
+	sql = strings.Replace(sql, "$size", strconv.Itoa(size), 1)
 	err = s.do(ctx, op, "", func() error {
 		return s.inTx(ctx, beginRead, func(t *tx) error {
-			all, err := s.load(ctx, t.read, false, sql, append([]any{textOf(q.After), []byte(q.After), limit + 1}, which...)...)
+			all, err := s.load(ctx, t.read, false, sql, textOf(q.After), []byte(q.After))
 			if err != nil {
 				return err
 			}

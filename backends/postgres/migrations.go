@@ -17,7 +17,8 @@ CREATE TABLE $schema.secret (
 	deleted boolean NOT NULL,
 	head    bytea NOT NULL
 ) WITH (fillfactor = 70);
-CREATE INDEX secret_list ON $schema.secret (deleted, name);
+CREATE INDEX secret_live ON $schema.secret (name) WHERE NOT deleted;
+CREATE INDEX secret_trash ON $schema.secret (name) WHERE deleted;
 CREATE TABLE $schema.version (
 	name       text COLLATE "C" NOT NULL,
 	ordinal    bigint NOT NULL CHECK (ordinal > 0),

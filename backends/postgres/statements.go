@@ -5,7 +5,7 @@ import "strings"
 // statements are the texts that the store sends, for its schema.
 type statements struct {
 	newest, byOrdinal, byUID, all, whole, orphans string // secrets: see row
-	list, listAll, picked                         string
+	list, listTrash, listAll, picked              string
 	partByUID, partByOrdinal                      string
 	create, add, patch, move, begin, purge, lock  string // writes: see change
 	operationOf, repeated, answered, forgotten    string
@@ -20,9 +20,11 @@ const (
 	one = columns + `CASE WHEN $2::boolean THEN v.value END
 FROM $schema.secret s LEFT JOIN LATERAL (SELECT * FROM $schema.version WHERE name = s.name $pick) v ON true WHERE s.name = $1`
 	theNewest = `ORDER BY ordinal DESC LIMIT 1` // the current one of nearly all
-	// listed: $1 the name before, as far as it is text, $2 the whole of it, $3 limit.
+	// listed: $1 the name before, as far as it is text, $2 the whole of it. What is
+	// picked, and how many, is no parameter: the database would not know which index to
+	// take, and think of a tenth of the table.
 	listed = columns + `NULL::bytea
-FROM (SELECT * FROM $schema.secret WHERE $where name >= $1 AND convert_to(name, 'UTF8') > $2 ORDER BY name LIMIT $3) s
+FROM (SELECT * FROM $schema.secret WHERE $where name >= $1 AND convert_to(name, 'UTF8') > $2 ORDER BY name LIMIT $size) s
 LEFT JOIN LATERAL (SELECT * FROM $schema.version WHERE name = s.name ` + theNewest + `) v ON true ORDER BY s.name`
 	// part: $1 name, $2 whether deleted, $3 place, $4 limit.
 	part = columns + `NULL::bytea
@@ -64,10 +66,11 @@ func newStatements(schema string) statements {
 		byUID:     with(one, "$pick", "AND uid = $3"),
 		all: with(`SELECT s.name, s.deleted, CASE WHEN lag(v.ordinal) OVER (ORDER BY v.ordinal) IS NULL THEN s.head END, v.ordinal, v.uid, v.attributes, CASE WHEN $3::boolean THEN v.value END
 FROM $schema.secret s LEFT JOIN $schema.version v ON v.name = s.name WHERE s.name = $1 AND s.deleted = $2 ORDER BY v.ordinal`),
-		whole:   with(columns + `v.value FROM $schema.secret s LEFT JOIN $schema.version v ON v.name = s.name ORDER BY s.name, v.ordinal`),
-		orphans: with(`SELECT DISTINCT v.name FROM $schema.version v WHERE NOT EXISTS (SELECT 1 FROM $schema.secret s WHERE s.name = v.name) ORDER BY 1`),
-		list:    with(listed, "$where", "deleted = $4 AND"),
-		listAll: with(listed, "$where", ""),
+		whole:     with(columns + `v.value FROM $schema.secret s LEFT JOIN $schema.version v ON v.name = s.name ORDER BY s.name, v.ordinal`),
+		orphans:   with(`SELECT DISTINCT v.name FROM $schema.version v WHERE NOT EXISTS (SELECT 1 FROM $schema.secret s WHERE s.name = v.name) ORDER BY 1`),
+		list:      with(listed, "$where", "NOT deleted AND"),
+		listTrash: with(listed, "$where", "deleted AND"),
+		listAll:   with(listed, "$where", ""),
 		picked: with(`SELECT v.name, false, NULL::bytea, v.ordinal, v.uid, v.attributes, NULL::bytea
 FROM unnest($1::text[], $2::bigint[]) AS w (name, ordinal) JOIN $schema.version v ON v.name = w.name COLLATE "C" AND v.ordinal = w.ordinal`),
 		partByUID:     with(part, "$by", "uid"),

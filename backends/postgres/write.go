@@ -198,7 +198,9 @@ func (s *Store) nextVersion(o *operation, from []byte, d *secret.Draft) (*write,
 func (s *Store) Update(ctx context.Context, name secret.Name, sel secret.Selector, p secret.Patch) (out *secret.Secret, err error) {
 	const op = "postgres.update"
 	o := newOperation(op, name)
-	find := func(ctx context.Context, read reader) (*found, error) { return s.find(ctx, read, name, sel, p.If, false) }
+	find := func(ctx context.Context, read reader) (*found, error) {
+		return s.find(ctx, read, name, sel, p.If, false)
+	}
 	next := func(f *found) (*write, error) {
 		h, v := f.head.Clone(), &f.versions[0]
 		if err := h.Patch(v, &p, s.clock.now()); err != nil {
