@@ -133,7 +133,7 @@ release: $(addprefix $(CACHE)/tools/,nfpm cyclonedx-gomod image) ## everything t
 	deploy/release.sh
 
 .PHONY: release-test
-release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root, and the clients of other projects; needs root, mmdebstrap, rpm and wine64
+release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root, and the clients of other projects; needs root, mmdebstrap, rpm, wine64 and azure-cli
 	deploy/release.sh $(CACHE)/again
 	diff -r dist $(CACHE)/again
 	cd test/release && GOWORK=off go vet . && GOWORK=off go test -count=1 -timeout 30m .
