@@ -47,6 +47,12 @@ fmt: $(LINT) ## format every file
 vet:
 	go vet ./...
 
+.PHONY: cross
+cross: ## compile for the systems of a release that tests do not run on
+	@for system in darwin/arm64 windows/amd64; do \
+	  echo "$$system"; GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/vaultferry; \
+	done
+
 .PHONY: lint
 lint: $(LINT) ## golangci-lint, pinned in its own module
 	$(LINT) run ./...
@@ -127,7 +133,7 @@ release: $(addprefix $(CACHE)/tools/,nfpm cyclonedx-gomod image) ## everything t
 	deploy/release.sh
 
 .PHONY: release-test
-release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root, and the clients of other projects; needs root, mmdebstrap and rpm
+release-test: release $(CACHE)/tools/helm ## build it again and compare, and try each artefact in a clean root, and the clients of other projects; needs root, mmdebstrap, rpm, wine64 and azure-cli
 	deploy/release.sh $(CACHE)/again
 	diff -r dist $(CACHE)/again
 	cd test/release && GOWORK=off go vet . && GOWORK=off go test -count=1 -timeout 30m .

@@ -35,12 +35,8 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if ownfile.Exposed(info) {
-		return nil, keyringError("others than its owner can read or write it (mode %04o); chmod 600 it", info.Mode().Perm())
+	if why := ownfile.Exposed(f); why != "" {
+		return nil, keyringError("%s", why)
 	}
 	if d := ownfile.Look(path); d != nil && d.Sure {
 		return nil, keyringError("%s", d.What)

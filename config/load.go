@@ -160,7 +160,7 @@ func parsePassing(path, dir string, raw []byte, kinds backends.Registry, passed 
 		rep.warn("", "%s", danger)
 	}
 	for _, file := range compact(open) {
-		rep.warn("", "%s holds a secret and others than its owner can read it; chmod 600 it", file)
+		rep.warn("", "%s", file)
 	}
 	bad, rest := rep.split()
 	c.unresolved = map[string]string{}

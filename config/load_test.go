@@ -314,7 +314,7 @@ func TestReadableSecretIsWarnedAbout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "warning: " + sk + " holds a secret and others than its owner can read it; chmod 600 it"
+	want := "warning: " + sk + " holds a secret, and others than its owner can read or write it (mode 0644); chmod 600 it"
 	if !slices.Contains(lines(said, true), want) {
 		t.Errorf("said %q", lines(said, true))
 	}

@@ -88,8 +88,10 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 	case len(b) > maxSecretFile:
 		return secret.Value{}, fmt.Errorf("%s is larger than %d bytes", path, maxSecretFile)
 	}
-	if info.Mode().IsRegular() && ownfile.Exposed(info) {
-		r.open = append(r.open, path)
+	if info.Mode().IsRegular() {
+		if why := ownfile.Exposed(f); why != "" {
+			r.open = append(r.open, path+" holds a secret, and "+why)
+		}
 	}
 	if d := ownfile.Look(path); d != nil {
 		if d.Sure {

@@ -11,8 +11,8 @@ tools=$PWD/.cache/tools
 out=$(realpath -m "${1:-dist}")
 authorities=${CA_FILE:-/etc/ssl/certs/ca-certificates.crt}
 
-# Windows is left out: the locks of the audit and of repositories are flock's.
-platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64)
+# For Windows there are the commands: docs/install.md says what is left out.
+platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
 
 export GOWORK=off GOFLAGS='-mod=readonly -trimpath' CGO_ENABLED=0 LC_ALL=C TZ=UTC
 umask 022
@@ -34,7 +34,8 @@ export SOURCE_DATE_EPOCH
 # tag of the commit, else a pseudo-version, as go install would.
 binary() {
   say "binary $1"
-  GOOS=${1%/*} GOARCH=${1#*/} go build -buildvcs=true -ldflags='-s -w' -o "$work/${1/\//_}/vaultferry" ./cmd/vaultferry
+  mkdir -p "$work/${1/\//_}"
+  GOOS=${1%/*} GOARCH=${1#*/} go build -buildvcs=true -ldflags='-s -w' -o "$work/${1/\//_}/" ./cmd/vaultferry
 }
 
 # pages are what goes with the program, for every platform the same.
@@ -44,7 +45,7 @@ pages() {
   say "manual pages and completion"
   mkdir -p "$work/man" "$work/completion"
   go test ./cmd/vaultferry -run 'TestManPages$' -count=1 -args -man "$work/man" >/dev/null
-  for shell in bash zsh fish; do
+  for shell in bash zsh fish powershell; do
     go run ./cmd/vaultferry completion "$shell" >"$work/completion/vaultferry.$shell"
   done
 }
@@ -58,9 +59,13 @@ pack() {
 archive() {
   local name=vaultferry_${version#v}_${1/\//_}
   mkdir -p "$work/archives/$name"
-  cp -r LICENSE README.md CHANGELOG.md "$work/examples" "$work/man" "$work/completion" "$work/${1/\//_}/vaultferry" "$work/archives/$name/"
-  pack "$work/archives/$name"
-  mv "$work/archives/$name.tar.gz" "$out/"
+  cp -r LICENSE README.md CHANGELOG.md "$work/examples" "$work/man" "$work/completion" "$work/${1/\//_}"/vaultferry* "$work/archives/$name/"
+  if [[ $1 == windows/* ]]; then
+    go run ./deploy/zip "$work/archives/$name" >"$out/$name.zip"
+  else
+    pack "$work/archives/$name"
+    mv "$work/archives/$name.tar.gz" "$out/"
+  fi
 }
 
 # inventory lists the modules of a binary, with their licences, as CycloneDX.

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/vaultferry/vaultferry/internal/jsonl"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -102,7 +104,11 @@ func ReadJournal(path string, k inventory.Key, plan string, tell func(Line)) err
 }
 
 func (j *Journal) open(path, plan string) error {
-	if err := lock(j.file); err != nil {
+	err := osfile.TryLock(j.file)
+	if errors.Is(err, osfile.ErrHeld) {
+		return ErrLocked
+	}
+	if err != nil {
 		return err
 	}
 	whole, err := j.replay(plan)
@@ -115,7 +121,7 @@ func (j *Journal) open(path, plan string) error {
 	if _, err := j.file.Seek(whole, io.SeekStart); err != nil {
 		return err
 	}
-	if err := syncFolder(path); err != nil {
+	if err := osfile.Sync(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return j.Write(Line{Step: Opened, Plan: plan})

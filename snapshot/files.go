@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/google/uuid"
 
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -30,7 +30,7 @@ func (r *Repository) path(name string) string { return filepath.Join(r.dir, file
 
 // open opens a file to read, and nothing that would have its reader wait.
 func (r *Repository) open(name string) (*os.File, os.FileInfo, error) {
-	f, err := os.OpenFile(r.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(r.path(name), os.O_RDONLY|osfile.NoWait, 0)
 	if err != nil {
 		return nil, nil, fileError(name, err)
 	}
@@ -116,11 +116,7 @@ func (r *Repository) remove(name string) error {
 }
 
 func (r *Repository) syncDir(name string) error {
-	d, err := os.Open(r.path(name))
-	if err != nil {
-		return fileError(name, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := osfile.Sync(r.path(name)); err != nil {
 		return fileError(name, err)
 	}
 	return nil
@@ -226,7 +222,7 @@ func (b *batch) publish(all []pending) published {
 			}
 			b.folders[dir] = true
 		}
-		if err := syscall.Rename(p.work, b.r.path(p.name)); err != nil { // os.Rename looks at the new name first
+		if err := osfile.Rename(p.work, b.r.path(p.name)); err != nil { // os.Rename looks at the new name first
 			return published{all[i:], fileError(p.name, err)}
 		}
 	}
@@ -263,11 +259,7 @@ func syncPaths(dir string, paths []string) error {
 		return syncAll(dir)
 	}
 	for _, path := range paths {
-		f, err := os.Open(path)
-		if err == nil {
-			err = errors.Join(f.Sync(), f.Close())
-		}
-		if err != nil {
+		if err := osfile.Sync(path); err != nil {
 			return err
 		}
 	}

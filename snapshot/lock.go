@@ -8,11 +8,11 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -63,14 +63,14 @@ func (r *Repository) Lock(ctx context.Context, by, does string) (context.Context
 
 // take writes the owner, unless another's lock holds.
 func (l *Lock) take() error {
-	err := syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err := osfile.TryLock(l.file)
 	free := err == nil
-	if errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOLCK) { // a file system without: the lease is all
+	if errors.Is(err, errors.ErrUnsupported) { // a file system without: the lease is all
 		err = nil
 	}
 	was, readErr := l.stands()
 	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
+	case errors.Is(err, osfile.ErrHeld):
 		return taken(was)
 	case err != nil:
 		return fileError(fileLock, err)
@@ -166,7 +166,7 @@ func (l *Lock) Release() error {
 	if was, readErr := l.stands(); readErr == nil && was != nil && was.Owner == l.owner.Owner {
 		err = l.file.Truncate(0)
 	}
-	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // a child that is being started may have the file open, too
+	_ = osfile.Unlock(l.file) // a child that is being started may have the file open, too
 	return errors.Join(err, l.file.Close())
 }
 

@@ -3,14 +3,14 @@ package bolt
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"os"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // database is an open file with bbolt's lock on it.
@@ -25,12 +25,6 @@ type options struct {
 	noSync   bool          // for a file that nobody knows yet: its maker calls Sync
 	noLink   bool          // refuses a link in its place, for the same
 }
-
-// A larger file than mapSize is mapped anew when it grows, which copies all of
-// the transaction that makes it grow and waits for every reader. One of those
-// can be a backup that goes to a slow disk. The size is one of addresses, not of
-// memory.
-const mapSize = 64 << 20 << (bits.UintSize / 64 * 8) // 16 GiB; 64 MiB where addresses are scarce
 
 // growth is what the file gains at a time.
 const growth = 1 << 20
@@ -76,7 +70,7 @@ func openOnce(path string, o options) (db *database, err error) {
 			ReadOnly: o.readOnly, NoSync: o.noSync, NoGrowSync: o.noSync,
 			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 				if o.noLink {
-					flag |= syscall.O_NOFOLLOW
+					flag |= osfile.NoFollow
 				}
 				var err error
 				db.file, err = os.OpenFile(path, flag&^os.O_CREATE, mode) // create alone makes files

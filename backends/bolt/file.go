@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -60,7 +61,7 @@ func create(path string, env backends.Env) error {
 	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(dir)
+	return osfile.Sync(dir)
 }
 
 func fill(path string, env backends.Env) error {
@@ -86,12 +87,4 @@ func fill(path string, env backends.Env) error {
 // emptyFile makes one beside path, of mode 0600.
 func emptyFile(path, suffix string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+suffix)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -3,8 +3,9 @@ package bolt
 import (
 	"errors"
 	"os"
-	"syscall"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // ErrHeld is the cause where another process has the file open.
@@ -20,16 +21,16 @@ const lockPoll = 50 * time.Millisecond
 // lockFile opens a file with a lock of its own, on bbolt's terms, whatever the
 // file holds. With exclusive nobody else has it open as a store.
 func lockFile(path string, exclusive bool, wait time.Duration) (*os.File, error) {
-	how := syscall.LOCK_SH
+	lock := osfile.TryShare
 	if exclusive {
-		how = syscall.LOCK_EX
+		lock = osfile.TryLock
 	}
 	for deadline := time.Now().Add(wait); ; {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
 		}
-		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		err = lock(f)
 		same := false
 		if err == nil {
 			same, err = standsAt(path, f)
@@ -37,7 +38,7 @@ func lockFile(path string, exclusive bool, wait time.Duration) (*os.File, error)
 		if same {
 			return f, nil
 		}
-		if err := errors.Join(err, f.Close()); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+		if err := errors.Join(err, f.Close()); err != nil && !errors.Is(err, osfile.ErrHeld) {
 			return nil, err
 		}
 		if time.Now().After(deadline) {

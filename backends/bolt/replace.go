@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -40,6 +40,9 @@ func Compact(ctx context.Context, path string, keys backends.KeyWrapper) (before
 // replaceFile puts what write makes of the file at path in its place. It refuses
 // one that is damaged.
 func replaceFile(ctx context.Context, path string, keys backends.KeyWrapper, write func(to, from *database) error) (before, after *backends.Findings, err error) {
+	if err := canReplace(path); err != nil {
+		return nil, nil, err
+	}
 	if err := checkKeys(path, keys); err != nil {
 		return nil, nil, err
 	}
@@ -104,6 +107,14 @@ func writeNew(ctx context.Context, temp, path string, from *database, keys backe
 	return verifyFileAs(ctx, "the new file", temp, keys)
 }
 
+// canReplace refuses where the system does not do it.
+func canReplace(path string) error {
+	if osfile.Replaces {
+		return nil
+	}
+	return openError(secret.Unsupported, nil, "%s: this system lets nobody replace a file that is open; do it on Linux or macOS", path)
+}
+
 // sameOwner gives temp, which is to take the place of path, the owner, group and
 // mode of that: whoever could open it still can, and nobody else. It takes the open
 // file: the name may lead elsewhere by now.
@@ -113,11 +124,11 @@ func sameOwner(temp *os.File, path string) error {
 		return fileError(path, err)
 	}
 	mode := info.Mode().Perm()
-	if have, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := temp.Chown(int(have.Uid), -1); err != nil {
+	if uid, gid, ok := osfile.Owner(info); ok {
+		if err := temp.Chown(uid, -1); err != nil {
 			return openError(secret.Unavailable, err, "%s belongs to another user, who alone can replace it; nothing was done", path)
 		}
-		if err := temp.Chown(-1, int(have.Gid)); err != nil {
+		if err := temp.Chown(-1, gid); err != nil {
 			mode &^= 0o070 // of a group that the owner is not in
 		}
 	}
@@ -150,7 +161,7 @@ func publish(temp, path string) error {
 		return writeError(path, err)
 	}
 	atStep("renamed")
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := osfile.Sync(filepath.Dir(path)); err != nil {
 		return openError(secret.Unknown, err, "%s was replaced; that it is so after a loss of power is not known", path)
 	}
 	return nil

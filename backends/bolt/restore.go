@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -44,6 +45,9 @@ func (r *Restore) Into(ctx context.Context, path string) (out *Restored, err err
 	defer func() { err = errors.Join(err, release()) }()
 	out = &Restored{}
 	if stands {
+		if err := canReplace(path); err != nil {
+			return nil, err
+		}
 		out.Old = fmt.Sprintf("%s.%s.old", path, r.Now.UTC().Format("20060102T150405.000Z"))
 	}
 	if r.DryRun {
@@ -133,5 +137,5 @@ func link(from, to string) error {
 		return openError(secret.Unavailable, err, "%s cannot be made; nothing was done", to)
 	}
 	atStep("linked")
-	return syncDir(filepath.Dir(to))
+	return osfile.Sync(filepath.Dir(to))
 }

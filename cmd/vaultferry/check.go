@@ -132,8 +132,11 @@ func (a *app) checkFiles(ctx context.Context, v *checkView, cfg *config.Config, 
 		v.ACME = cfg.CertifiedHosts()
 		return
 	}
-	if info, err := os.Stat(cfg.Server.TLS.KeyFile); err == nil && ownfile.Exposed(info) {
-		v.add(config.Warning, "server.tls.key_file", "other users can read the key (mode %04o)", info.Mode().Perm())
+	if f, err := os.Open(cfg.Server.TLS.KeyFile); err == nil {
+		if why := ownfile.Exposed(f); why != "" {
+			v.add(config.Warning, "server.tls.key_file", "%s", why)
+		}
+		_ = f.Close() // only looked at
 	}
 	if v.cert, err = x509.ParseCertificate(c.Certificates[0].Certificate[0]); err != nil {
 		v.add(config.Bad, "server.tls.cert_file", "%s", err)

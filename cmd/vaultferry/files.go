@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/vaultferry/vaultferry/internal/osfile"
+	"github.com/vaultferry/vaultferry/internal/ownfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -54,7 +56,10 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 			err = errors.Join(err, e)
 		}
 	}()
-	if err = fill(f); err == nil {
+	if err = ownfile.Private(f); err == nil {
+		err = fill(f)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -72,11 +77,7 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 	if err != nil {
 		return aboutFile(err, path)
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return osfile.Sync(dir)
 }
 
 // aboutFile has an error of a temporary file name the one that was asked for: the

@@ -11,12 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
@@ -162,7 +162,7 @@ func (o *owner) giveFolder(path string) error {
 	if o == nil {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	f, err := osfile.OpenFolder(path)
 	if err != nil {
 		return err
 	}

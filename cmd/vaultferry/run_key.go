@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -34,14 +35,15 @@ func newRunKey(file string, keys *backup.Keyring) (k inventory.Key, wrapped stri
 
 // readRunKey reads the 64 hex digits of a file that nobody else can read.
 func readRunKey(file string) (inventory.Key, error) {
-	info, err := os.Stat(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return inventory.Key{}, err
 	}
-	if ownfile.Exposed(info) {
-		return inventory.Key{}, usagef("%s: others can read this run key: chmod 600 %s", file, file)
+	defer func() { _ = f.Close() }() // only read
+	if why := ownfile.Exposed(f); why != "" {
+		return inventory.Key{}, usagef("%s holds a run key, and %s", file, why)
 	}
-	text, err := os.ReadFile(file)
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
 		return inventory.Key{}, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/control"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 	"github.com/vaultferry/vaultferry/internal/heap"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -77,6 +78,9 @@ folder that goes away at the end. For automated tests:
 }
 
 func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signal) (err error) {
+	if !osfile.Replaces { // see docs/install.md
+		return usagef("the gateway runs on Linux and macOS; here there are the commands, and for tests serve --dev")
+	}
 	cfg, warnings, err := a.load()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -55,7 +56,7 @@ func (d Dir) Keep(path string, blob []byte) error {
 	if !bytes.Equal(there, blob) {
 		return fmt.Errorf("%s holds something else", path)
 	}
-	return syncDir(string(d))
+	return osfile.Sync(string(d))
 }
 
 func (d Dir) create() error {
@@ -66,7 +67,7 @@ func (d Dir) create() error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(string(d)))
+	return osfile.Sync(filepath.Dir(string(d)))
 }
 
 // write publishes the blob whole or not at all. Another writer of the same
@@ -85,12 +86,4 @@ func (d Dir) write(path string, blob []byte) (err error) {
 		return nil
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // beginEntry is the first line of a file that goes on behind another.
@@ -84,7 +85,7 @@ func (f *sharedFile) replace(at *link, e Entry, publish func(temp, path string) 
 		next.tree = nil
 	}
 	*at = next
-	return errors.Join(old.Close(), ignoreMissing(os.Remove(temp)), syncDir(filepath.Dir(f.path)))
+	return errors.Join(old.Close(), ignoreMissing(os.Remove(temp)), osfile.Sync(filepath.Dir(f.path)))
 }
 
 // treeOf is where at stands, with a tree of its own: that of the file, where at
@@ -117,14 +118,6 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // freeName is where the file is moved: audit.jsonl to

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // sharedFile is an audit file that other processes append to as well: a
@@ -341,7 +343,7 @@ func (f *sharedFile) leave(at *link, info fs.FileInfo) (*Entry, error) {
 		}
 	}
 	e := &Entry{Reason: "the file was moved away"}
-	if links(info) == 0 {
+	if osfile.Links(info) == 0 {
 		e = &Entry{Result: Damaged, Reason: fmt.Sprintf("the file was deleted, or another took its place; lines up to %d stood in it", at.seq)}
 	}
 	stood := treeOf(at, f.file)

@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // trial is a log over a file, and what it said.
@@ -197,7 +198,7 @@ func TestAForeignLockEnds(t *testing.T) {
 	foreign, err := os.Open(tr.path)
 	must(t, err)
 	defer func() { _ = foreign.Close() }()
-	must(t, flock(foreign, syscall.LOCK_EX))
+	must(t, osfile.Lock(foreign))
 	start := time.Now()
 	if err := tr.Write(Entry{Op: "o"}, false); !errors.Is(err, errLocked) {
 		t.Fatalf("said %v", err)

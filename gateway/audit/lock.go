@@ -3,8 +3,9 @@ package audit
 import (
 	"errors"
 	"os"
-	"syscall"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 const (
@@ -45,8 +46,8 @@ func (l *fileLock) take() error {
 		}
 	}
 	if l.waiter == nil {
-		err := flock(l.file, syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
+		err := osfile.TryLock(l.file)
+		if !errors.Is(err, osfile.ErrHeld) {
 			l.late = false
 			return err
 		}
@@ -73,26 +74,17 @@ func (l *fileLock) take() error {
 
 // wait hands the lock over, or gives it back.
 func (w *lockWaiter) wait(file *os.File) {
-	err := flock(file, syscall.LOCK_EX)
+	err := osfile.Lock(file)
 	timer := time.NewTimer(offered)
 	defer timer.Stop()
 	select {
 	case w.got <- err:
 	case <-timer.C:
 		if err == nil {
-			_ = flock(file, syscall.LOCK_UN) // closing the file does it, too
+			_ = osfile.Unlock(file) // closing the file does it, too
 		}
 	}
 	close(w.done)
 }
 
-func (l *fileLock) release() error { return flock(l.file, syscall.LOCK_UN) }
-
-func flock(file *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(file.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
+func (l *fileLock) release() error { return osfile.Unlock(l.file) }

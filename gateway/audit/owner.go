@@ -2,7 +2,8 @@ package audit
 
 import (
 	"os"
-	"syscall"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // sameOwner gives file the owner of old: the gateway that wrote that one must
@@ -16,10 +17,9 @@ func sameOwner(file, old *os.File) error {
 	if err != nil {
 		return err
 	}
-	h, ok1 := have.Sys().(*syscall.Stat_t)
-	w, ok2 := want.Sys().(*syscall.Stat_t)
-	if !ok1 || !ok2 || h.Uid == w.Uid && h.Gid == w.Gid {
+	uid, gid, ok := osfile.Owner(want)
+	if u, g, _ := osfile.Owner(have); !ok || u == uid && g == gid {
 		return nil
 	}
-	return file.Chown(int(w.Uid), int(w.Gid))
+	return file.Chown(uid, gid)
 }

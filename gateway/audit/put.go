@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vaultferry/vaultferry/internal/merkle"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // put writes a batch, with whatever must stand before it. Called with turn
@@ -201,10 +202,11 @@ func (l *Log) say(e Entry) {
 	l.o.Log.Error("THE AUDIT WAS DAMAGED: "+e.Reason, slog.String("file", l.shared.path), slog.Uint64("line", l.at.seq))
 }
 
-// due: the file is larger, or older, than it is to be.
+// due: the file is larger, or older, than it is to be, and can be moved while it is
+// open.
 func (l *Log) due() bool {
 	switch {
-	case l.at.size == 0 || !l.shared.regular:
+	case l.at.size == 0 || !l.shared.regular || !osfile.Replaces:
 		return false
 	case l.o.MaxSize > 0 && l.at.size >= l.o.MaxSize:
 		return true

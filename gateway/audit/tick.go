@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 const (
@@ -260,7 +262,7 @@ func (l *Log) lookAtDisk() {
 		l.state.free.Store(-1)
 		return
 	}
-	free, err := roomOf(filepath.Dir(l.shared.path))
+	free, err := osfile.Room(filepath.Dir(l.shared.path))
 	if err != nil {
 		free = -1
 	}

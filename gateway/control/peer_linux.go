@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// isServed: the system tells who is at the other end of a socket.
+const isServed = true
+
 // peerUID is the user at the other end of a socket.
 func peerUID(c net.Conn) (uid int, err error) {
 	u, ok := c.(*net.UnixConn)

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package control
 
@@ -6,6 +6,9 @@ import (
 	"net"
 	"os"
 )
+
+// isServed: a socket lets in nobody but its owner and root.
+const isServed = true
 
 // peerUID is the user of this program: the socket's mode lets nobody else in
 // but root.

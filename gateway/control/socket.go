@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // ErrLive says that another process answers on the socket.
@@ -57,6 +59,9 @@ func withAddress(path string, f func(address string) error) error {
 
 // listen takes the path for a socket of mode 0600.
 func listen(ctx context.Context, path string) (ln net.Listener, info fs.FileInfo, err error) {
+	if !isServed {
+		return nil, nil, fmt.Errorf("a control socket on this system: %w", errors.ErrUnsupported)
+	}
 	unlock, err := lockFolder(ctx, filepath.Dir(path))
 	if err != nil {
 		return nil, nil, err
@@ -94,8 +99,8 @@ func lockFolder(ctx context.Context, dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	for end := time.Now().Add(lockTimeout); ; {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) { // a file system without locks does without
+		err := osfile.TryLock(f)
+		if !errors.Is(err, osfile.ErrHeld) || time.Now().After(end) { // a file system without locks does without
 			return func() { _ = f.Close() }, nil
 		}
 		select {
@@ -129,6 +134,9 @@ func clearStale(ctx context.Context, path string) error {
 }
 
 func dial(ctx context.Context, path string) (c net.Conn, err error) {
+	if !isServed {
+		return nil, fs.ErrNotExist
+	}
 	err = withAddress(path, func(address string) (err error) {
 		c, err = (&net.Dialer{}).DialContext(ctx, "unix", address)
 		return err

@@ -75,13 +75,24 @@ func ours(info os.FileInfo) bool {
 	return !ok || s.Uid == 0 || int64(s.Uid) == int64(os.Geteuid())
 }
 
-// Exposed reports whether somebody else can read or write a file that is meant
-// for this process alone. The group of a file of root's may read it: that is how
-// systemd and Kubernetes hand a file to one service.
-func Exposed(info os.FileInfo) bool {
+// Exposed says by what somebody else can read or write a file that is meant for
+// this process alone, and what to do; empty: nobody can. The group of a file of
+// root's may read it: that is how systemd and Kubernetes hand a file to one service.
+func Exposed(f *os.File) string {
+	info, err := f.Stat()
+	if err != nil {
+		return err.Error()
+	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return exposed(info.Mode().Perm(), ok && st.Uid == 0 && os.Geteuid() != 0)
+	if mode := info.Mode().Perm(); exposed(mode, ok && st.Uid == 0 && os.Geteuid() != 0) {
+		return fmt.Sprintf("others than its owner can read or write it (mode %04o); chmod 600 it", mode)
+	}
+	return ""
 }
+
+// Private leaves a file, which this process has made and has open, to its user: its
+// mode says so already.
+func Private(*os.File) error { return nil }
 
 func exposed(mode os.FileMode, handedOver bool) bool {
 	if handedOver {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/vaultferry/vaultferry/internal/osfile"
 )
 
 // UnderWayError is that of Publish where another one is at work on the file.
@@ -42,10 +44,13 @@ func Publish(path string, content func() ([]byte, error), move func(temp, path s
 	if err != nil { // else the name is free and may be another edit's already
 		return errors.Join(err, os.Remove(temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return osfile.Sync(filepath.Dir(path))
 }
 
 func fill(f *os.File, path string, content func() ([]byte, error)) error {
+	if err := Private(f); err != nil {
+		return err
+	}
 	b, err := content()
 	if err != nil {
 		return err
@@ -57,12 +62,4 @@ func fill(f *os.File, path string, content func() ([]byte, error)) error {
 		return err
 	}
 	return f.Sync()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

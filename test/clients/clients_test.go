@@ -166,6 +166,29 @@ func TestCustomCloud(t *testing.T) {
 	}
 }
 
+// TestAzRest runs the lines of the page, for this gateway.
+func TestAzRest(t *testing.T) {
+	hostsFile(t)
+	page, err := os.ReadFile("../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile("(?s)\n### az rest\n.*?```\n(.*?)```").FindSubmatch(page)
+	if lines == nil {
+		t.Fatal("the page has no lines for az rest")
+	}
+	script := strings.NewReplacer("=ca.pem", "="+variables["SSL_CERT_FILE"], "https://main.vault.localhost:8443", variables["AZURE_KEYVAULT_URL"]).Replace(string(lines[1]))
+	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
+	cmd.Env = append(os.Environ(), "TOKEN="+variables["AZURE_KEYVAULT_TOKEN"], "AZURE_CONFIG_DIR="+t.TempDir(), "AZURE_CORE_COLLECT_TELEMETRY=false")
+	var failed strings.Builder
+	cmd.Stderr = &failed
+	out, err := cmd.Output()
+	var got struct{ Value, ID string }
+	if err != nil || json.Unmarshal(out, &got) != nil || got.Value != "hunter2" || !strings.HasPrefix(got.ID, variables["AZURE_KEYVAULT_URL"]+"/secrets/db-pass/") {
+		t.Errorf("%v: %s\n%s", err, failed.String(), got.ID)
+	}
+}
+
 // TestDapr reads as dapr's component secretstores.huaweicloud.csms does. The
 // region is the name of the route, by which the SDK looks the project up.
 func TestDapr(t *testing.T) {

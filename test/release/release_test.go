@@ -1,5 +1,5 @@
 // Package release installs what `make release` made, each in a clean root, and
-// asks it for a secret. It needs root, mmdebstrap, dpkg, rpm, curl and helm, and
+// asks it for a secret. It needs root, mmdebstrap, dpkg, rpm, curl, wine64 and helm, and
 // fails without: `make release-test` runs it.
 package release
 
@@ -397,7 +397,7 @@ func TestSums(t *testing.T) {
 			t.Errorf("no such line: %s", line)
 		}
 	}
-	if n := len(files); n != 4*2+2*2+2 { // archive and SBOM for each platform, two packages for two, the image, the sums
+	if n := len(files); n != 5*2+2*2+2 { // archive and SBOM for each platform, two packages for two, the image, the sums
 		t.Errorf("%d files", n)
 	}
 }
