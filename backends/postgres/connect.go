@@ -139,19 +139,23 @@ func (c *Config) connString(user string) (string, error) {
 			{"sslkey", c.TLS.KeyFile},
 		}...)
 	}
-	before := " "
-	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
-		before = "&"
-		if !strings.Contains(text, "?") {
-			text += "?"
+	isURL, before := strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://"), " "
+	if isURL {
+		text = strings.TrimSuffix(text, "?")
+		before = "?"
+		if strings.Contains(text, "?") {
+			before = "&"
 		}
 	}
 	for _, f := range fields {
 		if key, value := f[0]+"=", f[1]; value != "" && !strings.Contains(c.DSN, key) {
-			if before == " " {
+			if !isURL {
 				value = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 			}
 			text += before + key + value
+			if isURL {
+				before = "&"
+			}
 		}
 	}
 	return text, nil

@@ -265,6 +265,22 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
+// TestDSN: a URL and pairs are taken, with or without parameters of their own.
+func TestDSN(t *testing.T) {
+	t.Parallel()
+	for _, dsn := range []string{
+		"postgres://vaultferry@db.example.com/secrets", "postgresql://db/d?", "postgres://db/d?connect_timeout=3",
+		"postgres://db/d?sslmode=verify-ca&target_session_attrs=any", "host=db dbname=d", "host=db sslmode=verify-full",
+	} {
+		c := &postgres.Config{}
+		c.SetDefaults()
+		c.DSN = dsn
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
 // TestInClear: nothing leaves the machine.
 func TestInClear(t *testing.T) {
 	t.Parallel()

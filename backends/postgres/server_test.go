@@ -180,6 +180,30 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// TestTakeover: a standby that every commit waits for takes over amid many writes.
+// What was acknowledged is there, and nothing twice.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	first := postgrestest.Start(t, postgrestest.Options{})
+	p := newPlaceAt(t, first, "postgres").made(t)
+	second := first.StartStandby(t)
+	first.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	waitFor(t, func() bool {
+		return first.Run("postgres", "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == nil
+	})
+	p.config.DSN = fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres sslmode=disable", first.Socket, second.Socket, first.Port, second.Port, postgrestest.Superuser)
+	s := p.open(t)
+	made := writeMany(t, s, 8, 400, func() {
+		if err := first.Kill(); err != nil {
+			t.Error(err)
+		}
+		if err := second.Run("postgres", "SELECT pg_promote()"); err != nil {
+			t.Error(err)
+		}
+	})
+	checkMade(t, s, made)
+}
+
 // TestDiskFull: a database that has no space left for its tables, or for its log, says
 // so or ends, nothing is half there, what was acknowledged is, and once there is space
 // it goes on. The server and its reaction are real; that the disk is full is what a

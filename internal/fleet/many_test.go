@@ -112,8 +112,11 @@ func (f *filled) measure(b *testing.B) {
 			_, err := f.Put(b.Context(), secret.Name(fmt.Sprint("m", f.more)), draft)
 			return err
 		},
-		"SET":        func() error { _, err := f.Put(b.Context(), manyName(deep+rand.IntN(usual)), draft); return err },
-		"GET":        func() error { _, err := f.Get(b.Context(), manyName(deep+rand.IntN(usual)), secret.Current); return err },
+		"SET": func() error { _, err := f.Put(b.Context(), manyName(deep+rand.IntN(usual)), draft); return err },
+		"GET": func() error {
+			_, err := f.Get(b.Context(), manyName(deep+rand.IntN(usual)), secret.Current)
+			return err
+		},
 		"list-first": func() error { return list("") },
 		"list-deep":  func() error { return list(manyName(deep)) },
 	} {
