@@ -156,6 +156,11 @@ func TestSealed(t *testing.T) {
 		t.Errorf("the file: %v, %v", info.Mode(), err)
 	}
 	was := w.bytes(t)
+	// Vault's own command takes the file as it is, its line end included.
+	native, err := vaulttest.Shared(t).Client(t, vaulttest.RootToken).Logical().Write(w.mount+"/decrypt/ring", map[string]any{"ciphertext": was})
+	if err != nil || native.Data["plaintext"] != base64.StdEncoding.EncodeToString([]byte(text(t, k))) {
+		t.Errorf("Vault opens something else: %v", err)
+	}
 	if err := w.Create(t.Context(), backup.NewKeyring()); !errors.Is(err, os.ErrExist) || w.bytes(t) != was {
 		t.Errorf("Create over a keyring: %v", err)
 	}
