@@ -120,14 +120,12 @@ func isCode(err error, codes ...string) bool {
 	return false
 }
 
-// uncertain reports whether a statement that was to commit may have done so.
-// What the database refuses by ERROR it has rolled back; by FATAL it may have
-// ended the session just after a commit.
+// uncertain reports whether a statement that was to commit may have done so: what
+// became of no such statement, such as a row that does not open, is certain. What the
+// database refuses by ERROR it has rolled back; by FATAL it may have ended the session
+// just after a commit.
 func uncertain(err error) bool {
-	if _, ok := errors.AsType[*notSent](err); ok || err == nil {
-		return false
-	}
-	if _, ok := errors.AsType[*secret.Error](err); ok {
+	if _, ok := errors.AsType[*committing](err); !ok {
 		return false
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -136,15 +134,15 @@ func uncertain(err error) bool {
 	return !pgconn.SafeToRetry(err)
 }
 
-// notSent is of a statement for which there was no connection, or that commits nothing.
-type notSent struct{ err error }
+// committing is of a statement that was to commit, and got a connection.
+type committing struct{ err error }
 
-func (e *notSent) Error() string { return e.err.Error() }
-func (e *notSent) Unwrap() error { return e.err }
+func (e *committing) Error() string { return e.err.Error() }
+func (e *committing) Unwrap() error { return e.err }
 
-func asNotSent(err error) error {
+func asCommitting(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &notSent{err}
+	return &committing{err}
 }

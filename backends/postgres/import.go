@@ -45,7 +45,7 @@ func (s *Store) Import(ctx context.Context, in *secret.Secret, _ string) (*backe
 				if err == nil {
 					backends.CountCall(ctx)
 					_, err = t.conn.CopyFrom(ctx, pgx.Identifier{s.schema, "version"}, []string{"name", "ordinal", "uid", "attributes", "value"}, pgx.CopyFromSlice(len(in.Versions), rows))
-					err = asNotSent(s.broken(t.conn, err))
+					err = s.broken(t.conn, err)
 				}
 				if err == nil {
 					err = t.commit(ctx)

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,55 @@ func TestTampered(t *testing.T) {
 			if err != nil || found.Sound() {
 				t.Errorf("a check finds nothing, or %v", err)
 			}
+		})
+	}
+}
+
+// TestWritesOverDamage: a write that meets a damaged row says so at once. It does not
+// try again until its caller gives up, and nobody is told that it may have been done.
+func TestWritesOverDamage(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	put := func(ctx context.Context, s *postgres.Store) error {
+		_, err := s.Put(ctx, "s", draft("canary"))
+		return err
+	}
+	const headChanged = "UPDATE $schema.secret SET head = set_byte(head, 40, get_byte(head, 40) # 1)"
+	for what, c := range map[string]struct {
+		sql   string
+		write func(context.Context, *postgres.Store) error
+	}{
+		"put over a changed head": {headChanged, put},
+		"put that was asked for, over a changed head": {headChanged, func(ctx context.Context, s *postgres.Store) error {
+			ctx, _ = asked(ctx, "caller", "canary")
+			return put(ctx, s)
+		}},
+		"delete of a changed head": {headChanged, func(ctx context.Context, s *postgres.Store) error {
+			_, err := s.Delete(ctx, "s", time.Time{})
+			return err
+		}},
+		"update of a version that is gone": {"DELETE FROM $schema.version", func(ctx context.Context, s *postgres.Store) error {
+			_, err := s.Update(ctx, "s", secret.Current, secret.Patch{})
+			return err
+		}},
+		"record of the gateway, changed": {"UPDATE $schema.state SET head = set_byte(head, 40, get_byte(head, 40) # 1)", func(ctx context.Context, s *postgres.Store) error {
+			return s.WriteState(ctx, "events", []byte(`{"n":2}`), "1")
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, database).made(t)
+			s := p.open(t)
+			err := put(t.Context(), s)
+			err = errors.Join(err, s.WriteState(t.Context(), "events", []byte(`{"n":1}`), ""), s.Close())
+			if err != nil {
+				t.Fatal(err)
+			}
+			server.Exec(t, database, strings.ReplaceAll(c.sql, "$schema", p.config.Schema))
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // what never ends, ends
+			defer cancel()
+			wantInternal(t, c.write(ctx, p.open(t)))
 		})
 	}
 }

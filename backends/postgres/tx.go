@@ -48,7 +48,7 @@ const (
 func (s *Store) inTx(ctx context.Context, begin string, f func(*tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return &notSent{err}
+		return err
 	}
 	defer conn.Release() // closes what is left within a transaction
 	t := &tx{store: s, conn: conn, begin: begin}
@@ -81,32 +81,36 @@ func (t *tx) round(ctx context.Context, steps ...step) error {
 }
 
 // read makes a step that commits nothing.
-func (t *tx) read(ctx context.Context, st step) error { return asNotSent(t.round(ctx, st)) }
+func (t *tx) read(ctx context.Context, st step) error { return t.round(ctx, st) }
 
 // commit is round, and the end of the transaction. Its error may mean that
 // nobody knows: see uncertain.
 func (t *tx) commit(ctx context.Context, steps ...step) error {
-	return t.round(ctx, append(steps, step{sql: "COMMIT"})...)
+	return asCommitting(t.round(ctx, append(steps, step{sql: "COMMIT"})...))
 }
 
-// query is one statement outside of a transaction: one round trip. Where it writes,
-// its error may mean that nobody knows: see uncertain.
-func (s *Store) query(ctx context.Context, st step) error {
+// write is one statement outside of a transaction, which commits: one round trip. Its
+// error may mean that nobody knows: see uncertain.
+func (s *Store) write(ctx context.Context, st step) error { return s.query(ctx, st, asCommitting) }
+
+// read is one statement that changes nothing: one round trip.
+func (s *Store) read(ctx context.Context, st step) error {
+	return s.query(ctx, st, func(err error) error { return err })
+}
+
+func (s *Store) query(ctx context.Context, st step, failed func(error) error) error {
 	backends.CountCall(ctx)
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return &notSent{err}
+		return err
 	}
 	defer conn.Release()
 	rows, err := conn.Query(ctx, st.sql, st.args...)
 	if err == nil {
 		err = st.scan(rows)
 	}
-	return s.broken(conn, err)
+	return failed(s.broken(conn, err))
 }
-
-// read is query for a statement that changes nothing.
-func (s *Store) read(ctx context.Context, st step) error { return asNotSent(s.query(ctx, st)) }
 
 // broken names what ended the connection. Where one broke, or leads to a server
 // that takes no writes any more, the others do, too: they are made anew.

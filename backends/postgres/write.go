@@ -67,7 +67,7 @@ const maxRaces = 2
 // again; else without. f reads, and its last statement commits.
 func (s *Store) alone(ctx context.Context, o *operation, f func(read, last reader) error) error {
 	if o.tries < maxRaces {
-		return f(s.read, s.query)
+		return f(s.read, s.write)
 	}
 	return s.inTx(ctx, beginWrite, func(t *tx) error {
 		if err := t.read(ctx, step{sql: s.sql.lock, args: []any{string(o.name)}}); err != nil {
