@@ -72,6 +72,20 @@ func newReloaded(t testing.TB) *reloaded {
 
 func (r *reloaded) connect(address string) {
 	r.t.Helper()
+	r.dial(address)
+	var err error
+	if r.control, err = control.Connect(r.t.Context(), filepath.Join(r.dir, "vaultferry.sock")); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = r.control.Close() })
+	if status, err := r.ask(http.MethodPut, `{"value":"kept"}`); err != nil || status != http.StatusOK {
+		r.t.Fatalf("%d %v", status, err)
+	}
+}
+
+// dial has requests go to the address.
+func (r *reloaded) dial(address string) {
+	r.t.Helper()
 	pem, err := os.ReadFile(filepath.Join(r.dir, caFile))
 	if err != nil {
 		r.t.Fatal(err)
@@ -90,13 +104,6 @@ func (r *reloaded) connect(address string) {
 		},
 	}}
 	r.t.Cleanup(r.client.CloseIdleConnections)
-	if r.control, err = control.Connect(r.t.Context(), filepath.Join(r.dir, "vaultferry.sock")); err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = r.control.Close() })
-	if status, err := r.ask(http.MethodPut, `{"value":"kept"}`); err != nil || status != http.StatusOK {
-		r.t.Fatalf("%d %v", status, err)
-	}
 }
 
 // configure writes the n-th configuration: callers, the policy and a store come and

@@ -20,7 +20,7 @@ import (
 
 // managed is a gateway whose sockets and life are somebody else's, as systemd's.
 type managed struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	token string
 	env   []string // of the gateway
@@ -28,7 +28,7 @@ type managed struct {
 	stderr *bytes.Buffer
 }
 
-func newManaged(t *testing.T) *managed {
+func newManaged(t testing.TB) *managed {
 	m := &managed{t: t, dir: t.TempDir(), token: rand.Text() + rand.Text()}
 	for name, text := range map[string]string{
 		"token": m.token,
@@ -92,7 +92,7 @@ func (m *managed) start(names string, sockets ...*os.File) (stop func()) {
 	}
 }
 
-func listenFile(t *testing.T) (address string, file *os.File) {
+func listenFile(t testing.TB) (address string, file *os.File) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

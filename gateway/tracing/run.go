@@ -84,17 +84,21 @@ func (t *Tracer) Commands(next http.Handler) http.Handler {
 	})
 }
 
-// rootSampler decides about traces that begin here.
-type rootSampler struct{ requests sdktrace.Sampler }
+// rootSampler decides about traces that begin here. About requests Handler has
+// decided.
+type rootSampler struct{ parts sdktrace.Sampler }
 
 // ShouldSample implements sdktrace.Sampler.
 func (s rootSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	if p.Kind == trace.SpanKindServer {
+		return sdktrace.AlwaysSample().ShouldSample(p)
+	}
 	for _, a := range p.Attributes {
 		if a.Key == runKey {
 			return sdktrace.AlwaysSample().ShouldSample(p)
 		}
 	}
-	return s.requests.ShouldSample(p)
+	return s.parts.ShouldSample(p)
 }
 
 // Description implements sdktrace.Sampler.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ type Options struct {
 type Tracer struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
+	sample   float64
 }
 
 var w3c propagation.TraceContext
@@ -61,7 +63,7 @@ func New(ctx context.Context, o Options) (*Tracer, error) {
 	otel.SetErrorHandler(&quiet{log: o.Log, now: time.Now}) // the library has one for all
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
 		sdktrace.WithSampler(newSampler(o.Sample, time.Now)))
-	return &Tracer{p, p.Tracer(scope, trace.WithInstrumentationVersion(o.Version))}, nil
+	return &Tracer{p, p.Tracer(scope, trace.WithInstrumentationVersion(o.Version)), o.Sample}, nil
 }
 
 // Close sends what is left, until ctx ends.
@@ -77,6 +79,10 @@ func (t *Tracer) Close(ctx context.Context) error {
 // nothing of it but what is bounded.
 func (t *Tracer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t.passes(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		name, method := methodOf(r)
 		ctx, span := t.tracer.Start(w3c.Extract(r.Context(), carrier(r.Header)), name, trace.WithSpanKind(trace.SpanKindServer))
 		if !span.IsRecording() {
@@ -91,6 +97,13 @@ func (t *Tracer) Handler(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(s, r.WithContext(ctx))
 	})
+}
+
+// passes decides about a request that begins a trace, before anything is made for
+// one: most are not traced.
+func (t *Tracer) passes(r *http.Request) bool {
+	begins := len(r.Header["Traceparent"]) == 0 && !trace.SpanContextFromContext(r.Context()).IsValid()
+	return begins && rand.Float64() >= t.sample //nolint:gosec // nothing secret hangs on it
 }
 
 // methodOf names the span of a request and its method, as the conventions of

@@ -33,7 +33,7 @@ func newTraced(t *testing.T, fraction float64) *traced {
 		defer x.mu.Unlock()
 		return x.now
 	})))
-	x.Tracer = &Tracer{p, p.Tracer(scope)}
+	x.Tracer = &Tracer{p, p.Tracer(scope), fraction}
 	return x
 }
 
@@ -102,6 +102,13 @@ func TestForced(t *testing.T) {
 	}
 	if n := len(x.spans.GetSpans()) - MaxForced; n != MaxForced/10 {
 		t.Errorf("%d in the next tenth of a second", n)
+	}
+	x = newTraced(t, 0.5)
+	for range asks { // who decides nothing
+		x.ask(http.MethodGet)
+	}
+	if n := len(x.spans.GetSpans()); n < asks*2/5 || n > asks*3/5 {
+		t.Errorf("%d of %d are traced where half are", n, asks)
 	}
 	half := newTraced(t, 0.5)
 	for i := range asks { // ids that are below every fraction
