@@ -15,7 +15,7 @@ const mostDecisions = 20
 // came between, nothing was changed, and write decides anew. Those of one gateway
 // wait for each other. Over a product that has no marks the mark is empty, and
 // others may come between unseen.
-func decide(ctx context.Context, j *job, write func(have *secret.Secret, only secret.Mark) (*secret.Secret, error)) (*secret.Secret, error) {
+func decide(ctx context.Context, s *Service, j *job, write func(have *secret.Secret, only secret.Mark) (*secret.Secret, error)) (*secret.Secret, error) {
 	release, err := j.edits.Lock(ctx, j.ref.Name)
 	if err != nil {
 		return nil, err
@@ -23,6 +23,12 @@ func decide(ctx context.Context, j *job, write func(have *secret.Secret, only se
 	defer release()
 	for range mostDecisions {
 		have, mark, err := j.describeMarked(ctx)
+		if errors.Is(err, secret.NotFound) && j.marker != nil && j.call.TellTrash {
+			if held := s.heldByTrash(ctx, j, j.ref.Name, false); held != nil {
+				return nil, held
+			}
+			have, mark, err = j.describeMarked(ctx) // it may have left the trash between the two looks
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"testing"
@@ -75,6 +76,45 @@ func TestAppendAcrossGateways(t *testing.T) {
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
 		}
+	}
+}
+
+// leavesTrash is recovered by another gateway once it was looked for among what is live.
+type leavesTrash struct {
+	*memory.Store
+	recover func()
+}
+
+func (c *leavesTrash) DescribeTrash(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	if c.recover != nil {
+		c.recover()
+		c.recover = nil
+	}
+	return c.Store.DescribeTrash(ctx, name)
+}
+
+// TestAppendToWhatLeavesTheTrash: a secret that is never gone is never told to be.
+func TestAppendToWhatLeavesTheTrash(t *testing.T) {
+	t.Parallel()
+	store := &leavesTrash{Store: memory.New(memory.Options{})}
+	w := newWorld(t, func(o *gateway.Options) { o.Stores = []gateway.Store{{Name: "a", Kind: "memory", Backend: store}} })
+	ref := gateway.Ref{Store: "a", Name: "s"}
+	draft := secret.Draft{Value: secret.TextValue("hush")}
+	if _, err := w.Put(t.Context(), call, ref, draft); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Delete(t.Context(), call, ref); err != nil {
+		t.Fatal(err)
+	}
+	store.recover = func() {
+		if _, err := store.Recover(t.Context(), "s"); err != nil {
+			t.Error(err)
+		}
+	}
+	tells := call
+	tells.TellTrash = true
+	if s, err := w.Append(t.Context(), tells, ref, draft, nil); err != nil || s.Versions[0].Ordinal != 2 {
+		t.Errorf("%v, %v", s, err)
 	}
 }
 

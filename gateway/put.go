@@ -23,7 +23,7 @@ func (s *Service) Put(ctx context.Context, c Call, r Ref, d secret.Draft) (*secr
 // time. Action: set.
 func (s *Service) Append(ctx context.Context, c Call, r Ref, d secret.Draft, prepare func(*secret.Secret, *secret.Draft) error) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Set, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		return decide(ctx, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
+		return decide(ctx, s, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
 			d := d // prepared anew each time it is tried
 			if prepare != nil {
 				if err := prepare(have, &d); err != nil {

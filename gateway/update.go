@@ -37,7 +37,7 @@ type Change struct {
 // same time. Action: update.
 func (s *Service) Edit(ctx context.Context, c Call, r Ref, plan func(*secret.Secret) (*Change, error)) (*secret.Secret, error) {
 	return run(ctx, s, c, access.Update, r, func(ctx context.Context, j *job) (*secret.Secret, error) {
-		return decide(ctx, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
+		return decide(ctx, s, j, func(have *secret.Secret, only secret.Mark) (*secret.Secret, error) {
 			change, err := plan(have)
 			if err != nil || change == nil {
 				return have, err

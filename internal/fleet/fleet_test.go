@@ -208,8 +208,10 @@ func (r *report) share(c client, h *history, id int, rounds *rounds) {
 		// A name is done with after a second: a history is cheap to check while it is short.
 		name := fmt.Sprintf("shared-%d-%d", random.IntN(shared), h.now()/int64(time.Second))
 		in := input{verb: c.shares()[random.IntN(len(c.shares()))], client: id, value: fmt.Sprintf("v%d.%d", id, i)}
+		called, tries := h.now(), 0
 		out := h.record(id, name, in, func() (output, bool) {
 			a := c.call(name, in)
+			tries = a.tries
 			r.note(in.verb, name, a)
 			switch {
 			case a.result != done && in.verb != doGet && a.tries > 1:
@@ -220,6 +222,9 @@ func (r *report) share(c client, h *history, id int, rounds *rounds) {
 			return a.output, true
 		})
 		did = did || out.result == done
+		if out.result == done && tries > 1 && in.verb != doGet {
+			h.mayHave(id, name, in, called)
+		}
 	}
 }
 

@@ -203,6 +203,15 @@ func (h *history) record(client int, name string, in input, do func() (output, b
 	return out
 }
 
+// mayHave adds a try of a call that was cut, before the one that was answered: it may
+// have done the same, then or later. A gateway takes the answered one for a repeat
+// only while nobody else has written since.
+func (h *history) mayHave(client int, name string, in input, called int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.of[name] = append(h.of[name], porcupine.Operation{ClientId: client, Input: in, Call: called, Output: output{result: unknown}, Return: 1 << 62})
+}
+
 // checkTime bounds the check of one secret's history. One that takes longer is
 // not a pass.
 const checkTime = 20 * time.Second
