@@ -75,7 +75,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 2s)
 
 .PHONY: bench
 bench: vault ## benchmarks, with the ratios that we hold ourselves to
-	go test -run='^$$' -bench=. -benchmem ./...
+	go test -run='^$$' -bench=. -benchmem -timeout 2h ./...
 
 .PHONY: million
 million: deps ## compare a PostgreSQL store of a million secrets with one of a thousand: writes, reads, lists, starts, memory

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
@@ -14,29 +15,35 @@ import (
 // errGone: the secret went since it was listed.
 var errGone = errors.New("migrate: gone")
 
-// classify reads both sides of one secret and says what is to be done. Its errors
-// end the plan.
-func (p *Planner) classify(ctx context.Context, e *Entry) error {
-	packed, err := p.From.pack(ctx, p.Key, e.Name, gateway.PackOptions{BackupOptions: p.Header.Rules.backup(), Foretell: true})
+// classify reads both sides of one secret and says what is to be done. Requests are
+// those to the source. Its errors end the plan.
+func (p *Planner) classify(ctx context.Context, e *Entry) (requests int64, err error) {
+	packing, asked := backends.WithCallCount(ctx)
+	packed, err := p.From.pack(packing, p.Key, e.Name, gateway.PackOptions{BackupOptions: p.Header.Rules.backup(), Foretell: true})
 	switch {
 	case err == nil:
 	case p.fatal(ctx, err):
-		return err
+		return 0, err
 	case errors.Is(err, secret.NotFound) && p.Names == nil:
 		if done, err := p.reclass(ctx, e); done || err != nil {
-			return err
+			return asked(), err
 		}
-		return errGone
+		return 0, errGone
 	default:
 		e.Class, e.Why = Unreadable, message(err)
-		return nil
+		return asked(), nil
 	}
 	if packed.Entry.Empty() {
 		if done, err := p.reclass(ctx, e); done || err != nil {
-			return err
+			return asked(), err
 		}
 	}
 	e.Source = p.Key.StateOf(packed.Entry)
+	return asked(), p.compare(ctx, e, packed)
+}
+
+// compare puts what was packed beside the target.
+func (p *Planner) compare(ctx context.Context, e *Entry, packed *gateway.Packed) error {
 	have, err := p.standing(ctx, e)
 	switch {
 	case err != nil && p.fatal(ctx, err):

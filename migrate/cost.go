@@ -1,27 +1,36 @@
 package migrate
 
 import (
+	"math"
 	"sync"
 	"time"
 )
 
+// Requests are how many a move makes to its target, see limits.Requests.
+type Requests struct{ Create, Version, Append, Look int }
+
 // cost is what the looks of a plan cost, from which that of the run is reckoned.
 type cost struct {
+	target Requests
+
 	mu       sync.Mutex
-	looked   int64 // secrets
 	requests int64
 	expected int64 // requests of the run
 }
 
-// add counts the requests of one look. The run will make these again, less what
-// only a plan asks, and one for each version that it writes.
-func (c *cost) add(e *Entry, requests int64) {
+// add counts the requests of one look: all of them, and those to the source. A run makes
+// the latter again. It appends after the same looks at the target; to create, it looks in
+// another way.
+func (c *cost) add(e *Entry, all, source int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.looked++
-	c.requests += requests
-	if e.Action != "" {
-		c.expected += requests + int64(len(e.Versions))
+	c.requests += all
+	n := int64(len(e.Versions))
+	switch e.Action {
+	case DoCreate:
+		c.expected += source + int64(c.target.Create) + n*int64(c.target.Version)
+	case DoAppend:
+		c.expected += all + n*int64(c.target.Append) + int64(c.target.Look)
 	}
 }
 
@@ -31,6 +40,6 @@ func (c *cost) expect(took time.Duration) (requests, seconds int64) {
 	if c.requests == 0 {
 		return c.expected, 0
 	}
-	each := took / time.Duration(c.requests)
-	return c.expected, int64((time.Duration(c.expected)*each + time.Second - 1) / time.Second)
+	each := took.Seconds() / float64(c.requests)
+	return c.expected, int64(math.Ceil(float64(c.expected) * each))
 }

@@ -84,6 +84,7 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 		return nil
 	}
 	begun := p.Now()
+	p.cost.target = p.To.Requests
 	err = inorder.Do(ctx, p.Readers, each, p.look, func(e *Entry) error {
 		if e == nil { // it went since it was listed
 			return nil
@@ -178,14 +179,14 @@ func (p *Planner) look(ctx context.Context, f found) (*Entry, error) {
 		return nil, nil
 	}
 	ctx, requests := backends.WithCallCount(ctx)
-	err := p.classify(ctx, e)
+	source, err := p.classify(ctx, e)
 	switch {
 	case errors.Is(err, errGone):
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	p.cost.add(e, requests())
+	p.cost.add(e, requests(), source)
 	return e, nil
 }
 

@@ -25,6 +25,8 @@ type Side struct {
 	// Spell is what the product calls a secret, and refuses (Invalid) what it
 	// cannot spell. Nil: it takes every name.
 	Spell func(secret.Name) (string, error)
+	// Requests are how many a move makes to the product if this is its target.
+	Requests Requests
 	// FoldsCase: who uses the product cannot tell names apart by case.
 	FoldsCase bool
 }

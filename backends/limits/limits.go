@@ -43,11 +43,24 @@ type Product struct {
 	Description, ContentType                   Limit
 	// Requests is how many the product says it takes in a second.
 	Requests Limit
+	// Moves are the requests that a move makes to it.
+	Moves Requests
 	// Room is what everything that is kept beside has to share.
 	Room Limit
 	// Resolution of the times that the product itself keeps.
 	Resolution time.Duration
 	Homes      map[Attribute]Home
+}
+
+// Requests are how many a move makes to a product that it writes to, of secrets whose
+// versions all have values and are numbered without gaps, and that have no tags, stages and
+// ends which the product takes one by one. The others need some more. A test of moves holds
+// the numbers.
+type Requests struct {
+	Create  int // for each new secret, with all looks at it
+	Version int // more for each of its versions
+	Append  int // for each version that is added to one that stands
+	Look    int // once after these
 }
 
 // Attribute is one of the model's.
@@ -81,6 +94,16 @@ func Attributes() []Attribute {
 		Value, Bytes, Fields, Ordinal, UID, Times, Roles, Disabled, NotBefore, Expires, Type, Tags, Labels, Text, SecretTags, Extra,
 		Valueless, DisabledOut,
 	}
+}
+
+// Named returns the product of this name.
+func Named(name string) (Product, bool) {
+	for _, p := range Products() {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Product{}, false
 }
 
 // Of returns the product of a backend kind, or of a word of memory.as.

@@ -29,6 +29,7 @@ func embedded(backend, name string) Product {
 	p := Product{
 		Backend: backend, Name: name, Names: Alphabet{"any", ours}, NameLength: Limit{512, "bytes", ours},
 		StageNames: Alphabet{"any", ours}, Resolution: time.Nanosecond, Homes: map[Attribute]Home{},
+		Moves: Requests{Create: 1, Append: 1, Look: 1},
 	}
 	for _, a := range Attributes() {
 		p.Homes[a] = Native
@@ -47,6 +48,7 @@ func bolt() Product {
 
 func postgres() Product {
 	p := embedded("postgres", "PostgreSQL")
+	p.Moves.Create = 3
 	p.Text = Limit{16 << 20, "bytes", postgresPiece}
 	p.Binary = p.Text
 	return p
@@ -55,7 +57,8 @@ func postgres() Product {
 func vault2() Product {
 	return Product{
 		Backend: "hashivault", As: "hashivault", Name: "HashiCorp Vault KV v2",
-		Text: Limit{700 << 10, "bytes", vaultRaft}, Binary: Limit{700 << 10, "bytes", vaultRaft},
+		Moves: Requests{Create: 4, Version: 1, Append: 4, Look: 1},
+		Text:  Limit{700 << 10, "bytes", vaultRaft}, Binary: Limit{700 << 10, "bytes", vaultRaft},
 		NameLength: Limit{512, "bytes", ours}, Names: Alphabet{"a path of printable characters; anything else is escaped", vaultPath},
 		StageNames: Alphabet{"any", ours}, Room: Limit{900 << 10, "bytes", vaultMeta}, Resolution: time.Nanosecond,
 		Homes: map[Attribute]Home{
@@ -70,6 +73,7 @@ func vault2() Product {
 func vault1() Product {
 	p := vault2()
 	p.Backend, p.As, p.Name = "", "hashivault-v1", "HashiCorp Vault KV v1"
+	p.Moves = Requests{Create: 5, Append: 4, Look: 2}
 	p.Versions = Limit{1, "versions", "KV v1 keeps no versions"}
 	p.Room = Limit{450 << 10, "bytes", "half of a companion secret of at most 900 KiB"}
 	p.Homes[Ordinal], p.Homes[SecretTags], p.Homes[Valueless] = Beside, Beside, Nobody
@@ -79,7 +83,8 @@ func vault1() Product {
 func keyVault() Product {
 	return Product{
 		Backend: "azurekv", As: "azurekv", Name: "Azure Key Vault",
-		Text: Limit{25600, "bytes", azureDocs}, Binary: Limit{19200, "bytes", "25600 bytes of base64"},
+		Moves: Requests{Create: 3, Version: 1, Append: 2, Look: 1},
+		Text:  Limit{25600, "bytes", azureDocs}, Binary: Limit{19200, "bytes", "25600 bytes of base64"},
 		NameLength: Limit{127, "characters", azureDocs}, Names: Alphabet{"a-z 0-9 -, case ignored; anything else is escaped", azureDocs},
 		VersionTags: Limit{14, "tags", azureDocs + ": 15, of which one is the gateway's"},
 		TagName:     Limit{512, "characters", azureTags}, TagValue: Limit{512, "characters", azureTags},
@@ -97,7 +102,8 @@ func keyVault() Product {
 func csms() Product {
 	return Product{
 		Backend: "huaweicsms", As: "csms", Name: "Huawei Cloud CSMS",
-		Text: Limit{32768, "bytes", csmsModel}, Binary: Limit{24576, "bytes", csmsBinary},
+		Moves: Requests{Create: 3, Version: 1, Append: 5, Look: 3},
+		Text:  Limit{32768, "bytes", csmsModel}, Binary: Limit{24576, "bytes", csmsBinary},
 		Versions:   Limit{20, "versions", csmsCount},
 		NameLength: Limit{64, "characters", csmsModel}, Names: Alphabet{"A-Z a-z 0-9 - _ .; anything else is escaped or hashed", csmsModel},
 		SecretTags: Limit{20, "tags", csmsTag}, TagName: Limit{128, "characters", csmsTag}, TagValue: Limit{255, "characters", csmsTag},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends/limits"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
@@ -21,6 +22,7 @@ type moves struct {
 	from, to string
 	rules    migrate.Rules
 	key      inventory.Key
+	prefix   string // of the names at the target
 }
 
 // planned is a plan, and what it says.
@@ -31,7 +33,9 @@ type planned struct {
 }
 
 func (m *moves) side(store string) migrate.Side {
-	return migrate.Side{Store: store, Service: m.Service, Call: tester, Pace: migrate.NewPace(0, 8)}
+	info, _ := m.Service.Info(store)
+	p, _ := limits.Named(info.Capabilities.Product)
+	return migrate.Side{Store: store, Service: m.Service, Call: tester, Pace: migrate.NewPace(0, 8), Requests: migrate.Requests(p.Moves)}
 }
 
 func (m *moves) plan(t testing.TB, now func() time.Time) *planned {
@@ -40,7 +44,7 @@ func (m *moves) plan(t testing.TB, now func() time.Time) *planned {
 	p := &planned{entries: map[secret.Name]*migrate.Entry{}}
 	planner := &migrate.Planner{
 		From: m.side(m.from), To: m.side(m.to), Header: migrate.Header{Run: "run", From: m.from, To: m.to, Rules: m.rules}, Key: m.key,
-		Takes: func(secret.Name) bool { return true }, Readers: 4, Ends: func(error) bool { return true }, Now: now,
+		Mapping: migrate.Mapping{AddPrefix: m.prefix}, Takes: func(secret.Name) bool { return true }, Readers: 4, Ends: func(error) bool { return true }, Now: now,
 	}
 	end, err := planner.Make(t.Context(), &file, func(e *migrate.Entry) error {
 		p.entries[e.Name] = e
