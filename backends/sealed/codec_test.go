@@ -100,3 +100,19 @@ func TestRecords(t *testing.T) {
 		}
 	})
 }
+
+// TestAppendPlain: what appends itself is what encoding/json makes of the same.
+func TestAppendPlain(t *testing.T) {
+	t.Parallel()
+	at := func(sec, nsec int64) *instant { return &instant{sec, nsec} }
+	for _, r := range []versionJSON{
+		{UID: secret.NewUID().String()},
+		{UID: secret.NewUID().String(), Disabled: true, Created: at(1, 2), Updated: at(-62135596800, 999999999)},
+		{UID: secret.NewUID().String(), NotBefore: at(0, 0), Expires: at(253402300799, 0), Created: at(5, 0)},
+	} {
+		want, err := encode(r)
+		if got := r.appendPlain(nil); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s, want %s, %v", got, want, err)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func NewDisk(tb testing.TB) *Disk {
 	if err := os.WriteFile(source, diskFullSource, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	if out, err := exec.CommandContext(tb.Context(), compiler, "-Wall", "-shared", "-fPIC", "-o", d.library, source, "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(tb.Context(), compiler, "-Wall", "-shared", "-fPIC", "-o", d.library, source, "-ldl").CombinedOutput(); err != nil { //nolint:gosec // it is the compiler
 		tb.Fatalf("gcc: %v\n%s", err, out)
 	}
 	return d
@@ -56,8 +56,8 @@ func (d *Disk) env() []string {
 // Fill leaves no room to files whose paths hold the text.
 func (d *Disk) Fill(tb testing.TB, text string) {
 	tb.Helper()
-	temp := d.flag + ".new"                                         // whoever looks meanwhile sees all of it
-	if err := os.WriteFile(temp, []byte(text), 0o644); err != nil { //nolint:gosec // the server's user reads it
+	temp := d.flag + ".new" // whoever looks meanwhile sees all of it
+	if err := os.WriteFile(temp, []byte(text), 0o644); err != nil {
 		tb.Fatal(err)
 	}
 	if err := os.Rename(temp, d.flag); err != nil {
