@@ -92,6 +92,13 @@ func aboutFile(err error, path string) error {
 	return err
 }
 
+// isSameFile reports whether both names lead to one file.
+func isSameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(one, other)
+}
+
 // isOfFile reports whether an error is about a file of this machine.
 func isOfFile(err error) bool {
 	_, ok := errors.AsType[*os.PathError](err)

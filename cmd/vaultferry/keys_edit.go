@@ -77,7 +77,7 @@ func (a *app) editKeyring(ctx context.Context, e *keyringEdit, w *writeFlags, ed
 // keyring of the configuration. One that is of no gateway has no audit. file is what
 // is written; empty: where the keyring is.
 func (a *app) audited(op string, at keysource.Source, file string, do func() (key string, err error)) error {
-	cfg, _, err := a.load()
+	cfg, err := a.loadUnresolved() // a gateway that lacks something else has an audit nonetheless
 	if err != nil || !a.isOwn(cfg, at) {
 		_, err := do()
 		return err
@@ -103,7 +103,7 @@ func (a *app) isOwn(cfg *config.Config, at keysource.Source) bool {
 	}
 	if file := fileOf(own); file != "" {
 		path, err := filepath.Abs(fileOf(at))
-		return err == nil && path == filepath.Clean(file)
+		return err == nil && (path == filepath.Clean(file) || isSameFile(path, file))
 	}
 	return own.Name() == at.Name()
 }

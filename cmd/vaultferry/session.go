@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/config"
@@ -159,9 +158,7 @@ func holds(status control.Status, s *config.Store) bool {
 	if err != nil || path == st.File {
 		return err == nil
 	}
-	ours, err := os.Stat(path)
-	theirs, err2 := os.Stat(st.File)
-	return err == nil && err2 == nil && os.SameFile(ours, theirs)
+	return isSameFile(path, st.File)
 }
 
 // listenControl takes the socket for commands. The gateway serves without one

@@ -27,6 +27,8 @@ const (
 	doDelete  verb = "delete"
 	doRecover verb = "recover"
 	doPurge   verb = "purge"
+	doImport  verb = "import"        // a creation of all that a backup holds
+	doExactly verb = "purge exactly" // the deletion that its client has seen, and no other
 )
 
 // input is a call of the history.
@@ -34,6 +36,7 @@ type input struct {
 	verb   verb
 	value  string // that it writes; no two are alike
 	which  string // the value of the version that is to become current
+	seen   state  // what stood when its client looked
 	client int
 }
 
@@ -59,6 +62,7 @@ type state struct {
 	versions string // joined by commas
 	current  string
 	deleted  bool
+	deletion int    // how many there were, where that counts: see doExactly
 	asked    string // what clients of gateways were told to be done: see promise
 }
 
@@ -71,18 +75,19 @@ func (s state) holds(value string) bool {
 // after is the state that a call leaves, and what it answers.
 func (s state) after(in input) (state, output) {
 	switch in.verb {
-	case doPut, doCreate, doAdd:
+	case doPut, doCreate, doAdd, doImport:
 		switch {
 		case s.deleted:
 			return s, output{result: trashed}
 		case in.verb == doAdd && !s.there():
 			return s, output{result: absent}
-		case in.verb == doCreate && s.there():
+		case (in.verb == doCreate || in.verb == doImport) && s.there():
 			return s, output{result: taken}
 		case s.versions != "":
-			return state{versions: s.versions + "," + in.value, current: in.value, asked: s.asked}, output{result: done}
+			s.versions += ","
 		}
-		return state{versions: in.value, current: in.value, asked: s.asked}, output{result: done}
+		s.versions, s.current = s.versions+in.value, in.value
+		return s, output{result: done}
 	case doGet:
 		if !s.there() {
 			return s, output{result: absent}
@@ -92,12 +97,13 @@ func (s state) after(in input) (state, output) {
 		if !s.there() || !s.holds(in.which) {
 			return s, output{result: absent}
 		}
-		return state{versions: s.versions, current: in.which, asked: s.asked}, output{result: done}
+		s.current = in.which
+		return s, output{result: done}
 	case doDelete:
 		if !s.there() {
 			return s, output{result: absent}
 		}
-		s.deleted = true
+		s.deleted, s.deletion = true, s.deletion+1
 		return s, output{result: done}
 	case doRecover:
 		if !s.deleted {
@@ -105,11 +111,11 @@ func (s state) after(in input) (state, output) {
 		}
 		s.deleted = false
 		return s, output{result: done}
-	case doPurge:
-		if !s.deleted {
+	case doPurge, doExactly:
+		if !s.deleted || in.verb == doExactly && (in.seen.versions != s.versions || in.seen.deletion != s.deletion) {
 			return s, output{result: absent}
 		}
-		return state{asked: s.asked}, output{result: done}
+		return state{deletion: s.deletion, asked: s.asked}, output{result: done}
 	}
 	panic("no such verb")
 }
@@ -151,6 +157,7 @@ func promise(gateways bool) porcupine.Model {
 // repeats forgets what no client of a gateway names, and notes a call without a body.
 // It reports whether that was noted before.
 func (s *state) repeats(in input) bool {
+	s.deletion = 0
 	if s.versions != "" {
 		s.versions = s.current
 	}

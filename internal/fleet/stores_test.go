@@ -235,6 +235,9 @@ type storeClient struct {
 	r    *rand.Rand
 	made []string // values that it wrote
 	uids map[string]secret.UID
+
+	deletions int            // that it made, each until another time
+	seen      *secret.Secret // in the trash: what doExactly purges
 }
 
 // verbs are what clients do, the likelier the more often.
@@ -256,7 +259,7 @@ func (c *storeClient) call(t *testing.T, h *history, i int) {
 		}
 		n := c.r.IntN(len(c.made))
 		in.which = c.made[n]
-	case doAdd, doGet, doDelete, doRecover, doPurge:
+	case doAdd, doGet, doDelete, doRecover, doPurge, doImport, doExactly:
 	}
 	c.ask(t, h, ctx, in)
 }
@@ -305,9 +308,25 @@ func (c *storeClient) do(ctx context.Context, in input) (output, error) {
 	case doCurrent:
 		_, err := c.b.Update(ctx, c.name, secret.ByUID(c.uids[in.which]), secret.Patch{MakeCurrent: true})
 		return output{}, err
-	case doDelete:
-		_, err := c.b.Delete(ctx, c.name, time.Time{})
+	case doImport:
+		v := secret.Version{Ordinal: 1, UID: secret.NewUID(), Created: time.Unix(1, 0), Value: secret.TextValue(in.value)}
+		_, err := c.b.Import(ctx, &secret.Secret{Name: c.name, Current: 1, Versions: []secret.Version{v}}, "")
+		if err == nil {
+			c.made, c.uids[in.value] = append(c.made, in.value), v.UID
+		}
 		return output{}, err
+	case doDelete:
+		_, err := c.b.Delete(ctx, c.name, time.Unix(4e9+int64(c.deletions), 0)) // no two deletions are alike
+		if err == nil {
+			c.deletions++
+		}
+		return output{}, err
+	case doExactly:
+		exact, ok := c.b.(backends.ExactPurger)
+		if !ok {
+			return output{}, errors.New("the store has no exact purge")
+		}
+		return output{}, exact.PurgeExactly(ctx, c.seen)
 	case doRecover:
 		_, err := c.b.Recover(ctx, c.name)
 		return output{}, err
