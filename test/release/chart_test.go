@@ -114,11 +114,11 @@ func TestChart(t *testing.T) {
 func TestChartKeyring(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"    keyring:\n      file: keyring.json\n":                 nil,
-		"    keyring:\n      file: ring.json\n":                    {"--set", "config.keyring.file=ring.json"},
-		"    keyring:\n      env: KEYRING\n":                       {"--set", "config.keyring.env=KEYRING"},
+		"    keyring:\n      file: keyring.json\n":                  nil,
+		"    keyring:\n      file: ring.json\n":                     {"--set", "config.keyring.file=ring.json"},
+		"    keyring:\n      env: KEYRING\n":                        {"--set", "config.keyring.env=KEYRING"},
 		"    keyring:\n      transit:\n        file: ring.sealed\n": {"--set", "config.keyring.transit.file=ring.sealed"},
-		"      file: keyring.json\n      require_proof: true\n":    {"--set", "config.keyring.require_proof=true"},
+		"      file: keyring.json\n      require_proof: true\n":     {"--set", "config.keyring.require_proof=true"},
 	} {
 		text, err := template(t, append([]string{"--values", filepath.Join(values, "bolt.yaml")}, args...)...)
 		if err != nil || !strings.Contains(text, want) {
