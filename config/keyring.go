@@ -2,6 +2,8 @@ package config
 
 import (
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -99,6 +101,8 @@ func (c *Config) validateKeyring(rep *report) {
 		}
 		if err := t.Validate(); err != nil {
 			rep.addTree("keyring.transit", "", err)
+		} else if u, err := url.Parse(t.Address); err == nil && u.Scheme == "http" && !Loopback(net.JoinHostPort(u.Hostname(), "")) {
+			rep.warn("keyring.transit.address", "plain HTTP: whoever listens on the way to %s reads the keyring, and opens every backup; use https", u.Host)
 		}
 	}
 	switch {

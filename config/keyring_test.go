@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +51,33 @@ func TestKeyringPlaces(t *testing.T) {
 	t.Setenv("VAULTFERRY_KEYRING_FILE", "elsewhere.json")
 	if _, err := keyringOf(t, transit); err == nil || !strings.Contains(err.Error(), "keyring: it is in one place") {
 		t.Errorf("a second place from the environment: %v", err)
+	}
+}
+
+// TestKeyringInClear: Vault sends the keyring itself, so a way that others can listen on
+// is warned of.
+func TestKeyringInClear(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"https://vault.example:8200": false, "http://127.0.0.1:8200": false, "http://[::1]:8200": false, "http://localhost": false,
+		"http://vault.example:8200": true, "http://vault.example": true, "http://10.0.0.1:8200": true, "HTTP://[2001:db8::1]": true,
+	} {
+		file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+		text := "server: { tls: { off: true } }\nstores: [ { name: a, backend: memory } ]\n" +
+			"keyring: { transit: { file: ring.sealed, address: '" + address + "', key: ring, jwt: { role: x, token_file: y } } }\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, problems, err := Load(file, testKinds())
+		if err != nil {
+			t.Fatal(address, err)
+		}
+		warned := slices.ContainsFunc(problems, func(p Problem) bool {
+			return p.Severity == Warning && p.Path == "keyring.transit.address" && strings.Contains(p.Message, "plain HTTP")
+		})
+		if warned != want {
+			t.Errorf("%s: warned %v, %v", address, warned, problems)
+		}
 	}
 }
 

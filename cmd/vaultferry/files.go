@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,7 +47,7 @@ func mustBeFree(force bool, files ...string) error {
 // to see once fill is done with it.
 func writeWhole(path string, force bool, fill func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, temporaryFile+"*") // mode 0600
+	f, err := ownfile.Make(filepath.Join(dir, temporaryFile+rand.Text()))
 	if err != nil {
 		return aboutFile(err, path)
 	}
@@ -56,10 +57,7 @@ func writeWhole(path string, force bool, fill func(*os.File) error) (err error) 
 			err = errors.Join(err, e)
 		}
 	}()
-	if err = ownfile.Private(f); err == nil {
-		err = fill(f)
-	}
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -90,9 +90,11 @@ func Exposed(f *os.File) string {
 	return ""
 }
 
-// Private leaves a file, which this process has made and has open, to its user: its
-// mode says so already.
-func Private(*os.File) error { return nil }
+// Make makes a file that is not there yet, os.ErrExist, and that nobody but this
+// process's user can open, from its first moment on.
+func Make(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
 
 func exposed(mode os.FileMode, handedOver bool) bool {
 	if handedOver {

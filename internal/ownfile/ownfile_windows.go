@@ -139,37 +139,40 @@ func called(sid *windows.SID) string {
 	return domain + `\` + name
 }
 
-// Private leaves a file, which this process has made and has open, to its user and
-// the administrators: it has got the rights of its folder.
-func Private(f *os.File) error {
+// Make makes a file that is not there yet, os.ErrExist, and that nobody but this
+// process's user and the administrators can open. Danger: it has its list from its first
+// moment on. Who opened it before it got one would read what is written later.
+func Make(path string) (_ *os.File, err error) {
+	defer func() {
+		if err != nil {
+			err = &os.PathError{Op: "open", Path: path, Err: err}
+		}
+	}()
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sd, err := windows.SecurityDescriptorFromString("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;" + user.User.Sid.String() + ")")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	name, err := windows.UTF16PtrFromString(f.Name())
+	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// f has no right to it. Whoever took the name for another file meanwhile is seen below.
-	h, err := windows.CreateFile(name, windows.WRITE_DAC, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, nil,
-		windows.OPEN_EXISTING, windows.FILE_ATTRIBUTE_NORMAL, 0)
+	list := &windows.SecurityAttributes{SecurityDescriptor: sd}
+	list.Length = uint32(unsafe.Sizeof(*list))
+	h, err := windows.CreateFile(name, windows.GENERIC_READ|windows.GENERIC_WRITE, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, list,
+		windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
 	if err != nil {
-		return &os.PathError{Op: "open", Path: f.Name(), Err: err}
+		return nil, err
 	}
-	err = windows.SetKernelObjectSecurity(h, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, sd)
-	if err = errors.Join(err, windows.CloseHandle(h)); err != nil {
-		return err
+	f := os.NewFile(uintptr(h), path)
+	if why := Exposed(f); why != "" { // a file system without lists
+		return nil, errors.Join(errors.New(why), f.Close(), os.Remove(path))
 	}
-	// The list of f itself.
-	if why := Exposed(f); why != "" {
-		return fmt.Errorf("%s: %s", f.Name(), why)
-	}
-	return nil
+	return f, nil
 }
 
-// Give does nothing: a file has the rights that Private gave it.
+// Give does nothing: a file has the rights that Make gave it.
 func Give(*os.File, string) error { return nil }

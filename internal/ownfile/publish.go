@@ -30,7 +30,7 @@ func Create(temp, path string) error {
 // at a time one fails, before its content is asked for. move frees that name.
 func Publish(path string, content func() ([]byte, error), move func(temp, path string) error) error {
 	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := Make(temp)
 	if errors.Is(err, os.ErrExist) {
 		return &UnderWayError{temp}
 	}
@@ -48,9 +48,6 @@ func Publish(path string, content func() ([]byte, error), move func(temp, path s
 }
 
 func fill(f *os.File, path string, content func() ([]byte, error)) error {
-	if err := Private(f); err != nil {
-		return err
-	}
 	b, err := content()
 	if err != nil {
 		return err
