@@ -125,11 +125,16 @@ func (s *Service) acquireBlob(ctx context.Context, j *job) (release func(), err 
 		j.blobs.Release(1)
 		return nil, &secret.Error{Kind: secret.Unavailable, Detail: waiting, Err: err}
 	}
+	s.blobsNow.Add(1)
 	return func() {
+		s.blobsNow.Add(-1)
 		s.blobs.Release(1)
 		j.blobs.Release(1)
 	}, nil
 }
+
+// Blobs returns how many backups and restores run, and how many may at once.
+func (s *Service) Blobs() (running, limit int64) { return s.blobsNow.Load(), s.mostBlobs }
 
 func (s *Service) authorise(j *job) error {
 	if j.ref.Name == "" {

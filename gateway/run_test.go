@@ -35,6 +35,9 @@ func TestWaitingBackupsLeaveTheStoreFree(t *testing.T) {
 		}()
 	}
 	<-inside
+	if running, limit := w.Blobs(); running != 1 || limit != 1 {
+		t.Errorf("%d of %d slots are taken", running, limit)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	for range 20 { // while the other three queue up
@@ -50,6 +53,9 @@ func TestWaitingBackupsLeaveTheStoreFree(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+	if running, _ := w.Blobs(); running != 0 {
+		t.Errorf("%d slots are still taken", running)
 	}
 }
 

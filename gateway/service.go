@@ -98,6 +98,7 @@ type Service struct {
 
 	repository *atomic.Pointer[unwrapped] // the key that was asked for last
 	mostBlobs  int64
+	blobsNow   *atomic.Int64     // that have a slot of blobs
 	locks      map[string]*locks // by the names of stores, also of those that were removed
 }
 
@@ -212,7 +213,7 @@ func New(o Options) (*Service, error) {
 		s.observe = func(Observation) {}
 	}
 	s.mostBlobs = int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
-	s.blobs = semaphore.NewWeighted(s.mostBlobs)
+	s.blobs, s.blobsNow = semaphore.NewWeighted(s.mostBlobs), new(atomic.Int64)
 	s.unknown.now = s.now
 	return s, s.addStores(o.Stores, nil)
 }

@@ -36,6 +36,14 @@ func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics)}
 }
 
+// budgets are those of the dialects, for metrics.
+func (e *edge) budgets() (out []httpd.Budget) {
+	for _, b := range e.limits.Budgets() {
+		out = append(out, httpd.Budget(b))
+	}
+	return out
+}
+
 // server puts the dialects and the listeners before the service. tlsConfig
 // may be nil: no TLS.
 func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherited) (*httpd.Server, error) {
@@ -58,7 +66,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Local: rt.cfg.ManagedIdentity.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
-		Locked: rt.edge.throttle.Waiting, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
+		Locked: rt.edge.throttle.Waiting, Budgets: rt.edge.budgets, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 	if err != nil {

@@ -123,3 +123,35 @@ func TestBudgetWaits(t *testing.T) {
 		first.release()
 	})
 }
+
+// TestBudgets: who looks sees what requests hold, until they let go.
+func TestBudgets(t *testing.T) {
+	t.Parallel()
+	l := NewLimits(0, 3)
+	used := func() map[string]int64 {
+		m := map[string]int64{}
+		for _, b := range l.Budgets() {
+			if b.Limit < 1 {
+				t.Errorf("%s: a limit of %d", b.Name, b.Limit)
+			}
+			m[b.Name] = b.Used
+		}
+		return m
+	}
+	all := map[*budget]string{l.strangers: "stranger_body_bytes", l.large: "large_stranger_body_bytes", l.callers: "caller_body_bytes", l.answers: "large_answers"}
+	for b, name := range all {
+		h := b.enter("a", nil)
+		if err := h.take(t.Context(), 5); err != nil {
+			t.Fatal(err)
+		}
+		if got := used(); got[name] != 5 || len(got) != len(all) {
+			t.Errorf("%s: %v", name, got)
+		}
+		h.release()
+	}
+	for name, n := range used() {
+		if n != 0 {
+			t.Errorf("%s: %d are still used", name, n)
+		}
+	}
+}

@@ -38,6 +38,25 @@ const (
 	largeAnswer = 1 << 20
 )
 
+// Budget is room that requests share, and how much of it they have now.
+type Budget struct {
+	Name        string
+	Used, Limit int64 // bytes, or places
+}
+
+// Budgets returns what requests have of each budget.
+func (l *Limits) Budgets() []Budget {
+	of := func(name string, b *budget) Budget {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return Budget{Name: name, Used: b.used, Limit: b.total}
+	}
+	return []Budget{
+		of("stranger_body_bytes", l.strangers), of("large_stranger_body_bytes", l.large),
+		of("caller_body_bytes", l.callers), of("large_answers", l.answers),
+	}
+}
+
 // NewLimits returns limits for bodies of up to maxBlob bytes, of which blobs
 // are worked on at once.
 func NewLimits(maxBlob int64, blobs int) *Limits {

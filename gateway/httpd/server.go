@@ -50,6 +50,8 @@ type Options struct {
 	// Locked is how many keys and networks have to wait before they may log in
 	// again. Nil: not known.
 	Locked func() int
+	// Budgets are the room that requests share. Nil: not known.
+	Budgets func() []Budget
 	// Tracer makes spans of clients' requests. Nil: none.
 	Tracer *tracing.Tracer
 	// ShutdownDelay is how long Run goes on to serve after its context has ended,
@@ -108,6 +110,7 @@ type Server struct {
 	inherited   Inherited
 	connections *connections // nil before Listen
 	locked      func() int   // logins that wait; nil: not known
+	budgets     func() []Budget
 	mainLn      net.Listener
 	adminLn     net.Listener
 
@@ -129,7 +132,7 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, budgets: o.Budgets, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
 	address := o.Address
 	if o.Inherited.Main != nil {
 		address = o.Inherited.Main.Addr().String()

@@ -9,6 +9,12 @@ import (
 // stateMetrics are looked up at each scrape.
 type stateMetrics struct{ server *Server }
 
+// Budget is room that requests share, and how much of it they have now.
+type Budget struct {
+	Name        string
+	Used, Limit int64 // bytes, or places
+}
+
 type gauge struct {
 	desc *prometheus.Desc
 	typ  prometheus.ValueType
@@ -27,6 +33,9 @@ var (
 	storeRunning = gaugeOf("vaultferry_store_calls_running", "Calls to the store's product that run now.", "store")
 	storeLimit   = gaugeOf("vaultferry_store_calls_limit", "Calls to the store's product that may run at once.", "store")
 
+	budgetUsed  = gaugeOf("vaultferry_budget_used", "What requests have now of room that all share.", "budget")
+	budgetLimit = gaugeOf("vaultferry_budget_limit", "How much there is of room that all requests share.", "budget")
+
 	auditFree       = gaugeOf("vaultferry_audit_free_bytes", "Room on the disk of the audit; -1: not known.")
 	auditLow        = gaugeOf("vaultferry_audit_low", "1 if the audit's disk has less room than audit.low_water.")
 	auditDamaged    = counterOf("vaultferry_audit_damaged_total", "Times that the audit's file was not as the gateway had left it.")
@@ -43,7 +52,7 @@ var (
 // Describe implements prometheus.Collector.
 func (stateMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range []gauge{
-		storeUp, storeRunning, storeLimit, auditFree, auditLow, auditDamaged, auditWritable, auditSize, auditCheckpoint,
+		storeUp, storeRunning, storeLimit, budgetUsed, budgetLimit, auditFree, auditLow, auditDamaged, auditWritable, auditSize, auditCheckpoint,
 		connectionsOpen, connectionsLimit, connectionsRefused, loginsLocked,
 	} {
 		to <- g.desc
@@ -63,6 +72,7 @@ func (m stateMetrics) Collect(to chan<- prometheus.Metric) {
 		say(storeRunning, float64(st.Running), st.Name)
 		say(storeLimit, float64(st.Concurrency), st.Name)
 	}
+	m.collectBudgets(say, service)
 	a := service.AuditState()
 	say(auditFree, float64(a.FreeBytes))
 	say(auditLow, number(a.Low))
@@ -78,5 +88,17 @@ func (m stateMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	if m.server.locked != nil {
 		say(loginsLocked, float64(m.server.locked()))
+	}
+}
+
+func (m stateMetrics) collectBudgets(say func(gauge, float64, ...string), service *gateway.Service) {
+	var all []Budget
+	if m.server.budgets != nil {
+		all = m.server.budgets()
+	}
+	running, most := service.Blobs()
+	for _, b := range append(all, Budget{Name: "backups_and_restores", Used: running, Limit: most}) {
+		say(budgetUsed, float64(b.Used), b.Name)
+		say(budgetLimit, float64(b.Limit), b.Name)
 	}
 }
