@@ -5,6 +5,6 @@ set -e
 case "$1" in
 remove | 0) # dpkg's word, rpm's
 	systemctl disable --now vaultferry.socket vaultferry.service \
-		vaultferry-backup.timer vaultferry-drill.timer vaultferry-verify.timer
+		vaultferry-backup.timer vaultferry-cert.timer vaultferry-drill.timer vaultferry-verify.timer
 	;;
 esac

@@ -155,8 +155,8 @@ func units(t *testing.T, root string) {
 		}
 	}
 	if want := []string{
-		"vaultferry-backup.service", "vaultferry-drill.service", "vaultferry-verify.service", "vaultferry.service",
-		"vaultferry.socket", "vaultferry-backup.timer", "vaultferry-drill.timer", "vaultferry-verify.timer",
+		"vaultferry-backup.service", "vaultferry-cert.service", "vaultferry-drill.service", "vaultferry-verify.service", "vaultferry.service",
+		"vaultferry.socket", "vaultferry-backup.timer", "vaultferry-cert.timer", "vaultferry-drill.timer", "vaultferry-verify.timer",
 	}; !slices.Equal(have, want) {
 		t.Errorf("the units are %q", have)
 	}
