@@ -7,9 +7,9 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// headCache holds the heads that this gateway met last, so that a write need not
-// read first, and a read need not open one again. One that is old costs another round trip and does no
-// harm: see Store.run. The zero headCache is ready.
+// headCache holds the heads that this gateway met last, so that a write need not read
+// first, and a read need not open one again. One that is old costs another round trip
+// and does no harm: see Store.run. The zero headCache is ready.
 type headCache struct {
 	mu         sync.Mutex
 	young, old map[secret.Name]cachedHead

@@ -106,9 +106,10 @@ func (s *Store) findOnce(ctx context.Context, read reader, name secret.Name, sel
 	return all[0], nil
 }
 
-// find reads a live secret with the version that sel picks, or NotFound, or Conflict
-// where it is not in the state of the mark, if there is one: in one round trip, but where another than the newest one is current. Each statement sees
-// one state, so the version always goes with the head.
+// find reads a live secret with the version that sel picks, or NotFound; where a mark
+// is given and the secret is in another state, Conflict. It takes one round trip, but
+// where another version than the newest one is current. Each statement sees one state,
+// so the version always goes with the head.
 func (s *Store) find(ctx context.Context, read reader, name secret.Name, sel secret.Selector, only secret.Mark, withValue bool) (*found, error) {
 	for guess := sel; ; {
 		f, err := s.findOnce(ctx, read, name, guess, withValue)

@@ -76,9 +76,9 @@ func (s *Sealer) Batch() *Batch {
 	return b
 }
 
-// Seal binds the record to its store, domain, secret and, within the secret, to
-// id: the ordinal of attributes, the UID of a value. A record of the gateway has no secret, and its
-// key is the id.
+// Seal binds the record to its store, domain, secret and, within the secret, to id:
+// the ordinal of attributes, the UID of a value. A record of the gateway has no secret,
+// and its key is the id.
 func (b *Batch) Seal(d Domain, name secret.Name, id, plain []byte) ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
