@@ -146,6 +146,23 @@ func importFaults(t *testing.T, product string) []*importFault {
 	return all
 }
 
+// TestChallengeFaults: the challenge, which a client of Key Vault asks for once
+// in its life, meets each fault too.
+func TestChallengeFaults(t *testing.T) {
+	t.Parallel()
+	const product = "azurekv"
+	faults := faultproxy.Faults()
+	h := faultHallOf(t, product, keyVaultBehindProxy(t, len(faults)+1))
+	clean := h.lines[away(len(faults))].measure(t, "azure")
+	for i, fault := range faults {
+		f := importFault{product: product, dialect: "azure", fault: fault, reads: true, n: 1, clean: clean}
+		t.Run(fault.String(), func(t *testing.T) {
+			t.Parallel()
+			f.run(t, h.lines[away(i)])
+		})
+	}
+}
+
 func (l *faultLine) measure(t *testing.T, dialect string) *cleanImport {
 	t.Helper()
 	l.proxy.Count()

@@ -48,11 +48,11 @@ var faultProducts = map[string]func(*testing.T, int) []*behindProxy{
 		return vaultBehindProxy(t, n, (*vaulttest.Server).NewMountV1, vaultPaths)
 	},
 	"azurekv": func(t *testing.T, n int) []*behindProxy {
-		return cloudBehindProxy(t, n, func(cloud *gatewaytest.Gateway, store, proxy string) backends.Backend {
-			c := overCloud(t, cloud)
-			c.VaultURL, c.Dial = cloud.VaultURL(store), always(proxy)
-			return open(t, azurekv.Driver, store, c)
-		})
+		all := keyVaultBehindProxy(t, n)
+		for _, p := range all {
+			p.challenge(t)
+		}
+		return all
 	},
 	"huaweicsms": func(t *testing.T, n int) []*behindProxy {
 		return cloudBehindProxy(t, n, func(cloud *gatewaytest.Gateway, store, proxy string) backends.Backend {
@@ -61,6 +61,25 @@ var faultProducts = map[string]func(*testing.T, int) []*behindProxy{
 			return open(t, huaweicsms.Driver, store, c)
 		})
 	},
+}
+
+// challenge puts the challenge of Key Vault behind a store. Of requests that go
+// out at once, each that comes before its answer is challenged, so that a count
+// of them would be one of chance. TestChallengeFaults is for that request.
+func (p *behindProxy) challenge(t *testing.T) {
+	t.Helper()
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func keyVaultBehindProxy(t *testing.T, n int) []*behindProxy {
+	t.Helper()
+	return cloudBehindProxy(t, n, func(cloud *gatewaytest.Gateway, store, proxy string) backends.Backend {
+		c := overCloud(t, cloud)
+		c.VaultURL, c.Dial = cloud.VaultURL(store), always(proxy)
+		return open(t, azurekv.Driver, store, c)
+	})
 }
 
 func vaultBehindProxy(t *testing.T, n int, mounted func(*vaulttest.Server, testing.TB) string, look func(*testing.T, *api.Client, string) holding) []*behindProxy {
@@ -198,9 +217,14 @@ type faultLine struct {
 
 func newFaultHall(t *testing.T, product string, n int) *faultHall {
 	t.Helper()
+	return faultHallOf(t, product, faultProducts[product](t, n))
+}
+
+func faultHallOf(t *testing.T, product string, stand []*behindProxy) *faultHall {
+	t.Helper()
 	h := &faultHall{home: memory.New(memory.Options{}), blobs: map[string][]byte{}, lines: map[string]*faultLine{}}
 	stores := []gateway.Store{{Name: "home", Kind: "memory", Backend: h.home}}
-	for i, p := range faultProducts[product](t, n) {
+	for i, p := range stand {
 		l := &faultLine{faultHall: h, behindProxy: p, store: away(i)}
 		h.lines[gatewaytest.Project(l.store)], h.lines[l.store] = l, l
 		stores = append(stores, gateway.Store{Name: l.store, Kind: product, Backend: p.Backend, OnLoss: gateway.LossAccept})
