@@ -3,6 +3,7 @@ package release
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +124,29 @@ func TestChartKeyring(t *testing.T) {
 		text, err := template(t, append([]string{"--values", filepath.Join(values, "bolt.yaml")}, args...)...)
 		if err != nil || !strings.Contains(text, want) {
 			t.Errorf("%q: %v, want %q in\n%s", args, err, want, text)
+		}
+	}
+}
+
+// TestChartStops: a pod has time for whatever waits at its end, and for the requests
+// that run then.
+func TestChartStops(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ delay, sleep, grace int64 }{{10, 0, 45}, {0, 0, 35}, {0, 15, 50}, {5, 15, 55}} {
+		text, err := template(t, "--values", filepath.Join(values, "bolt.yaml"), "--kube-version", "1.30.0",
+			"--set", fmt.Sprintf("shutdownDelaySeconds=%d,preStopSleepSeconds=%d", tt.delay, tt.sleep))
+		if err != nil {
+			t.Fatal(err, text)
+		}
+		pod := the[*apps.StatefulSet](decode(t, text)).Spec.Template.Spec
+		hook := pod.Containers[0].Lifecycle
+		switch {
+		case *pod.TerminationGracePeriodSeconds != tt.grace:
+			t.Errorf("%+v: the pod has %d seconds", tt, *pod.TerminationGracePeriodSeconds)
+		case (hook != nil) != (tt.sleep > 0), hook != nil && (hook.PreStop == nil || hook.PreStop.Sleep == nil || hook.PreStop.Sleep.Seconds != tt.sleep):
+			t.Errorf("%+v: the hook is %+v", tt, hook)
+		case !strings.Contains(text, fmt.Sprintf("shutdown_delay: %ds\n", tt.delay)):
+			t.Errorf("%+v: the gateway delays otherwise:\n%s", tt, text)
 		}
 	}
 }
@@ -344,6 +368,7 @@ func TestChartRefuses(t *testing.T) {
 		"no gateway":          {[]string{"--values", bolt, "--set", "replicas=0"}, "replicas"},
 		"a token in clear":    {[]string{"--values", bolt, "--set", "admin.token.existingSecret=x"}, "admin.token needs admin.tls"},
 		"an unknown port":     {[]string{"--values", bolt, "--set", "config.admin.address=:9"}, "config.admin.address would be unknown to probes"},
+		"no such sleep":       {[]string{"--values", bolt, "--set", "preStopSleepSeconds=5", "--kube-version", "1.29.3"}, "preStopSleepSeconds needs Kubernetes 1.30, and this is v1.29.3"},
 		"a token for anybody": {[]string{"--values", bolt, "--set", "serviceAccount.tokens[0].name=x"}, "audience"},
 	} {
 		out, err := template(t, tt.args...)

@@ -68,6 +68,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.admin.token.existingSecret (not .Values.admin.tls.existingSecret) -}}
 {{- fail "admin.token needs admin.tls: without a certificate the token goes to whoever listens in" -}}
 {{- end -}}
+{{- if and .Values.preStopSleepSeconds (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "preStopSleepSeconds needs Kubernetes 1.30, and this is %s, which would refuse the pods: shutdownDelaySeconds does without" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- if gt (int .Values.replicas) 1 -}}
 {{- range .Values.config.stores -}}
 {{- if has .backend (list "bolt" "memory") -}}
