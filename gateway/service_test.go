@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends/backendtest"
@@ -350,48 +351,52 @@ func TestARepeatOfAnUnknownWriteMakesNoSecondVersion(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *gateway.Options) { o.Stores[0].Timeout = 20 * time.Millisecond })
-	w.a.Before = func(ctx context.Context, _ string) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	_, err := w.Get(t.Context(), call, refA, secret.Current)
-	wantKind(t, err, secret.Unavailable)
-	_, err = w.Put(t.Context(), call, refA, draft("hush"))
-	wantKind(t, err, secret.Unknown)
-	if w.Health()[0].State != gateway.StoreDown || w.Health()[1].State != gateway.StoreUnknown || w.Ready() != nil {
-		t.Error("a store that hangs is up, or takes the gateway down with it")
-	}
-	if e := w.last(t); e.Result != "outcome unknown" {
-		t.Errorf("audited as %q", e.Result)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *gateway.Options) { o.Stores[0].Timeout = 20 * time.Millisecond })
+		w.a.Before = func(ctx context.Context, _ string) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		_, err := w.Get(t.Context(), call, refA, secret.Current)
+		wantKind(t, err, secret.Unavailable)
+		_, err = w.Put(t.Context(), call, refA, draft("hush"))
+		wantKind(t, err, secret.Unknown)
+		if w.Health()[0].State != gateway.StoreDown || w.Health()[1].State != gateway.StoreUnknown || w.Ready() != nil {
+			t.Error("a store that hangs is up, or takes the gateway down with it")
+		}
+		if e := w.last(t); e.Result != "outcome unknown" {
+			t.Errorf("audited as %q", e.Result)
+		}
+	})
 }
 
 func TestConcurrencyIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *gateway.Options) {
-		o.Stores[0].Concurrency, o.Stores[0].Timeout = 2, 50*time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *gateway.Options) {
+			o.Stores[0].Concurrency, o.Stores[0].Timeout = 2, 50*time.Millisecond
+		})
+		var inside, most atomic.Int64
+		w.a.Before = func(ctx context.Context, _ string) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		done := make(chan error)
+		for range 8 {
+			go func() {
+				_, err := w.Get(context.Background(), call, refA, secret.Current)
+				done <- err
+			}()
+		}
+		for range 8 {
+			wantKind(t, <-done, secret.Unavailable)
+		}
+		if most.Load() > 2 {
+			t.Errorf("%d calls at once", most.Load())
+		}
 	})
-	var inside, most atomic.Int64
-	w.a.Before = func(ctx context.Context, _ string) error {
-		most.Store(max(most.Load(), inside.Add(1)))
-		defer inside.Add(-1)
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	done := make(chan error)
-	for range 8 {
-		go func() {
-			_, err := w.Get(context.Background(), call, refA, secret.Current)
-			done <- err
-		}()
-	}
-	for range 8 {
-		wantKind(t, <-done, secret.Unavailable)
-	}
-	if most.Load() > 2 {
-		t.Errorf("%d calls at once", most.Load())
-	}
 }
 
 // TestWith: a service with another policy works over the same stores, and

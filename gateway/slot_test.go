@@ -25,6 +25,7 @@ func TestWaitingGivesTheSlotBack(t *testing.T) {
 	blob := backupOf(t, w, refA)
 	refused := make(chan struct{}, 1)
 	var free atomic.Bool
+	after := 10 * time.Millisecond // it may come again
 	w.b.Before = func(ctx context.Context, method string) error {
 		if method != "Import" {
 			return nil
@@ -40,7 +41,7 @@ func TestWaitingGivesTheSlotBack(t *testing.T) {
 			case refused <- struct{}{}:
 			default:
 			}
-			return &secret.Error{Kind: secret.Throttled, RetryAfter: 10 * time.Millisecond}
+			return &secret.Error{Kind: secret.Throttled, RetryAfter: after}
 		})
 	}
 	done := make(chan error, 1)
@@ -60,8 +61,9 @@ func TestWaitingGivesTheSlotBack(t *testing.T) {
 	}
 
 	free.Store(false)
+	after = 40 * time.Second // which the store's time allows, and the call's does not
 	short := call
-	short.Timeout = 50 * time.Millisecond
+	short.Timeout = 30 * time.Second
 	_, err := w.Restore(t.Context(), short, "b", blob, gateway.RestoreOptions{As: "again"})
 	wantKind(t, err, secret.Throttled)
 

@@ -176,19 +176,12 @@ func unaudited(x *exchange) *exchange {
 	return x
 }
 
-// closedAddress is one where nobody listens.
-func closedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// nobody is an address where nobody listens, nor ever will: a port that was free
+// a moment ago is the next server's.
+const nobody = "127.0.0.1:1"
 
 func vaultDown(t *testing.T) backends.Backend {
-	return vaultAt(t, "http://"+closedAddress(t), "secret", vaulttest.RootToken)
+	return vaultAt(t, "http://"+nobody, "secret", vaulttest.RootToken)
 }
 
 func vaultRefuses(t *testing.T) backends.Backend {
@@ -205,7 +198,7 @@ func vaultAt(t *testing.T, address, mount, token string) backends.Backend {
 
 func cloudDown(t *testing.T) backends.Backend {
 	g := gatewaytest.New(t, gatewaytest.Options{})
-	return cloudAt(t, g, closedAddress(t), "main", g.Token)
+	return cloudAt(t, g, nobody, "main", g.Token)
 }
 
 func cloudRefuses(t *testing.T) backends.Backend {
