@@ -91,7 +91,7 @@ func (s *Store) open(ctx context.Context) error {
 func (s *Store) askClock(ctx context.Context) error {
 	sent := time.Now()
 	var at time.Time
-	if err := s.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at); err != nil {
+	if err := s.ask(ctx, func(q querier) error { return q.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at) }); err != nil {
 		return err
 	}
 	s.clock.observe(sent, at)
