@@ -215,5 +215,8 @@ func (s *Store) checkSchema(ctx context.Context) (*meta, *server, error) {
 		}
 		return m.check(s.schema, db.tables)
 	})
+	if err == nil {
+		s.wrapped.Store(m)
+	}
 	return m, db, err
 }
