@@ -65,7 +65,7 @@ func TestSealFor(t *testing.T) {
 		t.Errorf("a key for another keyring: %v", err)
 	}
 	// What one keyring said of a key is not what the next one says of it.
-	next, err := w.With(gateway.Next{
+	next, err := w.With(t.Context(), gateway.Next{
 		Policy: access.NewPolicy(rules), Keyring: backup.NewKeyring(), Stores: []gateway.Store{{Name: "a", Kind: "memory"}},
 	})
 	if err != nil {

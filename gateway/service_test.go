@@ -408,7 +408,7 @@ func TestWith(t *testing.T) {
 	if _, err := w.Put(t.Context(), call, ref, secret.Draft{Value: secret.TextValue("v")}); err != nil {
 		t.Fatal(err)
 	}
-	next, err := w.With(gateway.Next{
+	next, err := w.With(t.Context(), gateway.Next{
 		Policy:  access.NewPolicy([]access.Rule{{Callers: []string{"other"}, Allow: []string{"get"}, Stores: []string{"a"}, Names: []string{"n"}}}),
 		Keyring: w.ring, Stores: []gateway.Store{{Name: "a", Kind: "memory"}},
 	})

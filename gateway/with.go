@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,7 +33,7 @@ type Next struct {
 // that stays.
 //
 // Whoever goes on with the next service calls its Begin, and CloseAllBut of s.
-func (s *Service) With(c Next) (*Service, error) {
+func (s *Service) With(ctx context.Context, c Next) (*Service, error) {
 	next := *s
 	next.policy, next.keys, next.proof, next.archive = c.Policy, c.Keyring, c.RequireProof, c.Archive
 	next.repository = &atomic.Pointer[unwrapped]{} // what another keyring says of a key is another thing
@@ -40,25 +41,38 @@ func (s *Service) With(c Next) (*Service, error) {
 	if err := next.addStores(c.Stores, s.stores); err != nil {
 		return nil, err
 	}
+	if err := next.opensWhatStays(ctx, s); err != nil {
+		return nil, err
+	}
 	return &next, nil
+}
+
+// opensWhatStays returns which stores of before, that s keeps, its keyring does not
+// open.
+func (s *Service) opensWhatStays(ctx context.Context, before *Service) error {
+	var errs []error
+	for _, name := range s.names {
+		st, old := s.stores[name], before.stores[name]
+		if old == nil || st.opened != old.opened || st.keyHolder == nil {
+			continue
+		}
+		if err := st.keyHolder.OpensUnder(ctx, s.keys); err != nil {
+			errs = append(errs, fmt.Errorf("store %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // addStores makes the stores of a new service, which may keep what those before
 // have.
 func (s *Service) addStores(all []Store, before map[string]*store) error {
-	var errs []error
 	for _, st := range all {
 		if _, dup := s.stores[st.Name]; dup || st.Name == "" {
 			return fmt.Errorf("gateway: store name %q is empty or taken", st.Name)
 		}
 		old := before[st.Name]
-		switch {
-		case st.Backend == nil && old == nil:
+		if st.Backend == nil && old == nil {
 			return fmt.Errorf("gateway: store %s has no backend", st.Name)
-		case st.Backend == nil && old.keyHolder != nil:
-			if err := old.keyHolder.OpensUnder(s.keys); err != nil {
-				errs = append(errs, fmt.Errorf("store %s: %w", st.Name, err))
-			}
 		}
 		if s.locks[st.Name] == nil {
 			s.locks[st.Name] = &locks{wholeStore: semaphore.NewWeighted(1)}
@@ -66,7 +80,7 @@ func (s *Service) addStores(all []Store, before map[string]*store) error {
 		s.stores[st.Name] = newStore(st, old, s.locks[st.Name], blobShare(s.mostBlobs, len(all)), blobShare(s.mostBlobs, len(before)))
 		s.names = append(s.names, st.Name)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // newStore keeps of the one before, which may be nil, what is as it was.

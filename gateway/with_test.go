@@ -46,7 +46,7 @@ func TestWithStores(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	next, err := w.With(gateway.Next{
+	next, err := w.With(t.Context(), gateway.Next{
 		Policy: access.NewPolicy([]access.Rule{everything}), Keyring: w.ring,
 		Stores: []gateway.Store{
 			{Name: "stays", Kind: "memory", ReadOnly: true},
@@ -76,7 +76,7 @@ func TestWithStores(t *testing.T) {
 		t.Errorf("what stays: %v", err)
 	}
 	for _, bad := range [][]gateway.Store{{{Name: "new", Kind: "memory"}}, {{Name: "stays", Kind: "memory"}, {Name: "stays", Kind: "memory"}}} {
-		if _, err := next.With(gateway.Next{Policy: access.NewPolicy(nil), Keyring: w.ring, Stores: bad}); err == nil {
+		if _, err := next.With(t.Context(), gateway.Next{Policy: access.NewPolicy(nil), Keyring: w.ring, Stores: bad}); err == nil {
 			t.Errorf("%v is taken", bad)
 		}
 	}
@@ -98,7 +98,7 @@ func TestWithKeyring(t *testing.T) {
 		o.Keyring, o.Stores = ring, []gateway.Store{{Name: "s", Kind: "bolt", Backend: b}}
 	})
 	with := func(k *backup.Keyring) (*gateway.Service, error) {
-		return w.With(gateway.Next{Policy: access.NewPolicy([]access.Rule{everything}), Keyring: k, Stores: []gateway.Store{{Name: "s", Kind: "bolt"}}})
+		return w.With(t.Context(), gateway.Next{Policy: access.NewPolicy([]access.Rule{everything}), Keyring: k, Stores: []gateway.Store{{Name: "s", Kind: "bolt"}}})
 	}
 	other, err := backup.NewKeyringOf(backup.AlgA256KW)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestWithUnknownWrites(t *testing.T) {
 	d := draft("hush2")
 	_, err := w.Put(t.Context(), call, refA, d)
 	wantKind(t, err, secret.Unknown)
-	next, err := w.With(gateway.Next{
+	next, err := w.With(t.Context(), gateway.Next{
 		Policy: access.NewPolicy([]access.Rule{everything}), Keyring: w.ring,
 		Stores: []gateway.Store{{Name: "b", Kind: "memory"}, {Name: "a", Kind: "memory", Concurrency: 3}},
 	})

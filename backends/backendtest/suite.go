@@ -28,6 +28,9 @@ type Harness struct {
 	// exactly where Capabilities.Durable is set and the store is embedded;
 	// nil: the store lives in another process.
 	Reopen func(t *testing.T, b backends.Backend) backends.Backend
+	// Keys are those under which Open wrapped what the store seals itself with. Nil: it
+	// seals nothing.
+	Keys func(b backends.Backend) backends.KeyWrapper
 	// Writers is how many write one name at once; zero means 32.
 	Writers int
 	// Spoil puts into a store that Open returned, beside the backend, whatever
@@ -123,6 +126,7 @@ func Run(t *testing.T, h Harness) {
 		{"StateCancelled", testStateCancelled},
 		{"StateWriters", testStateWriters},
 		{"StateReopen", testStateReopen},
+		{"OtherKeys", testOtherKeys},
 		{"Reopen", testReopen},
 		{"Close", testClose},
 	} {

@@ -73,6 +73,7 @@ func TestConformance(t *testing.T) {
 			defer mu.Unlock()
 			return open(t, paths[b], keys)
 		},
+		Keys: func(backends.Backend) backends.KeyWrapper { return keys },
 	})
 }
 

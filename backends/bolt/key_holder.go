@@ -1,13 +1,15 @@
 package bolt
 
 import (
+	"context"
+
 	"go.etcd.io/bbolt"
 
 	"github.com/vaultferry/vaultferry/backends"
 )
 
 // OpensUnder implements backends.KeyHolder.
-func (s *Store) OpensUnder(keys backends.KeyWrapper) error {
+func (s *Store) OpensUnder(_ context.Context, keys backends.KeyWrapper) error {
 	path := s.db.Path()
 	if err := checkKeys(path, keys); err != nil {
 		return err

@@ -283,3 +283,25 @@ func TestRepeatsOfTrash(t *testing.T) {
 		return err == nil && !got
 	})
 }
+
+// TestCheckOverABrokenConnection: the health check of a store whose connection breaks
+// says that the database cannot be reached, and no riddle.
+func TestCheckOverABrokenConnection(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	proxy := server.NewProxy(t, 0)
+	s := newPlace(t, database).made(t).through(proxy, database).open(t)
+	for _, text := range []string{"server_encoding", ".store", "clock_timestamp"} {
+		for _, f := range postgrestest.Faults() {
+			proxy.Arm(text, f)
+			met := proxy.Met()
+			if err := s.Check(t.Context()); secret.KindOf(err) != secret.Unavailable || secret.DetailOf(err) == "" {
+				t.Errorf("%s, %v: %v", text, f, err)
+			}
+			if proxy.Met() != met+1 {
+				t.Errorf("%s, %v: no fault was met", text, f)
+			}
+		}
+	}
+}

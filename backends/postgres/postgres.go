@@ -23,6 +23,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,9 +45,10 @@ type Store struct {
 	schema  string
 	sql     statements
 	sealer  *sealed.Sealer
-	keys    backends.KeyWrapper
-	opKey   []byte // under which operations are named
-	name    string // of the store, as its records are bound to
+	keys    atomic.Pointer[backends.KeyWrapper]
+	wrapped atomic.Pointer[meta] // as it was read last
+	opKey   []byte               // under which operations are named
+	name    string               // of the store, as its records are bound to
 	clock   clock
 	heads   headCache
 	answers answers
@@ -63,7 +65,8 @@ func Open(ctx context.Context, env backends.Env, c *Config) (backends.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{ends: ends{certFile: c.certFile()}, pool: pool, schema: c.Schema, sql: newStatements(c.Schema), keys: env.Keys}
+	s := &Store{ends: ends{certFile: c.certFile()}, pool: pool, schema: c.Schema, sql: newStatements(c.Schema)}
+	s.UseKeys(env.Keys)
 	s.answers.store = s
 	if err := s.open(ctx); err != nil {
 		pool.Close()
@@ -77,7 +80,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.sealer, err = m.open(s.keys); err != nil {
+	if s.sealer, err = m.open(*s.keys.Load()); err != nil {
 		return err
 	}
 	s.name = m.name
@@ -91,7 +94,7 @@ func (s *Store) open(ctx context.Context) error {
 func (s *Store) askClock(ctx context.Context) error {
 	sent := time.Now()
 	var at time.Time
-	if err := s.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at); err != nil {
+	if err := s.ask(ctx, func(q querier) error { return q.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&at) }); err != nil {
 		return err
 	}
 	s.clock.observe(sent, at)

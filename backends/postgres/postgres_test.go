@@ -94,5 +94,10 @@ func TestConformance(t *testing.T) {
 			defer mu.Unlock()
 			return places[b].open(t)
 		},
+		Keys: func(b backends.Backend) backends.KeyWrapper {
+			mu.Lock()
+			defer mu.Unlock()
+			return places[b].env.Keys
+		},
 	})
 }

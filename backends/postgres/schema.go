@@ -202,16 +202,21 @@ func checkKeys(keys backends.KeyWrapper) error {
 // checkSchema reads what the schema says of itself, and refuses what this
 // release cannot use.
 func (s *Store) checkSchema(ctx context.Context) (*meta, *server, error) {
-	db := new(server)
-	if err := db.read(ctx, s.pool, s.schema); err != nil {
-		return nil, nil, err
-	}
-	if !slices.Contains(db.tables, "store") {
-		return nil, nil, secret.Errorf(secret.Invalid, "%s", upgradeFirst)
-	}
-	m, err := readMeta(ctx, s.pool, s.schema)
+	db, m := new(server), (*meta)(nil)
+	err := s.ask(ctx, func(q querier) (err error) {
+		if err = db.read(ctx, q, s.schema); err != nil {
+			return err
+		}
+		if !slices.Contains(db.tables, "store") {
+			return secret.Errorf(secret.Invalid, "%s", upgradeFirst)
+		}
+		if m, err = readMeta(ctx, q, s.schema); err != nil {
+			return err
+		}
+		return m.check(s.schema, db.tables)
+	})
 	if err == nil {
-		err = m.check(s.schema, db.tables)
+		s.wrapped.Store(m)
 	}
 	return m, db, err
 }

@@ -112,6 +112,16 @@ func (s *Store) query(ctx context.Context, st step, failed func(error) error) er
 	return failed(s.broken(conn, err))
 }
 
+// ask has f ask the database, on one connection.
+func (s *Store) ask(ctx context.Context, f func(querier) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return s.broken(conn, f(conn))
+}
+
 // broken names what ended the connection. Where one broke, or leads to a server
 // that takes no writes any more, the others do, too: they are made anew.
 func (s *Store) broken(conn *pgxpool.Conn, err error) error {

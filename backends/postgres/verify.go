@@ -12,14 +12,15 @@ import (
 // Verify implements backends.Verifier. It reads one state of the store, row by row.
 func (s *Store) Verify(ctx context.Context) (found *backends.Findings, err error) {
 	err = s.do(ctx, "postgres.verify", "", func() error {
+		keys := *s.keys.Load()
 		m, _, err := s.checkSchema(ctx)
 		if err == nil {
-			_, err = m.open(s.keys)
+			_, err = m.open(keys)
 		}
 		if err != nil {
 			return err
 		}
-		found = &backends.Findings{Damage: []backends.Damage{}, Format: m.version, MadeAs: m.name, Key: s.keys.WrappedBy(m.key)}
+		found = &backends.Findings{Damage: []backends.Damage{}, Format: m.version, MadeAs: m.name, Key: keys.WrappedBy(m.key)}
 		return s.inTx(ctx, beginRead, func(t *tx) error {
 			if err := s.verifySecrets(ctx, t, found); err != nil {
 				return err

@@ -160,7 +160,7 @@ func (r *reloader) build(ctx context.Context, u *upcoming) error {
 	if err != nil {
 		return errors.Join(err, closeStores(u.stores.opened))
 	}
-	u.rt.service, err = r.rt.service.With(gateway.Next{
+	u.rt.service, err = r.rt.service.With(ctx, gateway.Next{
 		Policy: u.rt.cfg.AccessPolicy(), Keyring: u.rt.keys, RequireProof: u.rt.cfg.Keyring.RequireProof,
 		Archive: archive.Dir(u.rt.cfg.Archive.Dir), Stores: stores,
 	})
