@@ -209,14 +209,14 @@ func TestAForeignLockEnds(t *testing.T) {
 			t.Fatalf("said %v", err)
 		}
 	}
-	if rest := time.Since(start) - first; first > 2*lockTimeout || rest > lockTimeout {
+	if rest := time.Since(start) - first; max(first, rest) > 10*lockTimeout { // twenty that waited would be twice as long
 		t.Errorf("waited %v, and then %v", first, rest)
 	}
 	if !errors.Is(tr.Healthy(), errLocked) {
 		t.Error("a log that cannot write calls itself healthy")
 	}
 	must(t, foreign.Close())
-	for end := time.Now().Add(10 * time.Second); tr.Healthy() != nil; {
+	for end := time.Now().Add(time.Minute); tr.Healthy() != nil; {
 		if time.Now().After(end) {
 			t.Fatalf("the lock is free, and %v", tr.Healthy())
 		}

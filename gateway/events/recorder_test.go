@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway"
@@ -219,39 +220,41 @@ func TestRecordsCostNothing(t *testing.T) {
 // becomes of its record, and the client does not wait for ever.
 func TestRecordsCannotFail(t *testing.T) {
 	t.Parallel()
-	w, c := newClocked(t)
-	makeEvent(t, w, event("e"))
-	putDraft(t, w, refA, subscribing("e"))
-	for _, kind := range []secret.Kind{secret.Unavailable, secret.Unknown, secret.Upstream, secret.Conflict} {
-		for _, failing := range []string{"ReadState", "WriteState"} {
-			w.a.Before = func(_ context.Context, method string) error {
-				if method == failing {
-					return &secret.Error{Kind: kind}
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newClocked(t)
+		makeEvent(t, w, event("e"))
+		putDraft(t, w, refA, subscribing("e"))
+		for _, kind := range []secret.Kind{secret.Unavailable, secret.Unknown, secret.Upstream, secret.Conflict} {
+			for _, failing := range []string{"ReadState", "WriteState"} {
+				w.a.Before = func(_ context.Context, method string) error {
+					if method == failing {
+						return &secret.Error{Kind: kind}
+					}
+					return nil
 				}
-				return nil
-			}
-			c.advance(time.Second)
-			sec, err := w.Append(t.Context(), call, refA, secret.Draft{Value: secret.TextValue("hush")}, nil)
-			if err != nil || sec.Newest() == nil {
-				t.Errorf("%s fails with %q: %v", failing, kind, err)
-			}
-			if e := w.last(t); e.Result != "ok" || len(e.Versions) != 1 {
-				t.Errorf("audited as %+v", e)
+				c.advance(time.Second)
+				sec, err := w.Append(t.Context(), call, refA, secret.Draft{Value: secret.TextValue("hush")}, nil)
+				if err != nil || sec.Newest() == nil {
+					t.Errorf("%s fails with %q: %v", failing, kind, err)
+				}
+				if e := w.last(t); e.Result != "ok" || len(e.Versions) != 1 {
+					t.Errorf("audited as %+v", e)
+				}
 			}
 		}
-	}
-	w.a.Before = func(ctx context.Context, method string) error {
-		if method == "WriteState" { // a product that hangs
-			<-ctx.Done()
-			return ctx.Err()
+		w.a.Before = func(ctx context.Context, method string) error {
+			if method == "WriteState" { // a product that hangs
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
 		}
-		return nil
-	}
-	if _, err := w.Delete(t.Context(), call, refA); err != nil {
-		t.Errorf("a record that hangs fails a deletion: %v", err)
-	}
-	w.a.Before = nil
-	wantRecords(t, w, "version-created n 1")
+		if _, err := w.Delete(t.Context(), call, refA); err != nil {
+			t.Errorf("a record that hangs fails a deletion: %v", err)
+		}
+		w.a.Before = nil
+		wantRecords(t, w, "version-created n 1")
+	})
 }
 
 // TestRecordsOfWhoLeft: a client that goes once its write is done does not take
@@ -319,23 +322,25 @@ func TestRecordsAreSecretive(t *testing.T) {
 // TestRecordsAreBounded: the newest stay, as many as a state record holds.
 func TestRecordsAreBounded(t *testing.T) {
 	t.Parallel()
-	w, c := newClocked(t)
-	makeEvent(t, w, event("e"))
-	name := secret.Name(strings.Repeat("n", 64))
-	r := gateway.Ref{Store: "a", Name: name}
-	putDraft(t, w, r, subscribing("e"))
-	const writes = 300
-	for range writes {
-		c.advance(time.Second)
-		put(t, w, r, "hush")
-	}
-	got := records(t, w)
-	if len(got) < 80 || len(got) > writes {
-		t.Errorf("%d records are kept", len(got))
-	}
-	for i, s := range got {
-		if want := fmt.Sprintf("version-created %s %d", name, writes+1-i); s != want {
-			t.Fatalf("record %d is %s, want %s", i, s, want)
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newClocked(t)
+		makeEvent(t, w, event("e"))
+		name := secret.Name(strings.Repeat("n", 64))
+		r := gateway.Ref{Store: "a", Name: name}
+		putDraft(t, w, r, subscribing("e"))
+		const writes = 300
+		for range writes {
+			c.advance(time.Second)
+			put(t, w, r, "hush")
 		}
-	}
+		got := records(t, w)
+		if len(got) < 80 || len(got) > writes {
+			t.Errorf("%d records are kept", len(got))
+		}
+		for i, s := range got {
+			if want := fmt.Sprintf("version-created %s %d", name, writes+1-i); s != want {
+				t.Fatalf("record %d is %s, want %s", i, s, want)
+			}
+		}
+	})
 }

@@ -2,10 +2,10 @@ package attack
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,8 +32,9 @@ const (
 	floodPerSecond   = 2000
 )
 
-// flood offers refused requests until stop, which tells how many were
-// answered. It runs on the given processor, or on any if that is negative.
+// flood offers refused requests, and returns once the first was answered. Stop
+// ends it, and tells how many were. It runs on the given processor, or on any if
+// that is negative.
 func (x *target) flood(t testing.TB, how string, processor int) (stop func() int64) {
 	t.Helper()
 	command := []string{os.Args[0]}
@@ -42,15 +43,20 @@ func (x *target) flood(t testing.TB, how string, processor int) (stop func() int
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), floodVariable+"="+how+" "+x.address+" "+filepath.Join(x.dir, "ca.pem"))
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, os.Stderr
+	cmd.Stderr = os.Stderr
 	running, err := cmd.StdinPipe()
 	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
 	must(t, cmd.Start())
+	said := bufio.NewReader(out)
+	_, err = said.ReadString('\n') // the first one
+	must(t, err)
 	return func() int64 {
 		_ = running.Close()
-		must(t, cmd.Wait())
-		n, err := strconv.ParseInt(said.String(), 10, 64)
+		number, err := io.ReadAll(said)
+		must(t, errors.Join(err, cmd.Wait()))
+		n, err := strconv.ParseInt(string(number), 10, 64)
 		must(t, err)
 		return n
 	}
@@ -151,8 +157,8 @@ func (f *flooder) answer(r *bufio.Reader) bool {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return false
 	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		f.refused.Add(1)
+	if resp.StatusCode >= http.StatusBadRequest && f.refused.Add(1) == 1 {
+		_, _ = fmt.Fprintln(os.Stdout)
 	}
 	return !resp.Close
 }

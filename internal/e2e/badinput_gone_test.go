@@ -276,7 +276,7 @@ func (w *badWorld) raw(t *testing.T, request string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // whoever waits for more has lost
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil { // whoever waits for more has lost
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, request); err != nil {

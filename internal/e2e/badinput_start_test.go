@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -22,24 +23,26 @@ import (
 // names it; the first does not notice.
 func TestBoltFileHeld(t *testing.T) {
 	t.Parallel()
-	path, keys := filepath.Join(t.TempDir(), "held.db"), gatewaytest.NewKeyring(t)
-	env := backends.Env{Store: "held", Keys: keys, Now: time.Now}
-	first, err := bolt.Open(t.Context(), env, &bolt.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = first.Close() })
-	start := time.Now()
-	_, err = bolt.Open(t.Context(), env, &bolt.Config{Path: path})
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("waited %s", took)
-	}
-	if !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), path+" is held by another process") {
-		t.Errorf("said %v", err)
-	}
-	if _, err := first.Put(t.Context(), "n", secret.Draft{Value: secret.TextValue(hush)}); err != nil {
-		t.Errorf("the holder: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		path, keys := filepath.Join(t.TempDir(), "held.db"), gatewaytest.NewKeyring(t)
+		env := backends.Env{Store: "held", Keys: keys, Now: time.Now}
+		first, err := bolt.Open(t.Context(), env, &bolt.Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = first.Close() })
+		start := time.Now()
+		_, err = bolt.Open(t.Context(), env, &bolt.Config{Path: path})
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("waited %s", took)
+		}
+		if !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), path+" is held by another process") {
+			t.Errorf("said %v", err)
+		}
+		if _, err := first.Put(t.Context(), "n", secret.Draft{Value: secret.TextValue(hush)}); err != nil {
+			t.Errorf("the holder: %v", err)
+		}
+	})
 }
 
 // TestBoltOfAnotherKeyring: a file is not opened with keys that are not its

@@ -243,7 +243,7 @@ func (a *watchedAudit) Write(b []byte) (int, error) {
 // await waits until there are n lines since the mark.
 func (w *badWorld) await(t *testing.T, n int) {
 	t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(2 * time.Minute)
 	for strings.Count(w.audit.Text(), "\n") < w.marked+n {
 		select {
 		case <-w.audit.changed:

@@ -35,7 +35,7 @@ type gate struct {
 // Patience with a wave that is not what was foretold, and with one of which
 // nothing is known. Both are waited out only where a table is about to change.
 const (
-	gatePatience  = 10 * time.Second
+	gatePatience  = time.Minute
 	gateMeasuring = 60 * time.Millisecond
 )
 

@@ -46,7 +46,7 @@ var sdks = map[string]sdk{
 }
 
 // sdkTime is more than the slowest machine needs; an SDK may poll for ever.
-const sdkTime = 5 * time.Minute
+const sdkTime = 10 * time.Minute
 
 func nodeTests(dir string) []string {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.test.mjs")) // the pattern is well formed
