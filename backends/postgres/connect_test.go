@@ -334,6 +334,10 @@ func TestPooler(t *testing.T) {
 				sec.Name = secret.Name(fmt.Sprint("copy", w))
 				_, err = s.Import(t.Context(), sec, "")
 			}
+			if err == nil {
+				_, mark, _ := s.DescribeMarked(t.Context(), sec.Name)
+				_, err = s.Append(t.Context(), sec.Name, mark, []secret.Draft{draft("y"), draft("z")})
+			}
 			if err != nil {
 				t.Error(err)
 			}
