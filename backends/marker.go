@@ -17,4 +17,10 @@ type Marker interface {
 	// alone. Else nothing is changed: Conflict, or NotFound or Trashed where the
 	// secret is not there any more.
 	DescribeMarked(ctx context.Context, name secret.Name) (*secret.Secret, secret.Mark, error)
+
+	// Append adds the versions in their order to the state with that mark, all of them
+	// or none, as that many of Put would. A UID that a version has already is not
+	// replaced, but Invalid. It returns the secret's attributes with the new versions,
+	// without values.
+	Append(ctx context.Context, name secret.Name, only secret.Mark, versions []secret.Draft) (*secret.Secret, error)
 }

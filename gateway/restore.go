@@ -157,7 +157,7 @@ func (s *Service) restore(ctx context.Context, j *job, doc *backup.Document, tok
 			return nil, err
 		}
 	}
-	return s.writeRestored(ctx, j, sec, token, o, &Outcome{Origin: doc.Origin})
+	return s.writeRestored(ctx, j, sec, token, o, doc.Origin)
 }
 
 // from is an origin as the policy sees it.
@@ -170,17 +170,35 @@ func (s *Service) from(o backup.Origin) access.Origin {
 }
 
 // writeRestored writes sec, or finds out that it must not.
-func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
+func (s *Service) writeRestored(ctx context.Context, j *job, sec *secret.Secret, token string, o RestoreOptions, origin backup.Origin) (*Outcome, error) {
 	sec, left := leaveSource(j.Backend, sec)
-	if o.DryRun || (o.OnConflict != "" && o.OnConflict != ConflictFail) {
-		have, err := j.Backend.Describe(ctx, sec.Name)
+	looks := o.OnConflict != "" && o.OnConflict != ConflictFail
+	if !o.DryRun && !looks {
+		return s.writeNew(ctx, j, sec, left, token, o, &Outcome{Origin: origin})
+	}
+	write := func() (out *Outcome, moved bool, err error) {
+		j.entry.Losses = nil
+		have, mark, err := j.describeMarked(ctx, sec.Name)
 		switch {
 		case err == nil:
-			return s.conflict(ctx, j, have, sec, left, o, out)
+			out, err = s.conflict(ctx, j, have, mark, sec, left, o, &Outcome{Origin: origin})
+			moved = errors.Is(err, secret.Conflict) || errors.Is(err, secret.NotFound) || errors.Is(err, secret.Trashed)
+			return out, moved && mark != "", err
 		case secret.KindOf(err) != secret.NotFound:
-			return nil, err
+			return nil, false, err
 		}
+		out, err = s.writeNew(ctx, j, sec, left, token, o, &Outcome{Origin: origin})
+		return out, looks && j.marker != nil && errors.Is(err, secret.AlreadyExists), err
 	}
+	if o.DryRun {
+		out, _, err := write()
+		return out, err
+	}
+	return untilAlone(ctx, j, sec.Name, write)
+}
+
+// writeNew makes the secret.
+func (s *Service) writeNew(ctx context.Context, j *job, sec *secret.Secret, left []secret.Loss, token string, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	dropped, err := s.beforeRestore(ctx, j, sec)
 	if err != nil {
 		return nil, err
@@ -228,16 +246,16 @@ func dryRunOutcome(j *job, would *secret.Secret, out *Outcome) *Outcome {
 	return out
 }
 
-func (s *Service) conflict(ctx context.Context, j *job, have, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
+func (s *Service) conflict(ctx context.Context, j *job, have *secret.Secret, mark secret.Mark, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	switch o.OnConflict {
 	case ConflictSkip:
 		out.Secret, out.Skipped = have, true
 		j.entry.Versions, j.entry.Result = nil, audit.Skipped
 		return out, nil
 	case ConflictAppend:
-		return s.appendVersions(ctx, j, sec, left, o, out)
+		return s.appendVersions(ctx, j, mark, sec, left, o, out)
 	case ConflictRollback:
-		return s.rollback(ctx, j, sec, left, o, out)
+		return s.rollback(ctx, j, mark, sec, left, o, out)
 	}
 	return nil, &secret.Error{Kind: secret.AlreadyExists, Name: sec.Name, Detail: "a secret of this name exists"}
 }

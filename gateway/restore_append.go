@@ -22,8 +22,9 @@ func howManyStand(n, of int) string {
 
 // appendVersions adds the versions of sec that the target lacks, by UID and,
 // failing that, by a digest of what they hold. What it adds gets new ordinals
-// after those that stand.
-func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
+// after those that stand. mark is of a state that was seen before: where the secret
+// has left it, nothing is added. Without one others may add the same unseen.
+func (s *Service) appendVersions(ctx context.Context, j *job, mark secret.Mark, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	have, err := j.Backend.Export(ctx, sec.Name)
 	if err != nil {
 		return nil, err
@@ -31,11 +32,11 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	var lacking []*secret.Version
 	out.Versions, lacking = matchVersions(have, sec)
 	out.Appended = true
-	return s.addVersions(ctx, j, have, sec, lacking, left, o, out)
+	return s.addVersions(ctx, j, have, mark, sec, lacking, left, o, out)
 }
 
 // addVersions adds those of sec that are lacking to what the target has.
-func (s *Service) addVersions(ctx context.Context, j *job, have, sec *secret.Secret, lacking []*secret.Version, left []secret.Loss, o RestoreOptions, out *Outcome) (_ *Outcome, err error) {
+func (s *Service) addVersions(ctx context.Context, j *job, have *secret.Secret, mark secret.Mark, sec *secret.Secret, lacking []*secret.Version, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	part := partToAppend(sec, lacking)
 	losses := j.Backend.Forecast(part)
 	losses = append(losses, j.appendLosses(have, loss.Apply(part, losses))...)
@@ -52,27 +53,47 @@ func (s *Service) addVersions(ctx context.Context, j *job, have, sec *secret.Sec
 	}
 	j.entry.Versions = nil
 	added := *have
-	added.Versions = nil
-	defer func() {
-		if len(added.Versions) > 0 {
-			s.afterWrite(ctx, j, hook.Append, &added)
-		}
-	}()
-	for i := range part.Versions {
-		v := &part.Versions[i]
-		made, err := putBeside(ctx, j, sec.Name, appendDraft(sec, v, part))
-		if err != nil {
-			return nil, appendError(err, sec.Name, i, out.Added)
-		}
-		o := made.Newest().Ordinal
-		out.Versions[v.Ordinal] = o
-		j.entry.Versions = append(j.entry.Versions, int64(o))
-		added.Versions = append(added.Versions, *made.Newest())
+	var err error
+	added.Versions, err = writeBeside(ctx, j, mark, sec, part)
+	for i := range added.Versions {
+		ordinal := added.Versions[i].Ordinal
+		out.Versions[part.Versions[i].Ordinal] = ordinal
+		j.entry.Versions = append(j.entry.Versions, int64(ordinal))
 	}
-	if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
-		return nil, appendError(err, sec.Name, out.Added, out.Added)
+	if len(added.Versions) > 0 {
+		s.afterWrite(ctx, j, hook.Append, &added)
+	}
+	if err == nil {
+		out.Secret, err = j.Backend.Describe(ctx, sec.Name)
+	}
+	if err != nil {
+		return nil, appendError(err, sec.Name, len(added.Versions), out.Added)
 	}
 	return out, nil
+}
+
+// writeBeside adds the versions of part, which is of sec: all at once where the product
+// binds that to a state. It returns those that stand, also beside an error.
+func writeBeside(ctx context.Context, j *job, mark secret.Mark, sec, part *secret.Secret) (added []secret.Version, err error) {
+	var drafts []secret.Draft
+	for i := range part.Versions {
+		drafts = append(drafts, appendDraft(sec, &part.Versions[i], part))
+	}
+	if mark != "" && len(drafts) > 0 {
+		made, err := j.marker.Append(ctx, sec.Name, mark, drafts)
+		if err != nil {
+			return nil, err
+		}
+		return made.Versions, nil
+	}
+	for _, d := range drafts {
+		made, err := putBeside(ctx, j, sec.Name, d)
+		if err != nil {
+			return added, err
+		}
+		added = append(added, *made.Newest())
+	}
+	return added, nil
 }
 
 // lossesForLackOfRoom lists which of the versions of part a product that holds

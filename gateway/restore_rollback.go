@@ -11,7 +11,8 @@ import (
 
 // rollback adds the current version of sec as a new one, unless the target's
 // current value is the same. It touches nothing else: stages stay where they are.
-func (s *Service) rollback(ctx context.Context, j *job, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
+// It is bound to mark as appendVersions is.
+func (s *Service) rollback(ctx context.Context, j *job, mark secret.Mark, sec *secret.Secret, left []secret.Loss, o RestoreOptions, out *Outcome) (*Outcome, error) {
 	was := sec.Only(sec.Current)
 	if len(was.Versions) == 0 || was.Versions[0].Value.IsNone() {
 		return nil, &secret.Error{Kind: secret.Unsupported, Name: sec.Name, Detail: "the backup holds no current value to go back to"}
@@ -28,7 +29,7 @@ func (s *Service) rollback(ctx context.Context, j *job, sec *secret.Secret, left
 	v := &was.Versions[0]
 	v.UID, v.Created, v.Updated, v.Stages, was.Previous = secret.UID{}, time.Time{}, time.Time{}, nil, 0
 	out.Versions, out.Appended = map[secret.Ordinal]secret.Ordinal{}, true
-	return s.addVersions(ctx, j, have, was, []*secret.Version{v}, left, o, out)
+	return s.addVersions(ctx, j, have, mark, was, []*secret.Version{v}, left, o, out)
 }
 
 // sameCurrentValue compares as inventories do: products keep the same fields in

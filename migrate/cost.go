@@ -7,7 +7,7 @@ import (
 )
 
 // Requests are how many a move makes to its target, see limits.Requests.
-type Requests struct{ Create, Version, Append, Look int }
+type Requests struct{ Create, Version, Append, Added, Look int }
 
 // cost is what the looks of a plan cost, from which that of the run is reckoned.
 type cost struct {
@@ -30,7 +30,7 @@ func (c *cost) add(e *Entry, all, source int64) {
 	case DoCreate:
 		c.expected += source + int64(c.target.Create) + n*int64(c.target.Version)
 	case DoAppend:
-		c.expected += all + n*int64(c.target.Append) + int64(c.target.Look)
+		c.expected += all + int64(c.target.Append) + n*int64(c.target.Added) + int64(c.target.Look)
 	}
 }
 

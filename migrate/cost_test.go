@@ -11,12 +11,12 @@ import (
 // each takes as long as one of the plan did, with as many at once.
 func TestCost(t *testing.T) {
 	t.Parallel()
-	c := cost{target: Requests{Create: 3, Version: 1, Append: 2, Look: 1}}
+	c := cost{target: Requests{Create: 3, Version: 1, Append: 2, Added: 3, Look: 1}}
 	c.add(&Entry{Action: DoCreate, Versions: []secret.Ordinal{1, 2}}, 5, 3)
-	c.add(&Entry{Action: DoAppend, Versions: []secret.Ordinal{3}}, 9, 3)
+	c.add(&Entry{Action: DoAppend, Versions: []secret.Ordinal{3, 4}}, 9, 3)
 	c.add(&Entry{}, 6, 3)
-	for took, want := range map[time.Duration]int64{10 * time.Second: 10, 12 * time.Second: 12, 12001 * time.Millisecond: 13, 0: 0} {
-		if requests, seconds := c.expect(took); requests != 3+3+2+9+2+1 || seconds != want {
+	for took, want := range map[time.Duration]int64{10 * time.Second: 13, 20 * time.Second: 26, 20001 * time.Millisecond: 27, 0: 0} {
+		if requests, seconds := c.expect(took); requests != 3+3+2+9+2+6+1 || seconds != want {
 			t.Errorf("%d requests, and %d seconds after %s", requests, seconds, took)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 
@@ -95,6 +96,8 @@ func wantUnmoved(ctx context.Context, t *testing.T, b backends.Backend, old secr
 	d.If = old
 	_, err := b.Put(ctx, "s", d)
 	wantErr(t, "Put by a state before "+since, err, secret.Conflict)
+	_, err = needMarker(t, b).Append(ctx, "s", old, []secret.Draft{text("canary-stale")})
+	wantErr(t, "Append by a state before "+since, err, secret.Conflict)
 	_, err = b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("stale"), If: old})
 	wantErr(t, "Update by a state before "+since, err, secret.Conflict)
 	compareAs(t, "after writes by an earlier state", before, describe(ctx, t, b, "s"))
@@ -112,6 +115,8 @@ func testMarkedGone(t *testing.T, h Harness) {
 		d.If = mark
 		_, err := b.Put(ctx, "s", d)
 		wantErr(t, "Put "+what, err, kind)
+		_, err = m.Append(ctx, "s", mark, []secret.Draft{text("canary-2")})
+		wantErr(t, "Append "+what, err, kind)
 		_, err = b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("x"), If: mark})
 		wantErr(t, "Update "+what, err, secret.NotFound)
 	}
@@ -121,6 +126,94 @@ func testMarkedGone(t *testing.T, h Harness) {
 	write("by a state of what is purged", secret.NotFound)
 	_, err := b.Describe(ctx, "s")
 	wantErr(t, "Describe of what is purged", err, secret.NotFound)
+}
+
+// testAppend: versions that are added to one state are added together, as single ones
+// would be, or not at all.
+func testAppend(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	m := needMarker(t, b)
+	needRoom(t, b, 4)
+	first := put(ctx, t, b, "s", text("canary-1"))
+	kept := text("canary-3")
+	kept.KeepCurrent, kept.Stages, kept.UID, kept.Created = true, []string{"a"}, secret.NewUID(), sampleTime
+	last := secret.Draft{Missing: secret.Destroyed, KeepCurrent: true, TakePrevious: true}
+	if losses := b.Forecast(single("s", last)); secret.Worst(losses) > secret.Trace {
+		last.Value, last.Missing = secret.TextValue("canary-4"), ""
+	}
+	seen, mark := marked(ctx, t, m, "s")
+	for what, ds := range map[string][]secret.Draft{
+		"none":            {},
+		"a UID there is":  {text("canary"), {Value: secret.TextValue("canary"), UID: first.UID}},
+		"one UID twice":   {kept, kept},
+		"one that is bad": {kept, {}},
+	} {
+		_, err := m.Append(ctx, "s", mark, ds)
+		wantErr(t, "Append of "+what, err, secret.Invalid)
+	}
+	compareAs(t, "after what was refused", seen, describe(ctx, t, b, "s"))
+	added, err := m.Append(ctx, "s", mark, []secret.Draft{text("canary-2"), kept, last})
+	if err != nil {
+		t.Fatalf("Append: %v", checkErr(t, err))
+	}
+	all, err := b.Export(ctx, "s")
+	if err != nil {
+		t.Fatalf("Export: %v", checkErr(t, err))
+	}
+	of := slices.Clone(all.WithoutValues().Versions)
+	if len(of) != 4 || len(added.Versions) != 3 {
+		t.Fatalf("%d versions stand, and %d were added", len(of), len(added.Versions))
+	}
+	whole := *added
+	whole.Versions = append([]secret.Version{of[0]}, added.Versions...)
+	compareAs(t, "Append", all.WithoutValues(), &whole)
+	if all.Current != of[1].Ordinal || all.Previous != of[3].Ordinal {
+		t.Errorf("current is %d and previous %d of %d to %d", all.Current, all.Previous, of[0].Ordinal, of[3].Ordinal)
+	}
+	if v := &all.Versions[2]; v.UID != kept.UID || !v.Created.Equal(kept.Created) || !slices.Equal(v.Stages, kept.Stages) || !v.Value.Equal(kept.Value) {
+		t.Errorf("the third version is not what was added")
+	}
+	if all.Versions[3].Missing != last.Missing || !all.Versions[3].Value.Equal(last.Value) || !all.Versions[1].Value.Equal(secret.TextValue("canary-2")) {
+		t.Errorf("the second and the last are not what was added")
+	}
+	wantUnmoved(ctx, t, b, mark, "an append")
+}
+
+// testAppenders: of many who add what the secret lacks, each version is there once.
+func testAppenders(t *testing.T, h Harness) {
+	ctx, b := begin(t, h)
+	m := needMarker(t, b)
+	needRoom(t, b, 4)
+	put(ctx, t, b, "s", text("canary"))
+	var ds []secret.Draft
+	for range 3 {
+		d := text("canary-new")
+		d.UID = secret.NewUID()
+		ds = append(ds, d)
+	}
+	writers := min(h.Writers, 8)
+	var first sync.WaitGroup // all decide by the same state at first
+	first.Add(writers)
+	together(writers, func(i int) {
+		for n, err := 0, error(secret.Conflict); errors.Is(err, secret.Conflict); n++ {
+			var s *secret.Secret
+			var mark secret.Mark
+			s, mark, err = m.DescribeMarked(ctx, "s")
+			if n == 0 {
+				first.Done()
+				first.Wait()
+			}
+			if err == nil && s.Find(secret.ByUID(ds[0].UID)) == nil {
+				_, err = m.Append(ctx, "s", mark, ds)
+			}
+			if err != nil && !errors.Is(err, secret.Conflict) {
+				t.Errorf("writer %d: %v", i, checkErr(t, err))
+			}
+		}
+	})
+	if s := describe(ctx, t, b, "s"); len(s.Versions) != 1+len(ds) {
+		t.Errorf("there are %d versions, want %d", len(s.Versions), 1+len(ds))
+	}
 }
 
 // testDeciders: of many who each add something to what stands, nobody undoes

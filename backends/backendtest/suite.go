@@ -115,6 +115,8 @@ func Run(t *testing.T, h Harness) {
 		{"PurgeExactly", testPurgeExactly},
 		{"Marked", testMarked},
 		{"MarkedGone", testMarkedGone},
+		{"Append", testAppend},
+		{"Appenders", testAppenders},
 		{"Deciders", testDeciders},
 		{"VersionPages", testVersionPages},
 		{"VersionPagesOfTrash", testVersionPagesOfTrash},

@@ -17,11 +17,8 @@ import (
 // Put implements backends.Backend. It touches the new version and the head of
 // its secret, however many versions there are.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	if err := errors.Join(name.Validate(), history.CheckDraft(&d)); err != nil {
+	if err := errors.Join(name.Validate(), history.CheckDraft(&d), history.CheckLengths(MaxValue, d)); err != nil {
 		return nil, failure("bolt.put", name, err)
-	}
-	if d.Value.Len() > MaxValue {
-		return nil, failure("bolt.put", name, secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", MaxValue))
 	}
 	var out *secret.Secret
 	err := s.update(ctx, "bolt.put", name, func(tx *bbolt.Tx) ([]put, error) {
@@ -39,6 +36,34 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*sec
 			return s.newSecretPuts(h, v)
 		}
 		return s.secretPuts(h, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Append implements backends.Marker.
+func (s *Store) Append(ctx context.Context, name secret.Name, only secret.Mark, versions []secret.Draft) (out *secret.Secret, err error) {
+	if err := errors.Join(name.Validate(), history.CheckDrafts(versions), history.CheckLengths(MaxValue, versions...)); err != nil {
+		return nil, failure("bolt.append", name, err)
+	}
+	err = s.update(ctx, "bolt.append", name, func(tx *bbolt.Tx) ([]put, error) {
+		h, err := s.headToWrite(tx, name, false)
+		if err == nil {
+			err = unmoved(tx, name, only)
+		}
+		for i := range versions {
+			if uid := versions[i].UID; err == nil && !uid.IsZero() && freeUID(tx, name, uid) != uid {
+				err = history.TakenUID()
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		vs := h.AppendAll(versions, s.now())
+		out = h.View(vs...).WithoutValues()
+		return s.secretPuts(h, vs...)
 	})
 	if err != nil {
 		return nil, err

@@ -35,6 +35,40 @@ func CheckDraft(d *secret.Draft) error {
 	return nil
 }
 
+// CheckDrafts is CheckDraft for versions that are appended together.
+func CheckDrafts(ds []secret.Draft) error {
+	if len(ds) == 0 {
+		return secret.Errorf(secret.Invalid, "there is no version to add")
+	}
+	uids := map[secret.UID]bool{}
+	for i := range ds {
+		d := &ds[i]
+		if err := CheckDraft(d); err != nil {
+			return err
+		}
+		if !d.UID.IsZero() && uids[d.UID] {
+			return TakenUID()
+		}
+		uids[d.UID] = true
+	}
+	return nil
+}
+
+// CheckLengths refuses values of more than most bytes.
+func CheckLengths(most int, ds ...secret.Draft) error {
+	for i := range ds {
+		if ds[i].Value.Len() > most {
+			return secret.Errorf(secret.TooLarge, "the value is longer than %d bytes", most)
+		}
+	}
+	return nil
+}
+
+// TakenUID refuses a version whose UID another one of the secret has.
+func TakenUID() error {
+	return secret.Errorf(secret.Invalid, "a version of the secret has the id already")
+}
+
 func checkAttributes(a *secret.Attributes) error {
 	switch {
 	case !isText(a.Description), !areTexts(a.Tags):

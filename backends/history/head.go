@@ -48,6 +48,20 @@ func (h *Head) Append(d *secret.Draft, uid secret.UID, now time.Time) secret.Ver
 	return h.Next(d, uid, h.Stamp(now))
 }
 
+// AppendAll is Append for several that are written together. Those without a UID get
+// one.
+func (h *Head) AppendAll(ds []secret.Draft, now time.Time) []secret.Version {
+	out := make([]secret.Version, 0, len(ds))
+	for i := range ds {
+		uid := ds[i].UID
+		if uid.IsZero() {
+			uid = secret.NewUID()
+		}
+		out = append(out, h.Append(&ds[i], uid, now))
+	}
+	return out
+}
+
 // Next is Append for a product that mints ids and times by itself. A zero uid
 // or stamp leaves the version without, until the product has told.
 func (h *Head) Next(d *secret.Draft, uid secret.UID, stamp time.Time) secret.Version {

@@ -59,7 +59,8 @@ type Product struct {
 type Requests struct {
 	Create  int // for each new secret, with all looks at it
 	Version int // more for each of its versions
-	Append  int // for each version that is added to one that stands
+	Append  int // for what is added to each that stands
+	Added   int // more for each version of that
 	Look    int // once after these
 }
 

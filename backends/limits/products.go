@@ -57,7 +57,7 @@ func postgres() Product {
 func vault2() Product {
 	return Product{
 		Backend: "hashivault", As: "hashivault", Name: "HashiCorp Vault KV v2",
-		Moves: Requests{Create: 4, Version: 1, Append: 4, Look: 1},
+		Moves: Requests{Create: 4, Version: 1, Added: 4, Look: 1},
 		Text:  Limit{700 << 10, "bytes", vaultRaft}, Binary: Limit{700 << 10, "bytes", vaultRaft},
 		NameLength: Limit{512, "bytes", ours}, Names: Alphabet{"a path of printable characters; anything else is escaped", vaultPath},
 		StageNames: Alphabet{"any", ours}, Room: Limit{900 << 10, "bytes", vaultMeta}, Resolution: time.Nanosecond,
@@ -73,7 +73,7 @@ func vault2() Product {
 func vault1() Product {
 	p := vault2()
 	p.Backend, p.As, p.Name = "", "hashivault-v1", "HashiCorp Vault KV v1"
-	p.Moves = Requests{Create: 5, Append: 4, Look: 2}
+	p.Moves = Requests{Create: 5, Added: 4, Look: 2}
 	p.Versions = Limit{1, "versions", "KV v1 keeps no versions"}
 	p.Room = Limit{450 << 10, "bytes", "half of a companion secret of at most 900 KiB"}
 	p.Homes[Ordinal], p.Homes[SecretTags], p.Homes[Valueless] = Beside, Beside, Nobody
@@ -83,7 +83,7 @@ func vault1() Product {
 func keyVault() Product {
 	return Product{
 		Backend: "azurekv", As: "azurekv", Name: "Azure Key Vault",
-		Moves: Requests{Create: 3, Version: 1, Append: 2, Look: 1},
+		Moves: Requests{Create: 3, Version: 1, Added: 2, Look: 1},
 		Text:  Limit{25600, "bytes", azureDocs}, Binary: Limit{19200, "bytes", "25600 bytes of base64"},
 		NameLength: Limit{127, "characters", azureDocs}, Names: Alphabet{"a-z 0-9 -, case ignored; anything else is escaped", azureDocs},
 		VersionTags: Limit{14, "tags", azureDocs + ": 15, of which one is the gateway's"},
@@ -102,7 +102,7 @@ func keyVault() Product {
 func csms() Product {
 	return Product{
 		Backend: "huaweicsms", As: "csms", Name: "Huawei Cloud CSMS",
-		Moves: Requests{Create: 3, Version: 1, Append: 5, Look: 3},
+		Moves: Requests{Create: 3, Version: 1, Added: 5, Look: 3},
 		Text:  Limit{32768, "bytes", csmsModel}, Binary: Limit{24576, "bytes", csmsBinary},
 		Versions:   Limit{20, "versions", csmsCount},
 		NameLength: Limit{64, "characters", csmsModel}, Names: Alphabet{"A-Z a-z 0-9 - _ .; anything else is escaped or hashed", csmsModel},

@@ -49,23 +49,31 @@ func (m *imitating) Put(ctx context.Context, name secret.Name, d secret.Draft) (
 	if _, err := m.as.Names.Spell(name); err != nil {
 		return nil, named(err, "memory.put", name)
 	}
-	return m.put(ctx, name, d, func(old, e *entry) error {
-		if most := m.as.Capabilities.MaxVersions; most > 0 && len(e.versions) > most {
-			if err := m.makeRoom(e, &d, most); err != nil {
-				return err
-			}
+	return m.put(ctx, name, d, m.admit)
+}
+
+// Append implements backends.Marker.
+func (m *imitating) Append(ctx context.Context, name secret.Name, only secret.Mark, versions []secret.Draft) (*secret.Secret, error) {
+	s, err := m.append(ctx, name, only, versions, m.admit)
+	return m.hide(s), err
+}
+
+func (m *imitating) admit(d *secret.Draft, old, e *entry) error {
+	if most := m.as.Capabilities.MaxVersions; most > 0 && len(e.versions) > most {
+		if err := m.makeRoom(e, d, most); err != nil {
+			return err
 		}
-		l := m.takenAway(old, e)
-		switch {
-		case l == nil:
-			return nil
-		case d.Missing != "":
-			return secret.Errorf(secret.Unsupported, "%s", l.Why)
-		case l.What == loss.Version, l.What == loss.Value:
-			return secret.Errorf(secret.TooLarge, "%s", l.Why)
-		}
-		return secret.Errorf(secret.Invalid, "%s: %s", l.What, l.Why)
-	})
+	}
+	l := m.takenAway(old, e)
+	switch {
+	case l == nil:
+		return nil
+	case d.Missing != "":
+		return secret.Errorf(secret.Unsupported, "%s", l.Why)
+	case l.What == loss.Version, l.What == loss.Value:
+		return secret.Errorf(secret.TooLarge, "%s", l.Why)
+	}
+	return secret.Errorf(secret.Invalid, "%s: %s", l.What, l.Why)
 }
 
 // makeRoom drops what the newest version takes the place of.

@@ -61,7 +61,7 @@ func (*Store) Capabilities() backends.Capabilities {
 
 // Put implements backends.Backend.
 func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (*secret.Secret, error) {
-	return s.put(ctx, name, d, anything)
+	return s.put(ctx, name, d, anyVersion)
 }
 
 // admit says whether e may stand in the place of old, which is nil where
@@ -70,33 +70,72 @@ type admit func(old, e *entry) error
 
 func anything(_, _ *entry) error { return nil }
 
-func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok admit) (*secret.Secret, error) {
+// admitVersion is admit for e with the version of d, its newest one.
+type admitVersion func(d *secret.Draft, old, e *entry) error
+
+func anyVersion(*secret.Draft, *entry, *entry) error { return nil }
+
+func (s *Store) put(ctx context.Context, name secret.Name, d secret.Draft, ok admitVersion) (*secret.Secret, error) {
 	if err := begin(ctx, "memory.put", name); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(name.Validate(), history.CheckDraft(&d)); err != nil {
 		return nil, named(err, "memory.put", name)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.live.entries[name]
-	switch {
-	case s.trash.entries[name] != nil:
-		return nil, &secret.Error{Kind: secret.Trashed, Op: "memory.put", Name: name}
-	case old != nil && d.OnlyIfAbsent:
-		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: "memory.put", Name: name}
-	}
-	if err := old.refuse("memory.put", name, d.If); err != nil {
+	return s.add(name, "memory.put", []secret.Draft{d}, d.If, ok)
+}
+
+// Append implements backends.Marker.
+func (s *Store) Append(ctx context.Context, name secret.Name, only secret.Mark, versions []secret.Draft) (*secret.Secret, error) {
+	return s.append(ctx, name, only, versions, anyVersion)
+}
+
+func (s *Store) append(ctx context.Context, name secret.Name, only secret.Mark, ds []secret.Draft, ok admitVersion) (*secret.Secret, error) {
+	if err := begin(ctx, "memory.append", name); err != nil {
 		return nil, err
 	}
-	e := old.successor(name)
-	v := e.head.Append(&d, s.freeUID(e, d.UID), s.opt.Now())
-	e.versions = append(e.versions, v)
-	if err := ok(old, e); err != nil {
-		return nil, named(err, "memory.put", name)
+	if err := errors.Join(name.Validate(), history.CheckDrafts(ds)); err != nil {
+		return nil, named(err, "memory.append", name)
+	}
+	out, err := s.add(name, "memory.append", ds, only, func(d *secret.Draft, old, e *entry) error {
+		if v := e.versions[len(e.versions)-1]; !d.UID.IsZero() && v.UID != d.UID {
+			return history.TakenUID()
+		}
+		return ok(d, old, e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.WithoutValues(), nil
+}
+
+// add adds the versions, all or none, and returns the secret with them.
+func (s *Store) add(name secret.Name, op string, ds []secret.Draft, only secret.Mark, ok admitVersion) (*secret.Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stands := s.live.entries[name]
+	switch {
+	case s.trash.entries[name] != nil:
+		return nil, &secret.Error{Kind: secret.Trashed, Op: op, Name: name}
+	case stands != nil && ds[0].OnlyIfAbsent:
+		return nil, &secret.Error{Kind: secret.AlreadyExists, Op: op, Name: name}
+	}
+	if err := stands.refuse(op, name, only); err != nil {
+		return nil, err
+	}
+	e, added := stands, make([]secret.Version, 0, len(ds))
+	for i := range ds {
+		old := e
+		e = old.successor(name)
+		v := e.head.Append(&ds[i], s.freeUID(e, ds[i].UID), s.opt.Now())
+		e.versions = append(e.versions, v)
+		if err := ok(&ds[i], old, e); err != nil {
+			return nil, named(err, op, name)
+		}
+		added = append(added, v)
 	}
 	s.keep(&s.live, name, e)
-	return e.head.View(v), nil
+	return e.head.View(added...), nil
 }
 
 // keep puts e on a shelf, as a state with a mark of its own.

@@ -181,7 +181,16 @@ func TestSecured(t *testing.T) {
 	if err := putOne(t.Context(), s); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "GRANT") {
 		t.Errorf("a role without a right: %v", err)
 	}
-	server.Exec(t, server.database, "GRANT INSERT ON vaultferry.version TO vaultferry")
+	server.Exec(t, server.database, "GRANT INSERT ON vaultferry.version TO vaultferry", "REVOKE SELECT ON vaultferry.secret FROM vaultferry")
+	if _, err := s.Describe(t.Context(), "s"); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "GRANT") {
+		t.Errorf("a role that may not read: %v", err)
+	}
+	server.Exec(t, server.database, "GRANT SELECT ON vaultferry.secret TO vaultferry")
+	served := p
+	served.config.Upgrade, served.config.Schema = nil, "another"
+	if _, err := postgres.Upgrade(t.Context(), served.env, &served.config); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "GRANT") {
+		t.Errorf("an upgrade by the role that serves: %v", err)
+	}
 
 	for setting, word := range map[string]string{"fsync = off": "fsync", "synchronous_commit = off": "synchronous_commit"} {
 		server.Exec(t, "postgres", "ALTER SYSTEM SET "+setting, "SELECT pg_reload_conf()")
@@ -333,6 +342,10 @@ func TestPooler(t *testing.T) {
 			if err == nil {
 				sec.Name = secret.Name(fmt.Sprint("copy", w))
 				_, err = s.Import(t.Context(), sec, "")
+			}
+			if err == nil {
+				_, mark, _ := s.DescribeMarked(t.Context(), sec.Name)
+				_, err = s.Append(t.Context(), sec.Name, mark, []secret.Draft{draft("y"), draft("z")})
 			}
 			if err != nil {
 				t.Error(err)

@@ -86,6 +86,17 @@ var faultWrites = []faultWrite{
 		return err
 	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 1) }},
 	{"put", "version (", putOne, putOne, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 2) }},
+	{"append", "version (", putOne, func(ctx context.Context, s *postgres.Store) error {
+		_, mark, err := s.DescribeMarked(ctx, "s")
+		if err != nil {
+			return err
+		}
+		got, err := s.Append(ctx, "s", mark, []secret.Draft{draft("canary-2"), draft("canary-3")})
+		if err == nil && (len(got.Versions) != 2 || got.Current != 3) {
+			return errors.New("the answer is not what was asked for")
+		}
+		return err
+	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 3) }},
 	{"update", "SET attributes", putOne, func(ctx context.Context, s *postgres.Store) error {
 		kind := "text/plain"
 		got, err := s.Update(ctx, "s", secret.Current, secret.Patch{ContentType: &kind})

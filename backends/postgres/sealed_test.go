@@ -297,4 +297,82 @@ func TestTwoReleases(t *testing.T) {
 		}
 	}
 	var _ backends.Verifier = s
+	server.Exec(t, database, "UPDATE "+p.config.Schema+".store SET oldest = 7") // and one that it may not
+	_, openErr := postgres.Open(t.Context(), p.env, &p.config)
+	for _, err := range []error{openErr, s.Check(t.Context())} {
+		if !errors.Is(err, secret.Invalid) || !strings.Contains(secret.DetailOf(err), "needs a later release") {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
+// TestForeignStore: a table with the store's name that is somebody else's is refused,
+// and left as it is.
+func TestForeignStore(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	const ours = "product text, version int, oldest int, name text, key bytea"
+	for what, sql := range map[string]string{
+		"of other columns":     "CREATE TABLE $schema.store (id int, city text)",
+		"of another product":   "CREATE TABLE $schema.store (" + ours + "); INSERT INTO $schema.store VALUES ('shop', 1, 1, 'payments', 'x')",
+		"of a version of none": "CREATE TABLE $schema.store (" + ours + "); INSERT INTO $schema.store VALUES ('postgres', 0, 0, 'payments', 'x')",
+	} {
+		p := newPlace(t, database)
+		server.Exec(t, database, "CREATE SCHEMA "+p.config.Schema, strings.ReplaceAll(sql, "$schema", p.config.Schema))
+		_, err := postgres.Open(t.Context(), p.env, &p.config)
+		_, upgradeErr := postgres.Upgrade(t.Context(), p.env, &p.config)
+		for _, err := range []error{err, upgradeErr} {
+			if !errors.Is(err, secret.Invalid) || !strings.Contains(secret.DetailOf(err), "somebody else's") {
+				t.Errorf("a store %s: %v", what, err)
+			}
+		}
+	}
+}
+
+// TestUpgradeIsCut: an upgrade that is cut makes nothing or all of it, and another one
+// ends well.
+func TestUpgradeIsCut(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	for _, statement := range []string{".store (", ".operation (", "INSERT INTO", "commit"} {
+		for _, f := range postgrestest.Faults() {
+			t.Run(statement+" "+f.String(), func(t *testing.T) {
+				t.Parallel()
+				p := newPlace(t, database)
+				proxy := server.NewProxy(t, 0)
+				proxy.Arm(statement, f)
+				cut := p.through(proxy, database)
+				if _, err := postgres.Upgrade(t.Context(), cut.env, &cut.config); err == nil || proxy.Met() != 1 {
+					t.Fatalf("%d faults were met, and the error is %v", proxy.Met(), err)
+				}
+				s := p.made(t).open(t)
+				if err := errors.Join(putOne(t.Context(), s), versionsOf(t.Context(), s, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestRecordsExchanged: a record of the gateway that stands in another's place is found
+// when it is read.
+func TestRecordsExchanged(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	p := newPlace(t, database).made(t)
+	s := p.open(t)
+	for _, key := range []string{"events", "others"} {
+		if err := s.WriteState(t.Context(), key, []byte(`{}`), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Exec(t, database, "UPDATE "+p.config.Schema+".state x SET head = y.head FROM "+p.config.Schema+".state y WHERE x.name <> y.name")
+	_, _, err := s.ReadState(t.Context(), "events")
+	wantInternal(t, err)
+	if found, err := s.Verify(t.Context()); err != nil || len(found.Damage) != 2 {
+		t.Errorf("a check finds %+v, %v", found, err)
+	}
 }

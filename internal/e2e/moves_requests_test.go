@@ -20,7 +20,7 @@ func TestForetoldRequests(t *testing.T) {
 	var stores []gateway.Store
 	for _, p := range countedProducts {
 		for _, side := range []string{"from", "to"} {
-			stores = append(stores, gateway.Store{Name: side + "-" + p.kind, Kind: p.kind, Backend: p.open(t)})
+			stores = append(stores, gateway.Store{Name: side + "-" + p.kind, Kind: p.kind, Backend: p.open(t).Backend})
 		}
 	}
 	g := gatewaytest.New(t, gatewaytest.Options{Stores: stores})
