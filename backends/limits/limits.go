@@ -3,7 +3,10 @@
 // affair, and a test holds every backend to it, at each limit and one above.
 package limits
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Limit is a number and where it was found.
 type Limit struct {
@@ -96,6 +99,10 @@ func Attributes() []Attribute {
 		Valueless, DisabledOut,
 	}
 }
+
+// Word names the product where one kind of store is several: the kind, or else the word
+// of memory.as.
+func (p *Product) Word() string { return cmp.Or(p.Backend, p.As) }
 
 // Named returns the product of this name.
 func Named(name string) (Product, bool) {

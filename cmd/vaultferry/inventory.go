@@ -163,7 +163,7 @@ func (a *app) inventory(ctx context.Context, s *session, f *inventoryFlags) erro
 }
 
 func (s *session) inventoryHeader(keys *backup.Keyring, k inventory.Key, wrapped string) inventory.Header {
-	return inventory.Header{Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, RunKeyID: k.ID(), RunKey: wrapped}
+	return inventory.Header{Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.productWord(), RunKeyID: k.ID(), RunKey: wrapped}
 }
 
 // inventoryByPlan reads what a plan names.

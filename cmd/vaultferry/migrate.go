@@ -113,13 +113,9 @@ func (a *app) moveCall(op, run string) gateway.Call {
 // side is the store as package migrate reads it.
 func (s *session) side(call gateway.Call, f *paceFlags) *migrate.Side {
 	side := &migrate.Side{Store: s.store.Name, Service: s.service, Call: call, Pace: f.pace(s.store), FoldsCase: s.foldsCase()}
-	p, _ := limits.Of(s.store.Backend)
 	if s.own != nil { // what only a gateway holds takes names as they are
-		if info, _ := s.own.Info(s.store.Name); info.Capabilities.Product != "" {
-			p, _ = limits.Named(info.Capabilities.Product)
-		}
 		side.Spell = func(n secret.Name) (string, error) { return s.own.Spell(s.store.Name, n) }
 	}
-	side.Requests = migrate.Requests(p.Moves)
+	side.Requests = migrate.Requests(s.product().Moves)
 	return side
 }

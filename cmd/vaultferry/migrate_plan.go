@@ -253,7 +253,7 @@ func (a *app) migratePlan(ctx context.Context, f *planFlags) (err error) {
 	planner := a.planner(m, f, k)
 	planner.Header = migrate.Header{
 		Gateway: gatewayID(m.from.cfg, keys), Run: run, Made: a.now().UTC().Truncate(time.Millisecond),
-		From: f.store, FromProduct: m.from.store.Backend, To: f.to, ToProduct: m.to.store.Backend,
+		From: f.store, FromProduct: m.from.productWord(), To: f.to, ToProduct: m.to.productWord(),
 		Match: f.match, Named: f.names != nil, Rules: f.rules, RunKey: wrapped,
 	}
 	far := newProgress(a.now, 0, &m.source, &m.target)

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/vaultferry/vaultferry/backends/all"
+	"github.com/vaultferry/vaultferry/backends/limits"
+	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -58,6 +61,32 @@ func (s *session) requireLasting(dryRun bool) error {
 		return usagef("%s is in memory and would end with this command: start its gateway first, or use --dry-run", s.store.Name)
 	}
 	return nil
+}
+
+// product is what the store is in: of a kind that is several products, or that
+// imitates one, that one.
+func (s *session) product() limits.Product {
+	if s.own != nil {
+		info, _ := s.own.Info(s.store.Name)
+		if p, ok := limits.Named(info.Capabilities.Product); ok {
+			return p
+		}
+	}
+	word := s.store.Backend
+	var c memory.Config
+	if word == memoryKind && s.store.Section().Decode(&c) == nil && slices.Contains(memory.Products(), c.As) {
+		word = c.As
+	}
+	if p, ok := limits.Of(word); ok {
+		return p
+	}
+	return limits.Product{Backend: word} // of another's driver
+}
+
+// productWord is that product in plans, inventories and snapshots.
+func (s *session) productWord() string {
+	p := s.product()
+	return p.Word()
 }
 
 // foldsCase: the product ignores the case of names, and so do patterns.

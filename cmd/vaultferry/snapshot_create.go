@@ -193,7 +193,7 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	}
 	call := t.a.call("snapshot.create")
 	taken, err := r.Begin(t.lock, snapshot.Header{
-		Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.store.Backend, By: call.Caller.ID, Begun: t.a.now(),
+		Gateway: gatewayID(s.cfg, keys), Store: s.store.Name, Product: s.productWord(), By: call.Caller.ID, Begun: t.a.now(),
 		Match: t.want.match, Labels: t.labels,
 	})
 	if err != nil {
