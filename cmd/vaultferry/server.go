@@ -3,11 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -18,6 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // edge is what the dialects share, and what a reload leaves as it is: who has
@@ -181,7 +180,7 @@ func serverTLS(s config.Server, acme *httpd.ACME) (*tls.Config, error) {
 }
 
 func serverCert(s config.Server) (cert tls.Certificate, err error) {
-	if cert, err = tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
+	if cert, err = pemfile.Pair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
 		return cert, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
 	}
 	return cert, nil
@@ -195,12 +194,9 @@ func newACME(cfg *config.Config, log *slog.Logger) (*httpd.ACME, error) {
 	}
 	o := httpd.ACMEOptions{Directory: c.Directory, Dir: c.Dir, Email: c.Email, Log: log}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("server.tls.acme.ca_file: %w", err)}
-		}
-		if o.Roots = x509.NewCertPool(); !o.Roots.AppendCertsFromPEM(pem) {
-			return nil, usagef("server.tls.acme.ca_file: %s holds no certificate", c.CAFile)
+		var err error
+		if o.Roots, err = poolOf("server.tls.acme.ca_file", c.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return httpd.NewACME(o), nil
