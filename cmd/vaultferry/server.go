@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -25,6 +26,7 @@ type edge struct {
 	throttle *access.Throttle
 	limits   *wire.Limits
 	sources  *issuer.Sources
+	stopping *atomic.Bool // the server's
 }
 
 func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
@@ -32,7 +34,7 @@ func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits.Pace = access.NewPace(a.now)
 	limits.Rates = access.NewRates(a.now, metrics.RateLimited)
 	limits.Rates.Use(cfg.Rates())
-	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics)}
+	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics), new(atomic.Bool)}
 }
 
 // budgets are those of the dialects, for metrics.
@@ -65,7 +67,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Local: rt.cfg.ManagedIdentity.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
-		Locked: rt.edge.throttle.Waiting, Budgets: rt.edge.budgets, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
+		Locked: rt.edge.throttle.Waiting, Budgets: rt.edge.budgets, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay, Stopping: rt.edge.stopping,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 	if err != nil {
@@ -110,7 +112,7 @@ func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
 func (a *app) azure(rt *runtime, creds *access.Credentials) (*azure.Dialect, error) {
 	o := azure.Options{
 		Service: rt.service, Credentials: creds, Throttle: rt.edge.throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: rt.edge.limits,
-		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
+		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource, Stopping: rt.edge.stopping.Load,
 	}
 	for _, r := range rt.cfg.Dialects.Azure.Routes {
 		o.Routes = append(o.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
