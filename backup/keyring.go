@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -37,6 +38,10 @@ type KeyInfo struct {
 // ParseKeyring reads a JWK set. Its errors name keys by id or place and never
 // show what they hold.
 func ParseKeyring(b []byte) (*Keyring, error) {
+	b, err := textfile.Decode(b)
+	if err != nil {
+		return nil, keyringError("%v", err)
+	}
 	var members map[string]json.RawMessage
 	switch err := json.Unmarshal(b, &members); {
 	case err != nil && bytes.HasPrefix(b, []byte("vault:v")):

@@ -158,3 +158,35 @@ callers: [ { name: ci, client: { id: ci, keys: [ { file: assertion } ] }, identi
 		}
 	}
 }
+
+// TestSavedSecrets: a secret in a file is the same, whoever saved the file, and one
+// that nobody can have meant is refused.
+func TestSavedSecrets(t *testing.T) {
+	t.Parallel()
+	const word = "pässword"
+	utf16 := []byte("\xff\xfe")
+	for _, r := range word + "\r\n" {
+		utf16 = append(utf16, byte(r), 0) // each is below U+0100
+	}
+	for what, raw := range map[string]string{
+		"echo": word + "\n", "printf": word, "Notepad": "\ufeff" + word + "\r\n", "Windows PowerShell": string(utf16),
+	} {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		v, err := (&refs{}).value(map[string]any{"file": path})
+		if err != nil || string(v.Reveal()) != word {
+			t.Errorf("%s: another secret, %v", what, err)
+		}
+	}
+	for what, raw := range map[string]string{"nothing": "\ufeff\r\n", "UTF-16 without a mark": string(utf16[2:]), "cut": string(utf16[:5])} {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (&refs{}).value(map[string]any{"file": path}); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "ssword") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

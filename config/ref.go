@@ -7,9 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/vaultferry/vaultferry/internal/ownfile"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -99,9 +99,9 @@ func (r *refs) fromFile(path string) (secret.Value, error) {
 		}
 		r.danger = append(r.danger, d.What)
 	}
-	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-	if s == "" {
-		return secret.Value{}, fmt.Errorf("%s is empty", path)
+	text, err := textfile.Credential(b)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return secret.TextValue(s), nil
+	return secret.TextValue(string(text)), nil
 }

@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -84,6 +86,9 @@ func (c *Credential) certificate() ([]*x509.Certificate, crypto.PrivateKey, erro
 	if err != nil {
 		return nil, nil, fmt.Errorf("credential.certificate_file: %w", err)
 	}
+	if raw, err = textfile.Decode(raw); err != nil { // PKCS#12 stays as it is
+		return nil, nil, fmt.Errorf("credential.certificate_file: %w", err)
+	}
 	certs, key, err := azidentity.ParseCertificates(raw, c.CertificatePassword.Reveal())
 	if err != nil {
 		return nil, nil, errors.New("credential.certificate_file: holds no certificate with its RSA key that can be read, or certificate_password is not its password")
@@ -132,9 +137,10 @@ func (b bearer) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Ac
 		if err != nil {
 			return azcore.AccessToken{}, err
 		}
-		if token = strings.TrimSpace(string(raw)); token == "" {
-			return azcore.AccessToken{}, errors.New("the token file is empty")
+		if raw, err = textfile.Credential(bytes.TrimSpace(raw)); err != nil {
+			return azcore.AccessToken{}, fmt.Errorf("the token file: %w", err)
 		}
+		token = strings.TrimSpace(string(raw))
 	}
 	return azcore.AccessToken{Token: token, ExpiresOn: time.Now().Add(bearerLife)}, nil
 }

@@ -1,33 +1,22 @@
 package kit
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // CertificateEnd is when the first certificate of a PEM file ends. Zero: the file
 // holds none that can be read; whoever uses it says so.
 func CertificateEnd(file string) time.Time {
-	rest, err := os.ReadFile(file)
-	if err != nil {
+	all, err := pemfile.Certificates(file)
+	if err != nil || len(all) == 0 {
 		return time.Time{}
 	}
-	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return time.Time{}
-		}
-		return c.NotAfter
-	}
-	return time.Time{}
+	return all[0].NotAfter
 }
 
 // TokenEnd is when a token ends, if it is a JWT that says so; else zero. Nothing

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // Limits of one connection; the caller's context bounds the call.
@@ -66,12 +67,8 @@ func (r Roots) Pool() (*x509.CertPool, error) {
 }
 
 func withFile(pool *x509.CertPool, key, file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
+	if err := pemfile.AddTo(pool, file); err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: holds no certificate", key)
 	}
 	return pool, nil
 }
@@ -106,7 +103,7 @@ func (o Transport) Open() (*http.Transport, error) {
 // pair is read anew at each handshake: certificates are replaced before they
 // end.
 func (o Transport) pair(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	pair, err := pemfile.Pair(o.CertFile, o.KeyFile)
 	return &pair, err
 }
 

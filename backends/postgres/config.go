@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vaultferry/vaultferry/internal/textfile"
 )
 
 // Config is the section `postgres` of a store: a schema of a PostgreSQL database, which any number of gateways share.
@@ -199,11 +201,13 @@ func (p Password) read() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("password: %w", err)
 		}
-		s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-		if s == "" || len(s) > maxPassword {
-			return "", fmt.Errorf("password: %s holds none", p.File)
+		if len(b) > maxPassword {
+			return "", fmt.Errorf("password: %s is larger than %d bytes", p.File, maxPassword)
 		}
-		return s, nil
+		if b, err = textfile.Credential(b); err != nil {
+			return "", fmt.Errorf("password: %s: %w", p.File, err)
+		}
+		return string(b), nil
 	}
 	return "", nil
 }

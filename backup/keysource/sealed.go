@@ -11,6 +11,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/ownfile"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 )
 
 // maxSealed bounds the file: a keyring of the largest size, coded twice.
@@ -97,10 +98,14 @@ func (s *Sealed) read() ([]byte, error) {
 		return nil, invalid("%s", d.What)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSealed+1))
+	if err != nil {
+		return nil, err
+	}
+	if b, err = textfile.Decode(b); err != nil {
+		return nil, invalid("%v", err)
+	}
 	b = bytes.TrimSpace(b)
 	switch {
-	case err != nil:
-		return nil, err
 	case len(b) > maxSealed:
 		return nil, invalid("it is larger than %d bytes", maxSealed)
 	case len(b) == 0:

@@ -15,7 +15,7 @@ import (
 // backup go, all around it stays to the byte. with is called as Find finds them,
 // once for each; where it returns nil the backup stays. Kind: Corrupt, as Find.
 func Replace(raw []byte, with func(Backup) ([]byte, error)) ([]byte, error) {
-	text, err := Text(raw)
+	text, err := textOf(raw)
 	if err != nil {
 		return nil, err
 	}

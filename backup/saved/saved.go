@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -34,7 +35,7 @@ type Backup struct {
 // or JSON that holds any of these in a string. Text may be UTF-8 or, with a
 // byte order mark, UTF-16. Nothing found is Corrupt, with what was looked for.
 func Find(raw []byte) ([]Backup, error) {
-	text, err := Text(raw)
+	text, err := textOf(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +44,15 @@ func Find(raw []byte) ([]Backup, error) {
 		return nil, err
 	}
 	return f.found, nil
+}
+
+// textOf is the text in raw; UTF-16 that is none is Corrupt.
+func textOf(raw []byte) ([]byte, error) {
+	text, err := textfile.Decode(raw)
+	if err != nil {
+		return nil, secret.Errorf(secret.Corrupt, "%v", err)
+	}
+	return text, nil
 }
 
 func find(text []byte) (*finder, error) {

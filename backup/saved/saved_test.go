@@ -217,7 +217,7 @@ func FuzzFind(f *testing.F) {
 			}
 		}
 		same, err := Replace(raw, func(Backup) ([]byte, error) { return nil, nil })
-		if text, _ := Text(raw); err != nil || (utf8.Valid(text) && !bytes.Equal(same, raw)) {
+		if text, _ := textOf(raw); err != nil || (utf8.Valid(text) && !bytes.Equal(same, raw)) {
 			t.Fatalf("nothing was replaced, and it is another: %v", err)
 		}
 		if _, err := Replace(raw, func(Backup) ([]byte, error) { return []byte(blob), nil }); err != nil {

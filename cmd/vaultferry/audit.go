@@ -16,6 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/control"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -111,7 +112,7 @@ func readPublicKeys(file string) (keys []crypto.PublicKey, err error) {
 
 // readSigningKeys is readPublicKeys with what a JWK set says of its keys.
 func readSigningKeys(file string) ([]backup.SigningKey, error) {
-	text, err := readSome(file, maxKeyFile)
+	text, err := readText(file, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
@@ -141,6 +142,19 @@ func readSome(file string, most int64) ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d bytes", file, most)
 	}
 	return text, err
+}
+
+// readText is readSome of what an editor or a shell may have saved.
+func readText(file string, most int64) ([]byte, error) {
+	raw, err := readSome(file, most)
+	if err != nil {
+		return nil, err
+	}
+	text, err := textfile.Decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return text, nil
 }
 
 // auditGateway finds the running gateway. Nil without error: none runs, or it

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/audit/syslog"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -78,16 +78,13 @@ func (rt *runtime) closeAudit() error {
 func syslogTLS(s config.Syslog) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.CAFile != "" {
-		pem, err := os.ReadFile(s.CAFile)
-		if err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog.ca_file: %w", err)}
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("audit.syslog.ca_file: %s holds no certificate", s.CAFile)
+		var err error
+		if c.RootCAs, err = poolOf("audit.syslog.ca_file", s.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	if s.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		cert, err := pemfile.Pair(s.CertFile, s.KeyFile)
 		if err != nil {
 			return nil, &exitError{exitUsage, fmt.Errorf("audit.syslog: %w", err)}
 		}

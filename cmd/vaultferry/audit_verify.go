@@ -150,7 +150,7 @@ func (v *logsView) text(w io.Writer) error {
 }
 
 func readCheckpoint(file string) (*audit.Signed, error) {
-	text, err := readSome(file, maxKeyFile)
+	text, err := readText(file, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vaultferry/vaultferry/backup/saved"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -115,7 +115,7 @@ func readLines(r io.Reader) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := saved.Text(raw)
+	text, err := textfile.Decode(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/internal/ownfile"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
@@ -175,7 +175,7 @@ func renewFile(path string, content []byte) error {
 }
 
 func readCert(file string) (*x509.Certificate, error) {
-	text, err := readSome(file, maxKeyFile)
+	text, err := readText(file, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
@@ -187,11 +187,11 @@ func readCert(file string) (*x509.Certificate, error) {
 }
 
 func parseCert(text []byte) (*x509.Certificate, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
+	all := pemfile.Parse(text)
+	if len(all) == 0 {
 		return nil, errors.New("it holds no certificate")
 	}
-	return x509.ParseCertificate(block.Bytes)
+	return all[0], nil
 }
 
 func endOf(text []byte) (time.Time, error) {

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway/access"
 	"github.com/vaultferry/vaultferry/gateway/callerfile"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -79,13 +79,14 @@ func clientAuthorities(s config.Server) (*x509.CertPool, error) {
 	if s.ClientCAFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(s.ClientCAFile)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("server.client_ca_file: %w", err)}
-	}
+	return poolOf("server.client_ca_file", s.ClientCAFile)
+}
+
+// poolOf holds the authorities of a file that a key of the configuration names.
+func poolOf(key, file string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usagef("server.client_ca_file: %s holds no certificate", s.ClientCAFile)
+	if err := pemfile.AddTo(pool, file); err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s: %w", key, err)}
 	}
 	return pool, nil
 }

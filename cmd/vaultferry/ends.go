@@ -2,9 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/x509"
-	"encoding/pem"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +10,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/kit"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // endsSoon is how long before an end it is told of.
@@ -56,12 +54,9 @@ func (r *reloader) ends() []gateway.End {
 
 // soonestEnd is when the first of the authorities in a file ends. Zero: there is none.
 func soonestEnd(file string) (soonest time.Time) {
-	rest, err := os.ReadFile(file)
-	if err != nil {
-		return soonest
-	}
-	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil && (soonest.IsZero() || c.NotAfter.Before(soonest)) {
+	all, _ := pemfile.Certificates(file) // whoever uses the file says what is wrong with it
+	for _, c := range all {
+		if soonest.IsZero() || c.NotAfter.Before(soonest) {
 			soonest = c.NotAfter
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/osfile"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
@@ -198,16 +199,19 @@ func (f *caFlags) authority(now time.Time) (*pki.Authority, error) {
 }
 
 func loadAuthority(certFile, keyFile string, now time.Time) (*pki.Authority, error) {
-	cert, err := readSome(certFile, maxKeyFile)
+	cert, err := readText(certFile, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	key, err := readSome(keyFile, maxKeyFile)
+	key, err := readText(keyFile, maxKeyFile)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
 	ca, err := pki.Load(cert, key, now)
 	if err != nil {
+		if _, why := pemfile.Pair(certFile, keyFile); why != nil {
+			return nil, &exitError{exitUsage, why}
+		}
 		return nil, &exitError{exitUsage, fmt.Errorf("%s and %s: %w", certFile, keyFile, err)}
 	}
 	return ca, nil

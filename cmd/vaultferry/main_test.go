@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("there is no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "says": cmdSays, "mode": cmdMode,
+			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "terminate": cmdTerminate, "says": cmdSays, "mode": cmdMode,
 			"database": db.cmdDatabase, "sql": db.cmdSQL, "transit": vaults.cmdTransit, "vault": cmdVault,
 			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
 		},
@@ -251,6 +251,13 @@ func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
 func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2)
 	ts.Check(running(ts, args[0]).cmd.Process.Signal(syscall.SIGHUP))
+	cmdSays(ts, neg, args)
+}
+
+// cmdTerminate tells a process to end, and waits until it says so.
+func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2)
+	ts.Check(running(ts, args[0]).cmd.Process.Signal(syscall.SIGTERM))
 	cmdSays(ts, neg, args)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/csv"
@@ -184,12 +185,11 @@ func (f *planFlags) parseMapping() error {
 	if f.rename == "" {
 		return nil
 	}
-	file, err := os.Open(f.rename)
+	text, err := readText(f.rename, maxBlobFile)
 	if err != nil {
 		return usagef("--rename: %v", err)
 	}
-	defer func() { _ = file.Close() }() // only read
-	r := csv.NewReader(file)
+	r := csv.NewReader(bytes.NewReader(text))
 	r.FieldsPerRecord = 2
 	rows, err := r.ReadAll()
 	if err != nil {

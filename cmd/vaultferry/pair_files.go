@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // pairFiles are a certificate and its key, which are read anew when one of the
@@ -40,7 +42,7 @@ func (p *pairFiles) read(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if p.known != nil && now == p.was {
 		return p.known, nil
 	}
-	pair, err := tls.LoadX509KeyPair(p.cert, p.key)
+	pair, err := pemfile.Pair(p.cert, p.key)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/internal/ownfile"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -47,7 +48,10 @@ func readRunKey(file string) (inventory.Key, error) {
 	if err != nil {
 		return inventory.Key{}, err
 	}
-	b, err := hex.DecodeString(string(bytes.TrimSpace(text)))
+	var b []byte
+	if text, err = textfile.Decode(text); err == nil {
+		b, err = hex.DecodeString(string(bytes.TrimSpace(text)))
+	}
 	if err != nil {
 		return inventory.Key{}, usagef("%s: no run key: want 64 hex digits", file)
 	}

@@ -3,11 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"sync/atomic"
 
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/dialects"
@@ -18,6 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/events"
 	"github.com/vaultferry/vaultferry/gateway/httpd"
 	"github.com/vaultferry/vaultferry/gateway/issuer"
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // edge is what the dialects share, and what a reload leaves as it is: who has
@@ -26,6 +26,7 @@ type edge struct {
 	throttle *access.Throttle
 	limits   *wire.Limits
 	sources  *issuer.Sources
+	stopping *atomic.Bool // the server's
 }
 
 func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
@@ -33,7 +34,7 @@ func (a *app) newEdge(cfg *config.Config, metrics *httpd.Metrics) *edge {
 	limits.Pace = access.NewPace(a.now)
 	limits.Rates = access.NewRates(a.now, metrics.RateLimited)
 	limits.Rates.Use(cfg.Rates())
-	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics)}
+	return &edge{access.NewThrottle(a.now), limits, issuer.NewSources(metrics), new(atomic.Bool)}
 }
 
 // budgets are those of the dialects, for metrics.
@@ -66,7 +67,7 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 		Service: rt.service, Dialects: mounted,
 		Address: rt.cfg.Server.Address, TLS: tlsConfig, Admin: admin, Local: rt.cfg.ManagedIdentity.Address, Metrics: rt.metrics, Log: rt.log,
 		MaxConnections: rt.cfg.Server.MaxConnections, Pace: rt.edge.limits.Pace,
-		Locked: rt.edge.throttle.Waiting, Budgets: rt.edge.budgets, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay,
+		Locked: rt.edge.throttle.Waiting, Budgets: rt.edge.budgets, Tracer: rt.tracer, Inherited: inherited, ShutdownDelay: rt.cfg.Server.ShutdownDelay, Stopping: rt.edge.stopping,
 		Proxies: httpd.Proxies{Trusted: rt.cfg.Server.Proxies(), Protocol: rt.cfg.Server.ProxyProtocol},
 	})
 	if err != nil {
@@ -111,7 +112,7 @@ func (a *app) dialects(rt *runtime) ([]dialects.Dialect, error) {
 func (a *app) azure(rt *runtime, creds *access.Credentials) (*azure.Dialect, error) {
 	o := azure.Options{
 		Service: rt.service, Credentials: creds, Throttle: rt.edge.throttle, Now: a.now, MaxBlob: int64(rt.cfg.Server.MaxBody), Limits: rt.edge.limits,
-		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource,
+		Authority: rt.cfg.Dialects.Azure.Authority, Login: rt.cfg.Login.Host, Resource: rt.cfg.Dialects.Azure.Resource, Stopping: rt.edge.stopping.Load,
 	}
 	for _, r := range rt.cfg.Dialects.Azure.Routes {
 		o.Routes = append(o.Routes, azure.Route{Host: r.Host, Store: r.Store, Prefix: r.Prefix, Resource: r.Resource})
@@ -181,7 +182,7 @@ func serverTLS(s config.Server, acme *httpd.ACME) (*tls.Config, error) {
 }
 
 func serverCert(s config.Server) (cert tls.Certificate, err error) {
-	if cert, err = tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
+	if cert, err = pemfile.Pair(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
 		return cert, &exitError{exitUsage, fmt.Errorf("server.tls: %w", err)}
 	}
 	return cert, nil
@@ -195,12 +196,9 @@ func newACME(cfg *config.Config, log *slog.Logger) (*httpd.ACME, error) {
 	}
 	o := httpd.ACMEOptions{Directory: c.Directory, Dir: c.Dir, Email: c.Email, Log: log}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("server.tls.acme.ca_file: %w", err)}
-		}
-		if o.Roots = x509.NewCertPool(); !o.Roots.AppendCertsFromPEM(pem) {
-			return nil, usagef("server.tls.acme.ca_file: %s holds no certificate", c.CAFile)
+		var err error
+		if o.Roots, err = poolOf("server.tls.acme.ca_file", c.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return httpd.NewACME(o), nil

@@ -3,11 +3,9 @@ package main
 import (
 	"crypto"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/vaultferry/vaultferry/config"
@@ -29,15 +27,9 @@ func witnessesOf(configured []config.AuditWitness) (witness.Group, error) {
 		}
 		transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: witnessTimeout}
 		if w.CAFile != "" {
-			pem, err := os.ReadFile(w.CAFile)
-			if err != nil {
-				return nil, &exitError{exitUsage, fmt.Errorf("audit.witnesses: %w", err)}
+			if transport.TLSClientConfig.RootCAs, err = poolOf("audit.witnesses", w.CAFile); err != nil {
+				return nil, err
 			}
-			roots := x509.NewCertPool()
-			if !roots.AppendCertsFromPEM(pem) {
-				return nil, usagef("audit.witnesses: %s holds no certificate", w.CAFile)
-			}
-			transport.TLSClientConfig.RootCAs = roots
 		}
 		all = append(all, &witness.Client{URL: w.URL, Name: witness.Name(w.Gateway), Keys: keys, HTTP: &http.Client{Transport: transport, Timeout: witnessTimeout}})
 	}

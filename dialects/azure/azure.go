@@ -39,6 +39,7 @@ type Options struct {
 	MaxBlob  int64            // bytes of a restore's body; default wire.DefaultMaxBlob
 	Limits   *wire.Limits     // of the gateway; default: of this dialect alone
 	Now      func() time.Time // default: time.Now
+	Stopping func() bool      // the gateway is about to stop; default: never
 }
 
 // Route leads a host to a store.
@@ -64,6 +65,7 @@ type Dialect struct {
 	sites       map[string]*site
 	maxBlob     int64
 	now         func() time.Time
+	stopping    func() bool
 	date        dateHeader
 	permissions map[string]string // by operation
 	handler     http.Handler
@@ -78,6 +80,9 @@ func New(o Options) (*Dialect, error) {
 	}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.stopping = o.Stopping; d.stopping == nil {
+		d.stopping = func() bool { return false }
 	}
 	errs := []error{checkAuthority(o.Authority), checkResource(o.Resource)}
 	for _, r := range o.Routes {

@@ -19,6 +19,9 @@ import (
 // a client that keeps sending a stale token is slowed down, and neither its
 // next token nor its neighbours' are.
 func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
+	if r.Op == opHealth {
+		return access.Caller{}, nil
+	}
 	from := r.From(d.Name(), d.now())
 	token, ok := bearer(r.Header)
 	if !ok {

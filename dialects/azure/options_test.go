@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,6 +56,29 @@ func TestResourceOfTheChallenge(t *testing.T) {
 		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/secrets", nil))
 		if got := headerOf(w.Header(), "WWW-Authenticate"); got != `Bearer authorization="https://login.example/adfs", resource="`+want+`"` {
 			t.Errorf("%s: %s", host, got)
+		}
+	}
+}
+
+// A balancer that asks for the health of a vault is told before the gateway stops.
+func TestHealthWhileStopping(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	for _, stopping := range []bool{false, true} {
+		d, err := azure.New(azure.Options{
+			Service: g.Service, Credentials: access.NewCredentials(), Throttle: access.NewThrottle(time.Now),
+			Authority: "https://login.example/adfs", Routes: []azure.Route{{Host: "a.example", Store: "main"}},
+			Stopping: func() bool { return stopping },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+		d.Mount(r)
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://192.0.2.7/healthstatus", nil))
+		if want := map[bool]string{false: "200 true", true: "503 false"}[stopping]; fmt.Sprint(w.Code, " ", w.Body) != want {
+			t.Errorf("%d %s, want %s", w.Code, w.Body, want)
 		}
 	}
 }

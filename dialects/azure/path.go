@@ -34,7 +34,7 @@ func fixedWord(method string, i int, segment string) (string, bool) {
 	word := strings.ToLower(plain)
 	switch i {
 	case 0:
-		return word, word == "secrets" || word == "deletedsecrets"
+		return word, word == "secrets" || word == "deletedsecrets" || word == "healthstatus"
 	case 1:
 		return word, word == "restore" && method == http.MethodPost
 	case 2:

@@ -60,7 +60,7 @@ func unknownOperation(*Dialect, *request) (wire.Reply, error) {
 }
 
 func (d *Dialect) routes() []wire.Route {
-	all := make([]wire.Route, 0, len(operations))
+	all := make([]wire.Route, 0, len(operations)+2)
 	for _, o := range operations {
 		d.permissions[o.op] = o.permission
 		if o.maxBody == blobBody {
@@ -82,7 +82,7 @@ func (d *Dialect) routes() []wire.Route {
 			},
 		})
 	}
-	return all
+	return append(all, d.health(http.MethodGet), d.health(http.MethodHead))
 }
 
 // request is one that has passed the checks all operations share.

@@ -3,9 +3,11 @@ package azure
 import "github.com/vaultferry/vaultferry/secret"
 
 // apiVersions are all that are accepted, oldest first. New ones come several
-// times a year; this is the one place to add them.
+// times a year; this is the one place to add them. The first is that of .NET's and
+// PowerShell's clients before soft-delete (reported); that it is answered as the
+// next one is inferred.
 var apiVersions = []string{
-	"2016-10-01", "7.0", "7.1-preview", "7.1", "7.2-preview", "7.2", "7.3-preview", "7.3",
+	"2015-06-01", "2016-10-01", "7.0-preview", "7.0", "7.1-preview", "7.1", "7.2-preview", "7.2", "7.3-preview", "7.3",
 	"7.4-preview.1", "7.4", "7.5-preview.1", "7.5", "7.6-preview.1", "7.6-preview.2", "7.6",
 	"2025-06-01-preview", "2025-07-01", "2026-01-01-preview", "2026-03-01-preview", newestStable,
 	"2026-05-01-preview", "2026-07-01-preview",

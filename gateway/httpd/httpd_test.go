@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -290,7 +291,11 @@ func TestNoConnectionWaitsForEver(t *testing.T) {
 // serves, and clients are sent away with their answers.
 func TestShutdownDelay(t *testing.T) {
 	t.Parallel()
-	r := start(t, false, func(o *httpd.Options) { o.ShutdownDelay = time.Minute })
+	var stopping atomic.Bool
+	r := start(t, false, func(o *httpd.Options) { o.ShutdownDelay, o.Stopping = time.Minute, &stopping })
+	if stopping.Load() {
+		t.Error("it stops from the start")
+	}
 	waits, goOn := make(chan time.Duration), make(chan struct{})
 	httpd.WaitWith(r.server, func(d time.Duration) {
 		waits <- d
@@ -299,6 +304,9 @@ func TestShutdownDelay(t *testing.T) {
 	r.stop()
 	if d := <-waits; d != time.Minute {
 		t.Errorf("waits %v", d)
+	}
+	if !stopping.Load() {
+		t.Error("the dialects are not told")
 	}
 	if status, body := r.get(t, "http://"+r.server.AdminAddress()+"/readyz"); status != 503 || !strings.Contains(body, `"status":"stopping"`) {
 		t.Errorf("/readyz answers %d %s", status, body)

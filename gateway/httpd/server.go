@@ -57,6 +57,8 @@ type Options struct {
 	// ShutdownDelay is how long Run goes on to serve after its context has ended,
 	// while /readyz says that the gateway stops.
 	ShutdownDelay time.Duration
+	// Stopping is true from when /readyz says so on. Nil: nobody else looks at it.
+	Stopping *atomic.Bool
 }
 
 // Inherited are listeners that outlive the server: who connects between two
@@ -116,7 +118,7 @@ type Server struct {
 
 	delay    time.Duration
 	wait     func(time.Duration)
-	stopping atomic.Bool
+	stopping *atomic.Bool
 	arrivals arrivals
 }
 
@@ -132,7 +134,7 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, budgets: o.Budgets, delay: o.ShutdownDelay, wait: func(d time.Duration) { <-time.After(d) }}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, budgets: o.Budgets, delay: o.ShutdownDelay, stopping: cmp.Or(o.Stopping, new(atomic.Bool)), wait: func(d time.Duration) { <-time.After(d) }}
 	address := o.Address
 	if o.Inherited.Main != nil {
 		address = o.Inherited.Main.Addr().String()

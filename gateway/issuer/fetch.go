@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // fetcher gets the keys of one issuer. Whatever is said is bounded in bytes and
@@ -26,8 +28,8 @@ func newFetcher(i Issuer, ca []byte) (*fetcher, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != nil {
 		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("%s holds no certificate", i.CAFile)
+		if err := pemfile.AddText(conf.RootCAs, i.CAFile, ca); err != nil {
+			return nil, err
 		}
 	}
 	t := &bounded{

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 )
 
 // maxToken bounds what is looked at, in bytes: Entra's tokens with as many groups
@@ -164,6 +165,7 @@ func issuerOf(file string) (string, error) {
 	return t.claims.text("iss"), nil
 }
 
+// readBounded reads a text, as an editor or a shell may have saved it.
 func readBounded(file string, most int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -174,7 +176,13 @@ func readBounded(file string, most int64) ([]byte, error) {
 	if err == nil && int64(len(b)) > most {
 		err = fmt.Errorf("%s is larger than %d bytes", file, most)
 	}
-	return b, err
+	if err != nil {
+		return nil, err
+	}
+	if b, err = textfile.Decode(b); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return b, nil
 }
 
 // trustDomain is that of an URL of SPIFFE; else empty.

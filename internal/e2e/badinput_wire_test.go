@@ -32,7 +32,7 @@ func TestOddButGood(t *testing.T) {
 			change: func(_ *badWorld, r *http.Request) { r.Host = strings.ToUpper(r.URL.Host) },
 		}},
 		"host without a port":    {azureWire{}, &exchange{method: httpGet, path: "/secrets/taken", change: func(_ *badWorld, r *http.Request) { r.Host = "main.vault.localhost" }}},
-		"the oldest api-version": {azureWire{}, &exchange{method: httpGet, path: "/secrets/taken", query: "api-version=2016-10-01"}},
+		"the oldest api-version": {azureWire{}, &exchange{method: httpGet, path: "/secrets/taken", query: "api-version=2015-06-01"}},
 		"a token":                {huaweiWire{}, &exchange{method: httpGet, path: "/secrets/taken", change: func(w *badWorld, r *http.Request) { hwToken(w.Token)(w, r) }}},
 		"a good signature and a wrong token": {huaweiWire{}, &exchange{
 			method: httpGet, path: "/secrets/taken",

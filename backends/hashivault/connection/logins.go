@@ -9,6 +9,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/kit"
+	"github.com/vaultferry/vaultferry/internal/textfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -123,7 +124,10 @@ func signed(role string, token secret.Value, file string) (map[string]any, error
 	raw := token.Reveal()
 	if file != "" {
 		var err error
-		if raw, err = os.ReadFile(file); err != nil {
+		if raw, err = os.ReadFile(file); err == nil {
+			raw, err = textfile.Decode(raw)
+		}
+		if err != nil {
 			return nil, &secret.Error{Kind: secret.Upstream, Detail: "the gateway's token for its login at Vault cannot be read", Err: err}
 		}
 	}

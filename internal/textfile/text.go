@@ -1,18 +1,24 @@
-package saved
+// Package textfile reads what editors and shells make of a text: with a byte order
+// mark, or as UTF-16, which is what Windows PowerShell's > and Out-File write.
+package textfile
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"github.com/vaultferry/vaultferry/secret"
 )
 
-// Text returns what an editor or a shell saved as UTF-8 without a byte order
-// mark. UTF-16 is known by its mark; anything else stays as it is. UTF-16 that
-// is none is Corrupt.
-func Text(raw []byte) ([]byte, error) {
+// Why a file is not a text. None of them quotes it.
+var (
+	ErrCut     = errors.New("it begins like UTF-16 and breaks off in the middle of a character: save it as UTF-8")
+	ErrNoUTF16 = errors.New("it begins like UTF-16 and is none: save it as UTF-8")
+)
+
+// Decode returns a text as UTF-8 without a byte order mark. UTF-16 is known by its
+// mark; anything else stays as it is, for a file may hold what is no text.
+func Decode(raw []byte) ([]byte, error) {
 	var order binary.ByteOrder
 	switch {
 	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
@@ -26,7 +32,7 @@ func Text(raw []byte) ([]byte, error) {
 	}
 	raw = raw[2:]
 	if len(raw)%2 != 0 {
-		return nil, secret.Errorf(secret.Corrupt, "the file begins like UTF-16 and breaks off in the middle of a character")
+		return nil, ErrCut
 	}
 	text := make([]byte, 0, len(raw)/2)
 	for i := 0; i < len(raw); i += 2 {
@@ -37,7 +43,7 @@ func Text(raw []byte) ([]byte, error) {
 				low = rune(order.Uint16(raw[i+2:]))
 			}
 			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-				return nil, secret.Errorf(secret.Corrupt, "the file begins like UTF-16 and is none")
+				return nil, ErrNoUTF16
 			}
 			i += 2
 		}
