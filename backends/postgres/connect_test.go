@@ -65,6 +65,7 @@ func startSecured(t *testing.T) *secured {
 	s.cert, s.key = write(t, filepath.Join(s.dir, "cert.pem"), cert), write(t, filepath.Join(s.dir, "key.pem"), key)
 	s.password = write(t, filepath.Join(s.dir, "password"), []byte("first\n"))
 	s.Server = postgrestest.Start(t, postgrestest.Options{
+		TCP:      true,
 		Settings: []string{"ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'", "ssl_ca_file = 'ca.pem'"},
 		HBA:      []string{"hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca", "hostssl all all 127.0.0.1/32 scram-sha-256", "hostnossl all all 127.0.0.1/32 reject"},
 		Files:    map[string][]byte{"server.pem": pair.Cert, "server.key": pair.Key, "ca.pem": cert},

@@ -1,6 +1,6 @@
 // Package postgrestest starts a real PostgreSQL server as a child process of a
-// test: its data in a temporary folder, on a Unix socket and a free loopback
-// port. It is stopped by its process handle.
+// test: its data in a temporary folder, on a Unix socket and, where a test asks
+// for it, a free loopback port. It is stopped by its process handle.
 package postgrestest
 
 import (
@@ -30,9 +30,10 @@ const Superuser = "postgres"
 // Server is a running PostgreSQL.
 type Server struct {
 	Socket string // folder of the Unix socket
-	Port   int    // of the socket, and on 127.0.0.1
+	Port   int    // of the socket and, with Options.TCP, on 127.0.0.1
 	Data   string // its data folder
 	home   string
+	tcp    bool
 	disk   *Disk
 	made   atomic.Int64 // databases
 
@@ -50,10 +51,16 @@ type Options struct {
 	// Home is where the data lie; empty: where there is room.
 	Home string
 	Disk *Disk // may be nil: one that has room
+	// TCP has it listen on 127.0.0.1 beside its socket.
+	TCP bool
 }
 
-// patience bounds the start.
-const patience = 30 * time.Second
+// patience bounds the start, on a machine that may be very busy.
+const patience = 5 * time.Minute
+
+// socketPort names the sockets. Each lies in a folder of its own, so that one number
+// does for all, and no other process can take it.
+const socketPort = 5432
 
 // Start runs a server of the test's own and stops it with the test.
 func Start(tb testing.TB, o Options) *Server {
@@ -127,22 +134,39 @@ func Need(tb testing.TB) {
 }
 
 func start(o Options) (*Server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{Port: port, home: o.Home, disk: o.Disk}
+	s := &Server{Port: socketPort, home: o.Home, disk: o.Disk, tcp: o.TCP}
 	if s.home == "" {
+		var err error
 		if s.home, err = os.MkdirTemp(room(), "pgtest"); err != nil {
 			return nil, err
 		}
 	}
 	s.Data, s.Socket = filepath.Join(s.home, "data"), s.home
-	if err := errors.Join(s.prepare(o), s.Start()); err != nil {
+	err := s.prepare(o)
+	if err == nil && s.tcp {
+		err = s.startOnFreePort()
+	} else if err == nil {
+		err = s.Start()
+	}
+	if err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
+}
+
+// startOnFreePort tries a few ports: between finding a free one and the server's
+// listening on it, another process may take it.
+func (s *Server) startOnFreePort() (err error) {
+	for range 5 {
+		if s.Port, err = freePort(); err != nil {
+			return err
+		}
+		if err = s.Start(); !errors.Is(err, errEnded) {
+			return err
+		}
+	}
+	return err
 }
 
 // room is a folder in memory where there is one that is large: a server that
@@ -182,7 +206,6 @@ func (s *Server) prepare(o Options) error {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	settings := append([]string{
-		fmt.Sprintf("port = %d", s.Port), fmt.Sprintf("unix_socket_directories = '%s'", s.Socket), "listen_addresses = '127.0.0.1'",
 		"max_connections = 300", "shared_buffers = 64MB", "logging_collector = off", "log_min_messages = fatal",
 	}, o.Settings...)
 	hba := append(slices.Clone(o.HBA), "local all all trust", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 trust", "local replication all trust")
@@ -204,7 +227,11 @@ func (s *Server) prepare(o Options) error {
 // Start starts the server of a data folder that is there, and waits until it
 // answers.
 func (s *Server) Start() error {
-	cmd := exec.Command(filepath.Join(Bin(), "postgres"), "-D", s.Data) //nolint:noctx,gosec // it is stopped by its handle
+	listens := ""
+	if s.tcp {
+		listens = "127.0.0.1"
+	}
+	cmd := exec.Command(filepath.Join(Bin(), "postgres"), "-D", s.Data, "-k", s.Socket, "-h", listens, "-p", fmt.Sprint(s.Port)) //nolint:noctx,gosec // it is stopped by its handle
 	cmd.Dir = s.home
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s.disk.env()...)
 	s.output = new(lockedBuffer)
@@ -235,25 +262,26 @@ func (s *Server) Start() error {
 	return nil
 }
 
+// errEnded is that of a server that ended before it answered.
+var errEnded = errors.New("the server ended at once")
+
 func (s *Server) await(exited <-chan struct{}) error {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		c, err := pgx.Connect(ctx, s.DSN("postgres"))
 		if err == nil {
 			err = c.Close(ctx)
 		}
-		cancel()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-exited:
-			return errors.New("the server ended at once")
-		case <-deadline.C:
+			return errEnded
+		case <-ctx.Done():
 			return fmt.Errorf("the server does not get ready: %w", err)
 		case <-again.C:
 		}
