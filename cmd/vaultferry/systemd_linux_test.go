@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 // managed is a gateway whose sockets and life are somebody else's, as systemd's.
@@ -185,12 +187,7 @@ func TestSocketActivate(t *testing.T) {
 		t.Skip("systemd-socket-activate is not here")
 	}
 	m := newManaged(t)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close() // the tool has it next
+	address := freeport.Keep(t)
 	exe, err := exec.LookPath("vaultferry")
 	if err != nil {
 		t.Fatal(err)

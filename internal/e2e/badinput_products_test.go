@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/hashivault"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/freeport"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -176,19 +177,8 @@ func unaudited(x *exchange) *exchange {
 	return x
 }
 
-// closedAddress is one where nobody listens.
-func closedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func vaultDown(t *testing.T) backends.Backend {
-	return vaultAt(t, "http://"+closedAddress(t), "secret", vaulttest.RootToken)
+	return vaultAt(t, "http://"+freeport.Keep(t), "secret", vaulttest.RootToken)
 }
 
 func vaultRefuses(t *testing.T) backends.Backend {
@@ -205,7 +195,7 @@ func vaultAt(t *testing.T, address, mount, token string) backends.Backend {
 
 func cloudDown(t *testing.T) backends.Backend {
 	g := gatewaytest.New(t, gatewaytest.Options{})
-	return cloudAt(t, g, closedAddress(t), "main", g.Token)
+	return cloudAt(t, g, freeport.Keep(t), "main", g.Token)
 }
 
 func cloudRefuses(t *testing.T) backends.Backend {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 // Superuser may do everything on a Server, without a password on its socket.
@@ -34,6 +37,7 @@ type Server struct {
 	Data   string // its data folder
 	home   string
 	tcp    bool
+	letGo  func() // of the port; nil: it has none
 	disk   *Disk
 	made   atomic.Int64 // databases
 
@@ -142,29 +146,26 @@ func start(o Options) (*Server, error) {
 		}
 	}
 	s.Data, s.Socket = filepath.Join(s.home, "data"), s.home
-	err := s.prepare(o)
-	if err == nil && s.tcp {
-		err = s.startOnFreePort()
-	} else if err == nil {
-		err = s.Start()
-	}
-	if err != nil {
+	if err := errors.Join(s.keepPort(), s.prepare(o), s.Start()); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-// startOnFreePort tries a few ports: between finding a free one and the server's
-// listening on it, another process may take it.
-func (s *Server) startOnFreePort() (err error) {
-	for range 5 {
-		if s.Port, err = freePort(); err != nil {
-			return err
-		}
-		if err = s.Start(); !errors.Is(err, errEnded) {
-			return err
-		}
+// keepPort gives a server that listens on TCP a port of its own, until it is stopped.
+func (s *Server) keepPort() error {
+	if !s.tcp {
+		return nil
+	}
+	address, letGo, err := freeport.Take()
+	if err != nil {
+		return err
+	}
+	s.letGo = letGo
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		s.Port, err = strconv.Atoi(port)
 	}
 	return err
 }
@@ -177,18 +178,6 @@ func room() string {
 		return "/dev/shm"
 	}
 	return ""
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
-	if err != nil {
-		return 0, err
-	}
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("no TCP address")
-	}
-	return addr.Port, l.Close()
 }
 
 // prepare makes the data folder and its configuration.
@@ -262,9 +251,6 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// errEnded is that of a server that ended before it answered.
-var errEnded = errors.New("the server ended at once")
-
 func (s *Server) await(exited <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -280,7 +266,7 @@ func (s *Server) await(exited <-chan struct{}) error {
 		}
 		select {
 		case <-exited:
-			return errEnded
+			return errors.New("the server ended at once")
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not get ready: %w", err)
 		case <-again.C:
@@ -322,6 +308,12 @@ func (s *Server) Stop() {
 		_ = process.Signal(syscall.SIGQUIT)
 		<-exited
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.letGo != nil {
+		s.letGo()
+	}
+	s.letGo = nil
 	_ = os.RemoveAll(s.home)
 }
 
