@@ -291,6 +291,9 @@ func (s *Server) Exited() <-chan struct{} {
 	return s.exited
 }
 
+// Said is what the server has said since it started: what ends a session or more.
+func (s *Server) Said() string { return s.output.String() }
+
 // Kill ends the postmaster at once and waits for its end.
 func (s *Server) Kill() error {
 	err := s.Signal(syscall.SIGKILL)
