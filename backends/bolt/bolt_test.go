@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
@@ -100,12 +101,14 @@ func TestHeld(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	keys := keyring(t)
 	open(t, path, keys)
-	start := time.Now()
-	_, err := tryOpen(t, path, keys)
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("refused only after %v", took)
-	}
-	wantOpenError(t, err, secret.Unavailable, path, "held by another process")
+	synctest.Test(t, func(t *testing.T) { // its clock knows no busy machine
+		start := time.Now()
+		_, err := tryOpen(t, path, keys)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("refused only after %v", took)
+		}
+		wantOpenError(t, err, secret.Unavailable, path, "held by another process")
+	})
 }
 
 func wantOpenError(t *testing.T, err error, k secret.Kind, words ...string) {

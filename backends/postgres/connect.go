@@ -173,14 +173,18 @@ func (c *Config) connect(ctx context.Context, user string, password Password) (*
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
+	var said error // by the last try that came to its end
 	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		err := pool.Ping(ctx)
 		if err == nil {
 			return pool, nil
 		}
+		if said == nil || ctx.Err() == nil {
+			said = err
+		}
 		if !mayComeUp(err) || !pause(ctx, delay) {
 			pool.Close()
-			return nil, failure("postgres.open", "", err)
+			return nil, failure("postgres.open", "", said)
 		}
 	}
 }

@@ -65,6 +65,7 @@ func startSecured(t *testing.T) *secured {
 	s.cert, s.key = write(t, filepath.Join(s.dir, "cert.pem"), cert), write(t, filepath.Join(s.dir, "key.pem"), key)
 	s.password = write(t, filepath.Join(s.dir, "password"), []byte("first\n"))
 	s.Server = postgrestest.Start(t, postgrestest.Options{
+		TCP:      true,
 		Settings: []string{"ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'", "ssl_ca_file = 'ca.pem'"},
 		HBA:      []string{"hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca", "hostssl all all 127.0.0.1/32 scram-sha-256", "hostnossl all all 127.0.0.1/32 reject"},
 		Files:    map[string][]byte{"server.pem": pair.Cert, "server.key": pair.Key, "ca.pem": cert},
@@ -202,26 +203,34 @@ func TestSecured(t *testing.T) {
 		waitFor(t, func() bool { return s.Check(t.Context()) == nil })
 	}
 	server.Exec(t, "postgres", "ALTER ROLE vaultferry CONNECTION LIMIT 0")
-	if err := p.open2(t); !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "connections") {
+	if err := p.openRefused(t, server, "too many connections for role"); !errors.Is(err, secret.Unavailable) || !strings.Contains(secret.DetailOf(err), "connections") {
 		t.Errorf("no connection is left: %v", err)
 	}
 }
 
-// open2 opens with little patience.
-func (p place) open2(t *testing.T) error {
+// openRefused opens until the server has refused it twice: then the first refusal is known
+// here, and whatever the second try has come to, that is the reason to be told.
+func (p place) openRefused(t *testing.T, server *secured, words string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	b, err := postgres.Open(ctx, p.env, &p.config)
-	if err == nil {
-		_ = b.Close()
-	}
-	return err
+	before := strings.Count(server.Said(), words)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	opened := make(chan error, 1)
+	go func() {
+		b, err := postgres.Open(ctx, p.env, &p.config)
+		if err == nil {
+			_ = b.Close()
+		}
+		opened <- err
+	}()
+	waitFor(t, func() bool { return strings.Count(server.Said(), words) >= before+2 })
+	leave()
+	return <-opened
 }
 
 func waitFor(t *testing.T, so func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(5 * time.Minute) // the machine may be busy
 	defer deadline.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()

@@ -16,25 +16,28 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// writeMany writes in turn until n writes are acknowledged, and calls at once in
-// the middle. It returns the ordinals that were acknowledged.
-func writeMany(t *testing.T, s *postgres.Store, workers, n int, midway func()) map[secret.Name][]secret.Ordinal {
+// writeMany writes until n writes are acknowledged, and calls amid them, before every
+// so many. It returns the ordinals that were acknowledged.
+func writeMany(t *testing.T, s *postgres.Store, workers, n, every int, amid func()) map[secret.Name][]secret.Ordinal {
 	t.Helper()
 	var mu sync.Mutex
 	var count atomic.Int64
-	var once sync.Once
 	made := map[secret.Name][]secret.Ordinal{}
 	var writers sync.WaitGroup
 	for w := range workers {
 		writers.Go(func() {
 			name := secret.Name(fmt.Sprint("s", w))
-			for count.Add(1) <= int64(n) {
-				if count.Load() > int64(n/2) {
-					once.Do(midway)
+			for {
+				i := int(count.Add(1))
+				if i > n {
+					return
 				}
-				value := draft(fmt.Sprint("canary", count.Load()))
+				if i%every == 0 && i < n {
+					amid()
+				}
+				value := draft(fmt.Sprint("canary", i))
 				for { // as clients do
-					ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 					ctx, sent := asked(ctx, "me", secretText(value))
 					got, err := s.Put(ctx, name, value)
 					cancel()
@@ -88,7 +91,7 @@ func TestServerDies(t *testing.T) {
 	p := newPlaceAt(t, server, "postgres").made(t)
 	s := p.open(t)
 	var back sync.WaitGroup
-	made := writeMany(t, s, 8, 1000, func() {
+	made := writeMany(t, s, 8, 1000, 500, func() {
 		if err := server.Kill(); err != nil {
 			t.Error(err)
 		}
@@ -123,21 +126,12 @@ func TestSessionsEnd(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	p := newPlaceAt(t, server, "postgres").made(t)
 	s := p.open(t)
-	stop := make(chan struct{})
-	var killer sync.WaitGroup
-	killer.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(50 * time.Millisecond):
-				_ = server.Run("template1", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'")
-			}
+	// By writes, and not by the clock: on a slow machine no session would last for one.
+	made := writeMany(t, s, 8, 300, 10, func() {
+		if err := server.Run("template1", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'"); err != nil {
+			t.Error(err)
 		}
 	})
-	made := writeMany(t, s, 8, 300, func() {})
-	close(stop)
-	killer.Wait()
 	checkMade(t, s, made)
 }
 
@@ -193,7 +187,7 @@ func TestTakeover(t *testing.T) {
 	})
 	p.config.DSN = fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres sslmode=disable", first.Socket, second.Socket, first.Port, second.Port, postgrestest.Superuser)
 	s := p.open(t)
-	made := writeMany(t, s, 8, 400, func() {
+	made := writeMany(t, s, 8, 400, 200, func() {
 		if err := first.Kill(); err != nil {
 			t.Error(err)
 		}
@@ -217,7 +211,7 @@ func TestDiskFull(t *testing.T) {
 			server := postgrestest.Start(t, postgrestest.Options{Disk: disk})
 			s := newPlaceAt(t, server, "postgres").made(t).open(t)
 			put := func(i int) error {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 				go func() {
 					select {

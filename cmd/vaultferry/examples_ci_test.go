@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 const ciExamples = "../../examples/ci/"
@@ -108,12 +109,7 @@ func TestWorkflowExample(t *testing.T) {
 		Jobs map[string]struct{ Steps []struct{ Name, Run string } }
 	}
 	readYAML(t, ciExamples+"github-actions.yaml", &workflow)
-	var lc net.ListenConfig
-	free, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := free.Addr().String()
+	admin := freeport.Keep(t)
 	dir, root := t.TempDir(), filepath.Join("..", "..")
 	environment := filepath.Join(dir, "environment")
 	script := "set -eo pipefail\n"
@@ -129,9 +125,6 @@ func TestWorkflowExample(t *testing.T) {
 	}
 	if ran != 2 {
 		t.Fatalf("%d steps", ran)
-	}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = root

@@ -41,7 +41,6 @@ func TestMain(m *testing.M) {
 //	mode WANT FILE...        permissions, as 0600
 //	env-from VAR FILE REGEXP sets VAR to the first group
 //	pasted FILE              every curl line that FILE shows, run by a shell
-//	within DURATION COMMAND  the same as exec, and fails if it took longer
 //	database                 starts PostgreSQL, and makes a database: $PGDSN, $PGDB
 //	sql STATEMENT...         runs statements there as who may do everything
 //	transit                  starts Vault, with a transit key: see cmdTransit
@@ -67,7 +66,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "start": cmdStart, "crash": cmdCrash, "interrupt": cmdInterrupt, "hangup": cmdHangup, "terminate": cmdTerminate, "says": cmdSays, "mode": cmdMode,
 			"database": db.cmdDatabase, "sql": db.cmdSQL, "transit": vaults.cmdTransit, "vault": cmdVault,
-			"env-from": cmdEnvFrom, "pasted": cmdPasted, "within": cmdWithin, "report-of": cmdReportOf,
+			"env-from": cmdEnvFrom, "pasted": cmdPasted, "report-of": cmdReportOf,
 		},
 	})
 }
@@ -93,17 +92,6 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2)
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
-	}
-}
-
-func cmdWithin(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, args, 3)
-	limit, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	start := time.Now()
-	cmdExits(ts, false, args[1:])
-	if took := time.Since(start); took > limit {
-		ts.Fatalf("took %v", took)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 // managed is a gateway whose sockets and life are somebody else's, as systemd's.
@@ -185,12 +187,7 @@ func TestSocketActivate(t *testing.T) {
 		t.Skip("systemd-socket-activate is not here")
 	}
 	m := newManaged(t)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close() // the tool has it next
+	address := freeport.Keep(t)
 	exe, err := exec.LookPath("vaultferry")
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +219,8 @@ func TestSocketActivate(t *testing.T) {
 }
 
 // notified makes the socket on which systemd is told, and returns what it is told
-// next.
+// next. It is read all the time, as systemd does: a socket that is full holds up
+// whoever writes to it.
 func (m *managed) notified() (next func() string) {
 	m.t.Helper()
 	path := filepath.Join(m.t.TempDir(), "notify")
@@ -232,17 +230,26 @@ func (m *managed) notified() (next func() string) {
 	}
 	m.t.Cleanup(func() { _ = l.Close() })
 	m.env = append(m.env, "NOTIFY_SOCKET="+path)
+	told := make(chan string, 1<<16) // more than a test lasts
+	go func() {
+		defer close(told)
+		for b := make([]byte, 4096); ; {
+			n, err := l.Read(b)
+			if err != nil {
+				return
+			}
+			told <- string(b[:n])
+		}
+	}()
 	return func() string {
 		m.t.Helper()
-		b := make([]byte, 4096)
-		if err := l.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
-			m.t.Fatal(err)
+		select {
+		case state := <-told:
+			return state
+		case <-time.After(startTimeout):
+			m.t.Fatal("systemd is told nothing")
+			return ""
 		}
-		n, err := l.Read(b)
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		return string(b[:n])
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/vaultferry/vaultferry/backends/hashivault"
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/internal/freeport"
 	"github.com/vaultferry/vaultferry/internal/gatewaytest"
 	"github.com/vaultferry/vaultferry/internal/vaulttest"
 	"github.com/vaultferry/vaultferry/secret"
@@ -176,12 +177,8 @@ func unaudited(x *exchange) *exchange {
 	return x
 }
 
-// nobody is an address where nobody listens, nor ever will: a port that was free
-// a moment ago is the next server's.
-const nobody = "127.0.0.1:1"
-
 func vaultDown(t *testing.T) backends.Backend {
-	return vaultAt(t, "http://"+nobody, "secret", vaulttest.RootToken)
+	return vaultAt(t, "http://"+freeport.Keep(t), "secret", vaulttest.RootToken)
 }
 
 func vaultRefuses(t *testing.T) backends.Backend {
@@ -198,7 +195,7 @@ func vaultAt(t *testing.T, address, mount, token string) backends.Backend {
 
 func cloudDown(t *testing.T) backends.Backend {
 	g := gatewaytest.New(t, gatewaytest.Options{})
-	return cloudAt(t, g, nobody, "main", g.Token)
+	return cloudAt(t, g, freeport.Keep(t), "main", g.Token)
 }
 
 func cloudRefuses(t *testing.T) backends.Backend {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/vaultferry/vaultferry/internal/freeport"
 	"github.com/vaultferry/vaultferry/internal/postgrestest"
 )
 
@@ -87,7 +88,7 @@ func BenchmarkSpeed(b *testing.B) {
 	server := postgrestest.Start(b, postgrestest.Options{Home: home})
 	f := newFleet(b, 1, fmt.Sprintf("postgres, postgres: { dsn: %q }", server.DSN("postgres")), "taskset", "-c", "0")
 	must(b, server.Run("postgres", strings.Split(bareTables, ";")...))
-	bare := &process{file: os.Args[0], wrap: []string{"taskset", "-c", "0"}, dir: f.dir, address: freeAddress(b), env: []string{
+	bare := &process{file: os.Args[0], wrap: []string{"taskset", "-c", "0"}, dir: f.dir, address: freeport.Keep(b), env: []string{
 		bareVariable + "=" + server.DSN("postgres"), bareVariable + "_DIR=" + f.dir,
 	}}
 	bare.env = append(bare.env, bareVariable+"_ADDRESS="+bare.address)

@@ -151,7 +151,7 @@ func (f *fleet) live(t *testing.T, life time.Duration) *report {
 	h := newHistory()
 	kept, sharing := f.clients(t)
 	end := time.Now().Add(life)
-	rounds := newRounds(*pace)
+	rounds := newRounds(*pace, len(kept)+len(sharing))
 	made := make([]map[string]bool, keepers) // values by keeper; false: nobody knows
 	var working sync.WaitGroup
 	for i, c := range kept {

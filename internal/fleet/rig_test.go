@@ -24,6 +24,7 @@ import (
 	csms "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/csms/v1"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/freeport"
 	"github.com/vaultferry/vaultferry/internal/pki"
 )
 
@@ -127,7 +128,7 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	must(t, backup.NewKeyring().Create(filepath.Join(f.dir, "keyring.json")))
 	var addresses []string
 	for range n {
-		addresses = append(addresses, freeAddress(t))
+		addresses = append(addresses, freeport.Keep(t)) // also between two lives
 	}
 	callers, _ := callersOf()
 	for i, address := range addresses {
@@ -152,14 +153,6 @@ func newFleet(t testing.TB, n int, store string, wrap ...string) *fleet {
 	}
 	f.balancer = newBalancer(t, addresses)
 	return f
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // transport leads every host to one address. Each request has a connection of its

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,13 +32,15 @@ const (
 	secrets = 24 // one after the other, each with a history of its own
 	clients = 5
 	calls   = 12 // of each client
+
+	disturbEach = 40
 )
 
 // kept is a store under test: what several gateways have open, and what disturbs
 // them meanwhile.
 type kept struct {
 	open    []backends.Backend
-	disturb func() // called now and then
+	disturb func() // called beside one call in disturbEach
 	secrets int    // zero: secrets
 }
 
@@ -194,20 +197,8 @@ func TestOtherProducts(t *testing.T) {
 func makeHistory(t *testing.T, k kept) *history {
 	t.Helper()
 	h := newHistory()
-	stop := make(chan struct{})
+	var begun atomic.Int64
 	var disturbing sync.WaitGroup
-	if k.disturb != nil {
-		disturbing.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(200 * time.Millisecond):
-					k.disturb()
-				}
-			}
-		})
-	}
 	for n := range cmp.Or(k.secrets, secrets) {
 		name := secret.Name(fmt.Sprint("s", n))
 		var all sync.WaitGroup
@@ -216,13 +207,15 @@ func makeHistory(t *testing.T, k kept) *history {
 				r := rand.New(rand.NewPCG(uint64(n), uint64(c)))
 				client := &storeClient{b: k.open[c%len(k.open)], name: name, id: c, r: r, uids: map[string]secret.UID{}}
 				for i := range calls {
+					if begun.Add(1)%disturbEach == 0 && k.disturb != nil {
+						disturbing.Go(k.disturb)
+					}
 					client.call(t, h, i)
 				}
 			})
 		}
 		all.Wait()
 	}
-	close(stop)
 	disturbing.Wait()
 	return h
 }

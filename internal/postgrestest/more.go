@@ -24,10 +24,6 @@ func (s *Server) StartPooler(tb testing.TB, bouncer, database string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	port, err := freePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
 	conf := fmt.Sprintf(`[databases]
 %[1]s = host=%[2]s port=%[3]d user=%[4]s
 [pgbouncer]
@@ -38,7 +34,7 @@ pool_mode = transaction
 default_pool_size = 4
 max_client_conn = 200
 ignore_startup_parameters = extra_float_digits
-`, database, s.Socket, s.Port, Superuser, dir, port)
+`, database, s.Socket, s.Port, Superuser, dir, socketPort)
 	file := filepath.Join(dir, "pgbouncer.ini")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
@@ -52,7 +48,7 @@ ignore_startup_parameters = extra_float_digits
 	cmd := exec.Command(bouncer, file) //nolint:noctx,gosec // it is stopped by its handle
 	cmd.Stdout, cmd.Stderr = output, output
 	runToEnd(tb, cmd)
-	socket := filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", port))
+	socket := filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", socketPort))
 	for deadline := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
 		c, err := net.Dial("unix", socket) //nolint:noctx // it does not wait
 		if err == nil {
@@ -63,7 +59,7 @@ ignore_startup_parameters = extra_float_digits
 			tb.Fatalf("PgBouncer does not get ready: %v\n%s", err, output.String())
 		}
 	}
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", dir, port, Superuser, database)
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", dir, socketPort, Superuser, database)
 }
 
 // runToEnd starts a process that ends with the test.
@@ -95,10 +91,6 @@ func runToEnd(tb testing.TB, cmd *exec.Cmd) {
 // StartStandby runs a server that follows this one, until it is promoted.
 func (s *Server) StartStandby(tb testing.TB) *Server {
 	tb.Helper()
-	port, err := freePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
 	home, err := os.MkdirTemp(room(), "pgtest")
 	if err != nil {
 		tb.Fatal(err)
@@ -110,7 +102,7 @@ func (s *Server) StartStandby(tb testing.TB) *Server {
 	if err := os.Chown(home, uid, gid); err != nil {
 		tb.Fatal(err)
 	}
-	o := &Server{Port: port, home: home, Socket: home, Data: filepath.Join(home, "data")}
+	o := &Server{Port: socketPort, home: home, Socket: home, Data: filepath.Join(home, "data")}
 	tb.Cleanup(o.Stop)
 	cmd := exec.Command(filepath.Join(Bin(), "pg_basebackup"), "-D", o.Data, "-R", "-X", "stream", "-c", "fast", "--no-sync", //nolint:noctx,gosec // it is short
 		"-h", s.Socket, "-p", fmt.Sprint(s.Port), "-U", Superuser)
@@ -120,14 +112,6 @@ func (s *Server) StartStandby(tb testing.TB) *Server {
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("pg_basebackup: %v\n%s", err, out)
-	}
-	conf, err := os.OpenFile(filepath.Join(o.Data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_, err = fmt.Fprintf(conf, "\nport = %d\nunix_socket_directories = '%s'\n", port, home)
-	if closeErr := conf.Close(); err != nil || closeErr != nil {
-		tb.Fatal(err, closeErr)
 	}
 	if err := o.Start(); err != nil {
 		tb.Fatal(err)

@@ -1,6 +1,6 @@
 // Package postgrestest starts a real PostgreSQL server as a child process of a
-// test: its data in a temporary folder, on a Unix socket and a free loopback
-// port. It is stopped by its process handle.
+// test: its data in a temporary folder, on a Unix socket and, where a test asks
+// for it, a free loopback port. It is stopped by its process handle.
 package postgrestest
 
 import (
@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 // Superuser may do everything on a Server, without a password on its socket.
@@ -30,9 +33,11 @@ const Superuser = "postgres"
 // Server is a running PostgreSQL.
 type Server struct {
 	Socket string // folder of the Unix socket
-	Port   int    // of the socket, and on 127.0.0.1
+	Port   int    // of the socket and, with Options.TCP, on 127.0.0.1
 	Data   string // its data folder
 	home   string
+	tcp    bool
+	letGo  func() // of the port; nil: it has none
 	disk   *Disk
 	made   atomic.Int64 // databases
 
@@ -50,10 +55,16 @@ type Options struct {
 	// Home is where the data lie; empty: where there is room.
 	Home string
 	Disk *Disk // may be nil: one that has room
+	// TCP has it listen on 127.0.0.1 beside its socket.
+	TCP bool
 }
 
-// patience bounds the start.
-const patience = 30 * time.Second
+// patience bounds the start, on a machine that may be very busy.
+const patience = 5 * time.Minute
+
+// socketPort names the sockets. Each lies in a folder of its own, so that one number
+// does for all, and no other process can take it.
+const socketPort = 5432
 
 // Start runs a server of the test's own and stops it with the test.
 func Start(tb testing.TB, o Options) *Server {
@@ -127,22 +138,36 @@ func Need(tb testing.TB) {
 }
 
 func start(o Options) (*Server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{Port: port, home: o.Home, disk: o.Disk}
+	s := &Server{Port: socketPort, home: o.Home, disk: o.Disk, tcp: o.TCP}
 	if s.home == "" {
+		var err error
 		if s.home, err = os.MkdirTemp(room(), "pgtest"); err != nil {
 			return nil, err
 		}
 	}
 	s.Data, s.Socket = filepath.Join(s.home, "data"), s.home
-	if err := errors.Join(s.prepare(o), s.Start()); err != nil {
+	if err := errors.Join(s.keepPort(), s.prepare(o), s.Start()); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
+}
+
+// keepPort gives a server that listens on TCP a port of its own, until it is stopped.
+func (s *Server) keepPort() error {
+	if !s.tcp {
+		return nil
+	}
+	address, letGo, err := freeport.Take()
+	if err != nil {
+		return err
+	}
+	s.letGo = letGo
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		s.Port, err = strconv.Atoi(port)
+	}
+	return err
 }
 
 // room is a folder in memory where there is one that is large: a server that
@@ -153,18 +178,6 @@ func room() string {
 		return "/dev/shm"
 	}
 	return ""
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
-	if err != nil {
-		return 0, err
-	}
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("no TCP address")
-	}
-	return addr.Port, l.Close()
 }
 
 // prepare makes the data folder and its configuration.
@@ -182,7 +195,6 @@ func (s *Server) prepare(o Options) error {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	settings := append([]string{
-		fmt.Sprintf("port = %d", s.Port), fmt.Sprintf("unix_socket_directories = '%s'", s.Socket), "listen_addresses = '127.0.0.1'",
 		"max_connections = 300", "shared_buffers = 64MB", "logging_collector = off", "log_min_messages = fatal",
 	}, o.Settings...)
 	hba := append(slices.Clone(o.HBA), "local all all trust", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 trust", "local replication all trust")
@@ -204,7 +216,11 @@ func (s *Server) prepare(o Options) error {
 // Start starts the server of a data folder that is there, and waits until it
 // answers.
 func (s *Server) Start() error {
-	cmd := exec.Command(filepath.Join(Bin(), "postgres"), "-D", s.Data) //nolint:noctx,gosec // it is stopped by its handle
+	listens := ""
+	if s.tcp {
+		listens = "127.0.0.1"
+	}
+	cmd := exec.Command(filepath.Join(Bin(), "postgres"), "-D", s.Data, "-k", s.Socket, "-h", listens, "-p", fmt.Sprint(s.Port)) //nolint:noctx,gosec // it is stopped by its handle
 	cmd.Dir = s.home
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s.disk.env()...)
 	s.output = new(lockedBuffer)
@@ -236,24 +252,22 @@ func (s *Server) Start() error {
 }
 
 func (s *Server) await(exited <-chan struct{}) error {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		c, err := pgx.Connect(ctx, s.DSN("postgres"))
 		if err == nil {
 			err = c.Close(ctx)
 		}
-		cancel()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-exited:
 			return errors.New("the server ended at once")
-		case <-deadline.C:
+		case <-ctx.Done():
 			return fmt.Errorf("the server does not get ready: %w", err)
 		case <-again.C:
 		}
@@ -277,6 +291,9 @@ func (s *Server) Exited() <-chan struct{} {
 	return s.exited
 }
 
+// Said is what the server has said since it started: what ends a session or more.
+func (s *Server) Said() string { return s.output.String() }
+
 // Kill ends the postmaster at once and waits for its end.
 func (s *Server) Kill() error {
 	err := s.Signal(syscall.SIGKILL)
@@ -294,6 +311,12 @@ func (s *Server) Stop() {
 		_ = process.Signal(syscall.SIGQUIT)
 		<-exited
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.letGo != nil {
+		s.letGo()
+	}
+	s.letGo = nil
 	_ = os.RemoveAll(s.home)
 }
 

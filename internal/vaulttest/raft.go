@@ -38,21 +38,16 @@ func StartRaft(tb testing.TB, nodes int) *Cluster {
 	return c
 }
 
-func launchRaft(binary, id string) (s *Server, err error) {
-	for range 3 { // as start does, for the sake of the ports
-		if s, err = tryRaft(binary, id); err == nil {
-			return s, nil
-		}
+func launchRaft(binary, id string) (*Server, error) {
+	home, err := os.MkdirTemp("", "vaulttest")
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
-}
-
-func tryRaft(binary, id string) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	address, err := freeAddress(ctx)
-	peers, err2 := freeAddress(ctx)
-	home, err3 := os.MkdirTemp("", "vaulttest")
-	s := &Server{Address: "http://" + address, cancel: cancel, exited: make(chan struct{}), home: home}
+	s := &Server{cancel: cancel, exited: make(chan struct{}), home: home}
+	address, err := s.keepPort()
+	peers, err2 := s.keepPort()
+	s.Address = "http://" + address
 	data, file := filepath.Join(home, "raft"), filepath.Join(home, "vault.hcl")
 	conf := fmt.Sprintf(`
 storage "raft" {
@@ -69,10 +64,11 @@ api_addr = %q
 cluster_addr = "https://%s"
 disable_mlock = true
 `, data, id, address, peers, s.Address, peers)
-	err = errors.Join(err, err2, err3, os.Mkdir(data, 0o700), os.WriteFile(file, []byte(conf), 0o600))
+	err = errors.Join(err, err2, os.Mkdir(data, 0o700), os.WriteFile(file, []byte(conf), 0o600))
 	if err != nil {
-		cancel()
-		return nil, errors.Join(err, os.RemoveAll(home))
+		close(s.exited) // it never ran
+		s.Stop()
+		return nil, err
 	}
 	return s, s.run(ctx, binary, []string{"server", "-config=" + file, "-log-level=error"}, "/v1/sys/health?uninitcode=200&sealedcode=200")
 }

@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/vaultferry/vaultferry/internal/freeport"
 )
 
 // RootToken may do everything on a Server.
@@ -33,6 +34,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	exited  chan struct{}
 	home    string
+	letGo   []func() // of its ports
 	mounts  sync.Mutex
 	count   int
 }
@@ -43,8 +45,8 @@ func KeepsToken(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/v1/auth/token/") || r.URL.Path == "/v1/sys/wrapping/lookup"
 }
 
-// patience bounds the start, not the build.
-const patience = 30 * time.Second
+// patience bounds the start, not the build, on a machine that may be very busy.
+const patience = 5 * time.Minute
 
 // Start runs a server of the test's own and stops it with the test.
 func Start(tb testing.TB) *Server {
@@ -99,20 +101,12 @@ func StopShared() {
 	}
 }
 
-// start tries a few ports: between finding a free one and the server's
-// listening on it, another process may take it.
 func start(secure bool) (*Server, error) {
 	binary, err := build(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	for range 3 {
-		var s *Server
-		if s, err = launch(binary, secure); err == nil {
-			return s, nil
-		}
-	}
-	return nil, err
+	return launch(binary, secure)
 }
 
 // build returns the path of the server, made by the script of test/vault.
@@ -129,18 +123,19 @@ func build(ctx context.Context) (string, error) {
 }
 
 func launch(binary string, secure bool) (*Server, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	address, err := freeAddress(ctx)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
 	home, err := os.MkdirTemp("", "vaulttest")
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	s := &Server{Address: "http://" + address, cancel: cancel, exited: make(chan struct{}), home: home}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{cancel: cancel, exited: make(chan struct{}), home: home}
+	address, err := s.keepPort()
+	if err != nil {
+		close(s.exited) // it never ran
+		s.Stop()
+		return nil, err
+	}
+	s.Address = "http://" + address
 	args := []string{
 		"server", "-dev", "-dev-root-token-id=" + RootToken, "-dev-no-store-token", "-dev-listen-address=" + address, "-log-level=error",
 	}
@@ -185,13 +180,13 @@ func (s *Server) watch(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// keepPort returns an address that is the server's until it is stopped.
+func (s *Server) keepPort() (string, error) {
+	address, letGo, err := freeport.Take()
+	if err == nil {
+		s.letGo = append(s.letGo, letGo)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return address, err
 }
 
 // awaitReady polls until the server answers at the path, which says that its
@@ -226,7 +221,7 @@ func (s *Server) ready(ctx context.Context, path string) bool {
 	req.Header.Set("X-Vault-Token", RootToken)
 	client := s.http()
 	defer client.CloseIdleConnections()
-	client.Timeout = time.Second
+	client.Timeout = patience
 	resp, err := client.Do(req)
 	if err != nil {
 		return false
@@ -239,6 +234,12 @@ func (s *Server) ready(ctx context.Context, path string) bool {
 func (s *Server) Stop() {
 	s.cancel()
 	<-s.exited
+	s.mounts.Lock()
+	defer s.mounts.Unlock()
+	for _, letGo := range s.letGo {
+		letGo()
+	}
+	s.letGo = nil
 	_ = os.RemoveAll(s.home)
 }
 

@@ -182,6 +182,7 @@ func certificate(t *testing.T, port int, issuer *x509.CertPool, host string) (*x
 // what there is.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
+	exe := build(t, dir) // which takes its time: nobody may take the port meanwhile
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func TestCertificates(t *testing.T) {
 	port := free.Addr().(*net.TCPAddr).Port
 	_ = free.Close()
 	directory, issuer := pebble(t, dir, port)
-	g := &gateway{t: t, exe: build(t, dir), dir: dir}
+	g := &gateway{t: t, exe: exe, dir: dir}
 	g.run("keys", "new", "--output-file", "keyring.json")
 	g.configure(directory, "one.vault.example.com")
 	if said := g.run("check"); !strings.Contains(said, "by ACME for one.vault.example.com") {
