@@ -46,10 +46,7 @@ func (rt *runtime) ends(now time.Time) []gateway.End {
 
 // ends are those of what serves now.
 func (r *reloader) ends() []gateway.End {
-	r.mu.Lock()
-	rt := r.rt
-	r.mu.Unlock()
-	return rt.ends(r.app.now())
+	return r.shown.Load().rt.ends(r.app.now())
 }
 
 // soonestEnd is when the first of the authorities in a file ends. Zero: there is none.

@@ -11,6 +11,28 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/issuer"
 )
 
+// fromFiles is what the files say.
+type fromFiles struct {
+	rt       *runtime
+	warnings []config.Problem
+	wrong    error // joins every problem of what the configuration names
+}
+
+// read reads the configuration and what it names, but for stores. It changes
+// nothing, so it may be left behind where it waits for a file that is none.
+func (r *reloader) read(ctx context.Context) (*fromFiles, error) {
+	next := *r.rt
+	cfg, warnings, err := r.app.load()
+	if err == nil && r.address != "" {
+		err = cfg.Listen(r.address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	next.cfg = cfg
+	return &fromFiles{&next, warnings, r.readFiles(ctx, &next)}, nil
+}
+
 // readFiles reads what the configuration of next names, but for stores. Its error
 // joins every problem; what could not be read is then as it was.
 func (r *reloader) readFiles(ctx context.Context, next *runtime) error {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vaultferry/vaultferry/backup"
@@ -40,9 +41,21 @@ type reloader struct {
 	failed   bool
 	taken    time.Time     // when rt was
 	reloaded chan struct{} // has one after a reload
+	// shown is for whoever only looks: a reload may wait for a file or a product.
+	shown atomic.Pointer[present]
 
 	leaving sync.WaitGroup // stores that are closed after their last request
 }
+
+// present is what the last reload has left.
+type present struct {
+	rt    *runtime
+	taken time.Time
+	stale bool
+}
+
+// show has others see what there is now. The caller holds mu, or is alone.
+func (r *reloader) show() { r.shown.Store(&present{r.rt, r.taken, r.failed}) }
 
 // upcoming is what a reload would bring.
 type upcoming struct {
@@ -54,7 +67,9 @@ type upcoming struct {
 
 // newReloader is for a gateway that read its configuration just now.
 func (a *app) newReloader(rt *runtime, address string) *reloader {
-	return &reloader{began: a.now(), taken: a.now(), app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
+	r := &reloader{began: a.now(), taken: a.now(), app: a, address: address, rt: rt, log: rt.log, last: rt.cfg.Files(), reloaded: make(chan struct{}, 1)}
+	r.show()
+	return r
 }
 
 // reload takes all that has changed, or nothing. It fails where the audit does.
@@ -67,6 +82,7 @@ func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloa
 // reloadLocked is reload for who holds mu. A reload that is patient leaves no trace
 // where it takes nothing.
 func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, patient bool) (control.Reloaded, error) {
+	defer r.show()
 	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
@@ -125,21 +141,16 @@ func (r *reloader) prepare(ctx context.Context) (next *upcoming, done control.Re
 // next reads everything first, and opens stores last. restart are the parts that
 // a running gateway cannot take. err joins every problem.
 func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err error) {
-	n := *r.rt
-	cfg, warnings, err := r.app.load()
-	if err == nil && r.address != "" {
-		err = cfg.Listen(r.address)
-	}
+	read, err := interruptible(ctx, func() (*fromFiles, error) { return r.read(ctx) })
 	if err != nil {
 		return nil, nil, err
 	}
-	n.cfg = cfg
-	wrong := r.readFiles(ctx, &n)
-	u := &upcoming{rt: &n}
-	if u.change, restart, err = differing(r.rt, &n); err != nil {
+	n, wrong := read.rt, read.wrong
+	u := &upcoming{rt: n}
+	if u.change, restart, err = differing(r.rt, n); err != nil {
 		return nil, nil, err
 	}
-	u.stores = planStores(r.rt.cfg, cfg)
+	u.stores = planStores(r.rt.cfg, n.cfg)
 	u.change, restart = append(u.change, u.stores.changed...), append(restart, u.stores.restart...)
 	if wrong != nil || len(restart) > 0 { // nothing is taken, and all of it is told
 		_, err := r.app.openPlanned(ctx, u, false)
@@ -148,7 +159,7 @@ func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err
 	if err := r.build(ctx, u); err != nil {
 		return nil, nil, err
 	}
-	for _, p := range warnings {
+	for _, p := range read.warnings {
 		r.log.Warn(p.Message, slog.String("key", p.Path))
 	}
 	return u, nil, nil

@@ -180,14 +180,12 @@ func inUnits(n int64) string {
 
 // overview is what the running gateway tells of itself.
 func (r *reloader) overview() control.Overview {
-	r.mu.Lock()
-	rt, taken, stale := r.rt, r.taken, r.failed
-	r.mu.Unlock()
-	a := rt.service.AuditState()
+	now := r.shown.Load()
+	rt, a := now.rt, now.rt.service.AuditState()
 	o := control.Overview{
 		Version: readVersion().Version, PID: os.Getpid(), Gateway: rt.service.Gateway(), Began: r.began,
 		Address: r.server.Address(), Admin: r.server.AdminAddress(),
-		Configuration: control.ConfigurationState{File: r.app.configPath(), Taken: taken, Stale: stale},
+		Configuration: control.ConfigurationState{File: r.app.configPath(), Taken: now.taken, Stale: now.stale},
 		Stores:        rt.service.Health(),
 		Audit: control.AuditOverview{
 			File: rt.cfg.Audit.File, FileBytes: a.FileBytes, FreeBytes: a.FreeBytes, Low: a.Low, Damaged: a.Damaged, Checkpointed: a.Checkpointed,

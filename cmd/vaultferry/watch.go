@@ -95,9 +95,7 @@ func (r *reloader) keepWatch(ctx context.Context) {
 }
 
 func (r *reloader) watchEvery() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.rt.cfg.Reload.Watch
+	return r.shown.Load().rt.cfg.Reload.Watch
 }
 
 func (r *reloader) look(ctx context.Context, w *watch) verdict {
