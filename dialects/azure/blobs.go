@@ -32,7 +32,7 @@ func (d *Dialect) restoreSecret(q *request) (wire.Reply, error) {
 	if err := d.service.Ask(q.Context(), call, access.Restore, gateway.Ref{Store: q.store}); err != nil {
 		return wire.Reply{}, err
 	}
-	body, err := q.Body()
+	body, err := q.json()
 	if err != nil {
 		return wire.Reply{}, err
 	}

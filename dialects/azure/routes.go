@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -119,6 +120,15 @@ func (d *Dialect) accept(r *wire.Request) (*request, error) {
 		}
 	}
 	return q, nil
+}
+
+// json is the body of an operation that takes one.
+func (q *request) json() ([]byte, error) {
+	body, err := q.JSON()
+	if errors.Is(err, wire.ErrEncoded) || errors.Is(err, wire.ErrUTF16) {
+		return nil, unworded("body", "%v", err)
+	}
+	return body, err
 }
 
 func (q *request) ref() gateway.Ref {

@@ -12,7 +12,7 @@ import (
 // setSecret makes the secret or adds a version, which becomes current. Nothing
 // is inherited from the version before.
 func (d *Dialect) setSecret(q *request) (wire.Reply, error) {
-	body, err := q.Body()
+	body, err := q.json()
 	if err != nil {
 		return wire.Reply{}, err
 	}
@@ -65,7 +65,7 @@ func (q *request) withValue(s *secret.Secret) (wire.Reply, error) {
 // updateSecret changes attributes of one version, disabled or not. What the
 // body does not mention stays.
 func (d *Dialect) updateSecret(q *request) (wire.Reply, error) {
-	body, err := q.Body()
+	body, err := q.json()
 	if err != nil {
 		return wire.Reply{}, err
 	}

@@ -206,11 +206,20 @@ func (r *request) ref() (gateway.Ref, error) {
 
 // decode reads the body into a flat struct.
 func (r *request) decode(into any) error {
-	raw, err := r.Body()
+	raw, err := bodyOf(r.Request)
 	if err != nil {
 		return err
 	}
 	return decode(raw, into)
+}
+
+// bodyOf is the body of an operation that takes one.
+func bodyOf(r *wire.Request) ([]byte, error) {
+	body, err := r.JSON()
+	if errors.Is(err, wire.ErrEncoded) || errors.Is(err, wire.ErrUTF16) {
+		return nil, badFormat("the body is " + err.Error())
+	}
+	return body, err
 }
 
 // write is the call of a mutation: it carries the digest of its body.

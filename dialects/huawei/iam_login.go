@@ -83,7 +83,7 @@ func (s *seconds) UnmarshalJSON(b []byte) error {
 
 // readLogin says nothing of what stands in a body that it refuses.
 func readLogin(r *wire.Request) (*loginBody, error) {
-	raw, err := r.Body()
+	raw, err := bodyOf(r)
 	if err != nil {
 		return nil, err
 	}

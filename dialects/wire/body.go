@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway/access"
@@ -21,6 +23,30 @@ func (r *Request) Body() ([]byte, error) {
 		r.body, r.err = r.readBody()
 	}
 	return r.body, r.err
+}
+
+// Why a body cannot be read as JSON.
+var (
+	ErrEncoded = errors.New("encoded, as its Content-Encoding says: send it as it is")
+	ErrUTF16   = errors.New("UTF-16: send UTF-8")
+)
+
+// JSON is Body without the byte order mark that editors of Windows put before it:
+// curl -d @FILE sends what was saved. Its own errors are ErrEncoded and ErrUTF16.
+func (r *Request) JSON() ([]byte, error) {
+	body, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	for _, coding := range r.Header["Content-Encoding"] {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return nil, ErrEncoded
+		}
+	}
+	if bytes.HasPrefix(body, []byte("\xff\xfe")) || bytes.HasPrefix(body, []byte("\xfe\xff")) {
+		return nil, ErrUTF16
+	}
+	return bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), nil
 }
 
 // Large reports whether the route takes bodies that ought not to be read

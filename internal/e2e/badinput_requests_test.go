@@ -196,6 +196,8 @@ var badBodies = []badRow{
 	},
 	{"half a character", azSet(`{"value":"`+hush+`\ud83d"}`, 400, azInvalid), hwCreate(`{"name":"new","secret_string":"`+hush+`\ud83d"}`, 400, "CSMS.0004", hwFormat)},
 	{"no UTF-8", azSet("{\"value\":\""+hush+"\xff\"}", 400, azNoUTF8), hwCreate("{\"name\":\"new\",\"secret_string\":\""+hush+"\xff\"}", 400, "CSMS.0004", hwFormat)},
+	{"UTF-16", azSet("\xff\xfe{\x00}\x00", 400, "body: UTF-16: send UTF-8"), hwCreate("\xff\xfe{\x00}\x00", 400, "CSMS.0004", hwFormat+" (the body is UTF-16: send UTF-8)")},
+	{"compressed", compressed(azSet("\x1f\x8b"+hush, 400, "body: encoded, as its Content-Encoding says: send it as it is")), compressed(hwCreate("\x1f\x8b"+hush, 400, "CSMS.0004", hwFormat+" (the body is encoded, as its Content-Encoding says: send it as it is)"))},
 	{"unknown member", nil, // azure passes over them: see TestUnknownMembers
 		hwCreate(`{"name":"new","secret_string":"`+hush+`","`+hush+`":1}`, 400, "CSMS.0004", hwFormat)},
 	{"text and binary", nil, hwCreate(`{"name":"new","secret_string":"`+hush+`","secret_binary":"AAAA"}`, 400, "CSMS.0002", hwInvalid)},
@@ -235,6 +237,12 @@ func azOver(x *exchange, op string) *exchange {
 func hwOver(x *exchange, op string) *exchange {
 	x.status, x.code, x.message = 413, "APIGW.0201", "Request entity too large."
 	x.audit = refusing(op, "-", "main/-", "too large")
+	return x
+}
+
+// compressed has the body be compressed, as it is said.
+func compressed(x *exchange) *exchange {
+	x.change = func(_ *badWorld, r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }
 	return x
 }
 

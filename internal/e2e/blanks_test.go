@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 // TestBlanksAroundBlobs: blanks and line ends that a file or a shell has put
@@ -34,6 +36,32 @@ func TestBlanksAroundBlobs(t *testing.T) {
 				if (a.status == http.StatusOK) != (want == http.StatusOK) || a.status == http.StatusInternalServerError {
 					t.Errorf("time %d: %d %s", i+1, a.status, a.body)
 				}
+			}
+		})
+	}
+}
+
+// TestMarkedBodies: a byte order mark before a body is no part of it, and neither
+// is an encoding that is none.
+func TestMarkedBodies(t *testing.T) {
+	t.Parallel()
+	plainly := func(_ *badWorld, r *http.Request) { r.Header.Set("Content-Encoding", "Identity") }
+	for _, c := range []struct {
+		v vendor
+		x *exchange
+	}{
+		{azureWire{}, &exchange{method: httpPut, path: "/secrets/new", body: "\ufeff{\"value\":\"\ufeffkept\"}", change: plainly}},
+		{huaweiWire{}, &exchange{method: httpPost, path: "/secrets", body: "\ufeff{\"name\":\"new\",\"secret_string\":\"\ufeffkept\"}", change: plainly}},
+	} {
+		t.Run(c.v.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newBadWorld(t, nil)
+			if a := w.send(t, c.v, c.x, "HTTP/2.0", c.x.body); a.status != http.StatusOK {
+				t.Fatalf("answered %d: %s", a.status, c.v.parse(t, a).message)
+			}
+			s, err := w.stores["main"].Get(t.Context(), "new", secret.Current)
+			if err != nil || !s.Newest().Value.Equal(secret.TextValue("\ufeffkept")) {
+				t.Errorf("another value was written (%v)", err)
 			}
 		})
 	}
