@@ -16,6 +16,10 @@ const (
 	// lockTimeout bounds how long a call waits for the lock. After one call has
 	// waited in vain, those that follow do not wait until the lock is free.
 	lockTimeout = 2 * time.Second
+	// lockSteps is in how many steps that time is counted. A process that the
+	// system stops for a while, or does not let run, has spent one of them: what
+	// it waited for was itself.
+	lockSteps = 20
 	// offered is how long a lock that came too late waits for a taker.
 	offered = 50 * time.Millisecond
 )
@@ -54,19 +58,22 @@ func (l *fileLock) take() error {
 		l.waiter = &lockWaiter{got: make(chan error), done: make(chan struct{})}
 		go l.waiter.wait(l.file)
 	}
-	patience := lockTimeout
+	steps, step := lockSteps, lockTimeout/lockSteps
 	if l.late {
-		patience = time.Millisecond
+		steps, step = 1, time.Millisecond
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case err := <-l.waiter.got:
-		l.waiter, l.late = nil, false
-		return err
-	case <-l.waiter.done: // nobody was there to take it: the next call will be
-		l.waiter = nil
-	case <-timer.C:
+	clock := time.NewTicker(step)
+	defer clock.Stop()
+	for range steps {
+		select {
+		case err := <-l.waiter.got:
+			l.waiter, l.late = nil, false
+			return err
+		case <-l.waiter.done: // nobody was there to take it: the next call will be
+			l.waiter, l.late = nil, true
+			return errLocked
+		case <-clock.C:
+		}
 	}
 	l.late = true
 	return errLocked
