@@ -50,8 +50,10 @@ func TestAStopIsNoForeignLock(t *testing.T) {
 	must(t, osfile.Lock(foreign))
 	_, err = io.WriteString(in, "\n")
 	must(t, err)
-	for !waits(t, cmd.Process.Pid) {
-		continue
+	for end := time.Now().Add(20 * time.Second); !waits(t, cmd.Process.Pid); {
+		if time.Now().After(end) {
+			t.Skip("this system does not tell who waits for a lock")
+		}
 	}
 	must(t, cmd.Process.Signal(syscall.SIGSTOP))
 	<-time.After(lockTimeout + lockTimeout/4) // which it does not see go by

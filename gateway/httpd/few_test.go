@@ -63,7 +63,7 @@ func dial(t *testing.T, address string) net.Conn {
 // served asks for something and leaves the connection open.
 func served(t *testing.T, c net.Conn) bool {
 	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {

@@ -84,7 +84,7 @@ func start(t *testing.T, withTLS bool, change ...func(*httpd.Options)) *rig {
 	o := httpd.Options{
 		Service: r.svc, Dialects: []dialects.Dialect{r.echo}, Address: "127.0.0.1:0", Admin: httpd.Admin{Address: "127.0.0.1:0"}, Metrics: m, Log: quiet,
 	}
-	r.client = &http.Client{Timeout: 10 * time.Second}
+	r.client = &http.Client{Timeout: 2 * time.Minute}
 	if withTLS {
 		ts := httptest.NewUnstartedServer(nil) // for its certificate alone
 		ts.StartTLS()
