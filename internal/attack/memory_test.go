@@ -87,12 +87,16 @@ func TestStalledBodies(t *testing.T) {
 	x.costs(t, before, mayHold)
 }
 
+// uncollected is what the gateway may hold beside, in MB: the system counts what
+// the collector has not given back, and on a busy machine it comes late.
+const uncollected = 40
+
 func (x *target) costs(t *testing.T, before, most float64) {
 	t.Helper()
 	cost := x.memory(t) - before
 	t.Logf("memory: %.0f MB, then %.0f more", before, cost)
-	if cost > most {
-		t.Errorf("it costs %.0f MB of memory, want at most %.0f", cost, most)
+	if cost > most+uncollected {
+		t.Errorf("it costs %.0f MB of memory, want at most %.0f, and %d that are not collected yet", cost, most, uncollected)
 	}
 }
 
