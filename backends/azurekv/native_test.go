@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vaultferry/vaultferry/secret"
@@ -46,61 +47,65 @@ func TestRecordedBackup(t *testing.T) {
 // only what passes is waited for.
 func TestRestoreRefused(t *testing.T) {
 	t.Parallel()
-	const quoted = `{"error":{"code":"Conflict","message":"There was a conflict restoring the secret 'https://v.vault.example/secrets/S/0123'. canary"}}`
-	forbidden := reply(403, `{"error":{"code":"Forbidden","message":"vendor text"}}`)
-	for what, c := range map[string]struct {
-		answer         http.HandlerFunc
-		live, trash    http.HandlerFunc
-		want           secret.Kind
-		named, repeats bool
-	}{
-		"live":             {reply(409, quoted), reply(200, listed1), nil, secret.AlreadyExists, true, false},
-		"deleted":          {reply(409, quoted), reply(200, listed0), reply(200, dead), secret.Trashed, true, false},
-		"being purged":     {reply(409, quoted), reply(200, listed0), reply(404, absent), secret.Conflict, true, true},
-		"may not look":     {reply(409, quoted), forbidden, forbidden, secret.AlreadyExists, true, false},
-		"may not see both": {reply(409, quoted), reply(200, listed0), forbidden, secret.AlreadyExists, true, false},
-		"unnamed":          {reply(409, `{"error":{"code":"Conflict","message":"canary"}}`), nil, nil, secret.AlreadyExists, false, false},
-		"hostile":          {reply(409, `{"error":{"code":"Conflict","message":"'https://v/secrets/a%2Fb/c'"}}`), nil, nil, secret.AlreadyExists, false, false},
-		"busy":             {conflict("ObjectIsBeingDeleted"), nil, nil, secret.Conflict, false, true},
-		"damaged":          {reply(400, `{"error":{"code":"Malformed backup blob","message":"vendor text"}}`), nil, nil, secret.Corrupt, false, false},
-		"of another geography": {
-			reply(400, `{"error":{"code":"BadParameter","message":"Cannot decrypt backup blob"}}`), nil, nil, secret.Corrupt, false, false,
-		},
-		"throttled":  {reply(429, ""), nil, nil, secret.Throttled, false, false},
-		"no outcome": {reply(500, ""), nil, nil, secret.Unknown, false, false},
-		"torn":       {reply(200, `{"id":`), nil, nil, secret.Unknown, false, false},
-		"no version": {reply(200, `{"id":"https://v.vault.example/secrets/s","attributes":{"created":1}}`), nil, nil, secret.Unknown, false, false},
-		"not let":    {forbidden, nil, nil, secret.Upstream, false, false},
-	} {
-		answers := map[string][]http.HandlerFunc{doRestore: {c.answer}}
-		if c.live != nil {
-			answers[getVersions] = []http.HandlerFunc{c.live}
+	synctest.Test(t, func(t *testing.T) {
+		const quoted = `{"error":{"code":"Conflict","message":"There was a conflict restoring the secret 'https://v.vault.example/secrets/S/0123'. canary"}}`
+		forbidden := reply(403, `{"error":{"code":"Forbidden","message":"vendor text"}}`)
+		for what, c := range map[string]struct {
+			answer         http.HandlerFunc
+			live, trash    http.HandlerFunc
+			want           secret.Kind
+			named, repeats bool
+		}{
+			"live":             {reply(409, quoted), reply(200, listed1), nil, secret.AlreadyExists, true, false},
+			"deleted":          {reply(409, quoted), reply(200, listed0), reply(200, dead), secret.Trashed, true, false},
+			"being purged":     {reply(409, quoted), reply(200, listed0), reply(404, absent), secret.Conflict, true, true},
+			"may not look":     {reply(409, quoted), forbidden, forbidden, secret.AlreadyExists, true, false},
+			"may not see both": {reply(409, quoted), reply(200, listed0), forbidden, secret.AlreadyExists, true, false},
+			"unnamed":          {reply(409, `{"error":{"code":"Conflict","message":"canary"}}`), nil, nil, secret.AlreadyExists, false, false},
+			"hostile":          {reply(409, `{"error":{"code":"Conflict","message":"'https://v/secrets/a%2Fb/c'"}}`), nil, nil, secret.AlreadyExists, false, false},
+			"busy":             {conflict("ObjectIsBeingDeleted"), nil, nil, secret.Conflict, false, true},
+			"damaged":          {reply(400, `{"error":{"code":"Malformed backup blob","message":"vendor text"}}`), nil, nil, secret.Corrupt, false, false},
+			"of another geography": {
+				reply(400, `{"error":{"code":"BadParameter","message":"Cannot decrypt backup blob"}}`), nil, nil, secret.Corrupt, false, false,
+			},
+			"throttled":  {reply(429, ""), nil, nil, secret.Throttled, false, false},
+			"no outcome": {reply(500, ""), nil, nil, secret.Unknown, false, false},
+			"torn":       {reply(200, `{"id":`), nil, nil, secret.Unknown, false, false},
+			"no version": {reply(200, `{"id":"https://v.vault.example/secrets/s","attributes":{"created":1}}`), nil, nil, secret.Unknown, false, false},
+			"not let":    {forbidden, nil, nil, secret.Upstream, false, false},
+		} {
+			answers := map[string][]http.HandlerFunc{doRestore: {c.answer}}
+			if c.live != nil {
+				answers[getVersions] = []http.HandlerFunc{c.live}
+			}
+			if c.trash != nil {
+				answers[getTrash] = []http.HandlerFunc{c.trash}
+			}
+			b, vault := script(t, answers)
+			_, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
+			wantKind(t, what, err, c.want)
+			checkText(t, err)
+			if named := err != nil && strings.Contains(err.Error(), `("s")`); named != c.named {
+				t.Errorf("%s: the error names the secret: %v", what, named)
+			}
+			if n := vault.count(doRestore); (n > 1) != c.repeats {
+				t.Errorf("%s: restored %d times", what, n)
+			}
 		}
-		if c.trash != nil {
-			answers[getTrash] = []http.HandlerFunc{c.trash}
-		}
-		b, vault := script(t, answers)
-		_, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
-		wantKind(t, what, err, c.want)
-		checkText(t, err)
-		if named := err != nil && strings.Contains(err.Error(), `("s")`); named != c.named {
-			t.Errorf("%s: the error names the secret: %v", what, named)
-		}
-		if n := vault.count(doRestore); (n > 1) != c.repeats {
-			t.Errorf("%s: restored %d times", what, n)
-		}
-	}
+	})
 }
 
 // TestRestoreShowsLater: what cannot be read yet is told by what the vault
 // said of it.
 func TestRestoreShowsLater(t *testing.T) {
 	t.Parallel()
-	b, _ := script(t, map[string][]http.HandlerFunc{doRestore: {reply(200, live)}, getVersions: {reply(200, listed0)}})
-	s, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
-	if err != nil || s.Name != "s" || len(s.Versions) != 1 || s.Current != s.Versions[0].Ordinal {
-		t.Errorf("restored: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := script(t, map[string][]http.HandlerFunc{doRestore: {reply(200, live)}, getVersions: {reply(200, listed0)}})
+		s, err := b.RestoreNative(within(t, brief), []byte(nativePrefix+"V1"))
+		if err != nil || s.Name != "s" || len(s.Versions) != 1 || s.Current != s.Versions[0].Ordinal {
+			t.Errorf("restored: %v", err)
+		}
+	})
 }
 
 // TestBackupRefused: an endpoint whose backups are not Key Vault's own is not

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -269,23 +270,25 @@ func repaired(t *testing.T, g *gatewaytest.Gateway, name secret.Name, before map
 // it, and as long as there is patience.
 func TestOpenElsewhere(t *testing.T) {
 	t.Parallel()
-	mark := fmt.Sprintf(`{\"n\":1,\"u\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"O\":%d,\"B\":true}`, time.Now().Unix())
-	marked := strings.Replace(listed1, `"attributes"`, `"tags":{"vaultferry":"`+mark+`"},"attributes"`, 1)
-	b, vault := script(t, map[string][]http.HandlerFunc{
-		getVersions: {reply(200, marked), reply(200, marked), reply(200, listed1)}, doSet: {reply(200, `{"value":"x",`+facts)},
+	synctest.Test(t, func(t *testing.T) {
+		mark := fmt.Sprintf(`{\"n\":1,\"u\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"O\":%d,\"B\":true}`, time.Now().Unix())
+		marked := strings.Replace(listed1, `"attributes"`, `"tags":{"vaultferry":"`+mark+`"},"attributes"`, 1)
+		b, vault := script(t, map[string][]http.HandlerFunc{
+			getVersions: {reply(200, marked), reply(200, marked), reply(200, listed1)}, doSet: {reply(200, `{"value":"x",`+facts)},
+		})
+		put := func(ctx context.Context, b *Backend) error {
+			_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
+			return err
+		}
+		if err := put(within(t, time.Minute), b); err != nil || vault.count(getVersions) != 3 {
+			t.Errorf("after %d looks: %v", vault.count(getVersions), err)
+		}
+		b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, marked)}})
+		wantKind(t, "a write while a version is open", put(within(t, brief), b), secret.Unavailable)
+		if vault.count(getVersions) < 2 {
+			t.Error("it did not wait")
+		}
 	})
-	put := func(ctx context.Context, b *Backend) error {
-		_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
-		return err
-	}
-	if err := put(within(t, time.Minute), b); err != nil || vault.count(getVersions) != 3 {
-		t.Errorf("after %d looks: %v", vault.count(getVersions), err)
-	}
-	b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, marked)}})
-	wantKind(t, "a write while a version is open", put(within(t, brief), b), secret.Unavailable)
-	if vault.count(getVersions) < 2 {
-		t.Error("it did not wait")
-	}
 }
 
 // TestOpenStates: the vault shows what was enabled some time later, or never;
@@ -293,46 +296,48 @@ func TestOpenElsewhere(t *testing.T) {
 // enabled is disabled again.
 func TestOpenStates(t *testing.T) {
 	t.Parallel()
-	const (
-		change = "PATCH /secrets/s/0123"
-		show   = "GET /secrets/s/0123"
-		value  = `{"value":"x",` + facts
-	)
-	off := strings.Replace(listed1, `"enabled":true`, `"enabled":false`, 1)
-	disabled := reply(403, `{"error":{"code":"Forbidden","message":"vendor text","innererror":{"code":"SecretDisabled"}}}`)
-	forbidden := reply(403, `{"error":{"code":"Forbidden"}}`)
-	const long, short = time.Minute, brief
-	var gone context.CancelFunc
-	leave := func(w http.ResponseWriter, r *http.Request) { gone(); disabled(w, r) }
-	for what, c := range map[string]struct {
-		patience time.Duration
-		changes  []http.HandlerFunc
-		shown    []http.HandlerFunc
-		want     secret.Kind // zero: none
-		writes   int
-	}{
-		"later":      {long, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled, disabled, disabled, reply(200, value)}, 0, 2},
-		"never":      {short, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled}, secret.Unavailable, 2},
-		"busy":       {long, []http.HandlerFunc{conflict("ObjectIsBeingRecovered"), reply(200, live)}, []http.HandlerFunc{disabled, reply(200, value)}, 0, 3},
-		"not let":    {long, []http.HandlerFunc{forbidden}, []http.HandlerFunc{disabled}, secret.Upstream, 1},
-		"unknown":    {long, []http.HandlerFunc{reply(500, ""), reply(200, live)}, []http.HandlerFunc{disabled}, secret.Unavailable, 2},
-		"throttled":  {long, []http.HandlerFunc{reply(200, live), reply(429, ""), reply(500, ""), reply(200, live)}, []http.HandlerFunc{disabled, reply(200, value)}, 0, 4},
-		"stays open": {long, []http.HandlerFunc{reply(200, live), forbidden}, []http.HandlerFunc{disabled, reply(200, value)}, secret.Unavailable, 2},
-		"left":       {long, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled, leave}, secret.Unavailable, 2},
-	} {
-		b, vault := script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, off)}, change: c.changes, show: c.shown})
-		ctx, cancel := context.WithTimeout(t.Context(), c.patience)
-		defer cancel()
-		gone = cancel
-		s, opened, err := b.ExportHidden(ctx, "s", secret.Unreadable)
-		if c.want != 0 {
-			wantKind(t, what, err, c.want)
-			checkText(t, err)
-		} else if err != nil || string(s.Versions[0].Value.Reveal()) != "x" || !s.Versions[0].Disabled {
-			t.Errorf("%s: %v", what, err)
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			change = "PATCH /secrets/s/0123"
+			show   = "GET /secrets/s/0123"
+			value  = `{"value":"x",` + facts
+		)
+		off := strings.Replace(listed1, `"enabled":true`, `"enabled":false`, 1)
+		disabled := reply(403, `{"error":{"code":"Forbidden","message":"vendor text","innererror":{"code":"SecretDisabled"}}}`)
+		forbidden := reply(403, `{"error":{"code":"Forbidden"}}`)
+		const long, short = time.Minute, brief
+		var gone context.CancelFunc
+		leave := func(w http.ResponseWriter, r *http.Request) { gone(); disabled(w, r) }
+		for what, c := range map[string]struct {
+			patience time.Duration
+			changes  []http.HandlerFunc
+			shown    []http.HandlerFunc
+			want     secret.Kind // zero: none
+			writes   int
+		}{
+			"later":      {long, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled, disabled, disabled, reply(200, value)}, 0, 2},
+			"never":      {short, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled}, secret.Unavailable, 2},
+			"busy":       {long, []http.HandlerFunc{conflict("ObjectIsBeingRecovered"), reply(200, live)}, []http.HandlerFunc{disabled, reply(200, value)}, 0, 3},
+			"not let":    {long, []http.HandlerFunc{forbidden}, []http.HandlerFunc{disabled}, secret.Upstream, 1},
+			"unknown":    {long, []http.HandlerFunc{reply(500, ""), reply(200, live)}, []http.HandlerFunc{disabled}, secret.Unavailable, 2},
+			"throttled":  {long, []http.HandlerFunc{reply(200, live), reply(429, ""), reply(500, ""), reply(200, live)}, []http.HandlerFunc{disabled, reply(200, value)}, 0, 4},
+			"stays open": {long, []http.HandlerFunc{reply(200, live), forbidden}, []http.HandlerFunc{disabled, reply(200, value)}, secret.Unavailable, 2},
+			"left":       {long, []http.HandlerFunc{reply(200, live)}, []http.HandlerFunc{disabled, leave}, secret.Unavailable, 2},
+		} {
+			b, vault := script(t, map[string][]http.HandlerFunc{getVersions: {reply(200, off)}, change: c.changes, show: c.shown})
+			ctx, cancel := context.WithTimeout(t.Context(), c.patience)
+			defer cancel()
+			gone = cancel
+			s, opened, err := b.ExportHidden(ctx, "s", secret.Unreadable)
+			if c.want != 0 {
+				wantKind(t, what, err, c.want)
+				checkText(t, err)
+			} else if err != nil || string(s.Versions[0].Value.Reveal()) != "x" || !s.Versions[0].Disabled {
+				t.Errorf("%s: %v", what, err)
+			}
+			if n := vault.count(change); n != c.writes || (len(opened) == 1) != (c.want != secret.Upstream) {
+				t.Errorf("%s: %d changes, want %d; opened %d", what, n, c.writes, opened)
+			}
 		}
-		if n := vault.count(change); n != c.writes || (len(opened) == 1) != (c.want != secret.Upstream) {
-			t.Errorf("%s: %d changes, want %d; opened %d", what, n, c.writes, opened)
-		}
-	}
+	})
 }

@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"log"
 	"maps"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,28 +34,43 @@ import (
 // stub is a vault that answers as handle says, behind the real challenge.
 func stub(t testing.TB, host, resource string, handle http.HandlerFunc, change ...func(*Config)) *Backend {
 	t.Helper()
+	return serve(t, []string{host}, challenged(resource, handle), change...)
+}
+
+func challenged(resource string, handle http.HandlerFunc) http.HandlerFunc {
 	challenge := reply(http.StatusUnauthorized, `{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}`,
 		`WWW-Authenticate: Bearer authorization="https://login.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47", resource="`+resource+`"`)
-	return serve(t, []string{host}, func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Header.Get("Authorization") == "" {
 			challenge(w, r)
 			return
 		}
 		handle(w, r)
-	}, change...)
+	}
 }
 
 // serve listens as the hosts, and opens the first of them as a vault.
 func serve(t testing.TB, hosts []string, handle http.HandlerFunc, change ...func(*Config)) *Backend {
 	t.Helper()
+	return serveOn(t, httptest.NewUnstartedServer(handle), nil, hosts, change...)
+}
+
+// serveOn is serve by a server and, where there is one, on a network in memory.
+func serveOn(t testing.TB, srv *httptest.Server, in *memoryNet, hosts []string, change ...func(*Config)) *Backend {
+	t.Helper()
 	cert, ca := certify(t, hosts...)
-	srv := httptest.NewUnstartedServer(handle)
-	srv.TLS, srv.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, true
+	dial := leadTo(srv.Listener.Addr().String())
+	if in != nil {
+		_ = srv.Listener.Close()
+		srv.Listener, dial = in, in.dial
+	}
+	srv.EnableHTTP2 = in == nil // connections of HTTP/2 share channels, also of two bubbles
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	c := &Config{VaultURL: "https://" + hosts[0], CAFile: ca, Dial: leadTo(srv.Listener.Addr().String())}
+	c := &Config{VaultURL: "https://" + hosts[0], CAFile: ca, Dial: dial}
 	c.SetDefaults()
 	c.Credential = Credential{Kind: "token", Token: secret.TextValue("stub-token")}
 	for _, f := range change {
@@ -64,6 +82,46 @@ func serve(t testing.TB, hosts []string, handle http.HandlerFunc, change ...func
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	return b
+}
+
+// memoryNet is a network with one server, which a bubble of synctest can hold: there
+// waiting takes no time, and no machine is too slow for a patience.
+type memoryNet struct {
+	conns chan net.Conn
+	ended chan struct{}
+	once  sync.Once
+}
+
+func newMemoryNet() *memoryNet {
+	return &memoryNet{conns: make(chan net.Conn), ended: make(chan struct{})}
+}
+
+func (n *memoryNet) Accept() (net.Conn, error) {
+	select {
+	case c := <-n.conns:
+		return c, nil
+	case <-n.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *memoryNet) Close() error {
+	n.once.Do(func() { close(n.ended) })
+	return nil
+}
+
+func (n *memoryNet) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
+
+func (n *memoryNet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case n.conns <- server:
+		return client, nil
+	case <-n.ended:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // certify makes a certificate that signs itself, and its file.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -38,14 +40,15 @@ type scripted struct {
 func script(t *testing.T, answers map[string][]http.HandlerFunc) (*Backend, *scripted) {
 	t.Helper()
 	s := &scripted{answers: answers, asked: map[string]int{}}
-	return stub(t, "v.vault.example", "https://vault.example", func(w http.ResponseWriter, r *http.Request) {
+	answer := challenged("https://vault.example", func(w http.ResponseWriter, r *http.Request) {
 		h := s.next(r.Method + " " + r.URL.Path)
 		if h == nil {
 			t.Errorf("%s %s is not in the script", r.Method, r.URL.Path)
 			h = reply(http.StatusTeapot, "")
 		}
 		h(w, r)
-	}), s
+	})
+	return serveOn(t, httptest.NewUnstartedServer(answer), newMemoryNet(), []string{"v.vault.example"}), s
 }
 
 func (s *scripted) next(request string) http.HandlerFunc {
@@ -75,8 +78,8 @@ const (
 	doUpdate    = "PATCH /secrets/s/0123"
 )
 
-// brief is a patience that ends within a test. Whatever a busy machine does
-// first has to fit into it.
+// brief is a patience that ends within a test. Tests that wait for its end do so in a
+// bubble, where it takes no time and what comes before it does not use it up.
 const brief = 2 * time.Second
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -90,38 +93,40 @@ func within(t *testing.T, d time.Duration) context.Context {
 // there is patience, and is told the vault's own dates.
 func TestDeleteShowsLater(t *testing.T) {
 	t.Parallel()
-	for what, c := range map[string]struct {
-		patience time.Duration // zero: no deadline
-		shown    []http.HandlerFunc
-		looks    int
-	}{
-		"shows with the third look": {time.Minute, []http.HandlerFunc{reply(404, absent), reply(404, absent), reply(200, dead)}, 3},
-		"may not look":              {time.Minute, []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
-		"never shows":               {brief, []http.HandlerFunc{reply(404, absent)}, 0},
-		"no deadline":               {0, []http.HandlerFunc{reply(404, absent)}, 1},
-	} {
-		b, vault := script(t, map[string][]http.HandlerFunc{
-			getVersions: {reply(200, listed1)}, doDelete: {reply(200, dead)}, getTrash: c.shown,
-		})
-		ctx := t.Context()
-		if c.patience != 0 {
-			ctx = within(t, c.patience)
+	synctest.Test(t, func(t *testing.T) {
+		for what, c := range map[string]struct {
+			patience time.Duration // zero: no deadline
+			shown    []http.HandlerFunc
+			looks    int
+		}{
+			"shows with the third look": {time.Minute, []http.HandlerFunc{reply(404, absent), reply(404, absent), reply(200, dead)}, 3},
+			"may not look":              {time.Minute, []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
+			"never shows":               {brief, []http.HandlerFunc{reply(404, absent)}, 0},
+			"no deadline":               {0, []http.HandlerFunc{reply(404, absent)}, 1},
+		} {
+			b, vault := script(t, map[string][]http.HandlerFunc{
+				getVersions: {reply(200, listed1)}, doDelete: {reply(200, dead)}, getTrash: c.shown,
+			})
+			ctx := t.Context()
+			if c.patience != 0 {
+				ctx = within(t, c.patience)
+			}
+			s, err := b.Delete(ctx, "s", time.Unix(1, 0))
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+				continue
+			}
+			if len(s.Versions) != 1 || !s.Deleted.At.Equal(time.Unix(1700000100, 0)) || !s.Deleted.Purge.Equal(time.Unix(1707776100, 0)) {
+				t.Errorf("%s: %d versions, or other dates than the vault's", what, len(s.Versions))
+			}
+			if n := vault.count(getTrash); n != c.looks && c.looks != 0 {
+				t.Errorf("%s: %d looks, want %d", what, n, c.looks)
+			}
+			if n := vault.count(doDelete); n != 1 {
+				t.Errorf("%s: deleted %d times", what, n)
+			}
 		}
-		s, err := b.Delete(ctx, "s", time.Unix(1, 0))
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-			continue
-		}
-		if len(s.Versions) != 1 || !s.Deleted.At.Equal(time.Unix(1700000100, 0)) || !s.Deleted.Purge.Equal(time.Unix(1707776100, 0)) {
-			t.Errorf("%s: %d versions, or other dates than the vault's", what, len(s.Versions))
-		}
-		if n := vault.count(getTrash); n != c.looks && c.looks != 0 {
-			t.Errorf("%s: %d looks, want %d", what, n, c.looks)
-		}
-		if n := vault.count(doDelete); n != 1 {
-			t.Errorf("%s: deleted %d times", what, n)
-		}
-	}
+	})
 }
 
 // TestNoSoftDelete: a vault that would destroy the secret is not asked to.
@@ -137,118 +142,126 @@ func TestNoSoftDelete(t *testing.T) {
 // that it is not known.
 func TestRecoverShowsLater(t *testing.T) {
 	t.Parallel()
-	b, vault := script(t, map[string][]http.HandlerFunc{
-		doRecover:   {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), reply(200, live)},
-		getVersions: {reply(404, absent), reply(200, listed0), reply(429, ""), reply(503, ""), reply(200, listed1)},
+	synctest.Test(t, func(t *testing.T) {
+		b, vault := script(t, map[string][]http.HandlerFunc{
+			doRecover:   {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), reply(200, live)},
+			getVersions: {reply(404, absent), reply(200, listed0), reply(429, ""), reply(503, ""), reply(200, listed1)},
+		})
+		s, err := b.Recover(within(t, time.Minute), "s")
+		if err != nil || len(s.Versions) != 1 || s.Deleted != nil {
+			t.Fatalf("Recover: %v", err)
+		}
+		if r, v := vault.count(doRecover), vault.count(getVersions); r != 3 || v != 5 {
+			t.Errorf("%d recoveries and %d looks, want 3 and 5", r, v)
+		}
+		b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(404, absent)}})
+		_, err = b.Recover(within(t, brief), "s")
+		wantKind(t, "a recovery that does not show", err, secret.Unknown)
+		b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(403, `{"error":{"code":"Forbidden"}}`)}})
+		_, err = b.Recover(within(t, time.Minute), "s")
+		wantKind(t, "a recovery that nobody may see", err, secret.Unknown)
+		b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(404, absent)}})
+		_, err = b.Recover(t.Context(), "s")
+		wantKind(t, "Recover of what is not in the trash", err, secret.NotFound)
 	})
-	s, err := b.Recover(within(t, time.Minute), "s")
-	if err != nil || len(s.Versions) != 1 || s.Deleted != nil {
-		t.Fatalf("Recover: %v", err)
-	}
-	if r, v := vault.count(doRecover), vault.count(getVersions); r != 3 || v != 5 {
-		t.Errorf("%d recoveries and %d looks, want 3 and 5", r, v)
-	}
-	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(404, absent)}})
-	_, err = b.Recover(within(t, brief), "s")
-	wantKind(t, "a recovery that does not show", err, secret.Unknown)
-	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(200, live)}, getVersions: {reply(403, `{"error":{"code":"Forbidden"}}`)}})
-	_, err = b.Recover(within(t, time.Minute), "s")
-	wantKind(t, "a recovery that nobody may see", err, secret.Unknown)
-	b, _ = script(t, map[string][]http.HandlerFunc{doRecover: {reply(404, absent)}})
-	_, err = b.Recover(t.Context(), "s")
-	wantKind(t, "Recover of what is not in the trash", err, secret.NotFound)
 }
 
 // TestBusyVault: a write that the vault refuses for a while is made again as
 // long as there is patience, and is a Conflict then.
 func TestBusyVault(t *testing.T) {
 	t.Parallel()
-	const set = `{"value":"x",` + facts
-	calls := map[string]func(context.Context, *Backend) error{
-		doSet: func(ctx context.Context, b *Backend) error {
-			_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
-			return err
-		},
-		doUpdate: func(ctx context.Context, b *Backend) error {
-			_, err := b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("x")})
-			return err
-		},
-		doRecover: func(ctx context.Context, b *Backend) error { _, err := b.Recover(ctx, "s"); return err },
-		doRestore: func(ctx context.Context, b *Backend) error {
-			_, err := b.RestoreNative(ctx, []byte(nativePrefix))
-			return err
-		},
-		doPurge:  func(ctx context.Context, b *Backend) error { return b.Purge(ctx, "s") },
-		doDelete: func(ctx context.Context, b *Backend) error { _, err := b.Delete(ctx, "s", time.Time{}); return err },
-	}
-	for request, call := range calls {
-		done, shown, trash := reply(200, live), reply(200, listed1), reply(404, absent)
-		switch request {
-		case doSet:
-			done, shown = reply(200, set), reply(200, listed0)
-		case doPurge:
-			done, shown = reply(204, ""), reply(200, listed0)
-		case doDelete:
-			done, trash = reply(200, dead), reply(200, dead)
+	synctest.Test(t, func(t *testing.T) {
+		const set = `{"value":"x",` + facts
+		calls := map[string]func(context.Context, *Backend) error{
+			doSet: func(ctx context.Context, b *Backend) error {
+				_, err := b.Put(ctx, "s", secret.Draft{Value: secret.TextValue("x")})
+				return err
+			},
+			doUpdate: func(ctx context.Context, b *Backend) error {
+				_, err := b.Update(ctx, "s", secret.Current, secret.Patch{ContentType: new("x")})
+				return err
+			},
+			doRecover: func(ctx context.Context, b *Backend) error { _, err := b.Recover(ctx, "s"); return err },
+			doRestore: func(ctx context.Context, b *Backend) error {
+				_, err := b.RestoreNative(ctx, []byte(nativePrefix))
+				return err
+			},
+			doPurge:  func(ctx context.Context, b *Backend) error { return b.Purge(ctx, "s") },
+			doDelete: func(ctx context.Context, b *Backend) error { _, err := b.Delete(ctx, "s", time.Time{}); return err },
 		}
-		b, vault := script(t, map[string][]http.HandlerFunc{
-			getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), done},
-		})
-		if err := call(within(t, time.Minute), b); err != nil || vault.count(request) != 3 {
-			t.Errorf("%s: %v after %d tries", request, err, vault.count(request))
+		for request, call := range calls {
+			done, shown, trash := reply(200, live), reply(200, listed1), reply(404, absent)
+			switch request {
+			case doSet:
+				done, shown = reply(200, set), reply(200, listed0)
+			case doPurge:
+				done, shown = reply(204, ""), reply(200, listed0)
+			case doDelete:
+				done, trash = reply(200, dead), reply(200, dead)
+			}
+			b, vault := script(t, map[string][]http.HandlerFunc{
+				getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsBeingRecovered"), done},
+			})
+			if err := call(within(t, time.Minute), b); err != nil || vault.count(request) != 3 {
+				t.Errorf("%s: %v after %d tries", request, err, vault.count(request))
+			}
+			b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted")}})
+			wantKind(t, request+" of a vault that stays busy", call(within(t, brief), b), secret.Conflict)
+			if n := vault.count(request); n < 2 {
+				t.Errorf("%s: tried %d times", request, n)
+			}
+			ctx, cancel := context.WithCancel(within(t, time.Minute))
+			b, _ = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), func(w http.ResponseWriter, r *http.Request) {
+				conflict("ObjectIsBeingDeleted")(w, r)
+				cancel()
+			}}})
+			if err := call(ctx, b); !errors.Is(err, context.Canceled) || secret.KindOf(err) == secret.Conflict {
+				t.Errorf("%s for a caller who has gone: %v", request, err)
+			}
 		}
-		b, vault = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted")}})
-		wantKind(t, request+" of a vault that stays busy", call(within(t, brief), b), secret.Conflict)
-		if n := vault.count(request); n < 2 {
-			t.Errorf("%s: tried %d times", request, n)
-		}
-		ctx, cancel := context.WithCancel(within(t, time.Minute))
-		b, _ = script(t, map[string][]http.HandlerFunc{getVersions: {shown}, getTrash: {trash}, request: {conflict("ObjectIsBeingDeleted"), func(w http.ResponseWriter, r *http.Request) {
-			conflict("ObjectIsBeingDeleted")(w, r)
-			cancel()
-		}}})
-		if err := call(ctx, b); !errors.Is(err, context.Canceled) || secret.KindOf(err) == secret.Conflict {
-			t.Errorf("%s for a caller who has gone: %v", request, err)
-		}
-	}
+	})
 }
 
 // TestSetWhileDeleting: a deletion that is done while a write waits for it is
 // what the write is told of.
 func TestSetWhileDeleting(t *testing.T) {
 	t.Parallel()
-	b, vault := script(t, map[string][]http.HandlerFunc{
-		getVersions: {reply(200, listed0)}, getTrash: {reply(404, absent)},
-		doSet: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsDeletedButRecoverable")},
+	synctest.Test(t, func(t *testing.T) {
+		b, vault := script(t, map[string][]http.HandlerFunc{
+			getVersions: {reply(200, listed0)}, getTrash: {reply(404, absent)},
+			doSet: {conflict("ObjectIsBeingDeleted"), conflict("ObjectIsDeletedButRecoverable")},
+		})
+		_, err := b.Put(within(t, time.Minute), "s", secret.Draft{Value: secret.TextValue("x")})
+		wantKind(t, "a write while the name is being deleted", err, secret.Trashed)
+		if n := vault.count(doSet); n != 2 {
+			t.Errorf("%d writes, want 2", n)
+		}
 	})
-	_, err := b.Put(within(t, time.Minute), "s", secret.Draft{Value: secret.TextValue("x")})
-	wantKind(t, "a write while the name is being deleted", err, secret.Trashed)
-	if n := vault.count(doSet); n != 2 {
-		t.Errorf("%d writes, want 2", n)
-	}
 }
 
 // TestPurgeShowsLater: who purges waits until the trash shows the name no more,
 // as long as there is patience; it is done either way.
 func TestPurgeShowsLater(t *testing.T) {
 	t.Parallel()
-	for what, c := range map[string]struct {
-		patience time.Duration
-		shown    []http.HandlerFunc
-		looks    int // zero: some
-	}{
-		"gone with the third look": {time.Minute, []http.HandlerFunc{reply(200, dead), reply(200, dead), reply(404, absent)}, 3},
-		"may not look":             {time.Minute, []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
-		"stays":                    {brief, []http.HandlerFunc{reply(200, dead)}, 0},
-	} {
-		b, vault := script(t, map[string][]http.HandlerFunc{doPurge: {reply(204, "")}, getTrash: c.shown})
-		if err := b.Purge(within(t, c.patience), "s"); err != nil {
-			t.Errorf("%s: %v", what, err)
+	synctest.Test(t, func(t *testing.T) {
+		for what, c := range map[string]struct {
+			patience time.Duration
+			shown    []http.HandlerFunc
+			looks    int // zero: some
+		}{
+			"gone with the third look": {time.Minute, []http.HandlerFunc{reply(200, dead), reply(200, dead), reply(404, absent)}, 3},
+			"may not look":             {time.Minute, []http.HandlerFunc{reply(403, `{"error":{"code":"Forbidden"}}`)}, 1},
+			"stays":                    {brief, []http.HandlerFunc{reply(200, dead)}, 0},
+		} {
+			b, vault := script(t, map[string][]http.HandlerFunc{doPurge: {reply(204, "")}, getTrash: c.shown})
+			if err := b.Purge(within(t, c.patience), "s"); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if n := vault.count(getTrash); (c.looks != 0 && n != c.looks) || n == 0 || vault.count(doPurge) != 1 {
+				t.Errorf("%s: %d looks, want %d", what, n, c.looks)
+			}
 		}
-		if n := vault.count(getTrash); (c.looks != 0 && n != c.looks) || n == 0 || vault.count(doPurge) != 1 {
-			t.Errorf("%s: %d looks, want %d", what, n, c.looks)
-		}
-	}
+	})
 }
 
 // TestPurgeProtection is told from a permission that the gateway lacks, in the

@@ -249,7 +249,7 @@ func TestFixedTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.mustPut(t, "s", kvtest.Text("x"))
-	made, err := f.native.Auth().Token().CreateOrphan(&api.TokenCreateRequest{Policies: []string{"default", f.server.Policy(t, kvtest.Policy(f.conf.Mount))}, Period: "2s"})
+	made, err := f.native.Auth().Token().CreateOrphan(&api.TokenCreateRequest{Policies: []string{"default", f.server.Policy(t, kvtest.Policy(f.conf.Mount))}, Period: "5s"}) // a third of it is left when it is renewed, also on a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestFixedTokenIsRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, tick := time.Now().Add(4*time.Second), time.NewTicker(100*time.Millisecond)
+	end, tick := time.Now().Add(6*time.Second), time.NewTicker(100*time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(end) {
 		if _, err := b.Get(t.Context(), "s", secret.Current); err != nil {
@@ -267,7 +267,7 @@ func TestFixedTokenIsRenewed(t *testing.T) {
 		<-tick.C
 	}
 	_ = b.Close()
-	for range 100 { // now nobody renews it
+	for range 600 { // now nobody renews it
 		if _, err := f.native.Auth().Token().Lookup(made.Auth.ClientToken); err != nil {
 			return
 		}
@@ -406,7 +406,19 @@ func TestCloseLeavesNothing(t *testing.T) {
 		stacks := make([]byte, 1<<20)
 		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*LifetimeWatcher)")
 	}
-	before := renewals()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	none := func(when string) {
+		t.Helper()
+		for range 60_000 {
+			if renewals() == 0 {
+				return
+			}
+			<-tick.C
+		}
+		t.Fatalf("%s %d renewals go on", when, renewals())
+	}
+	none("after other tests") // whose stores are closed
 	var stores []*kv2.Store
 	for range 4 {
 		s := f.open(t, nil)
@@ -415,19 +427,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 		}
 		stores = append(stores, s)
 	}
-	if renewals() == before {
-		t.Error("no renewal is seen while the stores are open")
+	for seen := 0; seen == 0; seen = renewals() { // each begins beside the call that logged in
+		<-tick.C
 	}
 	for _, s := range stores {
 		_ = s.Close()
 	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for range 5000 {
-		if renewals() <= before {
-			return
-		}
-		<-tick.C
-	}
-	t.Errorf("%d renewals go on after Close, %d before", renewals(), before)
+	none("after Close")
 }
