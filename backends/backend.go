@@ -151,6 +151,10 @@ type Capabilities struct {
 	AtomicImport bool
 	// FoldsCase: the product ignores the case of names.
 	FoldsCase bool
+	// Fleet: gateways that share the store may know each other by one of its records
+	// (StateStore), which each writes some times a minute for ever: that costs nothing,
+	// and leaves nothing behind.
+	Fleet bool
 	// Durable: what was acknowledged survives the end of the process.
 	Durable bool
 	// TrashHidesVersions: of what is in the trash the product shows one version

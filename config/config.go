@@ -64,12 +64,14 @@ type Config struct {
 	unresolved map[string]string
 }
 
-// Gateway says which backups are this gateway's own. A rule of the policy without
-// `from` restores no others.
+// Gateway says which gateway this is. Which backups are its own goes by `id`: a rule of
+// the policy without `from` restores no others.
 type Gateway struct {
 	// ID is 32 lower-case hex digits that backups carry as the gateway that they came from; `vaultferry init` writes
 	// fresh ones. Replicas have the same, and other gateways with the same keyring have others.
 	ID string `mapstructure:"id" default:"that of the keyring" example:"00112233445566778899aabbccddeeff"`
+	// Name is what `vaultferry status` calls this one of several gateways over a store of kind `postgres`; at most 64 bytes.
+	Name string `mapstructure:"name" default:"that of the machine" example:"gw-1"`
 }
 
 // Server is the listener that clients of both APIs use.

@@ -258,7 +258,7 @@ stores: [ { name: a, backend: memory } ]
 func TestScalars(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"gateway.id", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.acme.directory", "server.tls.acme.accept_terms", "server.tls.acme.email", "server.tls.acme.dir", "server.tls.acme.ca_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
+		"gateway.id", "gateway.name", "server.address", "server.tls.cert_file", "server.tls.key_file", "server.tls.acme.directory", "server.tls.acme.accept_terms", "server.tls.acme.email", "server.tls.acme.dir", "server.tls.acme.ca_file", "server.tls.off", "server.client_ca_file", "server.client_auth",
 		"server.max_body", "server.max_blobs", "server.max_connections", "server.shutdown_delay", "server.proxy_protocol", "admin.address", "admin.tls.cert_file", "admin.tls.key_file", "admin.pprof", "control.socket", "reload.watch", "keyring.file", "keyring.credential", "keyring.env",
 		"keyring.transit.file", "keyring.transit.address", "keyring.transit.namespace", "keyring.transit.approle.role_id", "keyring.transit.approle.mount",
 		"keyring.transit.kubernetes.role", "keyring.transit.kubernetes.mount", "keyring.transit.kubernetes.token_file",

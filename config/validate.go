@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -31,9 +32,15 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 	c.validateLogin(rep)
 }
 
+// MaxGatewayName bounds what other gateways keep of this one.
+const MaxGatewayName = 64
+
 var gatewayID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 func (c *Config) validateGateway(rep *report) {
+	if name := c.Gateway.Name; len(name) > MaxGatewayName || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		rep.bad("gateway.name", "want at most %d bytes that can be shown", MaxGatewayName)
+	}
 	if id := c.Gateway.ID; id != "" && !gatewayID.MatchString(id) {
 		rep.bad("gateway.id", "not 32 lower-case hex digits (openssl rand -hex 16 makes some)")
 	}

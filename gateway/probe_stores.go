@@ -18,23 +18,34 @@ const (
 // ctx ends: what is down recovers by itself. service says which stores there are.
 // It writes no audit lines, for nobody's secrets are touched.
 func ProbeStores(ctx context.Context, service func() *Service, log *slog.Logger) {
+	due := func() (names []string) {
+		s := service()
+		for _, name := range s.names {
+			if s.stores[name].health.due(time.Now()) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	round(ctx, probeDown, due, func(name string) { service().probe(ctx, name, log) })
+}
+
+// round does something for each of the stores, now and at each tick, until ctx ends.
+// One that takes long keeps no other waiting, and is not asked again meanwhile.
+func round(ctx context.Context, pace time.Duration, stores func() []string, do func(store string)) {
 	var asking sync.Map // by store's name: its last question is not answered yet
 	var asked sync.WaitGroup
 	defer asked.Wait()
-	tick := time.NewTicker(probeDown)
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
-		s := service()
-		for _, name := range s.names {
-			if !s.stores[name].health.due(time.Now()) {
-				continue
-			}
+		for _, name := range stores() {
 			if _, busy := asking.LoadOrStore(name, true); busy {
 				continue
 			}
 			asked.Go(func() {
 				defer asking.Delete(name)
-				s.probe(ctx, name, log)
+				do(name)
 			})
 		}
 		select {
@@ -53,12 +64,16 @@ func (h *storeHealth) due(now time.Time) bool {
 
 // probe tells the log when the product's state changes.
 func (s *Service) probe(ctx context.Context, name string, log *slog.Logger) {
-	before := s.stores[name].health.verdict.Load()
+	st, ok := s.stores[name]
+	if !ok { // a reload took it away
+		return
+	}
+	before := st.health.verdict.Load()
 	err := s.Check(ctx, name)
 	if ctx.Err() != nil {
 		return
 	}
-	after := s.stores[name].health.verdict.Load()
+	after := st.health.verdict.Load()
 	switch {
 	case after == nil || before != nil && before.down == after.down || before == nil && !after.down:
 	case after.down:

@@ -64,6 +64,9 @@ type Options struct {
 	Archive archive.Dir
 	// TraceNames allows the spans of traced requests to name the secret.
 	TraceNames bool
+	// Self is what other gateways hear of this one: see MeetGateways. Without an ID it
+	// has that of the audit's log.
+	Self Member
 }
 
 // Observation is one finished call, for metrics.
@@ -95,6 +98,7 @@ type Service struct {
 	traceNames bool
 	unknown    *unknownWrites
 	versions   *versionCache
+	fleet      *fleet
 
 	repository *atomic.Pointer[unwrapped] // the key that was asked for last
 	mostBlobs  int64
@@ -215,6 +219,7 @@ func New(o Options) (*Service, error) {
 	s.mostBlobs = int64(orDefault(o.MaxBlobs, DefaultMaxBlobs))
 	s.blobs, s.blobsNow = semaphore.NewWeighted(s.mostBlobs), new(atomic.Int64)
 	s.unknown.now = s.now
+	s.fleet = &fleet{now: s.now, log: o.Audit.ID, self: o.Self}
 	return s, s.addStores(o.Stores, nil)
 }
 
@@ -319,6 +324,7 @@ func (s *Service) Ready() error { return s.audit.Healthy() }
 func (s *Service) Close() error {
 	var errs []error
 	for _, n := range s.names {
+		s.fleet.leave(s.stores[n])
 		if err := s.stores[n].Backend.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("store %s: %w", n, err))
 		}

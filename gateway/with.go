@@ -128,6 +128,8 @@ func (s *Service) CloseAllBut(next *Service) error {
 		st := s.stores[n]
 		if there := next.stores[n]; there != nil && there.opened == st.opened {
 			continue
+		} else if there == nil {
+			s.fleet.leave(st)
 		}
 		if err := st.Backend.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("store %s: %w", n, err))

@@ -105,7 +105,7 @@ func (s *Store) askClock(ctx context.Context) error {
 func (*Store) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Product: "PostgreSQL", MaxValue: MaxValue,
-		AtomicCreate: true, AtomicImport: true, Durable: true,
+		AtomicCreate: true, AtomicImport: true, Fleet: true, Durable: true,
 	}
 }
 

@@ -19,7 +19,7 @@ var elsewhere = regexp.MustCompile(`^vaultferry_(snapshot|migrate)_`)
 // later are those that a gateway shows when it has had to do with them.
 var later = []string{
 	"vaultferry_issuer_up", "vaultferry_issuer_fetches_total", "vaultferry_reloads_total", "vaultferry_caller_limited_total",
-	"vaultferry_audit_syslog_missed_total", "vaultferry_audit_syslog_waiting",
+	"vaultferry_fleet_gateways", "vaultferry_audit_syslog_missed_total", "vaultferry_audit_syslog_waiting",
 }
 
 // TestMonitoring: rules and dashboard speak of nothing that a gateway does not show,

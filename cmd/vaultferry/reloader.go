@@ -328,6 +328,9 @@ func differing(old, next *runtime) (changed, restart []string, err error) {
 	if gatewayID(was, old.keys) != gatewayID(is, next.keys) {
 		restart = append(restart, "gateway.id")
 	}
+	if gatewayName(was) != gatewayName(is) {
+		restart = append(restart, "gateway.name")
+	}
 	if !reflect.DeepEqual(old.callers, next.callers) {
 		changed = append(changed, "callers_file")
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
@@ -85,6 +87,7 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		ID: rt.cfg.Gateway.ID, RequireProof: rt.cfg.Keyring.RequireProof, Stores: stores, Policy: rt.cfg.AccessPolicy(), Keyring: rt.keys, Audit: rt.audit,
 		Log: rt.log, TraceNames: rt.cfg.Traces.Names, Now: a.now, MaxBlobs: max(rt.cfg.Server.MaxBlobs, a.atOnce), Observe: rt.metrics.Observe,
 		Archive: archive.Dir(rt.cfg.Archive.Dir),
+		Self:    gateway.Member{Name: gatewayName(rt.cfg), Version: readVersion().Version, Began: a.now().UTC().Truncate(time.Millisecond)},
 	}
 	if !rt.serves { // the one caller sees to it how much is under way
 		o.MaxBlobs = max(o.MaxBlobs, restoresAtOnce)
@@ -96,6 +99,15 @@ func (a *app) assembleOver(rt *runtime, stores []gateway.Store) (err error) {
 		return errors.Join(err, closeStores(stores), rt.closeAudit())
 	}
 	return nil
+}
+
+// gatewayName is what people call this gateway.
+func gatewayName(cfg *config.Config) string {
+	if cfg.Gateway.Name != "" {
+		return cfg.Gateway.Name
+	}
+	name, _ := os.Hostname() // of a machine that has none it is empty
+	return name[:min(len(name), config.MaxGatewayName)]
 }
 
 // close ends the stores before the audit, so that the last outcome is written.

@@ -228,6 +228,10 @@ func runServers(ctx context.Context, rt *runtime, server *httpd.Server, commands
 		return nil
 	})
 	g.Go(func() error {
+		gateway.MeetGateways(serving, server.Service, rt.log)
+		return nil
+	})
+	g.Go(func() error {
 		feedWatchdog(serving, rt)
 		return nil
 	})

@@ -20,12 +20,15 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show how the running gateway fares",
 		Long: `Asks the gateway that runs with this configuration, through its control socket,
-and shows its stores, its audit, what ends soon, its keys, and when each store
-was last backed up since the gateway began. Nothing is asked of any product.
+and shows its stores, its audit, the gateways that share its stores, what ends
+soon, its keys, and when each store was last backed up since the gateway began.
+Nothing is asked of any product. Other gateways are known over a store of kind
+postgres: they tell it each few seconds that they are there.
 
-The exit code is 1 where something needs a look: a store is down, the audit
-cannot be written or was damaged or its disk is low, the configuration is
-stale, or something has ended or ends within a week.`,
+The exit code is 1 where something needs a look: a store is down, another
+gateway has been silent for a minute, gateways have had different versions for
+an hour, the audit cannot be written or was damaged or its disk is low, the
+configuration is stale, or something has ended or ends within a week.`,
 		Example: `  vaultferry status
   vaultferry status --output json`,
 		Args: arguments(),
@@ -85,6 +88,7 @@ func attention(o *control.Overview, now time.Time) []string {
 			say("store %s is down: %s", st.Name, st.Reason)
 		}
 	}
+	found = append(found, fleetAttention(o.Fleet, now)...)
 	if o.Audit.Low {
 		say("the audit's disk is nearly full")
 	}
@@ -143,7 +147,7 @@ func (v *statusView) text(w io.Writer, now time.Time) error {
 		}
 		rows = append(rows, []string{"store", line})
 	}
-	rows = append(rows, []string{"keyring", v.Keyring})
+	rows = append(append(rows, fleetRows(v.Fleet, now)...), []string{"keyring", v.Keyring})
 	for _, k := range v.Keys {
 		if k.Active {
 			rows = append(rows, []string{"key", k.ID + " (" + k.Use + ")"})
@@ -187,6 +191,7 @@ func (r *reloader) overview() control.Overview {
 		Address: r.server.Address(), Admin: r.server.AdminAddress(),
 		Configuration: control.ConfigurationState{File: r.app.configPath(), Taken: now.taken, Stale: now.stale},
 		Stores:        rt.service.Health(),
+		Fleet:         rt.service.Fleet(),
 		Audit: control.AuditOverview{
 			File: rt.cfg.Audit.File, FileBytes: a.FileBytes, FreeBytes: a.FreeBytes, Low: a.Low, Damaged: a.Damaged, Checkpointed: a.Checkpointed,
 		},

@@ -15,13 +15,22 @@ func TestAttention(t *testing.T) {
 	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	sound := control.Overview{
 		Stores: []gateway.StoreHealth{{Name: "a", State: gateway.StoreUp}, {Name: "b", State: gateway.StoreUnknown}},
-		Ends:   []gateway.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}, {What: "the token", At: now.Add(time.Minute), Renewed: true}},
+		Fleet: []gateway.FleetMember{
+			{Member: gateway.Member{Name: "gw-1", Version: "v2", Began: now.Add(-time.Minute)}, This: true}, // an upgrade is under way
+			{Member: gateway.Member{Name: "gw-2", Version: "v1", Began: now.Add(-48 * time.Hour), Seen: now.Add(-time.Minute)}},
+		},
+		Ends: []gateway.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}, {What: "the token", At: now.Add(time.Minute), Renewed: true}},
 	}
 	if got := attention(&sound, now); len(got) != 0 {
 		t.Errorf("a sound gateway: %q", got)
 	}
 	poor := control.Overview{
-		Stores:        []gateway.StoreHealth{{Name: "a", State: gateway.StoreDown, Reason: "unavailable"}},
+		Stores: []gateway.StoreHealth{{Name: "a", State: gateway.StoreDown, Reason: "unavailable"}},
+		Fleet: []gateway.FleetMember{
+			{Member: gateway.Member{Name: "gw-1", Version: "v2", Began: now.Add(-2 * time.Hour)}, This: true},
+			{Member: gateway.Member{Name: "gw-2", Version: "v1", Began: now.Add(-48 * time.Hour), Seen: now.Add(-time.Second)}},
+			{Member: gateway.Member{ID: "0123456789abcdef", Version: "v1", Seen: now.Add(-5 * time.Minute)}, Silent: true},
+		},
 		Configuration: control.ConfigurationState{Stale: true},
 		Audit:         control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3},
 		Ends:          []gateway.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the token", At: now.Add(-time.Second), Renewed: true}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
@@ -30,6 +39,8 @@ func TestAttention(t *testing.T) {
 		"the audit cannot be written, so every request is refused: no space left",
 		"the audit's file was changed by somebody else, 2 times: see the log",
 		"store a is down: unavailable",
+		"gateway with the audit 0123456789abcdef has been silent for 5 minutes",
+		"the gateways are of different releases: v1, v2",
 		"the audit's disk is nearly full",
 		"the collector of audit lines did not get 3; they stand in the file",
 		"the configuration has changed and was not taken: vaultferry reload says why",

@@ -40,6 +40,13 @@ func (l *link) follow(line []byte) {
 	l.torn = false
 }
 
+// ID tells the log from those of other gateways. Empty: it has no line yet.
+func (l *Log) ID() string {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.at.log
+}
+
 // logID tells a log from others of the same gateway: by its first line.
 func logID(first [sha256.Size]byte) string { return hex.EncodeToString(first[:8]) }
 

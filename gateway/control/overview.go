@@ -18,6 +18,7 @@ type Overview struct {
 	Admin         string                `json:"admin,omitempty"`
 	Configuration ConfigurationState    `json:"configuration"`
 	Stores        []gateway.StoreHealth `json:"stores"`
+	Fleet         []gateway.FleetMember `json:"fleet"` // this gateway first
 	Audit         AuditOverview         `json:"audit"`
 	Ends          []gateway.End         `json:"ends"`    // soonest first
 	Keyring       string                `json:"keyring"` // where it is, for people

@@ -33,6 +33,8 @@ var (
 	storeRunning = gaugeOf("vaultferry_store_calls_running", "Calls to the store's product that run now.", "store")
 	storeLimit   = gaugeOf("vaultferry_store_calls_limit", "Calls to the store's product that may run at once.", "store")
 
+	fleetGateways = gaugeOf("vaultferry_fleet_gateways", "Gateways that share the store, this one among them, by whether they tell so (up) or have stopped without a word (silent).", "store", "state")
+
 	budgetUsed  = gaugeOf("vaultferry_budget_used", "What requests have now of room that all share.", "budget")
 	budgetLimit = gaugeOf("vaultferry_budget_limit", "How much there is of room that all requests share.", "budget")
 
@@ -52,7 +54,7 @@ var (
 // Describe implements prometheus.Collector.
 func (stateMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range []gauge{
-		storeUp, storeRunning, storeLimit, budgetUsed, budgetLimit, auditFree, auditLow, auditDamaged, auditWritable, auditSize, auditCheckpoint,
+		storeUp, storeRunning, storeLimit, fleetGateways, budgetUsed, budgetLimit, auditFree, auditLow, auditDamaged, auditWritable, auditSize, auditCheckpoint,
 		connectionsOpen, connectionsLimit, connectionsRefused, loginsLocked,
 	} {
 		to <- g.desc
@@ -72,6 +74,7 @@ func (m stateMetrics) Collect(to chan<- prometheus.Metric) {
 		say(storeRunning, float64(st.Running), st.Name)
 		say(storeLimit, float64(st.Concurrency), st.Name)
 	}
+	collectFleet(say, service)
 	m.collectBudgets(say, service)
 	a := service.AuditState()
 	say(auditFree, float64(a.FreeBytes))
@@ -88,6 +91,24 @@ func (m stateMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	if m.server.locked != nil {
 		say(loginsLocked, float64(m.server.locked()))
+	}
+}
+
+// collectFleet tells of stores through which gateways know each other.
+func collectFleet(say func(gauge, float64, ...string), service *gateway.Service) {
+	up, silent := map[string]float64{}, map[string]float64{}
+	for _, member := range service.Fleet() {
+		for _, store := range member.Stores {
+			if member.Silent {
+				silent[store]++
+			} else {
+				up[store]++
+			}
+		}
+	}
+	for store, n := range up { // this gateway is up
+		say(fleetGateways, n, store, "up")
+		say(fleetGateways, silent[store], store, "silent")
 	}
 }
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vaultferry/vaultferry/gateway"
+)
+
+// versionsMayDiffer is how long an upgrade of one gateway after the other may take.
+const versionsMayDiffer = time.Hour
+
+// fleetAttention lists what an operator should look at of the gateways that share
+// stores.
+func fleetAttention(fleet []gateway.FleetMember, now time.Time) (found []string) {
+	var versions []string
+	settled := true
+	for _, m := range fleet {
+		if m.Silent {
+			found = append(found, fmt.Sprintf("gateway %s has been silent for %s", memberName(m), roughly(now.Sub(m.Seen))))
+			continue
+		}
+		if !slices.Contains(versions, m.Version) {
+			versions = append(versions, m.Version)
+		}
+		settled = settled && now.Sub(m.Began) > versionsMayDiffer
+	}
+	if len(versions) > 1 && settled {
+		slices.Sort(versions)
+		found = append(found, "the gateways are of different releases: "+strings.Join(versions, ", "))
+	}
+	return found
+}
+
+// fleetRows shows the gateways that share stores.
+func fleetRows(fleet []gateway.FleetMember, now time.Time) (rows [][]string) {
+	for _, m := range fleet {
+		line := fmt.Sprintf("%s, %s, began %s ago", memberName(m), m.Version, roughly(now.Sub(m.Began)))
+		switch {
+		case m.This && len(m.Stores) == 0:
+			line = "this gateway knows of no other: only a store of kind postgres tells"
+		case m.This:
+			line += ", this one"
+		case m.Silent:
+			line += ", silent for " + roughly(now.Sub(m.Seen))
+		default:
+			line += ", heard " + roughly(now.Sub(m.Seen)) + " ago"
+		}
+		if len(m.Stores) > 0 {
+			line += " (" + strings.Join(m.Stores, ", ") + ")"
+		}
+		rows = append(rows, []string{"fleet", line})
+	}
+	return rows
+}
+
+// memberName is what its operator calls it, or the log of its audit.
+func memberName(m gateway.FleetMember) string {
+	if m.Name == "" {
+		return "with the audit " + m.ID
+	}
+	return printable(m.Name)
+}
