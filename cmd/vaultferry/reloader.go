@@ -76,17 +76,17 @@ func (a *app) newReloader(rt *runtime, address string) *reloader {
 func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.reloadLocked(ctx, call, false)
+	return r.reloadLocked(ctx, call, takes)
 }
 
-// reloadLocked is reload for who holds mu. A reload that is patient leaves no trace
-// where it takes nothing.
-func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, patient bool) (control.Reloaded, error) {
+// reloadLocked is reload for who holds mu. One that only tries leaves no trace where
+// it takes nothing for now, and one that tries again leaves none where it takes nothing.
+func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, as verdict) (control.Reloaded, error) {
 	defer r.show()
 	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
-		if !patient || len(done.Problems) == 0 { // nobody writes on what is valid
+		if as == takes || as == tries && len(done.Problems) == 0 { // nobody writes on what is valid
 			r.last, r.failed = held, true
 			r.refused(done)
 		}

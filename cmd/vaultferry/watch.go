@@ -35,8 +35,9 @@ type verdict int
 const (
 	idle  verdict = iota // nothing has changed
 	wait                 // somebody may be writing
-	tries                // take it; if that fails, say nothing yet
+	tries                // take it; where it is invalid, say nothing yet
 	takes                // take it, or say why not
+	again                // try once more what was not taken, and say nothing where it still is not
 )
 
 // look compares what the files hold with what the last reload read. failed: that
@@ -56,7 +57,7 @@ func (w *watch) look(now, last map[string]config.Digest, failed bool) verdict {
 	case !maps.Equal(now, last):
 		return takes
 	case failed && w.looks%retryAfter == 0:
-		return tries
+		return again
 	}
 	return idle
 }
@@ -102,10 +103,10 @@ func (r *reloader) look(ctx context.Context, w *watch) verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := w.look(config.LookAt(r.last), r.last, r.failed)
-	if m != tries && m != takes {
+	if m == idle || m == wait {
 		return m
 	}
-	done, err := r.reloadLocked(ctx, r.app.call("reload"), m == tries)
+	done, err := r.reloadLocked(ctx, r.app.call("reload"), m)
 	if err != nil {
 		r.log.Error("the configuration was not taken", slog.Any("error", err))
 	}

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
 )
 
@@ -29,10 +35,10 @@ func TestWatch(t *testing.T) {
 		"written and back":        {{1, 1, false, idle}, {2, 1, false, wait}, {1, 1, false, idle}, {1, 1, false, idle}},
 		"taken by hand meanwhile": {{1, 1, false, idle}, {2, 1, false, wait}, {2, 2, false, idle}},
 		"stays invalid": append(append([]step{{2, 1, false, wait}}, repeat(patience-1, step{2, 1, false, tries})...),
-			step{2, 1, false, takes}, step{2, 2, true, tries}, step{2, 2, true, idle}),
+			step{2, 1, false, takes}, step{2, 2, true, again}, step{2, 2, true, idle}),
 		"mended": {{2, 2, true, wait}, {3, 2, true, wait}, {3, 2, true, tries}, {3, 3, false, idle}},
 		"tried again": append(append([]step{{2, 2, true, wait}}, repeat(retryAfter-1, step{2, 2, true, idle})...),
-			step{2, 2, true, tries}, step{2, 2, true, idle}),
+			step{2, 2, true, again}, step{2, 2, true, idle}),
 	} {
 		var w watch
 		for i, s := range steps {
@@ -40,5 +46,57 @@ func TestWatch(t *testing.T) {
 				t.Errorf("%s, step %d: %d, want %d", name, i, got, s.want)
 			}
 		}
+	}
+}
+
+// TestWatchTellsOnce: why nothing was taken is told once, however long that stays so.
+func TestWatchTellsOnce(t *testing.T) {
+	t.Parallel()
+	const good = "server: { tls: { off: true } }\nstores: [ { name: main, backend: memory } ]\n"
+	for why, next := range map[string]string{
+		"counts after a restart alone": good + "log: { level: warn }\n",
+		"there is no store":            good + "policy: [ { callers: ['*'], allow: [get], stores: [nowhere], names: ['*'] } ]\n",
+	} {
+		t.Run(why, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+			write := func(text string) {
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ring, err := backup.NewKeyringOf(backup.AlgA256KW)
+			if err == nil {
+				err = ring.Create(filepath.Join(filepath.Dir(file), "keyring.json"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(good)
+			var said bytes.Buffer
+			a := &app{errOut: &said, out: &said, now: time.Now, configFile: file}
+			cfg, _, err := a.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rt, err := a.assemble(t.Context(), cfg, ring)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = rt.close() })
+			rt.source, err = a.keyringSource(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := a.newReloader(rt, "")
+			write(next)
+			var w watch
+			for range 10 * retryAfter {
+				r.look(t.Context(), &w)
+			}
+			if n := strings.Count(said.String(), why); n != 1 {
+				t.Errorf("it was told %d times: %s", n, said.String())
+			}
+		})
 	}
 }
