@@ -48,7 +48,7 @@ func bolt() Product {
 
 func postgres() Product {
 	p := embedded("postgres", "PostgreSQL")
-	p.Moves.Create = 3
+	p.Moves.Create, p.Moves.Append = 3, 3
 	p.Text = Limit{16 << 20, "bytes", postgresPiece}
 	p.Binary = p.Text
 	return p

@@ -120,6 +120,12 @@ func isCode(err error, codes ...string) bool {
 	return false
 }
 
+// isTakenUID reports whether a version of the secret has the UID already.
+func isTakenUID(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "23505" && pg.ConstraintName == "version_uid"
+}
+
 // uncertain reports whether a statement that was to commit may have done so: what
 // became of no such statement, such as a row that does not open, is certain. What the
 // database refuses by ERROR it has rolled back; by FATAL it may have ended the session

@@ -86,7 +86,7 @@ var faultWrites = []faultWrite{
 		return err
 	}, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 1) }},
 	{"put", "version (", putOne, putOne, func(ctx context.Context, s *postgres.Store) error { return versionsOf(ctx, s, 2) }},
-	{"append", "version (", putOne, func(ctx context.Context, s *postgres.Store) error {
+	{"append", " COMMIT ", putOne, func(ctx context.Context, s *postgres.Store) error {
 		_, mark, err := s.DescribeMarked(ctx, "s")
 		if err != nil {
 			return err

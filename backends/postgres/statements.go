@@ -8,7 +8,6 @@ type statements struct {
 	list, listTrash, listAll, picked              string
 	partByUID, partByOrdinal                      string
 	create, add, patch, move, begin, purge, lock  string // writes: see change
-	grow                                          string
 	operationOf, repeated, answered, forgotten    string
 	state, states, makeState, writeState, size    string
 }
@@ -49,9 +48,6 @@ const (
 v AS (DELETE FROM $schema.version WHERE name = $1 AND EXISTS (SELECT 1 FROM h)), `
 	added = `v AS (INSERT INTO $schema.version (name, ordinal, uid, attributes, value)
 	SELECT $1::text, $8::bigint, $6::bytea, $9::bytea, $10::bytea FROM h), `
-	// grown: arrays in the place of $8 to $10, and the UIDs as $11.
-	grown = `v AS (INSERT INTO $schema.version (name, ordinal, uid, attributes, value)
-	SELECT $1::text, n.* FROM h, unnest($8::bigint[], $11::bytea[], $9::bytea[], $10::bytea[]) n), `
 	patched = `v AS (UPDATE $schema.version SET attributes = $9 WHERE name = $1 AND ordinal = $8 AND EXISTS (SELECT 1 FROM h)), `
 	done    = `o AS (INSERT INTO $schema.operation AS o (id, uid) SELECT $5::bytea, $6::bytea FROM h ON CONFLICT (id) DO UPDATE SET at = excluded.at,
 	uid = CASE WHEN o.uid = $7 OR o.at < excluded.at - interval '60 seconds' THEN excluded.uid END)
@@ -82,7 +78,6 @@ FROM unnest($1::text[], $2::bigint[]) AS w (name, ordinal) JOIN $schema.version 
 
 		create: with(created + added + done),
 		add:    with(changed + added + done),
-		grow:   with(changed + grown + done),
 		patch:  with(changed + patched + done),
 		move:   with(changed + done),
 		begin:  with(created + done), // of a secret whose versions come next

@@ -1,12 +1,9 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/vaultferry/vaultferry/backends/history"
 	"github.com/vaultferry/vaultferry/backends/sealed"
@@ -20,7 +17,6 @@ type write struct {
 	head     *history.Head // of to
 	deleted  bool
 	rest     []any // ordinal, attributes, value
-	taken    error // where a UID is; nil: errTaken
 }
 
 // run tries the write: errAgain where another state stands, which o then knows.
@@ -38,10 +34,10 @@ func (s *Store) run(ctx context.Context, query reader, o *operation, w *write) e
 		args: append([]any{string(o.name), salt, w.to, w.deleted, o.id, o.uid[:], o.replaces}, w.rest...),
 		into: []any{&made, &stands.sealed, &stands.deleted, &now},
 	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" && pg.ConstraintName == "version_uid" {
-		return cmp.Or(w.taken, errTaken)
-	}
-	if err != nil {
+	switch {
+	case isTakenUID(err):
+		return errTaken
+	case err != nil:
 		return err
 	}
 	s.clock.observe(sent, now)
@@ -146,53 +142,6 @@ func (s *Store) Put(ctx context.Context, name secret.Name, d secret.Draft) (out 
 		return nil, err
 	}
 	return out, nil
-}
-
-// Append implements backends.Marker. It is one round trip.
-func (s *Store) Append(ctx context.Context, name secret.Name, only secret.Mark, versions []secret.Draft) (out *secret.Secret, err error) {
-	const op = "postgres.append"
-	o, w := newOperation(op, name), &write{sql: s.sql.grow, from: []byte(only), taken: history.TakenUID()}
-	find := func(context.Context, reader) (*found, error) {
-		if o.stands != nil {
-			return nil, o.stands.moved()
-		}
-		return new(found), nil
-	}
-	err = s.do(ctx, op, name, func() error {
-		known, err := s.openHead(s.heads.get(name), name, false, w.from)
-		if err != nil {
-			return err
-		}
-		h := known.Clone()
-		vs := h.AppendAll(versions, s.clock.now())
-		w.head, out = &h, h.View(vs...).WithoutValues()
-		if err := s.sealGrowth(w, name, vs); err != nil {
-			return err
-		}
-		return s.change(ctx, o, find, func(*found) (*write, error) { return w, nil }, func(_ context.Context, _ secret.UID, ours bool) (bool, error) { return ours, nil })
-	}, name.Validate(), history.CheckDrafts(versions), history.CheckLengths(MaxValue, versions...))
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (s *Store) sealGrowth(w *write, name secret.Name, vs []secret.Version) (err error) {
-	b := s.sealer.Batch()
-	ordinals, columns := make([]int64, len(vs)), [3][][]byte{}
-	for i := range vs {
-		attributes, value, err := b.SealVersion(name, &vs[i])
-		if err != nil {
-			return err
-		}
-		ordinals[i] = int64(vs[i].Ordinal)
-		for c, sealed := range [][]byte{attributes, value, vs[i].UID[:]} {
-			columns[c] = append(columns[c], sealed)
-		}
-	}
-	w.rest = []any{ordinals, columns[0], columns[1], columns[2]}
-	w.to, err = b.SealHead(w.head)
-	return err
 }
 
 // moved says why what was decided by another state is not done.

@@ -29,7 +29,10 @@ func Keep(ctx context.Context) {
 	defer runtime.KeepAlive(held)
 	look := time.NewTicker(every)
 	defer look.Stop()
-	keep(ctx, look.C, allocated, debug.FreeOSMemory)
+	keep(ctx, look.C, allocated, func() {
+		debug.FreeOSMemory()
+		_ = forgetProgram("/proc/self/smaps") // a system that does not say keeps it
+	})
 }
 
 // size is not a constant to the compiler, so that the ballast is on the heap.
@@ -37,19 +40,19 @@ func Keep(ctx context.Context) {
 //go:noinline
 func size() int { return ballast }
 
-// keep gives memory back once a time of work is over.
+// keep gives memory back once a time of work is over, of which the start is the first.
 func keep(ctx context.Context, look <-chan time.Time, allocated func() uint64, giveBack func()) {
-	given := allocated()
-	for last := given; ; {
+	last, given, start := allocated(), uint64(0), true
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-look:
 		}
 		now := allocated()
-		if now-last < quiet && now-given > busy {
+		if now-last < quiet && (start || now-given > busy) {
 			giveBack()
-			given = now
+			given, start = now, false
 		}
 		last = now
 	}

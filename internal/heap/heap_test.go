@@ -26,12 +26,13 @@ func memoryIsGivenBackAfterWork(t *testing.T) {
 		more uint64
 		want int
 	}{
-		{0, 0},                           // nothing has happened
-		{busy / 2, 0},                    // work
-		{quiet / 2, 0},                   // too little to be worth it
-		{busy, 0}, {busy, 0}, {quiet, 0}, // work
-		{quiet - 1, 1}, {0, 1}, {quiet - 1, 1}, {quiet - 1, 1}, // it is over
-		{busy + 1, 1}, {0, 2}, // and again
+		{busy, 0},                        // the start is not over
+		{0, 1},                           // it is
+		{busy / 2, 1},                    // work
+		{quiet / 2, 1},                   // too little to be worth it
+		{busy, 1}, {busy, 1}, {quiet, 1}, // work
+		{quiet - 1, 2}, {0, 2}, {quiet - 1, 2}, {quiet - 1, 2}, // it is over
+		{busy + 1, 2}, {0, 3}, // and again
 	} {
 		total += step.more
 		look <- time.Time{}
