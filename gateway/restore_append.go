@@ -30,6 +30,9 @@ func (s *Service) appendVersions(ctx context.Context, j *job, sec *secret.Secret
 	}
 	var lacking []*secret.Version
 	out.Versions, lacking = matchVersions(have, sec)
+	if o.Append != nil {
+		lacking = slices.DeleteFunc(lacking, func(v *secret.Version) bool { return !slices.Contains(o.Append, v.Ordinal) })
+	}
 	out.Appended = true
 	return s.addVersions(ctx, j, have, sec, lacking, left, o, out)
 }
