@@ -111,11 +111,7 @@ func (a *app) backupNames(ctx context.Context, names []string, f *backupFlags) (
 // readLines takes what a shell or an editor makes of lines.
 func readLines(r io.Reader) ([]string, error) {
 	var lines []string
-	raw, err := readBounded(r)
-	if err != nil {
-		return nil, err
-	}
-	text, err := saved.Text(raw)
+	text, err := readText(r)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +121,15 @@ func readLines(r io.Reader) ([]string, error) {
 		}
 	}
 	return lines, nil
+}
+
+// readText reads text as an editor or a shell saved it.
+func readText(r io.Reader) ([]byte, error) {
+	raw, err := readBounded(r)
+	if err != nil {
+		return nil, err
+	}
+	return saved.Text(raw)
 }
 
 // backupReport is one line of the answer to programs.
