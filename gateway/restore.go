@@ -47,6 +47,8 @@ type RestoreOptions struct {
 	// Foretell has a dry run answer losses that are not taken in
 	// Outcome.Refused, with all else that would happen.
 	Foretell bool
+	// Append, if not nil, are the versions that an append may add: no others are.
+	Append []secret.Ordinal
 	// Token makes a repeat known: a restore with the same token completes what
 	// one before it began. Empty: that of the blob.
 	Token string

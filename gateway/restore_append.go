@@ -31,6 +31,9 @@ func (s *Service) appendVersions(ctx context.Context, j *job, mark secret.Mark, 
 	}
 	var lacking []*secret.Version
 	out.Versions, lacking = matchVersions(have, sec)
+	if o.Append != nil {
+		lacking = slices.DeleteFunc(lacking, func(v *secret.Version) bool { return !slices.Contains(o.Append, v.Ordinal) })
+	}
 	out.Appended = true
 	return s.addVersions(ctx, j, have, mark, sec, lacking, left, o, out)
 }

@@ -67,9 +67,21 @@ func (r Rules) backup() gateway.BackupOptions {
 func (r Rules) restore(e *Entry) gateway.RestoreOptions {
 	o := gateway.RestoreOptions{As: e.To, OnLoss: r.OnLoss, OnLossOf: r.OnLossOf, KeepTrash: true, LookBack: true}
 	if e.Action == DoAppend {
-		o.OnConflict = gateway.ConflictAppend
+		o.OnConflict, o.Append = gateway.ConflictAppend, e.appends()
 	}
 	return o
+}
+
+// appends are the versions that an append is about: those that it is to add, and those
+// that the plan foretold to be lost.
+func (e *Entry) appends() []secret.Ordinal {
+	all := slices.Clone(e.Versions)
+	for _, l := range e.Losses {
+		if l.What == loss.Version && !slices.Contains(all, l.Version) {
+			all = append(all, l.Version)
+		}
+	}
+	return all
 }
 
 // standing is what the target has under the name; nil: nothing.
@@ -157,8 +169,8 @@ func (p *Planner) beside(ctx context.Context, e *Entry, packed *gateway.Packed, 
 			e.Foreign++
 		}
 	}
-	lacking := inventory.Lacking(packed.Entry, have)
-	why := foreign(d)
+	lacking := slices.DeleteFunc(inventory.Lacking(packed.Entry, have), func(o secret.Ordinal) bool { return pushedOut(have, packed.Entry, o) })
+	why := foreign(d, packed.Entry, have)
 	switch {
 	case d.Sign == inventory.Same:
 		e.Class = Same
@@ -170,7 +182,7 @@ func (p *Planner) beside(ctx context.Context, e *Entry, packed *gateway.Packed, 
 		e.Class = Changed
 		return nil
 	}
-	e.Class, e.Action = Append, DoAppend
+	e.Class, e.Action, e.Versions = Append, DoAppend, lacking
 	out, err := p.rehearse(ctx, e, packed)
 	if out == nil {
 		return err
@@ -178,7 +190,7 @@ func (p *Planner) beside(ctx context.Context, e *Entry, packed *gateway.Packed, 
 	lost := func(o secret.Ordinal) bool {
 		return slices.ContainsFunc(out.Losses, func(l secret.Loss) bool { return l.Version == o && l.What == loss.Version })
 	}
-	e.Versions = slices.DeleteFunc(lacking, lost)
+	e.Versions = slices.DeleteFunc(slices.Clone(lacking), lost)
 	switch {
 	case len(e.Versions) == 0:
 		e.Class, e.Action = Changed, ""
@@ -211,18 +223,50 @@ func (e *Entry) number(have *inventory.Entry) {
 }
 
 // foreign says what the target has that is not the source's; empty: nothing.
-func foreign(d inventory.Difference) string {
+func foreign(d inventory.Difference, src, have *inventory.Entry) string {
 	for _, part := range d.Parts {
 		switch part.What {
 		case inventory.PartAdded:
-			return "the target has versions that the source does not have"
+			if !pushedOut(src, have, part.Version) {
+				return "the target has versions that the source does not have"
+			}
 		case inventory.PartValue:
-			return "a version has another value at the target"
+			if why := otherValue(src, have, part.Version); why != "" {
+				return why
+			}
 		case inventory.PartOrder:
 			return "the versions have another order at the target"
 		}
 	}
 	return ""
+}
+
+// pushedOut reports whether e had the version of other once and does not keep it any
+// more: a product that keeps so many versions drops the oldest. It is older than all that e
+// has, and the oldest of these stands in other, too, under the same number.
+func pushedOut(e, other *inventory.Entry, version secret.Ordinal) bool {
+	i := slices.IndexFunc(e.Versions, func(v inventory.Version) bool { return inventory.Standing(&v) })
+	if i < 0 || version >= e.Versions[i].Number {
+		return false
+	}
+	oldest := &e.Versions[i]
+	return slices.ContainsFunc(other.Versions, func(v inventory.Version) bool {
+		return v.Number == oldest.Number && (v.UID == oldest.UID || v.Value == oldest.Value && v.Value != "")
+	})
+}
+
+// otherValue is for a version of src that has not the same value in have. Empty: somebody
+// took its value away at the source, which is no other value.
+func otherValue(src, have *inventory.Entry, version secret.Ordinal) string {
+	i := slices.IndexFunc(src.Versions, func(v inventory.Version) bool { return v.Number == version })
+	v := &src.Versions[i]
+	switch {
+	case v.Value == "":
+		return ""
+	case slices.ContainsFunc(have.Versions, func(w inventory.Version) bool { return w.UID == v.UID && w.Value == "" }):
+		return "a version has no value at the target any more"
+	}
+	return "a version has another value at the target"
 }
 
 // older reports whether any of the versions comes before one that both have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ type Planner struct {
 	// Total is told how many secrets there are to look at, once that is known. May
 	// be nil.
 	Total func(int)
+	// Unmet is told of what Mapping renames and the source does not have, sorted, if
+	// there is any. May be nil.
+	Unmet func([]secret.Name)
 
 	twins   map[string][]secret.Name
 	there   map[secret.Name]bool // what the target lists
@@ -58,6 +62,7 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 	if p.Total != nil {
 		p.Total(len(all))
 	}
+	p.tellUnmet(all)
 	names, err := p.moving(ctx, all)
 	if err != nil {
 		return nil, err
@@ -97,6 +102,16 @@ func (p *Planner) Make(ctx context.Context, w io.Writer, tell func(*Entry) error
 	out.end.Requests, out.end.Seconds = p.cost.expect(p.Now().Sub(begun))
 	out.end.LeftOut = secret.LeftOutSentences(p.leftOut)
 	return out.close(p.Now())
+}
+
+func (p *Planner) tellUnmet(all []found) {
+	unmet := maps.Clone(p.Mapping.Rename)
+	for _, f := range all {
+		delete(unmet, f.name)
+	}
+	if len(unmet) > 0 && p.Unmet != nil {
+		p.Unmet(slices.Sorted(maps.Keys(unmet)))
+	}
 }
 
 // names are all that the plan is about, sorted.

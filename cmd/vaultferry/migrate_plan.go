@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -258,6 +259,9 @@ func (a *app) migratePlan(ctx context.Context, f *planFlags) (err error) {
 	}
 	far := newProgress(a.now, 0, &m.source, &m.target)
 	planner.Total = func(n int) { far.total.Store(int64(n)) }
+	planner.Unmet = func(names []secret.Name) {
+		a.complain(fmt.Sprintf("--rename: %s names %s that this plan does not have: %s", f.rename, secrets(len(names)), firstNames(names)))
+	}
 	var report *planReport
 	err = a.whileShown(far, func() (err error) {
 		report, err = a.writePlan(ctx, planner, far, f)
@@ -309,6 +313,20 @@ func (a *app) writePlan(ctx context.Context, p *migrate.Planner, far *progress, 
 	})
 	report.Digest = hex.EncodeToString(sum.Sum(nil))
 	return report, err
+}
+
+// firstNames lists names for people, the first few of them.
+func firstNames(names []secret.Name) string {
+	const shown = 10
+	var said []string
+	for _, n := range names[:min(shown, len(names))] {
+		said = append(said, strconv.Quote(string(n)))
+	}
+	more := ""
+	if n := len(names) - shown; n > 0 {
+		more = fmt.Sprintf(", and %d more", n)
+	}
+	return strings.Join(said, ", ") + more
 }
 
 func (r *planReport) text(w io.Writer) error {

@@ -50,7 +50,24 @@ func (a *app) withStores(ctx context.Context, p *planFile, op string, f *planUse
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	if err := p.fits(m); err != nil {
+		return err
+	}
 	return do(m)
+}
+
+// fits fails where a store is in another product than when the plan was made: what the
+// plan foretells holds for that one alone.
+func (p *planFile) fits(m *move) error {
+	for _, side := range []struct {
+		s   *session
+		was string
+	}{{m.from, p.Header.FromProduct}, {m.to, p.Header.ToProduct}} {
+		if is := side.s.productWord(); is != side.was {
+			return usagef("%s was made when store %s was in %s, and it is in %s now: plan again", p.path, side.s.store.Name, side.was, is)
+		}
+	}
+	return nil
 }
 
 // planFile is a plan that was read to its end and found good.

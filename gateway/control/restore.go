@@ -19,6 +19,7 @@ type restoreArgs struct {
 	OnLossOf   map[string]gateway.OnLoss `json:"on_loss_of,omitempty"`
 	Archive    string                    `json:"archive,omitempty"` // absolute: the gateway has a working folder of its own
 	DryRun     bool                      `json:"dry_run,omitempty"`
+	Append     []secret.Ordinal          `json:"append,omitzero"`
 	Foretell   bool                      `json:"foretell,omitempty"`
 	Token      string                    `json:"token,omitempty"`
 	KeepTrash  bool                      `json:"keep_trash,omitempty"`
@@ -31,7 +32,7 @@ type restoreArgs struct {
 func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restoreArgs, error) {
 	q := restoreArgs{
 		Store: store, Blob: blob, As: o.As, Folder: o.Folder, OnConflict: o.OnConflict, OnLoss: o.OnLoss,
-		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash, LookBack: o.LookBack,
+		OnLossOf: o.OnLossOf, Archive: string(o.Archive), DryRun: o.DryRun, Foretell: o.Foretell, Token: o.Token, KeepTrash: o.KeepTrash, LookBack: o.LookBack, Append: o.Append,
 		RepositoryKey: o.RepositoryKey, RepositoryVoucher: o.RepositoryVoucher,
 	}
 	if o.CheckName != nil {
@@ -48,7 +49,7 @@ func restoreToArgs(store string, blob []byte, o gateway.RestoreOptions) (restore
 func (q restoreArgs) options() gateway.RestoreOptions {
 	return gateway.RestoreOptions{
 		As: q.As, Folder: q.Folder, OnConflict: q.OnConflict, OnLoss: q.OnLoss,
-		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash, LookBack: q.LookBack,
+		OnLossOf: q.OnLossOf, Archive: archive.Dir(q.Archive), DryRun: q.DryRun, Foretell: q.Foretell, Token: q.Token, KeepTrash: q.KeepTrash, LookBack: q.LookBack, Append: q.Append,
 		RepositoryKey: q.RepositoryKey, RepositoryVoucher: q.RepositoryVoucher,
 	}
 }
