@@ -170,7 +170,7 @@ func (s *stranger) serve(line string) {
 	case s.port = <-port:
 	case all := <-said:
 		s.t.Fatalf("%s ended: %s", line, all)
-	case <-time.After(time.Minute): // the machine may be busy
+	case <-time.After(5 * time.Minute): // the machine may be busy
 		s.t.Fatalf("%s does not serve", line)
 	}
 }

@@ -263,4 +263,7 @@ func (j *Journal) flush() {
 }
 
 // Close lets others have the journal.
-func (j *Journal) Close() error { return j.file.Close() }
+func (j *Journal) Close() error {
+	_ = osfile.Unlock(j.file) // a child that is being started may have the file open, too
+	return j.file.Close()
+}

@@ -152,7 +152,7 @@ func running(ts *testscript.TestScript, name string) *process {
 }
 
 // startTimeout is generous: the machine may be busy.
-const startTimeout = time.Minute
+const startTimeout = 5 * time.Minute
 
 func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 3)
@@ -169,43 +169,57 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	ts.Value(processesKey{}).(*processes).byName[name] = p
-	found := make(chan []string, 1)
-	go p.listen(r, want, found)
+	found := make(chan struct{})
+	go func() {
+		defer close(p.done) // all that it said is known then
+		p.listen(r, want, found)
+	}()
 	go func() {
 		_ = cmd.Wait() // its code is read from ProcessState
 		_ = w.Close()
-		close(p.done)
 	}()
 	ts.Defer(func() {
 		_ = cmd.Process.Kill() // may have ended
 		<-p.done
 	})
 	select {
-	case groups := <-found:
-		for i, g := range groups[1:] {
-			ts.Setenv(fmt.Sprintf("%s_%d", name, i+1), g)
-		}
-	case <-p.done:
-		ts.Fatalf("%s ended: %s", name, p.text())
+	case <-found:
+	case <-p.done: // perhaps right after it said it
 	case <-time.After(startTimeout):
 		ts.Fatalf("%s never said %s: %s", name, want, p.text())
+	}
+	groups := p.line(want)
+	if groups == nil {
+		ts.Fatalf("%s ended: %s", name, p.text())
+	}
+	for i, g := range groups[1:] {
+		ts.Setenv(fmt.Sprintf("%s_%d", name, i+1), g)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(name+".out"), []byte(p.text()), 0o600))
 }
 
-func (p *process) listen(r io.Reader, want *regexp.Regexp, found chan<- []string) {
-	s := bufio.NewScanner(r)
-	for s.Scan() {
+// listen keeps what the process says, and closes found with the first line that is
+// wanted.
+func (p *process) listen(r io.Reader, want *regexp.Regexp, found chan<- struct{}) {
+	for s := bufio.NewScanner(r); s.Scan(); {
 		p.mu.Lock()
 		p.said.WriteString(s.Text() + "\n")
 		p.mu.Unlock()
-		if m := want.FindStringSubmatch(s.Text()); m != nil {
-			select {
-			case found <- m:
-			default:
-			}
+		if found != nil && want.MatchString(s.Text()) {
+			close(found)
+			found = nil
 		}
 	}
+}
+
+// line finds the first line that is wanted, and its groups; nil: there is none.
+func (p *process) line(want *regexp.Regexp) []string {
+	for line := range strings.Lines(p.text()) {
+		if m := want.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil {
+			return m
+		}
+	}
+	return nil
 }
 
 func (p *process) text() string {
@@ -255,7 +269,9 @@ func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
 	for end := time.After(startTimeout); !want.MatchString(p.text()); {
 		select {
 		case <-p.done:
-			ts.Fatalf("%s ended: %s", args[0], p.text())
+			if !want.MatchString(p.text()) {
+				ts.Fatalf("%s ended: %s", args[0], p.text())
+			}
 		case <-end:
 			ts.Fatalf("%s never said %s: %s", args[0], want, p.text())
 		case <-time.After(10 * time.Millisecond):

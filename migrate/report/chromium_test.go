@@ -58,7 +58,7 @@ func newChromium(t *testing.T) *chromium {
 // show opens a file and returns what the browser wrote, and what it complained of.
 func (c *chromium) show(t *testing.T, file string, flags ...string) (out, complaints string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // the machine may be busy
 	defer cancel()
 	flags = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -345,7 +345,7 @@ func TestImportKeepsNobodyWaiting(t *testing.T) {
 		done <- err
 	}()
 	<-reached
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // who waits for the import never ends
 	defer cancel()
 	if _, err := s.Get(ctx, "s", secret.Current); !errors.Is(err, secret.NotFound) {
 		t.Errorf("Get: %v", err)
