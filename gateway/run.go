@@ -30,7 +30,7 @@ func run[T any](ctx context.Context, s *Service, c Call, a access.Action, r Ref,
 	ctx, span := s.startSpan(ctx, j)
 	ctx, ops := backends.WithCallCount(ctx)
 	out, err := attempt(ctx, s, j, f)
-	endSpan(span, err)
+	s.endSpan(span, j, err)
 	if a == access.Backup && err == nil {
 		st.health.backedUp.Store(time.Now().UnixNano())
 	}

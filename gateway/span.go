@@ -11,30 +11,29 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// startSpan begins the span of an operation, where the request is traced. The
-// name of the secret is told where Options.TraceNames allows it.
+// startSpan begins the span of an operation, where the request is traced.
 func (s *Service) startSpan(ctx context.Context, j *job) (context.Context, trace.Span) {
 	request := trace.SpanFromContext(ctx)
 	j.trace = request.SpanContext().TraceID()
 	if !request.IsRecording() {
 		return ctx, request
 	}
-	ctx, span := request.TracerProvider().Tracer("").Start(ctx, j.call.Op)
-	span.SetAttributes(attribute.String("vaultferry.store", j.Name), attribute.String("vaultferry.action", string(j.action)),
-		attribute.String("vaultferry.request_id", j.call.RequestID))
-	if s.traceNames && j.ref.Name != "" {
-		span.SetAttributes(attribute.String("vaultferry.secret", string(j.ref.Name)))
-	}
-	return ctx, span
+	return request.TracerProvider().Tracer("").Start(ctx, j.call.Op)
 }
 
-// endSpan says how it went. Only what the gateway or the product is to blame for
-// is an error.
-func endSpan(span trace.Span, err error) {
+// endSpan says what it was, all at once, and how it went. The name of the secret is
+// told where Options.TraceNames allows it. Only what the gateway or the product is to
+// blame for is an error.
+func (s *Service) endSpan(span trace.Span, j *job, err error) {
 	if !span.IsRecording() {
 		return
 	}
-	span.SetAttributes(attribute.String("vaultferry.result", result(err)))
+	about := append(make([]attribute.KeyValue, 0, 5), attribute.String("vaultferry.store", j.Name), attribute.String("vaultferry.action", string(j.action)),
+		attribute.String("vaultferry.request_id", j.call.RequestID), attribute.String("vaultferry.result", result(err)))
+	if s.traceNames && j.ref.Name != "" {
+		about = append(about, attribute.String("vaultferry.secret", string(j.ref.Name)))
+	}
+	span.SetAttributes(about...)
 	if err != nil {
 		switch secret.KindOf(err) {
 		case secret.Internal, secret.Unavailable, secret.Unknown, secret.Upstream, secret.Partial:

@@ -76,7 +76,7 @@ func (s *Service) runWholeStore(ctx context.Context, j *job, f func(context.Cont
 	if err == nil {
 		err = classify(j, f(ctx))
 	}
-	endSpan(span, err)
+	s.endSpan(span, j, err)
 	if auditErr := s.outcome(j, spent{ops: ops()}, err); auditErr != nil {
 		return auditedError{auditErr}
 	}

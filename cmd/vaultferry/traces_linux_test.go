@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -33,12 +32,7 @@ type collected struct {
 }
 
 func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	z, err := gzip.NewReader(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	b, err := io.ReadAll(z)
+	b, err := io.ReadAll(r.Body)
 	var req collector.ExportTraceServiceRequest
 	if err != nil || proto.Unmarshal(b, &req) != nil {
 		http.Error(w, "no export", http.StatusBadRequest)

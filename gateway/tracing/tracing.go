@@ -51,7 +51,7 @@ var w3c propagation.TraceContext
 // New sends nothing yet, so it does not fail where the collector is down.
 func New(ctx context.Context, o Options) (*Tracer, error) {
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(o.Endpoint), otlptracehttp.WithHTTPClient(o.Client),
-		otlptracehttp.WithHeaders(o.Headers), otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
+		otlptracehttp.WithHeaders(o.Headers), otlptracehttp.WithCompression(otlptracehttp.NoCompression))
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
@@ -84,7 +84,11 @@ func (t *Tracer) Handler(next http.Handler) http.Handler {
 			return
 		}
 		name, method := methodOf(r)
-		ctx, span := t.tracer.Start(w3c.Extract(r.Context(), carrier(r.Header)), name, trace.WithSpanKind(trace.SpanKindServer))
+		ctx := r.Context()
+		if len(r.Header["Traceparent"]) > 0 {
+			ctx = w3c.Extract(ctx, carrier(r.Header))
+		}
+		ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
 		if !span.IsRecording() {
 			next.ServeHTTP(w, r.WithContext(ctx))
 			return
@@ -133,7 +137,7 @@ func version(r *http.Request) string {
 	if r.ProtoMajor == 2 {
 		return "2"
 	}
-	return fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor)
+	return strings.TrimPrefix(r.Proto, "HTTP/")
 }
 
 // statusWriter remembers the status.
