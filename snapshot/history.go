@@ -48,11 +48,7 @@ type Damage struct {
 }
 
 func damageOf(file string, err error) Damage {
-	e, ok := errors.AsType[*secret.Error](err)
-	if !ok {
-		return Damage{file, err.Error()}
-	}
-	return Damage{file, strings.TrimPrefix(cmp.Or(e.Detail, e.Kind.Error()), file+": ")}
+	return Damage{file, strings.TrimPrefix(secret.Explain(err), file+": ")}
 }
 
 // History reads all snapshots, and whether one is missing.
