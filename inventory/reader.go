@@ -41,6 +41,9 @@ type Verifier func(jws string) ([]byte, error)
 // none is asked for; with one there must be a good one.
 func NewReader(r io.Reader, verify Verifier) (*Reader, error) {
 	in := &Reader{lines: jsonl.NewReader(r, longestLine), verify: verify}
+	if why := in.lines.Foreign(); why != "" {
+		return nil, secret.Errorf(secret.Corrupt, "this is no inventory as it was made: %s", why)
+	}
 	line, err := in.line()
 	if err != nil {
 		return nil, err

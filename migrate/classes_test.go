@@ -222,6 +222,9 @@ func TestLosses(t *testing.T) {
 		if s := strings.Join(got, " "); s != want {
 			t.Errorf("%s: %s\nwant %s", choice, s, want)
 		}
+		if why := all["huge"].Why; !strings.HasPrefix(why, "the target can hold none of its versions: version 1 is larger than CSMS's limit") {
+			t.Errorf("huge: %s", why)
+		}
 	}
 	w.rules.OnLoss, w.rules.OnLossOf = gateway.LossFail, map[string]gateway.OnLoss{"version": gateway.LossAccept}
 	plan, _ := w.plan(t, nil)

@@ -140,6 +140,9 @@ func (p *Planner) create(ctx context.Context, e *Entry, packed *gateway.Packed) 
 	e.weigh(packed, out)
 	if len(e.Versions) == 0 {
 		e.Class, e.Action, e.Why = Refused, "", "the target can hold none of its versions"
+		if i := slices.IndexFunc(out.Losses, func(l secret.Loss) bool { return l.What == loss.Version }); i >= 0 {
+			e.Why += ": " + out.Losses[i].Sentence()
+		}
 	}
 	return nil
 }

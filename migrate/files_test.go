@@ -176,9 +176,10 @@ func TestJournalCutAnywhere(t *testing.T) {
 	k, dir := inventory.NewKey(), t.TempDir()
 	b := journal(t, k)
 	for i := range len(b) + 1 {
-		j, path, err := open(t, dir, b[:i], k)
+		zeros := bytes.Repeat([]byte{0}, i%3) // of a file system that had room for more
+		j, path, err := open(t, dir, append(bytes.Clone(b[:i]), zeros...), k)
 		if err != nil {
-			t.Fatalf("cut after %d of %d bytes: %v", i, len(b), err)
+			t.Fatalf("cut after %d of %d bytes, and %d zeros: %v", i, len(b), len(zeros), err)
 		}
 		whole := b[:bytes.LastIndexByte(b[:i], '\n')+1]
 		for _, n := range []secret.Name{"a", "b", "c"} {

@@ -158,8 +158,10 @@ func (j *Journal) replay(plan string) (whole int64, err error) {
 	}
 }
 
-// torn takes what follows the last whole line: nothing, or the beginning of one.
+// torn takes what follows the last whole line: nothing, or the beginning of one, and
+// zeros where a file system had room for what it did not get any more.
 func (j *Journal) torn(rest []byte) error {
+	rest = bytes.TrimRight(rest, "\x00")
 	if len(rest) == 0 {
 		return nil
 	}

@@ -105,6 +105,9 @@ type PlanReader struct {
 // NewPlanReader reads the header. keyOf finds the run key that it names.
 func NewPlanReader(r io.Reader, keyOf func(*Header) (inventory.Key, error)) (*PlanReader, error) {
 	in := &PlanReader{lines: jsonl.NewReader(r, longestLine), seen: End{Classes: map[Class]int{}}}
+	if why := in.lines.Foreign(); why != "" {
+		return nil, secret.Errorf(secret.Corrupt, "this is no plan as it was made: %s", why)
+	}
 	line, err := in.line()
 	if err != nil {
 		return nil, err

@@ -55,13 +55,13 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (*Checked, error
 	if err != nil {
 		return nil, err
 	}
+	h.Expect(o.Expect)
 	c.out.Snapshots, c.out.Damage = len(h.Kept), h.Damage
 	for _, s := range h.Kept {
 		if s.Begun.After(r.now().Add(ahead)) {
 			c.damage(dirSnapshots+"/"+s.ID, errors.New("it was begun in the future, at "+s.Begun.Format(time.RFC3339)))
 		}
 	}
-	h.expect(o.Expect, c.damage)
 	drills, damage, err := r.Drills()
 	if err != nil {
 		return nil, err
@@ -104,24 +104,7 @@ func (c *checker) damage(file string, err error) {
 	c.out.Damage = append(c.out.Damage, damageOf(file, err))
 }
 
-func (h *History) expect(ids []string, damage func(string, error)) {
-	for _, id := range ids {
-		_, err := h.Find(id)
-		gone := id != "" && slices.ContainsFunc(h.forgottenIDs(), func(f string) bool { return strings.HasPrefix(f, id) })
-		if err != nil && !gone {
-			damage(dirSnapshots+"/"+id, errors.New("it is expected, and is not there"))
-		}
-	}
-}
-
-func (h *History) forgottenIDs() (ids []string) {
-	for id := range h.Forgotten {
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-var errStray = errors.New("it is no file of a repository")
+var errStray = errors.New("it is no file of a repository: move it away")
 
 // recipients holds each wrapped key to what vouches for it.
 func (c *checker) recipients() error {

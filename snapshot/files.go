@@ -70,7 +70,12 @@ func fileError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = secret.NotFound
 	}
-	return &secret.Error{Kind: kind, Detail: name + ": " + secret.WithoutPath(err).Error(), Err: err}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		err = e.Err
+	}
+	return &secret.Error{Kind: kind, Detail: name, Err: err}
 }
 
 // work opens a file that is not finished.

@@ -71,7 +71,7 @@ func (w *world) prune(t testing.TB) *snapshot.Pruned {
 	var out *snapshot.Pruned
 	w.under(t, func(lock *snapshot.Lock) {
 		var err error
-		out, err = w.Prune(t.Context(), lock, false)
+		out, err = w.Prune(t.Context(), lock, snapshot.PruneOptions{})
 		must(t, err)
 	})
 	return out
@@ -105,7 +105,7 @@ func TestForgetAndPrune(t *testing.T) {
 	saved := filepath.Join(w.dir, "snapshots", second.ID)
 	must(t, os.Rename(saved, saved+".away"))
 	w.under(t, func(lock *snapshot.Lock) {
-		if _, err := w.Prune(t.Context(), lock, false); !errors.Is(err, secret.Corrupt) {
+		if _, err := w.Prune(t.Context(), lock, snapshot.PruneOptions{}); !errors.Is(err, secret.Corrupt) {
 			t.Errorf("it prunes while a snapshot is missing: %v", err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -47,11 +48,7 @@ type Damage struct {
 }
 
 func damageOf(file string, err error) Damage {
-	e, ok := errors.AsType[*secret.Error](err)
-	if !ok {
-		return Damage{file, err.Error()}
-	}
-	return Damage{file, strings.TrimPrefix(cmp.Or(e.Detail, e.Kind.Error()), file+": ")}
+	return Damage{file, strings.TrimPrefix(secret.Explain(err), file+": ")}
 }
 
 // History reads all snapshots, and whether one is missing.
@@ -77,6 +74,8 @@ func (r *Repository) History() (*History, error) {
 	for i, id := range ids {
 		s, err := loaded[i], errs[i]
 		switch {
+		case !digest.MatchString(id):
+			h.Damage = append(h.Damage, damageOf(dirSnapshots+"/"+id, errStray))
 		case err != nil && h.Forgotten[id] != nil:
 			h.Returned = append(h.Returned, id)
 		case err != nil:
@@ -134,6 +133,22 @@ func (h *History) findMissing(ids []string) {
 		h.Damage = append(h.Damage, Damage{dirSnapshots + "/" + before, fmt.Sprintf("it is missing: %s came after it", id)})
 	}
 	slices.SortFunc(h.Damage, func(a, b Damage) int { return strings.Compare(a.File, b.File) })
+}
+
+// Expect takes snapshots that are neither kept nor forgotten for missing: their ids, or
+// how these begin.
+func (h *History) Expect(ids []string) {
+	for _, id := range ids {
+		is := func(other string) bool { return id != "" && strings.HasPrefix(other, id) }
+		file := dirSnapshots + "/" + id
+		switch {
+		case slices.ContainsFunc(h.Kept, func(s *Snapshot) bool { return is(s.ID) }),
+			slices.ContainsFunc(slices.Collect(maps.Keys(h.Forgotten)), is),
+			slices.ContainsFunc(h.Damage, func(d Damage) bool { return d.File == file }): // it is told already
+		default:
+			h.Damage = append(h.Damage, Damage{file, "it is expected, and is not there"})
+		}
+	}
 }
 
 // Sound fails unless all snapshots are there and can be read. Kind: Corrupt.

@@ -151,7 +151,7 @@ func (w *world) child(does string, lock *snapshot.Lock, state int) error {
 				return err
 			}
 		}
-		_, err = w.Prune(context.Background(), lock, false)
+		_, err = w.Prune(context.Background(), lock, snapshot.PruneOptions{})
 	}
 	return err
 }

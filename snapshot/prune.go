@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"os"
 	"time"
 )
@@ -19,18 +20,26 @@ type Pruned struct {
 // pruneAge is how old a file is before it is removed.
 const pruneAge = 24 * time.Hour
 
+// PruneOptions shape a prune.
+type PruneOptions struct {
+	DryRun bool
+	// Expect are snapshots that must be there, or forgotten.
+	Expect []string
+}
+
 // Prune removes documents that no snapshot names, and what was never finished, once
 // they are 24 hours old. It removes nothing while a snapshot is missing or cannot
 // be read. Kind: Corrupt.
-func (r *Repository) Prune(ctx context.Context, lock *Lock, dryRun bool) (*Pruned, error) {
+func (r *Repository) Prune(ctx context.Context, lock *Lock, o PruneOptions) (*Pruned, error) {
 	h, err := r.History()
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Sound(); err != nil {
+	h.Expect(o.Expect)
+	if err := errors.Join(h.Sound(), r.begun(h)); err != nil {
 		return nil, err
 	}
-	p := &pruner{r: r, lock: lock, dryRun: dryRun, named: map[[sha256.Size]byte]bool{}}
+	p := &pruner{r: r, lock: lock, dryRun: o.DryRun, named: map[[sha256.Size]byte]bool{}}
 	for _, s := range h.Kept {
 		if _, err := r.Load(s.ID, func(e *Entry) error {
 			if e.Unread == "" {
@@ -50,6 +59,21 @@ func (r *Repository) Prune(ctx context.Context, lock *Lock, dryRun bool) (*Prune
 		return nil, err
 	}
 	return &p.out, p.work()
+}
+
+// begun fails where there are documents and no snapshot has ever been: a copy of the
+// folder has not come so far, or the snapshots were removed.
+func (r *Repository) begun(h *History) error {
+	if len(h.Kept)+len(h.Forgotten) > 0 {
+		return nil
+	}
+	switch folders, err := r.names(dirDocuments); {
+	case err != nil:
+		return err
+	case len(folders) > 0:
+		return corrupt(dirSnapshots, "there is no snapshot, and there are documents: copy the snapshots here, too, or take one")
+	}
+	return nil
 }
 
 // pruner is a prune on its way.

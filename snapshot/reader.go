@@ -57,6 +57,9 @@ type reader struct {
 }
 
 func (in *reader) all() error {
+	if why := in.lines.Foreign(); why != "" {
+		return corrupt(in.name, "%s", why)
+	}
 	line, err := in.line()
 	if err != nil {
 		return err

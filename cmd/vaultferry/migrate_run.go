@@ -14,6 +14,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/gateway/archive"
 	"github.com/vaultferry/vaultferry/migrate"
+	"github.com/vaultferry/vaultferry/secret"
 )
 
 type runFlags struct {
@@ -95,7 +96,11 @@ func (a *app) migrateRun(ctx context.Context, path string, f *runFlags) error {
 		}
 		journal, err := migrate.OpenJournal(path+".journal", p.key, p.digest, a.now)
 		if err != nil {
-			return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done", path, message(err))}
+			advice := ""
+			if errors.Is(err, secret.Corrupt) {
+				advice = "; put the journal back as the run left it, or plan again"
+			}
+			return &exitError{exitUsage, fmt.Errorf("%s.journal: %s; nothing was done%s", path, message(secret.WithoutPath(err)), advice)}
 		}
 		defer func() {
 			if err != nil && ctx.Err() != nil { // wherever it was

@@ -43,13 +43,11 @@ func (a *app) snapshotCheck(ctx context.Context, f *repositoryFlags, o snapshot.
 	if err != nil {
 		return err
 	}
-	if f.keyring == "" {
-		made, err := a.snapshotsInAudit(r.ID())
-		if err != nil {
-			return err
-		}
-		o.Expect = append(o.Expect, made...)
+	made, err := a.expected(f, r)
+	if err != nil {
+		return err
 	}
+	o.Expect = append(o.Expect, made...)
 	c, err := r.Check(ctx, o)
 	if err != nil {
 		return err
@@ -73,6 +71,15 @@ func (a *app) snapshotCheck(ctx context.Context, f *repositoryFlags, o snapshot.
 		return err
 	}
 	return exitIfAny(len(c.Damage))
+}
+
+// expected are the snapshots that must be there by the audit of the configuration;
+// where a keyring is named instead, there is none to ask.
+func (a *app) expected(f *repositoryFlags, r *snapshot.Repository) ([]string, error) {
+	if f.keyring != "" {
+		return nil, nil
+	}
+	return a.snapshotsInAudit(r.ID())
 }
 
 // snapshotsInAudit are those of the repository that the audit tells of.

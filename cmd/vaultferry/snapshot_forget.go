@@ -80,6 +80,13 @@ func (a *app) snapshotForget(ctx context.Context, ids []string, f *snapshotForge
 		if h, err = a.history(r); err != nil {
 			return err
 		}
+		if len(ids) > 0 { // also what nobody but the audit misses
+			made, err := a.expected(f.repositoryFlags, r)
+			if err != nil {
+				return err
+			}
+			h.Expect(made)
+		}
 		gone, kept, err := toForget(h, ids, p, labels)
 		if err != nil {
 			return err
@@ -169,7 +176,8 @@ func (a *app) snapshotPruneCommand(repo *repositoryFlags) *cobra.Command {
 		Use: "prune --repo DIR", Short: "Remove documents that no snapshot names",
 		Long: `Removes documents that no snapshot names, and what a command that was killed left
 behind, once they are 24 hours old. It removes nothing while a snapshot is missing
-or cannot be read.`,
+or cannot be read: copy it back, or give it up with "snapshot forget ID". The audit
+of this configuration is asked which ones there must be.`,
 		Example: `  vaultferry snapshot prune --repo /backup/vaults --dry-run`,
 		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -186,7 +194,11 @@ or cannot be read.`,
 				}
 			}
 			return a.locked(cmd.Context(), r, "snapshot.prune", func(ctx context.Context, lock *snapshot.Lock) error {
-				p, err := r.Prune(ctx, lock, w.dryRun)
+				made, err := a.expected(repo, r)
+				if err != nil {
+					return err
+				}
+				p, err := r.Prune(ctx, lock, snapshot.PruneOptions{DryRun: w.dryRun, Expect: made})
 				if err != nil {
 					return err
 				}

@@ -56,6 +56,8 @@ func (a *app) ownGateway(ctx context.Context) (string, error) {
 func newestAt(h *snapshot.History, own, store string, at time.Time) (*snapshot.Snapshot, error) {
 	gateways := h.Gateways(store)
 	switch {
+	case store == "":
+		return nil, secret.Errorf(secret.NotFound, "there is no snapshot in this repository; vaultferry snapshot create takes one")
 	case len(gateways) == 0:
 		return nil, secret.Errorf(secret.NotFound, "there is no snapshot of %s", store)
 	case slices.Contains(gateways, own):

@@ -27,6 +27,25 @@ func NewReader(r io.Reader, longest int) *Reader {
 	return &Reader{lines: bufio.NewReaderSize(r, 1<<16), longest: longest}
 }
 
+// Foreign says what another program has made of the file, by how it begins, and what to
+// do. Empty: nothing that shows. It is for whoever has read no line yet.
+func (r *Reader) Foreign() string {
+	begin, _ := r.lines.Peek(1 << 14) // of a shorter file, all of it
+	line, _, _ := bytes.Cut(begin, []byte("\n"))
+	is := func(magic string) bool { return bytes.HasPrefix(begin, []byte(magic)) }
+	switch {
+	case is("\x1f\x8b"), is("\x28\xb5\x2f\xfd"), is("PK\x03\x04"), is("\xfd7zXZ"), is("BZh"):
+		return "it is compressed: decompress it"
+	case is("\xef\xbb\xbf"), is("\xff\xfe"), is("\xfe\xff"):
+		return "another program saved it in another encoding: take the file as it was written"
+	case bytes.HasSuffix(line, []byte("\r")):
+		return "another program saved it with other line ends: take the file as it was written, and copy it as binary"
+	case is("{\n"), is("[\n"), is("[{"):
+		return "another program has laid out its JSON anew: take the file as it was written"
+	}
+	return ""
+}
+
 // Next returns one line, without its end. ErrCut: the end is missing, or all of
 // the line.
 func (r *Reader) Next() ([]byte, error) {
