@@ -190,3 +190,15 @@ func TestSavedSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsInVariables: docker's --env-file leaves half a line end of Windows
+// behind a variable, and a Secret of Kubernetes has what echo put behind it.
+func TestSecretsInVariables(t *testing.T) {
+	for raw, want := range map[string]string{"word": "word", "word\r": "word", "word\n": "word", "word\r\n": "word", " word ": " word ", "\r": ""} {
+		t.Setenv("TEST_IN_VARIABLE", raw)
+		v, err := (&refs{}).value(map[string]any{"env": "TEST_IN_VARIABLE"})
+		if string(v.Reveal()) != want || (err == nil) != (want != "") {
+			t.Errorf("%q: another secret, %v", raw, err)
+		}
+	}
+}

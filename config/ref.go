@@ -55,13 +55,17 @@ func (r *refs) value(in any) (secret.Value, error) {
 
 func fromEnv(name string) (secret.Value, error) {
 	s, ok := os.LookupEnv(name)
-	switch {
-	case !ok:
+	if !ok {
 		return secret.Value{}, fmt.Errorf("the environment variable %q is not set", name)
-	case s == "":
-		return secret.Value{}, fmt.Errorf("the environment variable %q is empty", name)
 	}
-	return secret.TextValue(s), nil
+	text, err := textfile.Credential([]byte(s)) // it came from a file, too, whose line end it may have
+	switch {
+	case errors.Is(err, textfile.ErrEmpty):
+		return secret.Value{}, fmt.Errorf("the environment variable %q is empty", name)
+	case err != nil:
+		return secret.Value{}, fmt.Errorf("the environment variable %q: %w", name, err)
+	}
+	return secret.TextValue(string(text)), nil
 }
 
 func (r *refs) fromFile(path string) (secret.Value, error) {

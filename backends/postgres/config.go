@@ -191,11 +191,15 @@ const maxPassword = 64 << 10
 func (p Password) read() (string, error) {
 	switch {
 	case p.Env != "":
-		s := os.Getenv(p.Env)
-		if s == "" {
+		s, set := os.LookupEnv(p.Env)
+		if !set {
 			return "", fmt.Errorf("password: the environment variable %q is not set", p.Env)
 		}
-		return s, nil
+		b, err := textfile.Credential([]byte(s))
+		if err != nil {
+			return "", fmt.Errorf("password: the environment variable %q: %w", p.Env, err)
+		}
+		return string(b), nil
 	case p.File != "":
 		b, err := os.ReadFile(p.File)
 		if err != nil {

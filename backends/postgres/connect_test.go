@@ -101,7 +101,7 @@ func clientPair(t *testing.T) (cert, key []byte) {
 
 func (s *secured) place(t *testing.T) place {
 	t.Helper()
-	t.Setenv("OWNER_PASSWORD", "owner")
+	t.Setenv("OWNER_PASSWORD", "owner\r") // as docker has it of a file with line ends of Windows
 	p := place{env: backends.Env{Store: "payments", Keys: keyring(t)}}
 	p.config.SetDefaults()
 	p.config.Hosts = []string{"localhost:" + strconv.Itoa(s.Port)}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"unicode"
 
@@ -31,8 +30,8 @@ type Backup struct {
 }
 
 // Find returns each distinct backup in raw, in the order of the file. raw may
-// be a blob; its base64 or base64url form, wrapped or not, once or more often;
-// or JSON that holds any of these in a string. Text may be UTF-8 or, with a
+// be a blob; its base64 or base64url form, wrapped or not, once or more often, with
+// other text around; or JSON that holds any of these in a string. Text may be UTF-8 or, with a
 // byte order mark, UTF-16. Nothing found is Corrupt, with what was looked for.
 func Find(raw []byte) ([]Backup, error) {
 	text, err := textOf(raw)
@@ -68,17 +67,28 @@ func find(text []byte) (*finder, error) {
 		f.quoted = true
 		err = f.json(text)
 	default:
-		inside := bytes.TrimLeft(text, `'`)
-		f.offset += len(text) - len(inside)
-		err = f.lines(string(bytes.TrimRight(inside, `'`)))
+		err = f.lines(string(text))
 	}
 	if err == nil && len(f.found) == 0 {
+		if tool := unpacker(text); tool != "" {
+			return nil, secret.Errorf(secret.Corrupt, "it is compressed: %s unpacks it", tool)
+		}
 		err = secret.Errorf(secret.Corrupt, "there is no backup in it: neither the file that backup writes, nor its base64 form, nor JSON with a string that is either")
 	}
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// unpacker is the tool for what the file is compressed by, if it is.
+func unpacker(text []byte) string {
+	for magic, tool := range map[string]string{"\x1f\x8b": "gzip -d", "PK\x03\x04": "unzip", "\x28\xb5\x2f\xfd": "zstd -d", "\xfd7zXZ\x00": "xz -d", "BZh": "bzip2 -d"} {
+		if bytes.HasPrefix(text, []byte(magic)) {
+			return tool
+		}
+	}
+	return ""
 }
 
 // firstByte begins every blob, ours and the clouds'.
@@ -110,51 +120,19 @@ func (f *finder) add(path string, blob []byte, from, to int) error {
 	return nil
 }
 
-// lines takes blobs and their base64 form: each line that begins like one begins
-// one, and those that follow go on with it.
-func (f *finder) lines(text string) error {
-	type part struct {
-		line, from, to int
-		text           strings.Builder
-	}
-	var parts []*part
-	n, at := 0, 0
-	for whole := range strings.Lines(text) {
-		n++
-		line := strings.TrimSpace(whole)
-		from := at + strings.Index(whole, line)
-		at += len(whole)
-		if len(parts) == 0 || beginsLikeBlob(line) {
-			parts = append(parts, &part{line: n, from: from})
-		}
-		last := parts[len(parts)-1]
-		last.text.WriteString(line)
-		if line != "" {
-			last.to = from + len(line)
-		}
-	}
-	for _, p := range parts {
-		blob, path := decode(p.text.String()), ""
-		if len(parts) > 1 {
-			path = fmt.Sprintf("line %d", p.line)
-		}
-		if blob == nil {
-			continue
-		}
-		if err := f.add(path, blob, p.from, p.to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // beginsLikeBlob decodes no more of s than the longest of the prefixes.
 func beginsLikeBlob(s string) bool {
-	if backup.FormatOf([]byte(s[:min(len(s), 64)])) != "" {
-		return true
-	}
 	const enough = 64
-	b, err := base64.RawStdEncoding.DecodeString(plainAlphabet(s[:min(len(s), enough)/4*4]))
+	s = s[:min(len(s), enough)]
+	switch {
+	case s == "":
+		return false
+	case s[0] == firstByte:
+		return backup.FormatOf([]byte(s)) != ""
+	case s[0] != 'K' || len(s) < enough/4: // what base64 makes of firstByte
+		return false
+	}
+	b, err := base64.RawStdEncoding.DecodeString(plainAlphabet(s[:len(s)/4*4]))
 	return err == nil && backup.FormatOf(b) != ""
 }
 

@@ -148,6 +148,26 @@ func TestTLSIsAtLeast12(t *testing.T) {
 	}
 }
 
+// TestProtocols: curl --http1.0 offers http/1.0 and nothing else, and older clients
+// offer nothing.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	r := start(t, true)
+	for _, offered := range [][]string{nil, {"http/1.0"}, {"http/1.1"}, {"http/1.1", "http/1.0"}} {
+		tr := r.client.Transport.(*http.Transport).Clone()
+		tr.ForceAttemptHTTP2, tr.TLSClientConfig.NextProtos = false, offered
+		resp, err := (&http.Client{Transport: tr}).Get("https://" + r.server.Address() + "/x")
+		if err != nil {
+			t.Errorf("%q: %v", offered, err)
+			continue
+		}
+		if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK || len(offered) > 0 && resp.TLS.NegotiatedProtocol != offered[0] {
+			t.Errorf("%q: status %d by %q", offered, resp.StatusCode, resp.TLS.NegotiatedProtocol)
+		}
+		tr.CloseIdleConnections()
+	}
+}
+
 func TestTLSCannotBeOffBeyondLoopback(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"0.0.0.0:0", ":0", "example.com:1", "nonsense"} {

@@ -217,7 +217,7 @@ func (s *Server) UseTLS(c *tls.Config) {
 	c = c.Clone()
 	c.MinVersion = max(tls.VersionTLS12, c.MinVersion)
 	c.CipherSuites = suites
-	c.NextProtos = []string{"h2", "http/1.1"}
+	c.NextProtos = []string{"h2", "http/1.1", "http/1.0"} // of a client that knows only others the handshake fails
 	s.tls.Store(c)
 }
 

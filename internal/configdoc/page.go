@@ -19,8 +19,8 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
 - **Environment variables override** single values that are in no list: ` + "`VAULTFERRY_SERVER_ADDRESS` is `server.address`" + `,
   ` + "`VAULTFERRY_SERVER_TLS_OFF` is `server.tls.off`" + `. Stores, routes, callers, groups and the policy come from the file alone.
   An empty variable overrides nothing, and ` + "`vaultferry check`" + ` warns of one that is misspelt.
-- **A secret is never in the file.** It is ` + "`{ env: NAME }`, an environment variable, or `{ file: PATH }`" + `, a file of at most 1 MiB
-  whose last line end is dropped. The gateway reads both when it starts, files at a reload too, and warns if others than its owner can read a file.
+- **A secret is never in the file.** It is ` + "`{ env: NAME }`, an environment variable, or `{ file: PATH }`" + `, a file of at most 1 MiB;
+  a line end behind it is dropped. The gateway reads both when it starts, files at a reload too, and warns if others than its owner can read a file.
 - **Files may come from any editor.** Text may begin with a byte order mark, be UTF-16 with one, as ` + "`>`" + ` of Windows PowerShell
   writes, and have line ends of Windows. Certificates and keys are PEM, the chain behind the certificate, the key without a passphrase.
 - **Relative paths** are relative to the configuration file, not to the current folder.
