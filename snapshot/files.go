@@ -70,7 +70,7 @@ func fileError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = secret.NotFound
 	}
-	return &secret.Error{Kind: kind, Detail: name + ": " + secret.WithoutPath(err).Error(), Err: err}
+	return &secret.Error{Kind: kind, Detail: name, Err: secret.WithoutPath(err)}
 }
 
 // work opens a file that is not finished.
