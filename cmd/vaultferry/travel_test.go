@@ -99,7 +99,7 @@ func (l *leg) travel(t *testing.T, seen eyes) eyes {
 func (l *leg) reordered(arrived eyes) {
 	for name, e := range l.entries {
 		s, there := arrived[name]
-		if there && slices.ContainsFunc(e.Losses, func(lost secret.Loss) bool { return lost.What == loss.Current }) {
+		if there && slices.ContainsFunc(e.Losses, func(lost migrate.Loss) bool { return lost.What == loss.Current }) {
 			s.ordered = false
 			arrived[name] = s
 		}
