@@ -70,12 +70,7 @@ func fileError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = secret.NotFound
 	}
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
-	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
-		err = e.Err
-	}
-	return &secret.Error{Kind: kind, Detail: name, Err: err}
+	return &secret.Error{Kind: kind, Detail: name, Err: secret.WithoutPath(err)}
 }
 
 // work opens a file that is not finished.

@@ -165,7 +165,7 @@ func (c *Config) connString(user string) (string, error) {
 func (c *Config) connect(ctx context.Context, user string, password Password) (*pgxpool.Pool, error) {
 	config, err := c.connection(user, password)
 	if err != nil {
-		return nil, openError(err, "%s", err.Error())
+		return nil, openError(nil, "%s", err.Error())
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -194,6 +194,9 @@ func (a *app) callersNew(ctx context.Context, kind callerfile.Kind, caller strin
 	if err != nil {
 		return err
 	}
+	if err := mustBeNew(f.file); err != nil {
+		return err
+	}
 	v := madeView{Caller: caller, Kind: kindWords[kind], Result: "would", Expires: timeOrNil(bounds.Expires), Addresses: f.addresses}
 	if f.w.dryRun {
 		return a.print(&v, v.text)

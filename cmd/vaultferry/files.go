@@ -32,8 +32,17 @@ func writeFile(path string, data []byte, force bool) error {
 	})
 }
 
-// mustBeFree refuses files that are there already, before work is done for them.
+// mustBeNew refuses a file that is there already, for a command that replaces none.
 // Empty: none is wanted.
+func mustBeNew(file string) error {
+	if _, err := os.Lstat(file); file != "" && err == nil {
+		return usagef("%s exists already, and is not replaced: name a new file", file)
+	}
+	return nil
+}
+
+// mustBeFree refuses files that are there already, before work is done for them, and
+// that --force does not replace. Empty: none is wanted.
 func mustBeFree(force bool, files ...string) error {
 	for _, file := range files {
 		if _, err := os.Lstat(file); file != "" && err == nil && !force {

@@ -37,7 +37,7 @@ func (a *app) editKeyring(ctx context.Context, e *keyringEdit, w *writeFlags, ed
 			return usagef("the keyring is in %s, which nobody can change there: --write-to FILE writes the changed keyring to a new file; put that in its place", e.at.Name())
 		}
 		place = e.at.Name()
-	} else if err := mustBeFree(false, place); err != nil {
+	} else if err := mustBeNew(place); err != nil {
 		return err
 	}
 	if err := w.approve(ctx, a, cmp.Or(e.question, "write "+place+"?")); err != nil {
@@ -161,7 +161,7 @@ func (a *app) sealKeyring(ctx context.Context, sealed *transitSource, from strin
 	if err != nil {
 		return err
 	}
-	if err := mustBeFree(false, sealed.File()); err != nil {
+	if err := mustBeNew(sealed.File()); err != nil {
 		return err
 	}
 	if err := w.approve(ctx, a, "write "+sealed.Name()+"?"); err != nil {
@@ -209,7 +209,7 @@ Whoever reads that file opens every backup.`,
 }
 
 func (a *app) exportKeyring(ctx context.Context, s keysource.Source, file string, w *writeFlags) error {
-	if err := mustBeFree(false, file); err != nil {
+	if err := mustBeNew(file); err != nil {
 		return err
 	}
 	if err := w.approve(ctx, a, "write the keyring to "+file+"?"); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -93,6 +94,24 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		if twice := saidTwice(strings.TrimSpace(line)); twice != "" {
+			ts.Fatalf("the message says %q twice: %s", twice, line)
+		}
+	}
+}
+
+// saidTwice is the part of a message that stands in it once more; empty: none does. A
+// message names its cause once.
+func saidTwice(message string) string {
+	const short = 16 // a word, or a name, may come again
+	parts := strings.Split(message, ": ")
+	for i, part := range parts {
+		if len(part) > short && slices.Contains(parts[i+1:], part) {
+			return part
+		}
+	}
+	return ""
 }
 
 func cmdMode(ts *testscript.TestScript, neg bool, args []string) {

@@ -190,6 +190,5 @@ func fileError(path string, cause error) error {
 	if ours, ok := errors.AsType[*secret.Error](cause); ok {
 		kind = ours.Kind
 	}
-	cause = secret.WithoutPath(cause)
-	return &secret.Error{Kind: kind, Detail: "callers_file " + path + ": " + secret.Explain(cause), Err: cause}
+	return &secret.Error{Kind: kind, Detail: "callers_file " + path, Err: secret.WithoutPath(cause)}
 }
