@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -25,10 +26,10 @@ import (
 // auditOptions are those of a gateway, or of one command beside it, which only
 // appends.
 func (a *app) auditOptions(rt *runtime) audit.Options {
-	o := audit.Options{Now: a.now, Log: rt.log}
 	if !rt.serves {
-		return o
+		return a.besideAudit()
 	}
+	o := audit.Options{Now: a.now, Log: rt.log}
 	o.Gateway = gatewayID(rt.cfg, rt.keys)
 	if signer, _, ok := rt.keys.Signer(); ok {
 		o.Signer = signer
@@ -36,6 +37,13 @@ func (a *app) auditOptions(rt *runtime) audit.Options {
 	c := rt.cfg.Audit
 	o.MaxSize, o.MaxAge, o.LowWater = int64(c.MaxSize), c.MaxAge, int64(c.LowWater)
 	return o
+}
+
+// besideAudit are the options of a command beside a gateway. Nobody's request waits
+// for it, so it waits longer for its turn than a gateway does: many may have theirs
+// before.
+func (a *app) besideAudit() audit.Options {
+	return audit.Options{Now: a.now, Log: a.log(), LockWait: 15 * time.Second}
 }
 
 // openAudit opens the file, and the way to the collector where callers are
@@ -137,7 +145,7 @@ func fileDigest(path string) (string, error) {
 // between does what changes a file, between its two lines in the audit. do fills
 // in what the second one says of it.
 func (a *app) between(cfg *config.Config, op, path string, do func(*audit.Entry) error) (err error) {
-	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
+	log, err := audit.OpenWith(cfg.Audit.File, a.besideAudit())
 	if err != nil {
 		return err
 	}
@@ -159,7 +167,7 @@ func (a *app) between(cfg *config.Config, op, path string, do func(*audit.Entry)
 
 // copied writes the line of a whole store's copy.
 func (a *app) copied(cfg *config.Config, store, file, digest string) (err error) {
-	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
+	log, err := audit.OpenWith(cfg.Audit.File, a.besideAudit())
 	if err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func (run *rewrapping) audit(path string) error {
 	if err != nil || !run.a.isOwn(cfg, run.at) {
 		return nil // no gateway, no audit
 	}
-	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: run.a.now, Log: run.a.log()})
+	log, err := audit.OpenWith(cfg.Audit.File, run.a.besideAudit())
 	if err != nil {
 		return err
 	}

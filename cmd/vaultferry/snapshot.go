@@ -79,7 +79,7 @@ func (a *app) changedRepository(repo string, e audit.Entry) (err error) {
 	if err != nil { // no gateway, no audit
 		return nil
 	}
-	log, err := audit.OpenWith(cfg.Audit.File, audit.Options{Now: a.now, Log: a.log()})
+	log, err := audit.OpenWith(cfg.Audit.File, a.besideAudit())
 	if err != nil {
 		return err
 	}

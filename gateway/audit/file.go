@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -17,12 +18,13 @@ import (
 // Its exported methods may be called by anyone; ready and what it calls by the
 // one whose turn it is.
 type sharedFile struct {
-	path    string
-	now     func() time.Time
-	gateway string // keeps a tree for its checkpoints; empty: none
-	regular bool
-	begun   time.Time // of the file, by its first line
-	left    *Entry    // why another file than the one that was written last is open; nil: it is the same
+	path     string
+	now      func() time.Time
+	gateway  string // keeps a tree for its checkpoints; empty: none
+	lockWait time.Duration
+	regular  bool
+	begun    time.Time // of the file, by its first line
+	left     *Entry    // why another file than the one that was written last is open; nil: it is the same
 
 	mu       sync.Mutex // guards what follows
 	file     *os.File
@@ -35,7 +37,7 @@ type sharedFile struct {
 
 // openShared opens the file, or begins it, with at behind its last line.
 func openShared(path string, o Options, at *link) (*sharedFile, error) {
-	f := &sharedFile{path: path, now: o.Now, gateway: o.Gateway}
+	f := &sharedFile{path: path, now: o.Now, gateway: o.Gateway, lockWait: cmp.Or(o.LockWait, lockTimeout)}
 	if f.now == nil {
 		f.now = time.Now
 	}
@@ -121,7 +123,7 @@ func (f *sharedFile) openBehind(before string, at *link) error {
 func (f *sharedFile) use(file *os.File) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.file, f.lock, f.held, f.over = file, &fileLock{file: file}, false, false
+	f.file, f.lock, f.held, f.over = file, &fileLock{file: file, wait: f.lockWait}, false, false
 	info, err := file.Stat()
 	f.regular = err == nil && info.Mode().IsRegular()
 }

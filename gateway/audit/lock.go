@@ -13,8 +13,8 @@ const (
 	// leaves it to others.
 	lease = 100 * time.Millisecond
 	turn  = 500 * time.Microsecond
-	// lockTimeout bounds how long a call waits for the lock. After one call has
-	// waited in vain, those that follow do not wait until the lock is free.
+	// lockTimeout is how long a call waits for the lock where Options do not say. After
+	// one call has waited in vain, those that follow do not wait until the lock is free.
 	lockTimeout = 2 * time.Second
 	// lockSteps is in how many steps that time is counted. A process that the
 	// system stops for a while, or does not let run, has spent one of them: what
@@ -30,6 +30,7 @@ var errLocked = errors.New("another program keeps the audit file locked")
 // fileLock is the lock of one open file. One goroutine at a time may call it.
 type fileLock struct {
 	file   *os.File
+	wait   time.Duration
 	waiter *lockWaiter
 	late   bool
 }
@@ -58,7 +59,7 @@ func (l *fileLock) take() error {
 		l.waiter = &lockWaiter{got: make(chan error), done: make(chan struct{})}
 		go l.waiter.wait(l.file)
 	}
-	steps, step := lockSteps, lockTimeout/lockSteps
+	steps, step := lockSteps, l.wait/lockSteps
 	if l.late {
 		steps, step = 1, time.Millisecond
 	}

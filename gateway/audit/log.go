@@ -32,6 +32,8 @@ type Options struct {
 	Signer  crypto.Signer
 	MaxSize int64         // of the file, before another is begun; 0: no bound
 	MaxAge  time.Duration // likewise
+	// LockWait is how long a call waits for the lock of the file; default 2 s.
+	LockWait time.Duration
 	// LowWater is how much room the disk must have; with less, Low says so.
 	LowWater int64
 	// Cosign, if not nil, has witnesses sign a checkpoint, and returns it with
