@@ -46,6 +46,13 @@ func (m *meta) write(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyMeta, b)
 }
 
+// isWrittenAs reports whether this is what was written, byte for byte: JSON reads members
+// also in other letters.
+func (m *meta) isWrittenAs(b []byte) bool {
+	was, err := json.Marshal(m)
+	return err == nil && bytes.Equal(was, b)
+}
+
 func readMeta(tx *bbolt.Tx) (*meta, error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil {

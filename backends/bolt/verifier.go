@@ -71,6 +71,8 @@ func (v *verifier) readMeta(keys backends.KeyWrapper) (err error) {
 			v.found.Add("", "an unknown record beside the one that describes the file")
 		} else if m, err = parseMeta(value); err != nil {
 			return err
+		} else if !m.isWrittenAs(value) {
+			v.found.Add("", "the record that describes the file is not as it was written")
 		}
 	}
 	if m == nil {

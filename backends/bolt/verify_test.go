@@ -238,6 +238,16 @@ func TestFlippedBytes(t *testing.T) {
 		return found
 	}
 	told := 0
+	for _, member := range []string{"format", "store", "key"} { // a letter in the other case
+		said, word := false, []byte(`"`+member+`":`)
+		for at := 0; bytes.Contains(data[at:], word); at++ { // pages in no use may have it, too
+			at += bytes.Index(data[at:], word)
+			said = flip(at+1, 5) || said
+		}
+		if !said {
+			t.Errorf("%q of the record in clear was changed, and nothing is said", member)
+		}
+	}
 	for range rounds { // anywhere
 		if flip(rand.IntN(used), rand.IntN(8)) {
 			told++
