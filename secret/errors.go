@@ -151,12 +151,6 @@ func WithoutPath(err error) error {
 		return e.Err
 	case *os.LinkError:
 		return e.Err
-	case interface{ Unwrap() []error }: // as errors.Join puts them together
-		var all []error
-		for _, one := range e.Unwrap() {
-			all = append(all, WithoutPath(one))
-		}
-		return errors.Join(all...)
 	}
 	return err
 }

@@ -70,6 +70,9 @@ func fileError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = secret.NotFound
 	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // the first of those that came together
+		err = e
+	}
 	return &secret.Error{Kind: kind, Detail: name, Err: secret.WithoutPath(err)}
 }
 

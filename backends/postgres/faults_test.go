@@ -296,14 +296,15 @@ func TestRepeatsOfTrash(t *testing.T) {
 }
 
 // TestCheckOverABrokenConnection: the health check of a store whose connection breaks
-// says that the database cannot be reached, and no riddle.
+// says that the database cannot be reached, and no riddle. A store that opens also asks for
+// what it may forget, by the same clock.
 func TestCheckOverABrokenConnection(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Shared(t)
 	database := server.NewDatabase(t)
 	proxy := server.NewProxy(t, 0)
 	s := newPlace(t, database).made(t).through(proxy, database).open(t)
-	for _, text := range []string{"server_encoding", ".store", "clock_timestamp"} {
+	for _, text := range []string{"server_encoding", ".store", "SELECT clock_timestamp()"} {
 		for _, f := range postgrestest.Faults() {
 			proxy.Arm(text, f)
 			met := proxy.Met()

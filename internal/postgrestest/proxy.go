@@ -204,7 +204,7 @@ func (s *session) send(round []byte, meets bool) bool {
 	if meets && f == CutBefore {
 		return false
 	}
-	if meets && f == CutAnswer {
+	if meets { // no answer comes, however fast it is
 		s.mu.Lock()
 		s.mute = true
 		s.mu.Unlock()
