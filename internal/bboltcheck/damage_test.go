@@ -204,11 +204,49 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
-// isNumber reports whether the byte is one of bbolt's own: not of a key, a value,
-// or a page that overflows.
+// isNumber reports whether the byte is one of bbolt's own that means something to a
+// check of pages: not of a key, a value, or a page that overflows, nor of how long the
+// last entry of a page is, for nothing else says where that ends.
 func isNumber(file []byte, at int) bool {
 	page := file[at-at%pageSize:]
-	return native.Uint64(page) == uint64(at/pageSize) && at%pageSize < header+entrySize*int(native.Uint16(page[10:]))
+	if native.Uint64(page) != uint64(at/pageSize) {
+		return false
+	}
+	entries, of := int(native.Uint16(page[10:])), at%pageSize-header
+	switch i := of / entrySize; {
+	case of < 0 || i < entries-1:
+		return true
+	case i >= entries:
+		return false
+	case kind(file, uint64(at/pageSize)) == leafPage:
+		return of%entrySize < 8
+	default:
+		return of%entrySize < 4 || of%entrySize >= 8
+	}
+}
+
+// TestFlippedNumbers turns each bit of the numbers of two pages, of a branch and of the
+// leaf with the fewest entries.
+func TestFlippedNumbers(t *testing.T) {
+	t.Parallel()
+	file := makeFile(t)
+	l := layoutOf(t, file)
+	want := mustCheck(t, file)
+	for _, page := range []uint64{l.deep, l.overflow} {
+		for of := range 8 * header {
+			at := int(page)*pageSize + of
+			if !isNumber(file, at) {
+				continue
+			}
+			for bit := range 8 {
+				file[at] ^= 1 << bit
+				if got, err := check(t, file); err == nil && len(got.problems)+len(got.unreachable) == 0 && got.records != want.records {
+					t.Errorf("bit %d of byte %d of page %d: a record is another, and nothing is said", bit, of, page)
+				}
+				file[at] ^= 1 << bit
+			}
+		}
+	}
 }
 
 // TestProblemsEnd: a file of which every page is damaged has an end.
