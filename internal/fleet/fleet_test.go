@@ -177,7 +177,7 @@ func (f *fleet) live(t *testing.T, life time.Duration) *report {
 	rounds.end()
 	working.Wait()
 	r.calls, r.unknown = h.count()
-	r.violated, r.undecided = h.check(true)
+	r.violated, r.undecided = h.check(true, checkTime)
 	az := f.azureOver(t, f.balancer.address, token, f.steady(t, f.balancer.address))
 	for i := range made {
 		r.compare(t, az, keptName(i), made[i])

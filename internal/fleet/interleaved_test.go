@@ -82,7 +82,7 @@ func TestInterleaved(t *testing.T) {
 		w.finish()
 		w.others.ask(t, h, t.Context(), input{verb: doGet})
 	}
-	violated, undecided := h.check(false)
+	violated, undecided := h.check(false, checkTime)
 	for _, v := range violated {
 		t.Errorf("not linearizable: %s", v)
 	}

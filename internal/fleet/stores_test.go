@@ -162,7 +162,7 @@ func TestLinearizable(t *testing.T) {
 			h := makeHistory(t, make(t))
 			n, lost := h.count()
 			t.Logf("%d calls, of which %d were cut", n, lost)
-			violated, undecided := h.check(false)
+			violated, undecided := h.check(false, checkTime)
 			for _, v := range violated {
 				t.Errorf("not linearizable: %s", v)
 			}
@@ -184,7 +184,7 @@ func TestOtherProducts(t *testing.T) {
 		t.Run(product, func(t *testing.T) {
 			t.Parallel()
 			h := makeHistory(t, open(t))
-			violated, undecided := h.check(false)
+			violated, undecided := h.check(false, countTime)
 			n, lost := h.count()
 			t.Logf("%s: of %d secrets with %d calls (%d cut), %d are not linearizable, %d not decided", product, len(h.of), n, lost, len(violated), len(undecided))
 			if n < clients*calls {
