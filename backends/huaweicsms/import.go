@@ -109,12 +109,12 @@ func (im *importing) run(ctx context.Context, h *stored) (*backends.Imported, er
 
 func (im *importing) begin(ctx context.Context) error {
 	p := im.plan
-	made, err := im.create(ctx, p.Versions[0].Value, p.join(&p.trailer))
+	made, err := im.createFree(ctx, p.Versions[0].Value, p.join(&p.trailer))
 	if err == nil {
 		im.facts, im.made = &facts{secretFact: made}, 1
 		return nil
 	}
-	if err = im.taken(ctx, err); !errors.Is(err, errTaken) {
+	if !errors.Is(err, errTaken) {
 		return err
 	}
 	h, err := im.b.find(ctx, im.remote, nil)

@@ -73,8 +73,8 @@ func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.
 	if err != nil {
 		return nil, err
 	}
-	if f.secretFact, err = r.create(ctx, d.Value, p.description); err != nil {
-		return nil, r.taken(ctx, err)
+	if f.secretFact, err = r.createFree(ctx, d.Value, p.description); err != nil {
+		return nil, err
 	}
 	b.listing.Enter(r.name, f.secretFact)
 	versions, err := r.versions(ctx)
@@ -96,19 +96,36 @@ func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.
 // errTaken: the name was taken since it was looked at.
 var errTaken = errors.New("the name is taken")
 
+// createFree makes the secret, or fails with errTaken. Whoever took the name may have
+// purged the secret before it is looked up: then what is refused was not this
+// request, and it is tried once more.
+func (r remote) createFree(ctx context.Context, v secret.Value, description string) (secretFact, error) {
+	for again := false; ; again = true {
+		made, err := r.create(ctx, v, description)
+		if err == nil {
+			return made, nil
+		}
+		err, gone := r.taken(ctx, err)
+		if !gone || again {
+			return secretFact{}, err
+		}
+	}
+}
+
 // taken is the error of a creation that the product refused. It has no code of
-// its own for a name that is taken, so that is looked up.
-func (r remote) taken(ctx context.Context, err error) error {
+// its own for a name that is taken, so that is looked up; gone tells that nothing
+// has the name now.
+func (r remote) taken(ctx context.Context, err error) (_ error, gone bool) {
 	if !kit.Is(err, secret.Invalid, secret.Conflict, secret.Trashed) {
-		return err
+		return err, false
 	}
 	switch f, showErr := r.show(ctx); {
 	case showErr != nil:
-		return err
+		return err, kit.Is(showErr, secret.NotFound)
 	case f.pending():
-		return r.op("create").Error(secret.Trashed, "", secret.Cause(err))
+		return r.op("create").Error(secret.Trashed, "", secret.Cause(err)), false
 	}
-	return r.op("create").Error(secret.Conflict, "another writer came first", errTaken)
+	return r.op("create").Error(secret.Conflict, "another writer came first", errTaken), false
 }
 
 // orMalformed is err, or that of an answer which lacks what it must have.

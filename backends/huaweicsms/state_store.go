@@ -62,8 +62,8 @@ func (b *Backend) WriteState(ctx context.Context, key string, text []byte, revis
 	case have != revision:
 		return conflict
 	case have == "":
-		_, err := r.create(ctx, secret.TextBytes(text), stateDescription)
-		if err = r.taken(ctx, err); errors.Is(err, errTaken) {
+		_, err := r.createFree(ctx, secret.TextBytes(text), stateDescription)
+		if errors.Is(err, errTaken) {
 			return conflict
 		}
 		return err
