@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -315,5 +318,49 @@ func TestCheckOverABrokenConnection(t *testing.T) {
 				t.Errorf("%s, %v: no fault was met", text, f)
 			}
 		}
+	}
+}
+
+// TestAnotherSecretMeanwhile: the current version is not the newest one, and by the time
+// it is read another gateway has purged the secret and made one that has fewer versions.
+func TestAnotherSecretMeanwhile(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	proxy := server.NewProxy(t, 0)
+	p := newPlace(t, database).made(t)
+	other, s := p.open(t), p.through(proxy, database).open(t)
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	put := func(text string) {
+		t.Helper()
+		_, err := other.Put(t.Context(), "s", draft(text))
+		do(err)
+	}
+	put("one")
+	put("two")
+	put("three")
+	_, err := other.Update(t.Context(), "s", secret.ByOrdinal(2), secret.Patch{MakeCurrent: true})
+	do(err)
+	var once sync.Once
+	proxy.Hold(func(statements []string) {
+		if !slices.ContainsFunc(statements, func(text string) bool { return strings.Contains(text, "AND ordinal = $3") }) {
+			return
+		}
+		once.Do(func() {
+			_, err = other.Delete(t.Context(), "s", time.Time{})
+			do(err)
+			do(other.Purge(t.Context(), "s"))
+			put("new")
+		})
+	})
+	got, err := s.Get(t.Context(), "s", secret.Current)
+	proxy.Hold(nil)
+	if err != nil || string(got.Versions[0].Value.Reveal()) != "new" {
+		t.Errorf("what is current: %v", err)
 	}
 }

@@ -125,12 +125,12 @@ func (s *Store) find(ctx context.Context, read reader, name secret.Name, sel sec
 		switch {
 		case sel.IsCurrent() && current == 0, !sel.IsCurrent() && len(f.versions) == 0:
 			return nil, secret.Errorf(secret.NotFound, "no such version")
-		case len(f.versions) == 0:
+		case len(f.versions) == 0 && (guess.IsCurrent() || guess.Ordinal == current):
 			return nil, &recordError{"the current version is not there"}
-		case !sel.IsCurrent() || f.versions[0].Ordinal == current:
+		case !sel.IsCurrent(), len(f.versions) > 0 && f.versions[0].Ordinal == current:
 			return f, nil
 		}
-		guess = secret.ByOrdinal(current)
+		guess = secret.ByOrdinal(current) // of this state: by the next, it may be another secret
 	}
 }
 
