@@ -116,8 +116,10 @@ func TestTokenFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	c := bearer{file: file}
-	for _, want := range []string{"first", "second"} {
-		if err := os.WriteFile(file, []byte(want+"\n"), 0o600); err != nil {
+	for text, want := range map[string]string{
+		"first\n": "first", " second\r\n": "second", "\xef\xbb\xbfmarked\r\n": "marked", "\xfe\xff\x00w\x00i\x00d\x00e\x00\r\x00\n": "wide",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		got, err := c.GetToken(t.Context(), policy.TokenRequestOptions{})

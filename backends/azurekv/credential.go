@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -133,14 +132,17 @@ const bearerLife = 6 * time.Minute
 func (b bearer) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	token := string(b.token.Reveal())
 	if b.file != "" {
-		raw, err := os.ReadFile(b.file)
+		text, err := os.ReadFile(b.file)
 		if err != nil {
 			return azcore.AccessToken{}, err
 		}
-		if raw, err = textfile.Credential(bytes.TrimSpace(raw)); err != nil {
+		if text, err = textfile.Decode(text); err == nil {
+			text, err = textfile.Credential(bytes.TrimSpace(text))
+		}
+		if err != nil {
 			return azcore.AccessToken{}, fmt.Errorf("the token file: %w", err)
 		}
-		token = strings.TrimSpace(string(raw))
+		token = string(text)
 	}
 	return azcore.AccessToken{Token: token, ExpiresOn: time.Now().Add(bearerLife)}, nil
 }

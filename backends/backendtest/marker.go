@@ -191,25 +191,12 @@ func testAppenders(t *testing.T, h Harness) {
 		d.UID = secret.NewUID()
 		ds = append(ds, d)
 	}
-	writers := min(h.Writers, 8)
-	var first sync.WaitGroup // all decide by the same state at first
-	first.Add(writers)
-	together(writers, func(i int) {
-		for n, err := 0, error(secret.Conflict); errors.Is(err, secret.Conflict); n++ {
-			var s *secret.Secret
-			var mark secret.Mark
-			s, mark, err = m.DescribeMarked(ctx, "s")
-			if n == 0 {
-				first.Done()
-				first.Wait()
-			}
-			if err == nil && s.Find(secret.ByUID(ds[0].UID)) == nil {
-				_, err = m.Append(ctx, "s", mark, ds)
-			}
-			if err != nil && !errors.Is(err, secret.Conflict) {
-				t.Errorf("writer %d: %v", i, checkErr(t, err))
-			}
+	decideTogether(ctx, t, m, min(h.Writers, 8), func(_ int, s *secret.Secret, mark secret.Mark) error {
+		if s.Find(secret.ByUID(ds[0].UID)) != nil {
+			return nil
 		}
+		_, err := m.Append(ctx, "s", mark, ds)
+		return err
 	})
 	if s := describe(ctx, t, b, "s"); len(s.Versions) != 1+len(ds) {
 		t.Errorf("there are %d versions, want %d", len(s.Versions), 1+len(ds))
@@ -227,7 +214,25 @@ func testDeciders(t *testing.T, h Harness) {
 	for i := range writers {
 		want[fmt.Sprint("tag", i)] = "x"
 	}
-	var first sync.WaitGroup // all decide by the same state at first
+	decideTogether(ctx, t, m, writers, func(i int, s *secret.Secret, mark secret.Mark) error {
+		tags := maps.Clone(s.Tags)
+		if tags == nil {
+			tags = map[string]string{}
+		}
+		tags[fmt.Sprint("tag", i)] = "x"
+		_, err := b.Update(ctx, "s", secret.Current, secret.Patch{SecretTags: &tags, If: mark})
+		return err
+	})
+	if s := describe(ctx, t, b, "s"); !maps.Equal(s.Tags, want) {
+		t.Errorf("%d tags of %d stand", len(s.Tags), len(want))
+	}
+}
+
+// decideTogether has many write by the state that they have seen, and look again
+// where it was another one. At first all have seen the same.
+func decideTogether(ctx context.Context, t *testing.T, m backends.Marker, writers int, write func(i int, s *secret.Secret, mark secret.Mark) error) {
+	t.Helper()
+	var first sync.WaitGroup
 	first.Add(writers)
 	together(writers, func(i int) {
 		for n, err := 0, error(secret.Conflict); errors.Is(err, secret.Conflict); n++ {
@@ -239,19 +244,11 @@ func testDeciders(t *testing.T, h Harness) {
 				first.Wait()
 			}
 			if err == nil {
-				tags := maps.Clone(s.Tags)
-				if tags == nil {
-					tags = map[string]string{}
-				}
-				tags[fmt.Sprint("tag", i)] = "x"
-				_, err = b.Update(ctx, "s", secret.Current, secret.Patch{SecretTags: &tags, If: mark})
+				err = write(i, s, mark)
 			}
 			if err != nil && !errors.Is(err, secret.Conflict) {
-				t.Errorf("decider %d: %v", i, checkErr(t, err))
+				t.Errorf("writer %d: %v", i, checkErr(t, err))
 			}
 		}
 	})
-	if s := describe(ctx, t, b, "s"); !maps.Equal(s.Tags, want) {
-		t.Errorf("%d tags of %d stand", len(s.Tags), len(want))
-	}
 }

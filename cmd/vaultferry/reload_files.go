@@ -19,9 +19,10 @@ type fromFiles struct {
 }
 
 // read reads the configuration and what it names, but for stores. It changes
-// nothing, so it may be left behind where it waits for a file that is none.
-func (r *reloader) read(ctx context.Context) (*fromFiles, error) {
-	next := *r.rt
+// nothing, so it may be left behind where it waits for a file that is none: what
+// serves then may be another than was.
+func (r *reloader) read(ctx context.Context, was *runtime) (*fromFiles, error) {
+	next := *was
 	cfg, warnings, err := r.app.load()
 	if err == nil && r.address != "" {
 		err = cfg.Listen(r.address)
@@ -30,12 +31,12 @@ func (r *reloader) read(ctx context.Context) (*fromFiles, error) {
 		return nil, err
 	}
 	next.cfg = cfg
-	return &fromFiles{&next, warnings, r.readFiles(ctx, &next)}, nil
+	return &fromFiles{&next, warnings, r.readFiles(ctx, was, &next)}, nil
 }
 
 // readFiles reads what the configuration of next names, but for stores. Its error
 // joins every problem; what could not be read is then as it was.
-func (r *reloader) readFiles(ctx context.Context, next *runtime) error {
+func (r *reloader) readFiles(ctx context.Context, was, next *runtime) error {
 	cfg := next.cfg
 	var errs []error
 	tls, err := serverTLS(cfg.Server, next.acme)
@@ -52,7 +53,7 @@ func (r *reloader) readFiles(ctx context.Context, next *runtime) error {
 			errs = append(errs, err)
 		}
 	}
-	keys, err := r.readKeyring(ctx, next)
+	keys, err := r.readKeyring(ctx, was, next)
 	if err != nil { // without it, whatever it seals would seem broken
 		return errors.Join(append(errs, err)...)
 	}
@@ -78,8 +79,8 @@ func (r *reloader) readFiles(ctx context.Context, next *runtime) error {
 
 // readKeyring reads the keyring anew. What Vault opened is not asked for again
 // while it is the same, so that a reload needs no Vault.
-func (r *reloader) readKeyring(ctx context.Context, next *runtime) (*backup.Keyring, error) {
-	if !config.Same(r.rt.cfg, next.cfg, func(c *config.Config) any { return c.Keyring.Transit }) || next.cfg.Keyring.Transit == nil {
+func (r *reloader) readKeyring(ctx context.Context, was, next *runtime) (*backup.Keyring, error) {
+	if !config.Same(was.cfg, next.cfg, func(c *config.Config) any { return c.Keyring.Transit }) || next.cfg.Keyring.Transit == nil {
 		var err error
 		if next.source, err = r.app.keyringSource(next.cfg); err != nil {
 			return nil, err

@@ -141,7 +141,8 @@ func (r *reloader) prepare(ctx context.Context) (next *upcoming, done control.Re
 // next reads everything first, and opens stores last. restart are the parts that
 // a running gateway cannot take. err joins every problem.
 func (r *reloader) next(ctx context.Context) (_ *upcoming, restart []string, err error) {
-	read, err := interruptible(ctx, func() (*fromFiles, error) { return r.read(ctx) })
+	was := r.rt
+	read, err := interruptible(ctx, func() (*fromFiles, error) { return r.read(ctx, was) })
 	if err != nil {
 		return nil, nil, err
 	}
