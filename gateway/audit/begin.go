@@ -67,7 +67,7 @@ func (f *sharedFile) replace(at *link, e Entry, publish func(temp, path string) 
 		return err
 	}
 	line := f.beginning(&next, e)
-	lock := &fileLock{file: file, wait: f.lockWait}
+	lock := f.lockOf(file)
 	_, err = file.Write(line)
 	if err = errors.Join(err, sameOwner(file, f.file), file.Sync(), lock.take()); err == nil {
 		err = errors.Join(f.file.Sync(), publish(temp, f.path))

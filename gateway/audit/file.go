@@ -22,6 +22,7 @@ type sharedFile struct {
 	now      func() time.Time
 	gateway  string // keeps a tree for its checkpoints; empty: none
 	lockWait time.Duration
+	lease    time.Duration
 	regular  bool
 	begun    time.Time // of the file, by its first line
 	left     *Entry    // why another file than the one that was written last is open; nil: it is the same
@@ -30,6 +31,9 @@ type sharedFile struct {
 	file     *os.File
 	lock     *fileLock
 	held     bool
+	leases   int  // so many have begun
+	look     bool // another lease of the same lock has begun: the file may have been moved
+	writes   int  // in this lease
 	busy     bool // between ready and done
 	over     bool // the lease ended meanwhile
 	released time.Time
@@ -37,7 +41,7 @@ type sharedFile struct {
 
 // openShared opens the file, or begins it, with at behind its last line.
 func openShared(path string, o Options, at *link) (*sharedFile, error) {
-	f := &sharedFile{path: path, now: o.Now, gateway: o.Gateway, lockWait: cmp.Or(o.LockWait, lockTimeout)}
+	f := &sharedFile{path: path, now: o.Now, gateway: o.Gateway, lockWait: cmp.Or(o.LockWait, lockTimeout), lease: lease}
 	if f.now == nil {
 		f.now = time.Now
 	}
@@ -123,16 +127,21 @@ func (f *sharedFile) openBehind(before string, at *link) error {
 func (f *sharedFile) use(file *os.File) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.file, f.lock, f.held, f.over = file, &fileLock{file: file, wait: f.lockWait}, false, false
+	f.file, f.lock, f.held, f.over = file, f.lockOf(file), false, false
+	f.lock.queue = true
 	info, err := file.Stat()
 	f.regular = err == nil && info.Mode().IsRegular()
+}
+
+func (f *sharedFile) lockOf(file *os.File) *fileLock {
+	return &fileLock{file: file, wait: f.lockWait, command: f.gateway == ""}
 }
 
 // acquire takes the lock for a lease.
 func (f *sharedFile) acquire() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if pause := turn - time.Since(f.released); pause > 0 {
+	if pause := turn - time.Since(f.released); pause > 0 && f.lock.open() {
 		timer := time.NewTimer(pause)
 		<-timer.C
 	}
@@ -157,30 +166,41 @@ func (f *sharedFile) stands(size int64) bool {
 	return err == nil && thereErr == nil && os.SameFile(info, there) && info.Size() >= size
 }
 
-// hold has the lock given back when the lease is over.
+// hold begins a lease.
 func (f *sharedFile) hold() {
-	f.held, f.over = true, false
-	file := f.file
-	time.AfterFunc(lease, func() { f.release(file) })
+	f.leases++
+	f.held, f.over, f.look, f.writes = true, false, false, 0
+	n := f.leases
+	time.AfterFunc(f.lease, func() { f.release(n) })
 }
 
-// release lets others write. If it should fail, they wait until this process
-// ends; what it writes itself stays in order.
-func (f *sharedFile) release(file *os.File) {
+// release ends that lease.
+func (f *sharedFile) release(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case !f.held || f.file != file:
+	case !f.held || f.leases != n:
 	case f.busy:
 		f.over = true
 	default:
-		f.giveBack()
+		f.endLease()
 	}
 }
 
-func (f *sharedFile) giveBack() {
+// endLease lets others write. Where nobody wants to and this process goes on, it
+// begins another lease without giving the lock back, so that a busy gateway that is
+// alone makes no more calls of the system than this look. If giving back should fail,
+// others wait until this process ends; what it writes itself stays in order.
+func (f *sharedFile) endLease() {
+	awaited := f.lock.awaited()
+	if f.writes > 1 && !awaited {
+		f.hold()
+		f.look = true
+		return
+	}
 	if f.lock.release() == nil {
 		f.held, f.over, f.released = false, false, time.Now()
+		f.lock.queue = f.lock.queue || awaited
 	}
 }
 
@@ -190,7 +210,7 @@ func (f *sharedFile) done() {
 	defer f.mu.Unlock()
 	f.busy = false
 	if f.held && f.over {
-		f.giveBack()
+		f.endLease()
 	}
 }
 
@@ -198,6 +218,7 @@ func (f *sharedFile) done() {
 func (f *sharedFile) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	file := f.file
+	f.writes++
 	f.mu.Unlock()
 	return file.Write(b)
 }

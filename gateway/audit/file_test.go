@@ -67,7 +67,14 @@ func (tr *trial) write(t *testing.T) {
 }
 
 // later has the lease end.
-func (tr *trial) later() { tr.shared.release(tr.shared.file) }
+func (tr *trial) later() { endLease(tr.shared) }
+
+func endLease(f *sharedFile) {
+	f.mu.Lock()
+	n := f.leases
+	f.mu.Unlock()
+	f.release(n)
+}
 
 func read(t *testing.T, paths ...string) (all []Entry) {
 	t.Helper()

@@ -14,14 +14,16 @@ import (
 // be written before any other. The lock is kept until done.
 func (f *sharedFile) ready(at *link) ([]Entry, error) {
 	f.mu.Lock()
-	held := f.held
-	f.busy = true
+	held, look := f.held, f.look
+	f.busy, f.look = true, false
 	f.mu.Unlock()
-	if held {
+	if held && !look {
 		return nil, nil
 	}
-	if err := f.acquire(); err != nil {
-		return nil, err
+	if !held {
+		if err := f.acquire(); err != nil {
+			return nil, err
+		}
 	}
 	if !f.regular {
 		return nil, nil
