@@ -48,7 +48,11 @@ func TestBadQueries(t *testing.T) {
 		{v + "&api-version=7.3", 400, 0},
 		{"", 400, 0},
 		{"api-version=", 400, 0},
-		{"Api-Version=7.4", 400, 0}, // inferred
+		{"Api-Version=7.4", 200, 25}, // inferred
+		{v + "&API-VERSION=7.4", 400, 0},
+		{v + "&maxResults=1", 200, 1}, // as of Azure Resource Manager
+		{v + "&maxresults=1&maxResults=1", 400, 0},
+		{v + "&$skipToken=" + forged("000001!secret/N28!0!!"), 200, 1},
 		{"api-version=7.4%00", 400, 0},
 		{v + "&unknown=1", 200, 25},
 		{v + "&$skiptoken=", 400, 0},

@@ -142,7 +142,7 @@ func (d *Dialect) fill(r *wire.Request, err error, message string) string {
 	vault, _, _ := strings.Cut(o.host, ".")
 	return strings.NewReplacer(
 		"{name}", r.Vars["name"], "{id}", id, "{method}", r.Method, "{operation}", r.Vars["operation"],
-		"{api-version}", param(r.URL.Query(), "api-version"), "{kind}", otherKind(r.URL.Path),
+		"{api-version}", param(parameters(r), "api-version"), "{kind}", otherKind(r.URL.Path),
 		"{caller}", r.Caller.ID, "{authority}", d.authorityFor(r), "{permission}", d.permissions[r.Op],
 		"{vault}", vault, "{url}", d.conflictURL(o, err),
 	).Replace(message)

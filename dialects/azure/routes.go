@@ -2,8 +2,10 @@ package azure
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,15 +99,29 @@ type request struct {
 	name    secret.Name // as the store knows it; empty where the path has none
 }
 
-// param is a parameter of the query. Given more than once it is a list, which
-// no parameter of the API may be: so neither value counts.
+// parameters are those of the query by their folded names: scripts write maxResults
+// and $skipToken, and the service does not tell upper from lower case (inferred: it
+// is ASP.NET, whose collection of them does not).
+func parameters(r *wire.Request) url.Values {
+	sent := r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if folded := fold(name); folded != name {
+			sent[folded] = append(sent[folded], sent[name]...)
+			delete(sent, name)
+		}
+	}
+	return sent
+}
+
+// param is a parameter of the query, by its folded name. Given more than once it is
+// a list, which no parameter of the API may be: so neither value counts.
 func param(q url.Values, name string) string { return strings.Join(q[name], ",") }
 
 // accept checks in the order that is inferred for the service: api-version,
 // name. The token was checked before both. A vault that is not there is told by
 // the operation, as one in which the caller may do nothing.
 func (d *Dialect) accept(r *wire.Request) (*request, error) {
-	q := &request{Request: r, origin: originOf(r.Host), query: r.URL.Query()}
+	q := &request{Request: r, origin: originOf(r.Host), query: parameters(r)}
 	q.base = q.origin.base()
 	if q.site = d.site(q.origin); q.site == nil {
 		q.site = &site{} // in whose store nobody may do anything

@@ -51,7 +51,7 @@ func (d *Dialect) getSecret(q *request) (wire.Reply, error) {
 // is that every other value is refused.
 func (q *request) checkOutput() error {
 	const name = "outContentType"
-	if wish := param(q.query, name); q.query.Has(name) && wish != typePFX && wish != typePEM {
+	if wish := param(q.query, fold(name)); q.query.Has(fold(name)) && wish != typePFX && wish != typePEM {
 		return refuse(secret.Invalid, wrongOutput, name+": neither "+typePFX+" nor "+typePEM)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -29,11 +30,34 @@ type Identity struct {
 	Bounds access.Bounds
 }
 
-const (
-	identityPath    = "/msi/token"
-	identityHeader  = "X-Identity-Header"
-	identityVersion = "2019-08-01"
-)
+const identityPath = "/msi/token"
+
+// identityVersion is how an api-version of App Service's endpoint has the proof, and
+// writes when a token ends.
+type identityVersion struct {
+	name, header string
+	ends         func(seconds int64) string
+}
+
+// identityVersions: the first is the newest. The other's clients know MSI_ENDPOINT and
+// MSI_SECRET (go-autorest, ms-rest-azure, @azure/identity 1), and read a date: JavaScript's
+// makes none of a number, Go's and Java's take it in this form.
+var identityVersions = []identityVersion{
+	{"2019-08-01", "X-Identity-Header", func(s int64) string { return strconv.FormatInt(s, 10) }},
+	{"2017-09-01", "Secret", func(s int64) string { return time.Unix(s, 0).UTC().Format("01/02/2006 15:04:05 -07:00") }},
+}
+
+// identityVersionOf is the api-version that a request names, and whether it is served.
+// Whoever names none has to prove himself as for the newest.
+func identityVersionOf(r *wire.Request) (identityVersion, bool) {
+	named := r.URL.Query().Get("api-version")
+	for _, v := range identityVersions {
+		if v.name == named {
+			return v, true
+		}
+	}
+	return identityVersions[0], false
+}
 
 // proven is the identity as what tokens are issued to.
 func (i *Identity) proven() proven {
@@ -54,6 +78,7 @@ func (l *Login) IdentityEndpoint() http.Handler {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	wire.Mount(r, identityEdge{l}, []wire.Route{
 		{Op: "identity.Token", Method: http.MethodGet, Path: identityPath, Handle: l.identityToken},
+		{Op: "identity.Token", Method: http.MethodGet, Path: identityPath + "/", Handle: l.identityToken}, // of ms-rest-azure
 	}, l.limits)
 	return r
 }
@@ -63,10 +88,10 @@ type identityEdge struct{ *Login }
 
 var (
 	forwarded    = refusal{secret.Denied, http.StatusBadRequest, "BadRequest", 0, "The request was forwarded, or names another host than this machine: ask the endpoint itself."}
-	noHeader     = refusal{secret.Unauthenticated, http.StatusUnauthorized, "Unauthorized", 0, "X-IDENTITY-HEADER is missing, or is none of this endpoint's: it must be what IDENTITY_HEADER holds."}
+	noHeader     = refusal{secret.Unauthenticated, http.StatusUnauthorized, "Unauthorized", 0, "X-IDENTITY-HEADER (secret for api-version 2017-09-01) is missing, or is none of this endpoint's: it must be what IDENTITY_HEADER (MSI_SECRET) holds."}
 	slowHeader   = refusal{secret.Throttled, http.StatusTooManyRequests, "TooManyRequests", 0, "This X-IDENTITY-HEADER was refused too often. Wait some minutes."}
 	noIdentity   = refusal{secret.Invalid, http.StatusBadRequest, "BadRequest", 0, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."}
-	wrongVersion = refusal{secret.Invalid, http.StatusBadRequest, "BadRequest", 0, "The api-version is not served: " + identityVersion + " is."}
+	wrongVersion = refusal{secret.Invalid, http.StatusBadRequest, "BadRequest", 0, "The api-version is not served: 2019-08-01 and 2017-09-01 are."}
 	noAudience   = refusal{secret.Invalid, http.StatusBadRequest, "BadRequest", 0, "The resource is missing, or no token is issued for it: it must be what the 401 answer of a vault names as its resource."}
 	noEndpoint   = refusal{secret.NotFound, http.StatusNotFound, "NotFound", 0, "There is nothing at this path: GET " + identityPath + " is served."}
 	identityRate = refusal{secret.Throttled, http.StatusTooManyRequests, "TooManyRequests", 0, "The caller has sent more requests than its rate_limit allows."}
@@ -78,7 +103,8 @@ func (e identityEdge) Authenticate(r *wire.Request) (access.Caller, error) {
 	if !direct(r.Request) {
 		return nobody, refuse(forwarded)
 	}
-	all := r.Header.Values(identityHeader)
+	v, _ := identityVersionOf(r)
+	all := r.Header.Values(v.header)
 	if len(all) != 1 || all[0] == "" {
 		return nobody, refuse(noHeader)
 	}
@@ -120,7 +146,7 @@ func direct(r *http.Request) bool {
 // identityAnswer is what the clients of App Service read.
 type identityAnswer struct {
 	Token    string `json:"access_token"`
-	Expires  string `json:"expires_on"` // a number of seconds, as text
+	Expires  string `json:"expires_on"` // as the api-version has it
 	Resource string `json:"resource"`
 	Type     string `json:"token_type"`
 	Client   string `json:"client_id"`
@@ -128,9 +154,10 @@ type identityAnswer struct {
 
 func (l *Login) identityToken(r *wire.Request) (wire.Reply, error) {
 	q := r.URL.Query()
-	id := l.headers[sha256.Sum256([]byte(r.Header.Get(identityHeader)))]
+	v, served := identityVersionOf(r)
+	id := l.headers[sha256.Sum256([]byte(r.Header.Get(v.header)))]
 	switch {
-	case q.Get("api-version") != identityVersion:
+	case !served:
 		return wire.Reply{}, refuse(wrongVersion)
 	case !id.isNamed(q):
 		return wire.Reply{}, refuse(noIdentity)
@@ -143,7 +170,7 @@ func (l *Login) identityToken(r *wire.Request) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, &secret.Error{Kind: secret.Internal, Op: r.Op, Err: err}
 	}
-	reply, err := answer(identityAnswer{Token: token, Expires: strconv.FormatInt(says.Expires, 10), Resource: resource, Type: "Bearer", Client: id.ID})
+	reply, err := answer(identityAnswer{Token: token, Expires: v.ends(says.Expires), Resource: resource, Type: "Bearer", Client: id.ID})
 	if err != nil {
 		return wire.Reply{}, err
 	}

@@ -84,6 +84,7 @@ func TestIdentityIsNoBridge(t *testing.T) {
 	env := g.IdentityEnvironment(t)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	good := env["IDENTITY_ENDPOINT"] + "?api-version=2019-08-01&resource=" + resourceOf(g)
+	older := strings.Replace(good, "2019-08-01", "2017-09-01", 1)
 	for name, c := range map[string]struct {
 		url    string
 		method string
@@ -108,7 +109,12 @@ func TestIdentityIsNoBridge(t *testing.T) {
 		"post":               {good, "POST", func(*http.Request) {}, 404},
 		"another path":       {strings.Replace(good, "/msi/token", "/metadata/identity/oauth2/token", 1), "GET", func(*http.Request) {}, 404},
 		"no version":         {strings.Replace(good, "2019-08-01", "", 1), "GET", func(*http.Request) {}, 400},
-		"an older version":   {strings.Replace(good, "2019-08-01", "2017-09-01", 1), "GET", func(*http.Request) {}, 400},
+		"another version":    {strings.Replace(good, "2019-08-01", "2018-02-01", 1), "GET", func(*http.Request) {}, 400},
+		"the older version":  {older, "GET", func(r *http.Request) { r.Header.Set("Secret", g.IdentityHeader) }, 200},
+		"its path's slash":   {strings.Replace(older, "?", "/?", 1), "GET", func(r *http.Request) { r.Header.Set("Secret", g.IdentityHeader) }, 200},
+		"its newer header":   {older, "GET", func(*http.Request) {}, 401},
+		"its wrong header":   {older, "GET", func(r *http.Request) { r.Header.Set("Secret", "x") }, 401},
+		"its other client":   {older + "&clientid=x", "GET", func(r *http.Request) { r.Header.Set("Secret", g.IdentityHeader) }, 400},
 		"no resource":        {strings.Split(good, "&")[0], "GET", func(*http.Request) {}, 400},
 		"no URL":             {strings.Split(good, "&")[0] + "&resource=vault", "GET", func(*http.Request) {}, 400},
 		"another client":     {good + "&client_id=x", "GET", func(*http.Request) {}, 400},

@@ -30,16 +30,22 @@ func direct(ctx context.Context, network, address string) (net.Conn, error) {
 var client = &http.Client{Transport: &http.Transport{DialContext: direct, ForceAttemptHTTP2: true}}
 
 type world struct {
-	Vaults map[string]string `json:"vaults"`
+	Vaults   map[string]string `json:"vaults"`
+	Identity map[string]string `json:"identity"`
 }
 
-func vault(t *testing.T) string {
+func worldOf(t *testing.T) world {
 	t.Helper()
 	var w world
 	if err := json.Unmarshal([]byte(os.Getenv("WORLD")), &w); err != nil {
 		t.Fatal("WORLD names no vaults:", err)
 	}
-	return w.Vaults["one"]
+	return w
+}
+
+func vault(t *testing.T) string {
+	t.Helper()
+	return worldOf(t).Vaults["one"]
 }
 
 func principal(t *testing.T, tenant, resource, secret string) *adal.ServicePrincipalToken {
@@ -86,6 +92,35 @@ func TestChallenge(t *testing.T) {
 	ask(t, autorest.NewBearerAuthorizerCallback(client, func(tenant, resource string) (*autorest.BearerAuthorizer, error) {
 		return autorest.NewBearerAuthorizer(principal(t, tenant, resource, os.Getenv("AZURE_CLIENT_SECRET"))), nil
 	}), http.StatusOK)
+}
+
+// TestManagedIdentity is external-secrets' and other programs' on a machine of App
+// Service's kind, by MSI_ENDPOINT and MSI_SECRET.
+func TestManagedIdentity(t *testing.T) {
+	id := worldOf(t).Identity
+	t.Setenv("MSI_ENDPOINT", id["IDENTITY_ENDPOINT"])
+	t.Setenv("MSI_SECRET", id["IDENTITY_HEADER"])
+	for name, options := range map[string]*adal.ManagedIdentityOptions{"of the system": nil, "by its client id": {ClientID: id["client"]}} {
+		token, err := adal.NewServicePrincipalTokenFromManagedIdentity(resourceOf(t), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := token.EnsureFresh(); err != nil {
+			t.Fatal(name, err)
+		}
+		got := token.Token()
+		if left := time.Until(got.Expires()); left < 50*time.Minute || left > time.Hour || got.Type != "Bearer" || got.IsExpired() {
+			t.Errorf("%s: a %s token with %s left", name, got.Type, left)
+		}
+		ask(t, autorest.NewBearerAuthorizer(token), http.StatusOK)
+	}
+	other, err := adal.NewServicePrincipalTokenFromManagedIdentity(resourceOf(t), &adal.ManagedIdentityOptions{ClientID: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.RefreshWithContext(t.Context()); err == nil {
+		t.Error("another identity has a token")
+	}
 }
 
 func TestRefused(t *testing.T) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SecretClient } from "@azure/keyvault-secrets";
 import adal from "adal-node";
-import { ClientSecretCredential } from "azure-identity-1";
+import { ClientSecretCredential, ManagedIdentityCredential } from "azure-identity-1";
 import { fresh, same, world } from "./world.mjs";
 
 const { AZURE_TENANT_ID: tenant, AZURE_AUTHORITY_HOST: authorityHost, AZURE_CLIENT_ID: id, AZURE_CLIENT_SECRET: secret } = process.env;
@@ -59,4 +59,19 @@ test("@azure/identity 1 reads and writes", async () => {
   }
   const wrong = new ClientSecretCredential(tenant, id, "wrong", { authorityHost });
   await assert.rejects(wrong.getToken("https://vault.localhost/.default"), /AADSTS7000215/);
+});
+
+test("@azure/identity 1 has a managed identity by MSI_ENDPOINT and MSI_SECRET", async () => {
+  process.env.MSI_ENDPOINT = world.identity.IDENTITY_ENDPOINT;
+  process.env.MSI_SECRET = world.identity.IDENTITY_HEADER;
+  const name = fresh("msi-1");
+  for (const credential of [new ManagedIdentityCredential(), new ManagedIdentityCredential(world.identity.client)]) {
+    const c = new SecretClient(world.vaults.one, credential);
+    await c.setSecret(name, "value");
+    same((await c.getSecret(name)).value, "value", "what was set");
+  }
+  const { resource } = await challenge();
+  const left = (await new ManagedIdentityCredential().getToken(`${resource}/.default`)).expiresOnTimestamp - Date.now();
+  assert.ok(left > 50 * 60_000 && left <= 3_600_000, `it lives for ${left} ms`);
+  await assert.rejects(new ManagedIdentityCredential("another").getToken(`${resource}/.default`), /400|identity/i);
 });
