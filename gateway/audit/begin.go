@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vaultferry/vaultferry/internal/merkle"
 	"github.com/vaultferry/vaultferry/internal/osfile"
@@ -105,10 +106,29 @@ func treeOf(at *link, file *os.File) link {
 	return next
 }
 
+// temporary begins the name of a file that is being written.
+const temporary = ".vaultferry-audit-"
+
+// abandonedAfter is when nobody writes a temporary file any more: it is what a
+// gateway left that was killed.
+const abandonedAfter = time.Hour
+
+// removeAbandoned removes what was abandoned beside path. What it cannot remove
+// is in nobody's way.
+func removeAbandoned(path string, now time.Time) {
+	there, _ := os.ReadDir(filepath.Dir(path))
+	for _, e := range there {
+		info, err := e.Info()
+		if strings.HasPrefix(e.Name(), temporary) && err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+}
+
 // createTemp is os.CreateTemp of a file to append to, mode 0600. It opens it once:
 // the name may lead elsewhere later.
 func createTemp(path string) (*os.File, string, error) {
-	name := filepath.Join(filepath.Dir(path), ".vaultferry-audit-"+rand.Text())
+	name := filepath.Join(filepath.Dir(path), temporary+rand.Text())
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	return file, name, err
 }

@@ -1,6 +1,9 @@
 package audit
 
 import (
+	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,4 +156,30 @@ func TestRotatesByItself(t *testing.T) {
 		t.Errorf("%d files by age", n)
 	}
 	unbroken(t, append(beside(path), path)...)
+}
+
+// TestAbandoned: what a killed gateway left half written is removed, and what
+// another one writes is not.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, tr *trial) {
+		dir := filepath.Dir(tr.path)
+		old, fresh, foreign := filepath.Join(dir, temporary+"OLD"), filepath.Join(dir, temporary+"FRESH"), filepath.Join(dir, ".other")
+		for _, path := range []string{old, fresh, foreign} {
+			must(t, os.WriteFile(path, nil, 0o600))
+		}
+		past := time.Now().Add(-2 * abandonedAfter)
+		must(t, errors.Join(os.Chtimes(old, past, past), os.Chtimes(foreign, past, past)))
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		tr.Run(ended)
+		if _, err := os.Lstat(old); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the abandoned file: %v", err)
+		}
+		for _, path := range []string{fresh, foreign} {
+			if _, err := os.Lstat(path); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
