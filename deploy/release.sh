@@ -11,7 +11,7 @@ tools=$PWD/.cache/tools
 out=$(realpath -m "${1:-dist}")
 authorities=${CA_FILE:-/etc/ssl/certs/ca-certificates.crt}
 
-# For Windows there are the commands: docs/install.md says what is left out.
+# For Windows there are the commands: docs/windows.md says what is left out.
 platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
 
 export GOWORK=off GOFLAGS='-mod=readonly -trimpath' CGO_ENABLED=0 LC_ALL=C TZ=UTC

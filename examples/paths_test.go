@@ -83,7 +83,7 @@ func TestPathsAreWhole(t *testing.T) {
 		taken += read(t, file)
 	}
 	for page, title := range map[string]string{
-		"README.md": "", "docs/policy.md": "Add a caller", "docs/install.md": "Renew the certificate", "docs/backup.md": "A lost machine",
+		"README.md": "", "docs/policy.md": "Add a caller", "docs/certificates.md": "Renew the certificate", "docs/recovery.md": "A lost machine",
 	} {
 		blocks := 0
 		for _, b := range pages.Blocks(read(t, filepath.Join("..", page))) {

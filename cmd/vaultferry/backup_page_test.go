@@ -11,10 +11,11 @@ import (
 	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
-// TestBackupPage does what docs/backup.md tells, line by line, in the order of the
-// page, with what was lost before each part. What a lost machine needs is a path of
+// TestBackupPages does what docs/backup.md and docs/recovery.md tell, line by line, in
+// the order of the pages, with what was lost before each part. A repository is copied
+// last, with the key that is left then. What a lost machine needs is a path of
 // examples/paths, on two machines.
-func TestBackupPage(t *testing.T) {
+func TestBackupPages(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("jq"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -39,7 +40,12 @@ printf canary | vaultferry set web team-a/key`)
 		"A lost store":  `rm payments.db`,
 	}
 	blocks := 0
-	for part := range strings.SplitSeq(documents(t)["docs/backup.md"], "\n## ") {
+	docs := documents(t)
+	making, copying, ok := strings.Cut(docs["docs/backup.md"], "\n## Move or copy a repository\n")
+	if !ok || strings.Contains(copying, "\n## ") {
+		t.Fatal("the page does not end with copies of a repository")
+	}
+	for part := range strings.SplitSeq(making+"\n"+docs["docs/recovery.md"]+"\n## Copies\n"+copying, "\n## ") {
 		title, text, _ := strings.Cut(part, "\n")
 		if title == "A lost machine" {
 			continue
@@ -61,7 +67,7 @@ printf canary | vaultferry set web team-a/key`)
 		}
 	}
 	if len(before) > 0 || blocks < 9 {
-		t.Errorf("the page has %d blocks, and not the parts %v", blocks, before)
+		t.Errorf("the pages have %d blocks, and not the parts %v", blocks, before)
 	}
 	if got := p.sh(`vaultferry get payments db-password; vaultferry get payments team-a/key; vaultferry get web team-a/key`); got != strings.Repeat("canary", 3) {
 		t.Errorf("at the end it holds %q", got)

@@ -21,17 +21,13 @@ import (
 	"github.com/vaultferry/vaultferry/internal/pages"
 )
 
-// TestIdentityPage: each configuration of docs/identity.md loads, and a token with
+// TestIdentityPage: each configuration of docs/identity.md and docs/credentials.md loads, and a token with
 // the claims below it is its caller's. The keys are the test's own: fetching them
 // is what only the platform can show, and what gateway/issuer tests otherwise.
 func TestIdentityPage(t *testing.T) {
 	t.Parallel()
-	b, err := os.ReadFile("../../docs/identity.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokens := 0
-	for section := range strings.SplitSeq(string(b), "\n## ") {
+	docs, tokens := documents(t), 0
+	for section := range strings.SplitSeq(docs["docs/identity.md"]+docs["docs/credentials.md"], "\n## ") {
 		title, _, _ := strings.Cut(section, "\n")
 		claims, shown := pages.First(section, "json")
 		for _, b := range pages.Blocks(section) {

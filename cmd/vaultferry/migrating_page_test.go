@@ -16,7 +16,7 @@ import (
 	"github.com/vaultferry/vaultferry/inventory"
 )
 
-// cutOver is a gateway whose team moves as docs/migrating.md tells.
+// cutOver is a gateway whose team moves as docs/cutover.md tells.
 type cutOver struct {
 	*killWorld
 	text  string // of the configuration
@@ -44,12 +44,12 @@ policy:
 // TestCutOver follows the page: each of its blocks is run as it stands, and after
 // each step the team's application sees what the page promises.
 func TestCutOver(t *testing.T) {
-	text, err := os.ReadFile("../../docs/migrating.md")
+	text, err := os.ReadFile("../../docs/cutover.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "## A team's cut-over, step by step\n")
-	section, _, ok := strings.Cut(section, "### Watch for drift")
+	_, section, _ := strings.Cut(string(text), "# A team's cut-over, step by step\n")
+	section, _, ok := strings.Cut(section, "## Watch for drift")
 	if !ok {
 		t.Fatal("the page has no such section")
 	}

@@ -78,7 +78,7 @@ folder that goes away at the end. For automated tests:
 }
 
 func (a *app) serve(ctx context.Context, address string, hangUps <-chan os.Signal) (err error) {
-	if !osfile.Replaces { // see docs/install.md
+	if !osfile.Replaces { // see docs/windows.md
 		return usagef("the gateway runs on Linux and macOS; here there are the commands, and for tests serve --dev")
 	}
 	cfg, warnings, err := a.load()

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// TestPromisesHaveTests: each test that the threat model and the page of moves name
+// TestPromisesHaveTests: each test that the page of promises and that of faults in moves name
 // is there.
 func TestPromisesHaveTests(t *testing.T) {
 	t.Parallel()
 	missing := map[string]string{} // the page, by the test's name
-	for file, least := range map[string]int{"docs/threat-model.md": 20, "docs/migrating.md": 10} {
+	for file, least := range map[string]int{"docs/promises.md": 20, "docs/migrating-faults.md": 10} {
 		page, err := os.ReadFile("../../" + file)
 		must(t, err)
 		named := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(page), -1)

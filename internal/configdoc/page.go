@@ -25,7 +25,7 @@ writes one to change, [examples](../examples) show others, and ` + "`vaultferry 
   writes, and have line ends of Windows. Certificates and keys are PEM, the chain behind the certificate, the key without a passphrase.
 - **Relative paths** are relative to the configuration file, not to the current folder.
 - **A size** is a number of bytes or has a unit: ` + "`1048576`, `64MiB`, `10MB`" + `. **A duration** has units: ` + "`30s`, `1m30s`, `250ms`" + `.
-- **A change counts after ` + "`vaultferry reload`" + `**, which [changes all of it or nothing](install.md#changes-without-a-stop), and where it is
+- **A change counts after ` + "`vaultferry reload`" + `**, which [changes all of it or nothing](operating.md#changes-without-a-stop), and where it is
   one of listeners, of the audit or of an open file, after a restart.
 
 ## Help in editors

@@ -24,7 +24,7 @@ What moves is the reference secret of the tests: twelve versions, 1 to 13 withou
 bytes, 7 is no UTF-8, 8 was destroyed, 9 is disabled, 10 is fields, 11 is previous, 12 current and 13 staged; the secret has
 a description, tags and extra members. All of it arrives but for what is named here, and every version answers to its old
 ids in both dialects. Tags are compared as those of each version and of the secret, and being without is not an empty set;
-that each API shows the other's is a [view](clients.md#tags-in-both-apis).
+that each API shows the other's is a [view](apis.md#tags-in-both-apis).
 
 - **data**: a version or a value is gone, or can be read by native tools though it is disabled.
 - **meaning**: a state, expiry, stage or tag is not held.

@@ -177,7 +177,7 @@ func TestLinearizable(t *testing.T) {
 }
 
 // TestOtherProducts counts what holds over a product that is not the gateway's
-// own, for docs/several-gateways.md.
+// own, for docs/consistency.md.
 func TestOtherProducts(t *testing.T) {
 	t.Parallel()
 	for product, open := range others {
