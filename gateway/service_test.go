@@ -140,10 +140,15 @@ func put(t *testing.T, w *world, r gateway.Ref, values ...string) *secret.Secret
 	return sec
 }
 
+// wantKind: whoever asks for a kind with errors.Is finds k and no other one, anywhere in
+// the tree of err.
 func wantKind(t *testing.T, err error, k secret.Kind) {
 	t.Helper()
-	if !errors.Is(err, k) {
-		t.Errorf("got %v, want kind %q", err, k.Error())
+	for _, other := range secret.Kinds() {
+		if errors.Is(err, other) != (other == k) {
+			t.Errorf("got %v, want kind %q alone", err, k.Error())
+			return
+		}
 	}
 }
 
