@@ -235,7 +235,7 @@ func (s *Service) writeNew(ctx context.Context, j *job, sec *secret.Secret, left
 	out.Versions = sameOrdinals(made.Secret)
 	if o.LookBack && !j.caps.AtomicCreate {
 		if out.Secret, err = j.Backend.Describe(ctx, sec.Name); err != nil {
-			return nil, &secret.Error{Kind: secret.Unknown, Name: sec.Name, Err: err, Detail: "all is written, and nobody knows what else was" + told(err)}
+			return nil, &secret.Error{Kind: secret.Unknown, Name: sec.Name, Err: secret.Cause(err), Detail: "all is written, and nobody knows what else was" + told(err)}
 		}
 	}
 	return out, nil

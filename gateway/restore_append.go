@@ -238,7 +238,7 @@ func appendError(err error, name secret.Name, done, of int) error {
 		kind = secret.Unknown
 	}
 	return &secret.Error{
-		Kind: kind, Name: name, Err: err, RetryAfter: retryAfterOf(err),
+		Kind: kind, Name: name, Err: secret.Cause(err), RetryAfter: retryAfterOf(err),
 		Detail: fmt.Sprintf("%d of %d new versions were added; %s", done, of, afterAppend(err, done == of)) + told(err),
 	}
 }

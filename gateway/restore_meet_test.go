@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type meeting struct {
 	*memory.Store
 	others func()
+	added  func() // others, between the write of an append and the look at what it made
 }
 
 func (m *meeting) meet() {
@@ -32,6 +34,13 @@ func (m *meeting) Import(ctx context.Context, in *secret.Secret, token string) (
 func (m *meeting) Append(ctx context.Context, name secret.Name, only secret.Mark, ds []secret.Draft) (*secret.Secret, error) {
 	m.meet()
 	return m.Store.Append(ctx, name, only, ds)
+}
+
+func (m *meeting) Describe(ctx context.Context, name secret.Name) (*secret.Secret, error) {
+	if m.added != nil {
+		m.added()
+	}
+	return m.Store.Describe(ctx, name)
 }
 
 // met is two gateways that share a store, and backups of a secret of three versions: of
@@ -133,6 +142,40 @@ func (m *met) begin(t *testing.T) { m.restore(t, m.other, m.first, "") }
 func (m *met) remove(t *testing.T) {
 	if _, err := m.other.Delete(t.Context(), call, refB); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAppendIsNotMadeTwice: what an append has added counts as written, also where others
+// take the secret away before it is looked at. It makes no secret of that name anew.
+func TestAppendIsNotMadeTwice(t *testing.T) {
+	t.Parallel()
+	for what, purge := range map[string]bool{"deleted": false, "purged": true} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			m := newMet(t)
+			m.begin(t)
+			m.store.added = func() {
+				m.store.added = nil
+				m.remove(t)
+				if !purge {
+					return
+				}
+				if err := m.other.Purge(t.Context(), call, refB); err != nil {
+					t.Error(err)
+				}
+			}
+			_, err := m.one.Restore(t.Context(), call, "b", m.all, gateway.RestoreOptions{OnConflict: gateway.ConflictAppend})
+			wantKind(t, err, secret.Partial)
+			if e := m.one.last(t); e.Action != "restore" || e.Result != secret.Partial.Error() || len(e.Versions) != 2 {
+				t.Errorf("audit: %+v", e)
+			}
+			if m.store.added != nil {
+				t.Fatal("nobody looked at what was added")
+			}
+			if _, err := m.one.Describe(t.Context(), call, refB); !errors.Is(err, secret.NotFound) {
+				t.Errorf("the secret that others took away is there again: %v", err)
+			}
+		})
 	}
 }
 

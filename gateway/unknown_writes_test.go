@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/backends"
+	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/secret"
 )
@@ -192,6 +193,77 @@ func TestARepeatKnowsItsExtra(t *testing.T) {
 			t.Errorf("%s stands, and the repeat answers version %d, want %d", stands, got, want)
 		}
 	}
+}
+
+// TestNoRepeatOfAnother: the same write by somebody else is a write of his own.
+func TestNoRepeatOfAnother(t *testing.T) {
+	t.Parallel()
+	both := everything
+	both.Callers = []string{"c", "d"}
+	w := newWorld(t, nil, both)
+	w.a.After = func(_ context.Context, m string) error {
+		if m == "Put" {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	_, err := w.Put(t.Context(), call, refA, draft("hush"))
+	wantKind(t, err, secret.Unknown)
+	w.a.After = nil
+	other := call
+	other.Caller.ID = "d"
+	if made, err := w.Put(t.Context(), other, refA, draft("hush")); err != nil || made.Newest().Ordinal != 2 {
+		t.Errorf("another caller's write: %v", err)
+	}
+}
+
+// TestNoRepeatOfWhatStood: a write that did not land is made by its repeat, and changes
+// nothing of a version with the same value that stood before.
+func TestNoRepeatOfWhatStood(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	w.a.Backend = memory.New(memory.Options{Now: c.Now})
+	put(t, w, refA, "hush")
+	c.advance(time.Second)
+	lost := func(_ context.Context, m string) error {
+		if m == "Put" {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	w.a.Before = lost
+	d := draft("hush")
+	d.Tags = map[string]string{"a": "b"}
+	_, err := w.Put(t.Context(), call, refA, d)
+	wantKind(t, err, secret.Unknown)
+	w.a.Before = nil
+	if made, err := w.Put(t.Context(), call, refA, d); err != nil || made.Newest().Ordinal != 2 {
+		t.Errorf("the repeat: %v", err)
+	}
+	if s, err := w.a.Describe(t.Context(), "n"); err != nil || len(s.Versions) != 2 || s.Versions[0].Tags != nil {
+		t.Errorf("the version that stood was changed, or %v", err)
+	}
+}
+
+// TestNoRepeatedRestoreOfAnother: a restore that did not land is not taken for done where
+// somebody else has made as many versions under the name.
+func TestNoRepeatedRestoreOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	put(t, w, refA, "hush1", "hush2")
+	blob := backupOf(t, w, refA)
+	w.b.Before = func(_ context.Context, m string) error {
+		if m == "Import" {
+			return &secret.Error{Kind: secret.Unknown}
+		}
+		return nil
+	}
+	_, err := w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.Unknown)
+	w.b.Before = nil
+	put(t, w, refB, "hush3", "hush4")
+	_, err = w.Restore(t.Context(), call, "b", blob, gateway.RestoreOptions{})
+	wantKind(t, err, secret.AlreadyExists)
 }
 
 // A write of which the value landed and the attributes did not is completed by

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/bolt"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -88,6 +89,15 @@ func TestRestoreRefuses(t *testing.T) {
 	bolt.Damage(t, bent, "live")
 	held := file("held", data)
 	open(t, held, keys)
+	looked := file("looked at", data) // by a check or a copy, or by a restore as this one
+	look, err := os.Open(looked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = look.Close() })
+	if err := osfile.TryShare(look); err != nil {
+		t.Fatal(err)
+	}
 	kept := file("kept", data)
 	for what, c := range map[string]struct {
 		r    bolt.Restore
@@ -102,6 +112,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"another":  {r: bolt.Restore{From: sound, MadeAs: "people"}, kind: secret.Invalid, word: `made as store "payments", not "people"`},
 		"key":      {r: bolt.Restore{From: sound, Keys: keyring(t)}, kind: secret.Invalid, word: "another one"},
 		"held":     {r: bolt.Restore{From: sound, Replace: true}, path: held, kind: secret.Unavailable, word: "held by another process"},
+		"looked":   {r: bolt.Restore{From: sound, Replace: true}, path: looked, kind: secret.Unavailable, word: "held by another process"},
 		"in use":   {r: bolt.Restore{From: held}, kind: secret.Unavailable, word: "held by another process"},
 		"kept bad": {r: bolt.Restore{From: bent, Replace: true}, path: kept, kind: secret.Corrupt, word: "is damaged"},
 		"old name": {r: bolt.Restore{From: sound, Replace: true}, path: oldTaken(t, data), kind: secret.Unavailable, word: "nothing was done"},

@@ -80,7 +80,7 @@ func partsAlone(text string) (parts []*part) {
 const closers = `"',|`
 
 // partsAmid are those that stand between other text: the value of YAML, of a
-// variable or of a list that PowerShell shows, a cell of a table or of CSV, what is
+// variable or of a list that PowerShell shows, cells of a table or of CSV, what is
 // between tags, or quoted by a mail. Lines of nothing else go on with one that
 // went to the end of its line.
 func partsAmid(text string) (parts []*part) {
@@ -91,25 +91,40 @@ func partsAmid(text string) (parts []*part) {
 		line := strings.TrimSpace(strings.TrimLeft(whole, "> \t"))
 		from := at + strings.Index(whole, line)
 		at += len(whole)
-		start := blobIndex(line)
-		begins := start >= 0
-		if begins {
-			last = &part{line: n, from: from + start, open: true}
-			parts = append(parts, last)
+		begun := partsOf(line, n, from)
+		switch {
+		case len(begun) > 0:
+			parts = append(parts, begun...)
+			last = begun[len(begun)-1]
+		case last != nil && last.open:
+			last.goOn(line, from)
 		}
-		if last == nil || !last.open {
-			continue
-		}
-		start = max(start, 0)
-		end := start + blobLength(line[start:])
-		if !begins && strings.Trim(line[end:], closers) != "" { // other text
-			last.open = false
-			continue
-		}
-		last.take(line[start:end], from+start)
-		last.open = line != "" && end == len(line)
 	}
 	return parts
+}
+
+// partsOf are those that begin in a line.
+func partsOf(line string, n, from int) (parts []*part) {
+	for end := 0; ; {
+		i := blobIndex(line[end:])
+		if i < 0 {
+			return parts
+		}
+		start := end + i
+		end = start + blobLength(line[start:])
+		p := &part{line: n, from: from + start, open: end == len(line)}
+		p.take(line[start:end], from+start)
+		parts = append(parts, p)
+	}
+}
+
+// goOn takes a line that may be more of the part, and ends it where it is other text.
+func (p *part) goOn(line string, from int) {
+	end := blobLength(line)
+	if strings.Trim(line[end:], closers) == "" {
+		p.take(line[:end], from)
+	}
+	p.open = line != "" && end == len(line)
 }
 
 // blobIndex is where in a line something begins like a blob that is no part of a

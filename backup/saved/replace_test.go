@@ -47,6 +47,7 @@ func TestReplaceEach(t *testing.T) {
 		wrapped(url(a), "\n", 64) + "\n" + wrapped(url(b), "\n", 64),
 		`{"value":"` + url(a) + `"}` + "\n" + `{"value":"` + url(b) + `"}`,
 		"junk\n" + a + "\r\n" + b + "\r\n\r\n",
+		"name,old,new\ndb," + url(a) + "," + url(b) + "\n",
 		powerShell(`{"ü":"`+url(a)+`","value":"`+url(b)+`"}`, true),
 	} {
 		var asked []string

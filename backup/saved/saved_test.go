@@ -146,10 +146,14 @@ func TestFindsEach(t *testing.T) {
 		`{"z":{"value":"` + url(a) + `"},"b":["` + b + `","` + url(a) + `"]}`: {"z.value", "b[0]"},
 		wrapped(url(a), "\n", 64) + "\n" + wrapped(url(b), "\n", 64):          {"line 1", fmt.Sprintf("line %d", (len(url(a))+63)/64+2)},
 		`{"value":"` + url(a) + `"}` + "\n" + `{"value":"` + url(b) + `"}`:    {"value", "document 2: value"},
-		a + "\n" + b + "\n":             {"line 1", "line 2"},
-		a + "\r\n" + url(b):             {"line 1", "line 2"},
-		url(a) + "\n" + b:               {"line 1", "line 2"},
-		wrapped(a, "\n", 76) + "\n" + b: {"line 1", fmt.Sprintf("line %d", (len(a)+75)/76+2)},
+		a + "\n" + b + "\n": {"line 1", "line 2"},
+		a + "\r\n" + url(b): {"line 1", "line 2"},
+		"name,old,new\ndb," + url(a) + "," + url(b) + "\n":           {"line 2", "line 2"},
+		"| " + a + " | " + b + " |\n":                                {"line 1", "line 1"},
+		"A='" + url(a) + "' B='" + wrapped(url(b), "\n", 64) + "'\n": {"line 1", "line 1"},
+		url(a) + " " + url(b):                                        {"line 1", "line 1"},
+		url(a) + "\n" + b:                                            {"line 1", "line 2"},
+		wrapped(a, "\n", 76) + "\n" + b:                              {"line 1", fmt.Sprintf("line %d", (len(a)+75)/76+2)},
 	} {
 		found, err := Find([]byte(raw))
 		if err != nil || !slices.Equal(paths(found), want) || string(found[0].Blob) != a || string(found[1].Blob) != b {

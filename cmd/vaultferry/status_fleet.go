@@ -22,8 +22,8 @@ func fleetAttention(fleet []gateway.FleetMember, now time.Time) (found []string)
 			found = append(found, fmt.Sprintf("gateway %s has been silent for %s", memberName(m), roughly(now.Sub(m.Seen))))
 			continue
 		}
-		if !slices.Contains(versions, m.Version) {
-			versions = append(versions, m.Version)
+		if v := printable(m.Version); !slices.Contains(versions, v) {
+			versions = append(versions, v)
 		}
 		settled = settled && now.Sub(m.Began) > versionsMayDiffer
 	}
@@ -37,7 +37,7 @@ func fleetAttention(fleet []gateway.FleetMember, now time.Time) (found []string)
 // fleetRows shows the gateways that share stores.
 func fleetRows(fleet []gateway.FleetMember, now time.Time) (rows [][]string) {
 	for _, m := range fleet {
-		line := fmt.Sprintf("%s, %s, began %s ago", memberName(m), m.Version, roughly(now.Sub(m.Began)))
+		line := fmt.Sprintf("%s, %s, began %s ago", memberName(m), printable(m.Version), roughly(now.Sub(m.Began)))
 		switch {
 		case m.This && len(m.Stores) == 0:
 			line = "this gateway knows of no other: only a store of kind postgres tells"
@@ -59,7 +59,7 @@ func fleetRows(fleet []gateway.FleetMember, now time.Time) (rows [][]string) {
 // memberName is what its operator calls it, or the log of its audit.
 func memberName(m gateway.FleetMember) string {
 	if m.Name == "" {
-		return "with the audit " + m.ID
+		return "with the audit " + printable(m.ID)
 	}
 	return printable(m.Name)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/gateway/control"
@@ -50,5 +52,30 @@ func TestAttention(t *testing.T) {
 	}
 	if got := attention(&poor, now); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestFleetPrintsNoControls: what another gateway tells of itself does nothing to the
+// terminal of whoever asks this one.
+func TestFleetPrintsNoControls(t *testing.T) {
+	t.Parallel()
+	const evil = "x\x1b]0;y\a\nz\tw\u202e"
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	fleet := []gateway.FleetMember{
+		{Member: gateway.Member{ID: evil, Name: evil, Version: evil}},
+		{Member: gateway.Member{ID: evil, Version: evil}, Silent: true},
+		{Member: gateway.Member{ID: "1", Version: "v1"}},
+	}
+	said := fleetAttention(fleet, now)
+	for _, row := range fleetRows(fleet, now) {
+		said = append(said, row...)
+	}
+	if len(said) != 2+2*len(fleet) {
+		t.Errorf("%q", said)
+	}
+	for _, line := range said {
+		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q", line)
+		}
 	}
 }
