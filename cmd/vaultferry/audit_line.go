@@ -60,11 +60,11 @@ func (a *app) openAudit(rt *runtime) (err error) {
 		o.Sink = rt.syslog.Offer
 	}
 	if rt.serves && len(rt.cfg.Audit.Witnesses) > 0 {
-		witnesses, err := witnessesOf(rt.cfg.Audit.Witnesses)
-		if err != nil {
+		if rt.witnesses, err = witnessesOf(rt.cfg.Audit.Witnesses, a.now); err != nil {
 			return err
 		}
-		o.Cosign = witnesses.Cosign
+		rt.metrics.WatchWitnesses(rt.witnesses.States)
+		o.Cosign = rt.witnesses.Cosign
 	}
 	rt.audit, err = audit.OpenWith(rt.cfg.Audit.File, o)
 	if err != nil && rt.syslog != nil {

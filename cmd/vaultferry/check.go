@@ -115,7 +115,7 @@ func (a *app) checkFiles(ctx context.Context, v *checkView, cfg *config.Config, 
 	if _, err := syslogTLS(cfg.Audit.Syslog); err != nil {
 		v.add(config.Bad, "audit.syslog", "%s", strings.TrimPrefix(err.Error(), "audit.syslog: "))
 	}
-	if _, err := witnessesOf(cfg.Audit.Witnesses); err != nil {
+	if _, err := witnessesOf(cfg.Audit.Witnesses, a.now); err != nil {
 		v.add(config.Bad, "audit.witnesses", "%s", strings.TrimPrefix(err.Error(), "audit.witnesses: "))
 	}
 	v.checkIssuers(cfg)

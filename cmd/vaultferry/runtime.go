@@ -36,23 +36,24 @@ const (
 
 // runtime is an open gateway without its listeners.
 type runtime struct {
-	cfg      *config.Config
-	service  *gateway.Service
-	recorder *events.Recorder
-	keys     *backup.Keyring
-	source   keysource.Source // of the keys of a gateway
-	metrics  *httpd.Metrics
-	log      *slog.Logger
-	audit    *audit.Log
-	serves   bool // callers, and not one command alone
-	syslog   *syslog.Sink
-	edge     *edge
-	local    http.Handler     // of the local listener; nil: there is none
-	callers  *callerfile.File // of callers_file; nil: there is none
-	tls      *tls.Config      // of connections that begin now; nil: TLS is off
-	acme     *httpd.ACME      // nil: certificates are in files
-	witness  *witness.Server  // nil: this gateway is none
-	tracer   *tracing.Tracer  // nil: none
+	cfg       *config.Config
+	service   *gateway.Service
+	recorder  *events.Recorder
+	keys      *backup.Keyring
+	source    keysource.Source // of the keys of a gateway
+	metrics   *httpd.Metrics
+	log       *slog.Logger
+	audit     *audit.Log
+	serves    bool // callers, and not one command alone
+	syslog    *syslog.Sink
+	edge      *edge
+	local     http.Handler     // of the local listener; nil: there is none
+	callers   *callerfile.File // of callers_file; nil: there is none
+	tls       *tls.Config      // of connections that begin now; nil: TLS is off
+	acme      *httpd.ACME      // nil: certificates are in files
+	witness   *witness.Server  // nil: this gateway is none
+	witnesses witness.Group    // of this gateway's audit
+	tracer    *tracing.Tracer  // nil: none
 	// callersEnd are the ends of what callers prove themselves by.
 	callersEnd []gateway.End
 }

@@ -27,8 +27,9 @@ postgres: they tell it each few seconds that they are there.
 
 The exit code is 1 where something needs a look: a store is down, another
 gateway has been silent for a minute, gateways have had different versions for
-an hour, the audit cannot be written or was damaged or its disk is low, the
-configuration is stale, or something has ended or ends within a week.`,
+an hour, the audit cannot be written or was damaged or its disk is low, a
+witness has not signed for five minutes, the configuration is stale, or
+something has ended or ends within a week.`,
 		Example: `  vaultferry status
   vaultferry status --output json`,
 		Args: arguments(),
@@ -80,6 +81,7 @@ func attention(o *control.Overview, now time.Time) []string {
 	if o.Audit.Trouble != "" {
 		say("the audit cannot be written, so every request is refused: %s", o.Audit.Trouble)
 	}
+	found = append(found, witnessRewritten(o.Audit.Witnesses)...)
 	if o.Audit.Damaged > 0 {
 		say("the audit's file was changed by somebody else, %d times: see the log", o.Audit.Damaged)
 	}
@@ -92,6 +94,7 @@ func attention(o *control.Overview, now time.Time) []string {
 	if o.Audit.Low {
 		say("the audit's disk is nearly full")
 	}
+	found = append(found, witnessSilence(o.Audit.Witnesses, now)...)
 	if o.Audit.Missed > 0 {
 		say("the collector of audit lines did not get %d; they stand in the file", o.Audit.Missed)
 	}
@@ -136,6 +139,7 @@ func (v *statusView) text(w io.Writer, now time.Time) error {
 		{"configuration", fmt.Sprintf("%s, taken %s ago", v.Configuration.File, roughly(now.Sub(v.Configuration.Taken)))},
 		{"audit", fmt.Sprintf("%s, %s, %s free", v.Audit.File, inUnits(v.Audit.FileBytes), inUnits(v.Audit.FreeBytes))},
 	}
+	rows = append(rows, witnessRows(&v.Audit, now)...)
 	for _, st := range v.Stores {
 		line := fmt.Sprintf("%s (%s): %s", st.Name, st.Kind, st.State)
 		if !st.Since.IsZero() {
@@ -203,6 +207,10 @@ func (r *reloader) overview() control.Overview {
 	}
 	if rt.syslog != nil {
 		o.Audit.Missed, o.Audit.Waiting = rt.syslog.Missed(), rt.syslog.Waiting()
+	}
+	o.Audit.Witnesses = rt.witnesses.States()
+	if rt.witness != nil {
+		o.Audit.WitnessOf = rt.witness.Logs()
 	}
 	for _, k := range rt.keys.Keys() {
 		o.Keys = append(o.Keys, control.KeyOverview{ID: k.ID, Use: k.Use, Active: k.Active, Retired: k.Retired})

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/gateway/control"
 )
 
@@ -23,6 +24,9 @@ func TestAttention(t *testing.T) {
 		},
 		Ends: []gateway.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}, {What: "the token", At: now.Add(time.Minute), Renewed: true}},
 	}
+	sound.Audit.Witnesses = []audit.WitnessState{ // not asked yet, idle since yesterday, and just gone
+		{URL: "https://a"}, {URL: "https://b", Signed: now.Add(-24 * time.Hour)}, {URL: "https://c", Since: now.Add(-4 * time.Minute), Reason: "it answers 503"},
+	}
 	if got := attention(&sound, now); len(got) != 0 {
 		t.Errorf("a sound gateway: %q", got)
 	}
@@ -34,16 +38,21 @@ func TestAttention(t *testing.T) {
 			{Member: gateway.Member{ID: "0123456789abcdef", Version: "v1", Seen: now.Add(-5 * time.Minute)}, Silent: true},
 		},
 		Configuration: control.ConfigurationState{Stale: true},
-		Audit:         control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3},
-		Ends:          []gateway.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the token", At: now.Add(-time.Second), Renewed: true}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
+		Audit: control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3, Witnesses: []audit.WitnessState{
+			{URL: "https://b", Since: now.Add(-6 * time.Minute), Reason: "it answers 503"},
+			{URL: "https://a", Since: now, Rewritten: true, Reason: "it was cut"},
+		}},
+		Ends: []gateway.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the token", At: now.Add(-time.Second), Renewed: true}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
 	}
 	want := []string{
 		"the audit cannot be written, so every request is refused: no space left",
+		"the audit is not what the witness https://a has signed: it was cut",
 		"the audit's file was changed by somebody else, 2 times: see the log",
 		"store a is down: unavailable",
 		"gateway with the audit 0123456789abcdef has been silent for 5 minutes",
 		"the gateways are of different releases: v1, v2",
 		"the audit's disk is nearly full",
+		"the witness https://b has not signed for 6 minutes: it answers 503",
 		"the collector of audit lines did not get 3; they stand in the file",
 		"the configuration has changed and was not taken: vaultferry reload says why",
 		"the credential x of app has ended",

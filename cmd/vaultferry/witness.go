@@ -18,7 +18,7 @@ import (
 const witnessTimeout = 5 * time.Second
 
 // witnessesOf are those that sign this gateway's checkpoints as well.
-func witnessesOf(configured []config.AuditWitness) (witness.Group, error) {
+func witnessesOf(configured []config.AuditWitness, now func() time.Time) (witness.Group, error) {
 	var all witness.Group
 	for _, w := range configured {
 		keys, err := readPublicKeys(w.KeyFile)
@@ -31,7 +31,7 @@ func witnessesOf(configured []config.AuditWitness) (witness.Group, error) {
 				return nil, err
 			}
 		}
-		all = append(all, &witness.Client{URL: w.URL, Name: witness.Name(w.Gateway), Keys: keys, HTTP: &http.Client{Transport: transport, Timeout: witnessTimeout}})
+		all = append(all, &witness.Client{URL: w.URL, Name: witness.Name(w.Gateway), Keys: keys, HTTP: &http.Client{Transport: transport, Timeout: witnessTimeout}, Now: now})
 	}
 	return all, nil
 }

@@ -71,6 +71,7 @@ type Log struct {
 	gap    *Tally  // the lines that could not be written since the last one that was
 	signed int64   // lines that were there behind the last checkpoint
 	last   string  // that checkpoint
+	owed   string  // a checkpoint that not all witnesses signed; of Tick alone
 
 	syncs   syncs
 	refused refusals

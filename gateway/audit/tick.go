@@ -121,19 +121,30 @@ func (l *Log) Checkpoint() (string, error) {
 	return text, replaceFile(CheckpointFile(l.shared.path), text)
 }
 
-// checkpointAndCosign has witnesses sign what is new, and writes down what they
-// signed.
+// checkpointAndCosign has witnesses sign what is new, and what one of them did not
+// sign before, and writes down what they signed.
 func (l *Log) checkpointAndCosign() error {
 	before := l.lastCheckpoint()
 	text, err := l.Checkpoint()
-	if err != nil || l.o.Cosign == nil || text == before || text == "" {
+	if err != nil || l.o.Cosign == nil || text == "" {
 		return err
 	}
-	cosigned, err := l.o.Cosign(text, l.ProvePrefix)
+	again := text == before
+	if !again {
+		l.owed = text
+	}
+	if l.owed == "" {
+		return nil
+	}
+	asked := l.owed
+	cosigned, err := l.o.Cosign(asked, l.ProvePrefix)
+	if err == nil || errors.Is(err, ErrRewritten) {
+		l.owed = ""
+	}
 	if errors.Is(err, ErrRewritten) && !l.rewritten.Swap(true) {
 		err = errors.Join(err, l.tellRewritten(err))
 	}
-	if cosigned == text || cosigned == "" {
+	if cosigned == asked || cosigned == "" || again && err != nil { // a line each minute would be news each minute
 		return err
 	}
 	if err == nil && !l.witnessed.Swap(true) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/audit"
 	"github.com/vaultferry/vaultferry/secret"
 )
 
@@ -45,6 +46,10 @@ type AuditOverview struct {
 	Checkpointed time.Time `json:"checkpointed,omitzero"`
 	Missed       int64     `json:"syslog_missed,omitempty"`
 	Waiting      int64     `json:"syslog_waiting,omitempty"`
+	// Witnesses sign this gateway's checkpoints.
+	Witnesses []audit.WitnessState `json:"witnesses,omitempty"`
+	// WitnessOf are the logs of other gateways whose checkpoints this one signs.
+	WitnessOf []audit.WitnessedLog `json:"witness_of,omitempty"`
 }
 
 // KeyOverview is a key of the keyring.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/gateway"
+	"github.com/vaultferry/vaultferry/gateway/audit"
 )
 
 // Metrics are what /metrics shows. No label ever holds a secret's name.
@@ -155,6 +156,11 @@ func (m *Metrics) CountMissed(missed, waiting func() int64) {
 	}, func() float64 { return float64(missed()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "vaultferry_audit_syslog_waiting", Help: "Audit lines that the collector has yet to get.",
 	}, func() float64 { return float64(waiting()) }))
+}
+
+// WatchWitnesses shows how the witnesses of the audit fare.
+func (m *Metrics) WatchWitnesses(states func() []audit.WitnessState) {
+	m.registry.MustRegister(witnessMetrics(states))
 }
 
 func number(b bool) float64 {

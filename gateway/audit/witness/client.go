@@ -24,14 +24,18 @@ const timeout = 5 * time.Second
 // Prove shows that a log has only grown.
 type Prove func(smaller, larger int64) ([]merkle.Hash, error)
 
-// Client asks one witness. It is safe for one caller at a time.
+// Client asks one witness. It is safe for one caller at a time; States may be called meanwhile.
 type Client struct {
 	URL  string // that ends before Path
 	Name string // what the witness signs as
 	Keys []crypto.PublicKey
 	HTTP *http.Client
+	Now  func() time.Time
 
 	size int64 // of the checkpoint that it signed last
+
+	mu    sync.Mutex
+	state audit.WitnessState
 }
 
 // Group asks several witnesses at once.
@@ -44,7 +48,9 @@ func (g Group) Cosign(checkpoint string, prove func(smaller, larger int64) ([]me
 	var asked sync.WaitGroup
 	for i, c := range g {
 		asked.Go(func() {
-			if lines[i], errs[i] = c.cosign(checkpoint, prove); errs[i] != nil {
+			lines[i], errs[i] = c.cosign(checkpoint, prove)
+			c.note(errs[i])
+			if errs[i] != nil {
 				errs[i] = fmt.Errorf("witness %s: %w", c.URL, errs[i])
 			}
 		})

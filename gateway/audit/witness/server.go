@@ -44,9 +44,10 @@ type Options struct {
 
 // Server signs the checkpoints of other gateways.
 type Server struct {
-	o    Options
-	mu   sync.Mutex
-	seen map[string]seen // by origin
+	o      Options
+	mu     sync.Mutex
+	seen   map[string]seen      // by origin
+	signed map[string]time.Time // by origin, since the start
 }
 
 // seen is the last checkpoint of a log that was signed.
@@ -64,7 +65,7 @@ func NewServer(o Options) (*Server, error) {
 	if !CanSign(o.Signer) {
 		return nil, errors.New("a witness signs with a key of type EdDSA")
 	}
-	s := &Server{o: o, seen: map[string]seen{}}
+	s := &Server{o: o, seen: map[string]seen{}, signed: map[string]time.Time{}}
 	text, err := os.ReadFile(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -158,6 +159,7 @@ func (s *Server) add(q *request) (wire.Reply, error) {
 		}
 		return wire.Reply{}, refuse(secret.Internal, http.StatusInternalServerError, "the witness cannot remember this")
 	}
+	s.signed[c.Origin] = s.o.Now()
 	return reply(http.StatusOK, plainText, line), nil
 }
 

@@ -73,7 +73,7 @@ func (p *pair) startWitness(t *testing.T) {
 }
 
 func (p *pair) client() *Client {
-	return &Client{URL: p.url, Name: Name(witnessID), Keys: []crypto.PublicKey{p.witness.Public()}, HTTP: p.http}
+	return &Client{URL: p.url, Name: Name(witnessID), Keys: []crypto.PublicKey{p.witness.Public()}, HTTP: p.http, Now: func() time.Time { return p.now }}
 }
 
 // open is the gateway's audit, from its start on.

@@ -1,0 +1,34 @@
+package httpd
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vaultferry/vaultferry/gateway/audit"
+)
+
+// witnessMetrics are looked up at each scrape.
+type witnessMetrics func() []audit.WitnessState
+
+var (
+	witnessUp     = gaugeOf("vaultferry_audit_witness_up", "1 if the witness signed the last checkpoint that it was asked for, 0 if not; absent until it was asked.", "witness")
+	witnessSigned = gaugeOf("vaultferry_audit_witness_signed_timestamp_seconds", "When the witness last signed a checkpoint; 0: not since the gateway began.", "witness")
+)
+
+// Describe implements prometheus.Collector.
+func (witnessMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- witnessUp.desc
+	to <- witnessSigned.desc
+}
+
+// Collect implements prometheus.Collector.
+func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
+	told := map[string]bool{} // one that is configured twice is told of once
+	for _, w := range m() {
+		if told[w.URL] || w.Signed.IsZero() && w.Since.IsZero() {
+			continue
+		}
+		told[w.URL] = true
+		to <- prometheus.MustNewConstMetric(witnessUp.desc, witnessUp.typ, number(w.Since.IsZero()), w.URL)
+		to <- prometheus.MustNewConstMetric(witnessSigned.desc, witnessSigned.typ, seconds(w.Signed), w.URL)
+	}
+}
