@@ -218,7 +218,7 @@ func (r *refs) beside(in any) (rest map[string]any, t Token, err error) {
 	return rest, Token{Name: of.Name, Bound: of.Bound}, nil
 }
 
-var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var credentialName = form{1, 64, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)}
 
 // validateName wants names of one kind to be told apart.
 func validateName(rep *report, at, name string, taken map[string]bool) {

@@ -16,7 +16,7 @@ const loginPath = "/adfs"
 // maxClientKeys bounds what a guess at an assertion costs.
 const maxClientKeys = 8
 
-var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
+var clientID = form{1, 128, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]*$`)}
 
 // settle fills what follows from the rest: the stores' defaults, and the login
 // as the authority where the file names no other.

@@ -13,9 +13,9 @@ import (
 
 var (
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-	projectID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	projectID = form{1, 64, regexp.MustCompile(`^[A-Za-z0-9_-]+$`)}
 
-	domainName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	domainName = form{1, 64, regexp.MustCompile(`^[A-Za-z0-9._-]+$`)}
 )
 
 func (c *Config) validateAzure(rep *report) {

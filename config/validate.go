@@ -17,7 +17,7 @@ import (
 	"github.com/vaultferry/vaultferry/gateway/access"
 )
 
-var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var storeName = form{1, 63, regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)}
 
 func (c *Config) validate(rep *report, kinds backends.Registry) {
 	checkBounds(rep, "", reflect.ValueOf(c).Elem())
@@ -35,7 +35,7 @@ func (c *Config) validate(rep *report, kinds backends.Registry) {
 // MaxGatewayName bounds what other gateways keep of this one.
 const MaxGatewayName = 64
 
-var gatewayID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var gatewayID = form{32, 32, regexp.MustCompile(`^[0-9a-f]+$`)}
 
 func (c *Config) validateGateway(rep *report) {
 	if name := c.Gateway.Name; len(name) > MaxGatewayName || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/vaultferry/vaultferry/internal/coredump"
 )
 
 func main() { os.Exit(program()) }
@@ -19,6 +21,7 @@ func program() int {
 	defer stop()
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
+	_ = coredump.Forbid() // where the system does not, the unit may
 	a := &app{in: os.Stdin, out: os.Stdout, errOut: os.Stderr, now: time.Now}
 	return a.run(ctx, os.Args[1:])
 }

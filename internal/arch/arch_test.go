@@ -74,6 +74,7 @@ var rules = []rule{
 	{"internal/sdkhmac", []string{"secret"}},
 	{"internal/configdoc", []string{"secret", "backends", "config"}},
 	{"internal/bboltcheck", nil},
+	{"internal/coredump", nil},
 	{"internal/golden", nil},
 	{"internal/pages", nil},
 	{"internal/inorder", nil},
