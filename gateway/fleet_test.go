@@ -231,6 +231,43 @@ func TestFleetRecord(t *testing.T) {
 	}
 }
 
+// TestFleetRecordHasRoom: a record that others have filled has room for one more.
+func TestFleetRecordHasRoom(t *testing.T) {
+	t.Parallel()
+	store := shared{memory.New(memory.Options{})}
+	all := make([]json.RawMessage, 40)
+	for i := range all {
+		all[i] = fmt.Appendf(nil, `{"id":"%02d","seen":"2027-01-31T12:00:00Z","name":"%s"}`, i, strings.Repeat("x", 458))
+	}
+	text, err := json.Marshal(map[string]any{"version": 1, "gateways": all})
+	if free := backends.MaxState - len(text); err != nil || free < 0 || free > 100 {
+		t.Fatal(err, free)
+	}
+	if err := store.WriteState(t.Context(), "gateways", text, ""); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := member(t, "a", 0, gateway.Store{Name: "pay", Kind: "memory", Backend: store})
+	meet(t, a, "pay")
+	if text, _, err = store.ReadState(t.Context(), "gateways"); err != nil || len(text) > backends.MaxState || !strings.Contains(string(text), `"name":"a"`) {
+		t.Errorf("the record has %d bytes, %v", len(text), err)
+	}
+}
+
+// TestFleetDoesNotTrustClocks: of a gateway whose clock is ahead this one knows no later
+// word than its own first look.
+func TestFleetDoesNotTrustClocks(t *testing.T) {
+	t.Parallel()
+	store := shared{memory.New(memory.Options{})}
+	ahead, _ := member(t, "ahead", 48*time.Hour, gateway.Store{Name: "pay", Kind: "memory", Backend: store})
+	meet(t, ahead, "pay") // and is killed
+	a, c := member(t, "a", 0, gateway.Store{Name: "pay", Kind: "memory", Backend: store})
+	meet(t, a, "pay")
+	wantFleet(t, a, "a pay, ahead pay")
+	c.advance(61 * time.Second)
+	meet(t, a, "pay")
+	wantFleet(t, a, "a pay, ahead pay silent")
+}
+
 // contended lets others write between the read and the write of a meeting.
 type contended struct {
 	shared

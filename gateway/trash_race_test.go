@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vaultferry/vaultferry/backends/memory"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -142,5 +143,30 @@ func TestARepeatOfAnUnknownPurge(t *testing.T) {
 		if n := racers(t, "purge", func() error { return w.Purge(t.Context(), call, refA) }); n != 1 {
 			t.Fatalf("%d repeats are told that they did it", n)
 		}
+	}
+}
+
+// TestRoomIsMadeAlone: while a write makes room for itself, no other call of this gateway
+// takes the name, and so none has a deletion of its own purged by it.
+func TestRoomIsMadeAlone(t *testing.T) {
+	t.Parallel()
+	w, c := timed(t, nil)
+	put(t, w, refA, "hush")
+	remove(t, w, refA)
+	c.advance(week)
+	hasty := call
+	hasty.Timeout = 50 * time.Millisecond
+	looked := false
+	w.a.After = func(_ context.Context, method string) error {
+		if method != "DescribeTrash" || looked {
+			return nil
+		}
+		looked = true
+		_, err := w.Put(t.Context(), hasty, refA, draft("hush2"))
+		wantKind(t, err, secret.Trashed)
+		return nil
+	}
+	if made, err := w.Put(t.Context(), call, refA, draft("hush3")); err != nil || made.Newest().Ordinal != 1 || !looked {
+		t.Errorf("%v, looked %v", err, looked)
 	}
 }

@@ -137,6 +137,53 @@ func TestForgetAndPrune(t *testing.T) {
 	}
 }
 
+// TestPruneRemovesNothing where a snapshot that is expected is not there, where there
+// has been none, and once another command has the lock.
+func TestPruneRemovesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.take(t, "main", store{{"a", "1"}})
+	second := w.take(t, "main", store{{"a", "2"}})
+	w.under(t, func(lock *snapshot.Lock) { must(t, w.Forget(lock, "local:test", first)) })
+	w.age(t, 25*time.Hour)
+	before := len(w.files(t))
+	refused := func(want secret.Kind, o snapshot.PruneOptions) {
+		t.Helper()
+		w.under(t, func(lock *snapshot.Lock) {
+			if _, err := w.Prune(t.Context(), lock, o); !errors.Is(err, want) || len(w.files(t)) != before {
+				t.Errorf("%v; %d of %d files stand", err, len(w.files(t)), before)
+			}
+		})
+	}
+	refused(secret.Corrupt, snapshot.PruneOptions{Expect: []string{first.ID, strings.Repeat("f", 64)}})
+	_, lock, err := w.Lock(t.Context(), "local:test", "snapshot.prune")
+	must(t, err)
+	other := fmt.Appendf(nil, `{"owner":"x","by":"local:other","does":"snapshot.create","host":"another machine","until":%q}`+"\n", w.at.Add(time.Minute).Format(time.RFC3339))
+	must(t, os.WriteFile(filepath.Join(w.dir, "lock"), other, 0o600))
+	if _, err := w.Prune(t.Context(), lock, snapshot.PruneOptions{}); !errors.Is(err, secret.Conflict) || len(w.files(t)) != before {
+		t.Errorf("it prunes without the lock: %v", err)
+	}
+	must(t, lock.Release())
+	must(t, os.Remove(filepath.Join(w.dir, "lock")))
+	for _, dir := range []string{"snapshots", "forgotten"} {
+		must(t, os.Rename(filepath.Join(w.dir, dir), filepath.Join(w.dir, "..", dir)))
+		must(t, os.Mkdir(filepath.Join(w.dir, dir), 0o700))
+	}
+	all := before
+	before = len(w.files(t))
+	refused(secret.Corrupt, snapshot.PruneOptions{})
+	for _, dir := range []string{"snapshots", "forgotten"} {
+		must(t, os.Remove(filepath.Join(w.dir, dir)))
+		must(t, os.Rename(filepath.Join(w.dir, "..", dir), filepath.Join(w.dir, dir)))
+	}
+	w.under(t, func(lock *snapshot.Lock) {
+		p, err := w.Prune(t.Context(), lock, snapshot.PruneOptions{Expect: []string{first.ID, second.ID}})
+		if must(t, err); p.Documents != 1 || len(w.files(t)) != all-1 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 // TestPruneLeavesOthers: what is no document of ours stays, whatever it is called.
 func TestPruneLeavesOthers(t *testing.T) {
 	t.Parallel()
@@ -169,12 +216,14 @@ func TestForgottenReturns(t *testing.T) {
 	w.under(t, func(lock *snapshot.Lock) { must(t, w.Forget(lock, "local:test", first)) })
 	w.age(t, 25*time.Hour)
 	w.prune(t)
-	must(t, os.WriteFile(name, content, 0o600))
-	if d := w.check(t, snapshot.CheckOptions{ReadData: true}); len(d) > 0 {
-		t.Error(d)
-	}
-	if p := w.prune(t); p.Snapshots != 1 {
-		t.Errorf("%+v", p)
+	for _, returned := range [][]byte{content, []byte("{}\n")} { // whole or not
+		must(t, os.WriteFile(name, returned, 0o600))
+		if d := w.check(t, snapshot.CheckOptions{ReadData: true}); len(d) > 0 {
+			t.Error(d)
+		}
+		if p := w.prune(t); p.Snapshots != 1 {
+			t.Errorf("%+v", p)
+		}
 	}
 	h, err := w.History()
 	must(t, err)

@@ -59,36 +59,7 @@ func TestWatchTellsOnce(t *testing.T) {
 	} {
 		t.Run(why, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "vaultferry.yaml")
-			write := func(text string) {
-				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			ring, err := backup.NewKeyringOf(backup.AlgA256KW)
-			if err == nil {
-				err = ring.Create(filepath.Join(filepath.Dir(file), "keyring.json"))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(good)
-			var said bytes.Buffer
-			a := &app{errOut: &said, out: &said, now: time.Now, configFile: file}
-			cfg, _, err := a.load()
-			if err != nil {
-				t.Fatal(err)
-			}
-			rt, err := a.assemble(t.Context(), cfg, ring)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = rt.close() })
-			rt.source, err = a.keyringSource(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := a.newReloader(rt, "")
+			r, said, write := serving(t, good)
 			write(next)
 			var w watch
 			for range 10 * retryAfter {
@@ -99,4 +70,39 @@ func TestWatchTellsOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// serving is the reloader of a gateway over that configuration, what it says, and what
+// writes another configuration.
+func serving(t *testing.T, text string) (r *reloader, said *bytes.Buffer, write func(text string)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "vaultferry.yaml")
+	write = func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ring, err := backup.NewKeyringOf(backup.AlgA256KW)
+	if err == nil {
+		err = ring.Create(filepath.Join(filepath.Dir(file), "keyring.json"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(text)
+	said = new(bytes.Buffer)
+	a := &app{errOut: said, out: said, now: time.Now, configFile: file}
+	cfg, _, err := a.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := a.assemble(t.Context(), cfg, ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rt.close() })
+	if rt.source, err = a.keyringSource(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return a.newReloader(rt, ""), said, write
 }

@@ -293,6 +293,30 @@ func TestAFork(t *testing.T) {
 	}
 }
 
+// TestAWitnessWithoutMemory signs nothing that it would forget, and goes on from what it
+// remembers.
+func TestAWitnessWithoutMemory(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	l := p.open(t)
+	if err := p.minute(t, l); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(p.memory)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.minute(t, l); err == nil || p.cosigned(t) == nil {
+		t.Errorf("a checkpoint is signed that nobody remembers: %v", err)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.minute(t, l), p.cosigned(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStrangersFillNoLog: what strangers send is refused as any request of
 // theirs, with a line of the audit and none of the log.
 func TestStrangersFillNoLog(t *testing.T) {
