@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -332,7 +333,7 @@ func (s *csmsSuite) acrossDialects(t *testing.T) {
 	for _, p := range page.Value {
 		if strings.HasPrefix(p.ID.Name(), "x0-") {
 			v, err := az.c.GetSecret(ctx, p.ID.Name(), "", nil)
-			if e, ok := errors.AsType[*azcore.ResponseError](err); ok && e.StatusCode == 404 { // other cases purge theirs meanwhile
+			if e, ok := errors.AsType[*azcore.ResponseError](err); ok && e.StatusCode == http.StatusNotFound { // other cases purge theirs meanwhile
 				continue
 			}
 			if v := got(v, err)(t); *v.Value == "one" {
