@@ -237,6 +237,13 @@ func (f *fleet) hear(store string, all []json.RawMessage) []json.RawMessage {
 		}
 		known[m.ID], told[m.ID], kept[m.ID] = heard, m, raw
 	}
+	for id, m := range told {
+		if now.Sub(known[id].Seen) > fleetSilent && f.isBack(m, told) {
+			delete(known, id)
+			delete(told, id)
+			delete(kept, id)
+		}
+	}
 	ids := make([]string, 0, len(kept))
 	for id := range kept {
 		ids = append(ids, id)
@@ -254,6 +261,25 @@ func (f *fleet) hear(store string, all []json.RawMessage) []json.RawMessage {
 	}
 	f.known[store], f.told[store] = known, told
 	return raws
+}
+
+// isBack reports whether a gateway of the same name began after the member had told
+// for the last time: it was killed, and came back with another audit. Two that ran at
+// one time are two. mu is held.
+func (f *fleet) isBack(m Member, told map[string]Member) bool {
+	follows := func(o Member) bool { return o.Name == m.Name && o.Began.After(m.Seen) }
+	if m.Name == "" {
+		return false
+	}
+	if follows(f.self) {
+		return true
+	}
+	for _, o := range told {
+		if follows(o) {
+			return true
+		}
+	}
+	return false
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -123,6 +123,60 @@ func TestFleetKnowsItself(t *testing.T) {
 	}
 }
 
+// TestFleetNames: a gateway that was killed and comes back with another audit takes its
+// old place. Two of one name that ran at one time are two, also when one is killed.
+func TestFleetNames(t *testing.T) {
+	t.Parallel()
+	store := gateway.Store{Name: "pay", Kind: "memory", Backend: shared{memory.New(memory.Options{})}}
+	var clocks []*clock
+	pass := func(d time.Duration) {
+		for _, c := range clocks {
+			c.advance(d)
+		}
+	}
+	began := fleetBegan
+	start := func(id, name string) *world {
+		pass(time.Second)
+		began = began.Add(time.Second)
+		c := &clock{now: began}
+		clocks = append(clocks, c)
+		return newWorld(t, func(o *gateway.Options) {
+			o.Now, o.Stores = c.Now, []gateway.Store{store}
+			o.Self = gateway.Member{ID: id, Name: name, Began: began}
+		})
+	}
+	live := func(d time.Duration, all ...*world) {
+		for range d / (15 * time.Second) {
+			pass(15 * time.Second)
+			began = began.Add(15 * time.Second)
+			for _, w := range all {
+				meet(t, w, "pay")
+			}
+		}
+	}
+	a := start("1", "a")
+	first := start("2", "b")
+	unnamed := start("3", "")
+	live(time.Minute, a, first, unnamed)
+	wantFleet(t, a, "a pay,  pay, b pay")
+	second := start("4", "b") // the first was killed
+	alsoUnnamed := start("5", "")
+	live(time.Minute, a, second, alsoUnnamed)
+	wantFleet(t, a, "a pay,  pay,  pay, b pay, b pay") // it may live, and be cut off
+	live(time.Minute, a, second, alsoUnnamed)
+	wantFleet(t, a, "a pay,  pay silent,  pay, b pay")
+	wantFleet(t, second, "b pay,  pay silent,  pay, a pay")
+	live(15*time.Second, first, a, second) // it did
+	wantFleet(t, a, "a pay,  pay silent,  pay, b pay, b pay")
+	live(2*time.Minute, a, second)
+	wantFleet(t, a, "a pay,  pay silent,  pay silent, b pay silent, b pay")
+	live(2*time.Minute, a)
+	wantFleet(t, a, "a pay,  pay silent,  pay silent, b pay silent, b pay silent")
+	third := start("6", "b")
+	live(2*time.Minute, a, third)
+	wantFleet(t, a, "a pay,  pay silent,  pay silent, b pay")
+}
+
 // TestFleetRecord: what stands in the record of other releases stays, a record of
 // another form is left alone, and a gateway whose store is read-only writes nothing.
 func TestFleetRecord(t *testing.T) {

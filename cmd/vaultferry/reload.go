@@ -17,7 +17,8 @@ func (a *app) reloadCommand() *cobra.Command {
 the keyring and its certificates from its configuration file, and from files
 that it refers to, and says what has changed. It takes all of it or nothing: an
 invalid file, a store that cannot be opened, or a change that counts after a
-restart alone, changes nothing. Running requests end as they began.
+restart alone, changes nothing. A certificate that was renewed in its place is
+taken all the same. Running requests end as they began.
 
 SIGHUP does the same.`,
 		Example: `  vaultferry reload`,
@@ -51,7 +52,9 @@ func (a *app) printReloaded(done control.Reloaded) error {
 			rows = append(rows, []string{"changed", key})
 		}
 		switch {
-		case len(done.Problems)+len(done.Restart) > 0:
+		case nothingTaken(done) && len(done.Changed) > 0:
+			rows = append(rows, []string{"nothing", "else: the gateway goes on as before"})
+		case nothingTaken(done):
 			rows = append(rows, []string{"nothing", "the gateway goes on as before"})
 		case rows == nil:
 			rows = append(rows, []string{"nothing", "the configuration is as it was"})

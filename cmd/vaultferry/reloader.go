@@ -72,7 +72,8 @@ func (a *app) newReloader(rt *runtime, address string) *reloader {
 	return r
 }
 
-// reload takes all that has changed, or nothing. It fails where the audit does.
+// reload takes all that has changed, or nothing but another certificate in the place
+// of the one that serves. It fails where the audit does.
 func (r *reloader) reload(ctx context.Context, call gateway.Call) (control.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,11 +87,15 @@ func (r *reloader) reloadLocked(ctx context.Context, call gateway.Call, as verdi
 	held := config.LookAt(r.rt.cfg.Files())
 	next, done := r.prepare(ctx)
 	if next == nil {
+		renewed, err := r.renewCertificate(call)
+		if renewed {
+			done.Changed = append(done.Changed, "certificates")
+		}
 		if as == takes || as == tries && len(done.Problems) == 0 { // nobody writes on what is valid
 			r.last, r.failed = held, true
 			r.refused(done)
 		}
-		return done, nil
+		return done, err
 	}
 	err := r.take(call, next)
 	r.last, r.failed = held, err != nil

@@ -27,11 +27,22 @@ func fleetAttention(fleet []gateway.FleetMember, now time.Time) (found []string)
 		}
 		settled = settled && now.Sub(m.Began) > versionsMayDiffer
 	}
+	for i, m := range fleet {
+		if slices.ContainsFunc(fleet[i+1:], func(o gateway.FleetMember) bool { return namesake(m, o) }) {
+			found = append(found, fmt.Sprintf("two gateways are named %s: gateway.name tells them apart", memberName(m)))
+		}
+	}
 	if len(versions) > 1 && settled {
 		slices.Sort(versions)
 		found = append(found, "the gateways are of different releases: "+strings.Join(versions, ", "))
 	}
 	return found
+}
+
+// namesake reports whether two gateways that run at one time have one name. One that
+// was killed may be back before it is silent.
+func namesake(a, b gateway.FleetMember) bool {
+	return a.Name != "" && a.Name == b.Name && !a.Silent && !b.Silent && a.Seen.After(b.Began) && b.Seen.After(a.Began)
 }
 
 // fleetRows shows the gateways that share stores.

@@ -21,6 +21,8 @@ func TestAttention(t *testing.T) {
 		Fleet: []gateway.FleetMember{
 			{Member: gateway.Member{Name: "gw-1", Version: "v2", Began: now.Add(-time.Minute)}, This: true}, // an upgrade is under way
 			{Member: gateway.Member{Name: "gw-2", Version: "v1", Began: now.Add(-48 * time.Hour), Seen: now.Add(-time.Minute)}},
+			{Member: gateway.Member{Name: "gw-3", Version: "v2", Began: now.Add(-10 * time.Second), Seen: now}}, // it was killed, and is back
+			{Member: gateway.Member{Name: "gw-3", Version: "v2", Began: now.Add(-48 * time.Hour), Seen: now.Add(-20 * time.Second)}},
 		},
 		Ends: []gateway.End{{What: "the certificate", At: now.Add(8 * 24 * time.Hour)}, {What: "the token", At: now.Add(time.Minute), Renewed: true}},
 	}
@@ -36,6 +38,7 @@ func TestAttention(t *testing.T) {
 			{Member: gateway.Member{Name: "gw-1", Version: "v2", Began: now.Add(-2 * time.Hour)}, This: true},
 			{Member: gateway.Member{Name: "gw-2", Version: "v1", Began: now.Add(-48 * time.Hour), Seen: now.Add(-time.Second)}},
 			{Member: gateway.Member{ID: "0123456789abcdef", Version: "v1", Seen: now.Add(-5 * time.Minute)}, Silent: true},
+			{Member: gateway.Member{Name: "gw-2", Version: "v1", Began: now.Add(-time.Hour * 2), Seen: now.Add(-time.Second)}},
 		},
 		Configuration: control.ConfigurationState{Stale: true},
 		Audit: control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3, Witnesses: []audit.WitnessState{
@@ -50,6 +53,7 @@ func TestAttention(t *testing.T) {
 		"the audit's file was changed by somebody else, 2 times: see the log",
 		"store a is down: unavailable",
 		"gateway with the audit 0123456789abcdef has been silent for 5 minutes",
+		"two gateways are named gw-2: gateway.name tells them apart",
 		"the gateways are of different releases: v1, v2",
 		"the audit's disk is nearly full",
 		"the witness https://b has not signed for 6 minutes: it answers 503",

@@ -31,8 +31,8 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	if err == nil {
 		return who, nil
 	}
-	if isDown(err) {
-		return access.Caller{}, &secret.Error{Kind: secret.Unavailable, Detail: access.Reason(err)}
+	if again, down := access.Down(err); down {
+		return access.Caller{}, &secret.Error{Kind: secret.Unavailable, Detail: access.Reason(err), RetryAfter: again}
 	}
 	key := access.HashedKey("token", token)
 	if d.throttle.Locked(key, r.Address) > 0 {
@@ -41,12 +41,6 @@ func (d *Dialect) Authenticate(r *wire.Request) (access.Caller, error) {
 	}
 	d.throttle.Failed(key, r.Address)
 	return access.Caller{}, refuseFor(secret.Unauthenticated, refusedToken(err), err)
-}
-
-// isDown reports whether nothing is known of the token, good or bad.
-func isDown(err error) bool {
-	e, ok := errors.AsType[*access.TokenError](err)
-	return ok && e.Fault == access.IssuerDown
 }
 
 // byCertificate takes a request without a token whose sender showed a

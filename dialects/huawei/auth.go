@@ -70,11 +70,11 @@ func byGateway(err error) error {
 // IAM's. The last is for one project, or for none: then it opens nothing of CSMS.
 func (a *api) token(r *wire.Request, text string) (access.Caller, error) {
 	who, err := a.creds.Bearer(text, r.From(via, a.now()), nil)
-	switch e, ok := errors.AsType[*access.TokenError](err); {
-	case err == nil:
+	if err == nil {
 		return who, nil
-	case ok && e.Fault == access.IssuerDown: // it may be good
-		return access.Caller{}, secret.Errorf(secret.Unavailable, "the keys of the token's issuer could not be fetched")
+	}
+	if again, down := access.Down(err); down { // it may be good
+		return access.Caller{}, &secret.Error{Kind: secret.Unavailable, Detail: "the keys of the token's issuer could not be fetched", RetryAfter: again}
 	}
 	if _, bound := errors.AsType[*access.BoundError](err); bound || errors.Is(err, access.ErrCertificate) {
 		return a.refuseToken(r, text, err)

@@ -34,7 +34,7 @@ const (
 	AmbiguousToken                   // it is good, and more than one caller's
 	EndlessToken                     // it has no end, or lives longer than is taken
 	UnknownIssuer                    // it names an issuer that nobody configured; its signature was not looked at
-	IssuerDown                       // its issuer's keys could never be fetched, so nothing is known of it
+	IssuerDown                       // its key is not known, and its issuer's keys could not be fetched: nothing is known of it
 )
 
 // TokenError is why a token is refused. Nothing in it is secret, and all but
@@ -44,7 +44,8 @@ type TokenError struct {
 	Header      string // of BadSignature and UnknownIssuer: the token's first part, as sent
 	Want, Found string
 	At          time.Time
-	Detail      string // for the audit alone: it may name callers and issuers
+	Again       time.Duration // of IssuerDown: until its issuer may be asked once more
+	Detail      string        // for the audit alone: it may name callers and issuers
 }
 
 var tokenFaults = [...]string{
@@ -73,6 +74,16 @@ func Reason(err error) string {
 		return e.Error()
 	}
 	return e.Error() + ": " + e.Detail
+}
+
+// Down reports whether nothing is known of a token, good or bad, and after which time
+// it is worth another try.
+func Down(err error) (again time.Duration, down bool) {
+	e, ok := errors.AsType[*TokenError](err)
+	if !ok || e.Fault != IssuerDown {
+		return 0, false
+	}
+	return e.Again, true
 }
 
 // Trust makes Bearer accept what v proves, too. Call it before the set is used.

@@ -1,10 +1,10 @@
 package access_test
 
 import (
-	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -14,19 +14,24 @@ import (
 )
 
 // TestStrong: what programs make at random is strong, in every usual spelling,
-// but for one in hundreds of mixed letters; hex always is. What people make up
-// is not.
+// but for one in hundreds of mixed letters; hex is, where it shows a letter. What
+// people make up is not. The random texts are the same each time: of three million
+// in hex one shows no letter.
 func TestStrong(t *testing.T) {
 	t.Parallel()
-	weak := 0
+	weak, random := 0, rand.NewChaCha8([32]byte{})
 	for range 2000 {
 		b := make([]byte, 40)
-		_, _ = rand.Read(b)
+		_, _ = random.Read(b)
+		id, err := uuid.NewRandomFromReader(random)
+		if err != nil {
+			t.Fatal(err)
+		}
 		all := b
 		b = b[:30]
 		for _, s := range []string{
 			hex.EncodeToString(b[:16]), strings.ToUpper(hex.EncodeToString(b[:16])), base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b),
-			base32.StdEncoding.EncodeToString(all), uuid.NewString(),
+			base32.StdEncoding.EncodeToString(all), id.String(),
 		} {
 			if access.Strong([]byte(s)) {
 				continue

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +33,8 @@ func (f *faults) Write(line []byte) (int, error) {
 		who, _, _ = strings.Cut(who, ": ")
 		_, trace, _ := strings.Cut(text, "\ngoroutine ")
 		f.log.Error("a panic outside of any operation", slog.String("address", who), slog.String("trace", withoutArguments(trace)))
-	case strings.HasSuffix(text, ": EOF"): // a client, or a probe, that has gone
+	case strings.HasSuffix(text, ": EOF"), // a client, or a probe, that has gone
+		strings.HasSuffix(text, ": "+net.ErrClosed.Error()): // or one whose connection the gateway closed
 		f.log.Debug(text)
 	default:
 		f.warn(text)

@@ -30,6 +30,7 @@ func TestFaults(t *testing.T) {
 	out.Reset()
 	for i := range 1000 {
 		l.Printf("http: TLS handshake error from 192.0.2.1:%d: EOF", i)
+		l.Printf("http: TLS handshake error from 192.0.2.1:%d: read tcp 192.0.2.3:443->192.0.2.1:%[1]d: use of closed network connection", i)
 		l.Printf("http: TLS handshake error from 192.0.2.1:%d: tls: no cipher suite supported by both client and server", i)
 	}
 	if got := strings.Count(out.String(), "\n"); got != faultsPerMinute {

@@ -116,10 +116,10 @@ type Server struct {
 	mainLn      net.Listener
 	adminLn     net.Listener
 
-	delay    time.Duration
-	wait     func(time.Duration)
-	stopping *atomic.Bool
-	arrivals arrivals
+	delay                 time.Duration
+	wait                  func(time.Duration)
+	stopping              *atomic.Bool
+	arrivals, ownArrivals *arrivals
 }
 
 // Handler routes requests to the dialects. Paths are neither cleaned nor
@@ -134,7 +134,7 @@ func Handler(ds []dialects.Dialect) http.Handler {
 
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: arrivals{waiting: map[net.Conn]*arrival{}}, locked: o.Locked, budgets: o.Budgets, delay: o.ShutdownDelay, stopping: cmp.Or(o.Stopping, new(atomic.Bool)), wait: func(d time.Duration) { <-time.After(d) }}
+	s := &Server{log: o.Log, proxies: o.Proxies, most: cmp.Or(o.MaxConnections, DefaultConnections), pace: o.Pace, inherited: o.Inherited, arrivals: newArrivals(), ownArrivals: newArrivals(), locked: o.Locked, budgets: o.Budgets, delay: o.ShutdownDelay, stopping: cmp.Or(o.Stopping, new(atomic.Bool)), wait: func(d time.Duration) { <-time.After(d) }}
 	address := o.Address
 	if o.Inherited.Main != nil {
 		address = o.Inherited.Main.Addr().String()
@@ -160,7 +160,7 @@ func New(o Options) (*Server, error) {
 		clients = o.Tracer.Handler(clients)
 	}
 	s.main = s.server(o.Address, o.Proxies.handler(clients))
-	s.main.ConnContext, s.main.ConnState = s.arrivals.connContext, s.arrivals.connState
+	s.arrivals.watch(s.main)
 	if o.TLS != nil {
 		s.UseTLS(o.TLS)
 		s.main.TLSConfig = &tls.Config{
@@ -173,6 +173,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("httpd: %s is not loopback: it speaks plain HTTP", o.Local)
 		}
 		s.own = s.server(o.Local, http.HandlerFunc(s.serveLocal))
+		s.ownArrivals.watch(s.own)
 	}
 	if o.Admin.Address != "" || o.Inherited.Admin != nil {
 		if err := o.Admin.checkInherited(o.Inherited.Admin); err != nil {
@@ -203,6 +204,7 @@ func (s *Server) Service() *gateway.Service { return s.trees.Look().service }
 func (s *Server) UseLocal(h http.Handler) { s.local.Store(&h) }
 
 func (s *Server) serveLocal(w http.ResponseWriter, r *http.Request) {
+	s.ownArrivals.begins(r)
 	if h := s.local.Load(); h != nil && *h != nil {
 		(*h).ServeHTTP(w, r)
 		return
@@ -248,12 +250,12 @@ func (s *Server) Listen(ctx context.Context) error {
 		return fmt.Errorf("httpd: %w", err)
 	}
 	s.connections = bounded(s.mainLn, s.most, s.pace, s.proxies.trusts)
-	s.mainLn = s.proxies.listener(s.connections)
+	s.mainLn = s.arrivals.listen(s.proxies.listener(s.connections))
 	if s.own != nil {
 		if s.ownLn, err = listen(ctx, nil, s.own.Addr); err != nil {
 			return errors.Join(fmt.Errorf("httpd: local: %w", err), s.mainLn.Close())
 		}
-		s.ownLn = few(s.ownLn)
+		s.ownLn = s.ownArrivals.listen(few(s.ownLn))
 	}
 	if s.admin == nil {
 		return nil
@@ -321,13 +323,10 @@ func (s *Server) Run(ctx context.Context) error {
 		if s.main.TLSConfig != nil {
 			serve = func() error { return s.main.ServeTLS(s.mainLn, "", "") }
 		}
-		if err := serve(); !s.stopping.Load() || !errors.Is(err, net.ErrClosed) {
-			return closed(err)
-		}
-		return nil
+		return s.ended(serve())
 	})
 	if s.own != nil {
-		g.Go(func() error { return closed(s.own.Serve(s.ownLn)) })
+		g.Go(func() error { return s.ended(s.own.Serve(s.ownLn)) })
 	}
 	if s.admin != nil {
 		g.Go(func() error {
@@ -345,6 +344,14 @@ func (s *Server) Run(ctx context.Context) error {
 		return s.shutdown(context.WithoutCancel(ctx))
 	})
 	return g.Wait()
+}
+
+// ended is closed for a listener that a stop closes by itself.
+func (s *Server) ended(err error) error {
+	if s.stopping.Load() && errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return closed(err)
 }
 
 func closed(err error) error {
@@ -370,18 +377,13 @@ func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	s.stopping.Store(true)
-	_ = s.mainLn.Close() // Shutdown may close it again, and tells when it is done
-	s.arrivals.settle(ctx)
-	err := s.main.Shutdown(ctx)
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
-	}
+	err := finish(ctx, s.main, s.mainLn, s.arrivals)
 	if err != nil {
 		s.log.Warn("requests were cut off at shutdown", slog.Any("error", err))
 		err = s.main.Close()
 	}
 	if s.own != nil {
-		err = errors.Join(err, s.own.Shutdown(ctx))
+		err = errors.Join(err, finish(ctx, s.own, s.ownLn, s.ownArrivals))
 	}
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Close())

@@ -108,6 +108,9 @@ func (s *jwks) find(h header) []any {
 	return found
 }
 
+// has reports whether there is a key of that id, for whatever it is.
+func (s *jwks) has(kid string) bool { return kid != "" && len(s.byID[kid]) > 0 }
+
 // fixed are keys that no issuer changes.
 type fixed struct{ set *jwks }
 

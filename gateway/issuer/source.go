@@ -164,7 +164,8 @@ func (s *source) mayFetch(now time.Time) bool {
 }
 
 // find implements keys. An id that is not known is worth one fetch, for which a
-// bounded number of tokens waits; a flood of them costs no more.
+// bounded number of tokens waits; a flood of them costs no more. While the issuer is
+// down nobody knows whose it is.
 func (s *source) find(h header) ([]any, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,10 +189,10 @@ func (s *source) find(h header) ([]any, uint64, error) {
 	if found, sum := s.known(h); found != nil {
 		return found, sum, nil
 	}
-	if s.set == nil {
-		return nil, 0, &access.TokenError{Fault: access.IssuerDown}
+	if s.set == nil || s.down && !s.set.has(h.kid) { // it may be a key of today
+		return nil, 0, &access.TokenError{Fault: access.IssuerDown, Again: max(time.Second, s.tried.Add(fetchEvery).Sub(now))}
 	}
-	if waited && !s.down { // the issuer does not know it either
+	if waited { // the issuer does not know it either
 		s.forget(now)
 		s.unknown[h.kid] = now.Add(unknownFor)
 	}

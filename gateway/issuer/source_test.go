@@ -151,8 +151,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestDown: an issuer that is down serves from what is known, and says so; one
-// that was never up says that nobody knows.
+// TestDown: an issuer that is down serves from what is known, and says so. Of a key
+// that is not known, as of an issuer that was never up, it says that nobody knows.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -186,8 +186,18 @@ func TestDown(t *testing.T) {
 	} {
 		w.of.Answer(broken)
 		w.turn(31 * time.Second)
-		if _, err := w.Bearer(issuertest.NewKey(t).Sign(t, w.claims())); fault(t, err).Fault != access.BadSignature || last.Load() {
+		if _, err := w.Bearer(issuertest.NewKey(t).Sign(t, w.claims())); fault(t, err).Fault != access.IssuerDown || fault(t, err).Again <= 0 || fault(t, err).Again > 30*time.Second || last.Load() {
 			t.Errorf("%s: %v", name, err)
+		}
+		impostor := issuertest.NewKey(t)
+		impostor.ID = w.of.Key.ID
+		for range 20 {
+			if _, err := w.Bearer(impostor.Sign(t, w.claims())); fault(t, err).Fault != access.BadSignature {
+				t.Errorf("%s: a token under a key that is known: %v", name, err)
+			}
+			if _, err := w.Bearer(issuertest.NewKey(t).Sign(t, w.claims())); fault(t, err).Fault != access.IssuerDown {
+				t.Errorf("%s, again: %v", name, err)
+			}
 		}
 		w.opens(t, w.of.Token(t, w.now(), "app", audience), "app")
 	}

@@ -59,7 +59,8 @@ func (l *Login) byAssertion(r *wire.Request, f form) (proven, error) {
 		}
 		l.throttle.Failed(key, r.Address)
 	}
-	return proven{}, &secret.Error{Kind: why.kind, Detail: said, Err: errors.Join(why, err)}
+	again, _ := access.Down(err)
+	return proven{}, &secret.Error{Kind: why.kind, Detail: said, RetryAfter: again, Err: errors.Join(why, err)}
 }
 
 func (l *Login) assert(f form) (proven, error) {

@@ -245,8 +245,8 @@ func TestIssuerDown(t *testing.T) {
 	f := newFederated(t, backup.NewKeyring(), of)
 	for range 20 {
 		w := f.post(t, form("client_id", "job", "client_secret", "", "client_assertion", f.workload(t, nil), "client_assertion_type", jwtBearer))
-		if e := errorOf(t, w); w.Code != http.StatusServiceUnavailable || e.Code != "temporarily_unavailable" {
-			t.Fatalf("%d %+v", w.Code, e)
+		if e := errorOf(t, w); w.Code != http.StatusServiceUnavailable || e.Code != "temporarily_unavailable" || w.Header().Get("Retry-After") == "" {
+			t.Fatalf("%d %+v %v", w.Code, e, w.Header())
 		}
 	}
 	of.Answer(nil)
