@@ -67,7 +67,8 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		}
 		defer release()
 	}
-	if !mutates(j.action) {
+	since, patient := j.patience()
+	if !patient {
 		if err := acquire(ctx, j.slots); err != nil {
 			return zero, waiting(err)
 		}
@@ -78,7 +79,7 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 			return zero, waiting(err)
 		}
 		defer held.giveBack()
-		ctx = kit.WithPatience(ctx, s.pauses(j, held))
+		ctx = kit.WithPatience(ctx, since, s.pauses(j, held))
 	}
 	j.running.Add(1)
 	defer j.running.Add(-1)
@@ -86,6 +87,21 @@ func attempt[T any](ctx context.Context, s *Service, j *job, f func(context.Cont
 		out, err := f(ctx, j)
 		return out, s.tellTrash(ctx, j, err)
 	})
+}
+
+// patience is from when on a call waits for a product that refuses it for now. Who
+// names his time, as commands do, waits from the start. An API's client comes back, so
+// what he reads by one request does not wait; a backup and a list are many.
+func (j *job) patience() (since kit.Since, patient bool) {
+	switch {
+	case j.call.Timeout > 0:
+		return kit.SinceStart, true
+	case mutates(j.action):
+		return kit.SinceWrite, true
+	case j.action == access.Backup, j.action == access.List:
+		return kit.SinceAnswer, true
+	}
+	return 0, false
 }
 
 // noStore refuses a store that is not there. To whom no route leads anywhere is

@@ -71,7 +71,7 @@ func (s *Service) pauses(j *job, held *slot) kit.Pause {
 	return func(ctx context.Context, d, asked time.Duration) bool {
 		backends.Refused(ctx, asked)
 		once.Do(func() {
-			s.log.WarnContext(ctx, "the product refuses for now what has begun to write; the call waits until its deadline",
+			s.log.WarnContext(ctx, "the product refuses for now what it has begun to answer; the call waits until its deadline",
 				slog.String("op", j.call.Op), slog.String("store", j.Name), slog.String("name", j.entry.Name),
 				slog.String("request_id", j.call.RequestID), slog.Duration("pause", d))
 		})

@@ -79,3 +79,66 @@ func TestWaitingGivesTheSlotBack(t *testing.T) {
 		t.Errorf("after calls that were given up: %v", err)
 	}
 }
+
+// TestReadsThatWait: what reads by many requests is not begun anew when the product
+// refuses one of them for now; what reads by one is its client's to ask again. Who
+// names his time waits from the start.
+func TestReadsThatWait(t *testing.T) {
+	t.Parallel()
+	const refusals = 5 // more than a call begins anew
+	get := func(w *world, c gateway.Call) error {
+		_, err := w.Get(t.Context(), c, refA, secret.Current)
+		return err
+	}
+	backup := func(w *world, c gateway.Call) error {
+		_, err := w.Backup(t.Context(), c, refA)
+		return err
+	}
+	list := func(w *world, c gateway.Call) error {
+		_, err := w.List(t.Context(), c, refA.Store, secret.Query{Limit: 9})
+		return err
+	}
+	for name, c := range map[string]struct {
+		do     func(*world, gateway.Call) error
+		first  bool // it is the first request that is refused
+		timed  bool
+		served bool
+	}{
+		"a backup":                 {backup, false, false, true},
+		"a list":                   {list, false, false, true},
+		"one secret":               {get, false, false, false},
+		"a backup's first":         {backup, true, false, false},
+		"a list's first":           {list, true, false, false},
+		"a command's list":         {list, true, true, true},
+		"a command's backup":       {backup, true, true, true},
+		"one secret for a command": {get, true, true, true},
+	} {
+		w := newWorld(t, func(*gateway.Options) {})
+		put(t, w, refA, "hush")
+		left := refusals
+		w.a.Before = func(ctx context.Context, _ string) error {
+			if !c.first {
+				if err := kit.Patiently(ctx, false, func() error { return nil }); err != nil {
+					return err
+				}
+			}
+			return kit.Patiently(ctx, false, func() error {
+				if left--; left >= 0 {
+					return &secret.Error{Kind: secret.Throttled, RetryAfter: time.Millisecond}
+				}
+				return nil
+			})
+		}
+		as := call
+		if c.timed {
+			as.Timeout = time.Minute
+		}
+		err := c.do(w, as)
+		if c.served && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !c.served {
+			wantKind(t, err, secret.Throttled)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vaultferry/vaultferry/backends/loss"
 	"github.com/vaultferry/vaultferry/gateway"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/secret"
@@ -172,10 +173,15 @@ func (m *moving) lookBack(ctx context.Context, src *inventory.Entry, out *gatewa
 	if n := countForeign(src, have); n > 0 {
 		return secret.Errorf(secret.Conflict, "somebody wrote to the name at the target at the same moment: all of this secret stands, and beside it %d versions that are not its own", n)
 	}
-	if !m.arrived(src, have) {
-		return secret.Errorf(secret.Conflict, "versions that were written are not at the target any more")
+	if m.arrived(src, have) {
+		return nil
 	}
-	return nil
+	for _, l := range out.Losses {
+		if l.What == loss.Version { // as of another product than the plan's
+			return secret.Errorf(secret.Lossy, "the plan does not say that %s", l.Sentence())
+		}
+	}
+	return secret.Errorf(secret.Conflict, "versions that were written are not at the target any more")
 }
 
 // leftover is a stale entry; what a run before this one began at the target is

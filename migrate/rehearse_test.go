@@ -146,4 +146,13 @@ func TestRehearseElsewhere(t *testing.T) {
 	if r := got["plain"]; r.Err != nil || r.Verdict.Sign != inventory.Same {
 		t.Errorf("a plain secret: %v", r.Err)
 	}
+
+	for range 21 {
+		w.put(t, "a", "many", "hush")
+	}
+	w.rules.OnLoss = gateway.LossAccept
+	got = w.rehearse(t, first(w.plan(t, nil)), newStage(t, w, true))
+	if r := got["many"]; !errors.Is(r.Err, secret.Lossy) || !strings.Contains(r.Err.Error(), "that version 1 is not kept: CSMS holds 20 versions") {
+		t.Errorf("a version that the product has no room for: %v", r.Err)
+	}
 }

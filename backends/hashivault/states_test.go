@@ -285,7 +285,7 @@ func TestReplicaBehind(t *testing.T) {
 			}
 			return wire.RoundTrip(r)
 		}))
-		ctx := kit.WithPatience(t.Context(), func(context.Context, time.Duration, time.Duration) bool { pauses.Add(1); return true })
+		ctx := kit.WithPatience(t.Context(), kit.SinceWrite, func(context.Context, time.Duration, time.Duration) bool { pauses.Add(1); return true })
 		sample := backendtest.Sample(secret.Name(name))
 		if _, err := s.Import(ctx, sample, "token"); err != nil {
 			t.Fatalf("%s: %v", name, err)

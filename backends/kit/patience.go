@@ -12,9 +12,21 @@ import (
 
 // patience is of one call of the gateway.
 type patience struct {
-	wrote atomic.Bool // a request of it has
+	since Since
+	begun atomic.Bool // since has come
 	pause Pause
 }
+
+// Since is from when on failing would throw something away.
+type Since uint8
+
+// A call waits since a request of it has written, since one was answered, or from its
+// start.
+const (
+	SinceWrite Since = iota
+	SinceAnswer
+	SinceStart
+)
 
 // Pause waits for as long as it is told, and returns false at once where the call's
 // time does not allow that. Asked is for how long the product itself wants to be left
@@ -23,11 +35,14 @@ type Pause func(ctx context.Context, d, asked time.Duration) bool
 
 type patienceKey struct{}
 
-// WithPatience returns a context for one call of the gateway: once a request of
-// it has written, so that failing would leave a part, Patiently waits out that
-// the product refuses for now.
-func WithPatience(ctx context.Context, pause Pause) context.Context {
-	return context.WithValue(ctx, patienceKey{}, &patience{pause: pause})
+// WithPatience returns a context for one call of the gateway: since then
+// Patiently waits out that the product refuses for now. Else a write would leave
+// a part, and a read of many requests would begin anew, ask for all of it again, and
+// never end where the product allows fewer at once.
+func WithPatience(ctx context.Context, since Since, pause Pause) context.Context {
+	p := &patience{since: since, pause: pause}
+	p.begun.Store(since == SinceStart)
+	return context.WithValue(ctx, patienceKey{}, p)
 }
 
 // Patiently makes one request: send returns *secret.Error. Where the context
@@ -41,11 +56,11 @@ func Patiently(ctx context.Context, write bool, send func() error) error {
 		case p == nil:
 			return err
 		case err == nil:
-			if write {
-				p.wrote.Store(true)
+			if write || p.since == SinceAnswer {
+				p.begun.Store(true)
 			}
 			return nil
-		case !p.wrote.Load(), !refusedForNow(err), !p.pause(ctx, pauseAfter(n, err), askedFor(err)):
+		case !p.begun.Load(), !refusedForNow(err), !p.pause(ctx, pauseAfter(n, err), askedFor(err)):
 			return err
 		}
 	}

@@ -10,30 +10,33 @@ import (
 	"github.com/vaultferry/vaultferry/secret"
 )
 
-// TestPatiently: what refuses for now is asked again once the call has written,
-// for as long as the call's time allows, and nothing else is.
+// TestPatiently: what refuses for now is asked again once the call has written, or
+// was answered, for as long as the call's time allows, and nothing else is.
 func TestPatiently(t *testing.T) {
 	t.Parallel()
 	throttled := &secret.Error{Kind: secret.Throttled, RetryAfter: 7 * time.Second}
 	behind := &secret.Error{Kind: secret.Unavailable, Err: kit.ErrBehind}
 	for name, c := range map[string]struct {
-		first  bool // a write stands before
+		since  kit.Since
+		first  bool // the request before is a write
 		write  bool
 		err    error
 		pauses int // that the call has time for
 		tries  int
 	}{
-		"before the first write": {false, true, throttled, 9, 1},
-		"after it":               {true, true, throttled, 9, 10},
-		"a read after it":        {true, false, throttled, 9, 10},
-		"a replica":              {true, false, behind, 2, 3},
-		"no time":                {true, true, throttled, 0, 1},
-		"down":                   {true, true, secret.Errorf(secret.Unavailable, ""), 9, 1},
-		"unknown":                {true, true, secret.Errorf(secret.Unknown, ""), 9, 1},
-		"refused":                {true, true, secret.Errorf(secret.Upstream, ""), 9, 1},
+		"before the first write": {kit.SinceWrite, false, true, throttled, 9, 1},
+		"after it":               {kit.SinceWrite, true, true, throttled, 9, 10},
+		"a read after it":        {kit.SinceWrite, true, false, throttled, 9, 10},
+		"a replica":              {kit.SinceWrite, true, false, behind, 2, 3},
+		"no time":                {kit.SinceWrite, true, true, throttled, 0, 1},
+		"down":                   {kit.SinceWrite, true, true, secret.Errorf(secret.Unavailable, ""), 9, 1},
+		"unknown":                {kit.SinceWrite, true, true, secret.Errorf(secret.Unknown, ""), 9, 1},
+		"a read after a read":    {kit.SinceAnswer, false, false, throttled, 9, 10},
+		"no time for a read":     {kit.SinceAnswer, false, false, throttled, 0, 1},
+		"refused":                {kit.SinceWrite, true, true, secret.Errorf(secret.Upstream, ""), 9, 1},
 	} {
 		var paused []time.Duration
-		ctx := kit.WithPatience(t.Context(), func(_ context.Context, d, _ time.Duration) bool {
+		ctx := kit.WithPatience(t.Context(), c.since, func(_ context.Context, d, _ time.Duration) bool {
 			paused = append(paused, d)
 			return len(paused) <= c.pauses
 		})
@@ -52,6 +55,13 @@ func TestPatiently(t *testing.T) {
 			if d < 250*time.Millisecond || d > time.Minute {
 				t.Errorf("%s: a pause of %v", name, d)
 			}
+		}
+	}
+	for since, want := range map[kit.Since]int{kit.SinceWrite: 1, kit.SinceAnswer: 1, kit.SinceStart: 3} {
+		left, tries := 2, 0
+		ctx := kit.WithPatience(t.Context(), since, func(context.Context, time.Duration, time.Duration) bool { left--; return left >= 0 })
+		if err := kit.Patiently(ctx, false, func() error { tries++; return throttled }); !errors.Is(err, throttled) || tries != want {
+			t.Errorf("the first request, since %d: %d tries, want %d; %v", since, tries, want, err)
 		}
 	}
 	tries := 0
