@@ -124,12 +124,15 @@ func (l Loss) Sentence() string {
 // Stays reports whether the plan leaves the secret where it is though it ought to
 // move.
 func (e *Entry) Stays(r Rules) bool {
+	return e.left() && (e.Class != Conflict || r.OnConflict != gateway.ConflictSkip)
+}
+
+// left reports whether the plan promises nothing of the secret.
+func (e *Entry) left() bool {
 	switch e.Class {
 	case Create, Append, Same, Changed, Deleted:
 		return false
-	case Conflict:
-		return e.Action == "" && r.OnConflict != gateway.ConflictSkip
-	case Loses, Managed, Refused, Unmappable, Unreadable:
+	case Conflict, Loses, Managed, Refused, Unmappable, Unreadable:
 	}
 	return e.Action == ""
 }

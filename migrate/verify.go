@@ -29,6 +29,9 @@ type Verdict struct {
 	Parts []inventory.Part
 	// Foretold: all that differs was foretold by the plan.
 	Foretold bool
+	// Stays: the plan left the secret where it is, so nothing that differs breaks what
+	// it promised.
+	Stays bool
 	// Unseen is how many values one of the products does not show.
 	Unseen int
 	// SourceChanged and TargetChanged: a side is not what the plan saw. Of a target
@@ -41,7 +44,7 @@ type Verdict struct {
 
 // Differs reports whether the sides differ in what nobody foretold.
 func (v *Verdict) Differs() bool {
-	return v.Sign != inventory.Same && v.Sign != inventory.Incomparable && !v.Foretold
+	return v.Sign != inventory.Same && v.Sign != inventory.Incomparable && !v.Foretold && !v.Stays
 }
 
 // Do calls tell with a verdict on each secret, those that the plan lacks last.
@@ -97,6 +100,7 @@ func (v *Verification) compare(ctx context.Context, e *Entry) (*Verdict, error) 
 	if why != "" { // whatever stands on the other side
 		out.Sign, out.Why = inventory.Incomparable, why
 	}
+	out.Stays = e.left() && out.Sign != inventory.Same && (out.Sign != inventory.Incomparable || e.Class == Unreadable)
 	out.SourceChanged = stateOf(v.Key, src) != e.Source
 	out.TargetChanged = stateOf(v.Key, have) != e.Target
 	return out, nil

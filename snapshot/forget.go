@@ -17,7 +17,8 @@ type Policy struct{ Last, Daily, Weekly, Monthly int }
 func (p Policy) IsZero() bool { return p == Policy{} }
 
 // Keep says which of the snapshots, the oldest first, the policy keeps, and why.
-// The newest whole one of each store is always kept.
+// The newest whole one of each store is always kept, and the newest that lacks no more
+// than was agreed to: of some stores none is ever whole.
 func (p Policy) Keep(all []*Snapshot) map[string][]string {
 	type of struct{ gateway, store string }
 	groups := map[of][]*Snapshot{}
@@ -53,8 +54,12 @@ func (p Policy) Keep(all []*Snapshot) map[string][]string {
 				why[s.ID] = append(why[s.ID], rule.word)
 			}
 		}
-		if i := slices.IndexFunc(newestFirst, (*Snapshot).Whole); i >= 0 {
-			why[newestFirst[i].ID] = append(why[newestFirst[i].ID], "newest whole")
+		whole, asked := slices.IndexFunc(newestFirst, (*Snapshot).Whole), slices.IndexFunc(newestFirst, (*Snapshot).AsAsked)
+		if whole >= 0 {
+			why[newestFirst[whole].ID] = append(why[newestFirst[whole].ID], "newest whole")
+		}
+		if asked >= 0 && asked != whole {
+			why[newestFirst[asked].ID] = append(why[newestFirst[asked].ID], "newest as accepted")
 		}
 	}
 	return why

@@ -78,6 +78,10 @@ type Snapshot struct {
 // Whole reports whether all that was asked for is in it.
 func (s *Snapshot) Whole() bool { return s.End.Unread+s.End.Lacking+len(s.End.LeftOut) == 0 }
 
+// AsAsked reports whether it holds all that was asked for, less what the product did
+// not show and somebody agreed to go without.
+func (s *Snapshot) AsAsked() bool { return s.End.Unread+len(s.End.LeftOut) == 0 }
+
 // documentOf is what a file's name in the folders of documents names.
 func documentOf(name string) (document [sha256.Size]byte, ok bool) {
 	if !digest.MatchString(name) {

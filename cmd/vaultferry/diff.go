@@ -112,6 +112,7 @@ type diffView struct {
 	Parts []partView `json:"parts,omitempty"`
 	// Foretold: a plan said that it would differ so. Why is what else there is to say.
 	Foretold bool   `json:"foretold,omitempty"`
+	Stays    bool   `json:"stays,omitempty"` // the plan left it where it is
 	Why      string `json:"why,omitempty"`
 }
 
@@ -152,8 +153,11 @@ type diffReport struct {
 	Differ []diffView     `json:"differ"` // all but "="
 	// Foretold is how many of these a plan foretold.
 	Foretold int `json:"foretold,omitempty"`
+	// Stays is how many of these a plan left where they are.
+	Stays int `json:"stays,omitempty"`
 	// LeftOut is what a list of A or B should show and did not.
 	LeftOut []inventory.LeftOut `json:"left_out,omitempty"`
+	unread  int
 }
 
 func (a *app) diff(ctx context.Context, nameA, nameB string, f *diffFlags) (err error) {
@@ -252,8 +256,14 @@ func (r *diffReport) add(w io.Writer, d inventory.Difference) error {
 // say counts what differs, and writes a line for each secret.
 func (r *diffReport) say(w io.Writer, v diffView) error {
 	r.Counts[v.Sign]++
-	if v.Foretold {
+	switch {
+	case v.Foretold:
 		r.Foretold++
+	case v.Stays:
+		r.Stays++
+	}
+	if v.Sign == string(inventory.Incomparable) && !v.Stays {
+		r.unread++
 	}
 	if v.Sign != string(inventory.Same) {
 		r.Differ = append(r.Differ, v)
@@ -282,7 +292,7 @@ func (r *diffReport) text(w io.Writer) error {
 	if r.Foretold > 0 {
 		line += fmt.Sprintf("; %d as foretold", r.Foretold)
 	}
-	_, err := fmt.Fprintln(w, line)
+	_, err := fmt.Fprintln(w, line+staysWords(r.Stays))
 	return err
 }
 
@@ -300,9 +310,9 @@ func countLine(counts map[string]int, a, b string) string {
 
 func (r *diffReport) exit() error {
 	switch {
-	case r.Counts[string(inventory.Incomparable)]+len(r.LeftOut) > 0:
+	case r.unread+len(r.LeftOut) > 0:
 		return &exitError{code: exitFailed}
-	case len(r.Differ) > r.Foretold:
+	case len(r.Differ) > r.Foretold+r.Stays:
 		return &exitError{code: exitDifferent}
 	}
 	return nil

@@ -73,7 +73,7 @@ func (p *planFile) sharesKey(in *inventoryFile) error {
 }
 
 func viewVerdict(v *migrate.Verdict) diffView {
-	d := diffView{Sign: string(v.Sign), Name: string(v.Entry.Name), Parts: viewParts(v.Parts), Foretold: v.Foretold, Why: v.Why}
+	d := diffView{Sign: string(v.Sign), Name: string(v.Entry.Name), Parts: viewParts(v.Parts), Foretold: v.Foretold, Stays: v.Stays, Why: v.Why}
 	switch {
 	case d.Why != "" || v.Sign == inventory.Same:
 	case v.Foretold:

@@ -27,13 +27,14 @@ func (a *app) migrateVerifyCommand() *cobra.Command {
 		Short: "Compare both stores after a run",
 		Long: `Reads both stores as they are now and compares what the plan is about, by
 digests of values and attributes, as "diff" does. What the plan foretold to be
-lost is no difference. Secrets that the source has got since are differences,
+lost is no difference, and neither is what it left where it is: that is counted
+by itself. Secrets that the source has got since are differences,
 unless the plan was made for a list of names.
 
 --metrics-file writes the counts for the textfile collector of node_exporter. A
 verification that does not come to its end leaves the file as it was.
 
-Exit codes: 0 all is as foretold, 3 something differs, 1 something could not be
+Exit codes: 0 all is as the plan promised, 3 something differs, 1 something could not be
 read.`,
 		Example: `  vaultferry migrate verify move.plan
   vaultferry migrate verify move.plan --output json
@@ -53,8 +54,10 @@ type verifyReport struct {
 	Run      string         `json:"run"`
 	Counts   map[string]int `json:"counts"`
 	Foretold int            `json:"foretold"` // of what is not "="
+	Stays    int            `json:"stays"`    // of what is not "=": left where they are by the plan
 	Unseen   int            `json:"unseen"`   // values that a product does not show
-	Differ   []diffView     `json:"differ"`   // all but "=" and what was foretold
+	Differ   []diffView     `json:"differ"`   // all but "=", what was foretold and what stays
+	unread   int
 }
 
 func (a *app) migrateVerify(ctx context.Context, path string, f *verifyFlags) error {
@@ -75,7 +78,7 @@ func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFla
 	tell := func(v *migrate.Verdict) error {
 		report.add(v)
 		counts.add(v)
-		differs := v.Differs() || v.Sign == inventory.Incomparable
+		differs := v.Differs() || v.Sign == inventory.Incomparable && !v.Stays
 		if far.step(differs); differs {
 			f.errors.add(v.Entry.Name)
 		}
@@ -94,10 +97,15 @@ func (a *app) verifyPlan(ctx context.Context, p *planFile, m *move, f *verifyFla
 
 func (r *verifyReport) add(v *migrate.Verdict) {
 	r.Counts[string(v.Sign)]++
+	if v.Sign == inventory.Incomparable && !v.Stays {
+		r.unread++
+	}
 	r.Unseen += v.Unseen
 	switch {
 	case v.Foretold:
 		r.Foretold++
+	case v.Stays:
+		r.Stays++
 	case v.Sign != inventory.Same:
 		r.Differ = append(r.Differ, viewVerdict(v))
 	}
@@ -112,6 +120,7 @@ func (r *verifyReport) text(w io.Writer) error {
 	if r.Foretold > 0 {
 		fmt.Fprintf(&b, "; %d as foretold", r.Foretold)
 	}
+	b.WriteString(staysWords(r.Stays))
 	b.WriteString("\n")
 	if r.Unseen > 0 {
 		fmt.Fprintf(&b, "%d values of disabled versions were not compared: a product does not show them\n", r.Unseen)
@@ -120,9 +129,17 @@ func (r *verifyReport) text(w io.Writer) error {
 	return err
 }
 
+// staysWords says of how many the plan promised nothing.
+func staysWords(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the plan leaves %d where they are", n)
+}
+
 func (r *verifyReport) exit() error {
 	switch {
-	case r.Counts[string(inventory.Incomparable)] > 0:
+	case r.unread > 0:
 		return &exitError{code: exitFailed}
 	case len(r.Differ) > 0:
 		return &exitError{code: exitDifferent}

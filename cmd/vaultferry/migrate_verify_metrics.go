@@ -14,13 +14,15 @@ import (
 type driftCounts map[string]int
 
 func newDriftCounts() driftCounts {
-	return driftCounts{"same": 0, "foretold": 0, "attributes": 0, "different": 0, "only_source": 0, "only_target": 0, "unread": 0}
+	return driftCounts{"same": 0, "foretold": 0, "stays": 0, "attributes": 0, "different": 0, "only_source": 0, "only_target": 0, "unread": 0}
 }
 
 func (c driftCounts) add(v *migrate.Verdict) {
 	switch {
 	case v.Foretold:
 		c["foretold"]++
+	case v.Stays:
+		c["stays"]++
 	case v.Sign == inventory.Same:
 		c["same"]++
 	case v.Sign == inventory.Attribute:

@@ -37,7 +37,8 @@ the last snapshot is read and not stored again. It needs the right to back up
 each secret.
 
 What could not be read is named, and the snapshot says that it is not whole; exit
-code 1. So is what the store cannot give all of: --on-loss accept takes the rest.
+code 1. So is what the store cannot give all of: --on-loss accept takes the rest,
+names what is lost, and ends with 0. The snapshot is not whole then, either.
 What the product refuses for now is asked for again, for ten minutes.
 Secrets in the trash are in no snapshot.`,
 		Example: `  vaultferry snapshot create payments --repo /backup/vaults
@@ -127,7 +128,7 @@ func (a *app) snapshotCreate(ctx context.Context, args []string, f *snapshotCrea
 				t.report.Error = message(err)
 				a.complain(message(err))
 				failed.add(err)
-			} else if !t.report.Whole {
+			} else if !t.asAsked {
 				failed.n++
 			}
 			reports = append(reports, t.report)
@@ -171,6 +172,8 @@ type taking struct {
 	want   wanted
 	labels map[string]string
 	report *snapshotReport
+	// asAsked: nothing is lacking that nobody agreed to go without.
+	asAsked bool
 
 	mu     sync.Mutex
 	sealed map[secret.Name]sealedOrNot // what was read, and is not written yet
@@ -221,6 +224,7 @@ func (t *taking) take(ctx context.Context, r *snapshot.Repository) (err error) {
 	if err != nil {
 		return err
 	}
+	t.asAsked = made.AsAsked()
 	t.report.Snapshot, t.report.Count, t.report.Sealed, t.report.Whole = made.ID, made.End.Count, taken.Sealed, made.Whole()
 	t.say(len(taken.Damage()))
 	e := t.a.auditEntry(opSnapshotCreated)

@@ -22,7 +22,7 @@ func newDrillMetrics(registry *prometheus.Registry) *drillMetrics {
 	}
 	of := []string{"repository", "gateway", "store"}
 	return &drillMetrics{
-		newest:  gauge("newest_timestamp_seconds", "When the newest whole snapshot of the store was begun; 0: there is none.", of...),
+		newest:  gauge("newest_timestamp_seconds", "When the newest snapshot of the store with all that was asked for, less accepted losses, was begun; 0: there is none.", of...),
 		drilled: gauge("drill_timestamp_seconds", "When the last drill of the store ended; 0: there was none.", of...),
 		proved:  gauge("drill_success_timestamp_seconds", "When the last drill of the store ended in which everything came back; 0: there was none.", of...),
 		failed:  gauge("drill_failed_secrets", "Secrets that did not come back in the last drill of the store.", of...),
@@ -49,7 +49,7 @@ func writeDrillMetrics(file string, r *snapshot.Repository, h *snapshot.History)
 		}
 	}
 	for _, s := range h.Kept { // the oldest first
-		if s.Whole() {
+		if s.AsAsked() {
 			m.newest.WithLabelValues(r.ID(), s.Gateway, s.Store).Set(seconds(s.Begun))
 		}
 	}

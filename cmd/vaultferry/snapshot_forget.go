@@ -26,8 +26,9 @@ func (a *app) snapshotForgetCommand(repo *repositoryFlags) *cobra.Command {
 		Use: "forget [ID...] --repo DIR", Short: "Keep some snapshots, and forget the rest",
 		Long: `Of each store of each gateway, keeps the snapshots that any of the flags picks,
 and forgets the others, or of those with --label, as the last one of each day. The
-newest whole snapshot of each store is always kept. With IDs it forgets these
-alone, also those that are missing or damaged.
+newest whole snapshot of each store is always kept, and the newest that lacks no
+more than was accepted. With IDs it forgets these alone, also those that are
+missing or damaged.
 
 What is forgotten leaves a signed line. Its documents stay until "snapshot prune".`,
 		Example: `  vaultferry snapshot forget --repo /backup/vaults --keep-daily 7 --keep-weekly 5 --keep-monthly 12
