@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +72,7 @@ func checkMembers(body []byte, known map[string]bool) error {
 			if depth == 1 && isKey(body[end:]) {
 				var key string
 				if err := json.Unmarshal(body[i:end], &key); err != nil || !known[key] {
-					return badFormat("the body has a member that this operation does not know")
+					return badFormat("the body has a member that this operation does not know: it takes " + strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 				}
 				if seen[key] {
 					return badFormat(key + " stands twice in the body")

@@ -26,7 +26,7 @@ func TestMisfits(t *testing.T) {
 		{new(scheduleBody), `{"recovery_window_in_days":"canary"}`, "recovery_window_in_days" + fits},
 		{new(showVersionsBody), `{"secret_name_list":["canary",7]}`, "secret_name_list" + fits},
 		{new(instancesBody), `{"limit":1,"limit":2}`, "limit stands twice in the body"},
-		{new(instancesBody), `{"canary":1}`, "the body has a member that this operation does not know"},
+		{new(instancesBody), `{"canary":1}`, "the body has a member that this operation does not know: it takes action, limit, matches, offset, sequence, tags"},
 		{new(instancesBody), `{"limit":canary}`, "the body is not a JSON object"},
 		{new(instancesBody), `{"limit":1} canary`, "the body is not a JSON object"},
 		{new(instancesBody), `["canary"]`, "the body is not the JSON object that this operation takes"},
