@@ -199,7 +199,7 @@ func TestFleetRecord(t *testing.T) {
 		}
 		return string(text)
 	}
-	write(`{"version":1,"gateways":[` + later + `,{"id":""},7]}`)
+	write(`{"version":1,"gateways":[` + later + `,{"id":"","seen":"2027-01-31T12:00:00Z"},7]}`)
 	reader, _ := member(t, "reader", 0, gateway.Store{Name: "pay", Kind: "memory", Backend: store, ReadOnly: true})
 	meet(t, reader, "pay")
 	wantFleet(t, reader, "reader pay, later pay")
@@ -208,9 +208,11 @@ func TestFleetRecord(t *testing.T) {
 	if text := read(); !strings.Contains(text, `"mood":"good"`) || !strings.Contains(text, `"name":"a"`) || strings.Contains(text, "reader") {
 		t.Errorf("the record is %s", text)
 	}
-	write(`{"version":2,"gateways":"elsewhere"}`)
-	if err := a.Meet(t.Context(), "pay"); !errors.Is(err, secret.Internal) || read() != `{"version":2,"gateways":"elsewhere"}` {
-		t.Errorf("a record of another form: %v, %s", err, read())
+	for _, another := range []string{`{"version":2,"gateways":[]}`, `{"version":2,"gateways":"elsewhere"}`, `{"version":1,"gateways":"elsewhere"}`} {
+		write(another)
+		if err := a.Meet(t.Context(), "pay"); !errors.Is(err, secret.Internal) || read() != another {
+			t.Errorf("a record of another form: %v, %s", err, read())
+		}
 	}
 	many := make([]json.RawMessage, 200)
 	for i := range many { // of gateways whose audits begin anew each time

@@ -2,7 +2,6 @@ package backendtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -348,38 +347,6 @@ func testTrashAliasing(t *testing.T, h Harness) {
 	}
 	spoil(s)
 	compareAs(t, "after the caller changed what was recovered", before, export(ctx, t, b, "s"))
-}
-
-// testTrashCancelled: a caller who has gone changes nothing.
-func testTrashCancelled(t *testing.T, h Harness) {
-	ctx, b, tr := beginTrash(t, h)
-	put(ctx, t, b, "live", text(canary+"x"))
-	put(ctx, t, b, "dead", text(canary+"y"))
-	before := export(ctx, t, b, "live")
-	deleted := remove(ctx, t, b, tr, "dead")
-	gone, cancel := context.WithCancel(ctx)
-	cancel()
-	calls := map[string]func() error{
-		"Delete":        func() error { _, err := tr.Delete(gone, "live", in90Days()); return err },
-		"DescribeTrash": func() error { _, err := tr.DescribeTrash(gone, "dead"); return err },
-		"ListTrash":     func() error { _, err := tr.ListTrash(gone, secret.Query{}); return err },
-		"Recover":       func() error { _, err := tr.Recover(gone, "dead"); return err },
-		"Purge":         func() error { return tr.Purge(gone, "dead") },
-		"Update": func() error {
-			_, err := b.Update(gone, "live", secret.Current, secret.Patch{Disabled: ptr(true)})
-			return err
-		},
-	}
-	for what, call := range calls {
-		err := call()
-		wantErr(t, what+" for a caller who has gone", err, secret.Unavailable, secret.Unknown)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: the error does not say that the caller has gone: %v", what, err)
-		}
-	}
-	compareAs(t, "what was live, after cancelled calls", before, export(ctx, t, b, "live"))
-	shown := describeTrash(ctx, t, tr, "dead")
-	compareAs(t, "what was in the trash, after cancelled calls", shownInTrash(b, deleted, shown), shown)
 }
 
 func testTrashReopen(t *testing.T, h Harness) {
