@@ -30,9 +30,10 @@ func (a *app) checkCommand() *cobra.Command {
 yet. For each route it shows what clients will see: the store, the certificate,
 and the resource that Key Vault's clients are told to ask a token for.
 
---connect also reaches each store and issuer, and Vault if that opens the keyring, and creates nothing: not the file of a bolt
-store, nor the audit. It says which gateway runs with this configuration and what
-that serves, and reaches through it the stores that it holds.`,
+--connect also reaches each store and issuer, and Vault if that opens the
+keyring. It creates nothing: neither the file of a bolt store nor the audit. It
+says which gateway runs with this configuration and what that serves, and
+reaches the stores that the gateway has open through it.`,
 		Example: `  vaultferry check --config /etc/vaultferry/vaultferry.yaml --connect`,
 		Args:    arguments(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), connect, timeout) },

@@ -34,9 +34,12 @@ func (a *app) serveCommand() *cobra.Command {
 		Long: `Serves both APIs until a signal tells it to stop. It then goes on for
 server.shutdown_delay, after which running requests have 30 seconds to finish;
 a second signal ends it at once. Sockets that systemd passes are served instead
-of server.address and, if one is named admin, admin.address. SIGHUP moves the audit's file to a name with the time, goes
-on in another one, and reads the configuration again, as vaultferry reload does. Commands on this machine use the running gateway through
-its control socket (control.socket in the configuration).
+of server.address and, if one is named admin, admin.address. Commands on this
+machine use the running gateway through its control socket (control.socket in
+the configuration).
+
+SIGHUP moves the audit's file to a name with the time and goes on in another
+one. It also reads the configuration again, as vaultferry reload does.
 
 --dev needs no files. It makes two stores in memory, a and b, a CA, a caller dev
 who may do everything and a caller reader, and prints lines to paste. Names of
