@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/vaultferry/vaultferry/gateway"
@@ -53,5 +54,40 @@ func TestRestoreAsksAboutTheName(t *testing.T) {
 	}
 	if _, err := w.b.Backend.Describe(t.Context(), refA.Name); !errors.Is(err, secret.NotFound) {
 		t.Errorf("a refused name was written: %v", err)
+	}
+}
+
+// TestAppendOfSome: an append that is told which versions it may add adds no others.
+func TestAppendOfSome(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		only []secret.Ordinal
+		want []string
+	}{
+		"all":  {nil, []string{"hush1", "hush2", "hush3"}},
+		"one":  {[]secret.Ordinal{1, 3}, []string{"hush1", "hush3"}},
+		"none": {[]secret.Ordinal{}, []string{"hush1"}},
+	} {
+		w := newWorld(t, nil)
+		put(t, w, refA, "hush1")
+		if _, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), gateway.RestoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		put(t, w, refA, "hush2", "hush3")
+		o := gateway.RestoreOptions{OnConflict: gateway.ConflictAppend, Append: c.only}
+		if _, err := w.Restore(t.Context(), call, "b", backupOf(t, w, refA), o); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		stands, err := w.b.Backend.Export(t.Context(), refB.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range stands.Versions {
+			got = append(got, string(v.Value.Reveal()))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %d versions stand, want %d", what, len(got), len(c.want))
+		}
 	}
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -275,11 +276,15 @@ func TestOutcomeSurvives(t *testing.T) {
 	}
 	asked := gateway.RestoreOptions{
 		As: "a", Folder: "f/", OnConflict: "skip", OnLoss: "archive", OnLossOf: map[string]gateway.OnLoss{"tags": "accept"}, Archive: "kept",
-		DryRun: true, Foretell: true, Token: "t", KeepTrash: true, LookBack: true,
+		DryRun: true, Foretell: true, Append: []secret.Ordinal{2}, Token: "t", KeepTrash: true, LookBack: true,
+		RepositoryKey: "k", RepositoryVoucher: "v",
 	}
-	q, err := restoreToArgs("s", nil, asked)
-	must(t, err)
-	o := q.options()
+	for f, v := range reflect.ValueOf(asked).Fields() {
+		if v.IsZero() != (f.Name == "CheckName") { // which crosses no socket
+			t.Errorf("nothing tells whether %s survives", f.Name)
+		}
+	}
+	o := crossed(t, asked)
 	if !filepath.IsAbs(string(o.Archive)) || filepath.Base(string(o.Archive)) != "kept" {
 		t.Errorf("archive %s", o.Archive)
 	}
@@ -287,6 +292,21 @@ func TestOutcomeSurvives(t *testing.T) {
 	if !reflect.DeepEqual(o, asked) {
 		t.Errorf("options %+v, want %+v", o, asked)
 	}
+	if o := crossed(t, gateway.RestoreOptions{Append: []secret.Ordinal{}}); o.Append == nil {
+		t.Error("an append of no version has become one of all")
+	}
+}
+
+// crossed are the options as a gateway gets them through its socket.
+func crossed(t *testing.T, o gateway.RestoreOptions) gateway.RestoreOptions {
+	t.Helper()
+	sent, err := restoreToArgs("s", nil, o)
+	must(t, err)
+	text, err := json.Marshal(sent)
+	must(t, err)
+	var got restoreArgs
+	must(t, json.Unmarshal(text, &got))
+	return got.options()
 }
 
 // TestSweepTellsBoth: what was purged comes beside the error.
