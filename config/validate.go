@@ -145,8 +145,13 @@ func (c *Config) validateSyslog(rep *report) {
 func (c *Config) validateWitnesses(rep *report) {
 	for i, w := range c.Audit.Witnesses {
 		at := fmt.Sprintf("audit.witnesses[%d]", i)
-		if u, err := url.Parse(w.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+		switch u, err := url.Parse(w.URL); {
+		case err != nil || u.Scheme != "https" || u.Host == "":
 			rep.bad(at+".url", "not an https URL")
+		case u.User != nil:
+			rep.bad(at+".url", "holds a user; a witness knows a gateway by its signature alone")
+		case slices.ContainsFunc(c.Audit.Witnesses[:i], func(other AuditWitness) bool { return other.URL == w.URL }):
+			rep.bad(at+".url", "named twice")
 		}
 		if !gatewayID.MatchString(w.Gateway) {
 			rep.bad(at+".gateway", "not the id of a gateway: 32 lower-case hex digits, its gateway.id, or what vaultferry keys list prints")

@@ -20,7 +20,7 @@ var elsewhere = regexp.MustCompile(`^vaultferry_(snapshot|migrate)_`)
 var later = []string{
 	"vaultferry_issuer_up", "vaultferry_issuer_fetches_total", "vaultferry_reloads_total", "vaultferry_caller_limited_total",
 	"vaultferry_fleet_gateways", "vaultferry_audit_syslog_missed_total", "vaultferry_audit_syslog_waiting",
-	"vaultferry_audit_witness_up", "vaultferry_audit_witness_signed_timestamp_seconds",
+	"vaultferry_audit_witness_requests_total", "vaultferry_audit_witness_up", "vaultferry_audit_witness_signed_timestamp_seconds",
 }
 
 // TestMonitoring: rules and dashboard speak of nothing that a gateway does not show,

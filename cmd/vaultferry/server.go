@@ -52,6 +52,9 @@ func (a *app) server(rt *runtime, tlsConfig *tls.Config, inherited httpd.Inherit
 	if rt.witness, err = a.witness(rt, rt.edge.limits); err != nil {
 		return nil, err
 	}
+	if rt.witness != nil {
+		rt.metrics.WatchSeat(rt.witness.Counts)
+	}
 	rt.tls = tlsConfig
 	mounted, err := a.dialects(rt)
 	if err != nil {

@@ -28,8 +28,9 @@ postgres: they tell it each few seconds that they are there.
 The exit code is 1 where something needs a look: a store is down, another
 gateway has been silent for a minute, gateways have had different versions for
 an hour, the audit cannot be written or was damaged or its disk is low, a
-witness has not signed for five minutes, the configuration is stale, or
-something has ended or ends within a week.`,
+witness has not signed for five minutes, this gateway as a witness does not sign
+another's audit, the configuration is stale, or something has ended or ends
+within a week.`,
 		Example: `  vaultferry status
   vaultferry status --output json`,
 		Args: arguments(),
@@ -94,7 +95,7 @@ func attention(o *control.Overview, now time.Time) []string {
 	if o.Audit.Low {
 		say("the audit's disk is nearly full")
 	}
-	found = append(found, witnessSilence(o.Audit.Witnesses, now)...)
+	found = append(append(found, witnessSilence(o.Audit.Witnesses, now)...), witnessRefusals(o.Audit.WitnessOf)...)
 	if o.Audit.Missed > 0 {
 		say("the collector of audit lines did not get %d; they stand in the file", o.Audit.Missed)
 	}

@@ -44,7 +44,7 @@ func TestAttention(t *testing.T) {
 		Audit: control.AuditOverview{Trouble: "no space left", Damaged: 2, Low: true, Missed: 3, Witnesses: []audit.WitnessState{
 			{URL: "https://b", Since: now.Add(-6 * time.Minute), Reason: "it answers 503"},
 			{URL: "https://a", Since: now, Rewritten: true, Reason: "it was cut"},
-		}},
+		}, WitnessOf: []audit.WitnessedLog{{Origin: "vaultferry/a/b"}, {Origin: "vaultferry/a/c", Refused: "it was changed"}}},
 		Ends: []gateway.End{{What: "the credential x of app", At: now.Add(-time.Hour)}, {What: "the token", At: now.Add(-time.Second), Renewed: true}, {What: "the certificate", At: now.Add(49 * time.Hour)}},
 	}
 	want := []string{
@@ -57,6 +57,7 @@ func TestAttention(t *testing.T) {
 		"the gateways are of different releases: v1, v2",
 		"the audit's disk is nearly full",
 		"the witness https://b has not signed for 6 minutes: it answers 503",
+		"this gateway as a witness does not sign the audit vaultferry/a/c: it was changed",
 		"the collector of audit lines did not get 3; they stand in the file",
 		"the configuration has changed and was not taken: vaultferry reload says why",
 		"the credential x of app has ended",
@@ -80,10 +81,15 @@ func TestFleetPrintsNoControls(t *testing.T) {
 		{Member: gateway.Member{ID: "1", Version: "v1"}},
 	}
 	said := fleetAttention(fleet, now)
+	witnesses := []audit.WitnessState{{URL: "https://a", Since: now.Add(-time.Hour), Reason: evil}, {URL: "https://b", Since: now, Rewritten: true, Reason: evil}}
+	said = append(append(said, witnessSilence(witnesses, now)...), witnessRewritten(witnesses)...)
+	for _, row := range witnessRows(&control.AuditOverview{Witnesses: witnesses}, now) {
+		said = append(said, row...)
+	}
 	for _, row := range fleetRows(fleet, now) {
 		said = append(said, row...)
 	}
-	if len(said) != 2+2*len(fleet) {
+	if len(said) != 2+2*len(fleet)+2+2*len(witnesses) {
 		t.Errorf("%q", said)
 	}
 	for _, line := range said {

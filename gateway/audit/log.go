@@ -71,7 +71,8 @@ type Log struct {
 	gap    *Tally  // the lines that could not be written since the last one that was
 	signed int64   // lines that were there behind the last checkpoint
 	last   string  // that checkpoint
-	owed   string  // a checkpoint that not all witnesses signed; of Tick alone
+	asked  string  // the last checkpoint that witnesses were asked to sign; of Tick alone
+	owed   string  // one that not all of them signed; likewise
 
 	syncs   syncs
 	refused refusals

@@ -121,17 +121,17 @@ func (l *Log) Checkpoint() (string, error) {
 	return text, replaceFile(CheckpointFile(l.shared.path), text)
 }
 
-// checkpointAndCosign has witnesses sign what is new, and what one of them did not
-// sign before, and writes down what they signed.
+// checkpointAndCosign has witnesses sign what is new to them, whoever made it a
+// checkpoint, and what one of them did not sign before, and writes down what they
+// signed.
 func (l *Log) checkpointAndCosign() error {
-	before := l.lastCheckpoint()
 	text, err := l.Checkpoint()
 	if err != nil || l.o.Cosign == nil || text == "" {
 		return err
 	}
-	again := text == before
+	again := text == l.asked
 	if !again {
-		l.owed = text
+		l.owed, l.asked = text, text
 	}
 	if l.owed == "" {
 		return nil
@@ -153,9 +153,9 @@ func (l *Log) checkpointAndCosign() error {
 	lineErr := l.Write(Entry{Phase: Outcome, Op: OpCosigned, Result: OK, Checkpoint: &Checkpoint{Note: cosigned}}, true)
 	l.turn.Lock()
 	if l.last == text && l.at.tree != nil && l.at.tree.Size() == l.signed+1 { // its own line is no news
-		l.signed, l.last = l.at.tree.Size(), cosigned
+		l.signed, l.last, l.asked = l.at.tree.Size(), cosigned, cosigned
 	} else if l.last == text {
-		l.last = cosigned
+		l.last, l.asked = cosigned, cosigned
 	}
 	l.turn.Unlock()
 	return errors.Join(err, lineErr, replaceFile(CheckpointFile(l.shared.path), cosigned))
@@ -172,12 +172,6 @@ func (l *Log) tellRewritten(found error) error {
 	l.say(e)
 	l.turn.Unlock()
 	return l.Write(e, true)
-}
-
-func (l *Log) lastCheckpoint() string {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	return l.last
 }
 
 // UseSigner signs checkpoints from now on. Nil: it signs none.

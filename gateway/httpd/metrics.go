@@ -163,6 +163,11 @@ func (m *Metrics) WatchWitnesses(states func() []audit.WitnessState) {
 	m.registry.MustRegister(witnessMetrics(states))
 }
 
+// WatchSeat shows what this gateway does as a witness.
+func (m *Metrics) WatchSeat(counts func() (signed, refused int64)) {
+	m.registry.MustRegister(seatMetrics(counts))
+}
+
 func number(b bool) float64 {
 	if b {
 		return 1

@@ -14,6 +14,22 @@ var (
 	witnessSigned = gaugeOf("vaultferry_audit_witness_signed_timestamp_seconds", "When the witness last signed a checkpoint; 0: not since the gateway began.", "witness")
 )
 
+// seatMetrics tell what this gateway does as a witness.
+type seatMetrics func() (signed, refused int64)
+
+var seatRequests = prometheus.NewDesc("vaultferry_audit_witness_requests_total",
+	"Checkpoints of other gateways that this one as a witness signed, or refused.", []string{"result"}, nil)
+
+// Describe implements prometheus.Collector.
+func (seatMetrics) Describe(to chan<- *prometheus.Desc) { to <- seatRequests }
+
+// Collect implements prometheus.Collector.
+func (m seatMetrics) Collect(to chan<- prometheus.Metric) {
+	signed, refused := m()
+	to <- prometheus.MustNewConstMetric(seatRequests, prometheus.CounterValue, float64(signed), "signed")
+	to <- prometheus.MustNewConstMetric(seatRequests, prometheus.CounterValue, float64(refused), "refused")
+}
+
 // Describe implements prometheus.Collector.
 func (witnessMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- witnessUp.desc

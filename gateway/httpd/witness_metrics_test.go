@@ -40,3 +40,18 @@ vaultferry_audit_witness_up{witness="https://d"} 0
 		t.Error(err)
 	}
 }
+
+// TestSeatMetrics: what a witness signs and refuses is two counters.
+func TestSeatMetrics(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics()
+	m.WatchSeat(func() (signed, refused int64) { return 5, 2 })
+	want := `# HELP vaultferry_audit_witness_requests_total Checkpoints of other gateways that this one as a witness signed, or refused.
+# TYPE vaultferry_audit_witness_requests_total counter
+vaultferry_audit_witness_requests_total{result="refused"} 2
+vaultferry_audit_witness_requests_total{result="signed"} 5
+`
+	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), "vaultferry_audit_witness_requests_total"); err != nil {
+		t.Error(err)
+	}
+}

@@ -128,6 +128,30 @@ func TestChartKeyring(t *testing.T) {
 	}
 }
 
+// TestChartUser: a cluster that gives each namespace users of its own is named none,
+// and the pods are confined as ever.
+func TestChartUser(t *testing.T) {
+	t.Parallel()
+	for set, want := range map[string]*int64{"": new(int64(65532)), "runAsUser=1001": new(int64(1001)), "runAsUser=null": nil} {
+		text, err := template(t, "--values", filepath.Join(values, "bolt.yaml"), "--set", set)
+		if err != nil {
+			t.Fatal(err, text)
+		}
+		got := the[*apps.StatefulSet](decode(t, text)).Spec.Template.Spec.SecurityContext
+		for _, id := range []*int64{got.RunAsUser, got.RunAsGroup, got.FSGroup} {
+			if (id == nil) != (want == nil) || id != nil && *id != *want {
+				t.Errorf("%q: %+v", set, got)
+			}
+		}
+		if got.RunAsNonRoot == nil || !*got.RunAsNonRoot || got.SeccompProfile == nil {
+			t.Errorf("%q: not confined: %+v", set, got)
+		}
+	}
+	if text, err := template(t, "--values", filepath.Join(values, "bolt.yaml"), "--set", "runAsUser=0"); err == nil {
+		t.Errorf("root is taken:\n%s", text)
+	}
+}
+
 // TestChartStops: a pod has time for whatever waits at its end, and for the requests
 // that run then.
 func TestChartStops(t *testing.T) {

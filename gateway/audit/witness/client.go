@@ -46,10 +46,14 @@ type Group []*Client
 func (g Group) Cosign(checkpoint string, prove func(smaller, larger int64) ([]merkle.Hash, error)) (string, error) {
 	lines, errs := make([]string, len(g)), make([]error, len(g))
 	var asked sync.WaitGroup
+	s, err := audit.ParseCheckpoint(checkpoint)
+	if err != nil {
+		return "", err
+	}
 	for i, c := range g {
 		asked.Go(func() {
-			lines[i], errs[i] = c.cosign(checkpoint, prove)
-			c.note(errs[i])
+			lines[i], errs[i] = c.cosign(s, prove)
+			c.note(s.Size, errs[i])
 			if errs[i] != nil {
 				errs[i] = fmt.Errorf("witness %s: %w", c.URL, errs[i])
 			}
@@ -61,11 +65,7 @@ func (g Group) Cosign(checkpoint string, prove func(smaller, larger int64) ([]me
 
 // cosign asks once, and once more where the witness remembers another size than
 // this process does.
-func (c *Client) cosign(checkpoint string, prove Prove) (string, error) {
-	s, err := audit.ParseCheckpoint(checkpoint)
-	if err != nil {
-		return "", err
-	}
+func (c *Client) cosign(s *audit.Signed, prove Prove) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	line, known, err := c.ask(ctx, s, prove)
@@ -76,7 +76,7 @@ func (c *Client) cosign(checkpoint string, prove Prove) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := Verify(checkpoint+line, c.Name, c.Keys); err != nil {
+	if err := Verify(s.Text+line, c.Name, c.Keys); err != nil {
 		return "", err
 	}
 	c.size = s.Size

@@ -48,6 +48,9 @@ type Server struct {
 	mu     sync.Mutex
 	seen   map[string]seen      // by origin
 	signed map[string]time.Time // by origin, since the start
+
+	refused                   map[string]string // by origin: why the last one was not signed
+	signedCount, refusedCount int64
 }
 
 // seen is the last checkpoint of a log that was signed.
@@ -65,7 +68,7 @@ func NewServer(o Options) (*Server, error) {
 	if !CanSign(o.Signer) {
 		return nil, errors.New("a witness signs with a key of type EdDSA")
 	}
-	s := &Server{o: o, seen: map[string]seen{}, signed: map[string]time.Time{}}
+	s := &Server{o: o, seen: map[string]seen{}, signed: map[string]time.Time{}, refused: map[string]string{}}
 	text, err := os.ReadFile(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -118,7 +121,9 @@ func (s *Server) handle(r *wire.Request) (wire.Reply, error) {
 	r.Caller.ID = q.checkpoint.Origin
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.add(q)
+	answer, err := s.add(q)
+	s.tell(q.checkpoint.Origin, answer.Status, err)
+	return answer, err
 }
 
 // add signs a checkpoint that is good, once it is remembered.
@@ -159,7 +164,6 @@ func (s *Server) add(q *request) (wire.Reply, error) {
 		}
 		return wire.Reply{}, refuse(secret.Internal, http.StatusInternalServerError, "the witness cannot remember this")
 	}
-	s.signed[c.Origin] = s.o.Now()
 	return reply(http.StatusOK, plainText, line), nil
 }
 

@@ -3,6 +3,7 @@ package witness
 import (
 	"cmp"
 	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/vaultferry/vaultferry/gateway/audit"
@@ -20,8 +21,8 @@ func (g Group) States() []audit.WitnessState {
 	return all
 }
 
-// note keeps what came of a request for the signature of a checkpoint.
-func (c *Client) note(err error) {
+// note keeps what came of a request for the signature of a checkpoint of so many lines.
+func (c *Client) note(asked int64, err error) {
 	now := c.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,6 +34,10 @@ func (c *Client) note(err error) {
 		c.state.Since = now
 	}
 	c.state.Reason, c.state.Rewritten = err.Error(), errors.Is(err, audit.ErrRewritten)
+	c.state.Behind = 0
+	if c.size > 0 {
+		c.state.Behind = max(0, asked-c.size)
+	}
 }
 
 // Logs are all whose checkpoints were ever signed, those that were signed last first.
@@ -41,10 +46,35 @@ func (s *Server) Logs() []audit.WitnessedLog {
 	defer s.mu.Unlock()
 	all := make([]audit.WitnessedLog, 0, len(s.seen))
 	for origin, seen := range s.seen {
-		all = append(all, audit.WitnessedLog{Origin: origin, Lines: seen.Size, Signed: s.signed[origin]})
+		all = append(all, audit.WitnessedLog{Origin: origin, Lines: seen.Size, Signed: s.signed[origin], Refused: s.refused[origin]})
 	}
 	slices.SortFunc(all, func(a, b audit.WitnessedLog) int {
 		return cmp.Or(b.Signed.Compare(a.Signed), cmp.Compare(a.Origin, b.Origin))
 	})
 	return all
+}
+
+// Counts are the checkpoints by known keys since the start, those that were signed and
+// those that were refused.
+func (s *Server) Counts() (signed, refused int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signedCount, s.refusedCount
+}
+
+// tell keeps what came of a checkpoint by a known key.
+func (s *Server) tell(origin string, status int, err error) {
+	switch {
+	case err != nil:
+		s.refusedCount++
+		own := refusal{text: "the witness has failed"}
+		errors.As(err, &own)
+		if _, known := s.seen[origin]; known { // so that what is kept has their bound
+			s.refused[origin] = own.text
+		}
+	case status == http.StatusOK:
+		s.signedCount++
+		s.signed[origin] = s.o.Now()
+		delete(s.refused, origin)
+	}
 }

@@ -61,7 +61,7 @@ func TestStates(t *testing.T) {
 			t.Error("an idle gateway does not ask again")
 		}
 	}
-	if s := state(); s.Lines != 7 || !s.Signed.Equal(signed) || !s.Since.Equal(away) || !strings.Contains(s.Reason, "503") || s.Rewritten {
+	if s := state(); s.Behind < 7 || s.Lines != 7 || !s.Signed.Equal(signed) || !s.Since.Equal(away) || !strings.Contains(s.Reason, "503") || s.Rewritten {
 		t.Errorf("while it is away: %+v", s)
 	}
 	if after, err := os.ReadFile(p.path); err != nil || len(after) != len(before) {
@@ -72,7 +72,7 @@ func TestStates(t *testing.T) {
 	if err := idle(); err != nil {
 		t.Error(err)
 	}
-	if s := state(); s.Lines <= 7 || !s.Signed.Equal(p.now) || !s.Since.IsZero() || s.Reason != "" {
+	if s := state(); s.Behind != 0 || s.Lines <= 7 || !s.Signed.Equal(p.now) || !s.Since.IsZero() || s.Reason != "" {
 		t.Errorf("once it is back: %+v", s)
 	}
 	if err := p.cosigned(t); err != nil {
@@ -96,9 +96,16 @@ func TestStates(t *testing.T) {
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
+	counts := func(what string, wantSigned, wantRefused int64) {
+		t.Helper()
+		if signed, refused := p.handler.Load().Counts(); signed != wantSigned || refused != wantRefused {
+			t.Errorf("%s: %d signed, %d refused", what, signed, refused)
+		}
+	}
 	if logs := p.handler.Load().Logs(); len(logs) != 0 {
 		t.Errorf("at first: %+v", logs)
 	}
+	counts("at first", 0, 0)
 	l := p.open(t)
 	if err := p.minute(t, l); err != nil {
 		t.Fatal(err)
@@ -107,10 +114,23 @@ func TestLogs(t *testing.T) {
 	if len(logs) != 1 || logs[0].Lines != 7 || logs[0].Signed.IsZero() || !strings.Contains(logs[0].Origin, loggerID) {
 		t.Errorf("signed: %+v", logs)
 	}
+	counts("signed", 1, 0)
 	p.startWitness(t)
 	if again := p.handler.Load().Logs(); len(again) != 1 || again[0].Lines != 7 || !again[0].Signed.IsZero() {
 		t.Errorf("after a new start: %+v", again)
 	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	changeLine(t, p.path)
+	if err := os.Remove(audit.CheckpointFile(p.path)); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.minute(t, p.open(t)) // its own audit says what comes of it
+	if logs := p.handler.Load().Logs(); len(logs) != 1 || !strings.Contains(logs[0].Refused, "it was changed") || logs[0].Lines != 7 {
+		t.Errorf("of what was changed: %+v", logs)
+	}
+	counts("changed", 0, 1)
 }
 
 // TestRewrittenState: lines that are gone are another matter than a witness that is away.
@@ -141,5 +161,28 @@ func TestRewrittenState(t *testing.T) {
 	}
 	if s := group.States()[0]; !s.Rewritten || s.Since.IsZero() {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestACheckpointByHandIsCosigned though nothing happens behind it.
+func TestACheckpointByHandIsCosigned(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	l := p.open(t)
+	if err := p.minute(t, l); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Write(audit.Entry{Op: "o"}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	p.now = p.now.Add(time.Minute)
+	if err := l.Tick(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cosigned(t); err != nil {
+		t.Error(err)
 	}
 }
