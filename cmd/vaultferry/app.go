@@ -80,7 +80,7 @@ func exitIfAny(n int) error {
 func (a *app) run(ctx context.Context, args []string) int {
 	started := false
 	root := a.root()
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		started = true
 		switch {
 		case a.output != "text" && a.output != "json":
@@ -88,7 +88,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		case a.timeout <= 0:
 			return usagef("--timeout is longer than zero")
 		}
-		return nil
+		return a.checkOutputs(cmd, args)
 	}
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
