@@ -76,7 +76,7 @@ var ErrLocked = errors.New("another run of this plan is at work")
 // OpenJournal opens or makes the journal at path, for a plan whose file has the
 // digest. A line that was torn by a crash is cut. Kinds: Corrupt; ErrLocked.
 func OpenJournal(path string, k inventory.Key, plan string, now func() time.Time) (*Journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := osfile.OpenRegular(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func OpenJournal(path string, k inventory.Key, plan string, now func() time.Time
 // ReadJournal tells each line of a journal, which a run may be writing meanwhile.
 // Kinds: Corrupt. A file that is not there has no lines.
 func ReadJournal(path string, k inventory.Key, plan string, tell func(Line)) error {
-	f, err := os.Open(path)
+	f, err := osfile.OpenRegular(path, os.O_RDONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/vaultferry/vaultferry/backends"
 	"github.com/vaultferry/vaultferry/backends/all"
 	"github.com/vaultferry/vaultferry/config"
 	"github.com/vaultferry/vaultferry/gateway"
@@ -44,8 +45,9 @@ type app struct {
 	level      slog.Level    // of the log, from which on
 	jsonLog    bool          // the log is JSON also where output is not
 	sealed     *transitSource
-	sealedOf   *config.Config // whose source sealed is
-	atOnce     int            // backups and restores, where server.max_blobs is less: of a move
+	sealedOf   *config.Config  // whose source sealed is
+	interrupts context.Context // of the whole command; nil: nothing interrupts it
+	atOnce     int             // backups and restores, where server.max_blobs is less: of a move
 }
 
 // exitError ends the program with a code. Without a cause, everything has
@@ -79,8 +81,9 @@ func exitIfAny(n int) error {
 // run executes one command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	started := false
+	a.interrupts = ctx
 	root := a.root()
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		started = true
 		switch {
 		case a.output != "text" && a.output != "json":
@@ -88,7 +91,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		case a.timeout <= 0:
 			return usagef("--timeout is longer than zero")
 		}
-		return nil
+		return a.checkOutputs(cmd, args)
 	}
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -232,7 +235,7 @@ func (a *app) load() (*config.Config, []config.Problem, error) {
 	if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) {
 		return nil, nil, a.noConfig()
 	}
-	return config.Load(a.configPath(), all.Registry())
+	return a.loadBy(config.Load)
 }
 
 // loadUnresolved is load for a command that needs no secret of the configuration,
@@ -241,8 +244,25 @@ func (a *app) loadUnresolved() (*config.Config, error) {
 	if _, err := os.Stat(a.configPath()); errors.Is(err, os.ErrNotExist) {
 		return nil, a.noConfig()
 	}
-	cfg, _, err := config.LoadUnresolved(a.configPath(), all.Registry())
+	cfg, _, err := a.loadBy(config.LoadUnresolved)
 	return cfg, err
+}
+
+func (a *app) loadBy(load func(string, backends.Registry) (*config.Config, []config.Problem, error)) (*config.Config, []config.Problem, error) {
+	var problems []config.Problem
+	read := func() (cfg *config.Config, err error) {
+		cfg, problems, err = load(a.configPath(), all.Registry())
+		return cfg, err
+	}
+	if a.interrupts == nil {
+		cfg, err := read()
+		return cfg, problems, err
+	}
+	cfg, err := fromPipe(a.interrupts, read)
+	if err != nil && cfg == nil && errors.Is(err, context.Canceled) {
+		return nil, nil, err
+	}
+	return cfg, problems, err
 }
 
 // log writes to standard error: standard output is for results.

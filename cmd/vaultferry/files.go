@@ -152,13 +152,15 @@ func (a *app) readBlob(ctx context.Context, path string) ([]byte, error) {
 	if path == "-" {
 		return interruptible(ctx, func() ([]byte, error) { return readBounded(a.in) })
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, secret.WithoutPath(err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	b, err := readBounded(f)
-	return b, secret.WithoutPath(err)
+	return fromPipe(ctx, func() ([]byte, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, secret.WithoutPath(err)
+		}
+		defer func() { _ = f.Close() }() // only read
+		b, err := readBounded(f)
+		return b, secret.WithoutPath(err)
+	})
 }
 
 func readBounded(r io.Reader) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/vaultferry/vaultferry/backup"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/inventory"
 )
 
@@ -24,7 +25,7 @@ type inventoryFile struct {
 
 // openInventory reads the header. A file that is not there is wrong usage.
 func openInventory(path string, prove inventory.Verifier) (*inventoryFile, error) {
-	file, err := os.Open(path)
+	file, err := osfile.OpenRegular(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

@@ -73,8 +73,10 @@ func (a *app) keyringName(cfg *config.Config) string {
 // loadSource takes a keyring that cannot be used as wrong usage, unless it may be
 // there later.
 func loadSource(ctx context.Context, s keysource.Source) (*backup.Keyring, error) {
-	k, err := s.Load(ctx)
+	k, err := fromPipe(ctx, func() (*backup.Keyring, error) { return s.Load(ctx) })
 	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil, err
 	case err == nil:
 		return k, nil
 	case temporary(err), errors.Is(err, secret.Upstream):

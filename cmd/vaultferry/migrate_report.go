@@ -46,7 +46,7 @@ so when it cosigns the report.
 			if f.output == "" || f.output == "-" {
 				return usagef("--output-file FILE is missing")
 			}
-			if err := f.free(); err != nil {
+			if err := f.free(args[0]); err != nil {
 				return err
 			}
 			return a.migrateReport(cmd.Context(), args[0], &f)
@@ -82,7 +82,7 @@ func (a *app) migrateReport(ctx context.Context, path string, f *migrateReportFl
 	return a.withPlan(ctx, path, &f.planUse, func(p *planFile) error { return a.reportPlan(ctx, p, f) })
 }
 
-func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags) error {
+func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags) (err error) {
 	if _, _, signs := p.keys.Signer(); !signs {
 		return usagef("no key of %s signs: vaultferry keys new --add --type %s", a.keyringName(p.cfg), backup.AlgEdDSA)
 	}
@@ -114,9 +114,15 @@ func (a *app) reportPlan(ctx context.Context, p *planFile, f *migrateReportFlags
 			return err
 		}
 	}
+	given := [2]string{f.source, f.target}
 	if err := a.takeBoth(ctx, p, f); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			a.sayTaken(given, f)
+		}
+	}()
 	if err := r.compare(ctx, [2]string{f.source, f.target}, prove); err != nil {
 		return err
 	}
@@ -133,14 +139,19 @@ const (
 	ownTarget = ".target.inventory"
 )
 
-// free fails where a file of the report is there already.
-func (f *migrateReportFlags) free() error {
+// free fails where a file of the report is there already, or is read for it.
+func (f *migrateReportFlags) free(plan string) error {
 	files := []string{f.output, f.html}
 	if f.source == "" {
 		files = append(files, f.output+ownSource)
 	}
 	if f.target == "" {
 		files = append(files, f.output+ownTarget)
+	}
+	for _, file := range files {
+		if err := mustNotOverwrite(file, plan, plan+".journal", f.source, f.target); err != nil {
+			return err
+		}
 	}
 	return mustBeFree(f.force, files...)
 }
@@ -189,6 +200,16 @@ func (a *app) takeBoth(ctx context.Context, p *planFile, f *migrateReportFlags) 
 		}
 		return nil
 	})
+}
+
+// sayTaken tells of the inventories that stand though no report came of them: they may
+// have taken long, and serve the next try.
+func (a *app) sayTaken(given [2]string, f *migrateReportFlags) {
+	for i, side := range []struct{ flag, file string }{{"--source-inventory", f.source}, {"--target-inventory", f.target}} {
+		if given[i] == "" && side.file != "" {
+			a.complain(fmt.Sprintf("note: %s was taken and is kept: give it with %s, or remove it", printable(side.file), side.flag))
+		}
+	}
 }
 
 // readJournal counts what the runs did.

@@ -249,6 +249,15 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error
 	}
 }
 
+// fromPipe reads files that somebody named, any of which may be a pipe that nobody
+// writes into: it returns when ctx ends. What is read after that is read all the same.
+func fromPipe[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		return read()
+	}
+	return interruptible(ctx, read)
+}
+
 // many says how many things there are.
 func many(n int, thing string) string {
 	if n == 1 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vaultferry/vaultferry/backup"
 	"github.com/vaultferry/vaultferry/config"
+	"github.com/vaultferry/vaultferry/internal/osfile"
 	"github.com/vaultferry/vaultferry/inventory"
 	"github.com/vaultferry/vaultferry/migrate"
 	"github.com/vaultferry/vaultferry/secret"
@@ -98,7 +99,7 @@ func (a *app) openPlan(ctx context.Context, path, runKey string) (p *planFile, e
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := osfile.OpenRegular(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

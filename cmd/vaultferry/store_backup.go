@@ -62,6 +62,9 @@ func (a *app) storeBackup(ctx context.Context, s *storeFile, r *storeReport, w *
 		if _, err := os.Lstat(r.File); err == nil && !force {
 			return taken // and before all of it is read
 		}
+		if err := mustNotOverwrite(r.File, append(a.configuredFiles(), s.path)...); err != nil {
+			return err
+		}
 		if w.dryRun {
 			r.line = "would write " + r.File
 			_, err := os.Stat(s.path)
