@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,11 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 	views := []secretView{}
 	var leftOut []secret.LeftOut
 	sides := s.sides()
-	for q := (secret.Query{Limit: listPage}); ; {
+	q := secret.Query{Limit: listPage}
+	if !folds {
+		q.Under = shorter(beginning(pattern))
+	}
+	for {
 		page, err := list(ctx, call, s.store.Name, q)
 		if err != nil {
 			return fmt.Errorf("store %s: %w", s.store.Name, err)
@@ -103,12 +108,24 @@ func (a *app) list(ctx context.Context, s *session, pattern string, f listFlags)
 	return a.sayLeftOut(s.store.Name, leftOut)
 }
 
+// beginning is what every name that matches begins with.
+func beginning(pattern string) string {
+	if i := strings.IndexAny(pattern, "*?"); i >= 0 {
+		return pattern[:i]
+	}
+	return pattern
+}
+
+// shorter is s without its last character: what a query is under is shorter than the
+// names that it finds, and s itself may be one of them.
+func shorter(s string) secret.Name {
+	_, n := utf8.DecodeLastRuneInString(s)
+	return secret.Name(s[:len(s)-n])
+}
+
 // behind reports whether no name after this one can match.
 func behind(pattern string, name secret.Name) bool {
-	begins := pattern
-	if i := strings.IndexAny(pattern, "*?"); i >= 0 {
-		begins = pattern[:i]
-	}
+	begins := beginning(pattern)
 	return string(name) > begins && !strings.HasPrefix(string(name), begins)
 }
 

@@ -79,6 +79,14 @@ func TestThrottledCommands(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("list of a pattern", func(t *testing.T) { // which asks about no others
+		t.Parallel()
+		narrow := &narrowProduct{next: proxy, left: map[string]int{}}
+		out := world(t, narrow).must(t, exitDone, "list", "a", "versions*")
+		if narrow.refused > 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "\nversions ") {
+			t.Errorf("%d requests about others: %s", narrow.refused, out)
+		}
+	})
 	for name, args := range map[string][]string{"list": {"list", "a"}, "backup": {"backup", "a", "versions"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
