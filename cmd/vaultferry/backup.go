@@ -33,16 +33,16 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Writes one file for each secret and prints its name. A file has mode 0600 and is
 written whole or not at all. It is called STORE-NAME-UNIXTIME.FRACTION and lies
 in the current folder, unless --output-file says otherwise. A slash in a name
-becomes %2F, and the end of one that is too long a digest. Without a NAME, or with
+becomes %2F. If the name is too long for a file, a digest replaces its end. Without a NAME, or with
 "-", the command reads names from standard input, one on each line; --names-file
 reads them from a file, and --error-file writes one of what failed.
 
-What the store cannot give, it does not leave out unsaid: the command fails.
---on-loss accept makes the backup without it. --read-deleted undeletes each
+If the store cannot give all of a secret, the command fails. --on-loss accept
+makes the backup without the missing part. --read-deleted undeletes each
 version that native tools deleted in Vault KV v2, reads it, and deletes it
 again; meanwhile native tools can read it, and it gets a new time of deletion.
---dry-run says what would be lacking, and undeletes nothing. What a backup lacks
-is said on standard error, in the words in which a restore of it says so.`,
+--dry-run says what would be missing, and undeletes nothing. The command says on
+standard error what a backup lacks. A restore of it says so in the same words.`,
 		Example: `  vaultferry backup payments db-password
   vaultferry backup payments db-password --output-file db.backup
   vaultferry backup payments db-password --read-deleted

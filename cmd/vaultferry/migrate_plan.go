@@ -63,22 +63,22 @@ target, and writes a plan. It changes neither store. The plan holds no value.
   managed     a certificate manages it at the source
   loses       the target cannot hold all of it, or the source does not give it
   conflict    the name is taken by something else, or lies in the trash
-  refused     the target does not take it
-  unmappable  the target cannot spell the name
+  refused     the target would refuse it
+  unmappable  no name of the target can stand for this name
   unreadable  the source does not give it
   deleted     it lies in the source's trash, or no version of it has a value, and
               is left there
 
 --on-conflict says what happens to a taken name: fail, skip, or append, which
 adds the source's versions to those of others. --on-loss is fail, accept,
-trim-oldest or archive, as of "restore", and may differ by the word of a loss,
-as "plan" and "show" name it: --on-loss fail,tags=accept,version=archive.
+trim-oldest or archive, as of "restore", and may differ by the kind of loss, as
+"plan" and "show" name it: --on-loss fail,tags=accept,version=archive.
 
 Names are mapped by --rename, a file of lines "from,to", or else by
---strip-prefix, --replace and --add-prefix, in this order. Names that collide
-refuse the plan.
+--strip-prefix, --replace and --add-prefix, in this order. If two names
+become one, no plan is written.
 
-Exit code 1: the plan is written, and leaves out secrets that ought to move.`,
+Exit code 1: the plan is written, and leaves out secrets that should move.`,
 		Example: `  vaultferry migrate plan --from vault --to cloud --output-file move.plan
   vaultferry migrate plan --from 'vault/team-a/*' --to cloud --replace '[._]=-' --strip-prefix team-a/ --output-file a.plan
   vaultferry migrate plan --from vault --to cloud --on-loss fail,tags=accept --names-file failed.txt --output-file rest.plan`,

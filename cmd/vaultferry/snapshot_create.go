@@ -32,15 +32,15 @@ func (a *app) snapshotCreateCommand(repo *repositoryFlags) *cobra.Command {
 		Use: "create STORE[/GLOB]... --repo DIR", Short: "Take a snapshot of each store",
 		Long: `Reads every secret of the stores, or those whose names match a GLOB: * is any run
 of characters, ? any one. Each store gets a signed snapshot of its own. A store
-that a running gateway holds is read through it. A secret that is as it was in
-the last snapshot is read and not stored again. It needs the right to back up
-each secret.
+that a running gateway has open is read through that gateway. A secret that has
+not changed since the last snapshot is read and not stored again. The command
+needs the right to back up each secret.
 
-What could not be read is named, and the snapshot says that it is not whole; exit
-code 1. So is what the store cannot give all of: --on-loss accept takes the rest,
-names what is lost, and ends with 0. The snapshot is not whole then, either.
-What the product refuses for now is asked for again, for ten minutes.
-Secrets in the trash are in no snapshot.`,
+If a secret cannot be read, or the store cannot give all of it, the command names
+it, marks the snapshot as not whole, and exits with 1. With --on-loss accept it
+takes what the store gives, names what is lost, and exits with 0. The snapshot is
+not whole then, either. A request that the product refuses for now is sent again,
+for ten minutes. Secrets in the trash are in no snapshot.`,
 		Example: `  vaultferry snapshot create payments --repo /backup/vaults
   vaultferry snapshot create payments 'web/team-a/*' --repo /backup/vaults --label when=nightly
   vaultferry snapshot create payments --repo /backup/vaults --rate 20/s`,

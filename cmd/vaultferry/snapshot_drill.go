@@ -39,13 +39,12 @@ func (a *app) snapshotDrillCommand(repo *repositoryFlags) *cobra.Command {
 		Use: "drill [ID] --repo DIR", Short: "Prove that a snapshot restores",
 		Long: `Restores the secrets of a snapshot, of ID or of the newest one of each store of
 each gateway, into an imitation in memory of the product that they came from, or of
-another, and compares what stands there with what the snapshot holds, by digests.
-No store is opened, and nothing is written but the result, which is signed and
-stays in the repository.
+another, and compares the result with the snapshot by digests. It opens no store,
+and writes only its result, which is signed and stays in the repository.
 
-A secret whose document is missing or changed, that the product would not hold, or
-that comes back otherwise is named; exit code 1. Losses are refused unless
---on-loss accepts them; what was foretold is then no difference.
+It names each secret whose document is missing or changed, that the product would
+not hold, or that comes back different, and then exits with 1. Losses are refused
+unless --on-loss accepts them. An accepted loss does not count as a difference.
 
 --metrics-file writes when each store was drilled last, for the textfile collector
 of Prometheus' node_exporter.`,

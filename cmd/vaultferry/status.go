@@ -22,10 +22,10 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Asks the gateway that runs with this configuration, through its control socket,
 and shows its stores, its audit, the gateways that share its stores, what ends
 soon, its keys, and when each store was last backed up since the gateway began.
-Nothing is asked of any product. Other gateways are known over a store of kind
-postgres: they tell it each few seconds that they are there.
+It asks no product. Gateways know of each other only over a store of kind
+postgres, where each writes every few seconds that it is there.
 
-The exit code is 1 where something needs a look: a store is down, another
+The exit code is 1 if something needs attention: a store is down, another
 gateway has been silent for a minute, gateways have had different versions for
 an hour, the audit cannot be written or was damaged or its disk is low, a
 witness has not signed for five minutes, this gateway as a witness does not sign

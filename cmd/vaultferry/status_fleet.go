@@ -51,7 +51,7 @@ func fleetRows(fleet []gateway.FleetMember, now time.Time) (rows [][]string) {
 		line := fmt.Sprintf("%s, %s, began %s ago", memberName(m), printable(m.Version), roughly(now.Sub(m.Began)))
 		switch {
 		case m.This && len(m.Stores) == 0:
-			line = "this gateway knows of no other: only a store of kind postgres tells"
+			line = "no other gateway is known; gateways know of each other only over a store of kind postgres"
 		case m.This:
 			line += ", this one"
 		case m.Silent:

@@ -59,7 +59,7 @@ func (a *app) storeRestore(ctx context.Context, s *storeFile, w *writeFlags, o *
 		})
 		switch {
 		case errors.Is(err, secret.AlreadyExists):
-			return fmt.Errorf("%s exists already, and nothing was done; --replace takes its place and keeps it", s.path)
+			return fmt.Errorf("%s exists already, and nothing was done; --replace moves it aside first", s.path)
 		case err != nil:
 			return s.failure(err)
 		}

@@ -92,7 +92,7 @@ func read(path string) ([]byte, error) {
 	return b, err
 }
 
-var errForeign = errors.New("it was changed by hand or by another program, or belongs to another keyring, so nothing of it counts: put back the file that vaultferry callers wrote last; credentials that people write belong into the configuration")
+var errForeign = errors.New("it was changed by hand or by another program, or belongs to another keyring, so the whole file is refused: put back the file that vaultferry callers wrote last; write credentials of your own into the configuration")
 
 // parse takes what encode would have written, to the byte.
 func parse(b []byte, ring *backup.Keyring) (*File, error) {
@@ -179,7 +179,7 @@ func replace(temp, path string, before []byte) error {
 	case err != nil:
 		return err
 	case !bytes.Equal(now, before):
-		return errors.New("another program, or a hand, changed it meanwhile: it is as they left it, and nothing else was written")
+		return errors.New("somebody else changed it meanwhile: it was left as it is, and nothing was written; run the command again")
 	}
 	return os.Rename(temp, path)
 }
