@@ -116,7 +116,7 @@ func TestFleetStatus(t *testing.T) {
 	status := func(output string) (string, error) {
 		var out bytes.Buffer
 		a := &app{out: &out, errOut: io.Discard, now: clock.now, configFile: config, output: output}
-		err := a.status(t.Context())
+		err := a.status(t.Context(), false)
 		return out.String(), err
 	}
 	var both string

@@ -16,7 +16,8 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var ready bool
+	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the running gateway fares",
 		Long: `Asks the gateway that runs with this configuration, through its control socket,
@@ -30,12 +31,18 @@ gateway has been silent for a minute, gateways have had different versions for
 an hour, the audit cannot be written or was damaged or its disk is low, a
 witness has not signed for five minutes, this gateway as a witness does not sign
 another's audit, the configuration is stale, or something has ended or ends
-within a week.`,
+within a week.
+
+With --ready it is 1 only where the gateway takes no requests, as /readyz tells
+balancers. That is for the health check of a container, whose image has no shell.`,
 		Example: `  vaultferry status
-  vaultferry status --output json`,
+  vaultferry status --output json
+  vaultferry status --ready`,
 		Args: arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context(), ready) },
 	}
+	c.Flags().BoolVar(&ready, "ready", false, "ask only whether the gateway takes requests")
+	return c
 }
 
 // dialGateway connects to the gateway that runs with this configuration; the
@@ -55,7 +62,7 @@ func (a *app) dialGateway(ctx context.Context, advice string) (*control.Client, 
 	return c, nil
 }
 
-func (a *app) status(ctx context.Context) (err error) {
+func (a *app) status(ctx context.Context, ready bool) (err error) {
 	c, err := a.dialGateway(ctx, "; its admin.address tells less")
 	if err != nil {
 		return err
@@ -65,8 +72,30 @@ func (a *app) status(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if ready {
+		if err := notReady(&o); err != nil {
+			return err
+		}
+		return a.print(readyView{true}, func(w io.Writer) error { _, err := fmt.Fprintln(w, "ready"); return err })
+	}
 	v := &statusView{Overview: o, Attention: attention(&o, a.now())}
 	return errors.Join(a.print(v, func(w io.Writer) error { return v.text(w, a.now()) }), exitIfAny(len(v.Attention)))
+}
+
+// readyView is what --ready shows; where it does not hold there is an error.
+type readyView struct {
+	Ready bool `json:"ready"`
+}
+
+// notReady says why the gateway takes no requests, by the rule of /readyz.
+func notReady(o *control.Overview) error {
+	switch {
+	case o.Audit.Trouble != "":
+		return fmt.Errorf("the audit cannot be written, so every request is refused: %s", o.Audit.Trouble)
+	case o.Stopping:
+		return errors.New("the gateway is stopping")
+	}
+	return nil
 }
 
 // statusView is the overview, with what needs a look.
@@ -197,6 +226,7 @@ func (r *reloader) overview() control.Overview {
 		Configuration: control.ConfigurationState{File: r.app.configPath(), Taken: now.taken, Stale: now.stale},
 		Stores:        rt.service.Health(),
 		Fleet:         rt.service.Fleet(),
+		Stopping:      rt.edge.stopping.Load(),
 		Audit: control.AuditOverview{
 			File: rt.cfg.Audit.File, FileBytes: a.FileBytes, FreeBytes: a.FreeBytes, Low: a.Low, Damaged: a.Damaged, Checkpointed: a.Checkpointed,
 		},

@@ -69,6 +69,24 @@ func TestAttention(t *testing.T) {
 	}
 }
 
+// TestNotReady: a gateway that needs a look takes requests, unless nobody can write
+// down what they do, or it stops.
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]control.Overview{
+		"": {
+			Stores: []gateway.StoreHealth{{Name: "a", State: gateway.StoreDown}}, Configuration: control.ConfigurationState{Stale: true},
+			Audit: control.AuditOverview{Damaged: 1, Low: true},
+		},
+		"no space left": {Audit: control.AuditOverview{Trouble: "no space left"}},
+		"stopping":      {Stopping: true},
+	} {
+		if err := notReady(&o); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
 // TestFleetPrintsNoControls: what another gateway tells of itself does nothing to the
 // terminal of whoever asks this one.
 func TestFleetPrintsNoControls(t *testing.T) {

@@ -15,6 +15,7 @@ type Overview struct {
 	PID           int                   `json:"pid"`
 	Gateway       string                `json:"gateway"` // its id
 	Began         time.Time             `json:"began"`
+	Stopping      bool                  `json:"stopping,omitempty"`
 	Address       string                `json:"address"`
 	Admin         string                `json:"admin,omitempty"`
 	Configuration ConfigurationState    `json:"configuration"`
