@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -186,25 +184,9 @@ func (f *planFlags) parseMapping() error {
 	if f.rename == "" {
 		return nil
 	}
-	text, err := readText(f.rename, maxBlobFile)
-	if err != nil {
-		return usagef("--rename: %v", err)
-	}
-	r := csv.NewReader(bytes.NewReader(text))
-	r.FieldsPerRecord = 2
-	rows, err := r.ReadAll()
-	if err != nil {
-		return usagef("--rename: %s: want lines \"from,to\": %v", f.rename, err)
-	}
-	f.maps.Rename = map[secret.Name]secret.Name{}
-	for _, row := range rows {
-		from := secret.Name(row[0])
-		if _, twice := f.maps.Rename[from]; twice {
-			return usagef("--rename: %s names %q twice", f.rename, row[0])
-		}
-		f.maps.Rename[from] = secret.Name(row[1])
-	}
-	return nil
+	var err error
+	f.maps.Rename, err = readRenames(f.rename)
+	return err
 }
 
 // planReport is the answer to programs.
