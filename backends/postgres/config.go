@@ -131,7 +131,7 @@ func (c *Config) checkDSN() error {
 	if err != nil || strings.Contains(c.DSN, "sslrootcert") || strings.Contains(c.DSN, "sslcert") {
 		return err
 	}
-	_, err = parse(text)
+	_, err = c.parse(text)
 	return err
 }
 

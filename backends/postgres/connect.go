@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/vaultferry/vaultferry/internal/pemfile"
 )
 
 // How long a connection may take to come about, to be idle, and to live.
@@ -41,19 +44,22 @@ func (c *Config) connection(user string, password Password) (*pgxpool.Config, er
 	if err != nil {
 		return nil, err
 	}
-	pool, err := parse(text)
+	pool, err := c.parse(text)
 	if err != nil {
 		return nil, err
 	}
 	pool.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
-		fresh, err := parse(text)
+		fresh, err := c.parse(text)
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		*cc = *fresh.ConnConfig
 		c.shape(cc, user)
 		cc.Password, err = password.read()
-		return err
+		if err != nil {
+			return unreadable(err)
+		}
+		return nil
 	}
 	c.shape(pool.ConnConfig, user)
 	pool.MaxConns = int32(c.MaxConnections)
@@ -64,6 +70,7 @@ func (c *Config) connection(user string, password Password) (*pgxpool.Config, er
 // shape sets what the text of a connection does not say.
 func (c *Config) shape(cc *pgx.ConnConfig, user string) {
 	cc.User, cc.Password, cc.ConnectTimeout = cmp.Or(user, cc.User), "", connectTimeout
+	c.ownParams(cc)
 	cc.RuntimeParams["application_name"] = "vaultferry"
 	if c.Pooler == poolerTransaction { // a prepared statement would stay with one connection of the pooler's
 		cc.DefaultQueryExecMode, cc.StatementCacheCapacity = pgx.QueryExecModeCacheDescribe, 0
@@ -72,21 +79,47 @@ func (c *Config) shape(cc *pgx.ConnConfig, user string) {
 
 // parse refuses what would go to another machine in clear. Its errors do not hold the
 // DSN.
-func parse(text string) (*pgxpool.Config, error) {
-	c, err := pgxpool.ParseConfig(text)
+func (c *Config) parse(text string) (*pgxpool.Config, error) {
+	pool, err := pgxpool.ParseConfig(text)
 	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && e.Unwrap() != nil {
 		return nil, fmt.Errorf("dsn: %w", e.Unwrap())
 	}
 	if err != nil {
 		return nil, errors.New("dsn: cannot be read")
 	}
-	first := &pgconn.FallbackConfig{Host: c.ConnConfig.Host, TLSConfig: c.ConnConfig.TLSConfig}
-	for _, f := range append(c.ConnConfig.Fallbacks, first) {
+	first := &pgconn.FallbackConfig{Host: pool.ConnConfig.Host, TLSConfig: pool.ConnConfig.TLSConfig}
+	for _, f := range append(pool.ConnConfig.Fallbacks, first) {
 		if f.TLSConfig == nil && !onThisMachine(f.Host) {
 			return nil, fmt.Errorf("dsn: would send everything to %s in clear, which is not loopback: use verify-full or verify-ca", f.Host)
 		}
+		if t := f.TLSConfig; t != nil {
+			if t.InsecureSkipVerify && t.VerifyPeerCertificate == nil {
+				return nil, errors.New("dsn: its sslmode proves nothing about the server; use verify-full or verify-ca")
+			}
+			if err := c.TLS.apply(t); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return c, nil
+	return pool, nil
+}
+
+// apply reads the files, as other tools may have saved them.
+func (t *TLS) apply(to *tls.Config) error {
+	if t.CAFile != "" {
+		to.RootCAs = x509.NewCertPool()
+		if err := pemfile.AddTo(to.RootCAs, t.CAFile); err != nil {
+			return fmt.Errorf("tls.ca_file: %w", err)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := pemfile.Pair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return fmt.Errorf("tls.cert_file: %w", err)
+		}
+		to.Certificates = []tls.Certificate{pair}
+	}
+	return nil
 }
 
 // onThisMachine reports whether it is loopback, or the folder of a Unix socket.
@@ -107,6 +140,9 @@ func split(h string) (host, port string) {
 // connString is the DSN with what it leaves open, or one of the fields.
 func (c *Config) connString(user string) (string, error) {
 	text, mode := c.DSN, c.TLS.Mode
+	if err := c.refuseEnvironment(); err != nil {
+		return "", err
+	}
 	hasPassword := strings.Contains(text, "password")
 	if u, err := url.Parse(text); err == nil && !hasPassword {
 		_, hasPassword = u.User.Password()
@@ -134,10 +170,10 @@ func (c *Config) connString(user string) (string, error) {
 			{"port", strings.Join(ports, ",")},
 			{"dbname", c.Database},
 			{"user", user},
-			{"sslrootcert", c.TLS.CAFile},
-			{"sslcert", c.TLS.CertFile},
-			{"sslkey", c.TLS.KeyFile},
 		}...)
+	}
+	if !c.says("service") {
+		fields = append(fields, closed...)
 	}
 	isURL, before := strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://"), " "
 	if isURL {
@@ -148,11 +184,11 @@ func (c *Config) connString(user string) (string, error) {
 		}
 	}
 	for _, f := range fields {
-		if key, value := f[0]+"=", f[1]; value != "" && !strings.Contains(c.DSN, key) {
+		if key, value := f[0], f[1]; !c.says(key) {
 			if !isURL {
 				value = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 			}
-			text += before + key + value
+			text += before + key + "=" + value
 			if isURL {
 				before = "&"
 			}

@@ -256,6 +256,7 @@ func TestBadConfig(t *testing.T) {
 		"tls.mode: off": func(c *postgres.Config) {
 			c.Hosts, c.TLS.Mode = []string{"/run/postgresql", "127.0.0.1:5432", "db:5432"}, "off"
 		},
+		"its sslmode proves":    func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h sslmode='require'" },
 		"in clear":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://localhost,db/d?sslmode=disable" },
 		"to db in":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=/run/postgresql,db sslmode=disable" },
 		"dsn: ":                 func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h:port/d" },

@@ -109,6 +109,14 @@ func openError(cause error, format string, args ...any) error {
 	return &secret.Error{Kind: secret.Invalid, Op: "postgres.open", Detail: fmt.Sprintf(format, args...), Err: cause}
 }
 
+// unreadable is of the files that a connection needs. Clients do not see their paths.
+func unreadable(cause error) error {
+	return &secret.Error{
+		Kind: secret.Upstream, Op: "postgres.connect", Err: cause,
+		Detail: "the password or the certificates for the database cannot be read",
+	}
+}
+
 // isCode reports whether the database refused with one of the codes.
 func isCode(err error, codes ...string) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)

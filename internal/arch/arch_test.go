@@ -41,7 +41,7 @@ var rules = []rule{
 	{"backends/backendtest", []string{"secret", "backends", "backends/history", "backends/kit", "backends/limits", "backends/loss"}},
 	{"backends/all", []string{"secret", "backends/..."}},
 	{"backends/bolt", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed", "internal/bboltcheck", "internal/osfile"}},
-	{"backends/postgres", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed", "internal/textfile"}},
+	{"backends/postgres", []string{"secret", "backends", "backends/history", "backends/kit", "backends/loss", "backends/sealed", "internal/pemfile", "internal/textfile"}},
 	{"backends/hashivault", []string{"secret", "backends", "backends/kit", "backends/hashivault/..."}},
 	{"backends/hashivault/connection", []string{"secret", "backends", "backends/kit", "backends/loss", "backends/sidecar", "internal/textfile"}},
 	{"backends/hashivault/*", []string{"secret", "backends", "backends/hashivault/connection", "backends/history", "backends/kit", "backends/loss", "backends/sidecar"}},
