@@ -96,17 +96,21 @@ func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.
 // errTaken: the name was taken since it was looked at.
 var errTaken = errors.New("the name is taken")
 
+// createTries bounds createFree. Each try that others undo has to meet both the
+// creation and the purge of another caller.
+const createTries = 5
+
 // createFree makes the secret, or fails with errTaken. Whoever took the name may have
-// purged the secret before it is looked up: then what is refused was not this
-// request, and it is tried once more.
+// purged the secret before it is looked up: then what is refused was perhaps not
+// this request, and it is tried again.
 func (r remote) createFree(ctx context.Context, v secret.Value, description string) (secretFact, error) {
-	for again := false; ; again = true {
+	for try := 1; ; try++ {
 		made, err := r.create(ctx, v, description)
 		if err == nil {
 			return made, nil
 		}
 		err, gone := r.taken(ctx, err)
-		if !gone || again {
+		if !gone || try == createTries {
 			return secretFact{}, err
 		}
 	}
