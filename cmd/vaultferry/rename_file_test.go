@@ -20,13 +20,13 @@ func TestReadRenames(t *testing.T) {
 		"tab":             {"a\tb\ncafé\td\n", ""},
 		"quotes, blanks":  {"\"a\";\"b\"\r\n\"café\";\"d\"\r\n\r\n\r\n", ""},
 		"UTF-16":          {"\xff\xfea\x00;\x00b\x00\n\x00c\x00a\x00f\x00\xe9\x00;\x00d\x00\n\x00", ""},
-		"Latin-1":         {"a;b\ncaf\xe9;d\n", "save it as UTF-8"},
-		"two separators":  {"a,b\ncafé;d\n", "with one comma, semicolon or tab"},
-		"three columns":   {"a;b;c\n", "with one comma, semicolon or tab"},
-		"twice":           {"a;b\na;d\n", `names "a" twice`},
-		"broken quotes":   {"\"a;b\n", "with one comma, semicolon or tab"},
+		"Latin-1":         {"a;b\ncaf\xe9;d\n", "it is not UTF-8: save it as"},
+		"two separators":  {"a,b\ncafé;d\n", "all split at commas, at semicolons or at tabs"},
+		"three columns":   {"a;b;c\n", "all split at commas"},
+		"twice":           {"a;b\na;d\n", `line 2: "a" is named twice`},
+		"broken quotes":   {"\"a;b\n", "all split at commas"},
 		"half a UTF-16":   {"\xff\xfea\x00;", "UTF-16"},
-		"only one column": {"a\nb\n", "with one comma, semicolon or tab"},
+		"only one column": {"a\nb\n", "all split at commas"},
 	} {
 		file := filepath.Join(t.TempDir(), "names.csv")
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
