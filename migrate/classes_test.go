@@ -232,7 +232,7 @@ func TestLosses(t *testing.T) {
 		t.Fatal(out, err)
 	}
 	for name, v := range w.verdicts(t, plan) {
-		if v.Differs() != (name == "huge") {
+		if v.Differs() || v.Stays != (name == "huge") {
 			t.Errorf("verify %s: %c, foretold %v, %v", name, v.Sign, v.Foretold, v.Parts)
 		}
 	}
