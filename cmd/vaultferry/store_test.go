@@ -194,7 +194,7 @@ func TestNoSocket(t *testing.T) {
 	}
 }
 
-// TestSilentGateway: a gateway that is stopped is waited for no longer than two
+// TestSilentGateway: a gateway that is stopped is waited for no longer than ten
 // seconds.
 func TestSilentGateway(t *testing.T) {
 	t.Parallel()

@@ -28,8 +28,8 @@ import (
 // ErrNobody says that no gateway listens on the socket.
 var ErrNobody = errors.New("no gateway is running")
 
-// answerTimeout is how long a gateway may take to say what it is.
-const answerTimeout = 2 * time.Second
+// answerTimeout is how long a gateway may take to say what it is: it may have a busy machine.
+const answerTimeout = 10 * time.Second
 
 // Client asks a running gateway. Of a Call it uses Op, which must begin with
 // "cli.", RequestID and Timeout; the gateway knows who asks. Errors are *secret.Error;
@@ -41,7 +41,7 @@ type Client struct {
 }
 
 // Connect finds the gateway at the socket. Kinds: ErrNobody; Unavailable, where
-// somebody listens and says nothing within two seconds; Denied.
+// somebody listens and says nothing within ten seconds; Denied.
 func Connect(ctx context.Context, socket string) (*Client, error) {
 	c := &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialTrusted(ctx, socket) },
