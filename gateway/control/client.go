@@ -233,8 +233,12 @@ func (c *Client) Reload(ctx context.Context, call gateway.Call) (Reloaded, error
 // of ctx as well.
 func (o operation[Q, A]) ask(ctx context.Context, c *Client, call gateway.Call, q Q) (A, error) {
 	var a answer[A]
-	asked, done := hangingUp(ctx)
-	defer done()
+	asked := ctx
+	if o.changes { // else there is nothing to hear of once nobody waits
+		var done func()
+		asked, done = hangingUp(ctx)
+		defer done()
+	}
 	res, err := c.post(asked, o.name, asking(call, q))
 	if err != nil {
 		return a.Result, o.brokenOff(ctx, err)
