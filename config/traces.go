@@ -4,7 +4,7 @@ import "github.com/vaultferry/vaultferry/secret"
 
 // Log is what the program says on standard error. No secret's value is in it.
 type Log struct {
-	// Level is from which on messages are written; `debug` says why each call of a known caller was refused.
+	// Level is from which on messages are written; `debug` says why each request was refused that has a line of its own in the audit.
 	Level string `mapstructure:"level" example:"debug"`
 	// Format is `text` for people and `json` for programs.
 	Format string `mapstructure:"format" example:"json"`

@@ -56,15 +56,22 @@ func (s *Service) auditRequest(ctx context.Context, c Call, r Ref, failed error)
 	} else if errors.Is(failed, access.ErrCertificate) {
 		e.Reason = access.ErrCertificate.Error()
 	}
-	s.tellRefusal(c, r.Store, trace.SpanContextFromContext(ctx).TraceID(), failed, slog.String("reason", e.Reason))
+	var told bool
 	var err error
 	switch {
 	case errors.Is(failed, access.ErrRate):
-		err = s.audit.RefuseRate(e)
+		told, err = s.audit.RefuseRate(e)
 	case failed != nil:
-		err = s.audit.Refuse(e)
+		told, err = s.audit.Refuse(e)
 	default:
 		err = s.audit.Write(e, false)
+	}
+	if told {
+		why := slog.String("reason", e.Reason)
+		if e.Reason == "" { // the audit has the result alone
+			why = slog.Any("error", failed)
+		}
+		s.tellRefusal(c, r.Store, trace.SpanContextFromContext(ctx).TraceID(), failed, why)
 	}
 	if err != nil {
 		return &secret.Error{Kind: secret.Internal, Op: c.Op, Err: err}

@@ -44,10 +44,10 @@ func (s *Service) endSpan(span trace.Span, j *job, err error) {
 	span.End()
 }
 
-// tellRefusal says at level debug why a call failed. What strangers are refused is
-// in the audit alone, which counts it: nobody fills a log.
+// tellRefusal says at level debug why a call failed, for each that has a line of its
+// own in the audit: nobody fills a log.
 func (s *Service) tellRefusal(c Call, store string, id trace.TraceID, err error, why slog.Attr) {
-	if err == nil || c.Caller.ID == "" || !s.log.Enabled(context.Background(), slog.LevelDebug) {
+	if err == nil || !s.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
 	about := []any{slog.String("op", c.Op), slog.String("store", store), slog.String("caller", c.Caller.ID), slog.String("request_id", c.RequestID)}

@@ -267,11 +267,19 @@ func (a *app) loadBy(load func(string, backends.Registry) (*config.Config, []con
 
 // log writes to standard error: standard output is for results.
 func (a *app) log() *slog.Logger {
-	o := &slog.HandlerOptions{Level: a.level}
+	o := &slog.HandlerOptions{Level: a.level, ReplaceAttr: sayDuration}
 	if a.output == "json" || a.jsonLog {
 		return slog.New(slog.NewJSONHandler(a.errOut, o))
 	}
 	return slog.New(slog.NewTextHandler(a.errOut, o))
+}
+
+// sayDuration writes a duration as configurations have it (1m30s), in JSON too.
+func sayDuration(_ []string, at slog.Attr) slog.Attr {
+	if at.Value.Kind() == slog.KindDuration {
+		at.Value = slog.StringValue(at.Value.Duration().String())
+	}
+	return at
 }
 
 // logAs is for a gateway: commands say themselves what there is to say.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,6 +192,19 @@ func TestRestoreAdvice(t *testing.T) {
 	} {
 		if got := message(restoreAdvice("cloud", err)); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestLogOfDurations: a duration is read as the configuration has it, in both formats.
+func TestLogOfDurations(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ format, want string }{{"json", `"shutdown_delay":"1m30s"`}, {"text", "shutdown_delay=1m30s"}} {
+		a, _, said := testApp(nil)
+		a.jsonLog = tt.format == "json"
+		a.log().Info("stopping", slog.Duration("shutdown_delay", 90*time.Second))
+		if !strings.Contains(said.String(), tt.want) {
+			t.Errorf("%s: %s, want %s in it", tt.format, said, tt.want)
 		}
 	}
 }

@@ -62,8 +62,8 @@ type refused struct {
 }
 
 // refusals wants a line at debug, with a reason and with what finds the request
-// elsewhere, of each refusal of a known caller that the audit has; none of
-// strangers'; and no value anywhere.
+// elsewhere, of each refusal that the audit has a line of, a stranger's too; and
+// no value anywhere.
 func (p *player) refusals() {
 	p.t.Helper()
 	text := p.Log.take()
@@ -83,7 +83,7 @@ func (p *player) refusals() {
 		}
 	}
 	for _, e := range p.Audit()[p.audit:] {
-		if e.Phase != audit.Outcome || e.Result == "ok" || e.Caller == "" {
+		if e.Phase != audit.Outcome || e.Result == "ok" {
 			continue
 		}
 		if len(lines) == 0 {

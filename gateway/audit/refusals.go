@@ -37,29 +37,29 @@ type refused struct {
 
 // Refuse is Write of a refusal. Those of callers who are known have a line
 // each; those of strangers too, the first ones of an address in a minute. What
-// is beyond is told by one line a minute.
-func (l *Log) Refuse(e Entry) error {
+// is beyond is told by one line a minute. own reports whether it has a line of its own.
+func (l *Log) Refuse(e Entry) (own bool, err error) {
 	if e.Caller != "" {
-		return l.Write(e, false)
+		return true, l.Write(e, false)
 	}
 	return l.refuse(e)
 }
 
 // RefuseRate is Write of the refusal of a request beyond its caller's rate. The
 // first ones of a caller in a minute have a line each, wherever he asks from.
-func (l *Log) RefuseRate(e Entry) error { return l.refuse(e) }
+func (l *Log) RefuseRate(e Entry) (own bool, err error) { return l.refuse(e) }
 
-func (l *Log) refuse(e Entry) error {
+func (l *Log) refuse(e Entry) (own bool, err error) {
 	now := l.now()
 	if err := l.tellRefused(now); err != nil {
-		return err
+		return false, err
 	}
 	if l.refused.own(now.UTC(), e) {
-		return l.Write(e, false)
+		return true, l.Write(e, false)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.err // what cannot be told is not answered
+	return false, l.err // what cannot be told is not answered
 }
 
 // tellRefused writes the lines of a minute that is over.

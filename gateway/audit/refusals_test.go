@@ -35,11 +35,11 @@ func TestStrangersCostLittle(t *testing.T) {
 	l := New(file, func() time.Time { return now })
 	for i := range 2000 {
 		now = now.Add(10 * time.Millisecond)
-		if err := l.Refuse(Entry{Op: "azure.GetSecret", Address: "203.0.113.7", Result: "unauthenticated"}); err != nil {
+		if _, err := l.Refuse(Entry{Op: "azure.GetSecret", Address: "203.0.113.7", Result: "unauthenticated"}); err != nil {
 			t.Fatal(err)
 		}
 		if i%100 == 0 { // whoever proved himself has his line
-			if err := l.Refuse(Entry{Op: "azure.GetSecret", Caller: "app", Address: "203.0.113.7", Result: "denied"}); err != nil {
+			if _, err := l.Refuse(Entry{Op: "azure.GetSecret", Caller: "app", Address: "203.0.113.7", Result: "denied"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestStrangersCostLittle(t *testing.T) {
 		e.Tally.Last.Sub(e.Tally.First) != 1989*10*time.Millisecond || e.Tally.Results["unauthenticated"] != 1990 {
 		t.Errorf("%d lines, the last %+v", len(all), e.Tally)
 	}
-	if err := l.Refuse(Entry{Address: "203.0.113.7", Result: "invalid"}); err != nil || len(file.entries(t)) != 32 {
+	if _, err := l.Refuse(Entry{Address: "203.0.113.7", Result: "invalid"}); err != nil || len(file.entries(t)) != 32 {
 		t.Errorf("the next minute has no line of its own (%v)", err)
 	}
 	if err := l.Close(); err != nil || len(file.entries(t)) != 32 {
@@ -74,12 +74,12 @@ func TestCallersBeyondTheirRate(t *testing.T) {
 	l := New(file, func() time.Time { return now })
 	for i := range 2000 {
 		for _, caller := range []string{"app", "batch"} {
-			if err := l.RefuseRate(Entry{Op: "azure.GetSecret", Caller: caller, Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250), Result: "throttled"}); err != nil {
+			if _, err := l.RefuseRate(Entry{Op: "azure.GetSecret", Caller: caller, Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250), Result: "throttled"}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if i%100 == 0 {
-			if err := l.Refuse(Entry{Op: "azure.GetSecret", Caller: "app", Address: "10.0.0.1", Result: "denied"}); err != nil {
+			if _, err := l.Refuse(Entry{Op: "azure.GetSecret", Caller: "app", Address: "10.0.0.1", Result: "denied"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -117,7 +117,7 @@ func TestStrangersFromEverywhere(t *testing.T) {
 	refuse := func(format string, n int) {
 		for i := range n {
 			for range 11 {
-				if err := l.Refuse(Entry{Address: fmt.Sprintf(format, i/250, i%250), Result: "denied"}); err != nil {
+				if _, err := l.Refuse(Entry{Address: fmt.Sprintf(format, i/250, i%250), Result: "denied"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -176,13 +176,13 @@ func TestARefusalThatCannotBeToldIsNotForgotten(t *testing.T) {
 	now := time.Now()
 	l := New(file, func() time.Time { return now })
 	for range 30 {
-		if err := l.Refuse(Entry{Address: "192.0.2.1", Result: "denied"}); err != nil {
+		if _, err := l.Refuse(Entry{Address: "192.0.2.1", Result: "denied"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	file.full = true
 	now = now.Add(2 * time.Minute)
-	if err := l.Refuse(Entry{Address: "192.0.2.1", Result: "denied"}); err == nil {
+	if _, err := l.Refuse(Entry{Address: "192.0.2.1", Result: "denied"}); err == nil {
 		t.Error("it is answered")
 	}
 	file.full = false

@@ -32,7 +32,12 @@ const (
 
 func template(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", "vaultferry", chart, "--namespace", "vaultferry"}, args...)...)
+	return templateAs(t, "vaultferry", args...)
+}
+
+func templateAs(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", name, chart, "--namespace", "vaultferry"}, args...)...)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
 	out, err := cmd.Output()
@@ -125,6 +130,48 @@ func TestChartKeyring(t *testing.T) {
 		if err != nil || !strings.Contains(text, want) {
 			t.Errorf("%q: %v, want %q in\n%s", args, err, want, text)
 		}
+	}
+}
+
+// TestChartNames: a name of digits, or one that YAML takes for something else, stays a name.
+func TestChartNames(t *testing.T) {
+	t.Parallel()
+	text, err := templateAs(t, "123", "--values", "testdata/names.yaml", "--namespace", "456", "--kube-version", "1.31.0")
+	if err != nil {
+		t.Fatal(err, text)
+	}
+	objects := decode(t, text)
+	pods, monitor := the[*apps.StatefulSet](objects), the[*monitoring.ServiceMonitor](objects)
+	if t.Failed() || pods == nil || monitor == nil {
+		t.Fatalf("not all is there:\n%s", text)
+	}
+	consistent(t, objects, pods)
+	if pods.Name != "true" || pods.Namespace != "456" || pods.Labels["app.kubernetes.io/instance"] != "123" {
+		t.Errorf("%+v", pods.ObjectMeta)
+	}
+	pod := pods.Spec.Template.Spec
+	var secrets []string
+	for _, volume := range pod.Volumes {
+		if volume.Projected == nil {
+			continue
+		}
+		for _, source := range volume.Projected.Sources {
+			if source.Secret != nil {
+				secrets = append(secrets, source.Secret.Name)
+			}
+			if token := source.ServiceAccountToken; token != nil && (token.Path != "1" || token.Audience != "12345" || *token.ExpirationSeconds != 1000000) {
+				t.Errorf("%+v", token)
+			}
+		}
+	}
+	if want := []string{"1e3", "77", "88", "0123"}; !slices.Equal(secrets, want) {
+		t.Errorf("the Secrets are %q, want %q", secrets, want)
+	}
+	if pod.ServiceAccountName != "12" || pod.PriorityClassName != "null" || *pods.Spec.VolumeClaimTemplates[0].Spec.StorageClassName != "5" {
+		t.Errorf("%+v", pod)
+	}
+	if key := monitor.Spec.Endpoints[0].Authorization.Credentials; key.Name != "88" || key.Key != "1" {
+		t.Errorf("%+v", key)
 	}
 }
 
@@ -393,6 +440,11 @@ func TestChartRefuses(t *testing.T) {
 		"a token in clear":    {[]string{"--values", bolt, "--set", "admin.token.existingSecret=x"}, "admin.token needs admin.tls"},
 		"an unknown port":     {[]string{"--values", bolt, "--set", "config.admin.address=:9"}, "config.admin.address would be unknown to probes"},
 		"no such sleep":       {[]string{"--values", bolt, "--set", "preStopSleepSeconds=5", "--kube-version", "1.29.3"}, "preStopSleepSeconds needs Kubernetes 1.30, and this is v1.29.3"},
+		"another port":        {[]string{"--values", bolt, "--set", "config.server.address=:9443"}, "config.server.address must end in :8443"},
+		"another delay":       {[]string{"--values", bolt, "--set", "config.server.shutdown_delay=1m"}, "config.server.shutdown_delay is the value shutdownDelaySeconds"},
+		"an id of nothing":    {[]string{"--values", filepath.Join(values, "vault.yaml"), "--set", "config.gateway=null"}, "several replicas need config.gateway.id"},
+		"a name with a dot":   {[]string{"--values", bolt, "--set", "fullnameOverride=a.b"}, `no Service can be called "a.b"`},
+		"a digit in front":    {[]string{"--values", bolt, "--set-string", "fullnameOverride=123"}, `no Service can be called "123"`},
 		"a token for anybody": {[]string{"--values", bolt, "--set", "serviceAccount.tokens[0].name=x"}, "audience"},
 	} {
 		out, err := template(t, tt.args...)

@@ -4,7 +4,7 @@
 
 {{- define "vaultferry.selector" -}}
 app.kubernetes.io/name: vaultferry
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "vaultferry.podLabels" -}}
@@ -65,6 +65,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $server := .Values.config.server | default dict -}}
+{{- if not (hasSuffix ":8443" ($server.address | default ":8443")) -}}
+{{- fail (printf "config.server.address must end in :8443, where the Service leads, and is %q: service.port is the port that clients call" $server.address) -}}
+{{- end -}}
+{{- if hasKey $server "shutdown_delay" -}}
+{{- fail "config.server.shutdown_delay is the value shutdownDelaySeconds, by which Kubernetes waits for the end of a pod" -}}
+{{- end -}}
+{{- $name := include "vaultferry.name" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "no Service can be called %q: set fullnameOverride to a name of lower-case letters, digits and hyphens that begins with a letter" $name) -}}
+{{- end -}}
 {{- if and .Values.admin.token.existingSecret (not .Values.admin.tls.existingSecret) -}}
 {{- fail "admin.token needs admin.tls: without a certificate the token goes to whoever listens in" -}}
 {{- end -}}
@@ -77,7 +88,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail (printf "replicas is %d, but the store %q is of kind %s, which belongs to one gateway: set replicas to 1, or keep its secrets in a product (docs/several-gateways.md)" (int $.Values.replicas) .name .backend) -}}
 {{- end -}}
 {{- end -}}
-{{- if not (dig "gateway" "id" "" .Values.config) -}}
+{{- if not (.Values.config.gateway | default dict).id -}}
 {{- fail "several replicas need config.gateway.id, the same for all" -}}
 {{- end -}}
 {{- end -}}
