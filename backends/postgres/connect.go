@@ -237,7 +237,7 @@ func mayComeUp(err error) bool {
 		return false
 	}
 	_, ok := errors.AsType[net.Error](err)
-	return ok || errors.Is(err, context.DeadlineExceeded)
+	return ok || unfit(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // pause waits, and returns false where ctx ends first.

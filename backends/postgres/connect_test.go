@@ -138,9 +138,10 @@ func TestSecured(t *testing.T) {
 
 	untrusted, misnamed, bare, dsn := p, p, p, p
 	untrusted.config.TLS.CAFile = server.other
-	untrusted.mustRefuse(t, "another authority", secret.Unavailable, "")
+	untrusted.mustRefuse(t, "another authority", secret.Unavailable, "tls.ca_file")
+	untrusted.mustRefuse(t, "another authority, in the log", secret.Unavailable, "unknown authority")
 	misnamed.config.Hosts = []string{"127.0.0.1:" + strconv.Itoa(server.Port)}
-	misnamed.mustRefuse(t, "another name", secret.Unavailable, "")
+	misnamed.mustRefuse(t, "another name", secret.Unavailable, "names another host")
 	misnamed.config.TLS.Mode = "verify-ca"
 	misnamed.open(t)
 	bare.config.TLS = postgres.TLS{Mode: "off"}

@@ -156,7 +156,7 @@ func readMeta(ctx context.Context, q querier, schema string) (*meta, error) {
 	err := q.QueryRow(ctx, in(schema, "SELECT product, version, oldest, name, key FROM $schema.store")).Scan(&m.product, &m.version, &m.oldest, &m.name, &m.key)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, openError(nil, "schema %s is half made: its table store is empty; drop the schema if it holds nothing, and upgrade anew", schema)
+		return nil, openError(nil, "schema %s is half made: its table store is empty; restore that table, which has the data key, or drop the schema if it holds nothing, and upgrade anew", schema)
 	case isCode(err, "42703"), err == nil && (m.product != product || m.version < 1):
 		return nil, openError(nil, "the table store in schema %s is somebody else's; give the store a schema of its own", schema)
 	}
