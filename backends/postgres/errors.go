@@ -113,6 +113,8 @@ func kindOf(code string) (secret.Kind, string) {
 	switch code[:min(2, len(code))] {
 	case "40", "53", "55", "57", "58", "08":
 		return secret.Unavailable, "the database is not ready"
+	case "P0":
+		return secret.Upstream, "a trigger of the database's own refused it: see the log of the database"
 	case "28":
 		return secret.Upstream, "the database does not accept the gateway's login"
 	}

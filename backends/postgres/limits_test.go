@@ -75,3 +75,24 @@ func TestReadOnlyByDefault(t *testing.T) {
 		t.Errorf("with the setting gone: %v", err)
 	}
 }
+
+// TestSchemaMadeByAnother: the owner of a schema that an administrator made needs no
+// right to the database, and what the database's own triggers refuse is told as that.
+func TestSchemaMadeByAnother(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Shared(t)
+	database := server.NewDatabase(t)
+	p := newPlace(t, database)
+	owner := "owner_of_" + database
+	server.Exec(t, database, "CREATE ROLE "+owner+" LOGIN", "CREATE SCHEMA "+p.config.Schema+" AUTHORIZATION "+owner,
+		"CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+		"CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no()")
+	p.config.DSN = strings.Replace(p.config.DSN, "user="+postgrestest.Superuser, "user="+owner, 1)
+	if _, err := postgres.Upgrade(t.Context(), p.env, &p.config); !errors.Is(err, secret.Upstream) || !strings.Contains(secret.DetailOf(err), "trigger") {
+		t.Errorf("with a trigger that refuses: %v", err)
+	}
+	server.Exec(t, database, "DROP EVENT TRIGGER no")
+	if err := putOne(t.Context(), p.made(t).open(t)); err != nil {
+		t.Error(err)
+	}
+}
