@@ -260,6 +260,8 @@ func TestBadConfig(t *testing.T) {
 		"its sslmode proves":    func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h sslmode='require'" },
 		"in clear":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://localhost,db/d?sslmode=disable" },
 		"to db in":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=/run/postgresql,db sslmode=disable" },
+		"begins with":           func(c *postgres.Config) { c.Hosts, c.DSN = nil, " postgres://h/d?sslmode=verify-ca" },
+		"pairs such as":         func(c *postgres.Config) { c.Hosts, c.DSN = nil, "jdbc:postgresql://h/d?ssl=true" },
 		"dsn: ":                 func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h:port/d" },
 		"go together":           func(c *postgres.Config) { c.TLS.CertFile = "c" },
 		"tls.mode":              func(c *postgres.Config) { c.TLS.Mode = "require" },
@@ -290,7 +292,7 @@ func TestDSN(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{
 		"postgres://vaultferry@db.example.com/secrets", "postgresql://db/d?", "postgres://db/d?connect_timeout=3",
-		"postgres://db/d?sslmode=verify-ca&target_session_attrs=any", "host=db dbname=d", "host=db sslmode=verify-full",
+		"postgres://db/d?sslmode=verify-ca&target_session_attrs=any", "host=db dbname=d", "host=db dbname='a://b'", "host=db sslmode=verify-full",
 	} {
 		c := &postgres.Config{}
 		c.SetDefaults()
