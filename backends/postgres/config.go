@@ -122,10 +122,16 @@ func (c *Config) checkPlace() error {
 	return c.checkDSN()
 }
 
+// otherURL is a URL that is not of PostgreSQL's own form, such as jdbc:postgresql://.
+var otherURL = regexp.MustCompile(`^[^='?]*://`)
+
 // checkDSN refuses what cannot be read. It reads no certificates.
 func (c *Config) checkDSN() error {
 	if c.DSN == "" {
 		return nil
+	}
+	if otherURL.MatchString(c.DSN) && !isURL(c.DSN) { // else read as a pair, with the local socket for what is missing
+		return errors.New("dsn: want a URL that begins with postgres://, or pairs such as host=db.example.com dbname=secrets")
 	}
 	text, err := c.connString("")
 	if err != nil || strings.Contains(c.DSN, "sslrootcert") || strings.Contains(c.DSN, "sslcert") {

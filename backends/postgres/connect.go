@@ -137,6 +137,11 @@ func split(h string) (host, port string) {
 	return host, port
 }
 
+// isURL reports whether a DSN is one, and not in pairs.
+func isURL(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
 // connString is the DSN with what it leaves open, or one of the fields.
 func (c *Config) connString(user string) (string, error) {
 	text, mode := c.DSN, c.TLS.Mode
@@ -175,8 +180,8 @@ func (c *Config) connString(user string) (string, error) {
 	if !c.says("service") {
 		fields = append(fields, closed...)
 	}
-	isURL, before := strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://"), " "
-	if isURL {
+	pairs, before := !isURL(text), " "
+	if !pairs {
 		text = strings.TrimSuffix(text, "?")
 		before = "?"
 		if strings.Contains(text, "?") {
@@ -185,11 +190,11 @@ func (c *Config) connString(user string) (string, error) {
 	}
 	for _, f := range fields {
 		if key, value := f[0], f[1]; !c.says(key) {
-			if !isURL {
+			if pairs {
 				value = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 			}
 			text += before + key + "=" + value
-			if isURL {
+			if !pairs {
 				before = "&"
 			}
 		}
@@ -237,7 +242,7 @@ func mayComeUp(err error) bool {
 		return false
 	}
 	_, ok := errors.AsType[net.Error](err)
-	return ok || errors.Is(err, context.DeadlineExceeded)
+	return ok || unfit(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // pause waits, and returns false where ctx ends first.

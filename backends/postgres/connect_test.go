@@ -138,9 +138,10 @@ func TestSecured(t *testing.T) {
 
 	untrusted, misnamed, bare, dsn := p, p, p, p
 	untrusted.config.TLS.CAFile = server.other
-	untrusted.mustRefuse(t, "another authority", secret.Unavailable, "")
+	untrusted.mustRefuse(t, "another authority", secret.Unavailable, "tls.ca_file")
+	untrusted.mustRefuse(t, "another authority, in the log", secret.Unavailable, "unknown authority")
 	misnamed.config.Hosts = []string{"127.0.0.1:" + strconv.Itoa(server.Port)}
-	misnamed.mustRefuse(t, "another name", secret.Unavailable, "")
+	misnamed.mustRefuse(t, "another name", secret.Unavailable, "names another host")
 	misnamed.config.TLS.Mode = "verify-ca"
 	misnamed.open(t)
 	bare.config.TLS = postgres.TLS{Mode: "off"}
@@ -259,6 +260,8 @@ func TestBadConfig(t *testing.T) {
 		"its sslmode proves":    func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=h sslmode='require'" },
 		"in clear":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://localhost,db/d?sslmode=disable" },
 		"to db in":              func(c *postgres.Config) { c.Hosts, c.DSN = nil, "host=/run/postgresql,db sslmode=disable" },
+		"begins with":           func(c *postgres.Config) { c.Hosts, c.DSN = nil, " postgres://h/d?sslmode=verify-ca" },
+		"pairs such as":         func(c *postgres.Config) { c.Hosts, c.DSN = nil, "jdbc:postgresql://h/d?ssl=true" },
 		"dsn: ":                 func(c *postgres.Config) { c.Hosts, c.DSN = nil, "postgres://h:port/d" },
 		"go together":           func(c *postgres.Config) { c.TLS.CertFile = "c" },
 		"tls.mode":              func(c *postgres.Config) { c.TLS.Mode = "require" },
@@ -289,7 +292,7 @@ func TestDSN(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{
 		"postgres://vaultferry@db.example.com/secrets", "postgresql://db/d?", "postgres://db/d?connect_timeout=3",
-		"postgres://db/d?sslmode=verify-ca&target_session_attrs=any", "host=db dbname=d", "host=db sslmode=verify-full",
+		"postgres://db/d?sslmode=verify-ca&target_session_attrs=any", "host=db dbname=d", "host=db dbname='a://b'", "host=db sslmode=verify-full",
 	} {
 		c := &postgres.Config{}
 		c.SetDefaults()

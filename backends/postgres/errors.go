@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,7 @@ func failure(op string, name secret.Name, err error) error {
 	e := &secret.Error{Kind: secret.Internal, Op: op, Name: name, Err: cause(err)}
 	pg, answered := errors.AsType[*pgconn.PgError](err)
 	_, network := errors.AsType[net.Error](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	switch {
 	case errors.Is(err, sealed.ErrUnseal):
@@ -35,6 +37,10 @@ func failure(op string, name secret.Name, err error) error {
 		e.Kind, e.Detail = secret.Unavailable, "the store is closed"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = secret.Unavailable
+	case unfit(err):
+		e.Kind, e.Detail = secret.Unavailable, "no database is fit for target_session_attrs: a read replica, a failover under way, or default_transaction_read_only is on"
+	case untrusted:
+		e.Kind, e.Detail = secret.Unavailable, "the database's certificate is not of an authority in tls.ca_file, or names another host"
 	case network, connecting, pgconn.SafeToRetry(err), errors.Is(err, errBroken):
 		e.Kind, e.Detail = secret.Unavailable, "the database cannot be reached"
 	}
@@ -61,6 +67,9 @@ func cause(err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &codeError{pg.Code, pg.ConstraintName}
 	}
+	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok { // nothing was asked yet: it tells of places and certificates
+		return errors.New(strings.ReplaceAll(c.Unwrap().Error(), "\n", "; "))
+	}
 	if n, ok := errors.AsType[*net.OpError](err); ok {
 		return n
 	}
@@ -68,6 +77,12 @@ func cause(err error) error {
 		return d
 	}
 	return fmt.Errorf("%T from the client of the database", err)
+}
+
+// unfit reports whether a database let the gateway in that target_session_attrs does not allow.
+func unfit(err error) bool {
+	return errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrReadWriteConnection) ||
+		errors.Is(err, pgconn.ErrPrimaryConnection) || errors.Is(err, pgconn.ErrStandbyConnection)
 }
 
 // recordError is of rows that do not fit each other.
@@ -86,6 +101,8 @@ func kindOf(code string) (secret.Kind, string) {
 		return secret.Unavailable, "the database takes no more connections"
 	case "42501":
 		return secret.Upstream, "the gateway's role in the database lacks a right: see the GRANTs in docs/postgres.md"
+	case "57014", "55P03", "25P03", "25P04":
+		return secret.Unavailable, "the database ended what took long: a limit such as statement_timeout or lock_timeout is set for the gateway's role, or an administrator ended it"
 	case "3D000":
 		return secret.Upstream, "there is no such database"
 	case "42P01", "42703", "3F000":
@@ -96,6 +113,8 @@ func kindOf(code string) (secret.Kind, string) {
 	switch code[:min(2, len(code))] {
 	case "40", "53", "55", "57", "58", "08":
 		return secret.Unavailable, "the database is not ready"
+	case "P0":
+		return secret.Upstream, "a trigger of the database's own refused it: see the log of the database"
 	case "28":
 		return secret.Upstream, "the database does not accept the gateway's login"
 	}

@@ -49,7 +49,7 @@ func Upgrade(ctx context.Context, env backends.Env, c *Config) (*Upgraded, error
 	}
 	defer pool.Close()
 	out := new(Upgraded)
-	err = pgx.BeginFunc(ctx, pool, func(t pgx.Tx) error { return upgrade(ctx, t, env, c.Schema, out) })
+	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(t pgx.Tx) error { return upgrade(ctx, t, env, c.Schema, out) })
 	if err != nil {
 		return nil, failure("postgres.upgrade", "", err)
 	}
@@ -100,7 +100,14 @@ func upgrade(ctx context.Context, t pgx.Tx, env backends.Env, schema string, out
 func (m *meta) migrate(ctx context.Context, t pgx.Tx, schema string) error {
 	var todo []string
 	if m.version == 0 {
-		todo = append(todo, "CREATE SCHEMA IF NOT EXISTS $schema", storeTable)
+		var made bool // by who may, so that its owner need not
+		if err := t.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1)", schema).Scan(&made); err != nil {
+			return err
+		}
+		if !made {
+			todo = append(todo, "CREATE SCHEMA $schema")
+		}
+		todo = append(todo, storeTable)
 	}
 	for _, step := range migrations[m.version:] {
 		todo = append(todo, step.sql)
@@ -156,7 +163,7 @@ func readMeta(ctx context.Context, q querier, schema string) (*meta, error) {
 	err := q.QueryRow(ctx, in(schema, "SELECT product, version, oldest, name, key FROM $schema.store")).Scan(&m.product, &m.version, &m.oldest, &m.name, &m.key)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, openError(nil, "schema %s is half made: its table store is empty; drop the schema if it holds nothing, and upgrade anew", schema)
+		return nil, openError(nil, "schema %s is half made: its table store is empty; restore that table, which has the data key, or drop the schema if it holds nothing, and upgrade anew", schema)
 	case isCode(err, "42703"), err == nil && (m.product != product || m.version < 1):
 		return nil, openError(nil, "the table store in schema %s is somebody else's; give the store a schema of its own", schema)
 	}
