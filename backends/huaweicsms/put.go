@@ -96,21 +96,17 @@ func (b *Backend) make(ctx context.Context, r remote, d *secret.Draft) (*secret.
 // errTaken: the name was taken since it was looked at.
 var errTaken = errors.New("the name is taken")
 
-// createTries bounds createFree. Each try that others undo has to meet both the
-// creation and the purge of another caller.
-const createTries = 5
-
 // createFree makes the secret, or fails with errTaken. Whoever took the name may have
-// purged the secret before it is looked up: then what is refused was perhaps not
-// this request, and it is tried again.
+// purged the secret before it is looked up: then what is refused was perhaps not this
+// request, and it is tried once more.
 func (r remote) createFree(ctx context.Context, v secret.Value, description string) (secretFact, error) {
-	for try := 1; ; try++ {
+	for again := false; ; again = true {
 		made, err := r.create(ctx, v, description)
 		if err == nil {
 			return made, nil
 		}
 		err, gone := r.taken(ctx, err)
-		if !gone || try == createTries {
+		if !gone || again {
 			return secretFact{}, err
 		}
 	}
@@ -118,12 +114,14 @@ func (r remote) createFree(ctx context.Context, v secret.Value, description stri
 
 // taken is the error of a creation that the product refused. It has no code of
 // its own for a name that is taken, so that is looked up; gone tells that nothing
-// has the name now.
+// has the name now. Where it cannot be looked up for now, it is that error.
 func (r remote) taken(ctx context.Context, err error) (_ error, gone bool) {
 	if !kit.Is(err, secret.Invalid, secret.Conflict, secret.Trashed) {
 		return err, false
 	}
 	switch f, showErr := r.show(ctx); {
+	case kit.Is(showErr, secret.Unavailable, secret.Throttled): // nobody knows, and nothing was changed
+		return showErr, false
 	case showErr != nil:
 		return err, kit.Is(showErr, secret.NotFound)
 	case f.pending():
