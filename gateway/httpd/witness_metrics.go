@@ -38,12 +38,10 @@ func (witnessMetrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
-	told := map[string]bool{} // one that is configured twice is told of once
-	for _, w := range m() {
-		if told[w.URL] || w.Signed.IsZero() && w.Since.IsZero() {
+	for _, w := range m() { // the configuration names each once
+		if w.Signed.IsZero() && w.Since.IsZero() {
 			continue
 		}
-		told[w.URL] = true
 		to <- prometheus.MustNewConstMetric(witnessUp.desc, witnessUp.typ, number(w.Since.IsZero()), w.URL)
 		to <- prometheus.MustNewConstMetric(witnessSigned.desc, witnessSigned.typ, seconds(w.Signed), w.URL)
 	}
