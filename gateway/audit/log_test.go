@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -275,4 +276,16 @@ func benchLog(b *testing.B) *audit.Log {
 	}
 	b.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// TestRunOfNoFile: a log that is kept elsewhere than in a file has nothing to tidy up.
+func TestRunOfNoFile(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	l := audit.New(&full{}, time.Now)
+	l.Run(ended)
+	if err := l.Healthy(); err != nil {
+		t.Error(err)
+	}
 }

@@ -52,7 +52,9 @@ func (l *Log) State() State {
 // Run does what the time asks for until ctx ends: checkpoints, rotation, lines
 // of what was refused without a line, a look at the disk's room.
 func (l *Log) Run(ctx context.Context) {
-	removeAbandoned(l.shared.path, time.Now())
+	if l.shared != nil {
+		removeAbandoned(l.shared.path, time.Now())
+	}
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	for {
