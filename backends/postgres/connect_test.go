@@ -144,6 +144,8 @@ func TestSecured(t *testing.T) {
 	misnamed.mustRefuse(t, "another name", secret.Unavailable, "names another host")
 	misnamed.config.TLS.Mode = "verify-ca"
 	misnamed.open(t)
+	misnamed.config.TLS.CAFile = server.other
+	misnamed.mustRefuse(t, "another authority, whatever the name", secret.Unavailable, "unknown authority")
 	bare.config.TLS = postgres.TLS{Mode: "off"}
 	bare.mustRefuse(t, "no TLS", secret.Upstream, "login")
 	dsn.config.Hosts, dsn.config.TLS = nil, postgres.TLS{Mode: "verify-full"}

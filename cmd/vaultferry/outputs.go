@@ -88,8 +88,11 @@ func readsFiles(cmd *cobra.Command) bool {
 }
 
 // configuredFiles are the files that the configuration names. None: it cannot be read, which
-// the command says.
+// the command says, or comes from a pipe, which can be read once.
 func (a *app) configuredFiles() []string {
+	if info, err := os.Stat(a.configPath()); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	cfg, err := a.loadUnresolved()
 	if err != nil {
 		return nil
